@@ -1,0 +1,1 @@
+//! The minrnn command: train, export, verify, generate, inspect

@@ -1,0 +1,1 @@
+//! The linear recurrence and the fused layers of minrnn as candle custom operations

@@ -1,0 +1,1 @@
+//! Runs exported minrnn models with tract: whole sequences and streaming sessions

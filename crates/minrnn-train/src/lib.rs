@@ -1,0 +1,1 @@
+//! Training of minrnn models with candle: tasks, data, optimizer, loop, checkpoints
