@@ -1,0 +1,271 @@
+//! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{ModelError, Result};
+use crate::graph::OutputKind;
+use crate::layers::{Activation, Candidate, Norm};
+
+/// A model. Input and head may be left out where a task determines them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// M, the model's width.
+    pub width: usize,
+    /// L, number of blocks.
+    pub layers: usize,
+    /// What goes in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<InputConfig>,
+    /// The recurrent cell.
+    #[serde(default)]
+    pub cell: CellConfig,
+    /// Norm before each part of a block and before the head; `"none"` for no norm.
+    #[serde(default)]
+    pub norm: NormConfig,
+    /// Causal convolution before the cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conv: Option<ConvConfig>,
+    /// Feed-forward layer after the cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mlp: Option<MlpConfig>,
+    /// Whether each part of a block is added to its input.
+    #[serde(default = "yes")]
+    pub residual: bool,
+    /// Dropout probability after each part of a block and after the embedding.
+    #[serde(default)]
+    pub dropout: f64,
+    /// What comes out.
+    #[serde(default)]
+    pub head: HeadConfig,
+}
+
+/// What goes into a model: `vocab` for token ids, or `features` for real values.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputConfig {
+    /// V, number of tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab: Option<usize>,
+    /// F, features a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<usize>,
+    /// Mean of each feature, subtracted first (a buffer of the model).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// Standard deviation of each feature, divided by (a buffer of the model).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
+}
+
+/// A recurrent cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CellConfig {
+    /// Which.
+    pub kind: CellKind,
+    /// D / M.
+    pub expansion: f64,
+    /// Activation of the candidate.
+    pub candidate: Candidate,
+    /// minLSTM: whether gates are normalised to a sum of 1 (minGRU's always are).
+    pub normalize_gates: bool,
+    /// Whether linear maps of the layer have a bias.
+    pub bias: bool,
+    /// Shortest and longest time scale, in steps, that gates begin with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_scale: Option<[f64; 2]>,
+    /// Where the state begins.
+    pub initial_state: InitialState,
+    /// Whether a linear map leads from D back to M; must be `true` where D differs from M.
+    pub output_projection: bool,
+}
+
+impl Default for CellConfig {
+    fn default() -> Self {
+        Self {
+            kind: CellKind::MinGru,
+            expansion: 1.0,
+            candidate: Candidate::G,
+            normalize_gates: true,
+            bias: true,
+            time_scale: None,
+            initial_state: InitialState::Zero,
+            output_projection: true,
+        }
+    }
+}
+
+/// The paper's cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CellKind {
+    /// minGRU.
+    MinGru,
+    /// minLSTM.
+    MinLstm,
+}
+
+/// Where a state begins when the caller has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialState {
+    /// Zeros.
+    Zero,
+    /// A learned vector.
+    Learned,
+}
+
+/// Norms of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormConfig {
+    /// RMSNorm.
+    #[default]
+    Rms,
+    /// LayerNorm.
+    Layer,
+    /// None.
+    None,
+}
+
+impl NormConfig {
+    /// The layer, if any.
+    pub fn layer(self) -> Option<Norm> {
+        match self {
+            Self::Rms => Some(Norm::Rms),
+            Self::Layer => Some(Norm::Layer),
+            Self::None => None,
+        }
+    }
+}
+
+/// A causal convolution: depthwise over `kernel` steps, then pointwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvConfig {
+    /// k, steps it sees.
+    pub kernel: usize,
+    /// Whether a linear map over the channels follows.
+    #[serde(default = "yes")]
+    pub pointwise: bool,
+    /// Whether both have a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+/// A feed-forward layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MlpConfig {
+    /// Inner channels / M.
+    #[serde(default = "four")]
+    pub expansion: f64,
+    /// The activation.
+    #[serde(default = "gelu")]
+    pub activation: Activation,
+    /// Whether a second linear part multiplies the activated one.
+    #[serde(default)]
+    pub gated: bool,
+    /// Whether the linear maps have a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+}
+
+/// What comes out of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeadConfig {
+    /// C, classes or values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
+    /// What they mean.
+    pub kind: OutputKind,
+    /// One output a step, or one a sequence.
+    pub steps: HeadSteps,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl Default for HeadConfig {
+    fn default() -> Self {
+        Self { width: None, kind: OutputKind::Logits, steps: HeadSteps::Every, bias: false }
+    }
+}
+
+/// Which steps have an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadSteps {
+    /// Every step: `[B, T, C]`.
+    Every,
+    /// The last step of each row: `[B, C]`.
+    Last,
+}
+
+fn yes() -> bool {
+    true
+}
+fn four() -> f64 {
+    4.0
+}
+fn gelu() -> Activation {
+    Activation::Gelu
+}
+
+impl ModelConfig {
+    /// D, channels of the recurrent state.
+    ///
+    /// # Errors
+    /// An expansion that gives no whole number of channels.
+    pub fn channels(&self) -> Result<usize> {
+        whole("cell.expansion", self.width, self.cell.expansion)
+    }
+
+    /// Checks everything that types do not.
+    ///
+    /// # Errors
+    /// The first key whose value makes no model, and what would mend it.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |key: &str, what: &str| Err(ModelError::config(key, what));
+        for (key, value) in [("width", self.width), ("layers", self.layers)] {
+            if !(1..=1 << 20).contains(&value) {
+                return fail(key, "must be between 1 and 1048576");
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return fail("dropout", "must be at least 0 and below 1");
+        }
+        if self.channels()? != self.width && !self.cell.output_projection {
+            return fail("cell.output_projection", "must be true where cell.expansion is not 1");
+        }
+        if let Some([min, max]) = self.cell.time_scale {
+            if !(min > 0.0 && min <= max && max.is_finite()) {
+                return fail("cell.time_scale", "must be two positive numbers of steps, the shorter first");
+            }
+            if !self.cell.bias {
+                return fail("cell.time_scale", "is set by the bias of the gates; set cell.bias = true");
+            }
+        }
+        if self.cell.kind == CellKind::MinGru && !self.cell.normalize_gates {
+            return fail("cell.normalize_gates", "is for min_lstm; the gates of min_gru always have the sum 1");
+        }
+        if self.conv.as_ref().is_some_and(|c| !(1..=4096).contains(&c.kernel)) {
+            return fail("conv.kernel", "must be between 1 and 4096");
+        }
+        if let Some(mlp) = &self.mlp {
+            whole("mlp.expansion", self.width, mlp.expansion)?;
+        }
+        Ok(())
+    }
+}
+
+/// `width * expansion` as a whole number of channels.
+pub(crate) fn whole(key: &str, width: usize, expansion: f64) -> Result<usize> {
+    let channels = width as f64 * expansion;
+    if !(1.0..=1e7).contains(&channels) || channels.fract() != 0.0 {
+        let what = format!("times width {width} is {channels}; it must be a whole number of channels, 1 to 10000000");
+        return Err(ModelError::config(key, what));
+    }
+    Ok(channels as usize)
+}

@@ -1,0 +1,68 @@
+//! Linear maps and embeddings.
+
+use super::Layer;
+use crate::error::Result;
+use crate::graph::{Fused, Graph, Op, Value};
+use crate::params::{Init, Role};
+
+/// `y = x W + bias`, W `[K, N]`. Parameters `weight`, `bias`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    /// Scope.
+    pub name: String,
+    /// N, output channels.
+    pub outputs: usize,
+    /// Whether and how a bias begins.
+    pub bias: Option<Init>,
+    /// Whether weight decay applies to W.
+    pub decay: bool,
+}
+
+impl Linear {
+    /// With a zero bias if `bias`, and weight decay.
+    pub fn new(name: impl Into<String>, outputs: usize, bias: bool) -> Self {
+        Self { name: name.into(), outputs, bias: bias.then_some(Init::Constant(0.0)), decay: true }
+    }
+}
+
+impl Layer for Linear {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn fused(&self) -> Option<Fused> {
+        Some(Fused::Linear { bias: self.bias.is_some() })
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let inputs = g.width(x[0]);
+        let role = Role::Weight { init: Init::linear(inputs), decay: self.decay };
+        let weight = g.param("weight", &[inputs, self.outputs], role)?;
+        let mut y = g.op(Op::MatMul { weight }, x)?;
+        if let Some(init) = &self.bias {
+            let bias = g.param("bias", &[self.outputs], Role::Weight { init: init.clone(), decay: false })?;
+            y = g.op(Op::AddVec { param: bias, row: 0 }, &[y])?;
+        }
+        Ok(vec![y])
+    }
+}
+
+/// Row of a table `[V, M]` for each token id. Parameter `weight`, uniform with variance 1.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    /// Scope.
+    pub name: String,
+    /// V.
+    pub vocab: usize,
+    /// M.
+    pub width: usize,
+}
+
+impl Layer for Embedding {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let role = Role::Weight { init: Init::Uniform { bound: libm::sqrt(3.0) }, decay: false };
+        let table = g.param("weight", &[self.vocab, self.width], role)?;
+        Ok(vec![g.op(Op::Embed { table }, x)?])
+    }
+}

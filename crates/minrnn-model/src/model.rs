@@ -1,0 +1,208 @@
+//! A model: its graph and what it was made from.
+
+use serde_json::{Value as Json, json};
+
+use crate::config::{CellKind, HeadSteps, InitialState, ModelConfig, whole};
+use crate::error::{ModelError, Result};
+use crate::graph::{Graph, Input, Op, OutputKind, Value};
+use crate::layers::{CausalConv, Embedding, Gates, Layer, Linear, MinGru, MinLstm, Mlp, Recurrent};
+use crate::params::Role;
+
+/// A traced model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    graph: Graph,
+    config: Json,
+}
+
+impl Model {
+    /// From a configuration whose input and head are complete.
+    ///
+    /// # Errors
+    /// The key whose value makes no model.
+    pub fn from_config(config: &ModelConfig) -> Result<Self> {
+        let channels = config.channels()?;
+        let gates: Box<dyn Gates> = match config.cell.kind {
+            CellKind::MinGru => Box::new(MinGru { candidate: config.cell.candidate }),
+            CellKind::MinLstm => {
+                Box::new(MinLstm { candidate: config.cell.candidate, normalize: config.cell.normalize_gates })
+            }
+        };
+        let recurrent = Recurrent {
+            gates: &*gates,
+            channels,
+            bias: config.cell.bias,
+            time_scale: config.cell.time_scale.map(|[min, max]| (min, max)),
+            learned_state: config.cell.initial_state == InitialState::Learned,
+            projection: config.cell.output_projection,
+        };
+        let json = serde_json::to_value(config).expect("a configuration is plain data");
+        Self::build(config, &recurrent, json)
+    }
+
+    /// From a configuration, with a recurrent layer of one's own in the place of the configured cell: from `[B, T, M]` to `[B, T, M]`.
+    /// The configuration's `cell` is ignored; `name` stands in its place in what is exported.
+    ///
+    /// # Errors
+    /// The key whose value makes no model; the errors of the layer.
+    pub fn with_layer(config: &ModelConfig, name: &str, layer: &dyn Layer) -> Result<Self> {
+        let mut json = serde_json::to_value(config).expect("a configuration is plain data");
+        json["cell"] = json!({ "kind": "custom", "name": name });
+        Self::build(config, layer, json)
+    }
+
+    /// From any function that traces a graph; `config` is carried into what is exported.
+    ///
+    /// # Errors
+    /// Those of `body`, and of a graph that does not hold together.
+    pub fn trace(
+        input: Input,
+        kind: OutputKind,
+        config: Json,
+        body: impl FnOnce(&mut Graph, Value) -> Result<Value>,
+    ) -> Result<Self> {
+        Ok(Self { graph: Graph::trace(input, kind, body)?, config })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What it was made from. Has `input.vocab` for models that take tokens.
+    pub fn config(&self) -> &Json {
+        &self.config
+    }
+
+    fn build(config: &ModelConfig, recurrent: &dyn Layer, json: Json) -> Result<Self> {
+        config.validate()?;
+        let Some(head) = config.head.width else {
+            return Err(ModelError::config("head.width", "is missing: the number of classes or values that come out"));
+        };
+        if head == 0 {
+            return Err(ModelError::config("head.width", "must be at least 1"));
+        }
+        let input = input_of(config)?;
+        Self::trace(input, config.head.kind, json, |g, x| {
+            let mut x = g.scope("input", |g| embed(g, config, input, x))?;
+            for index in 0..config.layers {
+                x = g.block(index, |g| block(g, config, recurrent, x))?;
+            }
+            if config.head.steps == HeadSteps::Last {
+                x = g.op(Op::Last, &[x])?;
+            }
+            g.scope("head", |g| {
+                let x = norm(g, config, x)?;
+                g.apply(&Linear::new("", head, config.head.bias), x)
+            })
+        })
+    }
+}
+
+fn input_of(config: &ModelConfig) -> Result<Input> {
+    let missing = || ModelError::config("input", "is missing: set input.vocab (token ids) or input.features (real values)");
+    let input = config.input.as_ref().ok_or_else(missing)?;
+    let statistics = [("input.mean", &input.mean), ("input.std", &input.std)];
+    match (input.vocab, input.features) {
+        (Some(vocab), None) => {
+            if let Some((key, _)) = statistics.iter().find(|(_, s)| s.is_some()) {
+                return Err(ModelError::config(*key, "is for features, not for token ids"));
+            }
+            Ok(Input::Tokens { vocab })
+        }
+        (None, Some(width)) => {
+            for (key, values) in statistics {
+                let Some(values) = values else { continue };
+                if values.len() != width || !values.iter().all(|v| v.is_finite()) {
+                    return Err(ModelError::config(key, format!("must have {width} finite numbers, one a feature")));
+                }
+                if key == "input.std" && values.iter().any(|v| *v <= 0.0) {
+                    return Err(ModelError::config(key, "must be positive"));
+                }
+            }
+            Ok(Input::Features { width })
+        }
+        (None, None) => Err(missing()),
+        _ => Err(ModelError::config("input", "has both vocab and features; a model takes one of them")),
+    }
+}
+
+fn embed(g: &mut Graph, config: &ModelConfig, input: Input, x: Value) -> Result<Value> {
+    let x = match input {
+        Input::Tokens { vocab } => g.apply(&Embedding { name: "embedding".into(), vocab, width: config.width }, x)?,
+        Input::Features { .. } => {
+            let x = normalize(g, config, x)?;
+            g.apply(&Linear::new("projection", config.width, true), x)?
+        }
+    };
+    dropout(g, config, x)
+}
+
+/// `(x - mean) / std` by buffers `shift = -mean` and `scale = 1 / std`.
+fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value> {
+    let Some(input) = &config.input else { return Ok(x) };
+    let width = g.width(x);
+    if let Some(mean) = &input.mean {
+        let values = mean.iter().map(|m| -m).collect();
+        let param = g.param("shift", &[width], Role::Buffer { values })?;
+        x = g.op(Op::AddVec { param, row: 0 }, &[x])?;
+    }
+    if let Some(std) = &input.std {
+        let values = std.iter().map(|s| 1.0 / s).collect();
+        let param = g.param("scale", &[width], Role::Buffer { values })?;
+        x = g.op(Op::MulVec { param, row: 0 }, &[x])?;
+    }
+    Ok(x)
+}
+
+/// The paper's block (appendix C.2): convolution, recurrent layer, feed-forward layer, each optional but the second, each `x + f(norm(x))`.
+fn block(g: &mut Graph, config: &ModelConfig, recurrent: &dyn Layer, mut x: Value) -> Result<Value> {
+    if let Some(conv) = &config.conv {
+        x = part(g, config, "conv", x, |g, x| {
+            let y = g.apply(&CausalConv { kernel: conv.kernel, bias: conv.bias }, x)?;
+            if conv.pointwise { g.apply(&Linear::new("pointwise", config.width, conv.bias), y) } else { Ok(y) }
+        })?;
+    }
+    x = part(g, config, "", x, |g, x| {
+        let y = g.apply(recurrent, x)?;
+        if g.width(y) == config.width {
+            return Ok(y);
+        }
+        let what = format!("gives {} channels, the model's width is {}", g.width(y), config.width);
+        Err(ModelError::Shape { scope: "layers".into(), op: recurrent.name().into(), what })
+    })?;
+    if let Some(mlp) = &config.mlp {
+        let hidden = whole("mlp.expansion", config.width, mlp.expansion)?;
+        let layer = Mlp { hidden, activation: mlp.activation, gated: mlp.gated, bias: mlp.bias };
+        x = part(g, config, "ff", x, |g, x| g.apply(&layer, x))?;
+    }
+    Ok(x)
+}
+
+/// `x + dropout(body(norm(x)))`, as far as the configuration has each.
+fn part(
+    g: &mut Graph,
+    config: &ModelConfig,
+    name: &str,
+    x: Value,
+    body: impl FnOnce(&mut Graph, Value) -> Result<Value>,
+) -> Result<Value> {
+    let inner = |g: &mut Graph| {
+        let y = norm(g, config, x)?;
+        let y = body(g, y)?;
+        let y = dropout(g, config, y)?;
+        if config.residual { g.add(x, y) } else { Ok(y) }
+    };
+    if name.is_empty() { inner(g) } else { g.scope(name, inner) }
+}
+
+fn norm(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
+    match config.norm.layer() {
+        Some(layer) => g.apply(&layer, x),
+        None => Ok(x),
+    }
+}
+
+fn dropout(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
+    if config.dropout == 0.0 { Ok(x) } else { g.op(Op::Dropout { p: config.dropout }, &[x]) }
+}

@@ -1,0 +1,187 @@
+//! The oracle: the graph run in float64, one operation after the other, with a running bound on what an f32 engine may differ.
+//!
+//! It is what is true in this project. It is plain loops over `[B, T, width]`, and its functions come from `libm`, so that
+//! its results are the same on every machine.
+
+mod ops;
+mod recur;
+mod tensor;
+
+#[cfg(test)]
+mod tests;
+
+pub use tensor::Tensor;
+
+use crate::error::{ModelError, Result};
+use crate::graph::{Graph, Input, Op, State, StateInit, Value};
+use tensor::Shape;
+
+/// Unit roundoff of f32, 2^-24.
+pub const UNIT: f64 = 5.960_464_477_539_063e-8;
+
+/// What goes into a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Data<'a> {
+    /// Token ids `[B, T]`.
+    Tokens(&'a [u32]),
+    /// Features `[B, T, F]`.
+    Features(&'a [f32]),
+}
+
+/// One run over whole sequences `[B, T]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// B.
+    pub batch: usize,
+    /// T.
+    pub time: usize,
+    /// The input.
+    pub data: Data<'a>,
+    /// States to begin with, in the graph's order, each `[B, width]` or `[B, lag, width]`; `None`: their initial values.
+    pub states: Option<&'a [Vec<f64>]>,
+    /// Length of each row, 1 to T; `None`: all T. What follows a row's end changes neither its states nor its last step.
+    pub lens: Option<&'a [usize]>,
+    /// `[B, T]`: steps before which a row begins anew, from the states' initial values.
+    pub reset: Option<&'a [bool]>,
+    /// Whether to carry bounds on the error of an f32 engine.
+    pub bounds: bool,
+}
+
+impl<'a> Run<'a> {
+    /// A plain run from the initial states.
+    pub fn new(batch: usize, time: usize, data: Data<'a>) -> Self {
+        Self { batch, time, data, states: None, lens: None, reset: None, bounds: false }
+    }
+}
+
+/// What comes out of a run.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The output: `[B, T, C]`, or `[B, C]` for a last-step head.
+    pub output: Tensor,
+    /// States after the run (at each row's end), in the graph's order.
+    pub states: Vec<Tensor>,
+}
+
+/// Runs the graph; `params` are the values of its parameters in its order.
+///
+/// # Errors
+/// Inputs, states, lengths or parameters that do not fit the graph.
+pub fn run(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<Trace> {
+    let mut output = None;
+    let states = walk(graph, params, run, &mut |value, tensor| {
+        if value == graph.output().value {
+            output = Some(tensor.clone());
+        }
+    })?;
+    Ok(Trace { output: output.expect("the output is a node"), states })
+}
+
+/// Runs the graph and shows every value to `see`, in order.
+///
+/// # Errors
+/// See [`run`].
+pub fn walk(
+    graph: &Graph,
+    params: &[Vec<f64>],
+    run: &Run,
+    see: &mut dyn FnMut(Value, &Tensor),
+) -> Result<Vec<Tensor>> {
+    check(graph, params, run)?;
+    let begin = initial_states(graph, params, run.batch);
+    let first = run.states.unwrap_or(&begin);
+    let last_use = last_uses(graph);
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
+    let mut states = vec![None; graph.states().len()];
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let shape = Shape { batch: run.batch, time: if node.timed { run.time } else { 1 }, width: node.width };
+        let x: Vec<&Tensor> =
+            node.inputs.iter().map(|v| values[v.index()].as_ref().expect("kept until its last use")).collect();
+        let y = match node.op {
+            Op::Delay { state, by } => recur::delay(shape, x[0], by, &first[state.index()], &begin[state.index()], run),
+            Op::Recur { state } => recur::recur(shape, x[0], x[1], &first[state.index()], &begin[state.index()], run),
+            Op::Last => recur::last(shape, x[0], run),
+            op => ops::apply(op, graph, params, shape, &x, run),
+        };
+        see(graph.value_at(i), &y);
+        values[i] = Some(y);
+        for (s, next) in states.iter_mut().enumerate() {
+            let state = State(s);
+            if next.is_none() && graph.state_source(state).index() == i {
+                let source = values[i].as_ref().expect("just made");
+                let lag = graph.state_spec(state).lag;
+                *next = Some(recur::next_state(source, lag, &first[s], &begin[s], run));
+            }
+        }
+        for v in &node.inputs {
+            if last_use[v.index()] == i {
+                values[v.index()] = None;
+            }
+        }
+    }
+    Ok(states.into_iter().map(|s| s.expect("a checked graph uses every state")).collect())
+}
+
+/// The initial values of all states, repeated for B rows.
+pub fn initial_states(graph: &Graph, params: &[Vec<f64>], batch: usize) -> Vec<Vec<f64>> {
+    let row = |s: &crate::graph::StateSpec| match s.init {
+        StateInit::Zero => vec![0.0; s.len()],
+        StateInit::Learned(p) => params[p.index()].clone(),
+    };
+    graph.states().iter().map(|s| row(s).repeat(batch)).collect()
+}
+
+fn last_uses(graph: &Graph) -> Vec<usize> {
+    let mut last = vec![0; graph.nodes().len()];
+    for (i, node) in graph.nodes().iter().enumerate() {
+        node.inputs.iter().for_each(|v| last[v.index()] = i);
+    }
+    last
+}
+
+fn check(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<()> {
+    let fail = |what: String| Err(ModelError::input(what));
+    let (batch, time) = (run.batch, run.time);
+    if batch == 0 || time == 0 {
+        return fail(format!("a run needs at least one row and one step, got B={batch}, T={time}"));
+    }
+    match (graph.input(), run.data) {
+        (Input::Tokens { vocab }, Data::Tokens(ids)) => {
+            if ids.len() != batch * time {
+                return fail(format!("input_ids has {} values, wanted B*T = {}", ids.len(), batch * time));
+            }
+            if let Some(i) = ids.iter().position(|id| *id as usize >= vocab) {
+                return fail(format!("input_ids[{i}] is {}, the vocabulary has {vocab} tokens", ids[i]));
+            }
+        }
+        (Input::Features { width }, Data::Features(x)) => {
+            if x.len() != batch * time * width {
+                return fail(format!("features has {} values, wanted B*T*F = {}", x.len(), batch * time * width));
+            }
+        }
+        (Input::Tokens { .. }, _) => return fail("the model takes token ids, not features".into()),
+        (Input::Features { .. }, _) => return fail("the model takes features, not token ids".into()),
+    }
+    for (spec, values) in graph.params().iter().zip(params) {
+        if values.len() != spec.len() {
+            return fail(format!("parameter `{}` has {} values, wanted {}", spec.name, values.len(), spec.len()));
+        }
+    }
+    if params.len() != graph.params().len() {
+        return fail(format!("{} parameters given, the model has {}", params.len(), graph.params().len()));
+    }
+    if let Some(states) = run.states {
+        let fits = states.len() == graph.states().len()
+            && states.iter().zip(graph.states()).all(|(v, s)| v.len() == s.len() * batch);
+        if !fits {
+            return fail("the states given do not fit the model's states".into());
+        }
+    }
+    if run.lens.is_some_and(|l| l.len() != batch || l.iter().any(|n| !(1..=time).contains(n))) {
+        return fail(format!("lens must have B = {batch} values between 1 and T = {time}"));
+    }
+    if run.reset.is_some_and(|r| r.len() != batch * time) {
+        return fail(format!("reset must have B*T = {} values", batch * time));
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! Values of the oracle.
+
+/// B, T and channels of a value; T is 1 where there is no time axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) batch: usize,
+    pub(super) time: usize,
+    pub(super) width: usize,
+}
+
+impl Shape {
+    pub(super) fn len(self) -> usize {
+        self.batch * self.time * self.width
+    }
+}
+
+/// A value `[B, T, width]`, row-major, perhaps with a bound on what an f32 engine may differ from it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tensor {
+    /// Values.
+    pub data: Vec<f64>,
+    /// For each value, how far an f32 engine may be off (empty: not asked for). First order in the unit roundoff; functions such
+    /// as exp are taken to be right within 4 units.
+    pub bound: Vec<f64>,
+    pub(super) width: usize,
+}
+
+impl Tensor {
+    pub(super) fn new(data: Vec<f64>, bound: Vec<f64>, width: usize) -> Self {
+        Self { data, bound, width }
+    }
+    /// Bound at `i`, 0 where none is carried.
+    pub(super) fn err(&self, i: usize) -> f64 {
+        self.bound.get(i).copied().unwrap_or(0.0)
+    }
+    /// Rounded to f32.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.data.iter().map(|x| *x as f32).collect()
+    }
+}
