@@ -1,0 +1,397 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["numpy==2.4.6"]
+# ///
+"""Writes the golden data: minGRU and minLSTM models by the paper's equations, apart from all Rust code.
+
+Everything is computed in x86's extended precision (a 64-bit mantissa) and rounded to float64 at the end: what is stored
+is then the nearest float64 on every such machine, whichever vector instructions numpy finds there.
+"""
+
+import json
+import pathlib
+import sys
+import tomllib
+
+import numpy as np
+
+VERSION = "1"
+HERE = pathlib.Path(__file__).resolve().parent
+X = np.longdouble
+assert np.finfo(X).nmant >= 63, "needs a machine with 80-bit floats (x86-64)"
+
+# name: (seed, B, T, spread of the recurrent layer's weights, configuration)
+MODELS = {
+    "gru_tokens": (1, 3, 17, 1.0, """
+width = 6
+layers = 2
+[input]
+vocab = 7
+[cell]
+expansion = 2.0
+[head]
+width = 4
+"""),
+    "gru_features_conv_mlp_last": (2, 2, 19, 1.0, """
+width = 5
+layers = 2
+norm = "layer"
+[input]
+features = 3
+mean = [0.5, -1.25, 0.1]
+std = [0.5, 2.0, 0.25]
+[conv]
+kernel = 4
+[mlp]
+expansion = 2.0
+[head]
+width = 3
+kind = "values"
+steps = "last"
+bias = true
+"""),
+    "gru_linear_learned_plain": (3, 3, 12, 1.0, """
+width = 4
+layers = 2
+residual = false
+[input]
+features = 2
+[cell]
+candidate = "linear"
+initial_state = "learned"
+bias = false
+expansion = 1.5
+[mlp]
+expansion = 1.5
+activation = "gelu_tanh"
+gated = true
+bias = false
+[head]
+width = 2
+kind = "values"
+"""),
+    "gru_bare": (4, 2, 9, 1.0, """
+width = 5
+layers = 3
+norm = "none"
+[input]
+vocab = 4
+[cell]
+output_projection = false
+[conv]
+kernel = 1
+bias = false
+[head]
+width = 4
+bias = true
+"""),
+    "gru_shorter_than_its_convolution": (5, 3, 2, 1.0, """
+width = 4
+layers = 2
+[input]
+vocab = 5
+[conv]
+kernel = 5
+[head]
+width = 3
+steps = "last"
+"""),
+    "lstm_tokens": (6, 3, 18, 1.0, """
+width = 6
+layers = 2
+[input]
+vocab = 6
+[cell]
+kind = "min_lstm"
+expansion = 1.5
+[conv]
+kernel = 3
+pointwise = false
+[mlp]
+expansion = 1.0
+activation = "silu"
+[head]
+width = 5
+"""),
+    "lstm_linear_learned_last": (7, 2, 16, 1.0, """
+width = 4
+layers = 2
+norm = "layer"
+[input]
+features = 3
+std = [4.0, 0.125, 1.0]
+[cell]
+kind = "min_lstm"
+candidate = "linear"
+initial_state = "learned"
+[head]
+width = 3
+kind = "values"
+steps = "last"
+"""),
+    "lstm_unnormalised": (8, 2, 14, 1.0, """
+width = 5
+layers = 2
+[input]
+vocab = 5
+[cell]
+kind = "min_lstm"
+normalize_gates = false
+expansion = 2.0
+[conv]
+kernel = 2
+bias = false
+[mlp]
+activation = "silu"
+gated = true
+expansion = 2.0
+[head]
+width = 4
+"""),
+    "gru_closed_gates": (9, 2, 13, 60.0, """
+width = 4
+layers = 1
+[input]
+features = 2
+[head]
+width = 2
+kind = "values"
+"""),
+    "lstm_closed_gates": (10, 2, 13, 150.0, """
+width = 4
+layers = 1
+[input]
+features = 2
+[cell]
+kind = "min_lstm"
+candidate = "linear"
+initial_state = "learned"
+[head]
+width = 2
+kind = "values"
+"""),
+}
+
+
+# ---- functions ---------------------------------------------------------------------------------------------------------
+
+
+def softplus(x):
+    """ln(1 + e^x), for every x."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def erf(x):
+    """2/sqrt(pi) e^(-x^2) sum 2^n x^(2n+1) / (1*3*..*(2n+1)): all terms of one sign, so nothing cancels."""
+    term = total = x
+    for n in range(1, 400):
+        term = term * 2 * x * x / (2 * n + 1)
+        total = total + term
+    series = 2 / np.sqrt(PI) * np.exp(-x * x) * total
+    return np.where(np.abs(x) < 8, series, np.sign(x))
+
+
+PI = X("3.14159265358979323846264338327950288")
+
+
+def log_g(v):
+    """Logarithm of the paper's g (appendix B.1): ln(v + 1/2), or ln(sigmoid(v)) below zero."""
+    return np.where(v >= 0, np.log(np.maximum(v, 0) + X(0.5)), -softplus(-v))
+
+
+def activation(name, x):
+    if name == "gelu":
+        return x * (1 + erf(x / np.sqrt(X(2)))) / 2
+    if name == "gelu_tanh":
+        return x * (1 + np.tanh(np.sqrt(2 / PI) * (x + X("0.044715") * x**3))) / 2
+    assert name == "silu"
+    return x / (1 + np.exp(-x))
+
+
+# ---- a model -----------------------------------------------------------------------------------------------------------
+
+
+class Model:
+    """Runs a configuration; weights are drawn when they are first asked for, and then stay."""
+
+    def __init__(self, config, seed, spread):
+        self.config, self.spread = config, spread
+        self.random = np.random.Generator(np.random.PCG64(seed))
+        self.params = {}
+
+    def uniform(self, low, high, shape):
+        return (low + (high - low) * self.random.random(shape)).astype(np.float32)
+
+    def param(self, name, shape, low, high):
+        if name not in self.params:
+            self.params[name] = self.uniform(low, high, shape)
+        assert self.params[name].shape == tuple(shape), name
+        return self.params[name].astype(X)
+
+    def linear(self, name, x, outputs, bias, spread=1.0):
+        inputs = x.shape[-1]
+        bound = spread * 1.5 / np.sqrt(inputs)
+        y = x @ self.param(f"{name}.weight", [inputs, outputs], -0.8 * bound, bound)
+        return y + self.param(f"{name}.bias", [outputs], -0.4, 0.6) if bias else y
+
+    def norm(self, name, x):
+        kind, width = self.config.get("norm", "rms"), x.shape[-1]
+        if kind == "none":
+            return x
+        weight = self.param(f"{name}.norm.weight", [width], 0.5, 1.6)
+        if kind == "rms":
+            return x * weight / np.sqrt((x * x).sum(-1, keepdims=True) / width + X("1e-5"))
+        bias = self.param(f"{name}.norm.bias", [width], -0.3, 0.5)
+        return (x - x.mean(-1, keepdims=True)) * weight / np.sqrt(x.var(-1, keepdims=True) + X("1e-5")) + bias
+
+    def part(self, name, x, body):
+        y = body(self.norm(name, x))
+        return x + y if self.config.get("residual", True) else y
+
+    def convolution(self, block, x, states, following):
+        conv = self.config["conv"]
+        k, width, bias = conv["kernel"], x.shape[-1], conv.get("bias", True)
+        name = f"layers.{block}.conv"
+        weight = self.param(f"{name}.depthwise.weight", [k, width], -0.5, 0.8)
+        if k > 1:
+            past = states.get(f"{block}.conv", np.zeros((len(x), k - 1, width), X))
+            x = np.concatenate([past, x], axis=1)
+            following[f"{block}.conv"] = x[:, x.shape[1] - (k - 1) :]
+        channel = lambda b, c: np.convolve(x[b, :, c], weight[::-1, c], "valid")
+        y = np.stack([np.stack([channel(b, c) for c in range(width)], -1) for b in range(len(x))])
+        if bias:
+            y = y + self.param(f"{name}.depthwise.bias", [width], -0.4, 0.6)
+        return self.linear(f"{name}.pointwise", y, width, bias) if conv.get("pointwise", True) else y
+
+    def log_gates(self, cell, packed, d):
+        """Logarithms of what multiplies the old state and the candidate, and the candidate's pre-activation."""
+        part = lambda i: packed[..., i * d : (i + 1) * d]
+        if cell.get("kind", "min_gru") == "min_gru":
+            return -softplus(part(0)), -softplus(-part(0)), part(1)
+        p, q, v = part(0), part(1), part(2)
+        if not cell.get("normalize_gates", True):
+            return -softplus(-p), -softplus(-q), v
+        difference = softplus(-p) - softplus(-q)
+        return -softplus(difference), -softplus(-difference), v
+
+    def recurrent(self, block, x, states, following):
+        cell = self.config.get("cell", {})
+        name, width, bias = f"layers.{block}.rnn", x.shape[-1], cell.get("bias", True)
+        d = round(width * cell.get("expansion", 1.0))
+        parts = 2 if cell.get("kind", "min_gru") == "min_gru" else 3
+        packed = self.linear(f"{name}.in", x, parts * d, bias, self.spread)
+        log_a, log_i, v = self.log_gates(cell, packed, d)
+        if cell.get("candidate", "g") == "g":
+            b = np.exp(log_i + log_g(v))
+        else:
+            b = np.exp(log_i) * v
+        learned = cell.get("initial_state", "zero") == "learned"
+        h0 = self.param(f"{name}.h0", [d], -0.7, 0.9) if learned else np.zeros(d, X)
+        h0 = states.get(f"{block}.h", np.broadcast_to(h0, (len(x), d)))
+        h = unrolled(log_a, b, h0)
+        following[f"{block}.h"] = h[:, -1]
+        return self.linear(f"{name}.out", h, width, bias) if cell.get("output_projection", True) else h
+
+    def mlp(self, block, x):
+        mlp, name, width = self.config["mlp"], f"layers.{block}.ff.mlp", x.shape[-1]
+        hidden, bias, gated = round(width * mlp.get("expansion", 4.0)), mlp.get("bias", True), mlp.get("gated", False)
+        up = self.linear(f"{name}.up", x, (2 if gated else 1) * hidden, bias)
+        y = activation(mlp.get("activation", "gelu"), up[..., :hidden])
+        return self.linear(f"{name}.down", y * up[..., hidden:] if gated else y, width, bias)
+
+    def embed(self, data):
+        into, width = self.config["input"], self.config["width"]
+        if "vocab" in into:
+            return self.param("input.embedding.weight", [into["vocab"], width], -1.2, 1.7)[data]
+        features = into["features"]
+        mean = np.array(into.get("mean", [0.0] * features), np.float32).astype(X)
+        std = np.array(into.get("std", [1.0] * features), np.float32).astype(X)
+        return self.linear("input.projection", (data.astype(X) - mean) / std, width, True)
+
+    def run(self, data, states):
+        """Output and states that follow; `states` may be empty."""
+        following = {}
+        x = self.embed(data)
+        for i in range(self.config["layers"]):
+            if "conv" in self.config:
+                x = self.part(f"layers.{i}.conv", x, lambda y: self.convolution(i, y, states, following))
+            x = self.part(f"layers.{i}", x, lambda y: self.recurrent(i, y, states, following))
+            if "mlp" in self.config:
+                x = self.part(f"layers.{i}.ff", x, lambda y: self.mlp(i, y))
+        head = self.config["head"]
+        if head.get("steps", "every") == "last":
+            x = x[:, -1]
+        return self.linear("head", self.norm("head", x), head["width"], head.get("bias", False)), following
+
+
+def unrolled(log_a, b, h0):
+    """h[t] = (a[1]..a[t]) h0 + sum over s <= t of (a[s+1]..a[t]) b[s]: the recurrence without recurring."""
+    sums = np.cumsum(log_a, axis=1)
+    h = np.exp(sums) * h0[:, None]
+    for t in range(b.shape[1]):
+        h[:, t] += (np.exp(sums[:, t : t + 1] - sums[:, : t + 1]) * b[:, : t + 1]).sum(axis=1)
+    return h
+
+
+# ---- files -------------------------------------------------------------------------------------------------------------
+
+
+def encode(tensors, metadata):
+    """The bytes of a safetensors file: a length, a JSON header, the values in order of name."""
+    header, values = {"__metadata__": metadata}, []
+    kinds, at = {"float32": "F32", "float64": "F64", "int64": "I64"}, 0
+    for name in sorted(tensors):
+        raw = np.ascontiguousarray(tensors[name])
+        blob = raw.astype(raw.dtype.newbyteorder("<")).tobytes()
+        header[name] = {"dtype": kinds[raw.dtype.name], "shape": list(raw.shape), "data_offsets": [at, at + len(blob)]}
+        at += len(blob)
+        values.append(blob)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + b"".join(values)
+
+
+def golden(seed, batch, time, spread, text):
+    config = tomllib.loads(text)
+    model = Model(config, seed, spread)
+    into, tensors = config["input"], {}
+    if "vocab" in into:
+        data = model.random.integers(0, into["vocab"], (batch, time))
+        tensors["input_ids"] = data.astype(np.int64)
+    else:
+        data = model.uniform(-1.5, 2.0, (batch, time, into["features"]))
+        tensors["features"] = data
+    for run in ["zero", "given"]:
+        states = {}
+        if run == "given":
+            states = {name: model.uniform(-2.0, 1.2, state.shape).astype(X) for name, state in following.items()}
+        output, following = model.run(data, states)
+        for name, state in states.items():
+            tensors[f"given.state.{name}"] = state.astype(np.float64)
+        for name, state in following.items():
+            tensors[f"{run}.next_state.{name}"] = state.astype(np.float64)
+        tensors[f"{run}.output"] = output.astype(np.float64)
+    tensors |= {f"param.{name}": value for name, value in model.params.items()}
+    assert all(np.isfinite(t).all() for t in tensors.values())
+    return encode(tensors, {"minrnn.golden": VERSION, "config": text.lstrip(), "generator": "tests/golden/generate.py"})
+
+
+def main():
+    check, failed, total = sys.argv[1:] == ["--check"], [], 0
+    assert check or not sys.argv[1:], "usage: generate.py [--check]"
+    for name, arguments in MODELS.items():
+        blob, path = golden(*arguments), HERE / f"{name}.safetensors"
+        total += len(blob)
+        if not check:
+            path.write_bytes(blob)
+        elif not path.exists() or path.read_bytes() != blob:
+            failed.append(path.name)
+    strays = {p.stem for p in HERE.glob("*.safetensors")} - set(MODELS)
+    failed += sorted(f"{s}.safetensors (not made here)" for s in strays)
+    print(f"{len(MODELS)} models, {total} bytes, {'checked' if check else 'written'}")
+    if failed:
+        sys.exit("differs from what is committed: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
