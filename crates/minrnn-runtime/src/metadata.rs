@@ -1,0 +1,240 @@
+//! Reads `metadata_props` into typed values. Looks at no node of the graph.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tract_onnx::pb::ModelProto;
+
+use crate::error::Breach;
+use crate::info::{Form, Head, Init, Lowering, Recurrence, StateSpec};
+
+/// The version of the contract that this crate reads.
+const CONTRACT: &str = "1";
+
+/// Values that one row of one state may hold; far above any model, far below an overflow.
+const MAX_STATE_LEN: usize = 1 << 24;
+
+/// The typed metadata of one file.
+pub(crate) struct Metadata {
+    pub(crate) form: Form,
+    pub(crate) lowering: Lowering,
+    pub(crate) head: Head,
+    pub(crate) states: Vec<StateSpec>,
+    pub(crate) max_seq_len: Option<usize>,
+    pub(crate) recurrences: Vec<Recurrence>,
+    pub(crate) padded: bool,
+    pub(crate) weights_sha256: String,
+    pub(crate) config: Value,
+}
+
+/// `Ok(None)`: the file carries no `minrnn.*` key at all.
+pub(crate) fn read(model: &ModelProto) -> Result<Option<Metadata>, Breach> {
+    let mut props = BTreeMap::new();
+    for entry in &model.metadata_props {
+        let ours = entry.key.starts_with("minrnn.");
+        if ours
+            && props
+                .insert(entry.key.as_str(), entry.value.as_str())
+                .is_some()
+        {
+            return Err(Breach::new(place(&entry.key), "stands there twice"));
+        }
+    }
+    if props.is_empty() {
+        return Ok(None);
+    }
+    Props(props).typed().map(Some)
+}
+
+fn place(key: &str) -> String {
+    format!("metadata `{key}`")
+}
+
+struct Props<'a>(BTreeMap<&'a str, &'a str>);
+
+impl<'a> Props<'a> {
+    fn typed(&self) -> Result<Metadata, Breach> {
+        self.version()?;
+        let (form, lowering) = self.form()?;
+        Ok(Metadata {
+            form,
+            lowering,
+            head: self.one_of("minrnn.head", &[Head::PerStep, Head::Last], |h| h.as_str())?,
+            states: self.states()?,
+            max_seq_len: self.max_seq_len()?,
+            recurrences: self.json("minrnn.recurrences")?,
+            padded: self.one_of("minrnn.padded", &[true, false], |p| {
+                if *p { "true" } else { "false" }
+            })?,
+            weights_sha256: self.weights()?,
+            config: self.config()?,
+        })
+    }
+
+    fn get(&self, key: &str) -> Result<&'a str, Breach> {
+        let found = self.0.get(key).copied();
+        found.ok_or_else(|| Breach::new(place(key), "is missing"))
+    }
+
+    fn one_of<T: Copy>(
+        &self,
+        key: &str,
+        all: &[T],
+        word: impl Fn(&T) -> &'static str,
+    ) -> Result<T, Breach> {
+        let value = self.get(key)?;
+        let words: Vec<_> = all.iter().map(&word).collect();
+        let at = words.iter().position(|w| *w == value);
+        at.map(|at| all[at]).ok_or_else(|| {
+            let what = format!("is `{}`, not one of {}", short(value), words.join(", "));
+            Breach::new(place(key), what)
+        })
+    }
+
+    fn json<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<T, Breach> {
+        serde_json::from_str(self.get(key)?)
+            .map_err(|e| Breach::new(place(key), format!("does not parse: {e}")))
+    }
+
+    fn version(&self) -> Result<(), Breach> {
+        let version = self.get("minrnn.contract")?;
+        if version == CONTRACT {
+            return Ok(());
+        }
+        let what = format!(
+            "is `{}`, and this runtime reads version {CONTRACT}",
+            short(version)
+        );
+        let mend = "use a runtime and an exporter of the same version";
+        Err(Breach::new(place("minrnn.contract"), what).mend(mend))
+    }
+
+    fn form(&self) -> Result<(Form, Lowering), Breach> {
+        let forms = [Form::Parallel, Form::Scan, Form::Step];
+        let lowerings = [
+            Lowering::Blocked,
+            Lowering::KoggeStone,
+            Lowering::Scan,
+            Lowering::Step,
+        ];
+        let form = self.one_of("minrnn.form", &forms, |f| f.as_str())?;
+        let lowering = self.one_of("minrnn.lowering", &lowerings, |l| l.as_str())?;
+        if lowering.form() == form {
+            return Ok((form, lowering));
+        }
+        let what = format!(
+            "is `{}`, which no `{}` graph has",
+            lowering.as_str(),
+            form.as_str()
+        );
+        Err(Breach::new(place("minrnn.lowering"), what))
+    }
+
+    fn max_seq_len(&self) -> Result<Option<usize>, Breach> {
+        let key = "minrnn.max_seq_len";
+        let Some(text) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<usize>() {
+            Ok(n) if digits && n > 0 => Ok(Some(n)),
+            _ => {
+                let what = format!("is `{}`, not a decimal number above 0", short(text));
+                Err(Breach::new(place(key), what))
+            }
+        }
+    }
+
+    fn weights(&self) -> Result<String, Breach> {
+        let hash = self.get("minrnn.weights")?;
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if hash.len() == 64 && hash.bytes().all(hex) {
+            return Ok(hash.into());
+        }
+        let what = "is not a sha256 in 64 lower-case hex digits";
+        Err(Breach::new(place("minrnn.weights"), what))
+    }
+
+    fn config(&self) -> Result<Value, Breach> {
+        let config: Value = self.json("minrnn.config")?;
+        if config.is_object() {
+            return Ok(config);
+        }
+        Err(Breach::new(place("minrnn.config"), "is not a JSON object"))
+    }
+
+    fn states(&self) -> Result<Vec<StateSpec>, Breach> {
+        let raw: Vec<RawState> = self.json("minrnn.states")?;
+        let states: Vec<_> = raw
+            .into_iter()
+            .map(RawState::checked)
+            .collect::<Result<_, _>>()?;
+        let mut names: Vec<&str> = states.iter().map(|s| s.input.as_str()).collect();
+        names.extend(states.iter().map(|s| s.output.as_str()));
+        names.sort_unstable();
+        match names.windows(2).find(|w| w[0] == w[1]) {
+            None => Ok(states),
+            Some(w) => {
+                let what = format!("names `{}` twice", w[0]);
+                Err(Breach::new(place("minrnn.states"), what))
+            }
+        }
+    }
+}
+
+/// A state as it stands in the JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawState {
+    input: String,
+    output: String,
+    shape: Vec<usize>,
+    init: RawInit,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawInit {
+    Word(String),
+    Values(Vec<f32>),
+}
+
+impl RawState {
+    fn checked(self) -> Result<StateSpec, Breach> {
+        let breach = |what: String| {
+            let what = format!("state `{}`: {what}", short(&self.input));
+            Err(Breach::new(place("minrnn.states"), what))
+        };
+        let len = self.shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        let len = match len {
+            Some(n) if n > 0 && n <= MAX_STATE_LEN && !self.shape.is_empty() => n,
+            _ => return breach(format!("shape {:?} is empty or out of reach", self.shape)),
+        };
+        let init = match self.init {
+            RawInit::Word(w) if w == "zero" => Init::Zero,
+            RawInit::Word(w) => return breach(format!("init `{}` is not `zero`", short(&w))),
+            RawInit::Values(v) if v.len() != len => {
+                return breach(format!("init has {} values, its shape {len}", v.len()));
+            }
+            RawInit::Values(v) if v.iter().any(|x| !x.is_finite()) => {
+                return breach("init holds a value that is not finite".into());
+            }
+            RawInit::Values(v) => Init::Values(v),
+        };
+        Ok(StateSpec {
+            input: self.input,
+            output: self.output,
+            shape: self.shape,
+            init,
+        })
+    }
+}
+
+/// Text of a file in a message: never longer than 40 characters.
+pub(crate) fn short(text: &str) -> String {
+    if text.chars().count() <= 40 {
+        return text.into();
+    }
+    text.chars().take(40).chain("...".chars()).collect()
+}

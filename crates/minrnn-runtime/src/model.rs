@@ -1,0 +1,359 @@
+//! An exported file, checked and ready to run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tract_onnx::pb::{GraphProto, ModelProto};
+use tract_onnx::prelude::*;
+
+use crate::error::{Breach, Error, Result};
+use crate::info::{Head, Info};
+use crate::input::{Input, Output, check_batch, check_finite};
+use crate::plan::{Engine, Key, Plan};
+use crate::state::{Layout, State};
+use crate::{contract, metadata, structure};
+
+/// How a file is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// How many plans a model keeps: one for each batch and length in use. Each holds its own packed copy of the
+    /// weights. Default 8, at least 1; the plan not used for longest goes first.
+    pub plans: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { plans: 8 }
+    }
+}
+
+impl Options {
+    /// The default with room for `plans` plans.
+    pub fn with_plans(plans: usize) -> Self {
+        Self { plans }
+    }
+}
+
+/// One exported file. Immutable for its users: any number of threads may run it at once.
+pub struct Model {
+    info: Info,
+    layout: Arc<Layout>,
+    engine: Engine,
+    /// What the graph's inputs are, in its order.
+    inputs: Vec<Port>,
+    /// What the graph's outputs are, in its order.
+    outputs: Vec<Port>,
+}
+
+/// What a graph input or output carries.
+#[derive(Debug, Clone, Copy)]
+enum Port {
+    Data,
+    /// The state of that index in `Info::states`.
+    State(usize),
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let file = self.engine.file();
+        f.debug_struct("Model")
+            .field("file", &file)
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Model {
+    /// Reads and checks the file at `path`. No plan is made yet: see [`Model::prepare`].
+    ///
+    /// # Errors
+    /// [`Error::Read`], [`Error::Load`] (no ONNX, or not for this engine), [`Error::Foreign`] (no minrnn metadata),
+    /// [`Error::Contract`] (the graph and its metadata disagree).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &Options::default())
+    }
+
+    /// [`Model::open`] with options.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+            file: path.to_path_buf(),
+            source,
+        })?;
+        Self::load(&path.display().to_string(), &bytes, options)
+    }
+
+    /// Checks a file that is already in memory.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(bytes, &Options::default())
+    }
+
+    /// [`Model::from_bytes`] with options.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes_with(bytes: &[u8], options: &Options) -> Result<Self> {
+        Self::load("<bytes>", bytes, options)
+    }
+
+    fn load(file: &str, mut bytes: &[u8], options: &Options) -> Result<Self> {
+        let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
+        let proto = decoded.map_err(|e| Error::Load {
+            file: file.into(),
+            what: "is no ONNX file, or a cut one".into(),
+            source: format!("{e:#}").into(),
+        })?;
+        let checked = check(&proto).map_err(|breach| breach.of(file))?;
+        let Some((info, graph)) = checked else {
+            return Err(Error::Foreign { file: file.into() });
+        };
+        let inputs = ports(graph.input.iter().map(|i| &i.name), &info, |s| &s.input);
+        let outputs = ports(graph.output.iter().map(|o| &o.name), &info, |s| &s.output);
+        let engine = Engine::new(file, &proto, options.plans)?;
+        Ok(Self {
+            layout: Arc::new(Layout::of(&info)),
+            info,
+            engine,
+            inputs,
+            outputs,
+        })
+    }
+
+    /// What the file says about itself, checked.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The path given to [`Model::open`], or `<bytes>`.
+    pub fn file(&self) -> &str {
+        self.engine.file()
+    }
+
+    /// How many plans are kept now.
+    pub fn plans(&self) -> usize {
+        self.engine.kept()
+    }
+
+    /// The state before the first step, for `batch` rows.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of 0, one the file does not take, or one that does not fit into memory.
+    pub fn initial_state(&self, batch: usize) -> Result<State> {
+        check_batch(batch, &self.info)?;
+        State::initial(self.layout.clone(), &self.info, batch)
+    }
+
+    /// [`State::from_bytes`], and refuses a state of another model.
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub fn state_from_bytes(&self, bytes: &[u8]) -> Result<State> {
+        let state = State::from_bytes(bytes)?;
+        state.check_layout(&self.layout)?;
+        Ok(State {
+            layout: self.layout.clone(),
+            ..state
+        })
+    }
+
+    /// Makes the plan for `batch` rows of `time` steps now, so that the first run does not pay for it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for sizes the file does not take, [`Error::Load`] if the engine cannot run the graph.
+    pub fn prepare(&self, batch: usize, time: usize) -> Result<()> {
+        let nothing = match self.info.input {
+            crate::info::InputSpec::Tokens { .. } => Input::Tokens {
+                ids: &[],
+                batch,
+                time,
+            },
+            crate::info::InputSpec::Features { width } => Input::Features {
+                values: &[],
+                batch,
+                time,
+                width,
+            },
+        };
+        nothing.check_lengths(&self.info)?;
+        self.plan(Key::Fixed { batch, time }).map(drop)
+    }
+
+    /// Runs `input` from `state`; returns the output and the state after the last step. `state` is left as it is.
+    ///
+    /// The first run of a batch and length makes a plan (milliseconds to seconds); later ones find it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] before anything is run; [`Error::Load`] if no plan can be made; [`Error::Run`] if the engine
+    /// fails, returns another shape than the file declares, or leaves a state that is not finite.
+    pub fn run(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
+        self.check(&input, state)?;
+        let key = Key::Fixed {
+            batch: input.batch(),
+            time: input.time(),
+        };
+        let plan = self.plan(key)?;
+        self.run_plan(&plan, key, &input, state)
+    }
+
+    /// [`Model::run`] on one plan for all batches and lengths: one compilation, each run 3 to 5 times slower. Some
+    /// `parallel` graphs do not run so; they fail with an error, never with other values.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn run_symbolic(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
+        self.check(&input, state)?;
+        let plan = self.plan(Key::Symbolic)?;
+        self.run_plan(&plan, Key::Symbolic, &input, state)
+    }
+
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    pub(crate) fn check(&self, input: &Input<'_>, state: &State) -> Result<()> {
+        input.check(&self.info)?;
+        state.check(&self.layout, input.batch())
+    }
+
+    pub(crate) fn plan(&self, key: Key) -> Result<Plan> {
+        self.engine.plan(key)
+    }
+
+    /// `input` and `state` have passed [`Model::check`].
+    pub(crate) fn run_plan(
+        &self,
+        plan: &Plan,
+        key: Key,
+        input: &Input<'_>,
+        state: &State,
+    ) -> Result<(Output, State)> {
+        let feeds = self.inputs.iter().map(|port| match port {
+            Port::Data => self.data(input),
+            Port::State(at) => {
+                let slot = &self.layout.slots[*at];
+                tensor(state.rows, &slot.shape, &state.values[*at])
+            }
+        });
+        let feeds: TractResult<TVec<TValue>> = feeds.collect();
+        let feeds = feeds.map_err(|e| self.broken("an input", format!("{e:#}")))?;
+        let results = self.engine.run(plan, key, feeds)?;
+        if results.len() != self.outputs.len() {
+            return Err(self.broken("the outputs", format!("{} came back", results.len())));
+        }
+        self.unpack(&results, input, state.rows)
+    }
+
+    fn data(&self, input: &Input<'_>) -> TractResult<TValue> {
+        let sequence = self.info.form.is_sequence();
+        match *input {
+            Input::Tokens { ids, batch, time } if sequence => tensor(batch, &[time], ids),
+            Input::Tokens { ids, batch, .. } => tensor(batch, &[], ids),
+            Input::Features {
+                values,
+                batch,
+                time,
+                width,
+            } if sequence => tensor(batch, &[time, width], values),
+            Input::Features {
+                values,
+                batch,
+                width,
+                ..
+            } => tensor(batch, &[width], values),
+        }
+    }
+
+    fn unpack(
+        &self,
+        results: &[TValue],
+        input: &Input<'_>,
+        rows: usize,
+    ) -> Result<(Output, State)> {
+        let mut shape = vec![rows];
+        if self.info.form.is_sequence() && self.info.head == Head::PerStep {
+            shape.push(input.time());
+        }
+        shape.push(self.info.output.width);
+        let mut output = Vec::new();
+        let mut values = vec![Vec::new(); self.layout.slots.len()];
+        for (port, result) in self.outputs.iter().zip(results) {
+            match port {
+                Port::Data => output = self.values(&self.info.output.name, result, &shape)?,
+                Port::State(at) => {
+                    let (slot, name) = (&self.layout.slots[*at], &self.info.states[*at].output);
+                    let wanted: Vec<usize> = [&[rows], slot.shape.as_slice()].concat();
+                    values[*at] = self.values(name, result, &wanted)?;
+                    check_finite(name, &values[*at])
+                        .map_err(|e| self.broken(name, e.to_string()))?;
+                }
+            }
+        }
+        let state = State {
+            layout: self.layout.clone(),
+            rows,
+            values,
+        };
+        Ok((
+            Output {
+                values: output,
+                shape,
+            },
+            state,
+        ))
+    }
+
+    fn values(&self, name: &str, tensor: &TValue, shape: &[usize]) -> Result<Vec<f32>> {
+        if tensor.shape() != shape {
+            let what = format!(
+                "has shape {:?}, the file declares {shape:?}",
+                tensor.shape()
+            );
+            return Err(self.broken(name, what));
+        }
+        let view = tensor.to_plain_array_view::<f32>();
+        let view = view.map_err(|e| self.broken(name, format!("{e:#}")))?;
+        Ok(view.iter().copied().collect())
+    }
+
+    fn broken(&self, name: &str, what: String) -> Error {
+        Error::Run {
+            file: self.engine.file().into(),
+            what: format!("{name} is not what the file declares"),
+            source: what.into(),
+        }
+    }
+}
+
+/// Everything that can be known before tract sees the graph.
+fn check(proto: &ModelProto) -> std::result::Result<Option<(Info, &GraphProto)>, Breach> {
+    let Some(meta) = metadata::read(proto)? else {
+        return Ok(None);
+    };
+    let graph = structure::check(proto)?;
+    contract::check(graph, meta).map(|info| Some((info, graph)))
+}
+
+/// The contract check has found each name exactly once, so what is no state is the data.
+fn ports<'a>(
+    names: impl Iterator<Item = &'a String>,
+    info: &Info,
+    side: impl Fn(&crate::info::StateSpec) -> &String,
+) -> Vec<Port> {
+    let port = |name| match info.states.iter().position(|s| side(s) == name) {
+        Some(at) => Port::State(at),
+        None => Port::Data,
+    };
+    names.map(port).collect()
+}
+
+fn tensor<T: Datum + Copy>(rows: usize, shape: &[usize], values: &[T]) -> TractResult<TValue> {
+    let shape: TVec<usize> = std::iter::once(rows).chain(shape.iter().copied()).collect();
+    Ok(Tensor::from_shape(&shape, values)?.into_tvalue())
+}

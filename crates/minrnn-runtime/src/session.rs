@@ -1,0 +1,230 @@
+//! Streaming: one step a call, with a state that can be taken out and put back.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::info::{Form, Head};
+use crate::input::{Input, Output};
+use crate::model::Model;
+use crate::plan::{Key, Plan};
+use crate::state::State;
+
+/// The longest piece in which [`Session::prefill`] runs a prompt.
+const LONGEST_PIECE: usize = 512;
+/// The shortest; what is left after that goes through the step model.
+const SHORTEST_PIECE: usize = 16;
+
+/// A step model with the state of `batch` running sequences.
+///
+/// A call that fails leaves the state as it was.
+#[derive(Debug)]
+pub struct Session {
+    model: Arc<Model>,
+    plan: Plan,
+    state: State,
+}
+
+impl Session {
+    /// Starts `batch` sequences at the initial state and makes the plan.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `model` is no step model or does not take this batch; [`Error::Load`] if no plan can be made.
+    pub fn new(model: Arc<Model>, batch: usize) -> Result<Self> {
+        if model.info().form != Form::Step {
+            let what = format!("{} is a {} file", model.file(), model.info().form.as_str());
+            return Err(Error::input(
+                "session",
+                what,
+                "open the step file of the export",
+            ));
+        }
+        let state = model.initial_state(batch)?;
+        let plan = model.plan(Key::Fixed { batch, time: 1 })?;
+        Ok(Self { model, plan, state })
+    }
+
+    /// The step model.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// B.
+    pub fn batch(&self) -> usize {
+        self.state.rows()
+    }
+
+    /// The state after all steps so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes on from `state`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a state of another model, of another number of rows, or one that is not finite.
+    pub fn set_state(&mut self, state: State) -> Result<()> {
+        state.check(self.model.layout(), self.batch())?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Back to the initial state.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there is no memory for it.
+    pub fn reset(&mut self) -> Result<()> {
+        self.state = self.model.initial_state(self.batch())?;
+        Ok(())
+    }
+
+    /// One token for each row; the output is `[batch, C]`.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn step_tokens(&mut self, ids: &[i64]) -> Result<Output> {
+        self.step(Input::Tokens {
+            ids,
+            batch: self.batch(),
+            time: 1,
+        })
+    }
+
+    /// One step of features for each row, `[batch, F]` row-major; the output is `[batch, C]`.
+    ///
+    /// # Errors
+    /// As [`Model::run`].
+    pub fn step_features(&mut self, values: &[f32]) -> Result<Output> {
+        let batch = self.batch();
+        let width = values.len() / batch;
+        self.step(Input::Features {
+            values,
+            batch,
+            time: 1,
+            width,
+        })
+    }
+
+    fn step(&mut self, input: Input<'_>) -> Result<Output> {
+        let (output, state) = self.step_from(&input, &self.state)?;
+        self.state = state;
+        Ok(output)
+    }
+
+    fn step_from(&self, input: &Input<'_>, state: &State) -> Result<(Output, State)> {
+        self.model.check(input, state)?;
+        let key = Key::Fixed {
+            batch: state.rows(),
+            time: 1,
+        };
+        self.model.run_plan(&self.plan, key, input, state)
+    }
+
+    /// Runs a prompt through `sequence`, a `parallel` or `scan` file of the same model, from this session's state, and
+    /// goes on behind it. The output is the prompt's: `[batch, T, C]`, or `[batch, C]` for a head of the last step.
+    ///
+    /// The prompt is cut into pieces of 512, 256, .. 16 steps, none longer than `sequence` takes, and what is left is
+    /// stepped: so that prompts of all lengths share six plans, and no prompt is too long. A file with a fixed T runs
+    /// in pieces of that length.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `sequence` is a step file or of another model, or for a prompt neither model takes; else as
+    /// [`Model::run`].
+    pub fn prefill(&mut self, sequence: &Model, input: Input<'_>) -> Result<Output> {
+        self.check_pair(sequence)?;
+        input.check_values(sequence.info())?;
+        input.check_values(self.model.info())?;
+        crate::input::check_batch(input.batch(), sequence.info())?;
+        self.state.check(self.model.layout(), input.batch())?;
+        let mut all = Pieces::new(sequence.info().head, input.batch(), input.time());
+        let mut state = None;
+        let mut from = 0;
+        while from < input.time() {
+            let now = state.as_ref().unwrap_or(&self.state);
+            let piece = piece(sequence, input.time() - from);
+            let part = input.steps(from, piece.unwrap_or(1));
+            let (output, next) = match piece {
+                Some(_) => sequence.run(part.as_input(), now)?,
+                None => self.step_from(&part.as_input(), now)?,
+            };
+            all.add(from, piece.unwrap_or(1), output);
+            from += piece.unwrap_or(1);
+            state = Some(next);
+        }
+        if let Some(state) = state {
+            self.state = state;
+        }
+        Ok(all.output)
+    }
+
+    fn check_pair(&self, sequence: &Model) -> Result<()> {
+        let refuse = |what: &str| {
+            let what = format!("{} {what}", sequence.file());
+            Err(Error::input(
+                "prefill",
+                what,
+                "give the parallel or scan file of the same export",
+            ))
+        };
+        let (a, b) = (sequence.info(), self.model.info());
+        if !a.form.is_sequence() {
+            return refuse("is a step file");
+        }
+        if sequence.layout() != self.model.layout() {
+            return refuse("is of another model");
+        }
+        if a.output != b.output || a.head != b.head {
+            return refuse("has another output than the step file");
+        }
+        Ok(())
+    }
+}
+
+/// The length of the next piece of `left` steps; `None`: step.
+fn piece(sequence: &Model, left: usize) -> Option<usize> {
+    if let Some(fixed) = sequence.info().seq_len {
+        return (fixed <= left).then_some(fixed);
+    }
+    let longest = sequence.info().max_seq_len.unwrap_or(LONGEST_PIECE);
+    let fits = |n: &usize| *n <= left && *n <= longest;
+    let sizes = std::iter::successors(Some(LONGEST_PIECE), |n| Some(n / 2));
+    sizes.take_while(|n| *n >= SHORTEST_PIECE).find(fits)
+}
+
+/// The outputs of consecutive pieces, put together.
+struct Pieces {
+    head: Head,
+    batch: usize,
+    time: usize,
+    output: Output,
+}
+
+impl Pieces {
+    fn new(head: Head, batch: usize, time: usize) -> Self {
+        Self {
+            head,
+            batch,
+            time,
+            output: Output {
+                values: Vec::new(),
+                shape: Vec::new(),
+            },
+        }
+    }
+
+    /// Adds the `len` steps from `from` on.
+    fn add(&mut self, from: usize, len: usize, piece: Output) {
+        if self.head == Head::Last {
+            self.output = piece;
+            return;
+        }
+        let width = piece.values.len() / (self.batch * len);
+        self.output.shape = vec![self.batch, self.time, width];
+        self.output
+            .values
+            .resize(self.batch * self.time * width, 0.0);
+        let rows = self.output.values.chunks_exact_mut(self.time * width);
+        for (to, values) in rows.zip(piece.values.chunks_exact(len * width)) {
+            to[from * width..(from + len) * width].copy_from_slice(values);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Refuses cheap structural defects before tract sees a graph: some of them make its version 0.23.9 panic, ask for
+//! gigabytes, or read another operator than the file means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
+
+use crate::error::Breach;
+use crate::metadata::short;
+
+mod scan;
+mod tensor;
+
+/// The tensors that a node may read, by name; with its data where a tensor stands in the file.
+type Names<'a> = BTreeMap<&'a str, Option<&'a TensorProto>>;
+
+/// Values that a constant shape may ask for.
+const MAX_VALUES: i64 = 1 << 28;
+
+/// Operators that minrnn's exporter may write and tract runs without state, chance or surprise. Left out on purpose:
+/// `Pad` (negative widths end the process), `LSTM`, `GRU`, `RNN` (panic under a free batch), random operators, `Loop`.
+const OPERATORS: &[&str] = &[
+    "Abs",
+    "Add",
+    "And",
+    "ArgMax",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "Cos",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "Gemm",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "Identity",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "Pow",
+    "Reciprocal",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Scan",
+    "Shape",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
+    "Xor",
+];
+
+/// Checks the whole file.
+pub(crate) fn check(model: &ModelProto) -> Result<&GraphProto, Breach> {
+    opset(model)?;
+    if !model.functions.is_empty() {
+        return Err(Breach::new(
+            "functions",
+            "the engine does not read local functions",
+        ));
+    }
+    let Some(graph) = &model.graph else {
+        return Err(Breach::new("graph", "is missing"));
+    };
+    check_graph(graph, &Names::new(), "")?;
+    Ok(graph)
+}
+
+fn opset(model: &ModelProto) -> Result<(), Breach> {
+    let place = "opset_import";
+    let mend = "export with opset 17";
+    let mut versions = model
+        .opset_import
+        .iter()
+        .filter(|o| plain_domain(&o.domain));
+    let Some(opset) = versions.next() else {
+        return Err(Breach::new(place, "has no entry for ai.onnx").mend(mend));
+    };
+    if versions.next().is_some() {
+        return Err(Breach::new(place, "has two entries for ai.onnx").mend(mend));
+    }
+    if (13..=18).contains(&opset.version) {
+        return Ok(());
+    }
+    let what = format!("is {}; the engine is tested from 13 to 18", opset.version);
+    Err(Breach::new(place, what).mend(mend))
+}
+
+fn plain_domain(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// `outer` holds the names that a body may read from the graphs around it.
+fn check_graph<'a>(graph: &'a GraphProto, outer: &Names<'a>, path: &str) -> Result<(), Breach> {
+    if !graph.sparse_initializer.is_empty() {
+        return Err(Breach::new(
+            format!("{path}graph"),
+            "has sparse initializers",
+        ));
+    }
+    let mut here = Names::new();
+    for input in &graph.input {
+        define(&mut here, &input.name, None, path, "input")?;
+    }
+    let inputs = here.clone();
+    for data in &graph.initializer {
+        let place = format!("{path}initializer `{}`", short(&data.name));
+        tensor::check(data, &place)?;
+        if inputs.contains_key(data.name.as_str()) {
+            return Err(Breach::new(place, "is a graph input as well"));
+        }
+        define(&mut here, &data.name, Some(data), path, "initializer")?;
+    }
+    for node in &graph.node {
+        check_node(node, &here, outer, path)?;
+        let value = attribute(node, "value").filter(|_| node.op_type == "Constant");
+        let value = value.and_then(|a| a.t.as_ref());
+        for output in node.output.iter().filter(|o| !o.is_empty()) {
+            define(&mut here, output, value, path, "node output")?;
+        }
+    }
+    check_outputs(graph, &here, path)
+}
+
+fn check_outputs(graph: &GraphProto, here: &Names, path: &str) -> Result<(), Breach> {
+    let mut seen = BTreeSet::new();
+    for output in &graph.output {
+        let place = format!("{path}output `{}`", short(&output.name));
+        if !here.contains_key(output.name.as_str()) {
+            return Err(Breach::new(place, "is produced by no node"));
+        }
+        if !seen.insert(output.name.as_str()) {
+            return Err(Breach::new(place, "stands there twice"));
+        }
+    }
+    Ok(())
+}
+
+fn define<'a>(
+    here: &mut Names<'a>,
+    name: &'a str,
+    data: Option<&'a TensorProto>,
+    path: &str,
+    what: &str,
+) -> Result<(), Breach> {
+    if !name.is_empty() && here.insert(name, data).is_none() {
+        return Ok(());
+    }
+    let place = format!("{path}{what} `{}`", short(name));
+    Err(Breach::new(
+        place,
+        "has no name, or a name that stands there twice",
+    ))
+}
+
+fn check_node<'a>(
+    node: &'a NodeProto,
+    here: &Names<'a>,
+    outer: &Names<'a>,
+    path: &str,
+) -> Result<(), Breach> {
+    let label = if node.name.is_empty() {
+        node.output.first()
+    } else {
+        Some(&node.name)
+    };
+    let place = format!("{path}node `{}`", short(label.map_or("", |l| l.as_str())));
+    if !plain_domain(&node.domain) || !OPERATORS.contains(&node.op_type.as_str()) {
+        let what = format!(
+            "operator `{}` of domain `{}`",
+            short(&node.op_type),
+            short(&node.domain)
+        );
+        let what = format!("{what} is none that minrnn's exporter writes");
+        return Err(Breach::new(place, what).mend("run this file in another engine"));
+    }
+    if node.output.iter().all(|o| o.is_empty()) {
+        return Err(Breach::new(place, "has no output"));
+    }
+    // Sorted order is part of ONNX; with it a graph can hold no cycle.
+    let known = |i: &str| i.is_empty() || here.contains_key(i) || outer.contains_key(i);
+    if let Some(name) = node.input.iter().find(|i| !known(i)) {
+        let what = format!("reads `{}`, which nothing before it produces", short(name));
+        return Err(Breach::new(place, what));
+    }
+    check_attributes(node, &place)?;
+    match node.op_type.as_str() {
+        "Scan" => scan::check(node, here, outer, &place)?,
+        "Slice" => check_slice(node, here, &place)?,
+        "Expand" => check_shape(node, 1, here, &place)?,
+        "ConstantOfShape" => check_shape(node, 0, here, &place)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn check_attributes(node: &NodeProto, place: &str) -> Result<(), Breach> {
+    let mut names = BTreeSet::new();
+    for attr in &node.attribute {
+        if !names.insert(attr.name.as_str()) {
+            let what = format!("has attribute `{}` twice", short(&attr.name));
+            return Err(Breach::new(place, what));
+        }
+        let scan_body = node.op_type == "Scan" && attr.name == "body";
+        if (attr.g.is_some() || !attr.graphs.is_empty()) && !scan_body {
+            let what = format!("attribute `{}` holds a graph", short(&attr.name));
+            return Err(Breach::new(place, what));
+        }
+        if let Some(data) = &attr.t {
+            tensor::check(data, &format!("{place} attribute `{}`", short(&attr.name)))?;
+        }
+        small_axes(attr, place)?;
+    }
+    Ok(())
+}
+
+fn far(axis: &i64) -> bool {
+    !(-8..8).contains(axis)
+}
+
+/// No tensor of ours has more than eight dimensions; tract shifts and sizes by axes without a look.
+fn small_axes(attr: &AttributeProto, place: &str) -> Result<(), Breach> {
+    let axes = matches!(attr.name.as_str(), "axis" | "axes" | "perm" | "batch_dims");
+    if axes && (far(&attr.i) || attr.ints.len() > 8 || attr.ints.iter().any(far)) {
+        let what = format!("attribute `{}` is out of range", attr.name);
+        return Err(Breach::new(place, what));
+    }
+    Ok(())
+}
+
+fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
+    node.attribute.iter().find(|a| a.name == name)
+}
+
+/// The value of the node's input `at`, where it is an int64 constant of the file.
+fn constant(node: &NodeProto, at: usize, here: &Names) -> Option<Vec<i64>> {
+    let name = node.input.get(at)?;
+    tensor::int64s((*here.get(name.as_str())?)?)
+}
+
+/// A step of 0 divides by zero in tract.
+fn check_slice(node: &NodeProto, here: &Names, place: &str) -> Result<(), Breach> {
+    if constant(node, 4, here).is_some_and(|steps| steps.contains(&0)) {
+        return Err(Breach::new(place, "Slice has a step of 0"));
+    }
+    if constant(node, 3, here).is_some_and(|axes| axes.iter().any(far)) {
+        return Err(Breach::new(place, "Slice has an axis out of range"));
+    }
+    Ok(())
+}
+
+/// A constant shape (input `at`) beyond all reason would end the process when it is allocated.
+fn check_shape(node: &NodeProto, at: usize, here: &Names, place: &str) -> Result<(), Breach> {
+    let Some(shape) = constant(node, at, here) else {
+        return Ok(());
+    };
+    let volume = shape
+        .iter()
+        .try_fold(1i64, |n, &d| if d < 0 { None } else { n.checked_mul(d) });
+    match volume {
+        Some(n) if n <= MAX_VALUES => Ok(()),
+        _ => Err(Breach::new(
+            place,
+            format!("asks for a tensor of shape {shape:?}"),
+        )),
+    }
+}
