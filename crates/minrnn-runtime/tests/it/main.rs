@@ -2,5 +2,10 @@
 
 #![allow(missing_docs, unreachable_pub, reason = "test code, one binary")]
 
+mod breaches;
 mod exactness;
+mod graph_mutants;
+mod inputs;
+mod mutants;
+mod sessions;
 mod support;

@@ -1,0 +1,314 @@
+//! Streaming, and states that are kept, cut, joined and saved.
+
+use std::sync::Arc;
+
+use minrnn_runtime::{Error, ErrorKind, Model, Session, State};
+use proptest::prelude::*;
+
+use crate::support::build::{Form, Spec};
+use crate::support::random::Random;
+use crate::support::{
+    close, columns, features, in_chunks, random_state, same_bits, same_states, tokens,
+};
+
+#[track_caller]
+fn refused(what: Result<impl Sized, Error>, words: &str) {
+    let Err(error) = what else { panic!("taken") };
+    assert_eq!(error.kind(), ErrorKind::Input, "{error}");
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+fn session(spec: &Spec, batch: usize) -> Session {
+    Session::new(Arc::new(spec.with(Form::Step).model()), batch).unwrap()
+}
+
+#[test]
+fn a_session_steps_like_run() {
+    let spec = Spec {
+        conv: true,
+        ..Spec::gated(Form::Step)
+    };
+    let mut session = session(&spec, 2);
+    let model = session.model().clone();
+    let mut random = Random::new(2);
+    let data = random.values(2 * 8 * 5);
+    let start = random_state(&model, 2, &mut random);
+    let (all, end) = in_chunks(&model, &data, 2, 5, &[1; 8], &start);
+    session.set_state(start.clone()).unwrap();
+    for t in 0..8 {
+        let out = session.step_features(&columns(&data, 2, t * 5, 5)).unwrap();
+        assert_eq!(out.shape, [2, 4]);
+        same_bits("values", &out.values, &columns(&all, 2, t * 4, 4));
+    }
+    same_states("end", session.state(), &end);
+    session.reset().unwrap();
+    same_states("reset", session.state(), &model.initial_state(2).unwrap());
+    assert_eq!(session.batch(), 2);
+}
+
+#[test]
+fn a_saved_state_goes_on_where_it_was() {
+    let spec = Spec {
+        vocab: Some(9),
+        ..Spec::gated(Form::Step)
+    };
+    let mut one = session(&spec, 2);
+    let mut two = session(&spec, 2);
+    let ids = [[1, 8], [0, 3], [5, 5], [2, 7]];
+    one.step_tokens(&ids[0]).unwrap();
+    one.step_tokens(&ids[1]).unwrap();
+    let bytes = one.state().to_bytes();
+    assert_eq!(bytes, one.state().to_bytes());
+    two.set_state(two.model().state_from_bytes(&bytes).unwrap())
+        .unwrap();
+    for ids in &ids[2..] {
+        let (a, b) = (one.step_tokens(ids).unwrap(), two.step_tokens(ids).unwrap());
+        same_bits("logits", &a.values, &b.values);
+    }
+    same_states("end", one.state(), two.state());
+}
+
+#[test]
+fn a_call_that_fails_leaves_the_state() {
+    let spec = Spec {
+        vocab: Some(9),
+        ..Spec::gated(Form::Step)
+    };
+    let mut session = session(&spec, 2);
+    session.step_tokens(&[1, 2]).unwrap();
+    let before = session.state().clone();
+    refused(session.step_tokens(&[1]), "1 values");
+    refused(session.step_tokens(&[1, 9]), "outside 0..9");
+    refused(session.step_features(&[1.0, 2.0]), "takes `input_ids`");
+    refused(
+        session.set_state(session.model().initial_state(3).unwrap()),
+        "holds 3 rows",
+    );
+    let scan = spec.with(Form::Scan).model();
+    refused(
+        session.prefill(&scan, tokens(&[1, 2, 3, 9], 2, 2)),
+        "outside 0..9",
+    );
+    refused(
+        session.prefill(&scan, tokens(&[1, 2, 3], 1, 3)),
+        "holds 2 rows",
+    );
+    refused(session.prefill(&scan, tokens(&[], 2, 0)), "T = 0");
+    same_states("after", session.state(), &before);
+}
+
+#[test]
+fn models_that_do_not_fit_a_session() {
+    let spec = Spec::gated(Form::Step);
+    refused(
+        Session::new(Arc::new(spec.with(Form::Scan).model()), 1),
+        "scan file",
+    );
+    refused(Session::new(Arc::new(spec.model()), 0), "is 0");
+    let mut session = session(&spec, 1);
+    let input = features(&[0.5; 10], 1, 2, 5);
+    refused(session.prefill(&spec.model(), input), "is a step file");
+    let other = Spec {
+        seed: 99,
+        ..spec.with(Form::Scan)
+    }
+    .model();
+    refused(session.prefill(&other, input), "of another model");
+    let other = Spec {
+        last: true,
+        ..spec.with(Form::Scan)
+    }
+    .model();
+    refused(session.prefill(&other, input), "another output");
+    let other = Spec {
+        batch: Some(2),
+        ..spec.with(Form::Scan)
+    }
+    .model();
+    refused(session.prefill(&other, input), "exported for 2");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_prompt_is_stepping(batch in 2usize..4, time in 1usize..70, last: bool, conv: bool, seed: u64) {
+        let mut random = Random::new(seed);
+        let spec = Spec { last, conv, seed, ..Spec::gated(Form::Scan) };
+        let scan = spec.model();
+        let data = random.values(batch * time * 5);
+        let start = random_state(&scan, batch, &mut random);
+        let mut stepped = session(&spec, batch);
+        let mut prefilled = session(&spec, batch);
+        stepped.set_state(start.clone()).unwrap();
+        prefilled.set_state(start).unwrap();
+        let rows: Vec<Vec<f32>> =
+            (0..time).map(|t| stepped.step_features(&columns(&data, batch, t * 5, 5)).unwrap().values).collect();
+        let out = prefilled.prefill(&scan, features(&data, batch, time, 5)).unwrap();
+        same_states("state", prefilled.state(), stepped.state());
+        if last {
+            assert_eq!(out.shape, [batch, 4]);
+            same_bits("last", &out.values, &rows[time - 1]);
+        } else {
+            assert_eq!(out.shape, [batch, time, 4]);
+            for (t, row) in rows.iter().enumerate() {
+                same_bits("row", &columns(&out.values, batch, t * 4, 4), row);
+            }
+        }
+        prop_assert!(scan.plans() <= 3);
+    }
+
+    #[test]
+    fn rows_are_taken_apart_and_put_together(rows in 1usize..6, seed: u64) {
+        let mut random = Random::new(seed);
+        let model = Spec { conv: true, ..Spec::gated(Form::Step) }.model();
+        let state = random_state(&model, rows, &mut random);
+        let each: Vec<State> = (0..rows).map(|r| state.select(&[r]).unwrap()).collect();
+        let all = State::stack(&each.iter().collect::<Vec<_>>()).unwrap();
+        same_states("apart and together", &all, &state);
+        prop_assert_eq!(&all, &state);
+        let pick: Vec<usize> = (0..rows + 1).map(|_| random.below(rows)).collect();
+        let picked = state.select(&pick).unwrap();
+        prop_assert_eq!(picked.rows(), rows + 1);
+        for name in state.names() {
+            let len: usize = state.shape(name).unwrap().iter().product();
+            for (to, from) in pick.iter().enumerate() {
+                let (a, b) = (picked.get(name).unwrap(), state.get(name).unwrap());
+                same_bits(name, &a[to * len..][..len], &b[from * len..][..len]);
+            }
+        }
+        let back = State::from_bytes(&state.to_bytes()).unwrap();
+        same_states("bytes", &back, &state);
+    }
+}
+
+#[test]
+fn prompts_through_parallel_and_fixed_files() {
+    let spec = Spec::gated(Form::KoggeStone(20));
+    let mut random = Random::new(31);
+    let data = random.values(2 * 50 * 5);
+    let step = spec.with(Form::Step).model();
+    let (all, _) = in_chunks(
+        &step,
+        &data,
+        2,
+        5,
+        &[1; 50],
+        &step.initial_state(2).unwrap(),
+    );
+    let wanted: Vec<f64> = all.iter().map(|v| f64::from(*v)).collect();
+    for sequence in [
+        spec.model(),
+        Spec {
+            seq_len: Some(20),
+            ..spec.clone()
+        }
+        .model(),
+    ] {
+        let mut session = session(&spec, 2);
+        let out = session
+            .prefill(&sequence, features(&data, 2, 50, 5))
+            .unwrap();
+        close("prompt", &out.values, &wanted, 4e-6);
+        assert_eq!(sequence.plans(), 1);
+    }
+}
+
+#[test]
+fn states_of_several_models_do_not_mix() {
+    let a = Spec::gated(Form::Step).model().initial_state(1).unwrap();
+    let b = Spec {
+        seed: 8,
+        ..Spec::gated(Form::Step)
+    }
+    .model()
+    .initial_state(1)
+    .unwrap();
+    refused(State::stack(&[&a, &b]), "belongs to weights");
+    refused(State::stack(&[]), "nothing");
+    refused(a.select(&[]), "nothing");
+    refused(a.select(&[0, 1]), "row 1 of a state of 1 rows");
+    assert_eq!(a.get("state.9.h"), None);
+    assert_eq!(a.shape("state.9.h"), None);
+    let model = Spec::gated(Form::Step).model();
+    refused(model.state_from_bytes(&b.to_bytes()), "belongs to weights");
+    assert_eq!(a.weights_sha256(), model.info().weights_sha256);
+}
+
+#[test]
+fn damaged_bytes_are_no_state() {
+    let model: Model = Spec {
+        conv: true,
+        ..Spec::gated(Form::Step)
+    }
+    .model();
+    let good = random_state(&model, 2, &mut Random::new(4)).to_bytes();
+    for cut in 0..good.len() {
+        refused(State::from_bytes(&good[..cut]), "state bytes");
+    }
+    for at in 0..good.len() {
+        for bit in [1, 0x80] {
+            let mut bad = good.clone();
+            bad[at] ^= bit;
+            refused(State::from_bytes(&bad), "state bytes");
+        }
+    }
+    refused(
+        State::from_bytes(&[good.as_slice(), &[0]].concat()),
+        "state bytes",
+    );
+}
+
+/// With a checksum that fits, the header is all that stands between its numbers and the memory.
+#[test]
+fn headers_that_lie_are_no_state() {
+    let good = Spec::gated(Form::Step)
+        .model()
+        .initial_state(1)
+        .unwrap()
+        .to_bytes();
+    let header_len = u64::from_le_bytes(good[8..16].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&good[16..16 + header_len])
+        .unwrap()
+        .to_string();
+    let values = good[16 + header_len..good.len() - 32].to_vec();
+    let sealed = |header: &str, len: u64, values: &[u8]| {
+        let mut bytes = [
+            b"MINRNNST",
+            len.to_le_bytes().as_slice(),
+            header.as_bytes(),
+            values,
+        ]
+        .concat();
+        let sum = <sha2::Sha256 as sha2::Digest>::digest(&bytes);
+        bytes.extend_from_slice(&sum);
+        bytes
+    };
+    let same = State::from_bytes(&sealed(&header, header_len as u64, &values)).unwrap();
+    assert_eq!(same.to_bytes(), good);
+    for (from, to) in [
+        ("[6]", "[7]"),
+        ("[6]", "[18446744073709551615,2]"),
+        ("[6]", "[0]"),
+        ("\"rows\":1", "\"rows\":0"),
+        ("\"rows\":1", "\"rows\":2"),
+        ("\"rows\":1", "\"rows\":18446744073709551615"),
+        ("minrnn.state/1", "minrnn.state/2"),
+        ("\"rows\"", "\"columns\""),
+    ] {
+        assert!(header.contains(from), "{header}");
+        let header = header.replace(from, to);
+        refused(
+            State::from_bytes(&sealed(&header, header.len() as u64, &values)),
+            "header",
+        );
+    }
+    refused(
+        State::from_bytes(&sealed(&header, u64::MAX, &values)),
+        "cut off",
+    );
+    refused(
+        State::from_bytes(&sealed(&header, header_len as u64, &values[1..])),
+        "header",
+    );
+}
