@@ -1,1 +1,88 @@
-//! The linear recurrence and the fused layers of minrnn as candle custom operations
+//! The linear recurrence and the fused layers of minrnn as candle custom operations.
+//!
+//! Every function takes and gives [`candle_core::Tensor`]s and has a backward pass for every float
+//! input; [`candle_core::Tensor::backward`] reaches whatever lies behind. Letters: B batch, T time, D hidden
+//! channels, M model width, N rows, V vocabulary, k taps.
+//!
+//! | operation | what | instead of |
+//! |---|---|---|
+//! | [`linear_scan`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
+//! | [`min_gru`], [`min_lstm`] | gates, candidate and recurrence in one pass | some ten operations |
+//! | [`causal_conv`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
+//! | [`rms_norm`], [`layer_norm`] | normalisation | candle-nn's, whose fast forms drop the gradient |
+//! | [`embedding`], [`bias_add`] | rows by index; a bias | gradients in one pass, the same on every run |
+//! | [`cross_entropy`] | weighted mean loss | some ten passes over the logits |
+//! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
+//!
+//! Three things hold for all of them:
+//! - **The same bits** with any number of threads, on any CPU of one kind of arithmetic (no fused
+//!   multiply-add, no reordered sum), and however a sequence is cut into chunks.
+//! - **A slow twin**: the public `slow` module of an operation says in plain float64 loops what it
+//!   computes, forward and backward; the kernels are tested against it.
+//! - **Refusals by name**: other shapes, types or devices give a [`KernelError`].
+//!
+//! Kernels are for the CPU, in f32 (for work) and f64 (for checks).
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//! use minrnn_kernels::{Candidate, min_gru};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let (b, t, d) = (2, 5, 3);
+//! let kv = Var::randn(0f32, 1., (b, t, 2 * d), &Device::Cpu)?;
+//! let h0 = Tensor::zeros((b, d), candle_core::DType::F32, &Device::Cpu)?;
+//! let h = min_gru(&kv, &h0, Candidate::G)?;
+//! assert_eq!(h.dims(), [b, t, d]);
+//!
+//! // The same sequence in two chunks, the state carried over: the same bits.
+//! let first = min_gru(&kv.narrow(1, 0, 2)?, &h0, Candidate::G)?;
+//! let state = first.narrow(1, 1, 1)?.squeeze(1)?;
+//! let second = min_gru(&kv.narrow(1, 2, 3)?, &state, Candidate::G)?;
+//! let chunks = Tensor::cat(&[first, second], 1)?;
+//! assert_eq!(chunks.flatten_all()?.to_vec1::<f32>()?, h.flatten_all()?.to_vec1::<f32>()?);
+//!
+//! let grads = h.sqr()?.sum_all()?.backward()?;
+//! assert_eq!(grads.get(&kv).map(|g| g.dims()), Some(kv.dims()));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod activation;
+pub mod bias_add;
+pub mod causal_conv;
+pub mod cross_entropy;
+mod dispatch;
+pub mod embedding;
+mod error;
+pub mod layer_norm;
+pub mod linear_scan;
+mod math;
+pub mod min_gru;
+pub mod min_lstm;
+mod parallel;
+mod recurrence;
+pub mod rms_norm;
+mod tensors;
+#[cfg(test)]
+mod testing;
+
+pub use activation::{gelu_erf, gelu_tanh, silu};
+pub use bias_add::bias_add;
+pub use causal_conv::{causal_conv, causal_conv_state};
+pub use cross_entropy::cross_entropy;
+pub use embedding::embedding;
+pub use error::KernelError;
+pub use layer_norm::layer_norm;
+pub use linear_scan::linear_scan;
+pub use min_gru::min_gru;
+pub use min_lstm::min_lstm;
+pub use rms_norm::rms_norm;
+
+/// What a cell makes of the candidate's pre-activation v.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Candidate {
+    /// `g(v) = v + 0.5` if `v >= 0`, else `sigmoid(v)`: always positive (arXiv 2410.01201, appendix B).
+    G,
+    /// v itself.
+    Linear,
+}

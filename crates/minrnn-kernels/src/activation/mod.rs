@@ -1,0 +1,83 @@
+//! Activations, one pass forward and one backward.
+//!
+//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `activation.cu`) belongs beside them.
+
+mod cpu;
+pub mod slow;
+#[cfg(test)]
+mod tests;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
+
+use crate::dispatch::Level;
+use crate::tensors::{Input, hold, slice, with_float};
+
+/// `x * P(X < x)` for a standard normal X: the exact GELU (arXiv 1606.08415; ONNX `Gelu`, `approximate="none"`).
+///
+/// `x`: any shape, f32 or f64; the result is shaped like it. Gradient for `x`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on an empty tensor, another element type or device.
+pub fn gelu_erf(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::GeluErf)
+}
+
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`: the GELU by tanh (arXiv 1606.08415; ONNX `Gelu`, `approximate="tanh"`).
+///
+/// `x`: any shape, f32 or f64; the result is shaped like it. Gradient for `x`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on an empty tensor, another element type or device.
+pub fn gelu_tanh(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::GeluTanh)
+}
+
+/// `x * sigmoid(x)`.
+///
+/// `x`: any shape, f32 or f64; the result is shaped like it. Gradient for `x`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on an empty tensor, another element type or device.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Silu)
+}
+
+fn apply(x: &Tensor, kind: Activation) -> Result<Tensor> {
+    Input::float(kind.name(), "x", x)?.rows("[..]")?;
+    x.contiguous()?.apply_op1(kind)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activation {
+    GeluErf,
+    GeluTanh,
+    Silu,
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        match self {
+            Activation::GeluErf => "gelu_erf",
+            Activation::GeluTanh => "gelu_tanh",
+            Activation::Silu => "silu",
+        }
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
+        let op = self.name();
+        with_float!(op, candle_core::backend::BackendStorage::dtype(x), T => {
+            let y = cpu::forward(Level::best(), *self, slice::<T>(op, x, lx)?);
+            Ok((T::to_cpu_storage_owned(y), lx.shape().clone()))
+        })
+    }
+
+    fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
+        let (op, dy) = (self.name(), dy.contiguous()?);
+        let dx = with_float!(op, x.dtype(), T => {
+            let (held_x, held_dy) = (hold(op, x), hold(op, &dy));
+            let dx = cpu::backward(Level::best(), *self, held_x.slice::<T>()?, held_dy.slice()?);
+            Tensor::from_vec(dx, x.shape(), x.device())
+        })?;
+        Ok(Some(dx))
+    }
+}

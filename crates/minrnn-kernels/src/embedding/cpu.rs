@@ -1,0 +1,72 @@
+//! Embedding on the CPU.
+
+use crate::dispatch::Level;
+use crate::math::Float;
+use crate::parallel::{Shared, channel_block, each_row, each_task};
+
+pub(super) fn forward<T: Float>(level: Level, table: &[T], width: usize, ids: &[u32]) -> Vec<T> {
+    let mut y = vec![T::ZERO; ids.len() * width];
+    each_row(
+        level,
+        &mut y,
+        width,
+        #[inline(always)]
+        |row, y| y.copy_from_slice(&table[ids[row] as usize * width..][..width]),
+    );
+    y
+}
+
+/// The places of each id below `limit`, in order: `places[starts[id]..starts[id + 1]]`.
+fn places(ids: &[u32], limit: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut starts = vec![0; limit + 1];
+    for &id in ids {
+        starts[id as usize + 1] += 1;
+    }
+    for id in 0..limit {
+        starts[id + 1] += starts[id];
+    }
+    let mut next = starts.clone();
+    let mut places = vec![0; ids.len()];
+    for (place, &id) in ids.iter().enumerate() {
+        places[next[id as usize]] = place;
+        next[id as usize] += 1;
+    }
+    (starts, places)
+}
+
+/// The gradient of the table, `[rows,width]`.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(super) fn backward<T: Float>(
+    level: Level,
+    dy: &[T],
+    width: usize,
+    ids: &[u32],
+    rows: usize,
+) -> Vec<T> {
+    let (starts, places) = places(ids, rows);
+    let mut grad = vec![T::ZERO; rows * width];
+    let out = Shared::new(&mut grad);
+    let block = channel_block(rows, width);
+    let blocks = width.div_ceil(block);
+    each_task(rows * blocks, dy.len(), |task| {
+        let (id, from) = (task / blocks, task % blocks * block);
+        let n = block.min(width - from);
+        // SAFETY: this block of this row, which only this task writes.
+        let sum = unsafe { out.part(id * width + from, n) };
+        level.run(
+            #[inline(always)]
+            || {
+                for &place in &places[starts[id]..starts[id + 1]] {
+                    let dy = &dy[place * width + from..][..n];
+                    for (sum, &dy) in sum.iter_mut().zip(dy) {
+                        *sum = *sum + dy;
+                    }
+                }
+            },
+        );
+    });
+    grad
+}

@@ -1,0 +1,103 @@
+//! `h[t] = a[t] * h[t-1] + b[t]`, elementwise over channels: the recurrence of every cell.
+//!
+//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `scan.cu`) belongs beside them.
+
+mod cpu;
+pub mod slow;
+#[cfg(test)]
+mod tests;
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
+
+use crate::recurrence::Size;
+use crate::tensors::{Input, hold, slice, with_float};
+
+const OP: &str = "linear_scan";
+
+/// The linear recurrence `h[t] = a[t] * h[t-1] + b[t]` with `h[-1] = h0`.
+///
+/// `a`, `b`: `[B,T,D]`; `h0`: `[B,D]`; the result is h, `[B,T,D]`. f32 or f64, all alike.
+/// Each step multiplies, rounds, adds, rounds (no fused multiply-add), so a sequence cut into
+/// chunks, or taken step by step, with the last state carried over gives the same bits.
+/// Gradients for `a`, `b` and `h0`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on other shapes, an empty dimension (T = 0 too), another element type or device.
+pub fn linear_scan(a: &Tensor, b: &Tensor, h0: &Tensor) -> Result<Tensor> {
+    let a_in = Input::float(OP, "a", a)?;
+    let (batch, t, d) = a_in.dims3("[B,T,D]")?;
+    Input::float(OP, "b", b)?
+        .like(a_in)?
+        .shaped(&[batch, t, d], "[B,T,D] of a")?;
+    Input::float(OP, "h0", h0)?
+        .like(a_in)?
+        .shaped(&[batch, d], "[B,D]")?;
+    let size = Size { b: batch, t, d };
+    a.contiguous()?
+        .apply_op3(&b.contiguous()?, &h0.contiguous()?, LinearScan { size })
+}
+
+struct LinearScan {
+    size: Size,
+}
+
+impl LinearScan {
+    fn gradients<T: crate::math::Float>(
+        &self,
+        [a, b, h0, h, dh]: [&Tensor; 5],
+    ) -> Result<[Tensor; 3]> {
+        let held = [a, b, h0, h, dh].map(|x| hold(OP, x));
+        let [da, db, dh0] = cpu::backward::<T>(
+            crate::dispatch::Level::best(),
+            held[0].slice()?,
+            held[1].slice()?,
+            crate::recurrence::Saved {
+                h0: held[2].slice()?,
+                h: held[3].slice()?,
+                dh: held[4].slice()?,
+            },
+            self.size,
+        );
+        Ok([
+            Tensor::from_vec(da, a.shape(), a.device())?,
+            Tensor::from_vec(db, b.shape(), b.device())?,
+            Tensor::from_vec(dh0, h0.shape(), h0.device())?,
+        ])
+    }
+}
+
+impl CustomOp3 for LinearScan {
+    fn name(&self) -> &'static str {
+        OP
+    }
+
+    fn cpu_fwd(
+        &self,
+        a: &CpuStorage,
+        la: &Layout,
+        b: &CpuStorage,
+        lb: &Layout,
+        h0: &CpuStorage,
+        lh0: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        with_float!(OP, candle_core::backend::BackendStorage::dtype(a), T => {
+            let (a, b, h0) = (slice::<T>(OP, a, la)?, slice(OP, b, lb)?, slice(OP, h0, lh0)?);
+            let h = cpu::forward(crate::dispatch::Level::best(), a, b, h0, self.size);
+            Ok((T::to_cpu_storage_owned(h), self.size.shape()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        a: &Tensor,
+        b: &Tensor,
+        h0: &Tensor,
+        h: &Tensor,
+        dh: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let dh = dh.contiguous()?;
+        let [da, db, dh0] =
+            with_float!(OP, a.dtype(), T => self.gradients::<T>([a, b, h0, h, &dh]))?;
+        Ok((Some(da), Some(db), Some(dh0)))
+    }
+}

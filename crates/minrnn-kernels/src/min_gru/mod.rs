@@ -1,0 +1,101 @@
+//! minGRU: gate and candidate of one projection, fused with the recurrence.
+//!
+//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `min_gru.cu`) belongs beside them.
+
+mod cpu;
+pub mod slow;
+#[cfg(test)]
+mod tests;
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+
+use crate::Candidate;
+use crate::dispatch::Level;
+use crate::math::Float;
+use crate::recurrence::{self, Size, Source};
+use crate::tensors::{Input, slice, with_float};
+
+const OP: &str = "min_gru";
+
+/// The minGRU layer behind its projection (arXiv 2410.01201, section 3.1 and appendix B).
+///
+/// `kv`: `[B,T,2D]`, gate k in the first D of each row and candidate v in the last; `h0`: `[B,D]`,
+/// taken as it is; the result is h, `[B,T,D]`. f32 or f64, both alike. With `z = sigmoid(k)`,
+/// `h[t] = sigmoid(-k[t]) * h[t-1] + z[t] * c[t]`, where `c` is `g(v)` or `v` ([`Candidate`]).
+/// Gradients for `kv` and `h0`; the gates are computed again in the backward pass. The slope of
+/// `g` at 0 is taken from the right.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on other shapes, an empty dimension (T = 0 too), another element type or device.
+pub fn min_gru(kv: &Tensor, h0: &Tensor, candidate: Candidate) -> Result<Tensor> {
+    let kv_in = Input::float(OP, "kv", kv)?;
+    let (b, t, width) = kv_in.dims3("[B,T,2D]")?;
+    if width % 2 != 0 {
+        return Err(kv_in.bad_shape("[B,T,2D], the last size even".into()));
+    }
+    let d = width / 2;
+    Input::float(OP, "h0", h0)?
+        .like(kv_in)?
+        .shaped(&[b, d], "[B,D]")?;
+    let size = Size { b, t, d };
+    kv.contiguous()?
+        .apply_op2(&h0.contiguous()?, MinGru { size, candidate })
+}
+
+struct MinGru {
+    size: Size,
+    candidate: Candidate,
+}
+
+impl MinGru {
+    fn forward<T: Float>(&self, level: Level, kv: &[T], h0: &[T]) -> Vec<T> {
+        let x = Source::packed(kv, self.size, 2);
+        match self.candidate {
+            Candidate::G => recurrence::forward(level, cpu::Cell::<true>, x, h0, self.size),
+            Candidate::Linear => recurrence::forward(level, cpu::Cell::<false>, x, h0, self.size),
+        }
+    }
+
+    fn gradients<T: Float>(&self, x: [&Tensor; 4]) -> Result<(Tensor, Tensor)> {
+        let [kv, h0, h, dh] = x;
+        match self.candidate {
+            Candidate::G => {
+                recurrence::packed_gradients::<T, _>(OP, cpu::Cell::<true>, kv, h0, h, dh)
+            }
+            Candidate::Linear => {
+                recurrence::packed_gradients::<T, _>(OP, cpu::Cell::<false>, kv, h0, h, dh)
+            }
+        }
+    }
+}
+
+impl CustomOp2 for MinGru {
+    fn name(&self) -> &'static str {
+        OP
+    }
+
+    fn cpu_fwd(
+        &self,
+        kv: &CpuStorage,
+        lkv: &Layout,
+        h0: &CpuStorage,
+        lh0: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        with_float!(OP, candle_core::backend::BackendStorage::dtype(kv), T => {
+            let (kv, h0) = (slice::<T>(OP, kv, lkv)?, slice(OP, h0, lh0)?);
+            let h = self.forward(Level::best(), kv, h0);
+            Ok((T::to_cpu_storage_owned(h), self.size.shape()))
+        })
+    }
+
+    fn bwd(
+        &self,
+        kv: &Tensor,
+        h0: &Tensor,
+        h: &Tensor,
+        dh: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (dkv, dh0) = with_float!(OP, kv.dtype(), T => self.gradients::<T>([kv, h0, h, dh]))?;
+        Ok((Some(dkv), Some(dh0)))
+    }
+}

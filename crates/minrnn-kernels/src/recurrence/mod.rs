@@ -1,0 +1,234 @@
+//! The driver that all recurrences share: sequential in time, parallel over batch and blocks
+//! of channels, one pass over memory forward and one backward.
+//!
+//! A [`Cell`] says how one row (one step of one sequence) goes on. Channels do not touch each
+//! other, so any split over batch and channels gives the same bits.
+
+use candle_core::{Result, Shape, Tensor};
+
+use crate::dispatch::Level;
+use crate::math::Float;
+use crate::parallel::{Shared, channel_block, each_task};
+use crate::tensors::hold;
+
+/// `[B,T,D]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) b: usize,
+    pub(crate) t: usize,
+    pub(crate) d: usize,
+}
+
+impl Size {
+    pub(crate) fn elements(self) -> usize {
+        self.b * self.t * self.d
+    }
+    pub(crate) fn shape(self) -> Shape {
+        (self.b, self.t, self.d).into()
+    }
+}
+
+/// One step of a recurrence over a row of channels. Rows are `n` long; a cell uses the first
+/// [`Cell::PARTS`] of three, the others are empty.
+pub(crate) trait Cell<T: Float>: Copy + Send + Sync {
+    /// How many values each channel gets at each step.
+    const PARTS: usize;
+
+    /// `h = a * prev + b`: multiply, round, add, round.
+    fn forward(self, x: [&[T]; 3], prev: &[T], h: &mut [T]);
+
+    /// With `d = dh + carry` the gradient of this row of h: writes the gradient of each part
+    /// to `dx`, and `a * d`, the gradient that reaches `prev`, to `carry`.
+    fn backward(self, x: [&[T]; 3], prev: &[T], dh: &[T], carry: &mut [T], dx: [&mut [T]; 3]);
+}
+
+/// Where the parts come from: part p of row r starts at `parts[p][r * stride]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a, T> {
+    pub(crate) parts: [&'a [T]; 3],
+    pub(crate) stride: usize,
+}
+
+impl<'a, T: Float> Source<'a, T> {
+    /// `count` parts side by side in each row of one tensor `[B,T,count * D]`.
+    pub(crate) fn packed(data: &'a [T], size: Size, count: usize) -> Self {
+        let part = |p| {
+            if p < count {
+                &data[p * size.d..]
+            } else {
+                &[][..]
+            }
+        };
+        Self {
+            parts: [part(0), part(1), part(2)],
+            stride: count * size.d,
+        }
+    }
+
+    #[inline(always)]
+    fn row(&self, row: usize, from: usize, n: usize) -> [&'a [T]; 3] {
+        let at = row * self.stride + from;
+        self.parts
+            .map(|p| if p.is_empty() { p } else { &p[at..at + n] })
+    }
+}
+
+/// Where the gradients of the parts go: part p of row r starts at `offset + r * stride`.
+pub(crate) struct Sink<'a, T> {
+    pub(crate) parts: [Option<(&'a Shared<'a, T>, usize)>; 3],
+    pub(crate) stride: usize,
+}
+
+impl<'a, T: Float> Sink<'a, T> {
+    /// `count` parts side by side in each row of one tensor `[B,T,count * D]`.
+    pub(crate) fn packed(data: &'a Shared<'a, T>, size: Size, count: usize) -> Self {
+        let part = |p| (p < count).then_some((data, p * size.d));
+        Self {
+            parts: [part(0), part(1), part(2)],
+            stride: count * size.d,
+        }
+    }
+
+    /// # Safety
+    /// While these rows live, nobody else may hold the same channels of the same row.
+    #[inline(always)]
+    #[allow(
+        unsafe_code,
+        reason = "strided blocks of one output, written by several threads"
+    )]
+    unsafe fn row(&self, row: usize, from: usize, n: usize) -> [&mut [T]; 3] {
+        let at = row * self.stride + from;
+        self.parts.each_ref().map(|part| match part {
+            // SAFETY: the parts do not overlap each other; rows and channels by the contract.
+            Some((out, offset)) => unsafe { out.part(offset + at, n) },
+            None => &mut [],
+        })
+    }
+}
+
+/// Calls `f(sequence, first channel, number of channels)` for every block of every sequence.
+fn each_block(level: Level, size: Size, f: impl Fn(usize, usize, usize) + Sync + Send) {
+    let width = channel_block(size.b, size.d);
+    let blocks = size.d.div_ceil(width);
+    each_task(size.b * blocks, size.elements(), |task| {
+        let (sequence, from) = (task / blocks, task % blocks * width);
+        let n = width.min(size.d - from);
+        level.run(
+            #[inline(always)]
+            || f(sequence, from, n),
+        );
+    });
+}
+
+/// h `[B,T,D]` from the parts and `h0` `[B,D]`.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(crate) fn forward<T: Float, C: Cell<T>>(
+    level: Level,
+    cell: C,
+    x: Source<'_, T>,
+    h0: &[T],
+    size: Size,
+) -> Vec<T> {
+    let mut h = vec![T::ZERO; size.elements()];
+    let out = Shared::new(&mut h);
+    each_block(
+        level,
+        size,
+        #[inline(always)]
+        |sequence, from, n| {
+            for t in 0..size.t {
+                let row = sequence * size.t + t;
+                let prev = match t {
+                    0 => &h0[sequence * size.d + from..][..n],
+                    // SAFETY: the row before, of this block, which only this task writes.
+                    _ => unsafe { out.part((row - 1) * size.d + from, n) },
+                };
+                // SAFETY: this row of this block, which only this task writes; `prev` is another row.
+                let now = unsafe { out.part(row * size.d + from, n) };
+                cell.forward(x.row(row, from, n), prev, now);
+            }
+        },
+    );
+    h
+}
+
+/// What a backward pass needs beside the parts: `h0`, the saved `h` and the gradient of `h`.
+#[derive(Clone, Copy)]
+pub(crate) struct Saved<'a, T> {
+    pub(crate) h0: &'a [T],
+    pub(crate) h: &'a [T],
+    pub(crate) dh: &'a [T],
+}
+
+/// Writes the gradients of the parts to `dx` and returns that of `h0`, `[B,D]`.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(crate) fn backward<T: Float, C: Cell<T>>(
+    level: Level,
+    cell: C,
+    x: Source<'_, T>,
+    saved: Saved<'_, T>,
+    size: Size,
+    dx: &Sink<'_, T>,
+) -> Vec<T> {
+    let mut dh0 = vec![T::ZERO; size.b * size.d];
+    let out = Shared::new(&mut dh0);
+    each_block(
+        level,
+        size,
+        #[inline(always)]
+        |sequence, from, n| {
+            // SAFETY: this block of this sequence, which only this task writes.
+            let carry = unsafe { out.part(sequence * size.d + from, n) };
+            for t in (0..size.t).rev() {
+                let row = sequence * size.t + t;
+                let prev = match t {
+                    0 => &saved.h0[sequence * size.d + from..][..n],
+                    _ => &saved.h[(row - 1) * size.d + from..][..n],
+                };
+                let dh = &saved.dh[row * size.d + from..][..n];
+                // SAFETY: this row of this block, which only this task writes.
+                let to = unsafe { dx.row(row, from, n) };
+                cell.backward(x.row(row, from, n), prev, dh, carry, to);
+            }
+        },
+    );
+    dh0
+}
+
+/// The gradients of a packed input and of `h0`, as tensors shaped like them.
+pub(crate) fn packed_gradients<T: Float, C: Cell<T>>(
+    op: &'static str,
+    cell: C,
+    x: &Tensor,
+    h0: &Tensor,
+    h: &Tensor,
+    dh: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let (b, t, d) = h.dims3()?;
+    let size = Size { b, t, d };
+    let dh = dh.contiguous()?;
+    let mut dx = vec![T::ZERO; C::PARTS * size.elements()];
+    let dh0 = {
+        let (held_x, held_h0) = (hold(op, x), hold(op, h0));
+        let (held_h, held_dh) = (hold(op, h), hold(op, &dh));
+        let saved = Saved {
+            h0: held_h0.slice()?,
+            h: held_h.slice()?,
+            dh: held_dh.slice()?,
+        };
+        let source = Source::packed(held_x.slice()?, size, C::PARTS);
+        let shared = Shared::new(&mut dx);
+        let sink = Sink::packed(&shared, size, C::PARTS);
+        backward(Level::best(), cell, source, saved, size, &sink)
+    };
+    Ok((
+        Tensor::from_vec(dx, x.shape(), x.device())?,
+        Tensor::from_vec(dh0, h0.shape(), h0.device())?,
+    ))
+}

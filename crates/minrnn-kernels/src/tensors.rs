@@ -1,0 +1,256 @@
+//! From tensors to slices: the checks that every operation makes on its inputs.
+
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor, WithDType};
+use std::ops::Deref;
+
+use crate::KernelError;
+
+/// Runs `$body` with `$t` as the type of `$dtype`, or refuses the type by name.
+macro_rules! with_float {
+    ($op:expr, $dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            candle_core::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            candle_core::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            got => Err($crate::tensors::bad_float($op, "input", got)),
+        }
+    };
+}
+pub(crate) use with_float;
+
+pub(crate) fn bad_float(op: &'static str, input: &'static str, got: DType) -> candle_core::Error {
+    let expected = "F32 or F64";
+    KernelError::DType {
+        op,
+        input,
+        got,
+        expected,
+    }
+    .into()
+}
+
+/// An input under inspection: the operation, the name of the input, the tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Input<'a> {
+    pub(crate) op: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) tensor: &'a Tensor,
+}
+
+impl<'a> Input<'a> {
+    /// A float tensor on the CPU without an empty dimension.
+    pub(crate) fn float(op: &'static str, name: &'static str, tensor: &'a Tensor) -> Result<Self> {
+        let input = Self { op, name, tensor };
+        input.on_cpu()?;
+        match tensor.dtype() {
+            DType::F32 | DType::F64 => Ok(input),
+            got => Err(bad_float(op, name, got)),
+        }
+    }
+
+    /// A tensor of u32 indices on the CPU.
+    pub(crate) fn indices(
+        op: &'static str,
+        name: &'static str,
+        tensor: &'a Tensor,
+    ) -> Result<Self> {
+        let input = Self { op, name, tensor };
+        input.on_cpu()?;
+        if tensor.dtype() == DType::U32 {
+            return Ok(input);
+        }
+        Err(KernelError::DType {
+            op,
+            input: name,
+            got: tensor.dtype(),
+            expected: "U32",
+        }
+        .into())
+    }
+
+    fn on_cpu(self) -> Result<()> {
+        if self.tensor.device().is_cpu() {
+            return Ok(());
+        }
+        Err(KernelError::Device {
+            op: self.op,
+            input: self.name,
+            device: format!("{:?}", self.tensor.device().location()),
+        }
+        .into())
+    }
+
+    /// Refuses another element type than that of `other`.
+    pub(crate) fn like(self, other: Input<'_>) -> Result<Self> {
+        if self.tensor.dtype() == other.tensor.dtype() {
+            return Ok(self);
+        }
+        Err(KernelError::DType {
+            op: self.op,
+            input: self.name,
+            got: self.tensor.dtype(),
+            expected: if other.tensor.dtype() == DType::F32 {
+                "F32, as the other inputs"
+            } else {
+                "F64, as the other inputs"
+            },
+        }
+        .into())
+    }
+
+    /// Refuses any shape but `dims`, which `letters` explains.
+    pub(crate) fn shaped(self, dims: &[usize], letters: &str) -> Result<Self> {
+        if self.tensor.dims() == dims {
+            return Ok(self);
+        }
+        Err(self.bad_shape(format!("{letters} = {dims:?}")))
+    }
+
+    /// The three sizes, each at least 1.
+    pub(crate) fn dims3(self, letters: &str) -> Result<(usize, usize, usize)> {
+        match *self.tensor.dims() {
+            [x, y, z] if x * y * z > 0 => Ok((x, y, z)),
+            [_, _, _] => Err(self.empty()),
+            _ => Err(self.bad_shape(letters.to_string())),
+        }
+    }
+
+    /// The two sizes, each at least 1.
+    pub(crate) fn dims2(self, letters: &str) -> Result<(usize, usize)> {
+        match *self.tensor.dims() {
+            [x, y] if x * y > 0 => Ok((x, y)),
+            [_, _] => Err(self.empty()),
+            _ => Err(self.bad_shape(letters.to_string())),
+        }
+    }
+
+    /// The number of rows and the width of the last dimension, each at least 1.
+    pub(crate) fn rows(self, letters: &str) -> Result<(usize, usize)> {
+        match self.tensor.dims().split_last() {
+            Some((&width, rest)) => {
+                let rows = rest.iter().product::<usize>();
+                if rows * width > 0 {
+                    Ok((rows, width))
+                } else {
+                    Err(self.empty())
+                }
+            }
+            None => Err(self.bad_shape(letters.to_string())),
+        }
+    }
+
+    /// The one size, at least 1.
+    pub(crate) fn dims1(self, letters: &str) -> Result<usize> {
+        match *self.tensor.dims() {
+            [x] if x > 0 => Ok(x),
+            [_] => Err(self.empty()),
+            _ => Err(self.bad_shape(letters.to_string())),
+        }
+    }
+
+    pub(crate) fn bad_shape(self, expected: String) -> candle_core::Error {
+        KernelError::Shape {
+            op: self.op,
+            input: self.name,
+            got: self.tensor.dims().to_vec(),
+            expected,
+        }
+        .into()
+    }
+
+    fn empty(self) -> candle_core::Error {
+        KernelError::Empty {
+            op: self.op,
+            input: self.name,
+            got: self.tensor.dims().to_vec(),
+        }
+        .into()
+    }
+}
+
+/// The elements of a contiguous CPU tensor as candle hands it to a custom operation.
+pub(crate) fn slice<'a, T: WithDType>(
+    op: &'static str,
+    storage: &'a CpuStorage,
+    layout: &Layout,
+) -> Result<&'a [T]> {
+    let all = storage.as_slice::<T>()?;
+    layout
+        .contiguous_offsets()
+        .and_then(|(start, end)| all.get(start..end))
+        .ok_or_else(|| candle_core::Error::RequiresContiguous { op }.bt())
+}
+
+/// A tensor held for reading: the way a backward pass gets at its values.
+pub(crate) struct Held<'a, G> {
+    op: &'static str,
+    storage: G,
+    layout: &'a Layout,
+}
+
+/// Holds `tensor`, which must be contiguous, for reading.
+pub(crate) fn hold<'a>(
+    op: &'static str,
+    tensor: &'a Tensor,
+) -> Held<'a, impl Deref<Target = Storage> + 'a> {
+    let (storage, layout) = tensor.storage_and_layout();
+    Held {
+        op,
+        storage,
+        layout,
+    }
+}
+
+impl<G: Deref<Target = Storage>> Held<'_, G> {
+    pub(crate) fn slice<T: WithDType>(&self) -> Result<&[T]> {
+        match &*self.storage {
+            Storage::Cpu(cpu) => slice(self.op, cpu, self.layout),
+            other => Err(KernelError::Device {
+                op: self.op,
+                input: "gradient",
+                device: format!("{:?}", other.device().location()),
+            }
+            .into()),
+        }
+    }
+}
+
+/// Refuses an epsilon that cannot keep a division from 0.
+pub(crate) fn check_eps(op: &'static str, eps: f64) -> Result<()> {
+    if eps > 0.0 && eps.is_finite() {
+        return Ok(());
+    }
+    Err(KernelError::Value {
+        op,
+        input: "eps",
+        problem: format!("is {eps}, but must be positive and finite"),
+    }
+    .into())
+}
+
+/// Refuses the first index that is not below `limit`, among those that `used` says are read.
+pub(crate) fn check_indices(
+    op: &'static str,
+    input: &'static str,
+    indices: &[u32],
+    limit: usize,
+    used: impl Fn(usize) -> bool,
+) -> Result<()> {
+    let bad = |&(i, &x): &(usize, &u32)| x as usize >= limit && used(i);
+    match indices.iter().enumerate().find(bad) {
+        None => Ok(()),
+        Some((position, &index)) => Err(KernelError::Index {
+            op,
+            input,
+            position,
+            index: index as usize,
+            limit,
+        }
+        .into()),
+    }
+}
