@@ -1,0 +1,99 @@
+//! The invariants of `crates/README.md`, most of them absences.
+
+mod lexer;
+mod rules;
+mod sources;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rules::{Dependency, Finding};
+
+/// Crates that are libraries; the other one is the binary.
+const LIBRARIES: [&str; 5] = ["minrnn-model", "minrnn-kernels", "minrnn-train", "minrnn-onnx", "minrnn-runtime"];
+/// The one that may be unsafe.
+const UNSAFE: &str = "minrnn-kernels";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").into()
+}
+
+/// Dependencies of all packages of the workspace, as cargo understands them.
+fn dependencies() -> Vec<Dependency> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let args = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
+    let output = Command::new(cargo).args(args).current_dir(root()).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let text = |v: &serde_json::Value| v.as_str().expect("a string").to_owned();
+    let list = |v: &serde_json::Value| v.as_array().expect("a list").clone();
+    let mut found = vec![];
+    for package in list(&json["packages"]) {
+        for d in list(&package["dependencies"]) {
+            let dev = d["kind"].as_str() == Some("dev");
+            found.push(Dependency { of: text(&package["name"]), on: text(&d["name"]), dev });
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn none(findings: impl IntoIterator<Item = Finding>) {
+    let lines: Vec<_> = findings.into_iter().map(|f| f.to_string()).collect();
+    assert!(lines.is_empty(), "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn each_framework_is_seen_by_its_crates_only() {
+    let all = dependencies();
+    for library in LIBRARIES {
+        assert!(all.iter().any(|d| d.of == library), "{library} is in the workspace");
+    }
+    none(rules::frameworks(&all));
+}
+
+#[test]
+fn arrows_point_down() {
+    none(rules::arrows(&dependencies()));
+}
+
+#[test]
+fn only_the_kernels_are_unsafe() {
+    let folders = [root().join("crates"), root().join("tests")];
+    let all: Vec<_> = folders.iter().flat_map(|f| sources::below(f, "rs")).collect();
+    let inside = |p: &Path| p.starts_with(root().join("crates").join(UNSAFE));
+    assert!(all.iter().any(|p| inside(p)) && all.iter().any(|p| !inside(p)), "the sources were found");
+    for path in all.iter().filter(|p| !inside(p)) {
+        none(rules::in_file(path, &lexer::tokens(&sources::text(path)), rules::unsafe_words));
+    }
+    let device = folders.iter().flat_map(|f| ["cu", "cuh", "ptx"].map(|e| sources::below(f, e))).flatten();
+    let strays: Vec<_> = device.filter(|p| !inside(p)).collect();
+    assert!(strays.is_empty(), "device code outside of {UNSAFE}: {strays:?}");
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    let manifest = |p: PathBuf| -> toml::Table { sources::text(&p).parse().expect("TOML") };
+    let workspace = manifest(root().join("Cargo.toml"));
+    let level = workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str();
+    assert!(matches!(level, Some("deny" | "forbid")), "unsafe_code is {level:?} in the workspace");
+    let mut manifests = sources::below(&root().join("crates"), "toml");
+    manifests.retain(|p| p.ends_with("Cargo.toml"));
+    assert!(manifests.len() > LIBRARIES.len(), "the manifests were found");
+    for path in manifests.into_iter().chain([root().join("tests/Cargo.toml")]) {
+        let lints = manifest(path.clone()).get("lints").and_then(|l| l.get("workspace")).and_then(toml::Value::as_bool);
+        assert_eq!(lints, Some(true), "{}: wants [lints] workspace = true", path.display());
+    }
+}
+
+#[test]
+fn libraries_do_not_print_nor_read_the_environment_nor_choose_a_device() {
+    for library in LIBRARIES {
+        let folder = root().join("crates").join(library).join("src");
+        let files = sources::outside_tests(&folder);
+        assert!(!files.is_empty(), "{} has sources", folder.display());
+        for (path, tokens) in files {
+            none(rules::in_file(&path, &tokens, rules::outside_world));
+        }
+    }
+}
