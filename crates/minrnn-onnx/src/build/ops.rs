@@ -1,0 +1,164 @@
+//! One function an operator, as it is in opset 13 to 17.
+
+use super::{Builder, Val};
+use crate::ir::{Attr, Tensor};
+
+/// "To the end" as the end of a slice.
+pub const TO_END: i64 = i64::MAX;
+
+/// Sequence of numbers in a name: `0_m1_16`, the largest number as `max`.
+fn joined(values: &[i64], separator: &str) -> String {
+    let one = |v: &i64| match *v {
+        i64::MAX => "max".to_owned(),
+        v if v < 0 => format!("m{}", v.unsigned_abs()),
+        v => v.to_string(),
+    };
+    values.iter().map(one).collect::<Vec<_>>().join(separator)
+}
+
+macro_rules! unary {
+    ($($(#[$doc:meta])* $name:ident = $op:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(&mut self, x: Val) -> Val {
+            self.node($op, &[x], vec![])
+        }
+    )*};
+}
+
+macro_rules! binary {
+    ($($(#[$doc:meta])* $name:ident = $op:literal;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(&mut self, x: Val, y: Val) -> Val {
+            self.node($op, &[x, y], vec![])
+        }
+    )*};
+}
+
+impl Builder {
+    unary! {
+        /// `-x`
+        neg = "Neg";
+        /// `|x|`
+        abs = "Abs";
+        /// `max(x, 0)`
+        relu = "Relu";
+        /// `e^x`
+        exp = "Exp";
+        /// Error function.
+        erf = "Erf";
+        /// Hyperbolic tangent.
+        tanh = "Tanh";
+        /// Square root.
+        sqrt = "Sqrt";
+        /// The engine's own `1 / (1 + e^-x)`; not every engine closes it for large |x|.
+        sigmoid = "Sigmoid";
+        /// The same value under another name.
+        identity = "Identity";
+        /// Dimensions as a vector of i64.
+        shape = "Shape";
+    }
+
+    binary! {
+        /// `x + y`
+        add = "Add";
+        /// `x - y`
+        sub = "Sub";
+        /// `x * y`
+        mul = "Mul";
+        /// `x / y`; of integers: towards zero.
+        div = "Div";
+        /// The smaller one.
+        min = "Min";
+        /// Matrix product over the last two axes.
+        matmul = "MatMul";
+        /// `x` repeated to the shape `y`.
+        expand = "Expand";
+    }
+
+    /// A constant vector of i64.
+    pub fn i64s(&mut self, values: &[i64]) -> Val {
+        let name = format!("const.i64.{}", joined(values, "_"));
+        self.constant(name, |name| Tensor::i64(name, vec![values.len() as i64], values))
+    }
+
+    /// A constant number.
+    pub fn f32(&mut self, value: f32) -> Val {
+        self.constant(format!("const.f32.{value:e}"), |name| Tensor::f32(name, vec![], &[value]))
+    }
+
+    /// A constant tensor of f32, the same value everywhere.
+    pub fn f32_filled(&mut self, dims: &[i64], value: f32) -> Val {
+        let name = format!("const.f32.{value:e}.{}", joined(dims, "x"));
+        let count = dims.iter().product::<i64>().max(0) as usize;
+        self.constant(name, |name| Tensor::f32(name, dims.to_vec(), &vec![value; count]))
+    }
+
+    /// A constant tensor of i64, the same value everywhere.
+    pub fn i64_filled(&mut self, dims: &[i64], value: i64) -> Val {
+        let name = format!("const.i64.{}.{}", joined(&[value], "_"), joined(dims, "x"));
+        let count = dims.iter().product::<i64>().max(0) as usize;
+        self.constant(name, |name| Tensor::i64(name, dims.to_vec(), &vec![value; count]))
+    }
+
+    /// Entries of `x` along `axis`, by index.
+    pub fn gather(&mut self, x: Val, indices: Val, axis: i64) -> Val {
+        self.node("Gather", &[x, indices], vec![("axis", Attr::Int(axis))])
+    }
+
+    /// `x[start..end]` along `axis`; start and end are vectors of one i64.
+    pub fn slice(&mut self, x: Val, start: Val, end: Val, axis: i64) -> Val {
+        let axes = self.i64s(&[axis]);
+        self.node("Slice", &[x, start, end, axes], vec![])
+    }
+
+    /// `x[start..end]` along `axis`; negative numbers count from the end, [`TO_END`] is the end.
+    pub fn slice_at(&mut self, x: Val, start: i64, end: i64, axis: i64) -> Val {
+        let (start, end) = (self.i64s(&[start]), self.i64s(&[end]));
+        self.slice(x, start, end, axis)
+    }
+
+    /// `count` equal parts along `axis`.
+    pub fn split(&mut self, x: Val, count: usize, axis: i64) -> Vec<Val> {
+        self.node_n("Split", &[x], count, vec![("axis", Attr::Int(axis))])
+    }
+
+    /// All of `x`, one after the other along `axis`.
+    pub fn concat(&mut self, x: &[Val], axis: i64) -> Val {
+        self.node("Concat", x, vec![("axis", Attr::Int(axis))])
+    }
+
+    /// `x` in another shape; 0 keeps a dimension, one -1 takes what is left.
+    pub fn reshape(&mut self, x: Val, dims: &[i64]) -> Val {
+        let dims = self.i64s(dims);
+        self.reshape_to(x, dims)
+    }
+
+    /// `x` in the shape that `dims`, a vector of i64, says.
+    pub fn reshape_to(&mut self, x: Val, dims: Val) -> Val {
+        self.node("Reshape", &[x, dims], vec![])
+    }
+
+    /// Without the axis `axis`, which has one entry.
+    pub fn squeeze(&mut self, x: Val, axis: i64) -> Val {
+        let axes = self.i64s(&[axis]);
+        self.node("Squeeze", &[x, axes], vec![])
+    }
+
+    /// With a new axis of one entry at `axis`. One axis at a time: an engine was found to insert several in the wrong order.
+    pub fn unsqueeze(&mut self, x: Val, axis: i64) -> Val {
+        let axes = self.i64s(&[axis]);
+        self.node("Unsqueeze", &[x, axes], vec![])
+    }
+
+    /// Mean over `axis`, which stays with one entry. Axes are an attribute: opset 17 and before.
+    pub fn reduce_mean(&mut self, x: Val, axis: i64) -> Val {
+        let attributes = vec![("axes", Attr::Ints(vec![axis])), ("keepdims", Attr::Int(1))];
+        self.node("ReduceMean", &[x], attributes)
+    }
+
+    /// `x` with `value` around it; `pads` are the counts before each axis, then those after each.
+    pub fn pad(&mut self, x: Val, pads: &[i64], value: f32) -> Val {
+        let (pads, value) = (self.i64s(pads), self.f32(value));
+        self.node("Pad", &[x, pads, value], vec![])
+    }
+}
