@@ -1,0 +1,181 @@
+//! The content of a checkpoint as the bytes of its files, and back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Checkpoint, TensorData, TrainerState, tensors};
+use crate::error::{CheckpointProblem, Result, TrainError};
+use crate::optim::OptimizerState;
+
+pub(super) const CONFIG: &str = "config.json";
+pub(super) const MODEL: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const TRAINER: &str = "trainer_state.json";
+const VOCABULARY: &str = "vocabulary.json";
+/// Every file that a checkpoint may have.
+pub(super) const ALL: [&str; 5] = [CONFIG, MODEL, OPTIMIZER, TRAINER, VOCABULARY];
+
+/// Name and bytes.
+pub(super) type File = (&'static str, Vec<u8>);
+
+/// All files. Refuses what [`decode`] would refuse, so that a good checkpoint is never replaced by a useless one.
+pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> {
+    let mut files = vec![(CONFIG, json(&checkpoint.config)?)];
+    let params: BTreeMap<String, &TensorData> = checkpoint
+        .params
+        .iter()
+        .map(|(n, t)| (n.clone(), t))
+        .collect();
+    files.push((MODEL, finite_tensors(path, MODEL, &params, None)?));
+    if let Some(state) = &checkpoint.optimizer {
+        let named = |prefix: &'static str, all| {
+            BTreeMap::iter(all).map(move |(n, t)| (format!("{prefix}.{n}"), t))
+        };
+        let all = named("first", &state.first)
+            .chain(named("second", &state.second))
+            .collect();
+        files.push((
+            OPTIMIZER,
+            finite_tensors(
+                path,
+                OPTIMIZER,
+                &all,
+                Some(("step", state.step.to_string())),
+            )?,
+        ));
+    }
+    if let Some(trainer) = &checkpoint.trainer {
+        check_trainer(trainer)?;
+        files.push((TRAINER, json(trainer)?));
+    }
+    if let Some(vocabulary) = &checkpoint.vocabulary {
+        files.push((VOCABULARY, json(vocabulary)?));
+    }
+    Ok(files)
+}
+
+fn finite_tensors(
+    path: &Path,
+    file: &str,
+    all: &BTreeMap<String, &TensorData>,
+    metadata: Option<(&str, String)>,
+) -> Result<Vec<u8>> {
+    for (name, tensor) in all {
+        if let Some((index, value)) = tensor.data.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+            let problem = CheckpointProblem::NonFinite {
+                tensor: name.clone(),
+                index,
+                value: *value,
+            };
+            return Err(TrainError::checkpoint(&path.join(file), problem));
+        }
+    }
+    tensors::encode(all, metadata)
+}
+
+/// JSON has no infinity and no NaN.
+fn check_trainer(trainer: &TrainerState) -> Result<()> {
+    trainer.schedule.validate()?;
+    match &trainer.best {
+        Some(best) if !best.value.is_finite() => Err(TrainError::NonFinite {
+            what: format!("the best value of {}", best.name),
+            step: best.step,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text
+        .map_err(|e| TrainError::config("checkpoint", format!("cannot be written as JSON: {e}")))?;
+    Ok((text + "\n").into_bytes())
+}
+
+/// Reads the files of the folder.
+pub(super) fn decode(folder: &Path) -> Result<Checkpoint> {
+    let config = parse(folder, CONFIG)?.ok_or_else(|| missing(folder, CONFIG))?;
+    let model = read_tensors(folder, MODEL)?.ok_or_else(|| missing(folder, MODEL))?;
+    Ok(Checkpoint {
+        config,
+        params: model.tensors,
+        optimizer: read_tensors(folder, OPTIMIZER)?
+            .map(|d| optimizer(folder, d))
+            .transpose()?,
+        trainer: parse(folder, TRAINER)?,
+        vocabulary: parse(folder, VOCABULARY)?,
+    })
+}
+
+fn missing(folder: &Path, file: &str) -> TrainError {
+    TrainError::checkpoint(
+        folder,
+        CheckpointProblem::MissingFile {
+            file: file.to_owned(),
+        },
+    )
+}
+
+/// The bytes of a file, or `None` where it is absent.
+fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(TrainError::io("read", path)(e)),
+    }
+}
+
+fn parse<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
+    let path = folder.join(file);
+    let Some(bytes) = read(&path)? else {
+        return Ok(None);
+    };
+    // serde_json says line and column.
+    let malformed = |e: serde_json::Error| CheckpointProblem::Malformed {
+        message: e.to_string(),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| TrainError::checkpoint(&path, malformed(e)))
+}
+
+fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
+    let path = folder.join(file);
+    let Some(bytes) = read(&path)? else {
+        return Ok(None);
+    };
+    tensors::decode(&bytes)
+        .map(Some)
+        .map_err(|problem| TrainError::checkpoint(&path, problem))
+}
+
+/// Moments by name of their parameter.
+fn optimizer(folder: &Path, decoded: tensors::Decoded) -> Result<OptimizerState> {
+    let wrong = |message: String| {
+        TrainError::checkpoint(
+            &folder.join(OPTIMIZER),
+            CheckpointProblem::Malformed { message },
+        )
+    };
+    let step = decoded.metadata.get("step").and_then(|s| s.parse().ok());
+    let step = step.ok_or_else(|| wrong("the metadata has no step count `step`".to_owned()))?;
+    let mut state = OptimizerState {
+        step,
+        ..OptimizerState::default()
+    };
+    for (name, tensor) in decoded.tensors {
+        if let Some(parameter) = name.strip_prefix("first.") {
+            state.first.insert(parameter.to_owned(), tensor);
+        } else if let Some(parameter) = name.strip_prefix("second.") {
+            state.second.insert(parameter.to_owned(), tensor);
+        } else {
+            return Err(wrong(format!(
+                "tensor `{name}` is neither `first.<name>` nor `second.<name>`"
+            )));
+        }
+    }
+    Ok(state)
+}

@@ -1,0 +1,108 @@
+//! A checkpoint is a folder:
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.json` | what the model was made from |
+//! | `model.safetensors` | parameters and buffers, float32, in order of name |
+//! | `optimizer.safetensors` | moments `first.<name>`, `second.<name>`, and the step count in the metadata; may be absent |
+//! | `trainer_state.json` | [`TrainerState`]; may be absent |
+//! | `vocabulary.json` | the list of tokens; may be absent |
+//!
+//! The same content gives the same bytes. The folder is replaced as a whole ([`replace`] says how), so that a crash at
+//! any moment leaves the old or the new one.
+
+mod files;
+mod replace;
+mod tensor;
+mod tensors;
+mod trainer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+pub use tensor::TensorData;
+pub use trainer::{BestMetric, TrainerState};
+
+use crate::error::{CheckpointProblem, Result, TrainError};
+use crate::optim::OptimizerState;
+
+/// The content of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// What the model was made from.
+    pub config: serde_json::Value,
+    /// Parameters and buffers by name.
+    pub params: BTreeMap<String, TensorData>,
+    /// State of the optimizer, to go on training.
+    pub optimizer: Option<OptimizerState>,
+    /// State of the loop, to go on training.
+    pub trainer: Option<TrainerState>,
+    /// Tokens of a text model, by number.
+    pub vocabulary: Option<Vec<String>>,
+}
+
+impl Checkpoint {
+    /// Writes the folder `path`, replacing a checkpoint that is there.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] if a weight is not finite, or if the folder holds other files than those of a
+    /// checkpoint; [`TrainError::Tensor`] if shape and data of a tensor disagree; [`TrainError::Io`].
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let files = files::encode(self, path)?;
+        replace::replace(path, &files, &mut |_| Ok(()))
+    }
+
+    /// Reads the folder `path`; where a crash left only the finished new folder beside it, reads that.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] naming the file, the tensor or the line; [`TrainError::Io`].
+    pub fn load(path: &Path) -> Result<Self> {
+        files::decode(&replace::locate(path)?)
+    }
+
+    /// Whether the parameters are those of a model: every name there, no other, the same shapes. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] listing all missing or all extra tensors, or with both shapes of the first that differs.
+    pub fn check_against<S: AsRef<str>>(
+        &self,
+        path: &Path,
+        wanted: &[(S, Vec<usize>)],
+    ) -> Result<()> {
+        let problem = |problem| Err(TrainError::checkpoint(path, problem));
+        let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_ref()).collect();
+        let missing: Vec<String> = names
+            .iter()
+            .filter(|n| !self.params.contains_key(**n))
+            .map(|n| (*n).to_owned())
+            .collect();
+        if !missing.is_empty() {
+            return problem(CheckpointProblem::MissingTensors { names: missing });
+        }
+        let extra: Vec<String> = self
+            .params
+            .keys()
+            .filter(|n| !names.contains(n.as_str()))
+            .cloned()
+            .collect();
+        if !extra.is_empty() {
+            return problem(CheckpointProblem::ExtraTensors { names: extra });
+        }
+        for (name, shape) in wanted {
+            let found = &self.params[name.as_ref()].shape;
+            if found != shape {
+                let (tensor, found, wanted) =
+                    (name.as_ref().to_owned(), found.clone(), shape.clone());
+                return problem(CheckpointProblem::WrongShape {
+                    tensor,
+                    found,
+                    wanted,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

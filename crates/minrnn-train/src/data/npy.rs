@@ -1,0 +1,328 @@
+//! The npy format: magic, version, a header that is a Python dict literal, then the bytes of one array.
+//! The header is read with a parser for exactly the three keys that numpy writes, so that no header can cost
+//! more memory or stack than the file has bytes.
+
+use std::path::Path;
+
+use super::array::{Array, Values};
+use crate::error::{Result, TrainError};
+
+const MAGIC: &[u8; 6] = b"\x93NUMPY";
+/// numpy's own limit.
+const MAX_DIMS: usize = 64;
+
+/// Reads one `.npy` file: bool, integers and floats of either byte order, C or Fortran order.
+///
+/// # Errors
+/// [`TrainError::Io`] if the file cannot be read, [`TrainError::Data`] if it is not such an array.
+pub fn read_npy(path: &Path) -> Result<Array> {
+    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    parse_npy(&bytes).map_err(|message| TrainError::data(path, "", message))
+}
+
+/// Parses the bytes of a whole npy file. The error says what was expected.
+pub(crate) fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
+    let (header, data) = split_header(bytes)?;
+    let Header {
+        item,
+        fortran,
+        shape,
+        dtype,
+    } = parse_header(header)?;
+    let size = item.size();
+    let count = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    let wanted = count.and_then(|n| n.checked_mul(size));
+    if wanted != Some(data.len()) {
+        return Err(format!(
+            "the header says shape {shape:?} of {size} bytes each, but {} bytes follow it",
+            data.len()
+        ));
+    }
+    let values = item.decode(data)?;
+    let values = if fortran && shape.len() > 1 {
+        values.reordered(&shape)
+    } else {
+        values
+    };
+    Ok(Array {
+        shape,
+        values,
+        dtype,
+    })
+}
+
+/// The text of the header and the bytes after it.
+fn split_header(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
+    let rest = bytes
+        .strip_prefix(MAGIC)
+        .ok_or("not an npy file: it does not begin with \\x93NUMPY")?;
+    let cut = || "the file ends within the npy header".to_owned();
+    let (version, rest) = rest.split_at_checked(2).ok_or_else(cut)?;
+    let (len, rest) = match version[0] {
+        1 => {
+            let (n, rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
+            (usize::from(u16::from_le_bytes(*n)), rest)
+        }
+        2 | 3 => {
+            let (n, rest) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+            (u32::from_le_bytes(*n) as usize, rest)
+        }
+        other => return Err(format!("npy version {other} is not known (1, 2 and 3 are)")),
+    };
+    let (header, data) = rest.split_at_checked(len).ok_or_else(cut)?;
+    let header =
+        std::str::from_utf8(header).map_err(|_| "the npy header is not text".to_owned())?;
+    Ok((header, data))
+}
+
+/// A scalar type of npy.
+#[derive(Clone, Copy)]
+struct Item {
+    kind: Kind,
+    width: usize,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Bool,
+    Signed,
+    Unsigned,
+    Float,
+}
+
+impl Item {
+    fn parse(descr: &str) -> Option<Self> {
+        let mut chars = descr.chars();
+        let big_endian = match chars.next()? {
+            '<' | '|' => false,
+            '>' => true,
+            _ => return None,
+        };
+        let kind = match chars.next()? {
+            'b' => Kind::Bool,
+            'i' => Kind::Signed,
+            'u' => Kind::Unsigned,
+            'f' => Kind::Float,
+            _ => return None,
+        };
+        let width = match (kind, chars.as_str()) {
+            (Kind::Bool | Kind::Signed | Kind::Unsigned, "1") => 1,
+            (Kind::Signed | Kind::Unsigned, "2") => 2,
+            (Kind::Signed | Kind::Unsigned | Kind::Float, "4") => 4,
+            (Kind::Signed | Kind::Unsigned | Kind::Float, "8") => 8,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            width,
+            big_endian,
+        })
+    }
+
+    fn size(self) -> usize {
+        self.width
+    }
+
+    fn decode(self, data: &[u8]) -> Result<Values, String> {
+        let items = data.chunks_exact(self.width);
+        if self.kind == Kind::Float {
+            return Ok(Values::Floats(items.map(|b| self.float(b)).collect()));
+        }
+        let ints: Option<Vec<i64>> = items.map(|b| self.int(b)).collect();
+        ints.map(Values::Ints)
+            .ok_or_else(|| "an unsigned integer is larger than int64 can hold".to_owned())
+    }
+
+    /// The bytes as an unsigned number, most significant first or last as the file says.
+    fn raw(self, item: &[u8]) -> u64 {
+        let join = |acc: u64, byte: &u8| (acc << 8) | u64::from(*byte);
+        if self.big_endian {
+            item.iter().fold(0, join)
+        } else {
+            item.iter().rev().fold(0, join)
+        }
+    }
+
+    fn float(self, item: &[u8]) -> f32 {
+        match self.width {
+            4 => f32::from_bits(self.raw(item) as u32),
+            _ => f64::from_bits(self.raw(item)) as f32,
+        }
+    }
+
+    fn int(self, item: &[u8]) -> Option<i64> {
+        let raw = self.raw(item);
+        match (self.kind, self.width) {
+            (Kind::Signed, 1) => Some(i64::from(raw as u8 as i8)),
+            (Kind::Signed, 2) => Some(i64::from(raw as u16 as i16)),
+            (Kind::Signed, 4) => Some(i64::from(raw as u32 as i32)),
+            (Kind::Signed, _) => Some(raw as i64),
+            _ => i64::try_from(raw).ok(),
+        }
+    }
+}
+
+impl Values {
+    /// From column-major to row-major order.
+    fn reordered(self, shape: &[usize]) -> Self {
+        match self {
+            Self::Ints(values) => Self::Ints(row_major(&values, shape)),
+            Self::Floats(values) => Self::Floats(row_major(&values, shape)),
+        }
+    }
+}
+
+fn row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
+    let mut index = vec![0_usize; shape.len()];
+    let mut out = Vec::with_capacity(values.len());
+    for _ in 0..values.len() {
+        let flat = index
+            .iter()
+            .zip(shape)
+            .rev()
+            .fold(0, |acc, (i, d)| acc * d + i);
+        out.push(values[flat]);
+        for (i, d) in index.iter_mut().zip(shape).rev() {
+            *i += 1;
+            if *i < *d {
+                break;
+            }
+            *i = 0;
+        }
+    }
+    out
+}
+
+struct Header {
+    item: Item,
+    fortran: bool,
+    shape: Vec<usize>,
+    dtype: String,
+}
+
+fn parse_header(text: &str) -> Result<Header, String> {
+    let mut p = Parser { rest: text.trim() };
+    let (mut descr, mut fortran, mut shape) = (None, None, None);
+    p.expect('{')?;
+    while !p.take('}') {
+        let key = p.string()?;
+        p.expect(':')?;
+        match key {
+            "descr" => descr = Some(p.string()?),
+            "fortran_order" => fortran = Some(p.boolean()?),
+            "shape" => shape = Some(p.shape()?),
+            other => return Err(format!("npy header: unknown key '{other}'")),
+        }
+        if !p.take(',') {
+            p.expect('}')?;
+            break;
+        }
+    }
+    p.end()?;
+    let missing = |key: &str| format!("npy header: key '{key}' is missing");
+    let dtype = descr.ok_or_else(|| missing("descr"))?;
+    let item = Item::parse(dtype).ok_or_else(|| {
+        format!("dtype '{dtype}' cannot be used; save as float32, float64 or an integer type")
+    })?;
+    Ok(Header {
+        item,
+        fortran: fortran.ok_or_else(|| missing("fortran_order"))?,
+        shape: shape.ok_or_else(|| missing("shape"))?,
+        dtype: dtype.to_owned(),
+    })
+}
+
+/// Reads the few Python literals that occur in a header.
+struct Parser<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Parser<'a> {
+    fn take(&mut self, wanted: char) -> bool {
+        self.rest = self.rest.trim_start();
+        match self.rest.strip_prefix(wanted) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), String> {
+        if self.take(wanted) {
+            Ok(())
+        } else {
+            Err(self.error(&format!("'{wanted}'")))
+        }
+    }
+
+    fn error(&self, wanted: &str) -> String {
+        let found: String = self.rest.chars().take(20).collect();
+        format!("npy header: expected {wanted}, found '{found}'")
+    }
+
+    fn string(&mut self) -> Result<&'a str, String> {
+        let quote = if self.take('\'') {
+            '\''
+        } else if self.take('"') {
+            '"'
+        } else {
+            return Err(self.error("a string (structured types cannot be used)"));
+        };
+        let (text, rest) = self
+            .rest
+            .split_once(quote)
+            .ok_or_else(|| self.error("the end of a string"))?;
+        self.rest = rest;
+        Ok(text)
+    }
+
+    fn boolean(&mut self) -> Result<bool, String> {
+        self.rest = self.rest.trim_start();
+        for (word, value) in [("True", true), ("False", false)] {
+            if let Some(rest) = self.rest.strip_prefix(word) {
+                self.rest = rest;
+                return Ok(value);
+            }
+        }
+        Err(self.error("True or False"))
+    }
+
+    fn shape(&mut self) -> Result<Vec<usize>, String> {
+        let mut dims = Vec::new();
+        self.expect('(')?;
+        while !self.take(')') {
+            if dims.len() == MAX_DIMS {
+                return Err(format!("npy header: more than {MAX_DIMS} dimensions"));
+            }
+            dims.push(self.dim()?);
+            if !self.take(',') {
+                self.expect(')')?;
+                break;
+            }
+        }
+        Ok(dims)
+    }
+
+    fn dim(&mut self) -> Result<usize, String> {
+        self.rest = self.rest.trim_start();
+        let digits = self.rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = self.rest.split_at(digits);
+        let dim = number.parse().map_err(|_| self.error("a dimension"))?;
+        self.rest = rest;
+        Ok(dim)
+    }
+
+    fn end(&self) -> Result<(), String> {
+        if self.rest.trim().is_empty() {
+            Ok(())
+        } else {
+            Err(self.error("the end of the header"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

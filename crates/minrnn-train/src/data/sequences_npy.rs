@@ -1,0 +1,292 @@
+//! Sequence sets from npy and npz arrays: features `[N, T, F]` or `[N, T]`, labels, optional lengths `[N]`.
+
+use std::path::{Path, PathBuf};
+
+use super::array::{Array, Values};
+use super::sequences::{Labels, SequenceSet};
+use super::{LabelKind, LabelScope, read_npy, read_npz};
+use crate::error::{Result, TrainError};
+
+const FEATURES: [&str; 2] = ["x", "features"];
+const LABELS: [&str; 3] = ["y", "labels", "targets"];
+const LENS: [&str; 1] = ["lens"];
+
+/// Where the arrays are: one `.npz` with `x` or `features`, `y` or `labels` or `targets`, and optionally `lens`;
+/// or an `.npy` for each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArrayFiles {
+    /// The `.npz`, or the `.npy` of the features.
+    pub features: PathBuf,
+    /// The `.npy` of the labels.
+    pub labels: Option<PathBuf>,
+    /// The `.npy` of the lengths.
+    pub lens: Option<PathBuf>,
+}
+
+/// An array and where it came from.
+struct Named {
+    array: Array,
+    path: PathBuf,
+    place: String,
+}
+
+impl Named {
+    fn error(&self, message: impl Into<String>) -> TrainError {
+        TrainError::data(&self.path, self.place.clone(), message)
+    }
+
+    fn at(&self, index: &[usize], message: impl std::fmt::Display) -> TrainError {
+        self.error(format!("element {index:?} {message}"))
+    }
+}
+
+/// Reads and checks a sequence set. Steps behind a sequence's length are dropped unread.
+///
+/// # Errors
+/// [`TrainError::Io`]; [`TrainError::Data`] naming file, array and element.
+pub fn read_arrays(files: &ArrayFiles, kind: LabelKind, scope: LabelScope) -> Result<SequenceSet> {
+    let (features, labels, lens) = load(files)?;
+    let (n, t, width) = match *features.array.shape {
+        [n, t] => (n, t, 1),
+        [n, t, f] => (n, t, f),
+        ref other => {
+            return Err(features.error(format!(
+                "features have shape {other:?}, expected [N, T, F] or [N, T]"
+            )));
+        }
+    };
+    if n == 0 || t == 0 || width == 0 {
+        return Err(features.error(format!(
+            "features have shape {:?}: there is nothing in it",
+            features.array.shape
+        )));
+    }
+    let lens = lengths(lens.as_ref(), n, t)?;
+    let label_rows = LabelRows::new(&labels, n, t, scope)?;
+    let labels = label_rows.read(&labels, kind, &lens)?;
+    let features = gather_features(features, t, width, &lens)?;
+    let starts = std::iter::once(0).chain(lens.iter().scan(0, |at, len| {
+        *at += len;
+        Some(*at)
+    }));
+    Ok(SequenceSet {
+        width,
+        features,
+        starts: starts.collect(),
+        labels,
+        scope,
+    })
+}
+
+fn load(files: &ArrayFiles) -> Result<(Named, Named, Option<Named>)> {
+    let is_npz = files
+        .features
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("npz"));
+    if is_npz {
+        let features = pick(&files.features, &FEATURES)?;
+        let labels = pick(&files.features, &LABELS)?;
+        return Ok((
+            require(features, &files.features, &FEATURES)?,
+            require(labels, &files.features, &LABELS)?,
+            pick(&files.features, &LENS)?,
+        ));
+    }
+    let Some(labels) = &files.labels else {
+        let message = "an npy file holds one array only; name the file of the labels too";
+        return Err(TrainError::config("labels_path", message));
+    };
+    let open = |path: &Path| {
+        Ok::<_, TrainError>(Named {
+            array: read_npy(path)?,
+            path: path.to_path_buf(),
+            place: String::new(),
+        })
+    };
+    Ok((
+        open(&files.features)?,
+        open(labels)?,
+        files.lens.as_deref().map(open).transpose()?,
+    ))
+}
+
+/// The one array among `names` that the archive has.
+fn pick(path: &Path, names: &[&str]) -> Result<Option<Named>> {
+    let found = read_npz(path, names)?;
+    let mut present = names
+        .iter()
+        .zip(found)
+        .filter_map(|(name, array)| Some((name, array?)));
+    let first = present.next();
+    if let (Some((a, _)), Some((b, _))) = (&first, present.next()) {
+        return Err(TrainError::data(
+            path,
+            "",
+            format!("both '{a}' and '{b}' are in the archive; keep one of them"),
+        ));
+    }
+    Ok(first.map(|(name, array)| Named {
+        array,
+        path: path.to_path_buf(),
+        place: format!("array '{name}'"),
+    }))
+}
+
+fn require(found: Option<Named>, path: &Path, names: &[&str]) -> Result<Named> {
+    let wanted = names.join("' or '");
+    found.ok_or_else(|| {
+        TrainError::data(
+            path,
+            "",
+            format!("there is no array '{wanted}' in the archive"),
+        )
+    })
+}
+
+/// Lengths from an int array `[N]`, or T for all.
+fn lengths(lens: Option<&Named>, n: usize, t: usize) -> Result<Vec<usize>> {
+    let Some(lens) = lens else {
+        return Ok(vec![t; n]);
+    };
+    let Values::Ints(values) = &lens.array.values else {
+        return Err(lens.error(format!(
+            "lengths have dtype '{}', expected integers",
+            lens.array.dtype
+        )));
+    };
+    if lens.array.shape != [n] {
+        return Err(lens.error(format!(
+            "lengths have shape {:?}, expected [{n}]",
+            lens.array.shape
+        )));
+    }
+    let check = |(i, len): (usize, &i64)| match usize::try_from(*len) {
+        Ok(len) if (1..=t).contains(&len) => Ok(len),
+        _ => Err(lens.at(&[i], format!("is {len}, expected 1 to {t}"))),
+    };
+    values.iter().enumerate().map(check).collect()
+}
+
+fn gather_features(features: Named, t: usize, width: usize, lens: &[usize]) -> Result<Vec<f32>> {
+    let Named { array, path, place } = features;
+    let values = array.into_floats();
+    let mut out = Vec::with_capacity(lens.iter().sum::<usize>() * width);
+    for (i, len) in lens.iter().enumerate() {
+        let row = &values[i * t * width..][..len * width];
+        if let Some(at) = row.iter().position(|v| !v.is_finite()) {
+            let index = [i, at / width, at % width];
+            return Err(TrainError::data(
+                &path,
+                place,
+                format!(
+                    "element {index:?} is {}, expected a finite float32",
+                    row[at]
+                ),
+            ));
+        }
+        out.extend_from_slice(row);
+    }
+    Ok(out)
+}
+
+/// How the labels lie in their array.
+struct LabelRows {
+    /// Labels of each sequence in the array (T, or 1).
+    per_sequence: usize,
+    /// Numbers for each label.
+    width: usize,
+}
+
+impl LabelRows {
+    fn new(labels: &Named, n: usize, t: usize, scope: LabelScope) -> Result<Self> {
+        let (lead, per_sequence) = match scope {
+            LabelScope::Step => (vec![n, t], t),
+            LabelScope::Sequence => (vec![n], 1),
+        };
+        let shape = &labels.array.shape;
+        let width = match shape.strip_prefix(lead.as_slice()) {
+            Some([]) => 1,
+            Some([c]) if *c > 0 => *c,
+            _ => {
+                let each = if scope == LabelScope::Step {
+                    "one for each step"
+                } else {
+                    "one for each sequence"
+                };
+                let message = format!(
+                    "labels have shape {shape:?}, expected {lead:?} (and C numbers for real targets): {each}"
+                );
+                return Err(labels.error(message));
+            }
+        };
+        Ok(Self {
+            per_sequence,
+            width,
+        })
+    }
+
+    /// The labels within the lengths.
+    fn read(&self, labels: &Named, kind: LabelKind, lens: &[usize]) -> Result<Labels> {
+        match (kind, &labels.array.values) {
+            (LabelKind::Classes, Values::Ints(values)) if self.width == 1 => Ok(Labels::Classes(
+                self.gather(values, lens, |i, step, _, v| {
+                    u32::try_from(v).map_err(|_| {
+                        labels.at(
+                            &[i, step],
+                            format!("is {v}, expected a class number from 0 on"),
+                        )
+                    })
+                })?,
+            )),
+            (LabelKind::Classes, Values::Ints(_)) => Err(labels.error(format!(
+                "class labels have {} numbers each, expected one",
+                self.width
+            ))),
+            (LabelKind::Classes, Values::Floats(_)) => {
+                let dtype = &labels.array.dtype;
+                Err(labels.error(format!("class labels have dtype '{dtype}', expected integers (or `target = \"values\"`)")))
+            }
+            (LabelKind::Values, Values::Ints(values)) => {
+                self.values(self.gather(values, lens, |_, _, _, v| Ok(v as f32))?)
+            }
+            (LabelKind::Values, Values::Floats(values)) => {
+                self.values(self.gather(values, lens, |i, step, c, v| {
+                    if v.is_finite() {
+                        Ok(v)
+                    } else {
+                        Err(labels.at(&[i, step, c], format!("is {v}, expected a finite float32")))
+                    }
+                })?)
+            }
+        }
+    }
+
+    fn values(&self, values: Vec<f32>) -> Result<Labels> {
+        Ok(Labels::Values {
+            values,
+            width: self.width,
+        })
+    }
+
+    /// Applies `take(sequence, step, number, value)` to the values within the lengths.
+    fn gather<A: Copy, B>(
+        &self,
+        all: &[A],
+        lens: &[usize],
+        take: impl Fn(usize, usize, usize, A) -> Result<B>,
+    ) -> Result<Vec<B>> {
+        let stride = self.per_sequence * self.width;
+        let mut out = Vec::new();
+        for (i, len) in lens.iter().enumerate() {
+            let used = (*len).min(self.per_sequence) * self.width;
+            for (k, value) in all[i * stride..][..used].iter().enumerate() {
+                out.push(take(i, k / self.width, k % self.width, *value)?);
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+#[path = "sequences_npy_tests.rs"]
+mod tests;

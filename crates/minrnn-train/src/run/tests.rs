@@ -1,0 +1,365 @@
+//! candle against the oracle: values, states, gradients; with fused kernels and without.
+
+use candle_core::{DType, Device, Tensor};
+use minrnn_model::compare::Comparison;
+use minrnn_model::config::ModelConfig;
+use minrnn_model::graph::{Graph, Input, OutputKind, StateInit, Unary};
+use minrnn_model::model::Model;
+use minrnn_model::oracle::{self, Data};
+use minrnn_model::params::Params;
+use minrnn_model::rng::Rng;
+
+use super::{Outcome, Run, Weights, run};
+
+const TOKENS: &str = "[input]\nvocab = 5\n";
+const FEATURES: &str = "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
+
+/// Every layer and option of the configuration appears in at least one.
+fn variants() -> Vec<(&'static str, Model, Params)> {
+    let cases = [
+        (
+            "gru",
+            TOKENS,
+            "kind = 'min_gru'\nexpansion = 2",
+            "[conv]\nkernel = 4\n[mlp]\nexpansion = 2\n",
+        ),
+        (
+            "gru-linear",
+            FEATURES,
+            "candidate = 'linear'\ninitial_state = 'learned'",
+            "[mlp]\nactivation = 'silu'\ngated = true\n",
+        ),
+        (
+            "gru-bare",
+            TOKENS,
+            "bias = false\noutput_projection = false",
+            "",
+        ),
+        (
+            "lstm",
+            FEATURES,
+            "kind = 'min_lstm'\ntime_scale = [2.0, 30.0]",
+            "[conv]\nkernel = 2\npointwise = false\n",
+        ),
+        (
+            "lstm-free",
+            TOKENS,
+            "kind = 'min_lstm'\nnormalize_gates = false",
+            "[mlp]\nactivation = 'gelu_tanh'\nbias = false\n",
+        ),
+        (
+            "lstm-learned",
+            TOKENS,
+            "kind = 'min_lstm'\ncandidate = 'linear'\ninitial_state = 'learned'",
+            "[conv]\nkernel = 1\n",
+        ),
+    ];
+    let mut all = vec![];
+    for (i, (name, input, cell, rest)) in cases.into_iter().enumerate() {
+        for (j, head) in ["norm = 'rms'", "norm = 'layer'", "norm = 'none'"]
+            .into_iter()
+            .enumerate()
+        {
+            let steps = if (i + j) % 2 == 0 { "every" } else { "last" };
+            let text = format!(
+                "width = 6\nlayers = 2\n{head}\n{input}[head]\nwidth = 3\nbias = true\nsteps = '{steps}'\n[cell]\n{cell}\n{rest}"
+            );
+            let config: ModelConfig = toml::from_str(&text).expect(&text);
+            let model = Model::from_config(&config).expect(&text);
+            let mut params = Params::init(model.graph(), 7);
+            let mut rng = Rng::named(9, &text);
+            (0..params.len()).for_each(|p| {
+                params
+                    .get_mut(p)
+                    .iter_mut()
+                    .for_each(|v| *v += 0.3 * rng.range(-1.0, 1.0) as f32)
+            });
+            all.push((name, model, params));
+        }
+    }
+    all.push((
+        "primitives",
+        primitives(),
+        Params::init(primitives().graph(), 0),
+    ));
+    all
+}
+
+/// A graph of the operations that no configured layer has.
+fn primitives() -> Model {
+    Model::trace(
+        Input::Features { width: 3 },
+        OutputKind::Values,
+        serde_json::Value::Null,
+        |g, x| {
+            use minrnn_model::graph::Op;
+            g.block(0, |g| {
+                let abs = g.unary(Unary::Abs, x)?;
+                let tanh = g.unary(Unary::Tanh, x)?;
+                let low = g.min(abs, tanh)?;
+                let wide = g.op(Op::Concat, &[x, low, tanh])?;
+                let mean = g.op(Op::Mean, &[wide])?;
+                let shifted = g.sub(wide, mean)?;
+                let a = g.unary(Unary::Sigmoid, shifted)?;
+                let b = g.unary(Unary::Erf, shifted)?;
+                let h = g.recurrence("h", a, b, StateInit::Zero)?;
+                let e = g.affine(h, -0.5, 0.1)?;
+                let e = g.unary(Unary::Exp, e)?;
+                g.div(h, e)
+            })
+        },
+    )
+    .unwrap()
+}
+
+struct Case {
+    batch: usize,
+    time: usize,
+    ids: Vec<u32>,
+    features: Vec<f32>,
+    states: Option<Vec<Vec<f64>>>,
+    lens: Option<Vec<usize>>,
+    reset: Option<Vec<bool>>,
+}
+
+impl Case {
+    fn new(graph: &Graph, batch: usize, time: usize, seed: u64, extras: bool) -> Self {
+        let mut rng = Rng::named(seed, "case");
+        let ids = (0..batch * time).map(|_| rng.below(5) as u32).collect();
+        let features = (0..batch * time * 3)
+            .map(|_| rng.range(-2.0, 2.0) as f32)
+            .collect();
+        let state = |rng: &mut Rng, n: usize| {
+            (0..n * batch)
+                .map(|_| f64::from(rng.range(-1.0, 1.0) as f32))
+                .collect()
+        };
+        let states = extras.then(|| {
+            graph
+                .states()
+                .iter()
+                .map(|s| state(&mut rng, s.len()))
+                .collect()
+        });
+        let lens = extras.then(|| (0..batch).map(|_| 1 + rng.below(time)).collect());
+        let reset = (extras && seed % 2 == 1)
+            .then(|| (0..batch * time).map(|_| rng.below(4) == 0).collect());
+        Self {
+            batch,
+            time,
+            ids,
+            features,
+            states,
+            lens,
+            reset,
+        }
+    }
+
+    fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
+        let data = match graph.input() {
+            Input::Tokens { .. } => Data::Tokens(&self.ids),
+            Input::Features { .. } => Data::Features(&self.features),
+        };
+        let run = oracle::Run {
+            states: self.states.as_deref(),
+            lens: self.lens.as_deref(),
+            reset: self.reset.as_deref(),
+            ..oracle::Run::new(self.batch, self.time, data)
+        };
+        oracle::run(graph, params, &run).unwrap()
+    }
+
+    fn candle(&self, graph: &Graph, weights: &Weights, dtype: DType, fused: bool) -> Outcome {
+        let (b, t) = (self.batch, self.time);
+        let input = match graph.input() {
+            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), &Device::Cpu).unwrap(),
+            Input::Features { width } => {
+                Tensor::from_slice(&self.features, (b, t, width), &Device::Cpu).unwrap()
+            }
+        };
+        let state = |(v, s): (&Vec<f64>, &minrnn_model::graph::StateSpec)| {
+            let shape = [vec![b], s.shape()].concat();
+            Tensor::from_slice(v, shape, &Device::Cpu)
+                .unwrap()
+                .to_dtype(dtype)
+                .unwrap()
+        };
+        let states: Option<Vec<Tensor>> = self
+            .states
+            .as_ref()
+            .map(|v| v.iter().zip(graph.states()).map(state).collect());
+        let lens: Option<Vec<u32>> = self
+            .lens
+            .as_ref()
+            .map(|l| l.iter().map(|n| *n as u32).collect());
+        let r = Run {
+            states: states.as_deref(),
+            lens: lens.as_deref(),
+            reset: self.reset.as_deref(),
+            fused,
+            ..Run::new(&input)
+        };
+        run(graph, weights, &r).unwrap()
+    }
+}
+
+fn floats(t: &Tensor) -> Vec<f64> {
+    t.to_dtype(DType::F64)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+#[track_caller]
+fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
+    let pairs =
+        std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states));
+    let mut c = Comparison::default();
+    for (g, w) in pairs {
+        let g = floats(g);
+        assert_eq!(g.len(), w.data.len(), "{what}");
+        g.iter()
+            .zip(&w.data)
+            .for_each(|(g, w)| c.push(*g, *w, tolerance * (1.0 + w.abs())));
+    }
+    assert!(c.holds(), "{what}: {c:?}");
+}
+
+#[test]
+fn candle_equals_the_oracle() {
+    for (name, model, params) in variants() {
+        let graph = model.graph();
+        for (seed, (batch, time)) in [(1, 1), (2, 1), (1, 2), (3, 9), (2, 33)]
+            .into_iter()
+            .enumerate()
+        {
+            for extras in [false, true] {
+                let case = Case::new(graph, batch, time, seed as u64, extras);
+                let want = case.oracle(graph, &params.to_f64());
+                for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
+                    let weights = Weights::new(graph, &params, dtype, &Device::Cpu).unwrap();
+                    for fused in [false, true] {
+                        let got = case.candle(graph, &weights, dtype, fused);
+                        compare(
+                            &format!("{name} B={batch} T={time} {dtype:?} fused={fused}"),
+                            &got,
+                            &want,
+                            tolerance,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A scalar that depends on the output and on every state, each value with a weight of its own.
+fn scalar(values: &[&[f64]]) -> f64 {
+    let mut rng = Rng::named(5, "cotangent");
+    values
+        .iter()
+        .flat_map(|v| v.iter())
+        .map(|v| v * rng.range(-1.0, 1.0))
+        .sum()
+}
+
+fn scalar_tensor(out: &Outcome) -> Tensor {
+    let mut rng = Rng::named(5, "cotangent");
+    let mut sum = Tensor::zeros((), DType::F64, &Device::Cpu).unwrap();
+    for t in std::iter::once(&out.output).chain(&out.states) {
+        let r: Vec<f64> = (0..t.elem_count()).map(|_| rng.range(-1.0, 1.0)).collect();
+        let r = Tensor::from_vec(r, t.shape(), &Device::Cpu).unwrap();
+        sum = (sum + (t * r).unwrap().sum_all().unwrap()).unwrap();
+    }
+    sum
+}
+
+#[test]
+fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
+    for (name, model, params) in variants() {
+        let graph = model.graph();
+        for (seed, extras) in [(0, false), (2, true), (3, true)] {
+            let case = Case::new(graph, 2, 5, seed, extras);
+            let loss = |p: &[Vec<f64>]| {
+                let trace = case.oracle(graph, p);
+                let all: Vec<&[f64]> = std::iter::once(&trace.output)
+                    .chain(&trace.states)
+                    .map(|t| t.data.as_slice())
+                    .collect();
+                scalar(&all)
+            };
+            for fused in [false, true] {
+                let weights = Weights::new(graph, &params, DType::F64, &Device::Cpu).unwrap();
+                let grads = scalar_tensor(&case.candle(graph, &weights, DType::F64, fused))
+                    .backward()
+                    .unwrap();
+                let mut base = params.to_f64();
+                for (i, var) in weights.vars() {
+                    let spec = &graph.params()[i];
+                    let got = grads.get(var).map_or(vec![0.0; spec.len()], floats);
+                    let mut c = Comparison::default();
+                    let stride = spec.len().div_ceil(7);
+                    for j in (0..spec.len()).step_by(stride) {
+                        let eps = 1e-5;
+                        let keep = base[i][j];
+                        base[i][j] = keep + eps;
+                        let up = loss(&base);
+                        base[i][j] = keep - eps;
+                        let down = loss(&base);
+                        base[i][j] = keep;
+                        let want = (up - down) / (2.0 * eps);
+                        c.push(got[j], want, 1e-6 * (1.0 + want.abs()));
+                    }
+                    assert!(
+                        c.holds(),
+                        "{name} {} fused={fused} seed={seed}: {c:?}",
+                        spec.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn wrong_runs_are_refused_by_name() {
+    let (_, model, params) = variants().remove(0);
+    let weights = Weights::new(model.graph(), &params, DType::F32, &Device::Cpu).unwrap();
+    let ids = Tensor::zeros((2, 3), DType::U32, &Device::Cpu).unwrap();
+    let check = |r: Run, wanted: &str| {
+        let e = run(model.graph(), &weights, &r)
+            .expect_err("must be refused")
+            .to_string();
+        assert!(e.contains(wanted), "{e}");
+    };
+    check(
+        Run {
+            lens: Some(&[3, 4]),
+            ..Run::new(&ids)
+        },
+        "lens must have",
+    );
+    check(
+        Run {
+            reset: Some(&[true]),
+            ..Run::new(&ids)
+        },
+        "reset must have",
+    );
+    check(
+        Run {
+            states: Some(&[]),
+            ..Run::new(&ids)
+        },
+        "0 states given",
+    );
+    let wide = Tensor::zeros((2, 3, 4), DType::F32, &Device::Cpu).unwrap();
+    check(Run::new(&wide), "got an input of shape");
+    let beyond = Tensor::full(5u32, (1, 1), &Device::Cpu).unwrap();
+    assert!(
+        run(model.graph(), &weights, &Run::new(&beyond)).is_err(),
+        "an id beyond the vocabulary"
+    );
+}

@@ -1,0 +1,181 @@
+//! What a model is trained on.
+//!
+//! A [`Task`] gives batches of samples by their index. A sample is a pure function of (seed, split, index): the
+//! position in the data is one number, and a resumed run, another batch size or more threads see the same samples.
+
+mod batch;
+mod selective_copying;
+mod sequences;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+pub use batch::{Batch, Input, Targets};
+pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
+pub use sequences::{Sequences, SequencesOptions};
+pub use text::{Text, TextOptions};
+
+use crate::data::{Normalisation, Vocabulary};
+use crate::error::{Result, TrainError};
+
+/// A part of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// For the optimizer. Endless: after the last sample of a file a new order begins.
+    Train,
+    /// For choosing the best checkpoint.
+    Validation,
+    /// For the final figure.
+    Test,
+}
+
+impl Split {
+    /// The name in messages and in the domains of random numbers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// What a model of a task takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// Numbers below `vocab`.
+    Tokens {
+        /// How many different tokens there are, V.
+        vocab: usize,
+    },
+    /// Real features.
+    Features {
+        /// Features for each step, F.
+        width: usize,
+    },
+}
+
+/// What a model of a task gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A class; the loss is the cross-entropy.
+    Classes {
+        /// How many classes there are, C.
+        count: usize,
+    },
+    /// Real numbers; the loss is the squared error.
+    Values {
+        /// How many numbers, C.
+        width: usize,
+    },
+}
+
+/// What a model must be like to fit a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskShape {
+    /// What goes in.
+    pub input: InputKind,
+    /// What comes out.
+    pub target: TargetKind,
+    /// A target for each step (head `per_step`), else one for each sequence (head `last`).
+    pub per_step: bool,
+}
+
+/// Samples by index.
+pub trait Task: Send + Sync + std::fmt::Debug {
+    /// What a model must be like.
+    fn shape(&self) -> TaskShape;
+
+    /// How many samples a split has. [`Split::Train`] is endless: the number is that of one pass, or `None` where
+    /// every sample is new. Validation and test have a fixed number; 0 means there is no such part.
+    fn len(&self, split: Split) -> Option<u64>;
+
+    /// The samples `first..first + count` of a split, padded to the longest of them.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] if `count` is 0, or goes beyond the end of validation or test.
+    fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch>;
+
+    /// The characters of a text task.
+    fn vocabulary(&self) -> Option<&Vocabulary> {
+        None
+    }
+
+    /// Statistics of the training part's features; to be buffers of the model, which the task does not apply.
+    fn normalisation(&self) -> Option<&Normalisation> {
+        None
+    }
+}
+
+/// The ranges (first, count) that cover all samples of an evaluation split, in order, `batch` at a time.
+pub fn eval_ranges(
+    task: &dyn Task,
+    split: Split,
+    batch: usize,
+) -> impl Iterator<Item = (u64, usize)> + use<> {
+    let total = if split == Split::Train {
+        0
+    } else {
+        task.len(split).unwrap_or(0)
+    };
+    let step = batch.max(1) as u64;
+    (0..total.div_ceil(step)).map(move |i| (i * step, (total - i * step).min(step) as usize))
+}
+
+/// A task as written in a configuration: `kind` and the options of that kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TaskConfig {
+    /// Remember the data tokens among noise.
+    SelectiveCopying(SelectiveCopyingOptions),
+    /// The next character of a text.
+    Text(TextOptions),
+    /// Labels of feature sequences.
+    Sequences(SequencesOptions),
+}
+
+impl TaskConfig {
+    /// Reads the files and checks the options. `seed` decides the order and the content of training samples.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`], [`TrainError::Io`], [`TrainError::Data`].
+    pub fn open(&self, seed: u64) -> Result<Box<dyn Task>> {
+        Ok(match self {
+            Self::SelectiveCopying(options) => Box::new(SelectiveCopying::new(options, seed)?),
+            Self::Text(options) => Box::new(Text::open(options, seed)?),
+            Self::Sequences(options) => Box::new(Sequences::open(options, seed)?),
+        })
+    }
+}
+
+/// Refuses empty batches and samples beyond the end of an evaluation split.
+fn check_range(task: &dyn Task, split: Split, first: u64, count: usize) -> Result<()> {
+    if count == 0 {
+        return Err(TrainError::config("batch", "is 0, expected at least 1"));
+    }
+    let end = first.checked_add(count as u64);
+    let total = if split == Split::Train {
+        None
+    } else {
+        task.len(split)
+    };
+    match (end, total) {
+        (Some(end), Some(total)) if end > total => {
+            let message = format!(
+                "samples {first}..{end} are asked for, the {} part has {total}",
+                split.name()
+            );
+            Err(TrainError::config("batch", message))
+        }
+        (None, _) => Err(TrainError::config(
+            "batch",
+            format!("sample number {first} is too large"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

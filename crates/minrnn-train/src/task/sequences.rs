@@ -1,0 +1,332 @@
+//! Labels of feature sequences from npy, npz or CSV files.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_range};
+use crate::data::{
+    ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
+    read_arrays, read_csv,
+};
+use crate::error::{Result, TrainError};
+
+/// Options of [`Sequences`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SequencesOptions {
+    /// `.npz` with `x`/`features`, `y`/`labels`/`targets` and optionally `lens`; `.npy` of the features; or `.csv`.
+    pub path: PathBuf,
+    /// With `.npy`: the file of the labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels_path: Option<PathBuf>,
+    /// With `.npy`: the file of the lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens_path: Option<PathBuf>,
+    /// With `.csv`: the column that tells which sequence a row belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_column: Option<String>,
+    /// With `.csv`: the columns of the features.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_columns: Vec<String>,
+    /// With `.csv`: the column of the label, or the columns of the real targets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target_columns: Vec<String>,
+    /// Whether labels are classes or real numbers.
+    pub target: LabelKind,
+    /// Whether there is a label for each step or for each sequence.
+    pub per: LabelScope,
+    /// Number of classes; by default the largest label in the file plus one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<usize>,
+    /// The part of the sequences that is kept for validation.
+    #[serde(default = "tenth")]
+    pub validation_fraction: f64,
+    /// The part of the sequences that is kept for the final test.
+    #[serde(default)]
+    pub test_fraction: f64,
+    /// Decides which sequences go into which part; apart from the training seed, so that runs stay comparable.
+    #[serde(default)]
+    pub split_seed: u64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// The task. Training goes through all its sequences in an order that is new in each pass.
+#[derive(Debug)]
+pub struct Sequences {
+    set: SequenceSet,
+    /// Sequences of train, validation and test, ascending.
+    parts: [Vec<usize>; 3],
+    shape: TaskShape,
+    normalisation: Normalisation,
+    seed: u64,
+    /// The order of the pass last asked for: a cache, never a state.
+    order: Mutex<Option<(u64, Vec<usize>)>>,
+}
+
+impl Sequences {
+    /// Reads the files, splits them, and takes the statistics of the training part.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`]; [`TrainError::Io`]; [`TrainError::Data`] naming file, row, column or element.
+    pub fn open(options: &SequencesOptions, seed: u64) -> Result<Self> {
+        let set = read(options)?;
+        let parts = split(options, set.len())?;
+        let target = target_kind(options, &set)?;
+        let shape = TaskShape {
+            input: InputKind::Features { width: set.width },
+            target,
+            per_step: options.per == LabelScope::Step,
+        };
+        let rows = parts[0]
+            .iter()
+            .flat_map(|i| set.features_of(*i).chunks_exact(set.width));
+        let normalisation = Normalisation::over(set.width, rows);
+        Ok(Self {
+            set,
+            parts,
+            shape,
+            normalisation,
+            seed,
+            order: Mutex::new(None),
+        })
+    }
+
+    fn part(&self, split: Split) -> &[usize] {
+        &self.parts[split as usize]
+    }
+
+    /// The sequences of the samples `first..first + count`.
+    fn members(&self, split: Split, first: u64, count: usize) -> Vec<usize> {
+        let part = self.part(split);
+        let samples = first..first + count as u64;
+        if split != Split::Train {
+            return samples.map(|i| part[i as usize]).collect();
+        }
+        let size = part.len() as u64;
+        let mut cache = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        samples
+            .map(|i| {
+                let (pass, place) = (i / size, (i % size) as usize);
+                if cache.as_ref().is_none_or(|(cached, _)| *cached != pass) {
+                    let order =
+                        SampleRng::new(self.seed, "sequences train", pass).permutation(part.len());
+                    *cache = Some((pass, order));
+                }
+                cache
+                    .as_ref()
+                    .map_or(part[place], |(_, order)| part[order[place]])
+            })
+            .collect()
+    }
+
+    fn targets(&self, members: &[usize], time: usize) -> Targets {
+        let per_step = self.shape.per_step;
+        let rows = if per_step { time } else { 1 };
+        match &self.set.labels {
+            Labels::Classes(all) => Targets::Classes {
+                ids: padded(members, rows, |i| &all[self.set.labels_of(i)]),
+                per_step,
+            },
+            Labels::Values { values, width } => {
+                let of = |i| {
+                    let labels = self.set.labels_of(i);
+                    &values[labels.start * width..labels.end * width]
+                };
+                Targets::Values {
+                    values: padded(members, rows * width, of),
+                    width: *width,
+                    per_step,
+                }
+            }
+        }
+    }
+}
+
+/// The slices of all members, each filled up with zeros to `size`.
+fn padded<'a, T: Copy + Default + 'a>(
+    members: &[usize],
+    size: usize,
+    of: impl Fn(usize) -> &'a [T],
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(members.len() * size);
+    for (row, i) in members.iter().enumerate() {
+        out.extend_from_slice(of(*i));
+        out.resize((row + 1) * size, T::default());
+    }
+    out
+}
+
+/// Reads the files in the format that the ending of the path says.
+fn read(options: &SequencesOptions) -> Result<SequenceSet> {
+    let ending = options
+        .path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    refuse_unused(options, &ending)?;
+    match ending.as_str() {
+        "npy" | "npz" => {
+            let files = ArrayFiles {
+                features: options.path.clone(),
+                labels: options.labels_path.clone(),
+                lens: options.lens_path.clone(),
+            };
+            read_arrays(&files, options.target, options.per)
+        }
+        "csv" => {
+            let Some(id) = options.id_column.clone() else {
+                return Err(TrainError::config(
+                    "id_column",
+                    "is missing: which column tells the sequences apart?",
+                ));
+            };
+            let (features, labels) = (
+                options.feature_columns.clone(),
+                options.target_columns.clone(),
+            );
+            read_csv(
+                &options.path,
+                &CsvColumns {
+                    id,
+                    features,
+                    labels,
+                },
+                options.target,
+                options.per,
+            )
+        }
+        other => Err(TrainError::config(
+            "path",
+            format!("ends in '.{other}', expected .npy, .npz or .csv"),
+        )),
+    }
+}
+
+/// An option that the format does not use is a misunderstanding.
+fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
+    let (npy, csv) = (ending == "npy", ending == "csv");
+    let given = [
+        ("labels_path", options.labels_path.is_some() && !npy),
+        ("lens_path", options.lens_path.is_some() && !npy),
+        ("id_column", options.id_column.is_some() && !csv),
+        (
+            "feature_columns",
+            !options.feature_columns.is_empty() && !csv,
+        ),
+        ("target_columns", !options.target_columns.is_empty() && !csv),
+        (
+            "classes",
+            options.classes.is_some() && options.target == LabelKind::Values,
+        ),
+    ];
+    match given.iter().find(|(_, unused)| *unused) {
+        Some((field, _)) => Err(TrainError::config(
+            *field,
+            "is not used with this file and target; remove it",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Deals the sequences to train, validation and test.
+fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
+    let (validation, test) = (options.validation_fraction, options.test_fraction);
+    for (field, value) in [("validation_fraction", validation), ("test_fraction", test)] {
+        if !(0.0..1.0).contains(&value) {
+            return Err(TrainError::config(
+                field,
+                format!("is {value}, expected 0 or more and less than 1"),
+            ));
+        }
+    }
+    let size = |fraction: f64| (total as f64 * fraction).round() as usize;
+    let (validation, test) = (size(validation), size(test));
+    if validation + test >= total {
+        let message = format!(
+            "of {total} sequences {validation} go to validation and {test} to test: none is left to train on"
+        );
+        return Err(TrainError::config("validation_fraction", message));
+    }
+    if validation == 0 && options.validation_fraction > 0.0
+        || test == 0 && options.test_fraction > 0.0
+    {
+        let message = format!(
+            "of {total} sequences {validation} go to validation and {test} to test; ask for 0 or for more"
+        );
+        return Err(TrainError::config("validation_fraction", message));
+    }
+    let mut order = SampleRng::new(options.split_seed, "sequences split", 0).permutation(total);
+    let mut test = order.split_off(total - test);
+    let mut validation = order.split_off(order.len() - validation);
+    [&mut order, &mut validation, &mut test]
+        .into_iter()
+        .for_each(|part| part.sort_unstable());
+    Ok([order, validation, test])
+}
+
+fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKind> {
+    let ids = match &set.labels {
+        Labels::Values { width, .. } => return Ok(TargetKind::Values { width: *width }),
+        Labels::Classes(ids) => ids,
+    };
+    /// A class number beyond this is rather an identifier.
+    const MOST: usize = 1 << 20;
+    let largest = ids.iter().copied().max().unwrap_or(0) as usize;
+    let count = options.classes.unwrap_or(largest + 1);
+    if largest >= count {
+        return Err(TrainError::data(
+            &options.path,
+            "",
+            format!("there is a label {largest}, but classes = {count}"),
+        ));
+    }
+    if !(2..=MOST).contains(&count) {
+        let message = format!("the labels make {count} classes, expected 2 to {MOST}");
+        return Err(TrainError::data(&options.path, "", message));
+    }
+    Ok(TargetKind::Classes { count })
+}
+
+impl Task for Sequences {
+    fn shape(&self) -> TaskShape {
+        self.shape
+    }
+
+    fn len(&self, split: Split) -> Option<u64> {
+        Some(self.part(split).len() as u64)
+    }
+
+    fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
+        check_range(self, split, first, count)?;
+        let members = self.members(split, first, count);
+        let lens: Vec<usize> = members.iter().map(|i| self.set.steps(*i).len()).collect();
+        let time = lens.iter().copied().max().unwrap_or(1);
+        let ones = vec![1.0_f32; time];
+        let ragged = lens.iter().any(|len| *len != time);
+        let weights = |len: &usize| padded(&[0], time, |_| &ones[..*len]);
+        let width = self.set.width;
+        Ok(Batch {
+            batch: count,
+            time,
+            input: Input::Features {
+                values: padded(&members, time * width, |i| self.set.features_of(i)),
+                width,
+            },
+            targets: self.targets(&members, time),
+            weights: (ragged && self.shape.per_step)
+                .then(|| lens.iter().flat_map(weights).collect()),
+            lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
+            reset: None,
+        })
+    }
+
+    fn normalisation(&self) -> Option<&Normalisation> {
+        Some(&self.normalisation)
+    }
+}

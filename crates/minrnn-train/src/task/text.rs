@@ -1,0 +1,174 @@
+//! The next character of a text file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_range};
+use crate::data::{SampleRng, Vocabulary};
+use crate::error::{Result, TrainError};
+
+/// Options of [`Text`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextOptions {
+    /// A UTF-8 file.
+    pub path: PathBuf,
+    /// Characters of a window, T.
+    pub seq_len: usize,
+    /// The end of the file that is kept for validation.
+    #[serde(default = "tenth")]
+    pub validation_fraction: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// The task. Training: windows from anywhere in the first part. Validation: windows one after the other that
+/// predict every character of the last part but its first one exactly once; the last window may be shorter.
+/// There is no test part.
+#[derive(Debug, Clone)]
+pub struct Text {
+    vocabulary: Vocabulary,
+    /// The whole file; the first `train` characters are for training.
+    ids: Vec<u32>,
+    train: usize,
+    seq_len: usize,
+    seed: u64,
+}
+
+impl Text {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`]; [`TrainError::Io`]; [`TrainError::Data`] if the file is not UTF-8 or too small.
+    pub fn open(options: &TextOptions, seed: u64) -> Result<Self> {
+        let TextOptions {
+            path,
+            seq_len,
+            validation_fraction,
+        } = options;
+        if *seq_len == 0 {
+            return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
+        }
+        if !(*validation_fraction > 0.0 && *validation_fraction < 1.0) {
+            let message = format!("is {validation_fraction}, expected more than 0 and less than 1");
+            return Err(TrainError::config("validation_fraction", message));
+        }
+        let text = read_text(path)?;
+        let vocabulary = Vocabulary::of_text(&text);
+        let ids = vocabulary.encode(&text)?;
+        let train = (ids.len() as f64 * (1.0 - validation_fraction)) as usize;
+        check_sizes(path, train, ids.len() - train, *seq_len)?;
+        Ok(Self {
+            vocabulary,
+            ids,
+            train,
+            seq_len: *seq_len,
+            seed,
+        })
+    }
+
+    /// The window of a sample: at most T + 1 characters, the inputs and, one later, the targets.
+    fn window(&self, split: Split, index: u64) -> &[u32] {
+        let t = self.seq_len;
+        if split == Split::Train {
+            let mut rng = SampleRng::new(self.seed, "text train", index);
+            let start = rng.below((self.train - t) as u64) as usize;
+            return &self.ids[start..=start + t];
+        }
+        let part = &self.ids[self.train..];
+        let start = index as usize * t;
+        &part[start..(start + t + 1).min(part.len())]
+    }
+}
+
+/// The file as text, or where it stops being UTF-8.
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..at]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
+        TrainError::data(
+            path,
+            format!("byte {at} (line {line})"),
+            "is not UTF-8; convert the file first",
+        )
+    })
+}
+
+fn check_sizes(path: &Path, train: usize, validation: usize, seq_len: usize) -> Result<()> {
+    let parts = format!("{train} characters for training and {validation} for validation");
+    if train <= seq_len {
+        let message = format!(
+            "the file is too small: {parts}; seq_len = {seq_len} needs more than {seq_len} for training"
+        );
+        return Err(TrainError::data(path, "", message));
+    }
+    if validation < 2 {
+        return Err(TrainError::data(
+            path,
+            "",
+            format!("the file is too small: {parts}; validation needs at least 2"),
+        ));
+    }
+    Ok(())
+}
+
+impl Task for Text {
+    fn shape(&self) -> TaskShape {
+        let vocab = self.vocabulary.len();
+        TaskShape {
+            input: InputKind::Tokens { vocab },
+            target: TargetKind::Classes { count: vocab },
+            per_step: true,
+        }
+    }
+
+    /// One pass of training is as many windows as cover the training part once.
+    fn len(&self, split: Split) -> Option<u64> {
+        let predicted = match split {
+            Split::Train => self.train - 1,
+            Split::Validation => self.ids.len() - self.train - 1,
+            Split::Test => 0,
+        };
+        Some(predicted.div_ceil(self.seq_len) as u64)
+    }
+
+    fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
+        check_range(self, split, first, count)?;
+        let windows: Vec<&[u32]> = (first..first + count as u64)
+            .map(|i| self.window(split, i))
+            .collect();
+        let lens: Vec<usize> = windows.iter().map(|w| w.len() - 1).collect();
+        let time = lens.iter().copied().max().unwrap_or(1);
+        let (mut ids, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+        for (window, len) in windows.iter().zip(&lens) {
+            let padding = std::iter::repeat_n(0, time - len);
+            ids.extend(window[..*len].iter().copied().chain(padding.clone()));
+            targets.extend(window[1..].iter().copied().chain(padding));
+            weights.extend((0..time).map(|step| f32::from(u8::from(step < *len))));
+        }
+        let ragged = lens.iter().any(|len| *len != time);
+        Ok(Batch {
+            batch: count,
+            time,
+            input: Input::Tokens { ids },
+            targets: Targets::Classes {
+                ids: targets,
+                per_step: true,
+            },
+            weights: ragged.then_some(weights),
+            lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
+            reset: None,
+        })
+    }
+
+    fn vocabulary(&self) -> Option<&Vocabulary> {
+        Some(&self.vocabulary)
+    }
+}

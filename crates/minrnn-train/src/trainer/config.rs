@@ -1,0 +1,163 @@
+//! A training run as written in a file.
+
+use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig};
+use minrnn_model::graph::OutputKind;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainError};
+use crate::optim::AdamWConfig;
+use crate::schedule::{Decay, Schedule};
+use crate::task::{InputKind, TargetKind, Task, TaskConfig};
+
+/// A training run: the task, the model, the options of the training. Unknown keys are refused with their line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// What is learned.
+    pub task: TaskConfig,
+    /// The model; what the task determines (vocabulary, features, classes) may be left out.
+    pub model: ModelConfig,
+    /// Options of the training.
+    pub train: TrainOptions,
+}
+
+/// Options of the training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainOptions {
+    /// Optimizer steps in all.
+    pub steps: u64,
+    /// B, sequences a step.
+    pub batch: usize,
+    /// Seed of first weights, data order and dropout.
+    #[serde(default)]
+    pub seed: u64,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Learning rate at the end of the cosine.
+    #[serde(default)]
+    pub min_lr: f64,
+    /// Steps of the linear warm-up.
+    #[serde(default)]
+    pub warmup_steps: u64,
+    /// How the rate goes on after the warm-up.
+    #[serde(default)]
+    pub decay: Decay,
+    /// The optimizer.
+    #[serde(default)]
+    pub optimizer: AdamWConfig,
+    /// Steps between evaluations; 0: only at the end.
+    #[serde(default)]
+    pub eval_every: u64,
+    /// Sequences of an evaluation during training; 0: all. The last evaluation has all.
+    #[serde(default)]
+    pub eval_samples: u64,
+    /// Training stops early once an evaluation's accuracy reaches this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_at_accuracy: Option<f64>,
+}
+
+impl TrainOptions {
+    /// The learning rates.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            decay: self.decay,
+            lr: self.lr,
+            min_lr: self.min_lr,
+            warmup_steps: self.warmup_steps,
+            total_steps: self.steps,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.batch == 0 || self.batch > 1 << 20 {
+            return Err(TrainError::config(
+                "train.batch",
+                format!("is {}, expected 1 to 1048576", self.batch),
+            ));
+        }
+        if self.steps == 0 {
+            return Err(TrainError::config(
+                "train.steps",
+                "is 0, expected at least 1",
+            ));
+        }
+        if self
+            .stop_at_accuracy
+            .is_some_and(|a| !(0.0..=1.0).contains(&a))
+        {
+            return Err(TrainError::config(
+                "train.stop_at_accuracy",
+                "must be between 0 and 1",
+            ));
+        }
+        self.optimizer.validate()?;
+        self.schedule().validate()
+    }
+}
+
+/// The model's configuration with what the task determines filled in.
+///
+/// # Errors
+/// [`TrainError::Config`] where the configuration says something else than the task.
+pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
+    let shape = task.shape();
+    let mut model = config.clone();
+    let mut input = model.input.take().unwrap_or_default();
+    match shape.input {
+        InputKind::Tokens { vocab } => {
+            agree("model.input.vocab", &mut input.vocab, vocab)?;
+            absent("model.input.features", input.features.is_some(), "tokens")?;
+        }
+        InputKind::Features { width } => {
+            agree("model.input.features", &mut input.features, width)?;
+            absent("model.input.vocab", input.vocab.is_some(), "features")?;
+            normalise(&mut input, task);
+        }
+    }
+    model.input = Some(input);
+    let (kind, width) = match shape.target {
+        TargetKind::Classes { count } => (OutputKind::Logits, count),
+        TargetKind::Values { width } => (OutputKind::Values, width),
+    };
+    agree("model.head.width", &mut model.head.width, width)?;
+    let steps = if shape.per_step {
+        HeadSteps::Every
+    } else {
+        HeadSteps::Last
+    };
+    // The head's kind and steps have defaults, so a difference from the task is taken for an omission.
+    (model.head.kind, model.head.steps) = (kind, steps);
+    Ok(model)
+}
+
+fn agree(field: &str, found: &mut Option<usize>, wanted: usize) -> Result<()> {
+    match *found {
+        Some(n) if n != wanted => Err(TrainError::config(
+            field,
+            format!("is {n}, the task needs {wanted}; leave it out, or change the task"),
+        )),
+        _ => {
+            *found = Some(wanted);
+            Ok(())
+        }
+    }
+}
+
+fn absent(field: &str, present: bool, takes: &str) -> Result<()> {
+    if present {
+        Err(TrainError::config(
+            field,
+            format!("is set, but the task gives {takes}"),
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+fn normalise(input: &mut InputConfig, task: &dyn Task) {
+    if let Some(n) = task.normalisation() {
+        input.mean.get_or_insert_with(|| n.mean.clone());
+        input.std.get_or_insert_with(|| n.std.clone());
+    }
+}

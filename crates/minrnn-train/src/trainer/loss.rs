@@ -1,0 +1,87 @@
+//! Losses and metrics.
+
+use candle_core::{DType, Device, Tensor};
+use minrnn_kernels as kernels;
+
+use crate::error::Result;
+use crate::task::{Batch, Input, Targets};
+
+/// A batch as tensors on a device.
+pub(super) struct Tensors {
+    pub(super) input: Tensor,
+    targets: Tensor,
+    /// `[rows]`.
+    weights: Option<Tensor>,
+}
+
+impl Tensors {
+    pub(super) fn new(batch: &Batch, device: &Device) -> Result<Self> {
+        batch.validate()?;
+        let (b, t) = (batch.batch, batch.time);
+        let input = match &batch.input {
+            Input::Tokens { ids } => Tensor::from_slice(ids, (b, t), device)?,
+            Input::Features { values, width } => {
+                Tensor::from_slice(values, (b, t, *width), device)?
+            }
+        };
+        let targets = match &batch.targets {
+            Targets::Classes { ids, .. } => Tensor::from_slice(ids, ids.len(), device)?,
+            Targets::Values { values, width, .. } => {
+                Tensor::from_slice(values, (values.len() / width, *width), device)?
+            }
+        };
+        let weights = match &batch.weights {
+            Some(w) => Some(Tensor::from_slice(w, w.len(), device)?),
+            None => None,
+        };
+        Ok(Self {
+            input,
+            targets,
+            weights,
+        })
+    }
+
+    /// Mean cross-entropy in nats, or mean squared error, over the targets that count. `output`: `[B, T, C]` or `[B, C]`.
+    pub(super) fn loss(&self, output: &Tensor) -> Result<Tensor> {
+        let width = output.dim(candle_core::D::Minus1)?;
+        let rows = output.reshape(((), width))?;
+        if self.targets.dtype() == DType::U32 {
+            return Ok(kernels::cross_entropy(
+                &rows,
+                &self.targets,
+                self.weights.as_ref(),
+            )?);
+        }
+        let square = rows.sub(&self.targets)?.sqr()?;
+        let Some(weights) = &self.weights else {
+            return Ok(square.mean_all()?);
+        };
+        let count = weights
+            .sum_all()?
+            .to_scalar::<f32>()?
+            .max(f32::MIN_POSITIVE);
+        let weighted = square.broadcast_mul(&weights.unsqueeze(1)?)?;
+        Ok((weighted.sum_all()? / f64::from(count) / width as f64)?)
+    }
+
+    /// How many targets that count are the largest logit; `None` for real targets.
+    pub(super) fn correct(&self, output: &Tensor) -> Result<Option<usize>> {
+        if self.targets.dtype() != DType::U32 {
+            return Ok(None);
+        }
+        let width = output.dim(candle_core::D::Minus1)?;
+        let guesses = output
+            .reshape(((), width))?
+            .argmax(candle_core::D::Minus1)?
+            .to_vec1::<u32>()?;
+        let targets = self.targets.to_vec1::<u32>()?;
+        let weights = match &self.weights {
+            Some(w) => w.to_vec1::<f32>()?,
+            None => vec![1.0; targets.len()],
+        };
+        let pairs = guesses.iter().zip(&targets).zip(&weights);
+        Ok(Some(
+            pairs.filter(|((g, t), w)| g == t && **w != 0.0).count(),
+        ))
+    }
+}
