@@ -66,7 +66,7 @@ mod tensors;
 #[cfg(test)]
 mod testing;
 
-pub use activation::{gelu_erf, gelu_tanh, silu};
+pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;

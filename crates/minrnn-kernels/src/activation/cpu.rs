@@ -35,11 +35,19 @@ fn silu<T: Float>(x: T) -> (T, T) {
     (x * s, s + x * (s * r))
 }
 
+/// Value and slope.
+#[inline(always)]
+fn sigmoid<T: Float>(x: T) -> (T, T) {
+    let (s, r) = sigmoids(x);
+    (s, s * r)
+}
+
 pub(super) fn forward<T: Float>(level: Level, kind: Activation, x: &[T]) -> Vec<T> {
     match kind {
         Activation::GeluErf => map(level, x, gelu_erf),
         Activation::GeluTanh => map(level, x, gelu_tanh),
         Activation::Silu => map(level, x, silu),
+        Activation::Sigmoid => map(level, x, sigmoid),
     }
 }
 
@@ -48,6 +56,7 @@ pub(super) fn backward<T: Float>(level: Level, kind: Activation, x: &[T], dy: &[
         Activation::GeluErf => map_gradient(level, x, dy, gelu_erf),
         Activation::GeluTanh => map_gradient(level, x, dy, gelu_tanh),
         Activation::Silu => map_gradient(level, x, dy, silu),
+        Activation::Sigmoid => map_gradient(level, x, dy, sigmoid),
     }
 }
 

@@ -3,6 +3,8 @@
 //! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `activation.cu`) belongs beside them.
 
 mod cpu;
+#[cfg(test)]
+mod sigmoid_tests;
 pub mod slow;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,16 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     apply(x, Activation::Silu)
 }
 
+/// `1 / (1 + e^-x)`, relatively accurate on both sides: `sigmoid(-40)` is `e^-40`, not 0.
+///
+/// `x`: any shape, f32 or f64; the result is shaped like it. Gradient for `x`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on an empty tensor, another element type or device.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Sigmoid)
+}
+
 fn apply(x: &Tensor, kind: Activation) -> Result<Tensor> {
     Input::float(kind.name(), "x", x)?.rows("[..]")?;
     x.contiguous()?.apply_op1(kind)
@@ -52,6 +64,7 @@ enum Activation {
     GeluErf,
     GeluTanh,
     Silu,
+    Sigmoid,
 }
 
 impl CustomOp1 for Activation {
@@ -60,6 +73,7 @@ impl CustomOp1 for Activation {
             Activation::GeluErf => "gelu_erf",
             Activation::GeluTanh => "gelu_tanh",
             Activation::Silu => "silu",
+            Activation::Sigmoid => "sigmoid",
         }
     }
 

@@ -26,3 +26,9 @@ pub fn silu(x: f64) -> (f64, f64) {
     let s = 1.0 / (1.0 + libm::exp(-x));
     (x * s, s + x * s * (1.0 - s))
 }
+
+/// `1 / (1 + e^-x)`.
+pub fn sigmoid(x: f64) -> (f64, f64) {
+    let (s, r) = (1.0 / (1.0 + libm::exp(-x)), 1.0 / (1.0 + libm::exp(x)));
+    (s, s * r)
+}

@@ -19,6 +19,20 @@ impl<'a, T> Inputs<'a, T> {
     }
 }
 
+/// The loss of one row. The target is kept out of the sum, so that the loss of a certain and right
+/// row, which is nearly 0, keeps its digits; otherwise both terms are positive.
+#[inline(always)]
+fn row_loss<T: Float>(row: &[T], target: usize) -> T {
+    let top = max(row);
+    let exp = |x: T| (x - top).exp_neg();
+    let others = sum(&row[..target], exp) + sum(&row[target + 1..], exp);
+    if row[target] == top {
+        others.ln_1p()
+    } else {
+        (others + exp(row[target])).ln() + (top - row[target])
+    }
+}
+
 /// The loss of each row, `[N]`; 0 where the weight is 0.
 pub(super) fn losses<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
     let mut losses = vec![T::ZERO; input.weights.len()];
@@ -31,10 +45,7 @@ pub(super) fn losses<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
         |from, losses| {
             for (n, loss) in (from..).zip(losses) {
                 if input.weights[n] > T::ZERO {
-                    let row = input.row(n);
-                    let top = max(row);
-                    let total = sum(row, |x| (x - top).exp_neg());
-                    *loss = total.ln() - (row[input.targets[n] as usize] - top);
+                    *loss = row_loss(input.row(n), input.targets[n] as usize);
                 }
             }
         },
@@ -63,13 +74,15 @@ pub(super) fn gradient<T: Float>(level: Level, input: &Inputs<'_, T>, scale: f64
                 for (to, &x) in to.iter_mut().zip(row) {
                     *to = (x - top).exp_neg();
                 }
-                let share = T::ONE / sum(to, |e| e);
+                let target = input.targets[n] as usize;
+                let others = sum(&to[..target], |e| e) + sum(&to[target + 1..], |e| e);
+                let share = T::ONE / (others + to[target]);
                 let weight = T::of(input.weights[n].wide() * scale);
                 for to in to.iter_mut() {
                     *to = *to * share * weight;
                 }
-                let target = input.targets[n] as usize;
-                to[target] = to[target] - weight;
+                // 1 - softmax is the share of the others: no digits lost to the subtraction.
+                to[target] = -(others * share * weight);
             }
         },
     );

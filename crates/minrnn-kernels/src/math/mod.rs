@@ -23,6 +23,8 @@ pub(crate) trait Float: WithDType + Send + Sync + std::ops::Neg<Output = Self> {
     fn abs(self) -> Self;
     fn sqrt(self) -> Self;
     fn ln(self) -> Self;
+    /// `ln(1 + x)`.
+    fn ln_1p(self) -> Self;
     /// The nearest value to `x`.
     fn of(x: f64) -> Self;
     fn wide(self) -> f64;
@@ -52,6 +54,10 @@ impl Float for f32 {
     #[inline(always)]
     fn ln(self) -> Self {
         libm::logf(self)
+    }
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        libm::log1pf(self)
     }
     #[inline(always)]
     fn of(x: f64) -> Self {
@@ -88,6 +94,10 @@ impl Float for f64 {
     #[inline(always)]
     fn ln(self) -> Self {
         libm::log(self)
+    }
+    #[inline(always)]
+    fn ln_1p(self) -> Self {
+        libm::log1p(self)
     }
     #[inline(always)]
     fn of(x: f64) -> Self {
