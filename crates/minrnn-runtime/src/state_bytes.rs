@@ -88,7 +88,7 @@ impl State {
 impl Header {
     /// `None` if the values are not exactly what the header says.
     fn state(self, data: &[u8]) -> Option<State> {
-        if self.schema != SCHEMA || self.rows == 0 || data.len() % 4 != 0 {
+        if self.schema != SCHEMA || self.rows == 0 || !data.len().is_multiple_of(4) {
             return None;
         }
         let mut words = data

@@ -279,13 +279,13 @@ fn types_ranks_and_widths() {
         f.output("next_state.0.h").elem = 9999
     });
     breach("input `features`", "2 dimensions", |f| {
-        drop(f.input("features").dims.remove(1))
+        let _ = f.input("features").dims.remove(1);
     });
     breach("output `values`", "2 dimensions", |f| {
-        drop(f.output("values").dims.remove(1))
+        let _ = f.output("values").dims.remove(1);
     });
     breach("input `state.0.conv`", "2 dimensions", |f| {
-        drop(f.input("state.0.conv").dims.remove(1))
+        let _ = f.input("state.0.conv").dims.remove(1);
     });
     breach("input `features`", "no fixed last", |f| {
         f.input("features").dims[2] = Dim::None
@@ -395,6 +395,41 @@ fn defects_of_the_graph() {
         let at = f.graph.weights.iter().position(|w| w.name == axis).unwrap();
         f.graph.weights[at] = Tensor::i64(&axis, &[9]);
     });
+}
+
+#[test]
+fn pads_must_be_seen() {
+    let pad = |pads: &'static str, values: Option<[i64; 4]>| {
+        move |f: &mut File| {
+            f.graph
+                .weights
+                .extend(values.map(|v| Tensor::i64("pads", &v)));
+            f.graph.nodes.push(Node {
+                op: "Pad".into(),
+                domain: String::new(),
+                inputs: vec!["state.0.h".into(), pads.into()],
+                outputs: vec!["padded".into()],
+                attrs: vec![],
+            });
+        }
+    };
+    breach(
+        "/Pad",
+        "negative, huge or computed",
+        pad("pads", Some([0, 0, 0, -1])),
+    );
+    breach(
+        "/Pad",
+        "negative, huge or computed",
+        pad("pads", Some([0, 0, 0, 1 << 50])),
+    );
+    breach("/Pad", "negative, huge or computed", pad("features", None));
+    let mut file = spec().file();
+    pad("pads", Some([0, 1, 0, 2]))(&mut file);
+    Model::from_bytes(&file.to_bytes())
+        .unwrap()
+        .prepare(2, 3)
+        .unwrap();
 }
 
 #[test]

@@ -318,6 +318,32 @@ fn symbolic_plans_compute_the_same_bits() {
     }
 }
 
+/// tract does not clamp a slice of a free length: a doubling graph on a symbolic plan is right or an error.
+#[test]
+fn a_symbolic_plan_of_a_parallel_graph_is_right_or_an_error() {
+    let spec = Spec::raw(Form::KoggeStone(16), 3);
+    let model = spec.model();
+    let mut random = Random::new(37);
+    let mut right = 0;
+    for time in 1..=16 {
+        let data = random.values(2 * time * 6);
+        let start = random_state(&model, 2, &mut random);
+        let input = features(&data, 2, time, 6);
+        let (fixed, _) = model.run(input, &start).unwrap();
+        match model.run_symbolic(input, &start) {
+            Ok((out, _)) => {
+                same_bits(&format!("T = {time}"), &out.values, &fixed.values);
+                right += 1;
+            }
+            Err(error) => assert!(
+                [ErrorKind::Run, ErrorKind::Load].contains(&error.kind()),
+                "{error}"
+            ),
+        }
+    }
+    assert!(right > 0, "the longest sequences run");
+}
+
 #[test]
 fn names_bind_and_positions_do_not() {
     let spec = Spec {

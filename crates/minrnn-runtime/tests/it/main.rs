@@ -1,6 +1,11 @@
 //! Files made here, run by the crate, and held against plain loops.
 
-#![allow(missing_docs, unreachable_pub, reason = "test code, one binary")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "test code, one binary"
+)]
 
 mod breaches;
 mod exactness;
