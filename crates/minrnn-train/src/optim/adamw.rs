@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Tensor, Var};
-use serde::{Deserialize, Serialize};
 
+use super::config::AdamWConfig;
 use super::norm::sum_of_squares;
 use super::state::OptimizerState;
 use super::update::{Coefficients, Moments, update};
@@ -21,85 +21,6 @@ pub struct Parameter {
     pub var: Var,
     /// Whether weight decay applies (matrices, usually; not biases, gains and initial states).
     pub decay: bool,
-}
-
-/// Options of [`AdamW`]; the learning rate is given at each step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamWConfig {
-    /// Memory of the mean gradient.
-    pub beta1: f64,
-    /// Memory of the mean squared gradient.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decay of the weights, times the learning rate, for parameters that decay.
-    pub weight_decay: f64,
-    /// The gradient of all parameters together is scaled down to this norm where it is longer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-}
-
-impl Default for AdamWConfig {
-    fn default() -> Self {
-        Self {
-            beta1: 0.9,
-            beta2: 0.999,
-            eps: 1e-8,
-            weight_decay: 0.01,
-            clip_norm: None,
-        }
-    }
-}
-
-impl AdamWConfig {
-    /// Whether the numbers make sense.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`] naming the option.
-    pub fn validate(&self) -> Result<()> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let checks = [
-            (
-                "beta1",
-                self.beta1,
-                (0.0..1.0).contains(&self.beta1),
-                "0 or more and less than 1",
-            ),
-            (
-                "beta2",
-                self.beta2,
-                (0.0..1.0).contains(&self.beta2),
-                "0 or more and less than 1",
-            ),
-            // Smaller ones are 0 in float32, and 0 / 0 follows for a parameter without gradient.
-            (
-                "eps",
-                self.eps,
-                positive(self.eps) && self.eps as f32 >= f32::MIN_POSITIVE,
-                "a positive float32",
-            ),
-            (
-                "weight_decay",
-                self.weight_decay,
-                self.weight_decay.is_finite() && self.weight_decay >= 0.0,
-                "0 or more",
-            ),
-            (
-                "clip_norm",
-                self.clip_norm.unwrap_or(1.0),
-                self.clip_norm.is_none_or(positive),
-                "more than 0",
-            ),
-        ];
-        match checks.iter().find(|(_, _, ok, _)| !ok) {
-            Some((field, found, _, wanted)) => Err(TrainError::config(
-                *field,
-                format!("is {found}, expected {wanted}"),
-            )),
-            None => Ok(()),
-        }
-    }
 }
 
 /// What a step did.
@@ -127,14 +48,7 @@ impl AdamW {
     /// [`TrainError::Config`]; [`TrainError::Tensor`] if a name occurs twice or a parameter is not f32.
     pub fn new(parameters: Vec<Parameter>, config: AdamWConfig) -> Result<Self> {
         config.validate()?;
-        let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(TrainError::tensor(
-                twice[0],
-                "is given to the optimizer twice",
-            ));
-        }
+        check_distinct(&parameters)?;
         let moments = parameters.iter().map(zero_moments).collect::<Result<_>>()?;
         Ok(Self {
             config,
@@ -214,27 +128,32 @@ impl AdamW {
         self.parameters.iter().map(find).collect()
     }
 
-    /// The global norm, and the factor that brings it down to the limit.
+    /// The global norm, and the factor that brings it down to the limit. Refuses gradients that are not finite, and
+    /// those whose square is not: their second moment would be infinite and the parameter never move again.
     fn measure(&self, grads: &[&Tensor]) -> Result<StepReport> {
-        let mut total = 0.0;
-        for (parameter, grad) in self.parameters.iter().zip(grads) {
-            let squares = sum_of_squares(grad)?;
-            if !squares.is_finite() {
-                let what = format!("the gradient of `{}`", parameter.name);
-                return Err(TrainError::NonFinite {
-                    what,
-                    step: self.step,
-                });
-            }
-            total += squares;
+        let squares: Vec<f64> = grads
+            .iter()
+            .map(|g| sum_of_squares(g))
+            .collect::<Result<_>>()?;
+        let find = |what: &str, wrong: &dyn Fn(f64) -> bool| {
+            let at = squares.iter().position(|s| wrong(*s));
+            at.map(|i| TrainError::NonFinite {
+                what: format!("{what} of `{}`", self.parameters[i].name),
+                step: self.step,
+            })
+        };
+        if let Some(error) = find("the gradient", &|s| !s.is_finite()) {
+            return Err(error);
         }
-        let grad_norm = total.sqrt();
-        let clip = self
-            .config
-            .clip_norm
-            .filter(|limit| grad_norm > *limit)
-            .map_or(1.0, |limit| limit / grad_norm);
-        Ok(StepReport { grad_norm, clip })
+        let grad_norm = squares.iter().sum::<f64>().sqrt();
+        let limit = self.config.clip_norm.filter(|limit| grad_norm > *limit);
+        let clip = limit.map_or(1.0, |limit| limit / grad_norm);
+        match find("the squared gradient", &|s| {
+            s * clip * clip > f64::from(f32::MAX)
+        }) {
+            Some(error) => Err(error),
+            None => Ok(StepReport { grad_norm, clip }),
+        }
     }
 
     /// Everything that a resumed run needs, copied to plain memory.
@@ -344,6 +263,28 @@ fn moment<'s>(
         ))),
         None => Ok(found),
     }
+}
+
+/// No name and no variable twice: a variable in two places would be updated twice.
+fn check_distinct(parameters: &[Parameter]) -> Result<()> {
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(TrainError::tensor(
+            twice[0],
+            "is given to the optimizer twice",
+        ));
+    }
+    for (i, p) in parameters.iter().enumerate() {
+        if let Some(other) = parameters[..i]
+            .iter()
+            .find(|o| o.var.as_tensor().id() == p.var.as_tensor().id())
+        {
+            let message = format!("shares its values with `{}`; give them once", other.name);
+            return Err(TrainError::tensor(&p.name, message));
+        }
+    }
+    Ok(())
 }
 
 fn zero_moments(parameter: &Parameter) -> Result<Moments> {

@@ -222,6 +222,10 @@ fn bad_gradients_are_named_and_change_nothing() {
             "the gradient of `b` at step 1 is not finite",
         ),
         (
+            with(Some(tensor(vec![0.0, 1e20, 0.0, 0.0]))),
+            "the squared gradient of `b` at step 1 is not finite",
+        ),
+        (
             with(Some(tensor(vec![0.0, 1.0]))),
             "tensor `b`: its gradient is F32 [2]",
         ),
@@ -333,6 +337,24 @@ fn options_and_parameters_are_checked() {
             .unwrap_err()
             .to_string()
             .contains("twice")
+    );
+    let tied = [1, 2].map(|i| Parameter {
+        name: format!("p{i}"),
+        ..parameter(DType::F32)
+    });
+    let tied = vec![
+        tied[0].clone(),
+        Parameter {
+            var: tied[0].var.clone(),
+            ..tied[1].clone()
+        },
+    ];
+    let error = AdamW::new(tied, AdamWConfig::default())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("`p2`: shares its values with `p1`"),
+        "{error}"
     );
     assert!(
         AdamW::new(vec![parameter(DType::F64)], AdamWConfig::default())

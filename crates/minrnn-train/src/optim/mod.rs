@@ -1,9 +1,11 @@
 //! The optimizer.
 
 mod adamw;
+mod config;
 mod norm;
 mod state;
 mod update;
 
-pub use adamw::{AdamW, AdamWConfig, Parameter, StepReport};
+pub use adamw::{AdamW, Parameter, StepReport};
+pub use config::AdamWConfig;
 pub use state::OptimizerState;

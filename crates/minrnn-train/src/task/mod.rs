@@ -150,6 +150,22 @@ impl TaskConfig {
     }
 }
 
+/// Values of one tensor of a batch; more is a slip of the keyboard rather than a wish.
+const MAX_VALUES: usize = 1 << 31;
+
+/// Refuses batches of `count` samples with `each` values that no memory holds.
+fn check_memory(count: usize, each: usize) -> Result<()> {
+    match count.checked_mul(each) {
+        Some(values) if values <= MAX_VALUES => Ok(()),
+        _ => {
+            let message = format!(
+                "{count} samples of {each} values are too many (limit {MAX_VALUES} values)"
+            );
+            Err(TrainError::config("batch", message))
+        }
+    }
+}
+
 /// Refuses empty batches and samples beyond the end of an evaluation split.
 fn check_range(task: &dyn Task, split: Split, first: u64, count: usize) -> Result<()> {
     if count == 0 {

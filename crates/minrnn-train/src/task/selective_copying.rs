@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_range};
+use super::{
+    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+};
 use crate::data::SampleRng;
 use crate::error::{Result, TrainError};
 
@@ -146,6 +148,7 @@ impl Task for SelectiveCopying {
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
         check_range(self, split, first, count)?;
+        check_memory(count, self.time())?;
         let (time, answer) = (self.time(), self.options.data_tokens);
         let (mut ids, mut targets) = (
             Vec::with_capacity(count * time),

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_range};
+use super::{
+    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+};
 use crate::data::{
     ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
     read_arrays, read_csv,
@@ -122,6 +124,14 @@ impl Sequences {
                     .map_or(part[place], |(_, order)| part[order[place]])
             })
             .collect()
+    }
+
+    /// Numbers for each label.
+    fn target_width(&self) -> usize {
+        match &self.set.labels {
+            Labels::Classes(_) => 1,
+            Labels::Values { width, .. } => *width,
+        }
     }
 
     fn targets(&self, members: &[usize], time: usize) -> Targets {
@@ -304,9 +314,11 @@ impl Task for Sequences {
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
         check_range(self, split, first, count)?;
+        check_memory(count, 1)?;
         let members = self.members(split, first, count);
         let lens: Vec<usize> = members.iter().map(|i| self.set.steps(*i).len()).collect();
         let time = lens.iter().copied().max().unwrap_or(1);
+        check_memory(count, time * self.set.width.max(self.target_width()))?;
         let ones = vec![1.0_f32; time];
         let ragged = lens.iter().any(|len| *len != time);
         let weights = |len: &usize| padded(&[0], time, |_| &ones[..*len]);

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_range};
+use super::{
+    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+};
 use crate::data::{SampleRng, Vocabulary};
 use crate::error::{Result, TrainError};
 
@@ -141,6 +143,7 @@ impl Task for Text {
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
         check_range(self, split, first, count)?;
+        check_memory(count, self.seq_len)?;
         let windows: Vec<&[u32]> = (first..first + count as u64)
             .map(|i| self.window(split, i))
             .collect();

@@ -1,0 +1,102 @@
+use super::*;
+use std::path::Path;
+
+fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
+    Text::open(
+        &TextOptions {
+            path: path.to_path_buf(),
+            seq_len,
+            validation_fraction: 0.1,
+        },
+        seed,
+    )
+}
+
+#[test]
+fn text_validation_predicts_every_character_once() {
+    let files = Files::new();
+    let content: String = (0..1003)
+        .map(|i| char::from(b'a' + (i * i % 23) as u8))
+        .collect();
+    let path = files.put("t.txt", &content);
+    for seq_len in [1, 7, 10, 50, 100, 500] {
+        let task = text(&path, seq_len, 3).unwrap();
+        let held: Vec<char> = content.chars().skip(902).collect();
+        let (mut inputs, mut predicted) = (String::new(), String::new());
+        for (first, count) in eval_ranges(&task, Split::Validation, 4) {
+            let batch = task.batch(Split::Validation, first, count).unwrap();
+            batch.validate().unwrap();
+            let (ids, targets) = tokens(&batch);
+            let steps = batch.batch * batch.time;
+            let kept: Vec<usize> = (0..steps)
+                .filter(|i| batch.weights.as_ref().is_none_or(|w| w[*i] != 0.0))
+                .collect();
+            assert_eq!(kept.len(), batch.counted());
+            let pick = |all: &[u32]| {
+                task.vocabulary()
+                    .unwrap()
+                    .decode(&kept.iter().map(|i| all[*i]).collect::<Vec<_>>())
+                    .unwrap()
+            };
+            inputs += &pick(ids);
+            predicted += &pick(targets);
+        }
+        assert_eq!(inputs, held[..held.len() - 1].iter().collect::<String>());
+        assert_eq!(predicted, held[1..].iter().collect::<String>());
+    }
+}
+
+#[test]
+fn text_training_windows_stay_in_the_training_part() {
+    let files = Files::new();
+    // Characters of the validation part occur nowhere else.
+    let path = files.put("t.txt", "abcdefghij".repeat(9) + "0123456789");
+    let task = text(&path, 5, 3).unwrap();
+    let batch = task.batch(Split::Train, 0, 3000).unwrap();
+    let (ids, targets) = tokens(&batch);
+    let decoded = |ids: &[u32]| task.vocabulary().unwrap().decode(ids).unwrap();
+    let mut starts = std::collections::BTreeSet::new();
+    for (x, y) in ids.chunks(5).zip(targets.chunks(5)) {
+        let (x, y) = (decoded(x), decoded(y));
+        assert_eq!(x[1..], y[..4]);
+        assert!(
+            "abcdefghij".repeat(2).contains(&(x.clone() + &y[4..])),
+            "{x} {y}"
+        );
+        starts.insert(x);
+    }
+    assert_eq!(starts.len(), 10);
+    assert_ne!(
+        batch,
+        text(&path, 5, 4)
+            .unwrap()
+            .batch(Split::Train, 0, 3000)
+            .unwrap()
+    );
+    assert_samples_are_independent(&task, Split::Train, 77, 5);
+    assert_eq!(
+        (task.len(Split::Train), task.len(Split::Test)),
+        (Some(18), Some(0))
+    );
+}
+
+#[test]
+fn text_faults_say_where() {
+    let files = Files::new();
+    let error = |content: &[u8], seq_len| {
+        text(&files.put("t.txt", content), seq_len, 0)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(error(b"ab\nc\xffd", 1).contains("byte 4 (line 2)"));
+    assert!(error(b"", 1).contains("too small"));
+    assert!(error(&[b'a'; 100], 90).contains("90 characters for training and 10"));
+    assert!(error(&[b'a'; 10], 1).contains("validation needs at least 2"));
+    assert!(error(&[b'a'; 100], 0).contains("seq_len"));
+    assert!(
+        text(Path::new("absent.txt"), 1, 0)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot read absent.txt")
+    );
+}
