@@ -190,7 +190,8 @@ fn folders_of_others_are_not_replaced() {
 
 #[test]
 fn damaged_files_are_named() {
-    let cases: [(&str, &dyn Fn(Vec<u8>) -> Vec<u8>, &str); 6] = [
+    type Change<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+    let cases: [(&str, Change, &str); 6] = [
         (
             "model.safetensors",
             &|b| b[..b.len() - 5].to_vec(),
