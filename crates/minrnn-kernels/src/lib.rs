@@ -73,9 +73,9 @@ pub use cross_entropy::cross_entropy;
 pub use embedding::embedding;
 pub use error::KernelError;
 pub use layer_norm::layer_norm;
-pub use linear_scan::linear_scan;
-pub use min_gru::min_gru;
-pub use min_lstm::min_lstm;
+pub use linear_scan::{linear_scan, linear_scan_backward};
+pub use min_gru::{min_gru, min_gru_backward};
+pub use min_lstm::{min_lstm, min_lstm_backward};
 pub use rms_norm::rms_norm;
 
 /// What a cell makes of the candidate's pre-activation v.

@@ -9,7 +9,9 @@ mod tests;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
 
-use crate::recurrence::Size;
+use crate::dispatch::Level;
+use crate::math::Float;
+use crate::recurrence::{self, Saved, Size};
 use crate::tensors::{Input, hold, slice, with_float};
 
 const OP: &str = "linear_scan";
@@ -24,17 +26,27 @@ const OP: &str = "linear_scan";
 /// # Errors
 /// [`KernelError`](crate::KernelError) on other shapes, an empty dimension (T = 0 too), another element type or device.
 pub fn linear_scan(a: &Tensor, b: &Tensor, h0: &Tensor) -> Result<Tensor> {
-    let a_in = Input::float(OP, "a", a)?;
-    let (batch, t, d) = a_in.dims3("[B,T,D]")?;
-    Input::float(OP, "b", b)?
-        .like(a_in)?
-        .shaped(&[batch, t, d], "[B,T,D] of a")?;
-    Input::float(OP, "h0", h0)?
-        .like(a_in)?
-        .shaped(&[batch, d], "[B,D]")?;
-    let size = Size { b: batch, t, d };
+    let op = LinearScan::new(a, b, h0)?;
     a.contiguous()?
-        .apply_op3(&b.contiguous()?, &h0.contiguous()?, LinearScan { size })
+        .apply_op3(&b.contiguous()?, &h0.contiguous()?, op)
+}
+
+/// The backward pass alone, for a tape other than candle's: given h, the result, and `dh`, its
+/// gradient (both `[B,T,D]`), the gradients of `a`, `b` and `h0`.
+///
+/// # Errors
+/// As [`linear_scan`], and if `h` or `dh` has another shape, type or device.
+pub fn linear_scan_backward(
+    a: &Tensor,
+    b: &Tensor,
+    h0: &Tensor,
+    h: &Tensor,
+    dh: &Tensor,
+) -> Result<[Tensor; 3]> {
+    let op = LinearScan::new(a, b, h0)?;
+    op.size.check_saved(OP, a, h, dh)?;
+    let x = recurrence::contiguous([a, b, h0, h, dh])?;
+    with_float!(OP, a.dtype(), T => op.gradients::<T>(x.each_ref()))
 }
 
 struct LinearScan {
@@ -42,16 +54,25 @@ struct LinearScan {
 }
 
 impl LinearScan {
-    fn gradients<T: crate::math::Float>(
-        &self,
-        [a, b, h0, h, dh]: [&Tensor; 5],
-    ) -> Result<[Tensor; 3]> {
+    /// The operation for these inputs, if they fit.
+    fn new(a: &Tensor, b: &Tensor, h0: &Tensor) -> Result<Self> {
+        let a_in = Input::float(OP, "a", a)?;
+        let (batch, t, d) = a_in.dims3("[B,T,D]")?;
+        let b_in = Input::float(OP, "b", b)?.like(a_in)?;
+        b_in.shaped(&[batch, t, d], "[B,T,D] of a")?;
+        let h0_in = Input::float(OP, "h0", h0)?.like(a_in)?;
+        h0_in.shaped(&[batch, d], "[B,D]")?;
+        let size = Size { b: batch, t, d };
+        Ok(Self { size })
+    }
+
+    fn gradients<T: Float>(&self, [a, b, h0, h, dh]: [&Tensor; 5]) -> Result<[Tensor; 3]> {
         let held = [a, b, h0, h, dh].map(|x| hold(OP, x));
         let [da, db, dh0] = cpu::backward::<T>(
-            crate::dispatch::Level::best(),
+            Level::best(),
             held[0].slice()?,
             held[1].slice()?,
-            crate::recurrence::Saved {
+            Saved {
                 h0: held[2].slice()?,
                 h: held[3].slice()?,
                 dh: held[4].slice()?,
@@ -82,7 +103,7 @@ impl CustomOp3 for LinearScan {
     ) -> Result<(CpuStorage, Shape)> {
         with_float!(OP, candle_core::backend::BackendStorage::dtype(a), T => {
             let (a, b, h0) = (slice::<T>(OP, a, la)?, slice(OP, b, lb)?, slice(OP, h0, lh0)?);
-            let h = cpu::forward(crate::dispatch::Level::best(), a, b, h0, self.size);
+            let h = cpu::forward(Level::best(), a, b, h0, self.size);
             Ok((T::to_cpu_storage_owned(h), self.size.shape()))
         })
     }

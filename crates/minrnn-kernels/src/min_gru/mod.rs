@@ -28,18 +28,26 @@ const OP: &str = "min_gru";
 /// # Errors
 /// [`KernelError`](crate::KernelError) on other shapes, an empty dimension (T = 0 too), another element type or device.
 pub fn min_gru(kv: &Tensor, h0: &Tensor, candidate: Candidate) -> Result<Tensor> {
-    let kv_in = Input::float(OP, "kv", kv)?;
-    let (b, t, width) = kv_in.dims3("[B,T,2D]")?;
-    if width % 2 != 0 {
-        return Err(kv_in.bad_shape("[B,T,2D], the last size even".into()));
-    }
-    let d = width / 2;
-    Input::float(OP, "h0", h0)?
-        .like(kv_in)?
-        .shaped(&[b, d], "[B,D]")?;
-    let size = Size { b, t, d };
-    kv.contiguous()?
-        .apply_op2(&h0.contiguous()?, MinGru { size, candidate })
+    let op = MinGru::new(kv, h0, candidate)?;
+    kv.contiguous()?.apply_op2(&h0.contiguous()?, op)
+}
+
+/// The backward pass alone, for a tape other than candle's: given h, the result, and `dh`, its
+/// gradient (both `[B,T,D]`), the gradients of `kv` and `h0`.
+///
+/// # Errors
+/// As [`min_gru`], and if `h` or `dh` has another shape, type or device.
+pub fn min_gru_backward(
+    kv: &Tensor,
+    h0: &Tensor,
+    candidate: Candidate,
+    h: &Tensor,
+    dh: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let op = MinGru::new(kv, h0, candidate)?;
+    op.size.check_saved(OP, kv, h, dh)?;
+    let [kv, h0, h, dh] = recurrence::contiguous([kv, h0, h, dh])?;
+    with_float!(OP, kv.dtype(), T => op.gradients::<T>([&kv, &h0, &h, &dh]))
 }
 
 struct MinGru {
@@ -48,6 +56,20 @@ struct MinGru {
 }
 
 impl MinGru {
+    /// The operation for these inputs, if they fit.
+    fn new(kv: &Tensor, h0: &Tensor, candidate: Candidate) -> Result<Self> {
+        let kv_in = Input::float(OP, "kv", kv)?;
+        let (b, t, width) = kv_in.dims3("[B,T,2D]")?;
+        if width % 2 != 0 {
+            return Err(kv_in.bad_shape("[B,T,2D], the last size even".into()));
+        }
+        let d = width / 2;
+        let h0_in = Input::float(OP, "h0", h0)?.like(kv_in)?;
+        h0_in.shaped(&[b, d], "[B,D]")?;
+        let size = Size { b, t, d };
+        Ok(Self { size, candidate })
+    }
+
     fn forward<T: Float>(&self, level: Level, kv: &[T], h0: &[T]) -> Vec<T> {
         let x = Source::packed(kv, self.size, 2);
         match self.candidate {

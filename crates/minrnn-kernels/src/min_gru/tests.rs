@@ -1,9 +1,9 @@
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use proptest::prelude::*;
 
-use super::{min_gru, slow};
+use super::{min_gru, min_gru_backward, slow};
 use crate::Candidate;
-use crate::testing::{Case, Rng, check_chunks, close, refusal, values};
+use crate::testing::{Case, Rng, check_chunks, close, refusal, same_bits, values};
 
 const KINDS: [Candidate; 2] = [Candidate::G, Candidate::Linear];
 
@@ -87,7 +87,7 @@ fn equals_the_same_layer_of_candle_operations() {
     // Written with candle's own differentiable operations, step by step.
     let case = case(&mut Rng(5), [2, 7, 3], Candidate::Linear, 3.0);
     let run = |whole: bool| {
-        let kv = candle_core::Var::from_tensor(&case.inputs[0].tensor(DType::F64)).unwrap();
+        let kv = Var::from_tensor(&case.inputs[0].tensor(DType::F64)).unwrap();
         let h0 = case.inputs[1].tensor(DType::F64);
         let h = if whole {
             min_gru(&kv, &h0, Candidate::Linear).unwrap()
@@ -130,4 +130,19 @@ fn refuses_what_does_not_fit() {
     assert!(run(&f(&[2, 3, 4]), &f(&[2, 4])).contains("`h0`"));
     assert!(run(&zeros(&[2, 3, 4], DType::F16), &f(&[2, 2])).contains("F16"));
     assert!(run(&zeros(&[2, 3, 4], DType::F64), &f(&[2, 2])).contains("as the other inputs"));
+}
+
+#[test]
+fn the_backward_pass_alone_gives_the_gradients_of_the_tape() {
+    let case = case(&mut Rng(9), [2, 7, 5], Candidate::G, 3.0);
+    let [kv, h0] = [0, 1].map(|i| Var::from_tensor(&case.inputs[i].tensor(DType::F32)).unwrap());
+    let dh = case.cotangent.tensor(DType::F32);
+    let h = min_gru(&kv, &h0, Candidate::G).unwrap();
+    let tape = (&h * &dh).unwrap().sum_all().unwrap().backward().unwrap();
+    let (dkv, dh0) = min_gru_backward(&kv, &h0, Candidate::G, &h, &dh).unwrap();
+    same_bits("kv", &dkv, tape.get(&kv).unwrap());
+    same_bits("h0", &dh0, tape.get(&h0).unwrap());
+    let short = dh.narrow(1, 0, 6).unwrap();
+    let refused = min_gru_backward(&kv, &h0, Candidate::G, &h, &short);
+    assert!(refusal(refused.map(|g| g.0)).contains("`dh`"));
 }

@@ -36,21 +36,27 @@ pub fn min_lstm(
     candidate: Candidate,
     normalize: bool,
 ) -> Result<Tensor> {
-    let pqv_in = Input::float(OP, "pqv", pqv)?;
-    let (b, t, width) = pqv_in.dims3("[B,T,3D]")?;
-    if width % 3 != 0 {
-        return Err(pqv_in.bad_shape("[B,T,3D], the last size a multiple of 3".into()));
-    }
-    let d = width / 3;
-    Input::float(OP, "h0", h0)?
-        .like(pqv_in)?
-        .shaped(&[b, d], "[B,D]")?;
-    let op = MinLstm {
-        size: Size { b, t, d },
-        candidate,
-        normalize,
-    };
+    let op = MinLstm::new(pqv, h0, candidate, normalize)?;
     pqv.contiguous()?.apply_op2(&h0.contiguous()?, op)
+}
+
+/// The backward pass alone, for a tape other than candle's: given h, the result, and `dh`, its
+/// gradient (both `[B,T,D]`), the gradients of `pqv` and `h0`.
+///
+/// # Errors
+/// As [`min_lstm`], and if `h` or `dh` has another shape, type or device.
+pub fn min_lstm_backward(
+    pqv: &Tensor,
+    h0: &Tensor,
+    candidate: Candidate,
+    normalize: bool,
+    h: &Tensor,
+    dh: &Tensor,
+) -> Result<(Tensor, Tensor)> {
+    let op = MinLstm::new(pqv, h0, candidate, normalize)?;
+    op.size.check_saved(OP, pqv, h, dh)?;
+    let [pqv, h0, h, dh] = recurrence::contiguous([pqv, h0, h, dh])?;
+    with_float!(OP, pqv.dtype(), T => op.gradients::<T>([&pqv, &h0, &h, &dh]))
 }
 
 struct MinLstm {
@@ -84,6 +90,23 @@ macro_rules! with_cell {
 }
 
 impl MinLstm {
+    /// The operation for these inputs, if they fit.
+    fn new(pqv: &Tensor, h0: &Tensor, candidate: Candidate, normalize: bool) -> Result<Self> {
+        let pqv_in = Input::float(OP, "pqv", pqv)?;
+        let (b, t, width) = pqv_in.dims3("[B,T,3D]")?;
+        if width % 3 != 0 {
+            return Err(pqv_in.bad_shape("[B,T,3D], the last size a multiple of 3".into()));
+        }
+        let d = width / 3;
+        let h0_in = Input::float(OP, "h0", h0)?.like(pqv_in)?;
+        h0_in.shaped(&[b, d], "[B,D]")?;
+        Ok(Self {
+            size: Size { b, t, d },
+            candidate,
+            normalize,
+        })
+    }
+
     fn forward<T: Float>(&self, level: Level, pqv: &[T], h0: &[T]) -> Vec<T> {
         let x = Source::packed(pqv, self.size, 3);
         with_cell!(self, cell => recurrence::forward(level, cell, x, h0, self.size))

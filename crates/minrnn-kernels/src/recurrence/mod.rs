@@ -9,7 +9,7 @@ use candle_core::{Result, Shape, Tensor};
 use crate::dispatch::Level;
 use crate::math::Float;
 use crate::parallel::{Shared, channel_block, each_task};
-use crate::tensors::hold;
+use crate::tensors::{Input, hold};
 
 /// `[B,T,D]`.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,22 @@ impl Size {
     }
     pub(crate) fn shape(self) -> Shape {
         (self.b, self.t, self.d).into()
+    }
+
+    /// Refuses a saved h, or a gradient of it, that does not belong to the input `x`.
+    pub(crate) fn check_saved(
+        self,
+        op: &'static str,
+        x: &Tensor,
+        h: &Tensor,
+        dh: &Tensor,
+    ) -> Result<()> {
+        let x = Input::float(op, "input", x)?;
+        for (name, tensor) in [("h", h), ("dh", dh)] {
+            let input = Input::float(op, name, tensor)?.like(x)?;
+            input.shaped(&[self.b, self.t, self.d], "[B,T,D]")?;
+        }
+        Ok(())
     }
 }
 
@@ -199,6 +215,15 @@ pub(crate) fn backward<T: Float, C: Cell<T>>(
         },
     );
     dh0
+}
+
+/// All of them, contiguous.
+pub(crate) fn contiguous<const N: usize>(tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
+    let mut all = tensors.map(Tensor::clone);
+    for tensor in &mut all {
+        *tensor = tensor.contiguous()?;
+    }
+    Ok(all)
 }
 
 /// The gradients of a packed input and of `h0`, as tensors shaped like them.
