@@ -106,9 +106,27 @@ impl Builder {
 
     /// Runs `body` in a scope: nodes made in it are called `/outer/name/Op`.
     pub fn scoped<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> T) -> T {
-        self.scope.push(name.to_owned());
+        self.enter(name);
         let result = body(self);
+        self.leave();
+        result
+    }
+
+    /// Begins a scope, which may be a path `a/b`; [`Builder::scoped`] is this with its end.
+    pub fn enter(&mut self, name: &str) {
+        self.scope.push(name.to_owned());
+    }
+
+    /// Ends the innermost scope.
+    pub fn leave(&mut self) {
         self.scope.pop();
+    }
+
+    /// Runs `body` in the scope `name` counted from the root: for nodes that belong to no part of the model alone.
+    pub fn at_root<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = std::mem::replace(&mut self.scope, vec![name.to_owned()]);
+        let result = body(self);
+        self.scope = outer;
         result
     }
 

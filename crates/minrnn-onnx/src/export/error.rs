@@ -1,0 +1,54 @@
+//! Why a model cannot be exported.
+
+use std::path::PathBuf;
+
+use crate::build::BuildError;
+use crate::check::CheckError;
+
+/// Why a model cannot be exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// An option that makes no file.
+    #[error("option {option}: {what}")]
+    Option {
+        /// Which.
+        option: &'static str,
+        /// What is wrong, with what would be right.
+        what: String,
+    },
+    /// Parameters that do not belong to the graph.
+    #[error("parameter `{name}`: {what}")]
+    Param {
+        /// Which; empty if their number is wrong.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// Names of the model clash with each other or with the contract's.
+    #[error("cannot name the graph's values: {0}")]
+    Name(#[from] BuildError),
+    /// The written graph breaks a rule of ONNX: a defect of this exporter, caught before a file was written.
+    #[error("the exported graph is not valid: {0}")]
+    Check(#[from] CheckError),
+    /// The oracle refused to make the golden trace.
+    #[error("cannot make the golden trace: {0}")]
+    Golden(#[source] minrnn_model::ModelError),
+    /// A file could not be written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl ExportError {
+    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

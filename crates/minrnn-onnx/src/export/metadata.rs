@@ -1,0 +1,70 @@
+//! The metadata of a file: what a runtime must know and cannot see in the graph.
+
+use minrnn_model::graph::{Graph, StateInit, StateSpec};
+use minrnn_model::params::Params;
+use serde_json::{Value as Json, json};
+
+use super::json::canonical;
+use super::{ExportOptions, weights_sha256};
+use crate::lower::Lowered;
+
+/// Version of the contract in `crates/README.md`.
+const CONTRACT: &str = "1";
+
+pub(super) fn metadata(
+    graph: &Graph,
+    params: &Params,
+    options: &ExportOptions,
+    lowered: &Lowered,
+) -> Vec<(String, String)> {
+    let mut entries = vec![
+        ("contract", CONTRACT.to_owned()),
+        ("form", options.form.name().to_owned()),
+        ("lowering", options.lowering_name().to_owned()),
+        ("head", head(graph).to_owned()),
+        ("states", canonical(&states(graph, params))),
+    ];
+    entries.extend(lowered.max_seq_len.map(|n| ("max_seq_len", n.to_string())));
+    entries.extend([
+        ("recurrences", canonical(&recurrences(lowered))),
+        ("padded", lowered.padded.to_string()),
+        ("weights", weights_sha256(graph, params)),
+        ("config", canonical(&options.config)),
+    ]);
+    entries.into_iter().map(|(key, value)| (format!("minrnn.{key}"), value)).collect()
+}
+
+/// Whether outputs come for each step or for the last one.
+pub(super) fn head(graph: &Graph) -> &'static str {
+    if graph.is_last_step() { "last" } else { "per_step" }
+}
+
+/// The states: names, shape without the batch, initial values.
+pub(super) fn states(graph: &Graph, params: &Params) -> Json {
+    let state = |s: &StateSpec| {
+        json!({
+            "input": s.input_name(),
+            "output": s.output_name(),
+            "shape": s.shape(),
+            "init": init(s, params),
+        })
+    };
+    graph.states().iter().map(state).collect()
+}
+
+/// `"zero"`, or the values; as f64, whose decimals give back the f32 exactly.
+fn init(state: &StateSpec, params: &Params) -> Json {
+    match state.init {
+        StateInit::Zero => "zero".into(),
+        StateInit::Learned(p) => params.get(p.index()).iter().map(|v| f64::from(*v)).collect(),
+    }
+}
+
+/// Tensor names of each recurrence.
+fn recurrences(lowered: &Lowered) -> Json {
+    let name = |v| lowered.builder.name(v);
+    let one = |r: &crate::lower::Recurrence| {
+        json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) })
+    };
+    lowered.recurrences.iter().map(one).collect()
+}

@@ -1,0 +1,69 @@
+//! The blocked scan: sequential over 16 steps, parallel over the blocks, the blocks' ends again by blocks.
+//!
+//! Of every block, `P = a_16 .. a_1` and `H`, its end when it begins with zero, make a recurrence over blocks, 16 times
+//! shorter: `end[n] = P[n] * end[n-1] + H[n]`. It is solved in the same way, down to a single block. With the block's true
+//! begin known, a second pass over its 16 steps gives h; closer to the sequential result than `P * begin + H` would be.
+
+use super::recur::step;
+use super::time::{BLOCK, Len};
+use super::Lower;
+use crate::build::Val;
+
+impl Lower<'_> {
+    /// `a`, `b [B, T', D]`, T' a multiple of 16; gives `h [B, T', D]`.
+    pub(super) fn blocked(&mut self, a: Val, b: Val, h0: Val, width: i64) -> Val {
+        self.level(a, b, h0, width, 0)
+    }
+
+    fn level(&mut self, a: Val, b: Val, h0: Val, width: i64, level: usize) -> Val {
+        self.b.enter(&format!("level{level}"));
+        let base = level + 1 == self.time.levels();
+        // The base level is one block. Said as a number, a sequence too long for the levels is an error of the engine.
+        let count = match (base, self.time.blocks(&mut self.b, level)) {
+            (true, _) => 1,
+            (false, Len::Fixed(n)) => n,
+            (false, Len::Node(_)) => -1,
+        };
+        let shape = [0, count, BLOCK, width];
+        let [a, b] = [a, b].map(|x| {
+            let blocks = self.b.reshape(x, &shape);
+            self.b.split(blocks, BLOCK as usize, 2)
+        });
+        let begin = if base { self.one_block(h0) } else { self.begins(&a, &b, h0, width, level) };
+        let mut h = begin;
+        let mut all = vec![];
+        for (a, b) in a.iter().zip(&b) {
+            h = step(&mut self.b, h, *a, *b);
+            all.push(h);
+        }
+        let joined = self.b.concat(&all, 2);
+        let flat = self.b.reshape(joined, &[0, if base { BLOCK } else { -1 }, width]);
+        self.b.leave();
+        // With a single level its one block stands for a free number of blocks; a slice says so.
+        if base && level == 0 { self.time.whole(&mut self.b, flat) } else { flat }
+    }
+
+    /// `h0 [B, D]` as the begin of one block, `[B, 1, 1, D]`.
+    fn one_block(&mut self, h0: Val) -> Val {
+        let row = self.b.unsqueeze(h0, 1);
+        self.b.unsqueeze(row, 1)
+    }
+
+    /// The begins of all blocks, `[B, blocks, 1, D]`: h0, then the ends of all but the last.
+    fn begins(&mut self, a: &[Val], b: &[Val], h0: Val, width: i64, level: usize) -> Val {
+        let (mut product, mut end) = (a[0], b[0]);
+        for (a, b) in a.iter().zip(b).skip(1) {
+            end = step(&mut self.b, end, *a, *b);
+            product = self.b.mul(product, *a);
+        }
+        let [product, end] = [product, end].map(|x| self.b.squeeze(x, 2));
+        let product = self.time.pad(&mut self.b, product, level + 1, width, 1.0);
+        let end = self.time.pad(&mut self.b, end, level + 1, width, 0.0);
+        let ends = self.level(product, end, h0, width, level + 1);
+        let ends = self.time.unpad(&mut self.b, ends, level + 1);
+        let first = self.b.unsqueeze(h0, 1);
+        let rest = self.b.slice_at(ends, 0, -1, 1);
+        let begins = self.b.concat(&[first, rest], 1);
+        self.b.unsqueeze(begins, 2)
+    }
+}

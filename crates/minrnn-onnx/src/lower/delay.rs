@@ -1,0 +1,45 @@
+//! Values of earlier steps: a window over the state and the present input, and slices of it.
+
+use minrnn_model::graph::State;
+
+use super::Lower;
+use crate::build::{TO_END, Val};
+
+impl Lower<'_> {
+    /// `x[t - by]`, `[B, T, width]` (step: `[B, width]`).
+    pub(super) fn delay(&mut self, state: State, by: usize, x: Val) -> Val {
+        let window = self.window(state, x);
+        if by == 0 {
+            return x;
+        }
+        let lag = self.graph.state_spec(state).lag.unwrap_or(by);
+        let (start, by) = ((lag - by) as i64, by as i64);
+        if self.is_step() {
+            let one = self.b.slice_at(window, start, start + 1, 1);
+            return self.b.squeeze(one, 1);
+        }
+        self.b.slice_at(window, start, -by, 1)
+    }
+
+    /// The last `lag` inputs and the present ones: `[B, lag + T, width]`.
+    fn window(&mut self, state: State, x: Val) -> Val {
+        if let Some(window) = self.windows.get(&state.index()) {
+            return *window;
+        }
+        let past = self.states[state.index()];
+        let present = if self.is_step() { self.b.unsqueeze(x, 1) } else { x };
+        let window = self.b.concat(&[past, present], 1);
+        self.windows.insert(state.index(), window);
+        window
+    }
+
+    /// The last `lag` entries of the window before padding: right also for T < lag.
+    pub(super) fn last_window(&mut self, state: usize) -> Val {
+        let window = self.windows[&state];
+        let lag = self.graph.states()[state].lag.unwrap_or(0);
+        if self.is_step() {
+            return self.b.slice_at(window, 1, TO_END, 1);
+        }
+        self.time.window_end(&mut self.b, window, lag as i64)
+    }
+}

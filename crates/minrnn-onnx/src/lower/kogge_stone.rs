@@ -1,0 +1,53 @@
+//! The doubling scan: after the pass with distance d, each step holds the product and the end of the last 2d steps.
+//!
+//! `A[t] <- A[t] * A[t-d]`, `B[t] <- B[t-d] * A[t] + B[t]`, where before the begin A = 1 and B = 0; at last
+//! `h = A * h0 + B`. With T fixed the first d steps are copied (Slice and Concat, which every engine has); with T free the
+//! values are moved by padding at the front, which needs no knowledge of T: the form that runs in tract with a named T.
+
+use super::recur::step;
+use super::Lower;
+use crate::build::{TO_END, Val};
+
+impl Lower<'_> {
+    /// `a`, `b [B, T, D]`; gives `h [B, T, D]`.
+    pub(super) fn kogge_stone(&mut self, a: Val, b: Val, h0: Val, _width: i64) -> Val {
+        let (mut product, mut end) = (a, b);
+        let mut distance = 1;
+        while distance < self.time.max_seq_len() {
+            self.b.enter(&format!("pass{distance}"));
+            (product, end) = match self.time.fixed_seq_len() {
+                Some(_) => self.pass_fixed(product, end, distance),
+                None => self.pass_free(product, end, distance),
+            };
+            self.b.leave();
+            distance *= 2;
+        }
+        let guarded = match self.time.guard(&mut self.b) {
+            Some(one) => self.b.mul(h0, one),
+            None => h0,
+        };
+        let begin = self.b.unsqueeze(guarded, 1);
+        step(&mut self.b, begin, product, end)
+    }
+
+    fn pass_fixed(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
+        let g = &mut self.b;
+        let [(a_first, a_early, a_late), (b_first, b_early, b_late)] = [a, b].map(|x| {
+            let first = g.slice_at(x, 0, distance, 1);
+            let early = g.slice_at(x, 0, -distance, 1);
+            (first, early, g.slice_at(x, distance, TO_END, 1))
+        });
+        let late = step(g, b_early, a_late, b_late);
+        let product = g.mul(a_early, a_late);
+        (g.concat(&[a_first, product], 1), g.concat(&[b_first, late], 1))
+    }
+
+    fn pass_free(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
+        let g = &mut self.b;
+        let [a_early, b_early] = [(a, 1.0), (b, 0.0)].map(|(x, value)| {
+            let moved = g.pad(x, &[0, distance, 0, 0, 0, 0], value);
+            g.slice_at(moved, 0, -distance, 1)
+        });
+        (g.mul(a_early, a), step(g, b_early, a, b))
+    }
+}
