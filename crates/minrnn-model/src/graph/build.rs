@@ -124,6 +124,9 @@ impl Graph {
         if width == 0 || lag == Some(0) {
             return fail(name, "holds nothing; its width and lag must be at least 1");
         }
+        if lag.is_some() && init != StateInit::Zero {
+            return fail(name, "holds past inputs, which begin with zeros; only a recurrence can learn its initial state");
+        }
         if let StateInit::Learned(p) = init
             && self.params[p.0].shape != [width]
         {

@@ -33,6 +33,8 @@ macro_rules! index {
     ($($t:ty),*) => {$(impl $t {
         /// Position in the graph's list.
         pub fn index(self) -> usize { self.0 }
+        /// The one at `index` of the graph's list.
+        pub fn at(index: usize) -> Self { Self(index) }
     })*};
 }
 index!(Value, Param, State);

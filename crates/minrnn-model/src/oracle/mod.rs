@@ -106,7 +106,7 @@ pub fn walk(
         see(graph.value_at(i), &y);
         values[i] = Some(y);
         for (s, next) in states.iter_mut().enumerate() {
-            let state = State(s);
+            let state = State::at(s);
             if next.is_none() && graph.state_source(state).index() == i {
                 let source = values[i].as_ref().expect("just made");
                 let lag = graph.state_spec(state).lag;

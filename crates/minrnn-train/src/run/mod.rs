@@ -22,6 +22,7 @@ pub use dropout::Dropout;
 pub struct Weights {
     tensors: Vec<Tensor>,
     vars: Vec<Option<Var>>,
+    dtype: DType,
 }
 
 impl Weights {
@@ -32,8 +33,7 @@ impl Weights {
     pub fn new(graph: &Graph, params: &Params, dtype: DType, device: &Device) -> Result<Self> {
         let mut weights = Self {
             tensors: vec![],
-            vars: vec![],
-        };
+            vars: vec![], dtype };
         for (i, spec) in graph.params().iter().enumerate() {
             let tensor = Tensor::from_slice(params.get(i), spec.shape.as_slice(), device)?
                 .to_dtype(dtype)?;
@@ -270,13 +270,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Type of the weights; f32 for a graph without any.
     fn dtype(&self) -> DType {
-        match self.weights.tensors.first() {
-            Some(t) => t.dtype(),
-            None if self.run.input.dtype() == DType::F64 => DType::F64,
-            None => DType::F32,
-        }
+        self.weights.dtype
     }
 
     fn value(&self, value: Value) -> &Tensor {

@@ -61,7 +61,7 @@ impl Tensors {
             .to_scalar::<f32>()?
             .max(f32::MIN_POSITIVE);
         let weighted = square.broadcast_mul(&weights.unsqueeze(1)?)?;
-        Ok((weighted.sum_all()? / f64::from(count) / width as f64)?)
+        Ok((weighted.sum_all()? / (f64::from(count) * width as f64))?)
     }
 
     /// How many targets that count are the largest logit; `None` for real targets.
