@@ -17,6 +17,7 @@ mod eval;
 pub mod export;
 pub mod ir;
 mod lower;
+#[rustfmt::skip]
 mod pb;
 #[cfg(test)]
 mod pb_fresh;

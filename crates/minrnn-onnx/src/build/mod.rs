@@ -148,9 +148,16 @@ impl Builder {
     /// else an Identity leads to it.
     pub fn output(&mut self, name: &str, value: Val, dtype: DType, dims: Vec<Dim>) -> Val {
         let here = self.frames.len();
-        let value = if self.values[value.0].renamable_at == Some(here) { value } else { self.identity(value) };
+        let value = if self.values[value.0].renamable_at == Some(here) {
+            value
+        } else {
+            self.identity(value)
+        };
         self.claim("output", name);
-        self.values[value.0] = ValueEntry { name: name.to_owned(), renamable_at: None };
+        self.values[value.0] = ValueEntry {
+            name: name.to_owned(),
+            renamable_at: None,
+        };
         self.frame().outputs.push((value, dtype, dims));
         value
     }
@@ -161,7 +168,12 @@ impl Builder {
     }
 
     /// Adds a node with one result.
-    pub fn node(&mut self, op_type: &'static str, inputs: &[Val], attributes: Vec<(&str, Attr)>) -> Val {
+    pub fn node(
+        &mut self,
+        op_type: &'static str,
+        inputs: &[Val],
+        attributes: Vec<(&str, Attr)>,
+    ) -> Val {
         self.node_n(op_type, inputs, 1, attributes)[0]
     }
 
@@ -173,18 +185,36 @@ impl Builder {
         count: usize,
         attributes: Vec<(&str, Attr)>,
     ) -> Vec<Val> {
-        let base = self.scope.iter().fold(String::new(), |path, part| path + "/" + part) + "/" + op_type;
+        let base = self
+            .scope
+            .iter()
+            .fold(String::new(), |path, part| path + "/" + part)
+            + "/"
+            + op_type;
         let name = self.names.unique_node(&base);
         let depth = self.frames.len();
         let outputs: Vec<Val> = (0..count)
             .map(|i| {
-                let wanted = if count == 1 { name.clone() } else { format!("{name}.{i}") };
+                let wanted = if count == 1 {
+                    name.clone()
+                } else {
+                    format!("{name}.{i}")
+                };
                 let name = self.names.unique_value(&wanted);
                 self.push_value(name, Some(depth))
             })
             .collect();
-        let attributes = attributes.into_iter().map(|(n, a)| (n.to_owned(), a)).collect();
-        let node = Pending { op_type, name, inputs: inputs.to_vec(), outputs: outputs.clone(), attributes };
+        let attributes = attributes
+            .into_iter()
+            .map(|(n, a)| (n.to_owned(), a))
+            .collect();
+        let node = Pending {
+            op_type,
+            name,
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            attributes,
+        };
         self.frame().nodes.push(node);
         outputs
     }
@@ -211,13 +241,17 @@ impl Builder {
         let frame = self.frames.pop().unwrap_or_default();
         let mut graph = self.close(frame, self.name.clone());
         graph.initializers = self.params;
-        graph.initializers.extend(self.constants.into_values().map(|(_, tensor)| tensor));
+        graph
+            .initializers
+            .extend(self.constants.into_values().map(|(_, tensor)| tensor));
         Ok(graph)
     }
 
     /// Names of a frame become final.
     fn close(&self, frame: Frame, name: String) -> Graph {
-        let info = |(val, dtype, dims): (Val, DType, Vec<Dim>)| ValueInfo::new(self.name(val), dtype, dims);
+        let info = |(val, dtype, dims): (Val, DType, Vec<Dim>)| {
+            ValueInfo::new(self.name(val), dtype, dims)
+        };
         let names = |vals: &[Val]| vals.iter().map(|v| self.name(*v).to_owned()).collect();
         let node = |p: Pending| Node {
             op_type: p.op_type.to_owned(),
@@ -260,7 +294,10 @@ impl Builder {
         } else if self.names.claim_value(name) {
             return;
         } else {
-            BuildError::Taken { kind, name: name.to_owned() }
+            BuildError::Taken {
+                kind,
+                name: name.to_owned(),
+            }
         };
         self.error.get_or_insert(problem);
     }

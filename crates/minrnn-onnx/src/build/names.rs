@@ -30,7 +30,11 @@ impl Names {
         loop {
             let uses = self.nodes.entry(base.to_owned()).or_insert(0);
             *uses += 1;
-            let name = if *uses == 1 { base.to_owned() } else { format!("{base}_{}", *uses - 1) };
+            let name = if *uses == 1 {
+                base.to_owned()
+            } else {
+                format!("{base}_{}", *uses - 1)
+            };
             // A scope may itself be called `Mul_1`.
             if name == base || !self.nodes.contains_key(&name) {
                 self.nodes.entry(name.clone()).or_insert(1);

@@ -78,26 +78,34 @@ impl Builder {
     /// A constant vector of i64.
     pub fn i64s(&mut self, values: &[i64]) -> Val {
         let name = format!("const.i64.{}", joined(values, "_"));
-        self.constant(name, |name| Tensor::i64(name, vec![values.len() as i64], values))
+        self.constant(name, |name| {
+            Tensor::i64(name, vec![values.len() as i64], values)
+        })
     }
 
     /// A constant number.
     pub fn f32(&mut self, value: f32) -> Val {
-        self.constant(format!("const.f32.{value:e}"), |name| Tensor::f32(name, vec![], &[value]))
+        self.constant(format!("const.f32.{value:e}"), |name| {
+            Tensor::f32(name, vec![], &[value])
+        })
     }
 
     /// A constant tensor of f32, the same value everywhere.
     pub fn f32_filled(&mut self, dims: &[i64], value: f32) -> Val {
         let name = format!("const.f32.{value:e}.{}", joined(dims, "x"));
         let count = dims.iter().product::<i64>().max(0) as usize;
-        self.constant(name, |name| Tensor::f32(name, dims.to_vec(), &vec![value; count]))
+        self.constant(name, |name| {
+            Tensor::f32(name, dims.to_vec(), &vec![value; count])
+        })
     }
 
     /// A constant tensor of i64, the same value everywhere.
     pub fn i64_filled(&mut self, dims: &[i64], value: i64) -> Val {
         let name = format!("const.i64.{}.{}", joined(&[value], "_"), joined(dims, "x"));
         let count = dims.iter().product::<i64>().max(0) as usize;
-        self.constant(name, |name| Tensor::i64(name, dims.to_vec(), &vec![value; count]))
+        self.constant(name, |name| {
+            Tensor::i64(name, dims.to_vec(), &vec![value; count])
+        })
     }
 
     /// Entries of `x` along `axis`, by index.

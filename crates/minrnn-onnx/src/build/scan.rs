@@ -28,7 +28,12 @@ impl Builder {
         self.frames.push(Frame::default());
         self.scope.push("body".to_owned());
         let made = |b: &mut Self, prefix: &str, (_, dims): &(Val, Vec<Dim>)| {
-            let wanted = b.scope.iter().fold(String::new(), |path, part| path + "/" + part) + "/" + prefix;
+            let wanted = b
+                .scope
+                .iter()
+                .fold(String::new(), |path, part| path + "/" + part)
+                + "/"
+                + prefix;
             let name = b.names.unique_value(&wanted);
             let val = b.push_value(name, None);
             b.frame().inputs.push((val, DType::F32, dims.clone()));
@@ -37,9 +42,17 @@ impl Builder {
         let state_in: Vec<Val> = states.iter().map(|s| made(self, "state", s)).collect();
         let input_in: Vec<Val> = inputs.iter().map(|i| made(self, "input", i)).collect();
         let result = body(self, &state_in, &input_in);
-        assert_eq!(result.states.len(), states.len(), "the body of a Scan gives back every state");
+        assert_eq!(
+            result.states.len(),
+            states.len(),
+            "the body of a Scan gives back every state"
+        );
         let count = result.states.len() + result.outputs.len();
-        let state_out = result.states.into_iter().zip(states).map(|(v, (_, dims))| (v, dims.clone()));
+        let state_out = result
+            .states
+            .into_iter()
+            .zip(states)
+            .map(|(v, (_, dims))| (v, dims.clone()));
         let ends: Vec<_> = state_out.chain(result.outputs).collect();
         for (value, dims) in ends {
             let fresh = self.values[value.0].renamable_at == Some(self.frames.len());

@@ -8,7 +8,12 @@ fn dims() -> Vec<Dim> {
 
 fn model(b: Builder) -> Model {
     let graph = b.finish().unwrap();
-    Model { ir_version: 8, opsets: vec![(String::new(), 17)], graph, ..Model::default() }
+    Model {
+        ir_version: 8,
+        opsets: vec![(String::new(), 17)],
+        graph,
+        ..Model::default()
+    }
 }
 
 #[test]
@@ -54,7 +59,11 @@ fn names_follow_scopes_and_stay_unique() {
     let z = b.output("z", y, DType::F32, dims());
     b.output("also", z, DType::F32, dims());
     let graph = b.finish().unwrap();
-    let names: Vec<(&str, &str)> = graph.nodes.iter().map(|n| (n.name.as_str(), n.outputs[0].as_str())).collect();
+    let names: Vec<(&str, &str)> = graph
+        .nodes
+        .iter()
+        .map(|n| (n.name.as_str(), n.outputs[0].as_str()))
+        .collect();
     let wanted = [
         ("/a/Mul", "/a/Mul"),
         ("/a/Mul_1", "/a/Mul_1"),
@@ -79,7 +88,13 @@ fn taken_and_empty_names_are_reported() {
     let mut b = Builder::new("g");
     b.input("x", DType::F32, dims());
     b.input("x", DType::F32, dims());
-    assert_eq!(b.finish(), Err(BuildError::Taken { kind: "input", name: "x".into() }));
+    assert_eq!(
+        b.finish(),
+        Err(BuildError::Taken {
+            kind: "input",
+            name: "x".into()
+        })
+    );
     let mut b = Builder::new("g");
     b.input("", DType::F32, dims());
     assert_eq!(b.finish(), Err(BuildError::EmptyName("input")));
@@ -89,11 +104,23 @@ fn taken_and_empty_names_are_reported() {
 fn every_operator_passes_the_checker() {
     let mut b = Builder::new("g");
     let x = b.input("x", DType::F32, dims());
-    let ids = b.input("ids", DType::I64, vec![Dim::symbol("batch"), Dim::symbol("seq_len")]);
+    let ids = b.input(
+        "ids",
+        DType::I64,
+        vec![Dim::symbol("batch"), Dim::symbol("seq_len")],
+    );
     let w = b.param(Tensor::f32("w", vec![4, 6], &[0.5; 24]));
     let zero = b.f32(0.0);
     let mut y = x;
-    for op in [Builder::neg, Builder::abs, Builder::relu, Builder::erf, Builder::tanh, Builder::sigmoid, Builder::exp] {
+    for op in [
+        Builder::neg,
+        Builder::abs,
+        Builder::relu,
+        Builder::erf,
+        Builder::tanh,
+        Builder::sigmoid,
+        Builder::exp,
+    ] {
         y = op(&mut b, y);
     }
     let y = b.sqrt(y);
@@ -127,21 +154,39 @@ fn every_operator_passes_the_checker() {
 fn scan_has_a_body_of_its_own() {
     let mut b = Builder::new("g");
     let state = vec![Dim::symbol("batch"), Dim::Fixed(4)];
-    let (a, x) = (b.input("a", DType::F32, dims()), b.input("x", DType::F32, dims()));
+    let (a, x) = (
+        b.input("a", DType::F32, dims()),
+        b.input("x", DType::F32, dims()),
+    );
     let h0 = b.input("h0", DType::F32, state.clone());
     let step = vec![Dim::Unknown, Dim::Fixed(4)];
     let results = b.scoped("rnn", |b| {
-        b.scan(&[(h0, step.clone())], &[(a, step.clone()), (x, step.clone())], 1, |b, h, ins| {
-            let m = b.mul(h[0], ins[0]);
-            let next = b.add(m, ins[1]);
-            ScanBody { states: vec![next], outputs: vec![(next, step.clone())] }
-        })
+        b.scan(
+            &[(h0, step.clone())],
+            &[(a, step.clone()), (x, step.clone())],
+            1,
+            |b, h, ins| {
+                let m = b.mul(h[0], ins[0]);
+                let next = b.add(m, ins[1]);
+                ScanBody {
+                    states: vec![next],
+                    outputs: vec![(next, step.clone())],
+                }
+            },
+        )
     });
     b.output("last", results[0], DType::F32, state);
     b.output("h", results[1], DType::F32, dims());
     let model = model(b);
     let types = check::check(&model).unwrap();
     assert_eq!(types.get("h").unwrap().to_string(), "f32[batch,seq_len,4]");
-    let body: Vec<String> = model.graph.nodes[0].subgraphs().flat_map(|(_, g)| &g.nodes).map(|n| n.name.clone()).collect();
-    assert_eq!(body, ["/rnn/body/Mul", "/rnn/body/Add", "/rnn/body/Identity"]);
+    let body: Vec<String> = model.graph.nodes[0]
+        .subgraphs()
+        .flat_map(|(_, g)| &g.nodes)
+        .map(|n| n.name.clone())
+        .collect();
+    assert_eq!(
+        body,
+        ["/rnn/body/Mul", "/rnn/body/Add", "/rnn/body/Identity"]
+    );
 }

@@ -26,7 +26,10 @@ pub struct Expr {
 impl Expr {
     /// A number.
     pub fn number(n: i64) -> Self {
-        Self { terms: BTreeMap::new(), constant: n }
+        Self {
+            terms: BTreeMap::new(),
+            constant: n,
+        }
     }
 
     /// A named dimension.
@@ -35,7 +38,10 @@ impl Expr {
     }
 
     fn atom(atom: Atom) -> Self {
-        Self { terms: BTreeMap::from([(atom, 1)]), constant: 0 }
+        Self {
+            terms: BTreeMap::from([(atom, 1)]),
+            constant: 0,
+        }
     }
 
     /// The value, if it is a number.
@@ -62,7 +68,9 @@ impl Expr {
     /// `self + factor * other`; `None` beyond i64 or when the expression grows too large. So for all that follow.
     fn add_scaled(&self, other: &Self, factor: i64) -> Option<Self> {
         let mut sum = self.clone();
-        sum.constant = sum.constant.checked_add(other.constant.checked_mul(factor)?)?;
+        sum.constant = sum
+            .constant
+            .checked_add(other.constant.checked_mul(factor)?)?;
         for (atom, n) in &other.terms {
             let n = n.checked_mul(factor)?;
             let entry = sum.terms.entry(atom.clone()).or_insert(0);
@@ -95,11 +103,17 @@ impl Expr {
 
     /// `self / n`, if nothing is left over whatever the named dimensions are.
     pub fn exact_div(&self, n: i64) -> Option<Self> {
-        if n == 0 || self.constant.checked_rem(n)? != 0 || self.terms.values().any(|f| f.checked_rem(n) != Some(0)) {
+        if n == 0
+            || self.constant.checked_rem(n)? != 0
+            || self.terms.values().any(|f| f.checked_rem(n) != Some(0))
+        {
             return None;
         }
         let terms = self.terms.iter().map(|(a, f)| (a.clone(), f / n)).collect();
-        Some(Self { terms, constant: self.constant / n })
+        Some(Self {
+            terms,
+            constant: self.constant / n,
+        })
     }
 
     /// `self / n` as ONNX divides integers, for what can never be negative and n > 0.
@@ -125,27 +139,38 @@ impl Expr {
         let mut rest = self.clone();
         loop {
             let found = rest.terms.iter().filter_map(|(atom, f)| match atom {
-                Atom::Quotient(inner, k) => Some((inner.size(), inner.as_ref().clone(), *k, *f, atom.clone())),
+                Atom::Quotient(inner, k) => {
+                    Some((inner.size(), inner.as_ref().clone(), *k, *f, atom.clone()))
+                }
                 Atom::Symbol(_) => None,
             });
-            let Some((_, inner, k, f, atom)) = found.max_by(|a, b| a.0.cmp(&b.0)) else { break };
+            let Some((_, inner, k, f, atom)) = found.max_by(|a, b| a.0.cmp(&b.0)) else {
+                break;
+            };
             rest.terms.remove(&atom);
             let (scaled, slack) = match (f % k, f.cmp(&0)) {
                 (0, Ordering::Greater) => (f / k, (f / k).checked_mul(k - 1)?),
                 (0, _) => (f / k, 0),
-                // Not a multiple: only the sign is known.
-                (_, Ordering::Greater) => (0, 0),
+                // Not a multiple: the quotient of the least.
+                (_, Ordering::Greater) => (0, (inner.lower_bound()?.max(0) / k).checked_mul(-f)?),
                 _ => return None,
             };
-            rest = rest.add_scaled(&inner, scaled)?.add_scaled(&Self::number(slack), -1)?;
+            rest = rest
+                .add_scaled(&inner, scaled)?
+                .add_scaled(&Self::number(slack), -1)?;
         }
         // Named dimensions are at least 1 and have no upper bound.
-        rest.terms.values().try_fold(rest.constant, |sum, f| if *f < 0 { None } else { sum.checked_add(*f) })
+        rest.terms.values().try_fold(rest.constant, |sum, f| {
+            if *f < 0 { None } else { sum.checked_add(*f) }
+        })
     }
 
     /// Whether it is never more than `other`.
     pub fn at_most(&self, other: &Self) -> bool {
-        other.sub(self).and_then(|d| d.lower_bound()).is_some_and(|b| b >= 0)
+        other
+            .sub(self)
+            .and_then(|d| d.lower_bound())
+            .is_some_and(|b| b >= 0)
     }
 }
 
@@ -198,6 +223,7 @@ mod tests {
             assert!(!padded.at_most(&length));
             assert!(padded.at_most(&length.add(&n(15)).unwrap()));
             assert_eq!(padded.exact_div(16).unwrap(), count);
+            assert!(n(1).at_most(&count), "{count} is at least one");
             length = count;
         }
     }

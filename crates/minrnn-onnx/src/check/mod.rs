@@ -8,10 +8,10 @@
 mod expr;
 mod infer;
 mod signature;
-mod types;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod types;
+mod walk;
 
 use std::fmt;
 
@@ -88,7 +88,11 @@ pub struct CheckError {
 /// Every rule that does not hold.
 pub fn check(model: &Model) -> Result<Types, CheckError> {
     let (types, problems) = infer(model);
-    if problems.is_empty() { Ok(types) } else { Err(CheckError { problems }) }
+    if problems.is_empty() {
+        Ok(types)
+    } else {
+        Err(CheckError { problems })
+    }
 }
 
 /// Types and shapes as far as they can be known, with every rule that does not hold: for models made elsewhere.
@@ -101,14 +105,27 @@ pub fn infer(model: &Model) -> (Types, Vec<Problem>) {
 }
 
 fn versions(model: &Model, problems: &mut Vec<Problem>) {
-    let mut say = |detail: String| problems.push(Problem { rule: Rule::Version, place: "model".into(), detail });
+    let mut say = |detail: String| {
+        problems.push(Problem {
+            rule: Rule::Version,
+            place: "model".into(),
+            detail,
+        })
+    };
     if model.ir_version < 3 {
-        say(format!("the version of the format is {}; state it (8 goes with opset 17)", model.ir_version));
+        say(format!(
+            "the version of the format is {}; state it (8 goes with opset 17)",
+            model.ir_version
+        ));
     }
     match model.opset() {
         None => say("no version of the standard operator set is stated".into()),
         Some(v) if !OPSETS.contains(&v) => {
-            say(format!("opset {v} is outside of {}..={}, which is what is known here", OPSETS.start(), OPSETS.end()));
+            say(format!(
+                "opset {v} is outside of {}..={}, which is what is known here",
+                OPSETS.start(),
+                OPSETS.end()
+            ));
         }
         Some(_) => {}
     }
@@ -128,6 +145,10 @@ fn metadata(model: &Model, problems: &mut Vec<Problem>) {
             false if !seen.insert(key) => format!("the key `{key}` is given twice"),
             false => continue,
         };
-        problems.push(Problem { rule: Rule::Metadata, place: "metadata".into(), detail });
+        problems.push(Problem {
+            rule: Rule::Metadata,
+            place: "metadata".into(),
+            detail,
+        });
     }
 }

@@ -77,7 +77,9 @@ table! {
 
 /// The operator as it is in that opset.
 pub(super) fn find(op: &str, opset: i64) -> Option<&'static Signature> {
-    TABLE.iter().find(|s| s.op == op && opset >= *OPSETS.start() && opset <= s.until)
+    TABLE
+        .iter()
+        .find(|s| s.op == op && opset >= *OPSETS.start() && opset <= s.until)
 }
 
 impl Signature {
@@ -86,24 +88,48 @@ impl Signature {
         count("input", node.inputs.len(), self.inputs)?;
         count("output", node.outputs.len(), self.outputs)?;
         if node.inputs.iter().take(self.inputs.0).any(String::is_empty) {
-            return fault(Rule::Arity, format!("its first {} input(s) must be there", self.inputs.0));
+            return fault(
+                Rule::Arity,
+                format!("its first {} input(s) must be there", self.inputs.0),
+            );
         }
-        if node.outputs.iter().take(self.outputs.0).any(String::is_empty) {
-            return fault(Rule::Arity, format!("its first {} output(s) must be there", self.outputs.0));
+        if node
+            .outputs
+            .iter()
+            .take(self.outputs.0)
+            .any(String::is_empty)
+        {
+            return fault(
+                Rule::Arity,
+                format!("its first {} output(s) must be there", self.outputs.0),
+            );
         }
         for (i, (name, attr)) in node.attributes.iter().enumerate() {
             let Some((_, kind, _)) = self.attributes.iter().find(|(n, _, _)| n == name) else {
-                return fault(Rule::Attribute, format!("{} has no attribute `{name}` in this opset", self.op));
+                return fault(
+                    Rule::Attribute,
+                    format!("{} has no attribute `{name}` in this opset", self.op),
+                );
             };
             if *kind != attr.kind() {
-                return fault(Rule::Attribute, format!("`{name}` is of type {}, wanted {kind}", attr.kind()));
+                return fault(
+                    Rule::Attribute,
+                    format!("`{name}` is of type {}, wanted {kind}", attr.kind()),
+                );
             }
             if node.attributes[..i].iter().any(|(n, _)| n == name) {
                 return fault(Rule::Attribute, format!("`{name}` is given twice"));
             }
         }
-        match self.attributes.iter().find(|(name, _, needed)| *needed && node.attr(name).is_none()) {
-            Some((name, _, _)) => fault(Rule::Attribute, format!("the attribute `{name}` is missing")),
+        match self
+            .attributes
+            .iter()
+            .find(|(name, _, needed)| *needed && node.attr(name).is_none())
+        {
+            Some((name, _, _)) => fault(
+                Rule::Attribute,
+                format!("the attribute `{name}` is missing"),
+            ),
             None => Ok(()),
         }
     }

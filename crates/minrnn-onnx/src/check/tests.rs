@@ -8,7 +8,12 @@ fn dims() -> Vec<Dim> {
 
 fn model(b: Builder) -> Model {
     let graph = b.finish().unwrap();
-    Model { ir_version: 8, opsets: vec![(String::new(), 17)], graph, ..Model::default() }
+    Model {
+        ir_version: 8,
+        opsets: vec![(String::new(), 17)],
+        graph,
+        ..Model::default()
+    }
 }
 
 /// `y = x W + x`, with a Scan `h` over it: right as it is.
@@ -20,12 +25,25 @@ fn good() -> Model {
     let y = b.matmul(x, w);
     let y = b.add(y, x);
     let step = vec![Dim::Unknown, Dim::Fixed(4)];
-    let h = b.scan(&[(h0, step.clone())], &[(x, step.clone()), (y, step.clone())], 1, |b, h, x| {
-        let m = b.mul(h[0], x[0]);
-        let next = b.add(m, x[1]);
-        ScanBody { states: vec![next], outputs: vec![(next, step.clone())] }
-    });
-    b.output("last", h[0], DType::F32, vec![Dim::symbol("batch"), Dim::Fixed(4)]);
+    let h = b.scan(
+        &[(h0, step.clone())],
+        &[(x, step.clone()), (y, step.clone())],
+        1,
+        |b, h, x| {
+            let m = b.mul(h[0], x[0]);
+            let next = b.add(m, x[1]);
+            ScanBody {
+                states: vec![next],
+                outputs: vec![(next, step.clone())],
+            }
+        },
+    );
+    b.output(
+        "last",
+        h[0],
+        DType::F32,
+        vec![Dim::symbol("batch"), Dim::Fixed(4)],
+    );
     b.output("h", h[1], DType::F32, dims());
     model(b)
 }
@@ -42,7 +60,15 @@ fn a_good_graph_passes() {
     let types = check(&good()).unwrap();
     assert_eq!(types.get("h").unwrap().to_string(), "f32[batch,seq_len,4]");
     assert_eq!(types.get("last").unwrap().to_string(), "f32[batch,4]");
-    assert_eq!(types.subgraph(2, 0).unwrap().get("/body/Mul").unwrap().to_string(), "f32[batch,4]");
+    assert_eq!(
+        types
+            .subgraph(2, 0)
+            .unwrap()
+            .get("/body/Mul")
+            .unwrap()
+            .to_string(),
+        "f32[batch,4]"
+    );
 }
 
 /// Each case breaks one rule of the good graph; the checker must name that rule and that place.
@@ -50,17 +76,39 @@ fn a_good_graph_passes() {
 fn each_broken_rule_is_named() {
     type Change = fn(&mut Model);
     let cases: &[(&str, Rule, &str, Change)] = &[
-        ("no format version", Rule::Version, "model", |m| m.ir_version = 0),
+        ("no format version", Rule::Version, "model", |m| {
+            m.ir_version = 0
+        }),
         ("no opset", Rule::Version, "model", |m| m.opsets.clear()),
-        ("unknown opset", Rule::Version, "model", |m| m.opsets[0].1 = 99),
-        ("opset twice", Rule::Version, "model", |m| m.opsets.push(("ai.onnx".into(), 17))),
-        ("metadata twice", Rule::Metadata, "metadata", |m| m.metadata = vec![("k".into(), "1".into()), ("k".into(), "2".into())]),
-        ("metadata without key", Rule::Metadata, "metadata", |m| m.metadata = vec![(String::new(), "1".into())]),
-        ("graph without name", Rule::Name, "graph", |m| m.graph.name.clear()),
-        ("node without name", Rule::Name, "node 1 (Add)", |m| m.graph.nodes[1].name.clear()),
-        ("initializer without name", Rule::Name, "initializer ", |m| m.graph.initializers.push(Tensor::f32("", vec![], &[1.0]))),
+        ("unknown opset", Rule::Version, "model", |m| {
+            m.opsets[0].1 = 99
+        }),
+        ("opset twice", Rule::Version, "model", |m| {
+            m.opsets.push(("ai.onnx".into(), 17))
+        }),
+        ("metadata twice", Rule::Metadata, "metadata", |m| {
+            m.metadata = vec![("k".into(), "1".into()), ("k".into(), "2".into())]
+        }),
+        ("metadata without key", Rule::Metadata, "metadata", |m| {
+            m.metadata = vec![(String::new(), "1".into())]
+        }),
+        ("graph without name", Rule::Name, "graph", |m| {
+            m.graph.name.clear()
+        }),
+        ("node without name", Rule::Name, "node 1 (Add)", |m| {
+            m.graph.nodes[1].name.clear()
+        }),
+        (
+            "initializer without name",
+            Rule::Name,
+            "initializer ",
+            |m| m.graph.initializers.push(Tensor::f32("", vec![], &[1.0])),
+        ),
         ("value written twice", Rule::Ssa, "/again", |m| {
-            let node = Node { name: "/again".into(), ..m.graph.nodes[1].clone() };
+            let node = Node {
+                name: "/again".into(),
+                ..m.graph.nodes[1].clone()
+            };
             m.graph.nodes.push(node);
         }),
         ("shadowed in a sub-graph", Rule::Ssa, "/body/Mul", |m| {
@@ -68,23 +116,54 @@ fn each_broken_rule_is_named() {
             g.nodes[0].outputs[0] = "w".into();
             g.nodes[1].inputs[0] = "w".into();
         }),
-        ("input also an initializer", Rule::Ssa, "initializer x", |m| m.graph.initializers.push(Tensor::f32("x", vec![], &[1.0]))),
+        (
+            "input also an initializer",
+            Rule::Ssa,
+            "initializer x",
+            |m| m.graph.initializers.push(Tensor::f32("x", vec![], &[1.0])),
+        ),
         ("output listed twice", Rule::Ssa, "output h", |m| {
             let h = m.graph.outputs[1].clone();
             m.graph.outputs.push(h);
         }),
-        ("wrong order", Rule::Order, "/Add", |m| m.graph.nodes.swap(0, 1)),
-        ("undefined input", Rule::Undefined, "/Add", |m| m.graph.nodes[1].inputs[1] = "nowhere".into()),
-        ("undefined output", Rule::Undefined, "output nowhere", |m| m.graph.outputs[0].name = "nowhere".into()),
-        ("unknown operator", Rule::Operator, "/Add", |m| m.graph.nodes[1].op_type = "Plus".into()),
-        ("operator of another domain", Rule::Operator, "/Add", |m| m.graph.nodes[1].domain = "org.example".into()),
-        ("too many inputs", Rule::Arity, "/Add", |m| m.graph.nodes[1].inputs.push("x".into())),
-        ("empty input", Rule::Arity, "/Add", |m| m.graph.nodes[1].inputs[0].clear()),
-        ("no output", Rule::Arity, "/Scan", |m| m.graph.nodes[2].outputs.clear()),
-        ("body with an input too few", Rule::Arity, "/Scan", |m| drop(body(m).inputs.pop())),
-        ("unknown attribute", Rule::Attribute, "/Add", |m| m.graph.nodes[1].attributes.push(("broadcast".into(), Attr::Int(1)))),
-        ("attribute of another type", Rule::Attribute, "/Scan", |m| m.graph.nodes[2].attributes[1].1 = Attr::Float(2.0)),
-        ("missing attribute", Rule::Attribute, "/Scan", |m| drop(m.graph.nodes[2].attributes.remove(1))),
+        ("wrong order", Rule::Order, "/Add", |m| {
+            m.graph.nodes.swap(0, 1)
+        }),
+        ("undefined input", Rule::Undefined, "/Add", |m| {
+            m.graph.nodes[1].inputs[1] = "nowhere".into()
+        }),
+        ("undefined output", Rule::Undefined, "output nowhere", |m| {
+            m.graph.outputs[0].name = "nowhere".into()
+        }),
+        ("unknown operator", Rule::Operator, "/Add", |m| {
+            m.graph.nodes[1].op_type = "Plus".into()
+        }),
+        ("operator of another domain", Rule::Operator, "/Add", |m| {
+            m.graph.nodes[1].domain = "org.example".into()
+        }),
+        ("too many inputs", Rule::Arity, "/Add", |m| {
+            m.graph.nodes[1].inputs.push("x".into())
+        }),
+        ("empty input", Rule::Arity, "/Add", |m| {
+            m.graph.nodes[1].inputs[0].clear()
+        }),
+        ("no output", Rule::Arity, "/Scan", |m| {
+            m.graph.nodes[2].outputs.clear()
+        }),
+        ("body with an input too few", Rule::Arity, "/Scan", |m| {
+            drop(body(m).inputs.pop())
+        }),
+        ("unknown attribute", Rule::Attribute, "/Add", |m| {
+            m.graph.nodes[1]
+                .attributes
+                .push(("broadcast".into(), Attr::Int(1)))
+        }),
+        ("attribute of another type", Rule::Attribute, "/Scan", |m| {
+            m.graph.nodes[2].attributes[1].1 = Attr::Float(2.0)
+        }),
+        ("missing attribute", Rule::Attribute, "/Scan", |m| {
+            drop(m.graph.nodes[2].attributes.remove(1))
+        }),
         ("attribute twice", Rule::Attribute, "/Scan", |m| {
             let twice = m.graph.nodes[2].attributes[1].clone();
             m.graph.nodes[2].attributes.push(twice);
@@ -92,28 +171,62 @@ fn each_broken_rule_is_named() {
         ("mixed element types", Rule::Type, "/MatMul", |m| {
             m.graph.initializers[0] = Tensor::i64("w", vec![4, 4], &[1; 16]);
         }),
-        ("inner dimensions differ", Rule::Shape, "/MatMul", |m| m.graph.initializers[0] = Tensor::f32("w", vec![5, 4], &[1.0; 20])),
-        ("shapes that do not broadcast", Rule::Shape, "/Add", |m| m.graph.initializers[0] = Tensor::f32("w", vec![4, 3], &[1.0; 12])),
-        ("names that are not equal dimensions", Rule::Shape, "/Scan", |m| {
-            m.graph.inputs[1].dims = Some(vec![Dim::symbol("other"), Dim::Fixed(4)]);
-            body(m).nodes[0].inputs[0] = "/body/input".into();
+        ("inner dimensions differ", Rule::Shape, "/MatMul", |m| {
+            m.graph.initializers[0] = Tensor::f32("w", vec![5, 4], &[1.0; 20])
         }),
-        ("too few values", Rule::Constant, "initializer w", |m| m.graph.initializers[0].dims = vec![4, 5]),
-        ("output of another type", Rule::Declared, "output h", |m| m.graph.outputs[1].dtype = Some(DType::F64)),
-        ("output of another rank", Rule::Declared, "output h", |m| m.graph.outputs[1].dims = Some(vec![Dim::Fixed(4)])),
-        ("output of another size", Rule::Declared, "output last", |m| {
-            m.graph.outputs[0].dims = Some(vec![Dim::symbol("batch"), Dim::Fixed(5)]);
+        ("shapes that do not broadcast", Rule::Shape, "/Add", |m| {
+            m.graph.initializers[0] = Tensor::f32("w", vec![4, 3], &[1.0; 12])
         }),
-        ("output of another name", Rule::Declared, "output last", |m| {
-            m.graph.outputs[0].dims = Some(vec![Dim::symbol("seq_len"), Dim::Fixed(4)]);
+        (
+            "names that are not equal dimensions",
+            Rule::Shape,
+            "/Scan",
+            |m| {
+                m.graph.inputs[1].dims = Some(vec![Dim::symbol("other"), Dim::Fixed(4)]);
+                body(m).nodes[0].inputs[0] = "/body/input".into();
+            },
+        ),
+        ("too few values", Rule::Constant, "initializer w", |m| {
+            m.graph.initializers[0].dims = vec![4, 5]
         }),
-        ("input without a shape", Rule::Declared, "input x", |m| m.graph.inputs[0].dims = None),
+        ("output of another type", Rule::Declared, "output h", |m| {
+            m.graph.outputs[1].dtype = Some(DType::F64)
+        }),
+        ("output of another rank", Rule::Declared, "output h", |m| {
+            m.graph.outputs[1].dims = Some(vec![Dim::Fixed(4)])
+        }),
+        (
+            "output of another size",
+            Rule::Declared,
+            "output last",
+            |m| {
+                m.graph.outputs[0].dims = Some(vec![Dim::symbol("batch"), Dim::Fixed(5)]);
+            },
+        ),
+        (
+            "output of another name",
+            Rule::Declared,
+            "output last",
+            |m| {
+                m.graph.outputs[0].dims = Some(vec![Dim::symbol("seq_len"), Dim::Fixed(4)]);
+            },
+        ),
+        ("input without a shape", Rule::Declared, "input x", |m| {
+            m.graph.inputs[0].dims = None
+        }),
         ("wrong note", Rule::Declared, "value /Add", |m| {
-            m.graph.value_info.push(ValueInfo::new("/Add", DType::F32, vec![Dim::Fixed(1)]));
+            m.graph
+                .value_info
+                .push(ValueInfo::new("/Add", DType::F32, vec![Dim::Fixed(1)]));
         }),
-        ("body declared wrongly", Rule::Declared, "input /body/state", |m| {
-            body(m).inputs[0].dims = Some(vec![Dim::Unknown, Dim::Fixed(5)]);
-        }),
+        (
+            "body declared wrongly",
+            Rule::Declared,
+            "input /body/state",
+            |m| {
+                body(m).inputs[0].dims = Some(vec![Dim::Unknown, Dim::Fixed(5)]);
+            },
+        ),
         ("dimension with a dash", Rule::DimName, "input h0", |m| {
             m.graph.inputs[1].dims = Some(vec![Dim::symbol("batch-size"), Dim::Fixed(4)]);
         }),
@@ -122,7 +235,10 @@ fn each_broken_rule_is_named() {
         let mut m = good();
         change(&mut m);
         let error = check(&m).expect_err(what);
-        let found = error.problems.iter().any(|p| p.rule == *rule && p.place == *place);
+        let found = error
+            .problems
+            .iter()
+            .any(|p| p.rule == *rule && p.place == *place);
         assert!(found, "{what}: wanted {rule:?} at {place}, got {error}");
     }
 }
@@ -163,7 +279,13 @@ fn wrong_shapes_are_named() {
         make(&mut b, x);
         b.output("y", x, DType::F32, dims());
         let error = check(&model(b)).expect_err(detail);
-        assert!(error.problems.iter().any(|p| p.rule == Rule::Shape && p.detail.contains(detail)), "{detail}: {error}");
+        assert!(
+            error
+                .problems
+                .iter()
+                .any(|p| p.rule == Rule::Shape && p.detail.contains(detail)),
+            "{detail}: {error}"
+        );
     }
 }
 
@@ -192,11 +314,19 @@ fn dimensions_are_followed_through_padding() {
         let joined = b.concat(&parts, 2);
         let flat = b.reshape(joined, &[0, -1, 4]);
         let y = b.slice(flat, zero, time, 1);
-        b.output("y", y, DType::F32, vec![Dim::symbol("batch"), declared, Dim::Fixed(4)]);
+        b.output(
+            "y",
+            y,
+            DType::F32,
+            vec![Dim::symbol("batch"), declared, Dim::Fixed(4)],
+        );
         model(b)
     };
     let types = check(&build(Dim::symbol("seq_len"))).unwrap();
-    assert_eq!(types.get("/Reshape").unwrap().to_string(), "f32[batch,((seq_len+15)/16),16,4]");
+    assert_eq!(
+        types.get("/Reshape").unwrap().to_string(),
+        "f32[batch,((seq_len+15)/16),16,4]"
+    );
     assert_eq!(types.get("y").unwrap().to_string(), "f32[batch,seq_len,4]");
     let error = check(&build(Dim::symbol("batch"))).unwrap_err();
     assert_eq!(error.problems[0].rule, Rule::Declared);

@@ -26,13 +26,19 @@ impl fmt::Display for TensorType {
         }
         match &self.dims {
             None => f.write_str("[..]"),
-            Some(dims) => write!(f, "[{}]", dims.iter().map(extent_text).collect::<Vec<_>>().join(",")),
+            Some(dims) => write!(
+                f,
+                "[{}]",
+                dims.iter().map(extent_text).collect::<Vec<_>>().join(",")
+            ),
         }
     }
 }
 
 pub(super) fn extent_text(extent: &Extent) -> String {
-    extent.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string)
+    extent
+        .as_ref()
+        .map_or_else(|| "?".to_owned(), ToString::to_string)
 }
 
 /// Types of all values of a graph.
@@ -65,7 +71,10 @@ pub(super) struct Info {
 
 impl Info {
     pub(super) fn new(dtype: Option<DType>, dims: Option<Vec<Extent>>) -> Self {
-        Self { ty: TensorType { dtype, dims }, content: None }
+        Self {
+            ty: TensorType { dtype, dims },
+            content: None,
+        }
     }
 
     pub(super) fn rank(&self) -> Option<usize> {
@@ -81,7 +90,10 @@ pub(super) struct Fault {
 }
 
 pub(super) fn fault<T>(rule: Rule, detail: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { rule, detail: detail.into() })
+    Err(Fault {
+        rule,
+        detail: detail.into(),
+    })
 }
 
 /// Both must be the same dimension: what is known of it. `None` if they provably differ or cannot be shown to be equal.
@@ -102,15 +114,27 @@ pub(super) fn extent_of(dim: &Dim) -> Extent {
 
 /// What a value is declared to be.
 pub(super) fn declared(value: &ValueInfo) -> Info {
-    Info::new(value.dtype, value.dims.as_ref().map(|d| d.iter().map(extent_of).collect()))
+    Info::new(
+        value.dtype,
+        value
+            .dims
+            .as_ref()
+            .map(|d| d.iter().map(extent_of).collect()),
+    )
 }
 
 /// Declared and computed must agree; gives what is known of both.
 pub(super) fn agree(value: &ValueInfo, computed: &Info) -> Result<Info, Fault> {
     let stated = declared(value);
     let differs = || {
-        let detail = format!("declared as {}, but the graph computes {}", stated.ty, computed.ty);
-        Fault { rule: Rule::Declared, detail }
+        let detail = format!(
+            "declared as {}, but the graph computes {}",
+            stated.ty, computed.ty
+        );
+        Fault {
+            rule: Rule::Declared,
+            detail,
+        }
     };
     let dtype = match (stated.ty.dtype, computed.ty.dtype) {
         (Some(a), Some(b)) if a != b => return Err(differs()),
@@ -118,8 +142,16 @@ pub(super) fn agree(value: &ValueInfo, computed: &Info) -> Result<Info, Fault> {
     };
     let dims = match (&stated.ty.dims, &computed.ty.dims) {
         (Some(a), Some(b)) if a.len() != b.len() => return Err(differs()),
-        (Some(a), Some(b)) => Some(a.iter().zip(b).map(|(a, b)| same(b, a).ok_or_else(differs)).collect::<Result<_, _>>()?),
+        (Some(a), Some(b)) => Some(
+            a.iter()
+                .zip(b)
+                .map(|(a, b)| same(b, a).ok_or_else(differs))
+                .collect::<Result<_, _>>()?,
+        ),
         (a, b) => b.clone().or_else(|| a.clone()),
     };
-    Ok(Info { ty: TensorType { dtype, dims }, content: computed.content.clone() })
+    Ok(Info {
+        ty: TensorType { dtype, dims },
+        content: computed.content.clone(),
+    })
 }

@@ -15,11 +15,19 @@ pub(super) struct Walker {
 
 impl Walker {
     pub(super) fn new(opset: i64) -> Self {
-        Self { opset, visible: BTreeMap::new(), problems: vec![] }
+        Self {
+            opset,
+            visible: BTreeMap::new(),
+            problems: vec![],
+        }
     }
 
     fn say(&mut self, rule: Rule, place: &str, detail: impl Into<String>) {
-        self.problems.push(Problem { rule, place: place.to_owned(), detail: detail.into() });
+        self.problems.push(Problem {
+            rule,
+            place: place.to_owned(),
+            detail: detail.into(),
+        });
     }
 
     fn report(&mut self, place: &str, fault: Fault) {
@@ -32,8 +40,15 @@ impl Walker {
             self.say(Rule::Name, "graph", "the graph has no name");
         }
         for (kind, values) in [("input", &graph.inputs), ("output", &graph.outputs)] {
-            for v in values.iter().filter(|v| v.dtype.is_none() || v.dims.is_none()) {
-                self.say(Rule::Declared, &format!("{kind} {}", v.name), "element type and rank must be declared");
+            for v in values
+                .iter()
+                .filter(|v| v.dtype.is_none() || v.dims.is_none())
+            {
+                self.say(
+                    Rule::Declared,
+                    &format!("{kind} {}", v.name),
+                    "element type and rank must be declared",
+                );
             }
         }
         self.graph(graph, None).0
@@ -43,7 +58,12 @@ impl Walker {
     fn graph(&mut self, graph: &Graph, given: Option<Vec<Info>>) -> (Types, Vec<Info>) {
         let mut types = Types::default();
         let mut mine = vec![];
-        let later: BTreeSet<&str> = graph.nodes.iter().flat_map(|n| &n.outputs).map(String::as_str).collect();
+        let later: BTreeSet<&str> = graph
+            .nodes
+            .iter()
+            .flat_map(|n| &n.outputs)
+            .map(String::as_str)
+            .collect();
         for (i, input) in graph.inputs.iter().enumerate() {
             let place = format!("input {}", input.name);
             self.dim_names(&place, input);
@@ -94,10 +114,12 @@ impl Walker {
                 self.say(Rule::Ssa, &place, "is listed twice");
             }
             let info = match self.visible.get(&output.name).cloned() {
-                Some(info) if mine.contains(&output.name) => agree(output, &info).unwrap_or_else(|fault| {
-                    self.report(&place, fault);
-                    info
-                }),
+                Some(info) if mine.contains(&output.name) => {
+                    agree(output, &info).unwrap_or_else(|fault| {
+                        self.report(&place, fault);
+                        info
+                    })
+                }
                 _ => {
                     self.say(Rule::Undefined, &place, "no node of this graph computes it");
                     declared(output)
@@ -112,7 +134,11 @@ impl Walker {
         if name.is_empty() {
             self.say(Rule::Name, place, "has no name");
         } else if self.visible.contains_key(name) {
-            self.say(Rule::Ssa, place, format!("`{name}` is already defined, here or in a graph around this one"));
+            self.say(
+                Rule::Ssa,
+                place,
+                format!("`{name}` is already defined, here or in a graph around this one"),
+            );
         } else {
             self.visible.insert(name.to_owned(), info);
             mine.push(name.to_owned());
@@ -122,26 +148,51 @@ impl Walker {
     fn dim_names(&mut self, place: &str, value: &ValueInfo) {
         let is_identifier = |s: &str| {
             let mut chars = s.chars();
-            chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+            chars
+                .next()
+                .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
                 && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         for dim in value.dims.iter().flatten() {
             match dim {
                 Dim::Symbol(s) if !is_identifier(s) => {
-                    self.say(Rule::DimName, place, format!("the dimension `{s}` is not a C identifier"));
+                    self.say(
+                        Rule::DimName,
+                        place,
+                        format!("the dimension `{s}` is not a C identifier"),
+                    );
                 }
-                Dim::Fixed(n) if *n < 0 => self.say(Rule::Shape, place, format!("the dimension {n} is negative")),
+                Dim::Fixed(n) if *n < 0 => {
+                    self.say(Rule::Shape, place, format!("the dimension {n} is negative"))
+                }
                 _ => {}
             }
         }
     }
 
-    fn node(&mut self, index: usize, node: &Node, later: &BTreeSet<&str>, types: &mut Types, mine: &mut Vec<String>) {
-        let place = if node.name.is_empty() { format!("node {index} ({})", node.op_type) } else { node.name.clone() };
+    fn node(
+        &mut self,
+        index: usize,
+        node: &Node,
+        later: &BTreeSet<&str>,
+        types: &mut Types,
+        mine: &mut Vec<String>,
+    ) {
+        let place = if node.name.is_empty() {
+            format!("node {index} ({})", node.op_type)
+        } else {
+            node.name.clone()
+        };
         if node.name.is_empty() {
             self.say(Rule::Name, &place, "the node has no name");
         }
-        for input in node.inputs.iter().filter(|i| !i.is_empty() && !self.visible.contains_key(*i)).cloned().collect::<Vec<_>>() {
+        for input in node
+            .inputs
+            .iter()
+            .filter(|i| !i.is_empty() && !self.visible.contains_key(*i))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             let (rule, what) = match later.contains(input.as_str()) {
                 true => (Rule::Order, "is computed by a later node"),
                 false => (Rule::Undefined, "is not defined"),
@@ -151,17 +202,34 @@ impl Walker {
         let outputs = self.infer(index, node, &place, types);
         for (i, name) in node.outputs.iter().enumerate() {
             if !name.is_empty() {
-                self.define(&place, name, outputs.get(i).cloned().unwrap_or_default(), mine);
+                self.define(
+                    &place,
+                    name,
+                    outputs.get(i).cloned().unwrap_or_default(),
+                    mine,
+                );
             }
         }
     }
 
     /// Types of a node's results; empty where nothing is known.
     fn infer(&mut self, index: usize, node: &Node, place: &str, types: &mut Types) -> Vec<Info> {
-        let signature = if is_standard(&node.domain) { signature::find(&node.op_type, self.opset) } else { None };
+        let signature = if is_standard(&node.domain) {
+            signature::find(&node.op_type, self.opset)
+        } else {
+            None
+        };
         let Some(signature) = signature else {
-            let of = if is_standard(&node.domain) { format!("in opset {}", self.opset) } else { format!("of `{}`", node.domain) };
-            self.say(Rule::Operator, place, format!("the operator {} {of} is not known here", node.op_type));
+            let of = if is_standard(&node.domain) {
+                format!("in opset {}", self.opset)
+            } else {
+                format!("of `{}`", node.domain)
+            };
+            self.say(
+                Rule::Operator,
+                place,
+                format!("the operator {} {of} is not known here", node.op_type),
+            );
             for (position, (_, graph)) in node.subgraphs().enumerate() {
                 let (inner, _) = self.graph(graph, None);
                 types.subgraphs.insert((index, position), inner);
@@ -172,14 +240,20 @@ impl Walker {
             self.report(place, fault);
             return vec![];
         }
-        let inputs: Vec<Option<Info>> = node.inputs.iter().map(|i| self.visible.get(i).cloned()).collect();
+        let inputs: Vec<Option<Info>> = node
+            .inputs
+            .iter()
+            .map(|i| self.visible.get(i).cloned())
+            .collect();
         let result = match (signature.infer, node.attr("body")) {
             (Some(infer), _) => infer(node, &inputs),
-            (None, Some(Attr::Graph(body))) => infer::scan_inputs(node, body, &inputs).and_then(|given| {
-                let (inner, outputs) = self.graph(body, Some(given));
-                types.subgraphs.insert((index, 0), inner);
-                infer::scan_outputs(node, &inputs, &outputs)
-            }),
+            (None, Some(Attr::Graph(body))) => {
+                infer::scan_inputs(node, body, &inputs).and_then(|given| {
+                    let (inner, outputs) = self.graph(body, Some(given));
+                    types.subgraphs.insert((index, 0), inner);
+                    infer::scan_outputs(node, &inputs, &outputs)
+                })
+            }
             (None, _) => Ok(vec![]),
         };
         result.unwrap_or_else(|fault| {

@@ -26,12 +26,18 @@ pub(crate) type Env = BTreeMap<String, Array>;
 impl Array {
     pub(crate) fn f32(dims: &[usize], data: Vec<f32>) -> Self {
         assert_eq!(dims.iter().product::<usize>(), data.len());
-        Self { dims: dims.to_vec(), data: Data::F32(data) }
+        Self {
+            dims: dims.to_vec(),
+            data: Data::F32(data),
+        }
     }
 
     pub(crate) fn i64(dims: &[usize], data: Vec<i64>) -> Self {
         assert_eq!(dims.iter().product::<usize>(), data.len());
-        Self { dims: dims.to_vec(), data: Data::I64(data) }
+        Self {
+            dims: dims.to_vec(),
+            data: Data::I64(data),
+        }
     }
 
     pub(crate) fn floats(&self) -> &[f32] {
@@ -70,13 +76,21 @@ fn constant(t: &Tensor) -> Array {
 /// Runs a model and gives every value of its main graph; declared inputs and outputs are held against what is there.
 pub(crate) fn run(model: &Model, inputs: &Env) -> Result<Env, String> {
     for input in &model.graph.inputs {
-        assert!(inputs.contains_key(&input.name), "input {} is missing", input.name);
+        assert!(
+            inputs.contains_key(&input.name),
+            "input {} is missing",
+            input.name
+        );
     }
     let env = graph(&model.graph, inputs.clone())?;
     for output in &model.graph.outputs {
         let (got, want) = (&env[&output.name].dims, output.dims.as_ref().unwrap());
         let fits = |(g, w): (&usize, &crate::ir::Dim)| !matches!(w, crate::ir::Dim::Fixed(n) if *n as usize != *g);
-        assert!(got.len() == want.len() && got.iter().zip(want).all(fits), "{}: {got:?} for {want:?}", output.name);
+        assert!(
+            got.len() == want.len() && got.iter().zip(want).all(fits),
+            "{}: {got:?} for {want:?}",
+            output.name
+        );
     }
     Ok(env)
 }
@@ -85,7 +99,11 @@ fn graph(g: &Graph, mut env: Env) -> Result<Env, String> {
     env.extend(g.initializers.iter().map(|t| (t.name.clone(), constant(t))));
     for node in &g.nodes {
         let inputs: Vec<&Array> = node.inputs.iter().map(|i| &env[i]).collect();
-        let outputs = if node.op_type == "Scan" { scan(node, &inputs, &env) } else { ops::apply(node, &inputs) };
+        let outputs = if node.op_type == "Scan" {
+            scan(node, &inputs, &env)
+        } else {
+            ops::apply(node, &inputs)
+        };
         let outputs = outputs.map_err(|e| format!("{}: {e}", node.name))?;
         assert_eq!(outputs.len(), node.outputs.len());
         env.extend(node.outputs.iter().cloned().zip(outputs));
@@ -95,9 +113,21 @@ fn graph(g: &Graph, mut env: Env) -> Result<Env, String> {
 
 /// Scan over axis 1 of all inputs, as this crate writes it.
 fn scan(node: &Node, inputs: &[&Array], outer: &Env) -> Result<Vec<Array>, String> {
-    let Some(Attr::Graph(body)) = node.attr("body") else { panic!("no body") };
-    assert!(node.ints("scan_input_axes").unwrap().iter().all(|a| *a == 1));
-    assert!(node.ints("scan_output_axes").unwrap().iter().all(|a| *a == 1));
+    let Some(Attr::Graph(body)) = node.attr("body") else {
+        panic!("no body")
+    };
+    assert!(
+        node.ints("scan_input_axes")
+            .unwrap()
+            .iter()
+            .all(|a| *a == 1)
+    );
+    assert!(
+        node.ints("scan_output_axes")
+            .unwrap()
+            .iter()
+            .all(|a| *a == 1)
+    );
     let scanned = node.int("num_scan_inputs").unwrap() as usize;
     let (states, inputs) = inputs.split_at(inputs.len() - scanned);
     let mut states: Vec<Array> = states.iter().map(|s| (*s).clone()).collect();
@@ -111,11 +141,17 @@ fn scan(node: &Node, inputs: &[&Array], outer: &Env) -> Result<Vec<Array>, Strin
         let env = graph(body, env)?;
         let mut results = body.outputs.iter().map(|o| env[&o.name].clone());
         states = results.by_ref().take(states.len()).collect();
-        gathered.iter_mut().zip(results).for_each(|(all, one)| all.push(one));
+        gathered
+            .iter_mut()
+            .zip(results)
+            .for_each(|(all, one)| all.push(one));
     }
     let join = |all: Vec<Array>| {
         let rows: Vec<Array> = all.iter().map(|a| ops::insert_axis(a, 1)).collect();
         ops::concat(&rows.iter().collect::<Vec<_>>(), 1)
     };
-    Ok(states.into_iter().chain(gathered.into_iter().map(join)).collect())
+    Ok(states
+        .into_iter()
+        .chain(gathered.into_iter().map(join))
+        .collect())
 }

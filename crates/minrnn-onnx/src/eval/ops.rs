@@ -8,7 +8,8 @@ pub(super) fn apply(node: &Node, x: &[&Array]) -> Result<Vec<Array>, String> {
         let axis = node.int("axis").unwrap();
         (if axis < 0 { axis + rank as i64 } else { axis }) as usize
     };
-    let map = |f: fn(f32) -> f32| Array::f32(&x[0].dims, x[0].floats().iter().map(|v| f(*v)).collect());
+    let map =
+        |f: fn(f32) -> f32| Array::f32(&x[0].dims, x[0].floats().iter().map(|v| f(*v)).collect());
     let one = match node.op_type.as_str() {
         "Neg" => map(|v| -v),
         "Abs" => map(f32::abs),
@@ -36,7 +37,10 @@ pub(super) fn apply(node: &Node, x: &[&Array]) -> Result<Vec<Array>, String> {
             }
             let mut dims = x[0].dims.clone();
             dims.remove(axis);
-            Array { dims, data: x[0].data.clone() }
+            Array {
+                dims,
+                data: x[0].data.clone(),
+            }
         }
         "Unsqueeze" => insert_axis(x[0], x[1].ints()[0] as usize),
         "Expand" => {
@@ -44,7 +48,10 @@ pub(super) fn apply(node: &Node, x: &[&Array]) -> Result<Vec<Array>, String> {
             let dims = broadcast_dims(&x[0].dims, &dims)?;
             repeat(x[0], &dims)
         }
-        "Shape" => Array::i64(&[x[0].dims.len()], x[0].dims.iter().map(|d| *d as i64).collect()),
+        "Shape" => Array::i64(
+            &[x[0].dims.len()],
+            x[0].dims.iter().map(|d| *d as i64).collect(),
+        ),
         "Pad" => pad(x[0], x[1].ints(), x[2].floats()[0]),
         "ReduceMean" => mean(x[0], node.ints("axes").unwrap()),
         other => panic!("{other} is not evaluated"),
@@ -66,7 +73,13 @@ fn libm_erf(x: f32) -> f32 {
 
 fn broadcast_dims(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
-    let at = |d: &[usize], i: usize| if i + d.len() < rank { 1 } else { d[i + d.len() - rank] };
+    let at = |d: &[usize], i: usize| {
+        if i + d.len() < rank {
+            1
+        } else {
+            d[i + d.len() - rank]
+        }
+    };
     (0..rank)
         .map(|i| match (at(a, i), at(b, i)) {
             (x, y) if x == y => Ok(x),
@@ -78,7 +91,9 @@ fn broadcast_dims(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
 }
 
 fn strides(dims: &[usize]) -> Vec<usize> {
-    (0..dims.len()).map(|i| dims[i + 1..].iter().product()).collect()
+    (0..dims.len())
+        .map(|i| dims[i + 1..].iter().product())
+        .collect()
 }
 
 fn repeat(x: &Array, dims: &[usize]) -> Array {
@@ -88,7 +103,15 @@ fn repeat(x: &Array, dims: &[usize]) -> Array {
     let (from, to) = (strides(&x.dims), strides(dims));
     let shift = dims.len() - x.dims.len();
     let source = |flat: usize| {
-        (0..x.dims.len()).map(|i| if x.dims[i] == 1 { 0 } else { flat / to[i + shift] % dims[i + shift] * from[i] }).sum()
+        (0..x.dims.len())
+            .map(|i| {
+                if x.dims[i] == 1 {
+                    0
+                } else {
+                    flat / to[i + shift] % dims[i + shift] * from[i]
+                }
+            })
+            .sum()
     };
     x.pick(dims.to_vec(), (0..dims.iter().product()).map(source))
 }
@@ -97,8 +120,12 @@ fn binary(x: &[&Array], f: fn(f32, f32) -> f32, i: fn(i64, i64) -> i64) -> Resul
     let dims = broadcast_dims(&x[0].dims, &x[1].dims)?;
     let (a, b) = (repeat(x[0], &dims), repeat(x[1], &dims));
     let data = match (&a.data, &b.data) {
-        (Data::F32(a), Data::F32(b)) => Data::F32(a.iter().zip(b).map(|(a, b)| f(*a, *b)).collect()),
-        (Data::I64(a), Data::I64(b)) => Data::I64(a.iter().zip(b).map(|(a, b)| i(*a, *b)).collect()),
+        (Data::F32(a), Data::F32(b)) => {
+            Data::F32(a.iter().zip(b).map(|(a, b)| f(*a, *b)).collect())
+        }
+        (Data::I64(a), Data::I64(b)) => {
+            Data::I64(a.iter().zip(b).map(|(a, b)| i(*a, *b)).collect())
+        }
         _ => return Err("mixed types".into()),
     };
     Ok(Array { dims, data })
@@ -113,7 +140,11 @@ fn matmul(x: &Array, w: &Array) -> Result<Array, String> {
     let (a, b) = (x.floats(), w.floats());
     let mut out = vec![];
     for row in a.chunks(k) {
-        out.extend((0..n).map(|j| row.iter().enumerate().fold(0.0f32, |sum, (i, v)| sum + v * b[i * n + j])));
+        out.extend((0..n).map(|j| {
+            row.iter()
+                .enumerate()
+                .fold(0.0f32, |sum, (i, v)| sum + v * b[i * n + j])
+        }));
     }
     let dims = [&x.dims[..x.dims.len() - 1], &[n]].concat();
     Ok(Array::f32(&dims, out))
@@ -126,7 +157,9 @@ fn gather(x: &Array, indices: &Array) -> Result<Array, String> {
     if let Some(bad) = rows.iter().find(|i| **i < 0 || **i as usize >= x.dims[0]) {
         return Err(format!("index {bad} of {}", x.dims[0]));
     }
-    let at = rows.iter().flat_map(|r| (0..size).map(move |i| *r as usize * size + i));
+    let at = rows
+        .iter()
+        .flat_map(|r| (0..size).map(move |i| *r as usize * size + i));
     Ok(x.pick([&indices.dims[..], &x.dims[1..]].concat(), at))
 }
 
@@ -137,7 +170,8 @@ fn range(x: &Array, axis: usize, start: usize, end: usize) -> Array {
     let size = x.dims[axis];
     let mut dims = x.dims.clone();
     dims[axis] = end - start;
-    let at = (0..outer).flat_map(|o| (start * inner..end * inner).map(move |i| o * size * inner + i));
+    let at =
+        (0..outer).flat_map(|o| (start * inner..end * inner).map(move |i| o * size * inner + i));
     x.pick(dims, at)
 }
 
@@ -155,7 +189,9 @@ fn split(x: &Array, count: usize, axis: usize) -> Result<Vec<Array>, String> {
         return Err(format!("{size} into {count}"));
     }
     let each = size / count;
-    Ok((0..count).map(|i| range(x, axis, i * each, (i + 1) * each)).collect())
+    Ok((0..count)
+        .map(|i| range(x, axis, i * each, (i + 1) * each))
+        .collect())
 }
 
 pub(super) fn take(x: &Array, axis: usize, index: usize) -> Array {
@@ -167,7 +203,10 @@ pub(super) fn take(x: &Array, axis: usize, index: usize) -> Array {
 pub(super) fn insert_axis(x: &Array, axis: usize) -> Array {
     let mut dims = x.dims.clone();
     dims.insert(axis, 1);
-    Array { dims, data: x.data.clone() }
+    Array {
+        dims,
+        data: x.data.clone(),
+    }
 }
 
 pub(super) fn concat(x: &[&Array], axis: usize) -> Array {
@@ -175,12 +214,30 @@ pub(super) fn concat(x: &[&Array], axis: usize) -> Array {
     let mut dims = x[0].dims.clone();
     dims[axis] = x.iter().map(|a| a.dims[axis]).sum();
     for a in x {
-        assert!(a.dims[..axis] == dims[..axis] && a.dims[axis + 1..] == dims[axis + 1..], "{:?} beside {dims:?}", a.dims);
+        assert!(
+            a.dims[..axis] == dims[..axis] && a.dims[axis + 1..] == dims[axis + 1..],
+            "{:?} beside {dims:?}",
+            a.dims
+        );
     }
     let size = |a: &Array| a.dims[axis..].iter().product::<usize>();
     let data = match x[0].data {
-        Data::F32(_) => Data::F32((0..outer).flat_map(|o| x.iter().flat_map(move |a| a.floats()[o * size(a)..(o + 1) * size(a)].to_vec())).collect()),
-        Data::I64(_) => Data::I64((0..outer).flat_map(|o| x.iter().flat_map(move |a| a.ints()[o * size(a)..(o + 1) * size(a)].to_vec())).collect()),
+        Data::F32(_) => Data::F32(
+            (0..outer)
+                .flat_map(|o| {
+                    x.iter()
+                        .flat_map(move |a| a.floats()[o * size(a)..(o + 1) * size(a)].to_vec())
+                })
+                .collect(),
+        ),
+        Data::I64(_) => Data::I64(
+            (0..outer)
+                .flat_map(|o| {
+                    x.iter()
+                        .flat_map(move |a| a.ints()[o * size(a)..(o + 1) * size(a)].to_vec())
+                })
+                .collect(),
+        ),
     };
     Array { dims, data }
 }
@@ -206,7 +263,10 @@ fn reshape(x: &Array, target: &[i64]) -> Result<Array, String> {
     if dims.iter().product::<usize>() != total {
         return Err(format!("{:?} as {target:?}", x.dims));
     }
-    Ok(Array { dims, data: x.data.clone() })
+    Ok(Array {
+        dims,
+        data: x.data.clone(),
+    })
 }
 
 /// Padding at the front of axis 1.
@@ -222,6 +282,10 @@ fn mean(x: &Array, axes: &[i64]) -> Array {
     let rank = x.dims.len();
     assert_eq!(axes, [rank as i64 - 1]);
     let width = x.dims[rank - 1];
-    let means = x.floats().chunks(width).map(|row| row.iter().sum::<f32>() / width as f32).collect();
+    let means = x
+        .floats()
+        .chunks(width)
+        .map(|row| row.iter().sum::<f32>() / width as f32)
+        .collect();
     Array::f32(&[&x.dims[..rank - 1], &[1]].concat(), means)
 }

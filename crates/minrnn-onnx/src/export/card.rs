@@ -18,7 +18,11 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
         Input::Features { width } => format!("real values `features`, {width} a step"),
     };
     let output = graph.output();
-    let steps = if head(graph) == "last" { "for the last step" } else { "for each step" };
+    let steps = if head(graph) == "last" {
+        "for the last step"
+    } else {
+        "for each step"
+    };
     let _ = write!(
         out,
         "A minimal recurrent network (\"Were RNNs All We Needed?\", arXiv 2410.01201), exported to ONNX by minrnn {}.\n\n\
@@ -33,12 +37,20 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
     );
     for f in forms {
         let takes = f.model.graph.inputs.first().map(shape).unwrap_or_default();
-        let longest = match (f.options.form.name(), f.model.metadata("minrnn.max_seq_len")) {
+        let longest = match (
+            f.options.form.name(),
+            f.model.metadata("minrnn.max_seq_len"),
+        ) {
             ("step", _) => "one step",
             (_, Some(n)) => n,
             (_, None) => "no limit",
         };
-        let _ = writeln!(out, "| `{}` | {} | `{takes}` | {longest} |", f.file, f.options.lowering_name());
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | `{takes}` | {longest} |",
+            f.file,
+            f.options.lowering_name()
+        );
     }
     out.push_str(
         "| `manifest.json` | | what is above, for programs | |\n\
@@ -51,7 +63,8 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
         out,
         "\n## Golden trace\n\n\
          `golden.safetensors` holds the input, then two runs: `initial.*` from the model's own initial states, `given.*` from others.\n\
-         Feed `{{run}}.state.*`, compare with `{{run}}.{}` and `{{run}}.next_state.*`; `*.bound` says how far a right float32 engine may be.\n\n\
+         Feed `{{run}}.state.*`, compare with `{{run}}.{}` and `{{run}}.next_state.*`; `*.bound` says how far\n\
+         any right float32 engine is at most (most are a thousand times closer).\n\n\
          ## Configuration\n\n```json\n{}\n```\n",
         output.kind.tensor_name(),
         pretty(config),
@@ -63,24 +76,44 @@ fn states(out: &mut String, graph: &Graph) {
     if graph.states().is_empty() {
         return;
     }
-    out.push_str("\n## States\n\n| goes in | comes out | shape | begins with |\n|---|---|---|---|\n");
+    out.push_str(
+        "\n## States\n\n| goes in | comes out | shape | begins with |\n|---|---|---|---|\n",
+    );
     for s in graph.states() {
-        let shape: Vec<String> = std::iter::once("batch".to_owned()).chain(s.shape().iter().map(ToString::to_string)).collect();
+        let shape: Vec<String> = std::iter::once("batch".to_owned())
+            .chain(s.shape().iter().map(ToString::to_string))
+            .collect();
         let init = match s.init {
             minrnn_model::graph::StateInit::Zero => "zeros",
             minrnn_model::graph::StateInit::Learned(_) => "learned values, in the manifest",
         };
-        let _ = writeln!(out, "| `{}` | `{}` | `[{}]` | {init} |", s.input_name(), s.output_name(), shape.join(", "));
+        let _ = writeln!(
+            out,
+            "| `{}` | `{}` | `[{}]` | {init} |",
+            s.input_name(),
+            s.output_name(),
+            shape.join(", ")
+        );
     }
 }
 
 fn shape(v: &ValueInfo) -> String {
     let dims = v.dims.as_deref().unwrap_or_default();
-    format!("{} [{}]", v.name, dims.iter().map(Dim::to_string).collect::<Vec<_>>().join(", "))
+    format!(
+        "{} [{}]",
+        v.name,
+        dims.iter()
+            .map(Dim::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 /// Indented JSON with keys in order.
 fn pretty(config: &Json) -> String {
-    let sorted: Result<std::collections::BTreeMap<String, Json>, _> = serde_json::from_str(&super::json::canonical(config));
-    sorted.and_then(|c| serde_json::to_string_pretty(&c)).unwrap_or_default()
+    let sorted: Result<std::collections::BTreeMap<String, Json>, _> =
+        serde_json::from_str(&super::json::canonical(config));
+    sorted
+        .and_then(|c| serde_json::to_string_pretty(&c))
+        .unwrap_or_default()
 }

@@ -25,6 +25,24 @@ pub enum ExportError {
         /// What is wrong.
         what: String,
     },
+    /// An operation that a file of this kind cannot hold.
+    #[error("{scope}: {op} {what}")]
+    Unsupported {
+        /// Scope of the operation.
+        scope: String,
+        /// The operation.
+        op: &'static str,
+        /// What is wrong, with what would mend it.
+        what: String,
+    },
+    /// More weights than one file can hold.
+    #[error(
+        "the weights take {bytes} bytes; an ONNX file ends at 2 GiB, so make the model smaller"
+    )]
+    TooLarge {
+        /// Bytes of all parameters.
+        bytes: usize,
+    },
     /// Names of the model clash with each other or with the contract's.
     #[error("cannot name the graph's values: {0}")]
     Name(#[from] BuildError),
@@ -47,8 +65,15 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 }

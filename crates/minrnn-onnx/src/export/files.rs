@@ -23,7 +23,11 @@ pub struct DirOptions {
 
 impl Default for DirOptions {
     fn default() -> Self {
-        Self { forms: Form::ALL.to_vec(), options: ExportOptions::default(), vocabulary: None }
+        Self {
+            forms: Form::ALL.to_vec(),
+            options: ExportOptions::default(),
+            vocabulary: None,
+        }
     }
 }
 
@@ -44,7 +48,12 @@ pub struct Exported {
 ///
 /// # Errors
 /// Those of [`export_graph`]; a vocabulary of another size than the model's; files that cannot be written.
-pub fn write_export(dir: &Path, model: &Network, params: &Params, options: &DirOptions) -> Result<Exported, ExportError> {
+pub fn write_export(
+    dir: &Path,
+    model: &Network,
+    params: &Params,
+    options: &DirOptions,
+) -> Result<Exported, ExportError> {
     let files = render(model, params, options)?;
     let parent = match dir.parent() {
         Some(p) if p != Path::new("") => p,
@@ -64,11 +73,15 @@ pub fn write_export(dir: &Path, model: &Network, params: &Params, options: &DirO
             remove_stale(dir, &files)?;
         }
         let to = dir.join(name);
-        fs::rename(staging.path().join(name), &to).map_err(ExportError::io("rename into place", &to))?;
+        fs::rename(staging.path().join(name), &to)
+            .map_err(ExportError::io("rename into place", &to))?;
         written.push(to);
     }
     sync_dir(dir)?;
-    Ok(Exported { files: written, weights_sha256: weights_sha256(model.graph(), params) })
+    Ok(Exported {
+        files: written,
+        weights_sha256: weights_sha256(model.graph(), params),
+    })
 }
 
 const MANIFEST: &str = "manifest.json";
@@ -78,37 +91,62 @@ fn file_name(form: Form) -> String {
 }
 
 /// Names and bytes of all files, the manifest last.
-fn render(model: &Network, params: &Params, dir: &DirOptions) -> Result<Vec<(String, Vec<u8>)>, ExportError> {
+fn render(
+    model: &Network,
+    params: &Params,
+    dir: &DirOptions,
+) -> Result<Vec<(String, Vec<u8>)>, ExportError> {
     let graph = model.graph();
     let wrong = |option, what: String| Err(ExportError::Option { option, what });
     if dir.forms.is_empty() {
         return wrong("forms", "name at least one of parallel, scan, step".into());
     }
-    if let (Some(words), minrnn_model::graph::Input::Tokens { vocab }) = (&dir.vocabulary, graph.input())
+    if let (Some(words), minrnn_model::graph::Input::Tokens { vocab }) =
+        (&dir.vocabulary, graph.input())
         && words.len() != vocab
     {
-        return wrong("vocabulary", format!("has {} entries, the model {vocab} tokens", words.len()));
+        return wrong(
+            "vocabulary",
+            format!("has {} entries, the model {vocab} tokens", words.len()),
+        );
     }
     let mut forms = dir.forms.clone();
     forms.sort_unstable();
     forms.dedup();
     let mut made = vec![];
     for form in forms {
-        let options = ExportOptions { form, config: model.config().clone(), ..dir.options.clone() };
+        let options = ExportOptions {
+            form,
+            config: model.config().clone(),
+            ..dir.options.clone()
+        };
         let onnx = export_graph(graph, params, &options)?;
         let bytes = onnx.encode();
         made.push((options, onnx, bytes));
     }
     let list: Vec<FormFile> = made
         .iter()
-        .map(|(options, model, bytes)| FormFile { options, model, file: file_name(options.form), bytes })
+        .map(|(options, model, bytes)| FormFile {
+            options,
+            model,
+            file: file_name(options.form),
+            bytes,
+        })
         .collect();
-    let manifest = manifest(graph, params, model.config(), &list, dir.vocabulary.as_deref());
+    let manifest = manifest(
+        graph,
+        params,
+        model.config(),
+        &list,
+        dir.vocabulary.as_deref(),
+    );
     let card = card::card(graph, model.config(), &weights_sha256(graph, params), &list);
     let manifest = super::json::canonical(&manifest) + "\n";
     let golden = golden::golden(graph, params)?;
-    let mut files: Vec<(String, Vec<u8>)> =
-        made.into_iter().map(|(options, _, bytes)| (file_name(options.form), bytes)).collect();
+    let mut files: Vec<(String, Vec<u8>)> = made
+        .into_iter()
+        .map(|(options, _, bytes)| (file_name(options.form), bytes))
+        .collect();
     files.push(("golden.safetensors".to_owned(), golden));
     files.push(("README.md".to_owned(), card.into_bytes()));
     files.push((MANIFEST.to_owned(), manifest.into_bytes()));
@@ -117,7 +155,8 @@ fn render(model: &Network, params: &Params, dir: &DirOptions) -> Result<Vec<(Str
 
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
     let mut file = File::create(path).map_err(ExportError::io("create", path))?;
-    file.write_all(bytes).map_err(ExportError::io("write", path))?;
+    file.write_all(bytes)
+        .map_err(ExportError::io("write", path))?;
     file.sync_all().map_err(ExportError::io("sync", path))
 }
 

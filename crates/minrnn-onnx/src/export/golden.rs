@@ -7,9 +7,10 @@
 //! | `initial.{output}`, `initial.next_state.{i}.{name}` | what comes out of them |
 //! | `given.state.{i}.{name}` | other states, none of them zero |
 //! | `given.{output}`, `given.next_state.{i}.{name}` | what comes out of these |
-//! | `{entry}.bound` | how far a right f32 engine may be from the entry |
+//! | `{entry}.bound` | how far any right f32 engine is from the entry at most |
 //!
-//! Values are the oracle's, rounded to f32 once.
+//! Values are the oracle's, rounded to f32 once. The bound takes every rounding for the worst one: behind norms and several
+//! layers an engine is usually a thousand times closer.
 
 use std::collections::BTreeMap;
 
@@ -38,32 +39,66 @@ pub(super) fn golden(graph: &Graph, params: &Params) -> Result<Vec<u8>, ExportEr
     let (ids, features) = input(graph);
     let data = match graph.input() {
         Input::Tokens { .. } => {
-            let bytes = ids.iter().flat_map(|i| i64::from(*i).to_le_bytes()).collect();
+            let bytes = ids
+                .iter()
+                .flat_map(|i| i64::from(*i).to_le_bytes())
+                .collect();
             entries.insert("input_ids".into(), (Dtype::I64, vec![BATCH, TIME], bytes));
             Data::Tokens(&ids)
         }
         Input::Features { width } => {
-            put(&mut entries, "features", vec![BATCH, TIME, width], features.iter().copied());
+            put(
+                &mut entries,
+                "features",
+                vec![BATCH, TIME, width],
+                features.iter().copied(),
+            );
             Data::Features(&features)
         }
     };
     let params64 = params.to_f64();
     let given = given_states(graph);
-    for (prefix, states) in [("initial", oracle::initial_states(graph, &params64, BATCH)), ("given", given)] {
-        let run = Run { states: Some(&states), bounds: true, ..Run::new(BATCH, TIME, data) };
+    for (prefix, states) in [
+        ("initial", oracle::initial_states(graph, &params64, BATCH)),
+        ("given", given),
+    ] {
+        let run = Run {
+            states: Some(&states),
+            bounds: true,
+            ..Run::new(BATCH, TIME, data)
+        };
         let trace = oracle::run(graph, &params64, &run).map_err(ExportError::Golden)?;
         for (spec, values) in graph.states().iter().zip(&states) {
             let shape = [vec![BATCH], spec.shape()].concat();
-            put(&mut entries, &format!("{prefix}.{}", spec.input_name()), shape, values.iter().map(|v| *v as f32));
+            put(
+                &mut entries,
+                &format!("{prefix}.{}", spec.input_name()),
+                shape,
+                values.iter().map(|v| *v as f32),
+            );
         }
         for (spec, tensor) in graph.states().iter().zip(&trace.states) {
             let shape = [vec![BATCH], spec.shape()].concat();
-            put_bounded(&mut entries, &format!("{prefix}.{}", spec.output_name()), shape, tensor);
+            put_bounded(
+                &mut entries,
+                &format!("{prefix}.{}", spec.output_name()),
+                shape,
+                tensor,
+            );
         }
         let output = graph.output();
         let width = graph.width(output.value);
-        let shape = if graph.is_last_step() { vec![BATCH, width] } else { vec![BATCH, TIME, width] };
-        put_bounded(&mut entries, &format!("{prefix}.{}", output.kind.tensor_name()), shape, &trace.output);
+        let shape = if graph.is_last_step() {
+            vec![BATCH, width]
+        } else {
+            vec![BATCH, TIME, width]
+        };
+        put_bounded(
+            &mut entries,
+            &format!("{prefix}.{}", output.kind.tensor_name()),
+            shape,
+            &trace.output,
+        );
     }
     Ok(serialize(&entries, &weights_sha256(graph, params)))
 }
@@ -73,7 +108,10 @@ fn input(graph: &Graph) -> (Vec<u32>, Vec<f32>) {
     match graph.input() {
         Input::Tokens { vocab } => {
             let mut rng = Rng::named(SEED, "input_ids");
-            ((0..BATCH * TIME).map(|_| rng.below(vocab) as u32).collect(), vec![])
+            (
+                (0..BATCH * TIME).map(|_| rng.below(vocab) as u32).collect(),
+                vec![],
+            )
         }
         Input::Features { width } => (vec![], noise("features", BATCH * TIME * width)),
     }
@@ -86,7 +124,12 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
 }
 
 fn given_states(graph: &Graph) -> Vec<Vec<f64>> {
-    let one = |s: &StateSpec| noise(&s.input_name(), BATCH * s.len()).into_iter().map(f64::from).collect();
+    let one = |s: &StateSpec| {
+        noise(&s.input_name(), BATCH * s.len())
+            .into_iter()
+            .map(f64::from)
+            .collect()
+    };
     graph.states().iter().map(one).collect()
 }
 
@@ -97,17 +140,23 @@ fn put(entries: &mut Entries, name: &str, shape: Vec<usize>, values: impl Iterat
 
 fn put_bounded(entries: &mut Entries, name: &str, shape: Vec<usize>, tensor: &Tensor) {
     // Rounding to f32 is part of what an engine may differ by.
-    let bound = tensor.bound.iter().zip(&tensor.data).map(|(b, v)| (b + v.abs() * oracle::UNIT) as f32);
+    let bound = tensor
+        .bound
+        .iter()
+        .zip(&tensor.data)
+        .map(|(b, v)| (b + v.abs() * oracle::UNIT) as f32);
     put(entries, &format!("{name}.bound"), shape.clone(), bound);
     put(entries, name, shape, tensor.data.iter().map(|v| *v as f32));
 }
 
 fn serialize(entries: &Entries, weights: &str) -> Vec<u8> {
     let views = entries.iter().map(|(name, (dtype, shape, bytes))| {
-        let view = TensorView::new(*dtype, shape.clone(), bytes).expect("bytes are as many as the shape says");
+        let view = TensorView::new(*dtype, shape.clone(), bytes)
+            .expect("bytes are as many as the shape says");
         (name.clone(), view)
     });
     // One key only: a map of more would be written in any order.
-    let about = std::collections::HashMap::from([("minrnn.weights".to_owned(), weights.to_owned())]);
+    let about =
+        std::collections::HashMap::from([("minrnn.weights".to_owned(), weights.to_owned())]);
     safetensors::serialize(views, Some(about)).expect("names are unique and the header is short")
 }

@@ -26,7 +26,10 @@ pub(super) fn manifest(
     forms: &[FormFile],
     vocabulary: Option<&[String]>,
 ) -> Json {
-    let forms: Map<String, Json> = forms.iter().map(|f| (f.options.form.name().to_owned(), form(f))).collect();
+    let forms: Map<String, Json> = forms
+        .iter()
+        .map(|f| (f.options.form.name().to_owned(), form(f)))
+        .collect();
     json!({
         "schema": "minrnn.manifest/1",
         "weights_sha256": weights_sha256(graph, params),
@@ -39,7 +42,10 @@ pub(super) fn manifest(
 }
 
 fn form(f: &FormFile) -> Json {
-    let max_seq_len = f.model.metadata("minrnn.max_seq_len").and_then(|n| n.parse::<u64>().ok());
+    let max_seq_len = f
+        .model
+        .metadata("minrnn.max_seq_len")
+        .and_then(|n| n.parse::<u64>().ok());
     json!({
         "file": f.file,
         "sha256": hex(&Sha256::digest(f.bytes)),

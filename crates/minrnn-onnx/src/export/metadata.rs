@@ -31,12 +31,19 @@ pub(super) fn metadata(
         ("weights", weights_sha256(graph, params)),
         ("config", canonical(&options.config)),
     ]);
-    entries.into_iter().map(|(key, value)| (format!("minrnn.{key}"), value)).collect()
+    entries
+        .into_iter()
+        .map(|(key, value)| (format!("minrnn.{key}"), value))
+        .collect()
 }
 
 /// Whether outputs come for each step or for the last one.
 pub(super) fn head(graph: &Graph) -> &'static str {
-    if graph.is_last_step() { "last" } else { "per_step" }
+    if graph.is_last_step() {
+        "last"
+    } else {
+        "per_step"
+    }
 }
 
 /// The states: names, shape without the batch, initial values.
@@ -56,15 +63,17 @@ pub(super) fn states(graph: &Graph, params: &Params) -> Json {
 fn init(state: &StateSpec, params: &Params) -> Json {
     match state.init {
         StateInit::Zero => "zero".into(),
-        StateInit::Learned(p) => params.get(p.index()).iter().map(|v| f64::from(*v)).collect(),
+        StateInit::Learned(p) => params
+            .get(p.index())
+            .iter()
+            .map(|v| f64::from(*v))
+            .collect(),
     }
 }
 
 /// Tensor names of each recurrence.
 fn recurrences(lowered: &Lowered) -> Json {
     let name = |v| lowered.builder.name(v);
-    let one = |r: &crate::lower::Recurrence| {
-        json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) })
-    };
+    let one = |r: &crate::lower::Recurrence| json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) });
     lowered.recurrences.iter().map(one).collect()
 }

@@ -49,7 +49,11 @@ const IR_VERSION: i64 = 8;
 /// # Errors
 /// Options that make no file, parameters that do not fit the graph or are not finite, names that clash. The checker runs
 /// on the result; what it finds is an error too.
-pub fn export_graph(graph: &Graph, params: &Params, options: &ExportOptions) -> Result<Model, ExportError> {
+pub fn export_graph(
+    graph: &Graph,
+    params: &Params,
+    options: &ExportOptions,
+) -> Result<Model, ExportError> {
     options.validate()?;
     weights::fits(graph, params)?;
     let lowered = lower::lower(graph, params, options);

@@ -51,7 +51,7 @@ pub struct ExportOptions {
     /// A fixed sequence length; `None`: the dimension `seq_len`. The form `step` has none and ignores it.
     pub seq_len: Option<usize>,
     /// With a free sequence length, how long it can be at most in the form `parallel`. What goes beyond is an error of
-    /// the engine. `blocked` takes up to the next power of 16 and says that number in the metadata.
+    /// the engine. `blocked` takes up to the next power of 16, 256 at least, and says that number in the metadata.
     pub max_seq_len: usize,
     /// Version of the operator set, 13 to 17.
     pub opset: i64,
@@ -89,7 +89,11 @@ impl ExportOptions {
 
     pub(super) fn validate(&self) -> Result<(), ExportError> {
         let fail = |option, what: String| Err(ExportError::Option { option, what });
-        let lengths = [("batch", self.batch), ("seq_len", self.seq_len), ("max_seq_len", Some(self.max_seq_len))];
+        let lengths = [
+            ("batch", self.batch),
+            ("seq_len", self.seq_len),
+            ("max_seq_len", Some(self.max_seq_len)),
+        ];
         for (option, n) in lengths {
             if n == Some(0) || n.is_some_and(|n| n > MAX_SEQ_LEN) {
                 return fail(option, format!("must be between 1 and {MAX_SEQ_LEN}"));
@@ -97,7 +101,10 @@ impl ExportOptions {
         }
         if !crate::check::OPSETS.contains(&self.opset) {
             let (low, high) = (crate::check::OPSETS.start(), crate::check::OPSETS.end());
-            return fail("opset", format!("is {}; this exporter writes {low} to {high}", self.opset));
+            return fail(
+                "opset",
+                format!("is {}; this exporter writes {low} to {high}", self.opset),
+            );
         }
         if !self.config.is_object() {
             return fail("config", "must be a JSON object".to_owned());

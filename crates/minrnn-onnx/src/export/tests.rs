@@ -1,5 +1,6 @@
 //! Exported graphs, evaluated by the definitions of their operators, against the oracle.
 
-mod forms;
+mod contract;
 mod folder;
+mod forms;
 mod models;

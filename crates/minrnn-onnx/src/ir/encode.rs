@@ -3,10 +3,16 @@
 use prost::Message;
 
 use super::{Attr, Dim, Graph, Model, Node, Tensor, TensorData, ValueInfo};
-use crate::pb::{self, attribute_proto::AttributeType, tensor_proto::DataLocation, tensor_shape_proto, type_proto};
+use crate::pb::{
+    self, attribute_proto::AttributeType, tensor_proto::DataLocation, tensor_shape_proto,
+    type_proto,
+};
 
 pub(super) fn model(m: &Model) -> Vec<u8> {
-    let opset = |(domain, version): &(String, i64)| pb::OperatorSetIdProto { domain: domain.clone(), version: *version };
+    let opset = |(domain, version): &(String, i64)| pb::OperatorSetIdProto {
+        domain: domain.clone(),
+        version: *version,
+    };
     pb::ModelProto {
         ir_version: m.ir_version,
         producer_name: m.producer.clone(),
@@ -47,7 +53,11 @@ fn node(n: &Node) -> pb::NodeProto {
         output: n.outputs.clone(),
         name: n.name.clone(),
         op_type: n.op_type.clone(),
-        attribute: n.attributes.iter().map(|(name, a)| attribute(name, a)).collect(),
+        attribute: n
+            .attributes
+            .iter()
+            .map(|(name, a)| attribute(name, a))
+            .collect(),
         doc_string: n.doc.clone(),
         domain: n.domain.clone(),
         overload: String::new(),
@@ -56,7 +66,10 @@ fn node(n: &Node) -> pb::NodeProto {
 }
 
 fn attribute(name: &str, attr: &Attr) -> pb::AttributeProto {
-    let mut p = pb::AttributeProto { name: name.into(), ..Default::default() };
+    let mut p = pb::AttributeProto {
+        name: name.into(),
+        ..Default::default()
+    };
     let kind = match attr {
         Attr::Int(i) => {
             p.i = Some(*i);
@@ -123,7 +136,9 @@ fn tensor(t: &Tensor) -> pb::TensorProto {
                 ("length", number(e.length)),
                 ("checksum", e.checksum.clone()),
             ];
-            let stated = fields.into_iter().filter_map(|(key, value)| value.map(|v| (key.to_owned(), v)));
+            let stated = fields
+                .into_iter()
+                .filter_map(|(key, value)| value.map(|v| (key.to_owned(), v)));
             p.external_data = entries(&stated.collect::<Vec<_>>());
         }
     }
@@ -138,15 +153,42 @@ fn value_info(v: &ValueInfo) -> pb::ValueInfoProto {
             Dim::Symbol(s) => Some(Value::DimParam(s.clone())),
             Dim::Unknown => None,
         };
-        tensor_shape_proto::Dimension { value, denotation: String::new() }
+        tensor_shape_proto::Dimension {
+            value,
+            denotation: String::new(),
+        }
     };
-    let shape = v.dims.as_ref().map(|d| pb::TensorShapeProto { dim: d.iter().map(dim).collect() });
-    let tensor = v.dtype.map(|d| type_proto::Tensor { elem_type: d.code(), shape: shape.clone() });
-    let tensor = tensor.or_else(|| shape.map(|s| type_proto::Tensor { elem_type: 0, shape: Some(s) }));
-    let ty = tensor.map(|t| pb::TypeProto { value: Some(type_proto::Value::TensorType(t)), denotation: String::new() });
-    pb::ValueInfoProto { name: v.name.clone(), r#type: ty, doc_string: v.doc.clone(), metadata_props: vec![] }
+    let shape = v.dims.as_ref().map(|d| pb::TensorShapeProto {
+        dim: d.iter().map(dim).collect(),
+    });
+    let tensor = v.dtype.map(|d| type_proto::Tensor {
+        elem_type: d.code(),
+        shape: shape.clone(),
+    });
+    let tensor = tensor.or_else(|| {
+        shape.map(|s| type_proto::Tensor {
+            elem_type: 0,
+            shape: Some(s),
+        })
+    });
+    let ty = tensor.map(|t| pb::TypeProto {
+        value: Some(type_proto::Value::TensorType(t)),
+        denotation: String::new(),
+    });
+    pb::ValueInfoProto {
+        name: v.name.clone(),
+        r#type: ty,
+        doc_string: v.doc.clone(),
+        metadata_props: vec![],
+    }
 }
 
 fn entries(pairs: &[(String, String)]) -> Vec<pb::StringStringEntryProto> {
-    pairs.iter().map(|(key, value)| pb::StringStringEntryProto { key: key.clone(), value: value.clone() }).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| pb::StringStringEntryProto {
+            key: key.clone(),
+            value: value.clone(),
+        })
+        .collect()
 }

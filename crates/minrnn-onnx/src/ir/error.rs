@@ -57,6 +57,9 @@ pub enum DecodeErrorKind {
 
 impl DecodeErrorKind {
     pub(super) fn at(self, place: impl Into<String>) -> DecodeError {
-        DecodeError { place: place.into(), kind: self }
+        DecodeError {
+            place: place.into(),
+            kind: self,
+        }
     }
 }

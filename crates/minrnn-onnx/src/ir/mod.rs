@@ -5,6 +5,7 @@
 //! (Fields that the schema in `proto/` does not declare, such as device placement, are skipped.)
 
 mod decode;
+mod decode_tensor;
 mod dtype;
 mod encode;
 mod error;
@@ -42,12 +43,18 @@ pub struct Model {
 impl Model {
     /// Version of the standard operator set, if stated.
     pub fn opset(&self) -> Option<i64> {
-        self.opsets.iter().find(|(domain, _)| is_standard(domain)).map(|(_, version)| *version)
+        self.opsets
+            .iter()
+            .find(|(domain, _)| is_standard(domain))
+            .map(|(_, version)| *version)
     }
 
     /// The value of a metadata key.
     pub fn metadata(&self, key: &str) -> Option<&str> {
-        self.metadata.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str())
+        self.metadata
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, v)| v.as_str())
     }
 
     /// The bytes of the file: a pure function of the model.
@@ -117,7 +124,10 @@ pub struct Node {
 impl Node {
     /// An attribute by name.
     pub fn attr(&self, name: &str) -> Option<&Attr> {
-        self.attributes.iter().find(|(n, _)| n == name).map(|(_, a)| a)
+        self.attributes
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, a)| a)
     }
 
     /// An integer attribute.
@@ -208,7 +218,12 @@ pub struct ValueInfo {
 impl ValueInfo {
     /// A value whose type and shape are stated.
     pub fn new(name: impl Into<String>, dtype: DType, dims: Vec<Dim>) -> Self {
-        Self { name: name.into(), dtype: Some(dtype), dims: Some(dims), doc: String::new() }
+        Self {
+            name: name.into(),
+            dtype: Some(dtype),
+            dims: Some(dims),
+            doc: String::new(),
+        }
     }
 }
 

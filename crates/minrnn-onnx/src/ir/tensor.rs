@@ -56,7 +56,13 @@ impl Tensor {
 
     /// A tensor from little-endian bytes.
     pub fn bytes(name: impl Into<String>, dtype: DType, dims: Vec<i64>, bytes: Vec<u8>) -> Self {
-        Self { name: name.into(), dtype, dims, data: TensorData::Bytes(bytes), doc: String::new() }
+        Self {
+            name: name.into(),
+            dtype,
+            dims,
+            data: TensorData::Bytes(bytes),
+            doc: String::new(),
+        }
     }
 
     /// Number of elements.
@@ -73,8 +79,12 @@ impl Tensor {
     /// As [`Tensor::len`].
     pub fn byte_len(&self) -> Result<Option<usize>, DecodeErrorKind> {
         let count = self.len()?;
-        let Some(bits) = self.dtype.bits() else { return Ok(None) };
-        let bits = count.checked_mul(bits).ok_or_else(|| DecodeErrorKind::Shape(self.dims.clone()))?;
+        let Some(bits) = self.dtype.bits() else {
+            return Ok(None);
+        };
+        let bits = count
+            .checked_mul(bits)
+            .ok_or_else(|| DecodeErrorKind::Shape(self.dims.clone()))?;
         Ok(Some(bits.div_ceil(8)))
     }
 
@@ -88,17 +98,36 @@ impl Tensor {
     /// # Errors
     /// What does not fit.
     pub fn validate(&self) -> Result<(), DecodeErrorKind> {
-        let size = |unit, got, want| DecodeErrorKind::Size { dims: self.dims.clone(), dtype: self.dtype, unit, got, want };
+        let size = |unit, got, want| DecodeErrorKind::Size {
+            dims: self.dims.clone(),
+            dtype: self.dtype,
+            unit,
+            got,
+            want,
+        };
         match (&self.data, self.byte_len()?) {
-            (TensorData::Bytes(b), Some(want)) if b.len() != want => Err(size("bytes", b.len(), want)),
-            (TensorData::Bytes(_), None) => Err(DecodeErrorKind::Value("strings cannot be raw bytes".into())),
-            (TensorData::Strings(_), Some(_)) => Err(DecodeErrorKind::Value(format!("has strings, but is of {}", self.dtype))),
-            (TensorData::Strings(s), None) if s.len() != self.len()? => Err(size("strings", s.len(), self.len()?)),
-            (TensorData::External(_), None) => Err(DecodeErrorKind::Value("strings cannot be in another file".into())),
+            (TensorData::Bytes(b), Some(want)) if b.len() != want => {
+                Err(size("bytes", b.len(), want))
+            }
+            (TensorData::Bytes(_), None) => {
+                Err(DecodeErrorKind::Value("strings cannot be raw bytes".into()))
+            }
+            (TensorData::Strings(_), Some(_)) => Err(DecodeErrorKind::Value(format!(
+                "has strings, but is of {}",
+                self.dtype
+            ))),
+            (TensorData::Strings(s), None) if s.len() != self.len()? => {
+                Err(size("strings", s.len(), self.len()?))
+            }
+            (TensorData::External(_), None) => Err(DecodeErrorKind::Value(
+                "strings cannot be in another file".into(),
+            )),
             (TensorData::External(e), Some(want)) => match e.length {
-                Some(got) if usize::try_from(got) != Ok(want) => {
-                    Err(size("bytes in another file", usize::try_from(got).unwrap_or(usize::MAX), want))
-                }
+                Some(got) if usize::try_from(got) != Ok(want) => Err(size(
+                    "bytes in another file",
+                    usize::try_from(got).unwrap_or(usize::MAX),
+                    want,
+                )),
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -108,9 +137,11 @@ impl Tensor {
     /// The values, if they are f32 and here.
     pub fn to_f32(&self) -> Option<Vec<f32>> {
         match &self.data {
-            TensorData::Bytes(b) if self.dtype == DType::F32 => {
-                Some(b.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect())
-            }
+            TensorData::Bytes(b) if self.dtype == DType::F32 => Some(
+                b.chunks_exact(4)
+                    .map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]))
+                    .collect(),
+            ),
             _ => None,
         }
     }
@@ -119,7 +150,8 @@ impl Tensor {
     pub fn to_i64(&self) -> Option<Vec<i64>> {
         match &self.data {
             TensorData::Bytes(b) if self.dtype == DType::I64 => {
-                let eight = |c: &[u8]| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
+                let eight =
+                    |c: &[u8]| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
                 Some(b.chunks_exact(8).map(eight).collect())
             }
             _ => None,
@@ -137,5 +169,7 @@ pub(super) fn element_count(dims: &[i64]) -> Result<usize, DecodeErrorKind> {
     if dims.contains(&0) {
         return Ok(0);
     }
-    dims.iter().try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?)).ok_or_else(fail)
+    dims.iter()
+        .try_fold(1usize, |n, d| n.checked_mul(usize::try_from(*d).ok()?))
+        .ok_or_else(fail)
 }

@@ -1,5 +1,5 @@
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
 use crate::pb;
@@ -29,7 +29,10 @@ fn rich() -> Model {
     };
     let inner = Graph {
         name: "body".into(),
-        inputs: vec![ValueInfo { name: "x".into(), ..ValueInfo::default() }],
+        inputs: vec![ValueInfo {
+            name: "x".into(),
+            ..ValueInfo::default()
+        }],
         outputs: vec![ValueInfo::new("y", DType::F32, vec![])],
         ..Graph::default()
     };
@@ -70,8 +73,18 @@ fn rich() -> Model {
             doc: "d".into(),
             inputs: vec![ValueInfo::new("a", DType::F32, dims.clone())],
             outputs: vec![ValueInfo::new("b", DType::I64, dims)],
-            value_info: vec![ValueInfo { name: "c".into(), dtype: Some(DType::F16), dims: None, doc: "note".into() }],
-            initializers: vec![tensor, external, strings, Tensor::i64("empty", vec![0, 3], &[])],
+            value_info: vec![ValueInfo {
+                name: "c".into(),
+                dtype: Some(DType::F16),
+                dims: None,
+                doc: "note".into(),
+            }],
+            initializers: vec![
+                tensor,
+                external,
+                strings,
+                Tensor::i64("empty", vec![0, 3], &[]),
+            ],
             nodes: vec![node],
             quantization: vec![("w".into(), vec![("SCALE_TENSOR".into(), "s".into())])],
             metadata: vec![("gk".into(), "gv".into())],
@@ -97,7 +110,10 @@ fn functions_and_annotations_of_foreign_files_survive_the_schema() {
         overload: "v2".into(),
         ..Default::default()
     };
-    let foreign = pb::ModelProto { functions: vec![function], ..Default::default() };
+    let foreign = pb::ModelProto {
+        functions: vec![function],
+        ..Default::default()
+    };
     let bytes = foreign.encode_to_vec();
     assert_eq!(pb::ModelProto::decode(bytes.as_slice()).unwrap(), foreign);
     let refused = Model::decode(&bytes).unwrap_err();
@@ -116,25 +132,60 @@ fn dtype_codes_round_trip() {
 
 /// A file with one initializer.
 fn with_tensor(t: pb::TensorProto) -> Result<Tensor, DecodeError> {
-    let graph = pb::GraphProto { initializer: vec![t], ..Default::default() };
-    let bytes = pb::ModelProto { graph: Some(graph), ..Default::default() }.encode_to_vec();
+    let graph = pb::GraphProto {
+        initializer: vec![t],
+        ..Default::default()
+    };
+    let bytes = pb::ModelProto {
+        graph: Some(graph),
+        ..Default::default()
+    }
+    .encode_to_vec();
     Model::decode(&bytes).map(|m| m.graph.initializers[0].clone())
 }
 
 #[test]
 fn typed_lists_become_bytes() {
-    let base = |code: DType, dims: Vec<i64>| pb::TensorProto { data_type: code.code(), dims, ..Default::default() };
-    let floats = with_tensor(pb::TensorProto { float_data: vec![1.0, 2.0], ..base(DType::F32, vec![2]) }).unwrap();
+    let base = |code: DType, dims: Vec<i64>| pb::TensorProto {
+        data_type: code.code(),
+        dims,
+        ..Default::default()
+    };
+    let floats = with_tensor(pb::TensorProto {
+        float_data: vec![1.0, 2.0],
+        ..base(DType::F32, vec![2])
+    })
+    .unwrap();
     assert_eq!(floats.to_f32(), Some(vec![1.0, 2.0]));
-    let longs = with_tensor(pb::TensorProto { int64_data: vec![-7], ..base(DType::I64, vec![]) }).unwrap();
+    let longs = with_tensor(pb::TensorProto {
+        int64_data: vec![-7],
+        ..base(DType::I64, vec![])
+    })
+    .unwrap();
     assert_eq!(longs.to_i64(), Some(vec![-7]));
-    let halves = with_tensor(pb::TensorProto { int32_data: vec![0x3c00, 0xfc00], ..base(DType::F16, vec![2]) }).unwrap();
+    let halves = with_tensor(pb::TensorProto {
+        int32_data: vec![0x3c00, 0xfc00],
+        ..base(DType::F16, vec![2])
+    })
+    .unwrap();
     assert_eq!(halves.data, TensorData::Bytes(vec![0, 0x3c, 0, 0xfc]));
-    let signed = with_tensor(pb::TensorProto { int32_data: vec![-128, 127], ..base(DType::I8, vec![2]) }).unwrap();
+    let signed = with_tensor(pb::TensorProto {
+        int32_data: vec![-128, 127],
+        ..base(DType::I8, vec![2])
+    })
+    .unwrap();
     assert_eq!(signed.data, TensorData::Bytes(vec![0x80, 0x7f]));
-    let packed = with_tensor(pb::TensorProto { int32_data: vec![0xf1, 0x02], ..base(DType::U4, vec![3]) }).unwrap();
+    let packed = with_tensor(pb::TensorProto {
+        int32_data: vec![0xf1, 0x02],
+        ..base(DType::U4, vec![3])
+    })
+    .unwrap();
     assert_eq!(packed.data, TensorData::Bytes(vec![0xf1, 0x02]));
-    let u32s = with_tensor(pb::TensorProto { uint64_data: vec![u64::from(u32::MAX)], ..base(DType::U32, vec![1]) }).unwrap();
+    let u32s = with_tensor(pb::TensorProto {
+        uint64_data: vec![u64::from(u32::MAX)],
+        ..base(DType::U32, vec![1])
+    })
+    .unwrap();
     assert_eq!(u32s.data, TensorData::Bytes(vec![0xff; 4]));
 }
 
@@ -142,14 +193,72 @@ fn typed_lists_become_bytes() {
 fn hostile_tensors_are_refused() {
     let f32 = DType::F32.code();
     let cases: Vec<(&str, pb::TensorProto)> = vec![
-        ("bytes", pb::TensorProto { data_type: f32, dims: vec![3], raw_data: Some(vec![0; 8]), ..Default::default() }),
-        ("no values", pb::TensorProto { data_type: f32, dims: vec![3], ..Default::default() }),
-        ("negative", pb::TensorProto { data_type: f32, dims: vec![-1, 0], ..Default::default() }),
-        ("overflow", pb::TensorProto { data_type: f32, dims: vec![1 << 40, 1 << 40], ..Default::default() }),
-        ("bit overflow", pb::TensorProto { data_type: f32, dims: vec![1 << 61], ..Default::default() }),
-        ("type", pb::TensorProto { data_type: 0, ..Default::default() }),
-        ("location", pb::TensorProto { data_type: f32, dims: vec![0], data_location: 9, ..Default::default() }),
-        ("external without a place", pb::TensorProto { data_type: f32, dims: vec![1], data_location: 1, ..Default::default() }),
+        (
+            "bytes",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![3],
+                raw_data: Some(vec![0; 8]),
+                ..Default::default()
+            },
+        ),
+        (
+            "no values",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![3],
+                ..Default::default()
+            },
+        ),
+        (
+            "negative",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![-1, 0],
+                ..Default::default()
+            },
+        ),
+        (
+            "overflow",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![1 << 40, 1 << 40],
+                ..Default::default()
+            },
+        ),
+        (
+            "bit overflow",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![1 << 61],
+                ..Default::default()
+            },
+        ),
+        (
+            "type",
+            pb::TensorProto {
+                data_type: 0,
+                ..Default::default()
+            },
+        ),
+        (
+            "location",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![0],
+                data_location: 9,
+                ..Default::default()
+            },
+        ),
+        (
+            "external without a place",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![1],
+                data_location: 1,
+                ..Default::default()
+            },
+        ),
         (
             "two lists",
             pb::TensorProto {
@@ -160,12 +269,33 @@ fn hostile_tensors_are_refused() {
                 ..Default::default()
             },
         ),
-        ("wrong list", pb::TensorProto { data_type: f32, dims: vec![1], int64_data: vec![1], ..Default::default() }),
+        (
+            "wrong list",
+            pb::TensorProto {
+                data_type: f32,
+                dims: vec![1],
+                int64_data: vec![1],
+                ..Default::default()
+            },
+        ),
         (
             "out of range",
-            pb::TensorProto { data_type: DType::I8.code(), dims: vec![1], int32_data: vec![128], ..Default::default() },
+            pb::TensorProto {
+                data_type: DType::I8.code(),
+                dims: vec![1],
+                int32_data: vec![128],
+                ..Default::default()
+            },
         ),
-        ("bool", pb::TensorProto { data_type: DType::Bool.code(), dims: vec![1], int32_data: vec![2], ..Default::default() }),
+        (
+            "bool",
+            pb::TensorProto {
+                data_type: DType::Bool.code(),
+                dims: vec![1],
+                int32_data: vec![2],
+                ..Default::default()
+            },
+        ),
     ];
     for (what, mut tensor) in cases {
         tensor.name = "w".into();
@@ -183,11 +313,25 @@ fn attributes_with_two_values_are_refused() {
         r#type: pb::attribute_proto::AttributeType::Int as i32,
         ..Default::default()
     };
-    let node = pb::NodeProto { name: "/n".into(), attribute: vec![attribute], ..Default::default() };
-    let graph = pb::GraphProto { node: vec![node], ..Default::default() };
-    let bytes = pb::ModelProto { graph: Some(graph), ..Default::default() }.encode_to_vec();
+    let node = pb::NodeProto {
+        name: "/n".into(),
+        attribute: vec![attribute],
+        ..Default::default()
+    };
+    let graph = pb::GraphProto {
+        node: vec![node],
+        ..Default::default()
+    };
+    let bytes = pb::ModelProto {
+        graph: Some(graph),
+        ..Default::default()
+    }
+    .encode_to_vec();
     let error = Model::decode(&bytes).unwrap_err();
-    assert_eq!(error.to_string(), "graph.node[0] (/n).attribute[0] (axis): is of type INT, but has a value in `ints`");
+    assert_eq!(
+        error.to_string(),
+        "graph.node[0] (/n).attribute[0] (axis): is of type INT, but has a value in `ints`"
+    );
 }
 
 proptest! {

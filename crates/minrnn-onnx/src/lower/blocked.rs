@@ -3,10 +3,14 @@
 //! Of every block, `P = a_16 .. a_1` and `H`, its end when it begins with zero, make a recurrence over blocks, 16 times
 //! shorter: `end[n] = P[n] * end[n-1] + H[n]`. It is solved in the same way, down to a single block. With the block's true
 //! begin known, a second pass over its 16 steps gives h; closer to the sequential result than `P * begin + H` would be.
+//!
+//! The base is cut to one block, so a sequence too long for the levels leaves 16 ends for more than 16 blocks: shapes that do
+//! not fit, an error in every engine. (A Reshape to one block would be one too, but not where T is a symbol: there an engine
+//! refuses it for every T.)
 
+use super::Lower;
 use super::recur::step;
 use super::time::{BLOCK, Len};
-use super::Lower;
 use crate::build::Val;
 
 impl Lower<'_> {
@@ -15,38 +19,51 @@ impl Lower<'_> {
         self.level(a, b, h0, width, 0)
     }
 
+    /// `a`, `b` of the steps of one level, padded.
     fn level(&mut self, a: Val, b: Val, h0: Val, width: i64, level: usize) -> Val {
         self.b.enter(&format!("level{level}"));
-        let base = level + 1 == self.time.levels();
-        // The base level is one block. Said as a number, a sequence too long for the levels is an error of the engine.
-        let count = match (base, self.time.blocks(&mut self.b, level)) {
-            (true, _) => 1,
-            (false, Len::Fixed(n)) => n,
-            (false, Len::Node(_)) => -1,
+        let h = if level + 1 == self.time.levels() {
+            self.base(a, b, h0)
+        } else {
+            self.blocks(a, b, h0, width, level)
+        };
+        self.b.leave();
+        h
+    }
+
+    /// One block, `[B, 16, D]`.
+    fn base(&mut self, a: Val, b: Val, h0: Val) -> Val {
+        let [a, b] = [a, b].map(|x| self.b.split(x, BLOCK as usize, 1));
+        let mut h = self.b.unsqueeze(h0, 1);
+        let all: Vec<Val> = std::iter::zip(a, b)
+            .map(|(a, b)| {
+                h = step(&mut self.b, h, a, b);
+                h
+            })
+            .collect();
+        self.b.concat(&all, 1)
+    }
+
+    /// Many blocks: their begins from the level above, then a pass through all at once.
+    fn blocks(&mut self, a: Val, b: Val, h0: Val, width: i64, level: usize) -> Val {
+        let count = match self.time.blocks(&mut self.b, level) {
+            Len::Fixed(n) => n,
+            Len::Node(_) => -1,
         };
         let shape = [0, count, BLOCK, width];
         let [a, b] = [a, b].map(|x| {
             let blocks = self.b.reshape(x, &shape);
             self.b.split(blocks, BLOCK as usize, 2)
         });
-        let begin = if base { self.one_block(h0) } else { self.begins(&a, &b, h0, width, level) };
-        let mut h = begin;
-        let mut all = vec![];
-        for (a, b) in a.iter().zip(&b) {
-            h = step(&mut self.b, h, *a, *b);
-            all.push(h);
-        }
+        let mut h = self.begins(&a, &b, h0, width, level);
+        let all: Vec<Val> = std::iter::zip(a, b)
+            .map(|(a, b)| {
+                h = step(&mut self.b, h, a, b);
+                h
+            })
+            .collect();
         let joined = self.b.concat(&all, 2);
-        let flat = self.b.reshape(joined, &[0, if base { BLOCK } else { -1 }, width]);
-        self.b.leave();
-        // With a single level its one block stands for a free number of blocks; a slice says so.
-        if base && level == 0 { self.time.whole(&mut self.b, flat) } else { flat }
-    }
-
-    /// `h0 [B, D]` as the begin of one block, `[B, 1, 1, D]`.
-    fn one_block(&mut self, h0: Val) -> Val {
-        let row = self.b.unsqueeze(h0, 1);
-        self.b.unsqueeze(row, 1)
+        self.b.reshape(joined, &[0, -1, width])
     }
 
     /// The begins of all blocks, `[B, blocks, 1, D]`: h0, then the ends of all but the last.

@@ -27,7 +27,11 @@ impl Lower<'_> {
             return *window;
         }
         let past = self.states[state.index()];
-        let present = if self.is_step() { self.b.unsqueeze(x, 1) } else { x };
+        let present = if self.is_step() {
+            self.b.unsqueeze(x, 1)
+        } else {
+            x
+        };
         let window = self.b.concat(&[past, present], 1);
         self.windows.insert(state.index(), window);
         window

@@ -4,29 +4,25 @@
 //! `h = A * h0 + B`. With T fixed the first d steps are copied (Slice and Concat, which every engine has); with T free the
 //! values are moved by padding at the front, which needs no knowledge of T: the form that runs in tract with a named T.
 
-use super::recur::step;
 use super::Lower;
+use super::recur::step;
 use crate::build::{TO_END, Val};
 
 impl Lower<'_> {
     /// `a`, `b [B, T, D]`; gives `h [B, T, D]`.
-    pub(super) fn kogge_stone(&mut self, a: Val, b: Val, h0: Val, _width: i64) -> Val {
+    pub(super) fn kogge_stone(&mut self, a: Val, b: Val, h0: Val) -> Val {
         let (mut product, mut end) = (a, b);
         let mut distance = 1;
-        while distance < self.time.max_seq_len() {
+        while distance < self.time.max_seq_len {
             self.b.enter(&format!("pass{distance}"));
-            (product, end) = match self.time.fixed_seq_len() {
+            (product, end) = match self.time.seq_len {
                 Some(_) => self.pass_fixed(product, end, distance),
                 None => self.pass_free(product, end, distance),
             };
             self.b.leave();
             distance *= 2;
         }
-        let guarded = match self.time.guard(&mut self.b) {
-            Some(one) => self.b.mul(h0, one),
-            None => h0,
-        };
-        let begin = self.b.unsqueeze(guarded, 1);
+        let begin = self.b.unsqueeze(h0, 1);
         step(&mut self.b, begin, product, end)
     }
 
@@ -39,7 +35,10 @@ impl Lower<'_> {
         });
         let late = step(g, b_early, a_late, b_late);
         let product = g.mul(a_early, a_late);
-        (g.concat(&[a_first, product], 1), g.concat(&[b_first, late], 1))
+        (
+            g.concat(&[a_first, product], 1),
+            g.concat(&[b_first, late], 1),
+        )
     }
 
     fn pass_free(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {

@@ -5,14 +5,16 @@
 
 mod blocked;
 mod delay;
+mod elementwise;
 mod kogge_stone;
+mod padding;
 mod recur;
 mod sigmoid;
 mod time;
 
 use std::collections::BTreeMap;
 
-use minrnn_model::graph::{Binary, Graph, Input, Node, Op, Param, StateSpec, Unary, Value};
+use minrnn_model::graph::{Graph, Input, Node, Op, Param, StateSpec, Value};
 use minrnn_model::params::Params;
 
 use crate::build::{Builder, Val};
@@ -51,7 +53,12 @@ pub(crate) fn lower(graph: &Graph, params: &Params, options: &ExportOptions) -> 
     }
     l.output();
     let (padded, max_seq_len) = (l.time.is_padded(), l.time.longest());
-    Lowered { builder: l.b, recurrences: l.recurrences, padded, max_seq_len }
+    Lowered {
+        builder: l.b,
+        recurrences: l.recurrences,
+        padded,
+        max_seq_len,
+    }
 }
 
 /// `layers.0.rnn.cell` as a path: `layers.0/rnn/cell`.
@@ -107,8 +114,17 @@ impl<'a> Lower<'a> {
                 b.input("features", DType::F32, dims)
             }
         };
-        let states = graph.states().iter().map(|s| b.input(&s.input_name(), DType::F32, state_dims(&time, s))).collect();
-        let used = |i: usize| graph.nodes().iter().any(|n| n.op.param().is_some_and(|p| p.index() == i));
+        let states = graph
+            .states()
+            .iter()
+            .map(|s| b.input(&s.input_name(), DType::F32, state_dims(&time, s)))
+            .collect();
+        let used = |i: usize| {
+            graph
+                .nodes()
+                .iter()
+                .any(|n| n.op.param().is_some_and(|p| p.index() == i))
+        };
         let constant = |(i, spec): (usize, &minrnn_model::params::ParamSpec)| {
             let dims = spec.shape.iter().map(|d| *d as i64).collect();
             used(i).then(|| b.param(Tensor::f32(spec.name.clone(), dims, params.get(i))))
@@ -152,19 +168,8 @@ impl<'a> Lower<'a> {
     }
 
     fn param(&self, param: Param) -> Val {
-        self.params[param.index()].expect("every parameter that an operation reads is an initializer")
-    }
-
-    /// One row of a parameter, as something that `[.., width]` can be multiplied with.
-    fn row(&mut self, param: Param, row: usize) -> Val {
-        let whole = self.param(param);
-        match self.graph.param_spec(param).shape[..] {
-            [count, _] if count > 1 => {
-                let b = &mut self.b;
-                self.rows.entry(param).or_insert_with(|| b.split(whole, count, 0))[row]
-            }
-            _ => whole,
-        }
+        self.params[param.index()]
+            .expect("every parameter that an operation reads is an initializer")
     }
 
     fn node(&mut self, node: &Node) -> Val {
@@ -188,13 +193,7 @@ impl<'a> Lower<'a> {
                 self.b.mul(x[0], row)
             }
             Op::Unary(f) => self.unary(f, node.inputs[0], x[0]),
-            Op::Binary(f) => match f {
-                Binary::Add => self.b.add(x[0], x[1]),
-                Binary::Sub => self.b.sub(x[0], x[1]),
-                Binary::Mul => self.b.mul(x[0], x[1]),
-                Binary::Div => self.b.div(x[0], x[1]),
-                Binary::Min => self.b.min(x[0], x[1]),
-            },
+            Op::Binary(f) => self.binary(f, x[0], x[1]),
             Op::Affine { mul, add } => self.affine(x[0], mul as f32, add as f32),
             Op::Mean => {
                 let axis = self.channels(node);
@@ -212,63 +211,19 @@ impl<'a> Lower<'a> {
         }
     }
 
-    fn unary(&mut self, f: Unary, of: Value, x: Val) -> Val {
-        match f {
-            Unary::Neg => self.b.neg(x),
-            Unary::Abs => self.b.abs(x),
-            Unary::Relu => self.b.relu(x),
-            Unary::Sigmoid => self.sigmoid(of, x),
-            Unary::Tanh => self.b.tanh(x),
-            Unary::Exp => self.b.exp(x),
-            Unary::Sqrt => self.b.sqrt(x),
-            Unary::Erf => self.b.erf(x),
-        }
-    }
-
-    /// `x * mul + add`, leaving out what does nothing.
-    fn affine(&mut self, x: Val, mul: f32, add: f32) -> Val {
-        let scaled = if mul == 1.0 {
-            x
-        } else {
-            let mul = self.b.f32(mul);
-            self.b.mul(x, mul)
-        };
-        if add == 0.0 {
-            return scaled;
-        }
-        let add = self.b.f32(add);
-        self.b.add(scaled, add)
-    }
-
-    /// Channels `start..start + len`; where all parts of that size are taken, one Split gives them.
-    fn narrow(&mut self, node: &Node, x: Val, start: usize, len: usize) -> Val {
-        let source = node.inputs[0];
-        let (width, axis) = (self.graph.width(source), self.channels(node));
-        if len == width {
-            return x;
-        }
-        let taken = |at: usize| {
-            let part = |n: &&Node| n.inputs == [source] && n.op == Op::Narrow { start: at, len };
-            self.graph.nodes().iter().any(|n| part(&n))
-        };
-        let all = width.is_multiple_of(len) && start.is_multiple_of(len) && (0..width).step_by(len).all(taken);
-        if !all {
-            return self.b.slice_at(x, start as i64, (start + len) as i64, axis);
-        }
-        let b = &mut self.b;
-        self.parts.entry((source, len)).or_insert_with(|| b.split(x, width / len, axis))[start / len]
-    }
-
-    /// The input; where the lowering needs a multiple of its block, padded here, once for the whole model: it is causal,
-    /// so what comes after the sequence's end changes nothing before it.
+    /// The input; where the lowering needs a multiple of its block, padded here, once for the whole model: the model is
+    /// causal, so what comes after the sequence's end changes nothing before it.
     fn input(&mut self) -> Val {
         if self.is_step() {
             return self.data;
         }
         self.time.read(self.data);
         match self.graph.input() {
-            Input::Tokens { .. } => self.time.pad_input(&mut self.b, self.data, None),
-            Input::Features { width } => self.time.pad_input(&mut self.b, self.data, Some(width as i64)),
+            Input::Tokens { .. } => self.time.prepare_input(&mut self.b, self.data, None),
+            Input::Features { width } => {
+                self.time
+                    .prepare_input(&mut self.b, self.data, Some(width as i64))
+            }
         }
     }
 
@@ -291,12 +246,15 @@ impl<'a> Lower<'a> {
             value = self.b.at_root("output", |b| self.time.cut(b, value));
         }
         dims.push(Dim::Fixed(node.width as i64));
-        self.b.output(output.kind.tensor_name(), value, DType::F32, dims);
+        self.b
+            .output(output.kind.tensor_name(), value, DType::F32, dims);
         self.state_outputs();
     }
 }
 
 /// `[batch, D]` or `[batch, lag, D]`.
 fn state_dims(time: &Time, state: &StateSpec) -> Vec<Dim> {
-    std::iter::once(time.batch_dim()).chain(state.shape().into_iter().map(|d| Dim::Fixed(d as i64))).collect()
+    std::iter::once(time.batch_dim())
+        .chain(state.shape().into_iter().map(|d| Dim::Fixed(d as i64)))
+        .collect()
 }

@@ -28,14 +28,20 @@ impl Lower<'_> {
             (Form::Parallel, lowering) => {
                 let h = match lowering {
                     Lowering::Blocked => self.blocked(a, b, h0, width),
-                    Lowering::KoggeStone => self.kogge_stone(a, b, h0, width),
+                    Lowering::KoggeStone => self.kogge_stone(a, b, h0),
                 };
                 let last = self.time.last_step(&mut self.b, h);
                 (h, self.b.squeeze(last, 1))
             }
         };
         self.b.leave();
-        self.recurrences.push(Recurrence { a, b, h0, h, h_last });
+        self.recurrences.push(Recurrence {
+            a,
+            b,
+            h0,
+            h,
+            h_last,
+        });
         self.last_states.insert(state.index(), h_last);
         h
     }
@@ -47,7 +53,10 @@ impl Lower<'_> {
             let value = match self.last_states.get(&i) {
                 Some(h_last) => *h_last,
                 None => {
-                    let user = graph.nodes().iter().find(|n| n.op.state().is_some_and(|s| s.index() == i));
+                    let user = graph
+                        .nodes()
+                        .iter()
+                        .find(|n| n.op.state().is_some_and(|s| s.index() == i));
                     let scope = user.map_or("", |n| n.scope.as_str());
                     self.in_scope(scope, |l| l.last_window(i))
                 }
@@ -65,7 +74,10 @@ fn scan(b: &mut Builder, h0: Val, a: Val, x: Val, width: i64) -> (Val, Val) {
     let inputs = [(a, row.clone()), (x, row.clone())];
     let results = b.scan(&[(h0, row.clone())], &inputs, 1, |b, h, x| {
         let next = step(b, h[0], x[0], x[1]);
-        ScanBody { states: vec![next], outputs: vec![(next, row.clone())] }
+        ScanBody {
+            states: vec![next],
+            outputs: vec![(next, row.clone())],
+        }
     });
     (results[1], results[0])
 }

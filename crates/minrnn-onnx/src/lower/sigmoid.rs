@@ -15,7 +15,9 @@ impl Lower<'_> {
         let low = self.b.min(x, zero);
         let numerator = self.b.exp(low);
         let mut base = of;
-        while let (Op::Unary(Unary::Neg), [inner]) = (self.graph.node(base).op, &self.graph.node(base).inputs[..]) {
+        while let (Op::Unary(Unary::Neg), [inner]) =
+            (self.graph.node(base).op, &self.graph.node(base).inputs[..])
+        {
             base = *inner;
         }
         let denominator = match self.denominators.get(&base) {

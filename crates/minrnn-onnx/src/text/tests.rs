@@ -23,7 +23,11 @@ fn a_graph_reads_like_a_program() {
     let step = vec![Dim::Unknown, Dim::Fixed(2)];
     let x = b.input("x", DType::F32, dims.clone());
     let h0 = b.input("h0", DType::F32, vec![Dim::symbol("batch"), Dim::Fixed(2)]);
-    let w = b.param(Tensor::f32("layers.0.weight", vec![2, 2], &[1.0, 2.0, 3.0, 4.0]));
+    let w = b.param(Tensor::f32(
+        "layers.0.weight",
+        vec![2, 2],
+        &[1.0, 2.0, 3.0, 4.0],
+    ));
     let half = b.f32(0.5);
     let h = b.scoped("layers.0", |b| {
         let y = b.matmul(x, w);
@@ -33,10 +37,18 @@ fn a_graph_reads_like_a_program() {
         let y = b.concat(&parts, 2);
         b.scan(&[(h0, step.clone())], &[(y, step.clone())], 1, |b, h, x| {
             let next = b.add(h[0], x[0]);
-            ScanBody { states: vec![next], outputs: vec![(next, step.clone())] }
+            ScanBody {
+                states: vec![next],
+                outputs: vec![(next, step.clone())],
+            }
         })
     });
-    b.output("last", h[0], DType::F32, vec![Dim::symbol("batch"), Dim::Fixed(2)]);
+    b.output(
+        "last",
+        h[0],
+        DType::F32,
+        vec![Dim::symbol("batch"), Dim::Fixed(2)],
+    );
     let got = text(&model(b));
     insta::assert_snapshot!(got, @r#"
     ir_version 8
@@ -81,8 +93,16 @@ fn names_cannot_forge_lines() {
         attributes: vec![("k=1}\n".into(), Attr::Str(b"\n}".to_vec()))],
         ..Node::default()
     };
-    let graph = Graph { name: "g\n".into(), nodes: vec![node], ..Graph::default() };
-    let m = Model { metadata: vec![("k\n".into(), "v\nw".into())], graph, ..Model::default() };
+    let graph = Graph {
+        name: "g\n".into(),
+        nodes: vec![node],
+        ..Graph::default()
+    };
+    let m = Model {
+        metadata: vec![("k\n".into(), "v\nw".into())],
+        graph,
+        ..Model::default()
+    };
     let got = text(&m);
     assert_eq!(got.lines().count(), 6, "{got}");
 }

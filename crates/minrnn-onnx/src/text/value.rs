@@ -9,17 +9,44 @@ const MAX_INLINE: usize = 16;
 
 /// `%name`, or `_` for what is left out.
 pub(super) fn name(name: &str) -> String {
-    if name.is_empty() { "_".to_owned() } else { format!("%{}", quoted(name)) }
+    if name.is_empty() {
+        "_".to_owned()
+    } else {
+        format!("%{}", quoted(name))
+    }
 }
 
 /// The text as it is if it is a plain word, else in quotes with escapes: a file cannot forge lines.
 pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:-+*()".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("{text:?}") }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("{text:?}")
+    }
+}
+
+/// The text with line breaks and other control characters escaped, and nothing else.
+pub(super) fn one_line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars()
+        .map(|c| {
+            if breaks(c) {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 pub(super) fn tensor(t: &Tensor) -> String {
-    let dims = t.dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let dims = t
+        .dims
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
     format!("{}[{dims}]{}", t.dtype, data(t))
 }
 
@@ -27,7 +54,12 @@ fn data(t: &Tensor) -> String {
     let bytes = match &t.data {
         TensorData::External(e) => {
             let at = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-            return format!(" in {:?} at {} for {}", e.location, at(e.offset), at(e.length));
+            return format!(
+                " in {:?} at {} for {}",
+                e.location,
+                at(e.offset),
+                at(e.length)
+            );
         }
         TensorData::Strings(s) => return format!(" strings sha256:{}", digest(&s.join(&b'\0'))),
         TensorData::Bytes(b) => b,
@@ -36,7 +68,11 @@ fn data(t: &Tensor) -> String {
     if few && let Some(values) = t.to_i64() {
         return format!(" = {values:?}");
     }
-    if few && t.dims.is_empty() && t.dtype == DType::F32 && let Some(&[value]) = t.to_f32().as_deref() {
+    if few
+        && t.dims.is_empty()
+        && t.dtype == DType::F32
+        && let Some(&[value]) = t.to_f32().as_deref()
+    {
         return format!(" = {value:e}");
     }
     format!(" sha256:{}", digest(bytes))
@@ -44,7 +80,11 @@ fn data(t: &Tensor) -> String {
 
 /// The first 48 bits of the sha256.
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().take(6).map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .take(6)
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 /// An attribute's value; `None` for sub-graphs, which follow the line.
@@ -55,8 +95,17 @@ pub(super) fn attribute(attr: &Attr) -> Option<String> {
         Attr::Float(f) => format!("{f:e}"),
         Attr::Str(s) => string(s),
         Attr::Ints(v) => format!("{v:?}"),
-        Attr::Floats(v) => format!("[{}]", v.iter().map(|f| format!("{f:e}")).collect::<Vec<_>>().join(", ")),
-        Attr::Strs(v) => format!("[{}]", v.iter().map(|s| string(s)).collect::<Vec<_>>().join(", ")),
+        Attr::Floats(v) => format!(
+            "[{}]",
+            v.iter()
+                .map(|f| format!("{f:e}"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        Attr::Strs(v) => format!(
+            "[{}]",
+            v.iter().map(|s| string(s)).collect::<Vec<_>>().join(", ")
+        ),
         Attr::Tensor(t) => tensor(t),
         Attr::Tensors(v) => format!("[{}]", v.iter().map(tensor).collect::<Vec<_>>().join(", ")),
         Attr::Graph(_) | Attr::Graphs(_) => return None,

@@ -7,7 +7,10 @@ use crate::ir::{DType, Node};
 
 fn unary(inputs: Inputs, wanted: &str, fits: impl Fn(DType) -> bool) -> Result<Vec<Info>, Fault> {
     let dtype = typed(inputs, 0, wanted, fits)?;
-    Ok(vec![Info::new(dtype, get(inputs, 0).and_then(|i| i.ty.dims.clone()))])
+    Ok(vec![Info::new(
+        dtype,
+        get(inputs, 0).and_then(|i| i.ty.dims.clone()),
+    )])
 }
 
 pub(in crate::check) fn float_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
@@ -15,7 +18,9 @@ pub(in crate::check) fn float_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info
 }
 
 pub(in crate::check) fn signed_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    unary(inputs, "a float or a signed integer", |d| d.is_float() || d.is_signed())
+    unary(inputs, "a float or a signed integer", |d| {
+        d.is_float() || d.is_signed()
+    })
 }
 
 pub(in crate::check) fn numeric_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
@@ -36,11 +41,19 @@ pub(in crate::check) fn arithmetic(node: &Node, inputs: Inputs) -> Result<Vec<In
     for i in 0..inputs.len() {
         let this = typed(inputs, i, "a number", is_number)?;
         match (dtype, this) {
-            (Some(a), Some(b)) if a != b => return fault(Rule::Type, format!("input {i} is of {b}, the first is of {a}")),
+            (Some(a), Some(b)) if a != b => {
+                return fault(
+                    Rule::Type,
+                    format!("input {i} is of {b}, the first is of {a}"),
+                );
+            }
             _ => dtype = dtype.or(this),
         }
     }
-    let dims = inputs.iter().map(|i| i.as_ref().and_then(|i| i.ty.dims.clone())).collect::<Option<Vec<_>>>();
+    let dims = inputs
+        .iter()
+        .map(|i| i.as_ref().and_then(|i| i.ty.dims.clone()))
+        .collect::<Option<Vec<_>>>();
     let dims = match dims {
         Some(all) => Some(all.into_iter().try_fold(vec![], |a, b| broadcast(&a, &b))?),
         None => None,
@@ -56,7 +69,11 @@ pub(in crate::check) fn arithmetic(node: &Node, inputs: Inputs) -> Result<Vec<In
 pub(super) fn broadcast(a: &[Extent], b: &[Extent]) -> Result<Vec<Extent>, Fault> {
     let rank = a.len().max(b.len());
     let one = Some(Expr::number(1));
-    let at = |dims: &[Extent], i: usize| (i + dims.len()).checked_sub(rank).map_or_else(|| one.clone(), |j| dims[j].clone());
+    let at = |dims: &[Extent], i: usize| {
+        (i + dims.len())
+            .checked_sub(rank)
+            .map_or_else(|| one.clone(), |j| dims[j].clone())
+    };
     (0..rank)
         .map(|i| {
             let (x, y) = (at(a, i), at(b, i));
@@ -67,8 +84,13 @@ pub(super) fn broadcast(a: &[Extent], b: &[Extent]) -> Result<Vec<Extent>, Fault
                 // Unknown beside a known one: a named dimension or a number above 1 is taken not to be repeated.
                 (None, known) | (known, None) => Ok(known.clone()),
                 _ => {
-                    let text = |d: &[Extent]| d.iter().map(extent_text).collect::<Vec<_>>().join(",");
-                    let detail = format!("[{}] and [{}] do not fit in dimension {i} of {rank}", text(a), text(b));
+                    let text =
+                        |d: &[Extent]| d.iter().map(extent_text).collect::<Vec<_>>().join(",");
+                    let detail = format!(
+                        "[{}] and [{}] do not fit in dimension {i} of {rank}",
+                        text(a),
+                        text(b)
+                    );
                     fault(Rule::Shape, detail)
                 }
             }

@@ -2,11 +2,13 @@
 
 mod elementwise;
 mod layout;
+mod reshape;
 mod scan;
 mod slicing;
 
 pub(super) use elementwise::{arithmetic, float_unary, identity, numeric_unary, signed_unary};
-pub(super) use layout::{expand, gather, matmul, pad, reduce_mean, reshape, shape, squeeze, unsqueeze};
+pub(super) use layout::{expand, gather, matmul, pad, reduce_mean, shape, squeeze, unsqueeze};
+pub(super) use reshape::reshape;
 pub(super) use scan::{scan_inputs, scan_outputs};
 pub(super) use slicing::{concat, slice, split};
 
@@ -27,8 +29,15 @@ const MAX_CONTENT: usize = 64;
 pub(super) fn constant(tensor: &Tensor) -> Info {
     let dims = tensor.dims.iter().map(|d| Some(Expr::number(*d))).collect();
     let mut info = Info::new(Some(tensor.dtype), Some(dims));
-    if tensor.dims.len() <= 1 && tensor.dims.iter().all(|d| (0..=MAX_CONTENT as i64).contains(d)) {
-        info.content = tensor.to_i64().map(|values| values.into_iter().map(Expr::number).collect());
+    if tensor.dims.len() <= 1
+        && tensor
+            .dims
+            .iter()
+            .all(|d| (0..=MAX_CONTENT as i64).contains(d))
+    {
+        info.content = tensor
+            .to_i64()
+            .map(|values| values.into_iter().map(Expr::number).collect());
     }
     info
 }
@@ -44,7 +53,12 @@ fn only_type(dtype: Option<DType>) -> Result<Vec<Info>, Fault> {
 }
 
 /// Element type of the input at `i`, which must be one of a family.
-fn typed(inputs: Inputs, i: usize, wanted: &str, fits: impl Fn(DType) -> bool) -> Result<Option<DType>, Fault> {
+fn typed(
+    inputs: Inputs,
+    i: usize,
+    wanted: &str,
+    fits: impl Fn(DType) -> bool,
+) -> Result<Option<DType>, Fault> {
     match get(inputs, i).and_then(|info| info.ty.dtype) {
         Some(d) if !fits(d) => fault(Rule::Type, format!("input {i} is of {d}, wanted {wanted}")),
         d => Ok(d),
@@ -62,7 +76,10 @@ fn numbers(inputs: Inputs, i: usize) -> Result<Option<Vec<i64>>, Fault> {
 fn integers(inputs: Inputs, i: usize) -> Result<(), Fault> {
     typed(inputs, i, "i64", |d| d == DType::I64)?;
     match get(inputs, i).and_then(Info::rank) {
-        Some(rank) if rank != 1 => fault(Rule::Shape, format!("input {i} must be a vector, its rank is {rank}")),
+        Some(rank) if rank != 1 => fault(
+            Rule::Shape,
+            format!("input {i} must be a vector, its rank is {rank}"),
+        ),
         _ => Ok(()),
     }
 }
@@ -70,6 +87,18 @@ fn integers(inputs: Inputs, i: usize) -> Result<(), Fault> {
 /// An axis, counted from the end if negative, of a value of that rank.
 fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
     let from_end = usize::try_from(axis.unsigned_abs()).unwrap_or(usize::MAX);
-    let found = if axis < 0 { rank.checked_sub(from_end) } else { Some(from_end).filter(|a| *a < rank) };
-    found.map_or_else(|| fault(Rule::Shape, format!("there is no axis {axis} in rank {rank}")), Ok)
+    let found = if axis < 0 {
+        rank.checked_sub(from_end)
+    } else {
+        Some(from_end).filter(|a| *a < rank)
+    };
+    found.map_or_else(
+        || {
+            fault(
+                Rule::Shape,
+                format!("there is no axis {axis} in rank {rank}"),
+            )
+        },
+        Ok,
+    )
 }

@@ -4,13 +4,15 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
-use super::models::{CONFIGS, model};
+use super::models::{CONFIGS, model, within};
 use crate::export::{DirOptions, ExportOptions, Form, weights_sha256, write_export};
 use crate::ir::Model;
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -22,23 +24,37 @@ fn a_folder_has_everything_and_nothing_else() {
         let (model, params) = model(name);
         let dir = root.path().join(name);
         let done = write_export(&dir, &model, &params, &DirOptions::default()).unwrap();
-        let wanted =
-            ["README.md", "golden.safetensors", "manifest.json", "model.parallel.onnx", "model.scan.onnx", "model.step.onnx"];
+        let wanted = [
+            "README.md",
+            "golden.safetensors",
+            "manifest.json",
+            "model.parallel.onnx",
+            "model.scan.onnx",
+            "model.step.onnx",
+        ];
         assert_eq!(names(&dir), wanted);
         assert_eq!(done.files.len(), wanted.len());
-        let manifest: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
         assert_eq!(manifest["schema"], "minrnn.manifest/1");
         assert_eq!(manifest["weights_sha256"], done.weights_sha256.as_str());
         assert_eq!(manifest["config"], *model.config());
         for form in Form::ALL {
             let entry = &manifest["forms"][form.name()];
             let bytes = fs::read(dir.join(entry["file"].as_str().unwrap())).unwrap();
-            let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+            let hash: String = Sha256::digest(&bytes)
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
             assert_eq!(entry["sha256"], hash.as_str());
             let onnx = Model::decode(&bytes).unwrap();
             crate::check::check(&onnx).unwrap();
-            assert_eq!(onnx.metadata("minrnn.weights"), Some(done.weights_sha256.as_str()));
-            let states: serde_json::Value = serde_json::from_str(onnx.metadata("minrnn.states").unwrap()).unwrap();
+            assert_eq!(
+                onnx.metadata("minrnn.weights"),
+                Some(done.weights_sha256.as_str())
+            );
+            let states: serde_json::Value =
+                serde_json::from_str(onnx.metadata("minrnn.states").unwrap()).unwrap();
             assert_eq!(states, manifest["states"]);
         }
         let card = fs::read_to_string(dir.join("README.md")).unwrap();
@@ -56,16 +72,44 @@ fn a_second_export_replaces_the_first() {
     write_export(&dir, &first, &params, &DirOptions::default()).unwrap();
     let before = fs::read(dir.join("model.step.onnx")).unwrap();
     // What cannot be exported leaves everything as it was.
-    let wrong = DirOptions { vocabulary: Some(vec!["a".into()]), ..DirOptions::default() };
-    assert!(write_export(&dir, &first, &params, &wrong).unwrap_err().to_string().contains("vocabulary"));
-    let none = DirOptions { forms: vec![], ..DirOptions::default() };
-    assert!(write_export(&dir, &first, &params, &none).unwrap_err().to_string().contains("forms"));
+    let wrong = DirOptions {
+        vocabulary: Some(vec!["a".into()]),
+        ..DirOptions::default()
+    };
+    assert!(
+        write_export(&dir, &first, &params, &wrong)
+            .unwrap_err()
+            .to_string()
+            .contains("vocabulary")
+    );
+    let none = DirOptions {
+        forms: vec![],
+        ..DirOptions::default()
+    };
+    assert!(
+        write_export(&dir, &first, &params, &none)
+            .unwrap_err()
+            .to_string()
+            .contains("forms")
+    );
     assert_eq!(fs::read(dir.join("model.step.onnx")).unwrap(), before);
     fs::write(dir.join("notes.txt"), "mine").unwrap();
     let (second, params) = model("bare");
-    let only = DirOptions { forms: vec![Form::Step], ..DirOptions::default() };
+    let only = DirOptions {
+        forms: vec![Form::Step],
+        ..DirOptions::default()
+    };
     write_export(&dir, &second, &params, &only).unwrap();
-    assert_eq!(names(&dir), ["README.md", "golden.safetensors", "manifest.json", "model.step.onnx", "notes.txt"]);
+    assert_eq!(
+        names(&dir),
+        [
+            "README.md",
+            "golden.safetensors",
+            "manifest.json",
+            "model.step.onnx",
+            "notes.txt"
+        ]
+    );
     assert_ne!(fs::read(dir.join("model.step.onnx")).unwrap(), before);
 }
 
@@ -74,7 +118,13 @@ fn two_exports_are_the_same_bytes() {
     let root = tempfile::tempdir().unwrap();
     let (model, params) = model("lstm");
     for dir in ["a", "b"] {
-        write_export(&root.path().join(dir), &model, &params, &DirOptions::default()).unwrap();
+        write_export(
+            &root.path().join(dir),
+            &model,
+            &params,
+            &DirOptions::default(),
+        )
+        .unwrap();
     }
     for name in names(&root.path().join("a")) {
         let [a, b] = ["a", "b"].map(|d| fs::read(root.path().join(d).join(&name)).unwrap());
@@ -100,23 +150,46 @@ fn the_golden_trace_fits_the_graph() {
     for (name, _) in CONFIGS {
         let (model, params) = model(name);
         let dir = root.path().join(name);
-        let options = ExportOptions { max_seq_len: 256, ..ExportOptions::default() };
-        write_export(&dir, &model, &params, &DirOptions { options, ..DirOptions::default() }).unwrap();
+        let options = ExportOptions {
+            max_seq_len: 256,
+            ..ExportOptions::default()
+        };
+        write_export(
+            &dir,
+            &model,
+            &params,
+            &DirOptions {
+                options,
+                ..DirOptions::default()
+            },
+        )
+        .unwrap();
         let bytes = fs::read(dir.join("golden.safetensors")).unwrap();
         let golden = SafeTensors::deserialize(&bytes).unwrap();
         let onnx = Model::decode(&fs::read(dir.join("model.parallel.onnx")).unwrap()).unwrap();
         let floats = |name: &str| -> Vec<f32> {
             let view = golden.tensor(name).unwrap();
             assert_eq!(view.dtype(), safetensors::Dtype::F32);
-            view.data().chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect()
+            view.data()
+                .chunks_exact(4)
+                .map(|c| f32::from_le_bytes(c.try_into().unwrap()))
+                .collect()
         };
         for run in ["initial", "given"] {
             let mut env = crate::eval::Env::new();
             for input in &onnx.graph.inputs {
-                let key = if input.name.starts_with("state.") { format!("{run}.{}", input.name) } else { input.name.clone() };
+                let key = if input.name.starts_with("state.") {
+                    format!("{run}.{}", input.name)
+                } else {
+                    input.name.clone()
+                };
                 let view = golden.tensor(&key).unwrap();
                 let array = if view.dtype() == safetensors::Dtype::I64 {
-                    let ids = view.data().chunks_exact(8).map(|c| i64::from_le_bytes(c.try_into().unwrap())).collect();
+                    let ids = view
+                        .data()
+                        .chunks_exact(8)
+                        .map(|c| i64::from_le_bytes(c.try_into().unwrap()))
+                        .collect();
                     crate::eval::Array::i64(view.shape(), ids)
                 } else {
                     crate::eval::Array::f32(view.shape(), floats(&key))
@@ -125,11 +198,14 @@ fn the_golden_trace_fits_the_graph() {
             }
             let got = crate::eval::run(&onnx, &env).unwrap();
             for output in &onnx.graph.outputs {
-                let (want, bound) = (floats(&format!("{run}.{}", output.name)), floats(&format!("{run}.{}.bound", output.name)));
-                let mut c = minrnn_model::compare::Comparison::default();
-                let want: Vec<f64> = want.iter().map(|v| f64::from(*v)).collect();
-                c.extend(got[&output.name].floats(), &want, |i| 2.0 * f64::from(bound[i]) + 1e-6);
-                assert!(c.holds(), "{name} {run} {}: {c:?}", output.name);
+                let (want, bound) = (
+                    floats(&format!("{run}.{}", output.name)),
+                    floats(&format!("{run}.{}.bound", output.name)),
+                );
+                let [want, bound] =
+                    [want, bound].map(|v| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
+                let what = format!("{name} {run} {}", output.name);
+                within(&what, got[&output.name].floats(), &want, &bound);
             }
         }
     }

@@ -1,0 +1,207 @@
+//! Names, metadata, bytes: what a runtime relies on.
+
+use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::params::Params;
+
+use super::models::{CONFIGS, Case, export, model, sequence_options};
+use crate::export::{ExportError, ExportOptions, Form, export_graph};
+use crate::ir::Model;
+use crate::text::text;
+
+fn recurrences(onnx: &Model) -> Vec<[String; 5]> {
+    let all: serde_json::Value =
+        serde_json::from_str(onnx.metadata("minrnn.recurrences").unwrap()).unwrap();
+    let one = |r: &serde_json::Value| {
+        ["a", "b", "h0", "h", "h_last"].map(|k| r[k].as_str().unwrap().to_owned())
+    };
+    all.as_array().unwrap().iter().map(one).collect()
+}
+
+/// The names in the metadata are the recurrence: from a, b and h0 follow h and h_last; the last state is h's last row, bit
+/// for bit.
+#[test]
+fn metadata_names_the_recurrence() {
+    for (name, _) in CONFIGS {
+        let (model, params) = model(name);
+        let graph = model.graph();
+        let step = (
+            "step",
+            ExportOptions {
+                form: Form::Step,
+                ..ExportOptions::default()
+            },
+        );
+        for (form, options) in sequence_options().into_iter().chain([step]) {
+            let time = if form == "step" { 1 } else { 21 };
+            let onnx = export_graph(graph, &params, &options).unwrap();
+            let case = Case::new(graph, 2, time, 31);
+            let env = case.run(graph, &onnx).unwrap().env;
+            let all = recurrences(&onnx);
+            assert_eq!(
+                all.len(),
+                graph.states().iter().filter(|s| s.lag.is_none()).count()
+            );
+            for [a, b, h0, h, h_last] in &all {
+                let width = env[h0].dims[1];
+                let long = if form == "blocked" { 32 } else { time };
+                let dims = if form == "step" {
+                    vec![2, width]
+                } else {
+                    vec![2, long, width]
+                };
+                assert_eq!(
+                    (&env[a].dims, &env[b].dims, &env[h].dims),
+                    (&dims, &dims, &dims),
+                    "{name} {form}"
+                );
+                assert_eq!(
+                    onnx.metadata("minrnn.padded"),
+                    Some(if form == "blocked" { "true" } else { "false" })
+                );
+                let value = |n: &str, row: usize, t: usize, c: usize| {
+                    env[n].floats()[(row * long + t) * width + c]
+                };
+                for row in 0..2 {
+                    for c in 0..width {
+                        let mut state = f64::from(env[h0].floats()[row * width + c]);
+                        for t in 0..time {
+                            state = f64::from(value(a, row, t, c)) * state
+                                + f64::from(value(b, row, t, c));
+                            assert!(
+                                (f64::from(value(h, row, t, c)) - state).abs() < 1e-5,
+                                "{name} {form}"
+                            );
+                        }
+                        let last = env[h_last].floats()[row * width + c];
+                        assert_eq!(
+                            last.to_bits(),
+                            value(h, row, time - 1, c).to_bits(),
+                            "{name} {form}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_models_give_equal_bytes() {
+    for (name, _) in CONFIGS {
+        let (model, params) = model(name);
+        for (form, options) in sequence_options() {
+            let [first, second] =
+                [0, 1].map(|_| export_graph(model.graph(), &params, &options).unwrap());
+            let bytes = first.encode();
+            assert_eq!(bytes, second.encode(), "{name} {form}");
+            let back = Model::decode(&bytes).unwrap();
+            assert_eq!(back, first);
+            assert_eq!(text(&back), text(&first));
+        }
+    }
+}
+
+#[test]
+fn names_follow_the_model() {
+    let (model, params) = model("gru");
+    let onnx = export(&model, &params, |_| {});
+    let names: Vec<&str> = onnx.graph.nodes.iter().map(|n| n.name.as_str()).collect();
+    assert!(names.iter().all(|n| n.starts_with('/')));
+    for wanted in [
+        "/layers.0/rnn/in/MatMul",
+        "/layers.1/rnn/cell/scan/level0/Mul_3",
+        "/head/MatMul",
+        "/time/Shape",
+    ] {
+        assert!(names.contains(&wanted), "{wanted} in {names:?}");
+    }
+    let initializers: Vec<&str> = onnx
+        .graph
+        .initializers
+        .iter()
+        .map(|t| t.name.as_str())
+        .collect();
+    for spec in model.graph().params() {
+        assert!(initializers.contains(&spec.name.as_str()), "{}", spec.name);
+    }
+    let inputs: Vec<&str> = onnx.graph.inputs.iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(
+        inputs,
+        [
+            "input_ids",
+            "state.0.conv",
+            "state.0.h",
+            "state.1.conv",
+            "state.1.h"
+        ]
+    );
+    let outputs: Vec<&str> = onnx.graph.outputs.iter().map(|v| v.name.as_str()).collect();
+    assert_eq!(
+        outputs,
+        [
+            "logits",
+            "next_state.0.conv",
+            "next_state.0.h",
+            "next_state.1.conv",
+            "next_state.1.h"
+        ]
+    );
+}
+
+#[test]
+fn learned_initial_states_are_in_the_metadata() {
+    let (model, params) = model("lstm");
+    let onnx = export(&model, &params, |_| {});
+    let states: serde_json::Value =
+        serde_json::from_str(onnx.metadata("minrnn.states").unwrap()).unwrap();
+    assert_eq!(states[0]["init"], "zero");
+    let index = model
+        .graph()
+        .params()
+        .iter()
+        .position(|p| p.name == "layers.0.rnn.h0")
+        .unwrap();
+    let values: Vec<f32> = states[1]["init"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap() as f32)
+        .collect();
+    assert_eq!(values, params.get(index));
+    assert!(
+        onnx.graph
+            .initializers
+            .iter()
+            .all(|t| t.name != "layers.0.rnn.h0"),
+        "nothing in the graph reads it"
+    );
+}
+
+#[test]
+fn what_makes_no_file_is_refused() {
+    let (model, params) = model("bare");
+    let try_with = |change: fn(&mut ExportOptions)| {
+        let mut options = ExportOptions::default();
+        change(&mut options);
+        export_graph(model.graph(), &params, &options)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(try_with(|o| o.batch = Some(0)).contains("option batch"));
+    assert!(try_with(|o| o.seq_len = Some(0)).contains("option seq_len"));
+    assert!(try_with(|o| o.max_seq_len = 0).contains("option max_seq_len"));
+    assert!(try_with(|o| o.opset = 18).contains("option opset"));
+    assert!(try_with(|o| o.config = serde_json::Value::Null).contains("option config"));
+    let mut bad = params.clone();
+    bad.get_mut(0)[1] = f32::NAN;
+    let error = export_graph(model.graph(), &bad, &ExportOptions::default()).unwrap_err();
+    assert!(matches!(error, ExportError::Param { .. }), "{error}");
+    let far = Graph::trace(Input::Features { width: 1 }, OutputKind::Values, |g, x| {
+        g.scope("far", |g| g.affine(x, 1e300, 0.0))
+    });
+    let far = far.unwrap();
+    let error = export_graph(&far, &Params::init(&far, 0), &ExportOptions::default()).unwrap_err();
+    assert!(error.to_string().starts_with("far: Affine"), "{error}");
+    let (other, _) = super::models::model("gru");
+    assert!(export_graph(other.graph(), &params, &ExportOptions::default()).is_err());
+}
