@@ -16,13 +16,19 @@ use minrnn_kernels::{
     min_lstm_backward,
 };
 
+/// The gradient of the first variable, given h and its gradient.
+type Backward<'a> = &'a dyn Fn(&[Var], &Tensor, &Tensor) -> Result<Tensor>;
+
+/// h; or, given the gradient of h, the gradient of the first variable.
+type Twin<'a> = &'a dyn Fn(&[Vec<f64>], Option<&[f64]>) -> Vec<f64>;
+
 /// What is timed: the variables, the operation, its backward pass, the twin, and elements moved forward and backward.
 struct Subject<'a> {
     name: &'static str,
     vars: Vec<Var>,
     fast: &'a dyn Fn(&[Var]) -> Result<Tensor>,
-    back: &'a dyn Fn(&[Var], &Tensor, &Tensor) -> Result<Tensor>,
-    slow: &'a dyn Fn(&[Vec<f64>], Option<&[f64]>) -> Vec<f64>,
+    back: Backward<'a>,
+    slow: Twin<'a>,
     moved: [usize; 2],
 }
 
@@ -43,7 +49,7 @@ fn values(tensor: &Tensor) -> Result<Vec<f64>> {
 
 fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |m, d| if d <= m { m } else { d })
+    differences.fold(0.0, |m, d| if m.is_nan() || d <= m { m } else { d })
 }
 
 fn report(subject: &Subject<'_>) -> Result<()> {

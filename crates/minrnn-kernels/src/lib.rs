@@ -6,12 +6,12 @@
 //!
 //! | operation | what | instead of |
 //! |---|---|---|
-//! | [`linear_scan`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
-//! | [`min_gru`], [`min_lstm`] | gates, candidate and recurrence in one pass | some ten operations |
-//! | [`causal_conv`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
-//! | [`rms_norm`], [`layer_norm`] | normalisation | candle-nn's, whose fast forms drop the gradient |
-//! | [`embedding`], [`bias_add`] | rows by index; a bias | gradients in one pass, the same on every run |
-//! | [`cross_entropy`] | weighted mean loss | some ten passes over the logits |
+//! | [`linear_scan()`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
+//! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
+//! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
+//! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
+//! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
+//! | [`cross_entropy()`] | weighted mean loss | some ten passes over the logits |
 //! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
 //!
 //! Three things hold for all of them:

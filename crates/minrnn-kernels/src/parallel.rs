@@ -94,7 +94,7 @@ pub(crate) fn sum_rows<T: Float>(
     let (sum, rest) = parts.split_at_mut(width);
     for part in rest.chunks_exact(width) {
         for (s, &p) in sum.iter_mut().zip(part) {
-            *s = *s + p;
+            *s += p;
         }
     }
     parts.truncate(width);

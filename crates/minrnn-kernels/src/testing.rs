@@ -68,7 +68,8 @@ pub(crate) fn close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
         "{what}: the reference is not finite"
     );
     let scale = want.iter().fold(1e-30, |m: f64, x| m.max(x.abs()));
-    let bad = |&i: &usize| got[i] != want[i] && !((got[i] - want[i]).abs() <= tolerance * scale);
+    let near = |i: usize| (got[i] - want[i]).abs() <= tolerance * scale;
+    let bad = |&i: &usize| got[i] != want[i] && !near(i);
     let wrong: Vec<usize> = (0..got.len()).filter(bad).collect();
     let error = |i: usize| (got[i] - want[i]).abs() / scale;
     if let Some(&first) = wrong.first() {

@@ -32,7 +32,7 @@ pub(super) fn column_sums<T: Float>(level: Level, x: &[T], width: usize) -> Vec<
         |rows, sum| {
             for row in rows {
                 for (sum, &x) in sum.iter_mut().zip(&x[row * width..][..width]) {
-                    *sum = *sum + x;
+                    *sum += x;
                 }
             }
         },

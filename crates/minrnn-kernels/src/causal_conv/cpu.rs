@@ -44,7 +44,7 @@ fn product<T: Float>(to: &mut [T], w: &[T], x: &[T]) {
 #[inline(always)]
 fn add_product<T: Float>(to: &mut [T], w: &[T], x: &[T]) {
     for ((to, &w), &x) in to.iter_mut().zip(w).zip(x) {
-        *to = *to + w * x;
+        *to += w * x;
     }
 }
 
@@ -52,7 +52,7 @@ fn add_product<T: Float>(to: &mut [T], w: &[T], x: &[T]) {
 #[inline(always)]
 fn add<T: Float>(to: &mut [T], x: &[T]) {
     for (to, &x) in to.iter_mut().zip(x) {
-        *to = *to + x;
+        *to += x;
     }
 }
 

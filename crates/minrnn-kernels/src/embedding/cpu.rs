@@ -62,7 +62,7 @@ pub(super) fn backward<T: Float>(
                 for &place in &places[starts[id]..starts[id + 1]] {
                     let dy = &dy[place * width + from..][..n];
                     for (sum, &dy) in sum.iter_mut().zip(dy) {
-                        *sum = *sum + dy;
+                        *sum += dy;
                     }
                 }
             },

@@ -71,8 +71,8 @@ pub(super) fn backward<T: Float>(
                 let dy = &dy[row * width..][..width];
                 let (mean, scale) = moments(x, eps);
                 for (((dw, db), &x), &dy) in dw.iter_mut().zip(&mut *db).zip(x).zip(dy) {
-                    *dw = *dw + (x - mean) * scale * dy;
-                    *db = *db + dy;
+                    *dw += (x - mean) * scale * dy;
+                    *db += dy;
                 }
             }
         },

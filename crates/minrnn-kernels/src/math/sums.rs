@@ -23,11 +23,11 @@ pub(crate) fn sum<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
     for c in chunks {
         for i in 0..LANES {
-            lanes[i] = lanes[i] + f(c[i]);
+            lanes[i] += f(c[i]);
         }
     }
     for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane = *lane + f(x);
+        *lane += f(x);
     }
     fold(lanes, |a, b| a + b)
 }
@@ -39,11 +39,11 @@ pub(crate) fn sum2<T: Float>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
     let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
     for (x, y) in xs.iter().zip(ys) {
         for i in 0..LANES {
-            lanes[i] = lanes[i] + f(x[i], y[i]);
+            lanes[i] += f(x[i], y[i]);
         }
     }
     for (lane, (&x, &y)) in lanes.iter_mut().zip(x_rest.iter().zip(y_rest)) {
-        *lane = *lane + f(x, y);
+        *lane += f(x, y);
     }
     fold(lanes, |a, b| a + b)
 }
@@ -57,12 +57,12 @@ pub(crate) fn sum3<T: Float>(x: &[T], y: &[T], z: &[T], f: impl Fn(T, T, T) -> T
     let (zs, z_rest) = z.as_chunks::<LANES>();
     for ((x, y), z) in xs.iter().zip(ys).zip(zs) {
         for i in 0..LANES {
-            lanes[i] = lanes[i] + f(x[i], y[i], z[i]);
+            lanes[i] += f(x[i], y[i], z[i]);
         }
     }
     let rest = x_rest.iter().zip(y_rest).zip(z_rest);
     for (lane, ((&x, &y), &z)) in lanes.iter_mut().zip(rest) {
-        *lane = *lane + f(x, y, z);
+        *lane += f(x, y, z);
     }
     fold(lanes, |a, b| a + b)
 }

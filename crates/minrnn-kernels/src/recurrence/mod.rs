@@ -112,6 +112,7 @@ impl<'a, T: Float> Sink<'a, T> {
         unsafe_code,
         reason = "strided blocks of one output, written by several threads"
     )]
+    #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's contract")]
     unsafe fn row(&self, row: usize, from: usize, n: usize) -> [&mut [T]; 3] {
         let at = row * self.stride + from;
         self.parts.each_ref().map(|part| match part {

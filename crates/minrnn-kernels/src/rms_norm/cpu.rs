@@ -67,7 +67,7 @@ pub(super) fn backward<T: Float>(
                 let dy = &dy[row * width..][..width];
                 let scale = scale(x, eps);
                 for ((dw, &x), &dy) in dw.iter_mut().zip(x).zip(dy) {
-                    *dw = *dw + x * scale * dy;
+                    *dw += x * scale * dy;
                 }
             }
         },
