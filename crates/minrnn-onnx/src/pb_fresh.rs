@@ -12,7 +12,7 @@ fn generate(root: &Path, out: &Path) -> String {
         .expect("prost-build accepts the schema");
     let generated = std::fs::read_to_string(out.join("onnx.rs")).expect("one package, one file");
     format!(
-        "#![allow(\n    unreachable_pub,\n    missing_docs,\n    dead_code,\n    clippy::doc_markdown,\n    reason = \"generated from proto/onnx.proto; see proto/README.md\"\n)]\n{generated}"
+        "#![allow(\n    unreachable_pub,\n    missing_docs,\n    dead_code,\n    clippy::doc_markdown,\n    clippy::enum_variant_names,\n    reason = \"generated from proto/onnx.proto; see proto/README.md\"\n)]\n{generated}"
     )
 }
 

@@ -221,6 +221,10 @@ mod tests {
             let padded = count.mul(&n(16)).unwrap();
             assert!(length.at_most(&padded), "{length} <= {padded}");
             assert!(!padded.at_most(&length));
+            assert!(
+                !length.add(&n(1)).unwrap().at_most(&padded),
+                "no slack: {length}"
+            );
             assert!(padded.at_most(&length.add(&n(15)).unwrap()));
             assert_eq!(padded.exact_div(16).unwrap(), count);
             assert!(n(1).at_most(&count), "{count} is at least one");

@@ -76,6 +76,9 @@ impl Default for ExportOptions {
 /// Longest sequence that a graph can be made for.
 const MAX_SEQ_LEN: usize = 1 << 30;
 
+/// Longest free sequence of the doubling scan: it pads by half of that, and its guard has a table of that length.
+const MAX_FREE_KOGGE_STONE: usize = 1 << 20;
+
 impl ExportOptions {
     /// The lowering's name in metadata.
     pub fn lowering_name(&self) -> &'static str {
@@ -98,6 +101,14 @@ impl ExportOptions {
             if n == Some(0) || n.is_some_and(|n| n > MAX_SEQ_LEN) {
                 return fail(option, format!("must be between 1 and {MAX_SEQ_LEN}"));
             }
+        }
+        let free = self.form == Form::Parallel && self.seq_len.is_none();
+        if free && self.lowering == Lowering::KoggeStone && self.max_seq_len > MAX_FREE_KOGGE_STONE
+        {
+            let what = format!(
+                "is at most {MAX_FREE_KOGGE_STONE} for kogge-stone; use blocked, or fix seq_len"
+            );
+            return fail("max_seq_len", what);
         }
         if !crate::check::OPSETS.contains(&self.opset) {
             let (low, high) = (crate::check::OPSETS.start(), crate::check::OPSETS.end());

@@ -74,8 +74,8 @@ impl Lower<'_> {
             product = self.b.mul(product, *a);
         }
         let [product, end] = [product, end].map(|x| self.b.squeeze(x, 2));
-        let product = self.time.pad(&mut self.b, product, level + 1, width, 1.0);
-        let end = self.time.pad(&mut self.b, end, level + 1, width, 0.0);
+        let [product, end] =
+            [product, end].map(|x| self.time.pad(&mut self.b, x, level + 1, width));
         let ends = self.level(product, end, h0, width, level + 1);
         let ends = self.time.unpad(&mut self.b, ends, level + 1);
         let first = self.b.unsqueeze(h0, 1);

@@ -17,7 +17,7 @@ impl Time {
         b.at_root("time", |b| {
             let missing = self.missing(0);
             let filler = match width {
-                Some(width) => self.filler(b, missing, width, 0.0),
+                Some(width) => self.filler(b, missing, width),
                 None => {
                     let zeros = b.i64_filled(&[1, missing], 0);
                     let dims = self.with_batch(b, &[1]);
@@ -39,9 +39,10 @@ impl Time {
         (BLOCK - steps % BLOCK) % BLOCK
     }
 
-    fn filler(&mut self, b: &mut Builder, count: i64, width: i64, value: f32) -> Val {
-        self.make(b, Key::Filler(count, width, value.to_bits()), |t, b| {
-            let row = b.f32_filled(&[1, count, width], value);
+    /// Zeros `[B, count, width]`.
+    fn filler(&mut self, b: &mut Builder, count: i64, width: i64) -> Val {
+        self.make(b, Key::Filler(count, width), |t, b| {
+            let row = b.f32_filled(&[1, count, width], 0.0);
             let dims = t.with_batch(b, &[1, 1]);
             b.expand(row, dims)
         })
@@ -57,20 +58,13 @@ impl Time {
         b.slice(long, start, end, 1)
     }
 
-    /// `x [B, steps, width]` padded to whole blocks of a level.
-    pub(super) fn pad(
-        &mut self,
-        b: &mut Builder,
-        x: Val,
-        level: usize,
-        width: i64,
-        value: f32,
-    ) -> Val {
+    /// `x [B, steps, width]` padded to whole blocks of a level. Nothing before the padding depends on what it holds.
+    pub(super) fn pad(&mut self, b: &mut Builder, x: Val, level: usize, width: i64) -> Val {
         let missing = self.missing(level);
         if missing == 0 {
             return x;
         }
-        let filler = self.filler(b, missing, width, value);
+        let filler = self.filler(b, missing, width);
         self.fill(b, x, filler, level)
     }
 

@@ -39,8 +39,8 @@ pub(super) enum Key {
     Blocks(usize),
     /// Those blocks in steps.
     Padded(usize),
-    /// Filler `[B, count, width]` with the bits of its f32.
-    Filler(i64, i64, u32),
+    /// Zeros `[B, count, width]`.
+    Filler(i64, i64),
 }
 
 pub(super) struct Time {

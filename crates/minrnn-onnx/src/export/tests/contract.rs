@@ -4,7 +4,7 @@ use minrnn_model::graph::{Graph, Input, OutputKind};
 use minrnn_model::params::Params;
 
 use super::models::{CONFIGS, Case, export, model, sequence_options};
-use crate::export::{ExportError, ExportOptions, Form, export_graph};
+use crate::export::{ExportError, ExportOptions, Form, Lowering, export_graph};
 use crate::ir::Model;
 use crate::text::text;
 
@@ -190,6 +190,9 @@ fn what_makes_no_file_is_refused() {
     assert!(try_with(|o| o.batch = Some(0)).contains("option batch"));
     assert!(try_with(|o| o.seq_len = Some(0)).contains("option seq_len"));
     assert!(try_with(|o| o.max_seq_len = 0).contains("option max_seq_len"));
+    let doubling =
+        |o: &mut ExportOptions| (o.lowering, o.max_seq_len) = (Lowering::KoggeStone, (1 << 20) + 1);
+    assert!(try_with(doubling).contains("kogge-stone"));
     assert!(try_with(|o| o.opset = 18).contains("option opset"));
     assert!(try_with(|o| o.config = serde_json::Value::Null).contains("option config"));
     let mut bad = params.clone();
