@@ -1,3 +1,5 @@
 //! Cross-crate tests.
 mod golden;
 mod invariants;
+#[cfg(feature = "candle-onnx")]
+mod engines_candle;

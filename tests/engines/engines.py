@@ -1,0 +1,114 @@
+"""Engines behind one function: `open_*(export, form)` gives a callable from named arrays to named arrays.
+
+`Unsupported` says why an engine cannot run a form at all; any other exception is a failure of the check.
+"""
+
+import functools
+
+import numpy as np
+import onnx
+
+
+class Unsupported(Exception):
+    """The engine is known not to take such a graph; the message says which part of it."""
+
+
+def open_onnxruntime(export, form):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # its errors come back as exceptions
+    session = onnxruntime.InferenceSession(export.path(form), options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    return lambda feed: dict(zip(names, session.run(names, feed)))
+
+
+def open_openvino(export, form):
+    import openvino
+
+    # Without the hint some CPUs compute in bf16.
+    compiled = openvino.Core().compile_model(export.path(form), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    names = [o.get_any_name() for o in compiled.outputs]
+
+    def run(feed):
+        results = compiled(feed, share_inputs=False, share_outputs=False)
+        return {name: results[name] for name in names}
+
+    return run
+
+
+def open_reference(export, form):
+    from onnx.reference import ReferenceEvaluator
+
+    model = export.model(form)
+    for node in model.graph.node:
+        axes = [a for at in node.attribute if at.name in ("scan_input_axes", "scan_output_axes") for a in at.ints]
+        if node.op_type == "Scan" and any(axes):
+            raise Unsupported("its Scan goes along axis 0 only, the file's along axis 1")
+    evaluator = ReferenceEvaluator(model)
+    return lambda feed: dict(zip(evaluator.output_names, evaluator.run(None, feed)))
+
+
+def open_tract(export, form):
+    import tract
+
+    graph = export.model(form).graph
+    outputs = [o.name for o in graph.output]
+
+    def plan(shapes):
+        model = tract.onnx().load(export.path(form))
+        names = [model.input_name(i) for i in range(model.input_count())]
+        for i, name in enumerate(names):
+            if name in shapes:
+                model.set_input_fact(i, shapes[name])
+        return names, model.into_model().into_runnable()
+
+    if form == "parallel":
+        # What makes a sequence beyond the longest an error needs shapes in numbers there: a plan for each shape.
+        plans = functools.cache(lambda shapes: plan(dict(shapes)))
+    else:
+        symbolic = plan({})
+        plans = lambda shapes: symbolic
+
+    def run(feed):
+        inputs, runnable = plans(tuple((name, tract_fact(value)) for name, value in feed.items()))
+        results = runnable.run([np.ascontiguousarray(feed[name]) for name in inputs])
+        return dict(zip(outputs, [r.to_numpy() for r in results], strict=True))
+
+    return run
+
+
+def tract_fact(array):
+    return ",".join(str(n) for n in array.shape) + "," + {"int64": "i64", "float32": "f32"}[array.dtype.name]
+
+
+ENGINES = {
+    "onnxruntime": open_onnxruntime,
+    "openvino": open_openvino,
+    "reference": open_reference,
+    "tract": open_tract,
+}
+
+
+# Engine and lowering that give numbers, not an error, beyond the longest sequence. They are wrong where memories are longer.
+UNGUARDED = {("openvino", "kogge-stone"): "NOT refused: OpenVINO drops the reshape that would fail"}
+
+
+def check_structure(export, form):
+    """The ONNX checker with strict shape inference, and the manifest's word on inputs and outputs."""
+    model = export.model(form)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    opset = {o.domain: o.version for o in model.opset_import}
+    assert opset == {"": 17} and model.ir_version == 8, f"opset {opset}, IR {model.ir_version}; wanted 17, 8"
+    said = export.manifest["forms"][form]
+    for kind, values in [("inputs", model.graph.input), ("outputs", model.graph.output)]:
+        found = [describe(v) for v in values]
+        wanted = [(v["name"], v["dtype"], v["shape"]) for v in said[kind]]
+        assert found == wanted, f"{kind} are {found}, the manifest says {wanted}"
+
+
+def describe(value):
+    tensor = value.type.tensor_type
+    dtype = {onnx.TensorProto.FLOAT: "f32", onnx.TensorProto.INT64: "i64"}[tensor.elem_type]
+    return value.name, dtype, [d.dim_param or d.dim_value for d in tensor.shape.dim]
