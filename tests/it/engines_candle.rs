@@ -16,6 +16,9 @@ use crate::golden::read::{Golden, files};
 const BATCH: usize = 2;
 /// Two whole blocks of the blocked scan and a part of one.
 const TIME: usize = 37;
+/// A value may be off by its running bound, and by no more than this of the tensor's `1 + max|y|`: through several layers the
+/// bound, which assumes that no errors cancel, grows to the size of the values themselves. The rule of `tests/engines/check.py`.
+const RELATIVE: f64 = 1e-5;
 
 struct Case {
     model: Model,
@@ -84,16 +87,15 @@ impl Case {
         (output, graph.states().iter().map(|s| results[&s.output_name()].clone()).collect())
     }
 
-    /// Output and states against the oracle's, each value within its bound.
+    /// Output and states against the oracle's.
     fn check(&self, what: &str, output: &Tensor, states: &[Tensor], want: &Trace) {
         let got = std::iter::once(output).chain(states);
         for (i, (got, want)) in got.zip(std::iter::once(&want.output).chain(&want.states)).enumerate() {
             let got = got.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
-            let mut c = Comparison::default();
-            c.extend(&got, &want.data, |i| want.bound[i]);
-            assert!(c.holds(), "{what}: result {i}: {c:?}");
             let size = want.data.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-            assert!(want.bound.iter().all(|b| *b <= 0.02 * size), "{what}: a bound that wide says nothing");
+            let mut c = Comparison::default();
+            c.extend(&got, &want.data, |i| want.bound[i].min(RELATIVE * (1.0 + size)));
+            assert!(c.holds(), "{what}: result {i}: {c:?}");
         }
     }
 }

@@ -18,8 +18,8 @@ const TOLERANCE: f64 = 1e-12;
 fn compare_run(golden: &Golden, prefix: &str, model: &Model, trace: &Trace) -> Vec<(String, Comparison)> {
     let names = model.graph().states().iter().map(|s| format!("{prefix}.{}", s.output_name()));
     let outputs = std::iter::once((format!("{prefix}.output"), &trace.output));
-    let compared = outputs.chain(names.zip(&trace.states)).map(|(name, tensor)| {
-        let c = close(&tensor.data, &tensor(golden, &name).1);
+    let compared = outputs.chain(names.zip(&trace.states)).map(|(name, got)| {
+        let c = close(&got.data, &tensor(golden, &name).1);
         (name, c)
     });
     compared.collect()
@@ -96,6 +96,6 @@ fn golden_data_say_their_version() {
         bytes[at..at + key.len()].copy_from_slice(text);
         Golden::read(&bytes).err().expect("must be refused")
     };
-    assert!(with(b"\"minrnn.golden\":\"2\"").contains("layout \"2\", wanted \"1\""));
+    assert!(with(b"\"minrnn.golden\":\"2\"").contains("layout \"2\", this reads \"1\""));
     assert!(with(b"\"minrnn_golden\":\"1\"").contains("not golden data"));
 }

@@ -22,6 +22,8 @@
 
 pub mod compare;
 pub mod config;
+#[cfg(test)]
+mod config_tests;
 pub mod graph;
 pub mod layers;
 pub mod model;

@@ -21,6 +21,7 @@ impl Model {
     /// # Errors
     /// The key whose value makes no model.
     pub fn from_config(config: &ModelConfig) -> Result<Self> {
+        config.validate()?;
         let channels = config.channels()?;
         let gates: Box<dyn Gates> = match config.cell.kind {
             CellKind::MinGru => Box::new(MinGru { candidate: config.cell.candidate }),

@@ -1,0 +1,133 @@
+//! The grades. No tolerance is picked by hand.
+
+use minrnn_model::compare::Comparison;
+
+use super::case::Case;
+use super::engine::{Outcome, Truth};
+use super::report::Tally;
+
+/// Cases up to this length share one estimate of the step form's error: a handful of values alone may be right by luck.
+pub(super) const SHORT: usize = 64;
+
+/// How far a step form was from the oracle: `(T, tensor, error)`; tensor 0 is the output, then the states.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StepErrors {
+    seen: Vec<(usize, Vec<f64>)>,
+}
+
+impl StepErrors {
+    /// Remembers a step run.
+    pub(super) fn learn(&mut self, case: &Case, got: &Outcome, truth: &Truth) {
+        let errors = tensors(got, truth)
+            .map(|(g, w)| g.iter().zip(w).fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs())))
+            .collect();
+        self.seen.push((case.time, errors));
+    }
+
+    /// Largest error of a tensor in runs that are no longer than T (or short).
+    fn of(&self, tensor: usize, time: usize) -> f64 {
+        let known = self.seen.iter().filter(|(t, _)| *t <= time.max(SHORT));
+        known.map(|(_, e)| e[tensor]).fold(0.0, f64::max)
+    }
+
+    /// Tolerance of each tensor: twice the step form's error plus `4 eps max|y|`.
+    pub(super) fn tolerances(&self, case: &Case, truth: &Truth) -> Vec<f64> {
+        let largest = |v: &Vec<f64>| v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let scale = std::iter::once(&truth.output).chain(&truth.states).map(largest);
+        scale.enumerate().map(|(i, y)| 2.0 * self.of(i, case.time) + 4.0 * f64::from(f32::EPSILON) * y).collect()
+    }
+}
+
+/// Output and states of a run beside the oracle's.
+fn tensors<'a>(got: &'a Outcome, want: &'a Truth) -> impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f64>)> {
+    std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states))
+}
+
+/// Grades a run against the oracle (or another run, widened) with a tolerance for each tensor.
+pub(super) fn portable(tally: &mut Tally, case: &Case, got: &Outcome, want: &Truth, tolerances: &[f64]) {
+    let mut c = Comparison::default();
+    for ((g, w), tolerance) in tensors(got, want).zip(tolerances) {
+        lengths_agree(g.len(), w.len());
+        c.extend(g, w, |_| *tolerance);
+    }
+    tally.add(&case.name(), &c);
+}
+
+/// Grades a run against another one bit for bit.
+pub(super) fn exact(tally: &mut Tally, case: &Case, got: &Outcome, want: &Outcome) {
+    let mut c = Comparison::default();
+    c.extend_exact(&got.output, &want.output);
+    got.states.iter().zip(&want.states).for_each(|(g, w)| c.extend_exact(g, w));
+    tally.add(&case.name(), &c);
+}
+
+/// Grades the output of a run within the oracle's running bound.
+pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
+    let mut c = Comparison::default();
+    c.extend(got, &want.output, |i| want.bound[i]);
+    tally.add(case, &c);
+}
+
+/// A run, widened to stand in the oracle's place.
+pub(super) fn widen(outcome: &Outcome) -> Truth {
+    let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
+    Truth { output: wide(&outcome.output), bound: vec![], states: outcome.states.iter().map(wide).collect() }
+}
+
+fn lengths_agree(got: usize, want: usize) {
+    assert_eq!(got, want, "an engine gave a tensor of another size, which the contract check must have refused");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::report::Grade;
+
+    fn case(time: usize) -> Case {
+        Case { batch: 1, time, ids: vec![0; time], features: vec![], states: None, pieces: vec![] }
+    }
+
+    fn truth(x: f64) -> Truth {
+        Truth { output: vec![x], bound: vec![1e-3], states: vec![vec![1.0]] }
+    }
+
+    fn outcome(x: f32) -> Outcome {
+        Outcome { output: vec![x], states: vec![vec![1.0]] }
+    }
+
+    #[track_caller]
+    fn holds(got: &Outcome, tolerances: &[f64]) -> bool {
+        let mut tally = Tally::new("t", "f", "o", Grade::Portable);
+        portable(&mut tally, &case(1), got, &truth(1.0), tolerances);
+        tally.row().holds
+    }
+
+    #[test]
+    fn a_portable_row_is_twice_the_step_forms_error() {
+        let mut steps = StepErrors::default();
+        steps.learn(&case(1), &outcome(1.25), &truth(1.0));
+        let tolerances = steps.tolerances(&case(1), &truth(1.0));
+        assert_eq!(tolerances[0], 0.5 + 4.0 * f64::from(f32::EPSILON));
+        assert!(holds(&outcome(1.5), &tolerances) && !holds(&outcome(1.51), &tolerances));
+        assert!(!holds(&outcome(f32::NAN), &tolerances));
+        let bad_state = Outcome { states: vec![vec![1.1]], ..outcome(1.0) };
+        assert!(!holds(&bad_state, &tolerances), "states are graded too, each by its own error");
+    }
+
+    #[test]
+    fn errors_of_long_runs_do_not_loosen_short_ones() {
+        let mut steps = StepErrors::default();
+        steps.learn(&case(5000), &outcome(2.0), &truth(1.0));
+        assert!(steps.tolerances(&case(10), &truth(1.0))[0] < 1e-5);
+        assert!(steps.tolerances(&case(5000), &truth(1.0))[0] > 1.9);
+    }
+
+    #[test]
+    fn the_bound_is_kept_value_by_value() {
+        for (x, wanted) in [(1.0009, true), (1.0011, false), (f32::INFINITY, false)] {
+            let mut tally = Tally::new("t", "f", "o", Grade::Bound);
+            bound(&mut tally, "case", &[x], &truth(1.0));
+            assert_eq!(tally.row().holds, wanted, "{x}");
+        }
+    }
+}

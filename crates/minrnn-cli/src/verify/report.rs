@@ -1,0 +1,205 @@
+//! What a verification found.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use minrnn_model::compare::Comparison;
+use serde::Serialize;
+
+/// How strict a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grade {
+    /// Bit for bit.
+    Exact,
+    /// At most twice as far from the oracle as the step form is, plus `4 eps max|y|`.
+    Portable,
+    /// Within the running error bound of the oracle, value by value.
+    Bound,
+}
+
+impl Grade {
+    /// The grade's name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Portable => "portable",
+            Self::Bound => "bound",
+        }
+    }
+}
+
+/// One line of the report: one engine and form against another, over many cases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// `tract`, `candle`, `oracle` or `files`.
+    pub engine: String,
+    /// What ran, e.g. `parallel` or `scan in chunks`.
+    pub form: String,
+    /// What it is compared with.
+    pub against: String,
+    /// How strictly.
+    pub grade: Grade,
+    /// Runs compared.
+    pub cases: usize,
+    /// Largest absolute difference; `null` in JSON where values are not comparable.
+    pub max_abs: f64,
+    /// Largest difference in units in the last place of f32.
+    pub max_ulp: u64,
+    /// Smallest absolute tolerance that would pass.
+    pub min_tolerance: f64,
+    /// Share of the steps whose largest logit is the same one; `None` for outputs that are no logits.
+    pub argmax_agreement: Option<f64>,
+    /// Whether everything held.
+    pub holds: bool,
+    /// Why a row is graded as it is, or where it fails first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A verification.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// `minrnn.verify/1`.
+    pub schema: &'static str,
+    /// Whether all rows hold.
+    pub holds: bool,
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// What was covered, and what was not.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(rows: Vec<Row>, notes: Vec<String>) -> Self {
+        let holds = !rows.is_empty() && rows.iter().all(|r| r.holds);
+        Self { schema: "minrnn.verify/1", holds, rows, notes }
+    }
+
+    /// The rows as a table for people.
+    pub fn table(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(["engine", "form", "against", "grade", "cases", "max abs", "max ulp", "would pass at", "argmax", "holds"]);
+        for r in &self.rows {
+            table.add_row([
+                r.engine.clone(),
+                r.form.clone(),
+                r.against.clone(),
+                r.grade.name().into(),
+                r.cases.to_string(),
+                number(r.max_abs),
+                ulps(r.max_ulp),
+                number(r.min_tolerance),
+                r.argmax_agreement.map_or("-".into(), |a| format!("{:.3} %", a * 100.0)),
+                if r.holds { "yes" } else { "NO" }.into(),
+            ]);
+        }
+        for column in 4..9 {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        table
+    }
+
+    /// The table and the notes as Markdown.
+    pub fn markdown(&self) -> String {
+        let mut table = self.table();
+        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+        let verdict = if self.holds { "Everything holds." } else { "**Something does not hold.**" };
+        let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
+        format!("# Verification\n\n{verdict}\n\n{table}\n\n{notes}")
+    }
+
+    /// Notes of rows and of the whole, each once.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut all: Vec<String> = vec![];
+        let rows = self.rows.iter().filter_map(|r| r.note.as_ref().map(|n| format!("{} {}: {n}", r.engine, r.form)));
+        for note in rows.chain(self.notes.iter().cloned()) {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
+        all
+    }
+}
+
+fn number(x: f64) -> String {
+    if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
+}
+
+fn ulps(n: u64) -> String {
+    if n > 1 << 30 { "> 2^30".into() } else { n.to_string() }
+}
+
+/// A row in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    engine: &'static str,
+    form: String,
+    against: &'static str,
+    grade: Grade,
+    cases: usize,
+    comparison: Comparison,
+    rows: usize,
+    agreeing: usize,
+    failed: Option<String>,
+    why: Option<String>,
+}
+
+impl Tally {
+    pub(super) fn new(engine: &'static str, form: impl Into<String>, against: &'static str, grade: Grade) -> Self {
+        let comparison = Comparison::default();
+        let form = form.into();
+        Self { engine, form, against, grade, cases: 0, comparison, rows: 0, agreeing: 0, failed: None, why: None }
+    }
+
+    pub(super) fn because(mut self, why: &str) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    /// Takes in the comparison of one case.
+    pub(super) fn add(&mut self, case: &str, comparison: &Comparison) {
+        self.cases += 1;
+        if !comparison.holds() && self.failed.is_none() {
+            let worst = comparison.worst.as_ref();
+            let at = worst.map_or("nothing was compared".into(), |w| format!("value {}: got {:e}, wanted {:e}", w.index, w.got, w.want));
+            self.failed = Some(format!("fails first at {case}; {} of {} values, worst {at}", comparison.failing, comparison.count));
+        }
+        self.comparison.merge(comparison);
+    }
+
+    /// Counts steps whose largest logit agrees.
+    pub(super) fn agreement(&mut self, got: &[f32], want: &[f64], classes: usize) {
+        for (g, w) in got.chunks(classes).zip(want.chunks(classes)) {
+            self.rows += 1;
+            self.agreeing += usize::from(argmax(g) == argmax(w));
+        }
+    }
+
+    pub(super) fn cases(&self) -> usize {
+        self.cases
+    }
+
+    pub(super) fn row(self) -> Row {
+        let agreement = (self.rows > 0).then(|| self.agreeing as f64 / self.rows as f64);
+        Row {
+            engine: self.engine.into(),
+            form: self.form,
+            against: self.against.into(),
+            grade: self.grade,
+            cases: self.cases,
+            max_abs: self.comparison.max_abs,
+            max_ulp: self.comparison.max_ulp,
+            min_tolerance: self.comparison.min_tolerance,
+            argmax_agreement: agreement,
+            holds: self.comparison.holds(),
+            note: self.failed.or(self.why),
+        }
+    }
+}
+
+/// Index of the largest value; the first of equals.
+pub(crate) fn argmax<T: PartialOrd + Copy>(x: &[T]) -> usize {
+    (1..x.len()).fold(0, |best, i| if x[i] > x[best] { i } else { best })
+}

@@ -1,0 +1,102 @@
+use crate::config::ModelConfig;
+use crate::model::Model;
+
+const GOOD: &str = "width = 8\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n";
+
+fn parse(text: &str) -> Result<ModelConfig, toml::de::Error> {
+    toml::from_str(text)
+}
+
+#[test]
+fn unknown_keys_are_refused_with_their_line() {
+    for (text, line, key) in [
+        ("width = 8\nlayer = 1\n", "line 2", "layer"),
+        ("width = 8\nlayers = 1\n[cell]\nkind = 'min_gru'\nexpand = 2\n", "line 5", "expand"),
+        ("width = 8\nlayers = 1\n[mlp]\nactivation = 'relu'\n", "line 4", "relu"),
+        ("width = -8\nlayers = 1\n", "line 1", "width"),
+    ] {
+        let e = parse(text).expect_err("must be refused").to_string();
+        assert!(e.contains(line) && e.contains(key), "{e}");
+    }
+}
+
+#[test]
+fn what_makes_no_model_is_refused_by_key() {
+    for (change, key) in [
+        ("width = 0", "width"),
+        ("layers = 0", "layers"),
+        ("dropout = 1.0", "dropout"),
+        ("dropout = nan", "dropout"),
+        ("cell = { expansion = 1.3 }", "cell.expansion"),
+        ("cell = { expansion = -1 }", "cell.expansion"),
+        ("cell = { expansion = nan }", "cell.expansion"),
+        ("cell = { expansion = 2, output_projection = false }", "cell.output_projection"),
+        ("cell = { time_scale = [5, 1] }", "cell.time_scale"),
+        ("cell = { time_scale = [0, 1] }", "cell.time_scale"),
+        ("cell = { time_scale = [1, 2], bias = false }", "cell.time_scale"),
+        ("cell = { normalize_gates = false }", "cell.normalize_gates"),
+        ("conv = { kernel = 0 }", "conv.kernel"),
+        ("mlp = { expansion = 0.3 }", "mlp.expansion"),
+        ("head = { width = 0 }", "head.width"),
+        ("head = { bias = true }", "head.width"),
+        ("input = { vocab = 0 }", "input.vocab"),
+        ("input = { vocab = 5, features = 2 }", "input"),
+        ("input = { vocab = 5, mean = [1.0] }", "input.mean"),
+        ("input = { features = 2, std = [1.0, 0.0] }", "input.std"),
+        ("input = { features = 2, mean = [1.0] }", "input.mean"),
+    ] {
+        let name = change.split(' ').next().expect("a key");
+        let mut table: toml::Table = GOOD.parse().expect("it is TOML");
+        let changed: toml::Table = change.parse().expect(change);
+        table.insert(name.into(), changed[name].clone());
+        let config: ModelConfig = table.try_into().expect(change);
+        let e = Model::from_config(&config).expect_err(change).to_string();
+        assert!(e.starts_with(&format!("{key}:")), "{change}: {e}");
+    }
+}
+
+#[test]
+fn a_configuration_survives_json() {
+    let text = format!("{GOOD}[cell]\nkind = 'min_lstm'\ntime_scale = [1.0, 20.0]\n[conv]\nkernel = 3\n");
+    let config = parse(&text).expect("good");
+    let model = Model::from_config(&config).expect("good");
+    let again: ModelConfig = serde_json::from_value(model.config().clone()).expect("its own JSON");
+    assert_eq!(Model::from_config(&again).expect("good"), model);
+}
+
+#[test]
+fn gates_begin_with_the_wanted_time_scale() {
+    use crate::params::Params;
+    for (kind, parts, sign) in [("min_gru", 2, -1.0), ("min_lstm", 3, 1.0)] {
+        let text = format!("width = 64\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n[cell]\nkind = '{kind}'\ntime_scale = [2.0, 200.0]\n");
+        let model = Model::from_config(&parse(&text).expect("good")).expect("good");
+        let params = Params::init(model.graph(), 1);
+        let at = model.graph().params().iter().position(|p| p.name == "layers.0.rnn.in.bias").expect("a bias");
+        let bias = params.get(at);
+        assert_eq!(bias.len(), parts * 64);
+        let scales: Vec<f64> = bias[..64].iter().map(|k| -1.0 / (1.0 / (1.0 + (-sign * f64::from(*k)).exp())).ln()).collect();
+        assert!(scales.iter().all(|t| (1.99..200.1).contains(t)), "{kind} {scales:?}");
+        assert!(scales.iter().any(|t| *t < 10.0) && scales.iter().any(|t| *t > 50.0), "{kind}: spread over the range");
+        assert!(bias[(parts - 1) * 64..].iter().all(|b| *b == 0.0), "{kind}: the candidate begins without bias");
+    }
+}
+
+#[test]
+fn gates_norms_biases_and_states_do_not_decay() {
+    use crate::params::Role;
+    let text = format!("{GOOD}[cell]\ninitial_state = 'learned'\n[conv]\nkernel = 3\n[mlp]\n");
+    let model = Model::from_config(&parse(&text).expect("good")).expect("good");
+    let decaying = model.graph().params().iter().filter(|p| matches!(p.role, Role::Weight { decay: true, .. }));
+    let names: Vec<_> = decaying.map(|p| p.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "layers.0.conv.depthwise.weight",
+            "layers.0.conv.pointwise.weight",
+            "layers.0.rnn.out.weight",
+            "layers.0.ff.mlp.up.weight",
+            "layers.0.ff.mlp.down.weight",
+            "head.weight"
+        ]
+    );
+}
