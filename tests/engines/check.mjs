@@ -2,8 +2,9 @@
 //
 //   node check.mjs FOLDER...      (from a folder in which onnxruntime-web is installed)
 //
-// Parallel and scan form, whole and in two pieces, against the step form step by step, by the rule of check.py:
-// one shape, all finite, at most 1e-5 * (1 + max|y|) apart. Exit status 1 if something differs.
+// Every form against the float64 trace of golden.safetensors; parallel and scan form, whole and in two pieces, against the
+// step form step by step. The rule of check.py: one shape, all finite, at most 1e-5 * (1 + max|y|) apart.
+// Exit status 1 if something differs.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, join, resolve } from "node:path";
@@ -104,6 +105,19 @@ class Export {
   }
 }
 
+// The tensors of a safetensors file by name: the length of a JSON header, the header, the values.
+function readSafetensors(path) {
+  const file = readFileSync(path);
+  const length = Number(file.readBigUInt64LE(0));
+  const header = JSON.parse(file.toString("utf8", 8, 8 + length));
+  delete header.__metadata__;
+  const read = ({ dtype, shape, data_offsets: [from, to] }) => {
+    const bytes = new Uint8Array(file.subarray(8 + length + from, 8 + length + to)).buffer;
+    return tensor(dtype === "I64" ? new BigInt64Array(bytes) : new Float32Array(bytes), shape);
+  };
+  return Object.fromEntries(Object.entries(header).map(([name, entry]) => [name, read(entry)]));
+}
+
 function randomTensor(random, shape) {
   return tensor(Float32Array.from({ length: size(shape) }, () => 3 * random() - 1.3), shape);
 }
@@ -122,6 +136,18 @@ function difference(got, want) {
   return worst;
 }
 
+// The two runs of the golden trace: the input, the states to begin with, what must come out.
+function* goldenRuns(model) {
+  const all = readSafetensors(join(model.folder, "golden.safetensors"));
+  const data = all[model.input];
+  for (const run of ["initial", "given"]) {
+    const states = Object.fromEntries(model.manifest.states.map((s) => [s.input, all[`${run}.${s.input}`]]));
+    const outputs = [model.output, ...model.manifest.states.map((s) => s.output)];
+    const want = Object.fromEntries(outputs.map((name) => [name, all[`${run}.${name}`]]));
+    yield { name: `golden trace, ${run} states`, data, states, want, time: data.dims[1] };
+  }
+}
+
 // Every length, batch, kind of state and cut: the input, the states to begin with, the ends of the pieces.
 function* cases(model, random) {
   for (const time of LENGTHS) {
@@ -137,27 +163,34 @@ function* cases(model, random) {
   }
 }
 
-// How many runs differ from the step form.
+// How many runs differ.
 async function check(folder) {
   const model = await Export.open(folder);
-  const sequences = Object.keys(model.manifest.forms).filter((form) => form !== "step");
-  if (sequences.length === 0) throw new Error(`${folder}: no sequence form`);
-  const worst = Object.fromEntries(sequences.map((form) => [form, 0]));
+  const forms = Object.keys(model.manifest.forms);
+  const worst = {};
   let failures = 0;
-  for (const { name, time, data, states, cuts } of cases(model, generator(7))) {
-    const want = await model.run("step", data, states, Array.from({ length: time }, (_, t) => t + 1));
-    for (const form of sequences) {
-      for (const ends of cuts) {
-        const apart = difference(await model.run(form, data, states, ends), want);
-        worst[form] = Math.max(worst[form], apart);
-        if (apart <= 1) continue;
-        failures++;
-        console.error(`DIFFERS ${basename(folder)} | wasm | ${form}: ${name}, pieces to ${ends}: ${apart} times the tolerance`);
-      }
+  const compare = async (form, against, { name, data, states }, ends, want) => {
+    const apart = difference(await model.run(form, data, states, ends), want);
+    const key = `${form} against ${against}`;
+    worst[key] = Math.max(worst[key] ?? 0, apart);
+    if (apart <= 1) return;
+    failures++;
+    console.error(`DIFFERS ${basename(folder)} | wasm | ${key}: ${name}, pieces to ${ends}: ${apart} times the tolerance`);
+  };
+  const each = (time) => Array.from({ length: time }, (_, t) => t + 1);
+  for (const golden of goldenRuns(model)) {
+    for (const form of forms) {
+      await compare(form, "golden trace", golden, form === "step" ? each(golden.time) : [golden.time], golden.want);
     }
   }
-  for (const [form, apart] of Object.entries(worst)) {
-    console.log(`${basename(folder)}  onnxruntime-web ${ort.env.versions.web}  ${form} against steps: worst/tolerance ${apart.toFixed(4)}`);
+  for (const one of cases(model, generator(7))) {
+    const want = await model.run("step", one.data, one.states, each(one.time));
+    for (const form of forms.filter((f) => f !== "step")) {
+      for (const ends of one.cuts) await compare(form, "steps", one, ends, want);
+    }
+  }
+  for (const [key, apart] of Object.entries(worst)) {
+    console.log(`${basename(folder)}  onnxruntime-web ${ort.env.versions.web}  ${key}: worst/tolerance ${apart.toFixed(4)}`);
   }
   return failures;
 }

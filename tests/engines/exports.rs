@@ -19,9 +19,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let model = Model::from_config(&golden.config)?;
         let params = golden.params(&model);
         for (suffix, lowering, max_seq_len) in variants(&name) {
-            let options = ExportOptions { lowering, max_seq_len, ..ExportOptions::default() };
+            let options = ExportOptions {
+                lowering,
+                max_seq_len,
+                ..ExportOptions::default()
+            };
             let to = dir.join(format!("{name}{suffix}"));
-            write_export(&to, &model, &params, &DirOptions { options, ..DirOptions::default() })?;
+            write_export(
+                &to,
+                &model,
+                &params,
+                &DirOptions {
+                    options,
+                    ..DirOptions::default()
+                },
+            )?;
         }
     }
     Ok(())

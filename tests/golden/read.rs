@@ -30,13 +30,23 @@ impl Golden {
         let metadata = header.metadata().clone().unwrap_or_default();
         match metadata.get("minrnn.golden").map(String::as_str) {
             Some(VERSION) => {}
-            Some(other) => return Err(format!("golden data of layout {other:?}, this reads {VERSION:?}: run generate.py again")),
+            Some(other) => {
+                return Err(format!(
+                    "golden data of layout {other:?}, this reads {VERSION:?}: run generate.py again"
+                ));
+            }
             None => return Err("no `minrnn.golden` in the metadata: not golden data".into()),
         }
-        let text = metadata.get("config").ok_or("no `config` in the metadata")?;
+        let text = metadata
+            .get("config")
+            .ok_or("no `config` in the metadata")?;
         let config = toml::from_str(text).map_err(|e| e.to_string())?;
         let file = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-        let tensors = file.tensors().into_iter().map(values).collect::<Result<_, _>>()?;
+        let tensors = file
+            .tensors()
+            .into_iter()
+            .map(values)
+            .collect::<Result<_, _>>()?;
         Ok(Self { config, tensors })
     }
 
@@ -44,12 +54,20 @@ impl Golden {
     pub(crate) fn params(&self, model: &Model) -> Params {
         let graph = model.graph();
         let buffer = |p: &&ParamSpec| matches!(p.role, Role::Buffer { .. });
-        let buffers: Vec<_> = graph.params().iter().filter(buffer).map(|p| p.name.clone()).collect();
+        let buffers: Vec<_> = graph
+            .params()
+            .iter()
+            .filter(buffer)
+            .map(|p| p.name.clone())
+            .collect();
         let mut named = Params::init(graph, 0).to_named(graph);
         named.retain(|name, _| buffers.contains(name));
         for (name, (shape, values)) in &self.tensors {
             if let Some(name) = name.strip_prefix("param.") {
-                named.insert(name.into(), (shape.clone(), values.iter().map(|v| *v as f32).collect()));
+                named.insert(
+                    name.into(),
+                    (shape.clone(), values.iter().map(|v| *v as f32).collect()),
+                );
             }
         }
         Params::from_named(graph, named).expect("the same parameters on both sides")
@@ -76,8 +94,19 @@ pub(crate) fn files() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
     let entries = std::fs::read_dir(&folder).expect("tests/golden is there");
     let golden = |p: &PathBuf| p.extension().is_some_and(|e| e == "safetensors");
-    let mut paths: Vec<_> = entries.map(|e| e.expect("readable").path()).filter(golden).collect();
+    let mut paths: Vec<_> = entries
+        .map(|e| e.expect("readable").path())
+        .filter(golden)
+        .collect();
     paths.sort();
-    let name = |p: &Path| p.file_stem().expect("a file has a name").to_string_lossy().into_owned();
-    paths.iter().map(|p| (name(p), std::fs::read(p).expect("readable"))).collect()
+    let name = |p: &Path| {
+        p.file_stem()
+            .expect("a file has a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    paths
+        .iter()
+        .map(|p| (name(p), std::fs::read(p).expect("readable")))
+        .collect()
 }

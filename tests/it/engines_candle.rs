@@ -35,19 +35,47 @@ impl Case {
         let mut rng = Rng::named(5, "candle");
         let (mut ids, mut features) = (vec![], vec![]);
         match model.graph().input() {
-            Input::Tokens { vocab } => ids.extend((0..BATCH * TIME).map(|_| rng.below(vocab) as u32)),
-            Input::Features { width } => features.extend((0..BATCH * TIME * width).map(|_| rng.normal() as f32)),
+            Input::Tokens { vocab } => {
+                ids.extend((0..BATCH * TIME).map(|_| rng.below(vocab) as u32))
+            }
+            Input::Features { width } => {
+                features.extend((0..BATCH * TIME * width).map(|_| rng.normal() as f32))
+            }
         }
-        let state = |rng: &mut Rng, len: usize| (0..BATCH * len).map(|_| rng.normal() as f32).collect();
-        let states = model.graph().states().iter().map(|s| state(&mut rng, s.len())).collect();
-        Self { model, params, ids, features, states }
+        let state =
+            |rng: &mut Rng, len: usize| (0..BATCH * len).map(|_| rng.normal() as f32).collect();
+        let states = model
+            .graph()
+            .states()
+            .iter()
+            .map(|s| state(&mut rng, s.len()))
+            .collect();
+        Self {
+            model,
+            params,
+            ids,
+            features,
+            states,
+        }
     }
 
     /// What is true, with the error that f32 may make.
     fn oracle(&self) -> Trace {
-        let data = if self.features.is_empty() { Data::Tokens(&self.ids) } else { Data::Features(&self.features) };
-        let states: Vec<Vec<f64>> = self.states.iter().map(|s| s.iter().map(|v| f64::from(*v)).collect()).collect();
-        let run = Run { states: Some(&states), bounds: true, ..Run::new(BATCH, TIME, data) };
+        let data = if self.features.is_empty() {
+            Data::Tokens(&self.ids)
+        } else {
+            Data::Features(&self.features)
+        };
+        let states: Vec<Vec<f64>> = self
+            .states
+            .iter()
+            .map(|s| s.iter().map(|v| f64::from(*v)).collect())
+            .collect();
+        let run = Run {
+            states: Some(&states),
+            bounds: true,
+            ..Run::new(BATCH, TIME, data)
+        };
         oracle::run(self.model.graph(), &self.params.to_f64(), &run).expect("runs")
     }
 
@@ -66,17 +94,27 @@ impl Case {
                 let ids: Vec<i64> = self.ids.iter().map(|i| i64::from(*i)).collect();
                 ("input_ids", tensor(ids, &[BATCH, TIME]))
             }
-            Input::Features { width } => ("features", tensor(self.features.clone(), &[BATCH, TIME, width])),
+            Input::Features { width } => (
+                "features",
+                tensor(self.features.clone(), &[BATCH, TIME, width]),
+            ),
         }
     }
 
     fn first_states(&self) -> Vec<Tensor> {
         let specs = self.model.graph().states().iter().zip(&self.states);
-        specs.map(|(s, v)| tensor(v.clone(), &[vec![BATCH], s.shape()].concat())).collect()
+        specs
+            .map(|(s, v)| tensor(v.clone(), &[vec![BATCH], s.shape()].concat()))
+            .collect()
     }
 
     /// One run: the output, and the states after it.
-    fn eval(&self, file: &candle_onnx::onnx::ModelProto, input: Tensor, states: Vec<Tensor>) -> (Tensor, Vec<Tensor>) {
+    fn eval(
+        &self,
+        file: &candle_onnx::onnx::ModelProto,
+        input: Tensor,
+        states: Vec<Tensor>,
+    ) -> (Tensor, Vec<Tensor>) {
         let graph = self.model.graph();
         let names = graph.states().iter().map(|s| s.input_name());
         let mut feed: HashMap<String, Tensor> = names.zip(states).collect();
@@ -84,17 +122,32 @@ impl Case {
         let results = candle_onnx::simple_eval(file, feed).expect("runs");
         let results: BTreeMap<String, Tensor> = results.into_iter().collect();
         let output = results[graph.output().kind.tensor_name()].clone();
-        (output, graph.states().iter().map(|s| results[&s.output_name()].clone()).collect())
+        (
+            output,
+            graph
+                .states()
+                .iter()
+                .map(|s| results[&s.output_name()].clone())
+                .collect(),
+        )
     }
 
     /// Output and states against the oracle's.
     fn check(&self, what: &str, output: &Tensor, states: &[Tensor], want: &Trace) {
         let got = std::iter::once(output).chain(states);
-        for (i, (got, want)) in got.zip(std::iter::once(&want.output).chain(&want.states)).enumerate() {
-            let got = got.flatten_all().and_then(|t| t.to_vec1::<f32>()).expect("f32");
+        for (i, (got, want)) in got
+            .zip(std::iter::once(&want.output).chain(&want.states))
+            .enumerate()
+        {
+            let got = got
+                .flatten_all()
+                .and_then(|t| t.to_vec1::<f32>())
+                .expect("f32");
             let size = want.data.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
             let mut c = Comparison::default();
-            c.extend(&got, &want.data, |i| want.bound[i].min(RELATIVE * (1.0 + size)));
+            c.extend(&got, &want.data, |i| {
+                want.bound[i].min(RELATIVE * (1.0 + size))
+            });
             assert!(c.holds(), "{what}: result {i}: {c:?}");
         }
     }
@@ -105,19 +158,29 @@ fn tensor<T: candle_core::WithDType>(values: Vec<T>, shape: &[usize]) -> Tensor 
 }
 
 fn cases() -> impl Iterator<Item = (String, Case)> {
-    let read = |(name, bytes): (String, Vec<u8>)| (name, Case::new(&Golden::read(&bytes).expect("golden data")));
+    let read = |(name, bytes): (String, Vec<u8>)| {
+        (name, Case::new(&Golden::read(&bytes).expect("golden data")))
+    };
     files().into_iter().map(read)
 }
 
 #[test]
 fn whole_sequences_are_the_oracles() {
     for (name, case) in cases() {
-        let blocked = ExportOptions { max_seq_len: 256, ..ExportOptions::default() };
+        let blocked = ExportOptions {
+            max_seq_len: 256,
+            ..ExportOptions::default()
+        };
         // The doubling scan with a free T needs Pad, of which candle-onnx knows the mode `reflect` only.
-        let doubling = ExportOptions { lowering: Lowering::KoggeStone, seq_len: Some(TIME), ..ExportOptions::default() };
+        let doubling = ExportOptions {
+            lowering: Lowering::KoggeStone,
+            seq_len: Some(TIME),
+            ..ExportOptions::default()
+        };
         for options in [blocked, doubling] {
             let what = format!("{name}, {}", options.lowering_name());
-            let (output, states) = case.eval(&case.export(options), case.input().1, case.first_states());
+            let (output, states) =
+                case.eval(&case.export(options), case.input().1, case.first_states());
             case.check(&what, &output, &states, &case.oracle());
         }
     }
@@ -126,16 +189,27 @@ fn whole_sequences_are_the_oracles() {
 #[test]
 fn steps_are_the_oracles() {
     for (name, case) in cases() {
-        let step = case.export(ExportOptions { form: Form::Step, ..ExportOptions::default() });
+        let step = case.export(ExportOptions {
+            form: Form::Step,
+            ..ExportOptions::default()
+        });
         let (input, mut states, mut rows) = (case.input().1, case.first_states(), vec![]);
         for t in 0..TIME {
-            let now = input.narrow(1, t, 1).and_then(|x| x.squeeze(1)).and_then(|x| x.contiguous()).expect("a step");
+            let now = input
+                .narrow(1, t, 1)
+                .and_then(|x| x.squeeze(1))
+                .and_then(|x| x.contiguous())
+                .expect("a step");
             let (row, next) = case.eval(&step, now, states);
             rows.push(row);
             states = next;
         }
         let last = case.model.graph().is_last_step();
-        let output = if last { rows.pop().expect("T > 0") } else { Tensor::stack(&rows, 1).expect("rows of one shape") };
+        let output = if last {
+            rows.pop().expect("T > 0")
+        } else {
+            Tensor::stack(&rows, 1).expect("rows of one shape")
+        };
         case.check(&name, &output, &states, &case.oracle());
     }
 }

@@ -4,26 +4,52 @@ mod lexer;
 mod rules;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use minrnn_model::model::Model;
+use minrnn_onnx::export::{DirOptions, write_export};
 use rules::{Dependency, Finding};
 
 /// Crates that are libraries; the other one is the binary.
-const LIBRARIES: [&str; 5] = ["minrnn-model", "minrnn-kernels", "minrnn-train", "minrnn-onnx", "minrnn-runtime"];
+const LIBRARIES: [&str; 5] = [
+    "minrnn-model",
+    "minrnn-kernels",
+    "minrnn-train",
+    "minrnn-onnx",
+    "minrnn-runtime",
+];
 /// The one that may be unsafe.
 const UNSAFE: &str = "minrnn-kernels";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository").into()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a folder of the repository")
+        .into()
 }
 
 /// Dependencies of all packages of the workspace, as cargo understands them.
 fn dependencies() -> Vec<Dependency> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let args = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
-    let output = Command::new(cargo).args(args).current_dir(root()).output().expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let args = [
+        "metadata",
+        "--offline",
+        "--no-deps",
+        "--format-version",
+        "1",
+    ];
+    let output = Command::new(cargo)
+        .args(args)
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let text = |v: &serde_json::Value| v.as_str().expect("a string").to_owned();
     let list = |v: &serde_json::Value| v.as_array().expect("a list").clone();
@@ -31,7 +57,11 @@ fn dependencies() -> Vec<Dependency> {
     for package in list(&json["packages"]) {
         for d in list(&package["dependencies"]) {
             let dev = d["kind"].as_str() == Some("dev");
-            found.push(Dependency { of: text(&package["name"]), on: text(&d["name"]), dev });
+            found.push(Dependency {
+                of: text(&package["name"]),
+                on: text(&d["name"]),
+                dev,
+            });
         }
     }
     found
@@ -47,7 +77,10 @@ fn none(findings: impl IntoIterator<Item = Finding>) {
 fn each_framework_is_seen_by_its_crates_only() {
     let all = dependencies();
     for library in LIBRARIES {
-        assert!(all.iter().any(|d| d.of == library), "{library} is in the workspace");
+        assert!(
+            all.iter().any(|d| d.of == library),
+            "{library} is in the workspace"
+        );
     }
     none(rules::frameworks(&all));
 }
@@ -60,15 +93,31 @@ fn arrows_point_down() {
 #[test]
 fn only_the_kernels_are_unsafe() {
     let folders = [root().join("crates"), root().join("tests")];
-    let all: Vec<_> = folders.iter().flat_map(|f| sources::below(f, "rs")).collect();
+    let all: Vec<_> = folders
+        .iter()
+        .flat_map(|f| sources::below(f, "rs"))
+        .collect();
     let inside = |p: &Path| p.starts_with(root().join("crates").join(UNSAFE));
-    assert!(all.iter().any(|p| inside(p)) && all.iter().any(|p| !inside(p)), "the sources were found");
+    assert!(
+        all.iter().any(|p| inside(p)) && all.iter().any(|p| !inside(p)),
+        "the sources were found"
+    );
     for path in all.iter().filter(|p| !inside(p)) {
-        none(rules::in_file(path, &lexer::tokens(&sources::text(path)), rules::unsafe_words));
+        none(rules::in_file(
+            path,
+            &lexer::tokens(&sources::text(path)),
+            rules::unsafe_words,
+        ));
     }
-    let device = folders.iter().flat_map(|f| ["cu", "cuh", "ptx"].map(|e| sources::below(f, e))).flatten();
+    let device = folders
+        .iter()
+        .flat_map(|f| ["cu", "cuh", "ptx"].map(|e| sources::below(f, e)))
+        .flatten();
     let strays: Vec<_> = device.filter(|p| !inside(p)).collect();
-    assert!(strays.is_empty(), "device code outside of {UNSAFE}: {strays:?}");
+    assert!(
+        strays.is_empty(),
+        "device code outside of {UNSAFE}: {strays:?}"
+    );
 }
 
 #[test]
@@ -76,13 +125,30 @@ fn every_crate_takes_the_workspaces_lints() {
     let manifest = |p: PathBuf| -> toml::Table { sources::text(&p).parse().expect("TOML") };
     let workspace = manifest(root().join("Cargo.toml"));
     let level = workspace["workspace"]["lints"]["rust"]["unsafe_code"].as_str();
-    assert!(matches!(level, Some("deny" | "forbid")), "unsafe_code is {level:?} in the workspace");
+    assert!(
+        matches!(level, Some("deny" | "forbid")),
+        "unsafe_code is {level:?} in the workspace"
+    );
     let mut manifests = sources::below(&root().join("crates"), "toml");
     manifests.retain(|p| p.ends_with("Cargo.toml"));
-    assert!(manifests.len() > LIBRARIES.len(), "the manifests were found");
-    for path in manifests.into_iter().chain([root().join("tests/Cargo.toml")]) {
-        let lints = manifest(path.clone()).get("lints").and_then(|l| l.get("workspace")).and_then(toml::Value::as_bool);
-        assert_eq!(lints, Some(true), "{}: wants [lints] workspace = true", path.display());
+    assert!(
+        manifests.len() > LIBRARIES.len(),
+        "the manifests were found"
+    );
+    for path in manifests
+        .into_iter()
+        .chain([root().join("tests/Cargo.toml")])
+    {
+        let lints = manifest(path.clone())
+            .get("lints")
+            .and_then(|l| l.get("workspace"))
+            .and_then(toml::Value::as_bool);
+        assert_eq!(
+            lints,
+            Some(true),
+            "{}: wants [lints] workspace = true",
+            path.display()
+        );
     }
 }
 
@@ -94,6 +160,51 @@ fn libraries_do_not_print_nor_read_the_environment_nor_choose_a_device() {
         assert!(!files.is_empty(), "{} has sources", folder.display());
         for (path, tokens) in files {
             none(rules::in_file(&path, &tokens, rules::outside_world));
+        }
+    }
+}
+
+/// Names and bytes of an export's files.
+fn export(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let golden = crate::golden::read::Golden::read(bytes).expect("golden data");
+    let model = Model::from_config(&golden.config).expect("a model");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    write_export(
+        dir.path(),
+        &model,
+        &golden.params(&model),
+        &DirOptions::default(),
+    )
+    .expect("exports");
+    let entries = std::fs::read_dir(dir.path())
+        .expect("readable")
+        .map(|e| e.expect("readable").path());
+    entries
+        .map(|p| {
+            (
+                p.file_name()
+                    .map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+                std::fs::read(&p).expect("readable"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn the_same_model_gives_the_same_bytes_twice() {
+    for (name, bytes) in crate::golden::read::files() {
+        let (once, again) = (export(&bytes), export(&bytes));
+        assert!(once.len() >= 5, "{name}: {:?}", once.keys());
+        assert_eq!(
+            once.keys().collect::<Vec<_>>(),
+            again.keys().collect::<Vec<_>>(),
+            "{name}"
+        );
+        for (file, bytes) in once {
+            assert!(
+                again[&file] == bytes,
+                "{name}: {file} differs from one export to the next"
+            );
         }
     }
 }

@@ -26,7 +26,11 @@ impl Token {
 
 /// All tokens; comments, character literals and lifetimes are left out.
 pub(super) fn tokens(source: &str) -> Vec<Token> {
-    let mut lexer = Lexer { rest: source, line: 1, out: vec![] };
+    let mut lexer = Lexer {
+        rest: source,
+        line: 1,
+        out: vec![],
+    };
     while !lexer.rest.is_empty() {
         lexer.next();
     }
@@ -62,7 +66,10 @@ impl<'a> Lexer<'a> {
         } else if let Some((prefix, hashes)) = raw_string(self.rest) {
             self.take(prefix);
             let close = format!("\"{}", "#".repeat(hashes));
-            self.push(Kind::Text, self.rest.find(&close).unwrap_or(self.rest.len()));
+            self.push(
+                Kind::Text,
+                self.rest.find(&close).unwrap_or(self.rest.len()),
+            );
             self.take(close.len());
         } else if first == '"' {
             self.take(1);
@@ -72,7 +79,10 @@ impl<'a> Lexer<'a> {
             self.quote();
         } else if first == '_' || first.is_alphanumeric() {
             let word = |c: char| c == '_' || c.is_alphanumeric();
-            self.push(Kind::Word, self.rest.find(|c| !word(c)).unwrap_or(self.rest.len()));
+            self.push(
+                Kind::Word,
+                self.rest.find(|c| !word(c)).unwrap_or(self.rest.len()),
+            );
         } else if first.is_whitespace() {
             self.take(first.len_utf8());
         } else {
@@ -127,7 +137,8 @@ fn quoted(rest: &str, quote: char) -> usize {
 /// Length of the opening of a raw string, and its number of hashes.
 fn raw_string(rest: &str) -> Option<(usize, usize)> {
     let prefix = ["r", "br", "cr"].into_iter().find(|p| {
-        rest.strip_prefix(p).is_some_and(|r| r.trim_start_matches('#').starts_with('"'))
+        rest.strip_prefix(p)
+            .is_some_and(|r| r.trim_start_matches('#').starts_with('"'))
     })?;
     let hashes = rest[prefix.len()..].find('"')?;
     Some((prefix.len() + hashes + 1, hashes))
@@ -140,11 +151,21 @@ fn words_are_told_from_comments_and_strings() {
 /* unsafe /* unsafe */ unsafe */ a
 let s = "unsafe \" unsafe"; let r = r#"un " safe"#; let c = '"'; let q = '\''; fn f<'a>(x: &'a str) { b'x'; unsafe_ }
 "##;
-    let words: Vec<_> = tokens(source).into_iter().filter(|t| t.kind == Kind::Word).collect();
+    let words: Vec<_> = tokens(source)
+        .into_iter()
+        .filter(|t| t.kind == Kind::Word)
+        .collect();
     assert!(words.iter().all(|t| t.text != "unsafe"), "{words:?}");
     assert_eq!((words[0].text.as_str(), words[0].line), ("a", 3));
-    assert_eq!(words.last().map(|t| (t.text.as_str(), t.line)), Some(("unsafe_", 4)));
-    let texts: Vec<_> = tokens(source).into_iter().filter(|t| t.kind == Kind::Text).map(|t| t.text).collect();
+    assert_eq!(
+        words.last().map(|t| (t.text.as_str(), t.line)),
+        Some(("unsafe_", 4))
+    );
+    let texts: Vec<_> = tokens(source)
+        .into_iter()
+        .filter(|t| t.kind == Kind::Text)
+        .map(|t| t.text)
+        .collect();
     assert_eq!(texts, [r#"unsafe \" unsafe"#, "un \" safe"]);
     assert!(tokens("x = unsafe { y }").iter().any(|t| t.is("unsafe")));
 }

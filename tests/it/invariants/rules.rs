@@ -18,14 +18,24 @@ pub(super) struct Dependency {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Finding {
     Dependency(Dependency, &'static str),
-    Word { path: PathBuf, line: usize, word: String, why: &'static str },
+    Word {
+        path: PathBuf,
+        line: usize,
+        word: String,
+        why: &'static str,
+    },
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dependency(d, why) => write!(f, "{} depends on {}: {why}", d.of, d.on),
-            Self::Word { path, line, word, why } => write!(f, "{}:{line}: `{word}`: {why}", path.display()),
+            Self::Word {
+                path,
+                line,
+                word,
+                why,
+            } => write!(f, "{}:{line}: `{word}`: {why}", path.display()),
         }
     }
 }
@@ -34,11 +44,31 @@ impl fmt::Display for Finding {
 const FRAMEWORKS: [(&str, &[&str], &str); 8] = [
     ("prost", &["minrnn-onnx"], "only minrnn-onnx sees protobuf"),
     ("protox", &["minrnn-onnx"], "only minrnn-onnx sees protobuf"),
-    ("tract", &["minrnn-runtime"], "only minrnn-runtime sees tract"),
-    ("candle", &["minrnn-kernels", "minrnn-train", "minrnn-cli"], "candle is for kernels, training and the binary"),
-    ("cudarc", &["minrnn-kernels"], "only minrnn-kernels sees CUDA"),
-    ("clap", &["minrnn-cli"], "only the binary has a command line"),
-    ("anyhow", &["minrnn-cli"], "libraries have errors with names"),
+    (
+        "tract",
+        &["minrnn-runtime"],
+        "only minrnn-runtime sees tract",
+    ),
+    (
+        "candle",
+        &["minrnn-kernels", "minrnn-train", "minrnn-cli"],
+        "candle is for kernels, training and the binary",
+    ),
+    (
+        "cudarc",
+        &["minrnn-kernels"],
+        "only minrnn-kernels sees CUDA",
+    ),
+    (
+        "clap",
+        &["minrnn-cli"],
+        "only the binary has a command line",
+    ),
+    (
+        "anyhow",
+        &["minrnn-cli"],
+        "libraries have errors with names",
+    ),
     ("indicatif", &["minrnn-cli"], "only the binary prints"),
 ];
 
@@ -72,7 +102,9 @@ pub(super) fn arrows(all: &[Dependency]) -> Vec<Finding> {
         let why = match (floor(&d.of), floor(&d.on)) {
             (None, _) | (_, None) => "has no floor; give it one in crates/README.md and here",
             (Some(of), Some(on)) if of <= on => "arrows point down",
-            _ if d.of == "minrnn-runtime" => "the file is the contract of the runtime, it knows no sibling",
+            _ if d.of == "minrnn-runtime" => {
+                "the file is the contract of the runtime, it knows no sibling"
+            }
             _ => return None,
         };
         Some(Finding::Dependency(d.clone(), why))
@@ -87,7 +119,12 @@ pub(super) fn in_file(path: &Path, tokens: &[Token], rule: Rule) -> Vec<Finding>
     let words = (0..tokens.len()).filter(|i| tokens[*i].kind == Kind::Word);
     let wrong = words.filter_map(|i| {
         let why = rule(tokens, i)?;
-        Some(Finding::Word { path: path.into(), line: tokens[i].line, word: tokens[i].text.clone(), why })
+        Some(Finding::Word {
+            path: path.into(),
+            line: tokens[i].line,
+            word: tokens[i].text.clone(),
+            why,
+        })
     });
     wrong.collect()
 }
@@ -103,11 +140,15 @@ pub(super) fn unsafe_words(tokens: &[Token], i: usize) -> Option<&'static str> {
 pub(super) fn outside_world(tokens: &[Token], i: usize) -> Option<&'static str> {
     let called_as_macro = tokens.get(i + 1).is_some_and(|t| t.is("!"));
     match tokens[i].text.as_str() {
-        "print" | "println" | "eprint" | "eprintln" | "dbg" if called_as_macro => Some("libraries do not print"),
+        "print" | "println" | "eprint" | "eprintln" | "dbg" if called_as_macro => {
+            Some("libraries do not print")
+        }
         "stdout" | "stderr" => Some("libraries do not print"),
         // `env!` is read when the crate is built.
         "env" if !called_as_macro => Some("libraries do not read the environment"),
-        "new_cuda" | "new_cuda_with_stream" | "cuda_if_available" | "new_metal" => Some("libraries do not choose a device"),
+        "new_cuda" | "new_cuda_with_stream" | "cuda_if_available" | "new_metal" => {
+            Some("libraries do not choose a device")
+        }
         _ => None,
     }
 }
@@ -119,7 +160,11 @@ mod tests {
     use super::*;
 
     fn dependency(of: &str, on: &str) -> Dependency {
-        Dependency { of: of.into(), on: on.into(), dev: false }
+        Dependency {
+            of: of.into(),
+            on: on.into(),
+            dev: false,
+        }
     }
 
     fn words(rule: Rule, source: &str) -> Vec<String> {
@@ -140,10 +185,23 @@ mod tests {
             ("minrnn-train", "cudarc"),
         ] {
             let wrong = dependency(of, on);
-            assert_eq!(frameworks(std::slice::from_ref(&wrong)).len(), 1, "{of} on {on}");
-            assert!(frameworks(&[Dependency { dev: true, ..wrong }]).is_empty(), "tests may");
+            assert_eq!(
+                frameworks(std::slice::from_ref(&wrong)).len(),
+                1,
+                "{of} on {on}"
+            );
+            assert!(
+                frameworks(&[Dependency { dev: true, ..wrong }]).is_empty(),
+                "tests may"
+            );
         }
-        assert!(frameworks(&[dependency("minrnn-onnx", "prost"), dependency("minrnn-model", "prosthesis")]).is_empty());
+        assert!(
+            frameworks(&[
+                dependency("minrnn-onnx", "prost"),
+                dependency("minrnn-model", "prosthesis")
+            ])
+            .is_empty()
+        );
     }
 
     #[test]
@@ -157,12 +215,21 @@ mod tests {
         ] {
             assert_eq!(arrows(&[dependency(of, on)]).len(), 1, "{of} on {on}");
         }
-        assert!(arrows(&[dependency("minrnn-cli", "minrnn-onnx"), dependency("minrnn-model", "serde")]).is_empty());
+        assert!(
+            arrows(&[
+                dependency("minrnn-cli", "minrnn-onnx"),
+                dependency("minrnn-model", "serde")
+            ])
+            .is_empty()
+        );
     }
 
     #[test]
     fn unsafe_code_is_found() {
-        let found = words(unsafe_words, "#![allow(unsafe_code)]\n// unsafe\nfn f() { unsafe { g(\"unsafe\") } }");
+        let found = words(
+            unsafe_words,
+            "#![allow(unsafe_code)]\n// unsafe\nfn f() { unsafe { g(\"unsafe\") } }",
+        );
         let wanted = [
             "x.rs:1: `unsafe_code`: only minrnn-kernels may lift this lint",
             "x.rs:3: `unsafe`: only minrnn-kernels is unsafe",

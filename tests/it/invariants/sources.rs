@@ -61,19 +61,30 @@ impl TestModule {
         }
         let stem = declared_in.file_stem().expect("a file has a name");
         let own = ["mod", "lib", "main"].iter().any(|s| stem == *s);
-        let folder = if own { folder.to_path_buf() } else { folder.join(stem) };
-        vec![folder.join(format!("{}.rs", self.name)), folder.join(&self.name)]
+        let folder = if own {
+            folder.to_path_buf()
+        } else {
+            folder.join(stem)
+        };
+        vec![
+            folder.join(format!("{}.rs", self.name)),
+            folder.join(&self.name),
+        ]
     }
 }
 
 pub(super) fn code(all: &[Token]) -> Code {
-    let mut code = Code { tokens: vec![], test_modules: vec![] };
+    let mut code = Code {
+        tokens: vec![],
+        test_modules: vec![],
+    };
     let mut at = 0;
     while at < all.len() {
         let attribute = attribute(&all[at..]);
         if attribute.is_some_and(|len| only_for_tests(&all[at..at + len])) {
             let item = item(&all[at..]);
-            code.test_modules.extend(module_in_a_file(&all[at..at + item]));
+            code.test_modules
+                .extend(module_in_a_file(&all[at..at + item]));
             at += item;
         } else {
             code.tokens.push(all[at].clone());
@@ -90,10 +101,16 @@ fn attribute(rest: &[Token]) -> Option<usize> {
 
 /// Whether an attribute is `#[test]`, `#[cfg(test)]` or `#[cfg(all(.., test, ..))]`.
 fn only_for_tests(attribute: &[Token]) -> bool {
-    let words: Vec<_> = attribute.iter().filter(|t| t.kind == Kind::Word).map(|t| t.text.as_str()).collect();
+    let words: Vec<_> = attribute
+        .iter()
+        .filter(|t| t.kind == Kind::Word)
+        .map(|t| t.text.as_str())
+        .collect();
     match words[..] {
         ["test"] | ["cfg", "test"] => true,
-        ["cfg", "all", ref rest @ ..] => rest.contains(&"test") && !rest.iter().any(|w| ["any", "not"].contains(w)),
+        ["cfg", "all", ref rest @ ..] => {
+            rest.contains(&"test") && !rest.iter().any(|w| ["any", "not"].contains(w))
+        }
         _ => false,
     }
 }
@@ -131,15 +148,27 @@ fn item(rest: &[Token]) -> usize {
         if [")", "]", "}"].iter().any(|m| t.is(m)) {
             return at;
         }
-        at += if t.is("(") || t.is("[") { group(&rest[at..]) } else { 1 };
+        at += if t.is("(") || t.is("[") {
+            group(&rest[at..])
+        } else {
+            1
+        };
     }
     at
 }
 
 fn module_in_a_file(item: &[Token]) -> Option<TestModule> {
-    let [.., word, name, end] = item else { return None };
-    let path = item.windows(3).find(|w| w[0].is("path") && w[1].is("=")).map(|w| w[2].text.clone());
-    (word.is("mod") && end.is(";")).then(|| TestModule { name: name.text.clone(), path })
+    let [.., word, name, end] = item else {
+        return None;
+    };
+    let path = item
+        .windows(3)
+        .find(|w| w[0].is("path") && w[1].is("="))
+        .map(|w| w[2].text.clone());
+    (word.is("mod") && end.is(";")).then(|| TestModule {
+        name: name.text.clone(),
+        path,
+    })
 }
 
 #[test]
@@ -158,15 +187,47 @@ match x { #[cfg(test)] Kind::Hidden => hidden(), Kind::Kept => kept_arm() }
 fn last_kept() {}
 "#;
     let code = code(&tokens(source));
-    let words: Vec<_> = code.tokens.iter().filter(|t| t.kind == Kind::Word).map(|t| t.text.as_str()).collect();
-    assert!(words.iter().all(|w| !w.to_lowercase().contains("hidden") && *w != "forced"), "{words:?}");
-    for kept in ["kept", "also_kept", "kept_too", "kept_as_well", "kept_arm", "last_kept"] {
+    let words: Vec<_> = code
+        .tokens
+        .iter()
+        .filter(|t| t.kind == Kind::Word)
+        .map(|t| t.text.as_str())
+        .collect();
+    assert!(
+        words
+            .iter()
+            .all(|w| !w.to_lowercase().contains("hidden") && *w != "forced"),
+        "{words:?}"
+    );
+    for kept in [
+        "kept",
+        "also_kept",
+        "kept_too",
+        "kept_as_well",
+        "kept_arm",
+        "last_kept",
+    ] {
         assert!(words.contains(&kept), "{kept} in {words:?}");
     }
-    let module = |name: &str, path: Option<&str>| TestModule { name: name.into(), path: path.map(Into::into) };
-    assert_eq!(code.test_modules, [module("far", Some("far_tests.rs")), module("tests", None)]);
+    let module = |name: &str, path: Option<&str>| TestModule {
+        name: name.into(),
+        path: path.map(Into::into),
+    };
+    assert_eq!(
+        code.test_modules,
+        [module("far", Some("far_tests.rs")), module("tests", None)]
+    );
     let places = |m: &TestModule, file: &str| m.places(Path::new(file));
-    assert_eq!(places(&code.test_modules[0], "src/a.rs"), [Path::new("src/far_tests.rs")]);
-    assert_eq!(places(&code.test_modules[1], "src/a.rs"), [Path::new("src/a/tests.rs"), Path::new("src/a/tests")]);
-    assert_eq!(places(&code.test_modules[1], "src/a/mod.rs")[0], Path::new("src/a/tests.rs"));
+    assert_eq!(
+        places(&code.test_modules[0], "src/a.rs"),
+        [Path::new("src/far_tests.rs")]
+    );
+    assert_eq!(
+        places(&code.test_modules[1], "src/a.rs"),
+        [Path::new("src/a/tests.rs"), Path::new("src/a/tests")]
+    );
+    assert_eq!(
+        places(&code.test_modules[1], "src/a/mod.rs")[0],
+        Path::new("src/a/tests.rs")
+    );
 }
