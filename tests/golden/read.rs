@@ -12,12 +12,15 @@ use safetensors::{Dtype, SafeTensors};
 /// The layout that is read.
 const VERSION: &str = "1";
 
+/// Shape and values.
+pub(crate) type Values = (Vec<usize>, Vec<f64>);
+
 /// One model with its runs.
 pub(crate) struct Golden {
     /// What the model is made from.
     pub(crate) config: ModelConfig,
-    /// Shape and values of each tensor.
-    pub(crate) tensors: BTreeMap<String, (Vec<usize>, Vec<f64>)>,
+    /// Each tensor by its name.
+    pub(crate) tensors: BTreeMap<String, Values>,
 }
 
 impl Golden {
@@ -74,7 +77,7 @@ impl Golden {
     }
 }
 
-fn values((name, view): (String, TensorView)) -> Result<(String, (Vec<usize>, Vec<f64>)), String> {
+fn values((name, view): (String, TensorView)) -> Result<(String, Values), String> {
     let bytes = view.data();
     let data = match view.dtype() {
         Dtype::F32 => numbers(bytes, |b| f64::from(f32::from_le_bytes(b))),
