@@ -3,8 +3,6 @@
 `Unsupported` says why an engine cannot run a form at all; any other exception is a failure of the check.
 """
 
-import functools
-
 import numpy as np
 import onnx
 
@@ -52,34 +50,16 @@ def open_reference(export, form):
 def open_tract(export, form):
     import tract
 
-    graph = export.model(form).graph
-    outputs = [o.name for o in graph.output]
-
-    def plan(shapes):
-        model = tract.onnx().load(export.path(form))
-        names = [model.input_name(i) for i in range(model.input_count())]
-        for i, name in enumerate(names):
-            if name in shapes:
-                model.set_input_fact(i, shapes[name])
-        return names, model.into_model().into_runnable()
-
-    if form == "parallel":
-        # What makes a sequence beyond the longest an error needs shapes in numbers there: a plan for each shape.
-        plans = functools.cache(lambda shapes: plan(dict(shapes)))
-    else:
-        symbolic = plan({})
-        plans = lambda shapes: symbolic
+    outputs = [o.name for o in export.model(form).graph.output]
+    model = tract.onnx().load(export.path(form))
+    inputs = [model.input_name(i) for i in range(model.input_count())]
+    runnable = model.into_model().into_runnable()
 
     def run(feed):
-        inputs, runnable = plans(tuple((name, tract_fact(value)) for name, value in feed.items()))
         results = runnable.run([np.ascontiguousarray(feed[name]) for name in inputs])
         return dict(zip(outputs, [r.to_numpy() for r in results], strict=True))
 
     return run
-
-
-def tract_fact(array):
-    return ",".join(str(n) for n in array.shape) + "," + {"int64": "i64", "float32": "f32"}[array.dtype.name]
 
 
 ENGINES = {
@@ -88,10 +68,6 @@ ENGINES = {
     "reference": open_reference,
     "tract": open_tract,
 }
-
-
-# Engine and lowering that give numbers, not an error, beyond the longest sequence. They are wrong where memories are longer.
-UNGUARDED = {("openvino", "kogge-stone"): "NOT refused: OpenVINO drops the reshape that would fail"}
 
 
 def check_structure(export, form):

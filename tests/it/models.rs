@@ -42,7 +42,7 @@ fn hold_in_every_form() {
         let (model, params) = load_model(&Checkpoint::load(&dir).unwrap(), &dir).unwrap();
         let export = Export::open(&dir.join("export")).unwrap();
         assert!(export.params(&model).unwrap() == params, "{}", dir.display());
-        let options = Options { longest: Some(1025), probe_steps: 4096, ..Options::default() };
+        let options = Options { longest: Some(257), probe_steps: 1024, ..Options::default() };
         let report = verify(&export, &model, &params, &options, &mut |_, _, _| ()).unwrap();
         assert!(report.holds, "{}\n{}\n{:#?}", dir.display(), report.table(), report.remarks());
     }

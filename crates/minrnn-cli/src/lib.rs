@@ -1,1 +1,64 @@
-//! The minrnn command: train, export, verify, generate, inspect
+//! The `minrnn` command: train, export, verify, generate, run, inspect.
+//!
+//! It is a library so that programs with layers of their own can use [`verify`], and so that tests can call it.
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or
+//! bad input; 130 stopped by Ctrl-C.
+
+mod args;
+mod commands;
+mod config;
+mod errors;
+mod files;
+mod interrupt;
+mod metrics;
+mod npy;
+mod progress;
+mod table;
+mod training;
+mod ui;
+pub mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use ui::Ui;
+
+/// How a command ended that was no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// Done, and all that was checked holds.
+    Holds,
+    /// A check did not hold.
+    Fails,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// Runs the command with its arguments, the program's name first.
+pub fn main_with<I, A>(args: I) -> ExitCode
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString> + Clone,
+{
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Where stderr is closed there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    let ui = Ui::new(args.quiet);
+    match commands::run(&args.command, &ui) {
+        Ok(Outcome::Holds) => ExitCode::SUCCESS,
+        Ok(Outcome::Fails) => ExitCode::from(1),
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            ui.error(&errors::text(&error));
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The `minrnn` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    minrnn_cli::main_with(std::env::args_os())
+}

@@ -134,8 +134,26 @@ impl<'a> Tract<'a> {
     }
 }
 
+/// The same file planned once for all batches and lengths: slower in a run, but nothing to plan anew for each piece.
+pub(super) struct Symbolic<'a>(pub(super) &'a Tract<'a>);
+
+impl Engine for Symbolic<'_> {
+    fn run(&self, case: &Case) -> Result<Outcome> {
+        self.0.run_planned(case, runtime::Model::run_symbolic)
+    }
+}
+
 impl Engine for Tract<'_> {
     fn run(&self, case: &Case) -> Result<Outcome> {
+        self.run_planned(case, runtime::Model::run)
+    }
+}
+
+/// A way to run a model: with a plan for the batch and length, or with one for all.
+type Runner = fn(&runtime::Model, runtime::Input, &runtime::State) -> runtime::Result<(runtime::Output, runtime::State)>;
+
+impl Tract<'_> {
+    fn run_planned(&self, case: &Case, run: Runner) -> Result<Outcome> {
         let (batch, time) = (case.batch, case.time);
         let ids: Vec<i64> = case.ids.iter().map(|id| i64::from(*id)).collect();
         let input = match self.graph.input() {
@@ -143,7 +161,7 @@ impl Engine for Tract<'_> {
             Input::Features { width } => runtime::Input::Features { values: &case.features, batch, time, width },
         };
         let (output, state) =
-            self.model.run(input, &self.state(case)?).with_context(|| format!("running {}", self.model.file()))?;
+            run(&self.model, input, &self.state(case)?).with_context(|| format!("running {}", self.model.file()))?;
         Ok(Outcome { output: output.values, states: self.values(&state)? })
     }
 }

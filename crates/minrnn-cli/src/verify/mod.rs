@@ -15,7 +15,7 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 
 use case::Case;
-use engine::{Candle, Engine, Outcome, Tract, Truth, truth};
+use engine::{Candle, Engine, Outcome, Symbolic, Tract, Truth, truth};
 use grade::StepErrors;
 use report::Tally;
 
@@ -210,7 +210,7 @@ fn run_case(
     if let Some(parallel) = &forms.parallel {
         portable(&mut t.parallel, &parallel.run(case)?, &tract);
         if forms.pieces {
-            portable(&mut t.parallel_chunks, &parallel.run_pieces(graph, case, &case.pieces)?, &tract);
+            portable(&mut t.parallel_chunks, &Symbolic(parallel).run_pieces(graph, case, &case.pieces)?, &tract);
         }
         if let (true, Some(step)) = (forms.pieces && case.time > 1, &forms.step) {
             portable(&mut t.parallel_then_step, &prefill_then_step(graph, parallel, step, case)?, &tract);
@@ -226,7 +226,7 @@ fn run_case(
     }
     grade::exact(&mut t.scan_step, case, &whole, step);
     if forms.pieces {
-        grade::exact(&mut t.chunks_step, case, &scan.run_pieces(graph, case, &case.pieces)?, step);
+        grade::exact(&mut t.chunks_step, case, &Symbolic(scan).run_pieces(graph, case, &case.pieces)?, step);
     }
     Ok(())
 }
@@ -234,7 +234,7 @@ fn run_case(
 /// The begin through the parallel form, up to 64 last steps through the step form.
 fn prefill_then_step(graph: &Graph, parallel: &Tract, step: &Tract, case: &Case) -> Result<Outcome> {
     let at = case.time.saturating_sub(64).max(case.time / 2);
-    let begin = parallel.run(&case.cut(0, at, case.states.clone()))?;
+    let begin = Symbolic(parallel).run(&case.cut(0, at, case.states.clone()))?;
     let end = step.stream(&case.cut(at, case.time, Some(begin.states)))?;
     let parts = vec![(at, begin.output), (case.time - at, end.output)];
     Ok(Outcome { output: engine::join(graph, case.batch, parts), states: end.states })

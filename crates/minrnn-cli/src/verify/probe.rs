@@ -108,7 +108,7 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
     };
     let (parallel, scan, step) = (open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?);
     let mut rng = Rng::named(options.seed, "probe");
-    for time in [2, 257, options.probe_steps] {
+    for time in [2, 257, options.probe_steps].into_iter().filter(|t| *t <= options.probe_steps) {
         let mut case = Case::random(graph, (2, time), time != 257, &mut rng);
         let width = probe.parts() * CHANNELS;
         for (i, x) in case.features.iter_mut().enumerate() {

@@ -1,0 +1,270 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Minimal recurrent networks: trained, exported to ONNX, and proven to compute the same in every form.
+#[derive(Debug, Parser)]
+#[command(name = "minrnn", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// No progress on stderr, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Letters in shapes: B batch, T time, F features, C classes or values.
+Results go to stdout, progress and errors to stderr.
+Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input; 130 stopped by Ctrl-C.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train, export, verify and run a small model in one go: minutes on two cores, nothing to download
+    Quickstart(Quickstart),
+    /// Train a model as a TOML file says
+    Train(Train),
+    /// Export a checkpoint to ONNX: whole sequences (parallel, scan) and one step at a time (step)
+    Export(Export),
+    /// Prove that the files of an export compute the same as each other, as the trainer and as float64
+    Verify(Verify),
+    /// Let a text model write, from a checkpoint or from exported files
+    Generate(Generate),
+    /// Run token ids or features through an export
+    Run(Run),
+    /// Print an ONNX file as text that is easy to read and to diff
+    Inspect(Inspect),
+}
+
+/// Train, export, verify and run a small model in one go: minutes on two cores, nothing to download.
+///
+/// The model is a minGRU, the task selective copying (arXiv 2410.01201, section 4.1): 16 data tokens are scattered over
+/// a sequence of noise and must be said in their order at its end.
+/// Exit code 1 if fewer than 99 % of the tokens of fresh sequences are right, or if the verification does not hold.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Quickstart {
+    /// Folder for everything that is made; it is replaced if an earlier quickstart made it
+    #[arg(long, value_name = "DIR", default_value = "quickstart")]
+    pub(crate) out: PathBuf,
+    /// Seed of weights and data
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// Train a model as a TOML file says.
+///
+/// In the folder DIR: `best` is the checkpoint with the lowest validation loss so far (export this one), `last` the
+/// newest (--resume goes on from it, bit for bit), `metrics.jsonl` one JSON object for each step and each evaluation.
+/// Ctrl-C saves `last` first. Relative paths in the file are relative to the current folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Train {
+    /// Tables [task], [model] and [train]; unknown keys are refused
+    #[arg(value_name = "CONFIG.toml")]
+    pub(crate) config: PathBuf,
+    /// Replaces a value of the file, e.g. --set train.steps=100 or --set 'task.path="a.txt"'; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Where to compute: cpu
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    pub(crate) device: Device,
+    /// Folder of the run [default: runs/ and the name of CONFIG.toml]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on where the run in DIR stopped
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+/// Export a checkpoint to ONNX: whole sequences (parallel, scan) and one step at a time (step).
+///
+/// All forms have the same weights and the same states: a sequence may be cut anywhere, each piece run by any form.
+/// Beside the ONNX files: `manifest.json`, `golden.safetensors` (inputs and right outputs), `README.md` (a model card).
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// Folder of a checkpoint, or of a run (then its `best`)
+    #[arg(value_name = "CHECKPOINT")]
+    pub(crate) checkpoint: PathBuf,
+    /// Folder for the files; files of an earlier export in it are replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Which form to write
+    #[arg(long, value_name = "FORM", default_value = "all")]
+    pub(crate) form: FormChoice,
+    /// T of the sequence forms, in steps: a number, or dynamic
+    #[arg(long, value_name = "N", default_value = "dynamic")]
+    pub(crate) seq_len: Size,
+    /// B of all forms, in rows: a number, or dynamic
+    #[arg(long, value_name = "N", default_value = "dynamic")]
+    pub(crate) batch: Size,
+    /// Longest T of the parallel form when it is dynamic, in steps; blocked takes up to the next power of 16
+    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    pub(crate) max_seq_len: usize,
+    /// How the parallel form computes the recurrence
+    #[arg(long, value_name = "NAME", default_value = "blocked")]
+    pub(crate) lowering: LoweringChoice,
+}
+
+/// Prove that the files of an export compute the same as each other, as the trainer and as float64.
+///
+/// Many lengths, batches, states and cuts, each value of each output and state compared. Grades: `exact` is bit for bit;
+/// `portable` at most twice as far from the float64 oracle as the step form is, plus 4 eps max|y|; `bound` within the
+/// oracle's running error bound. No tolerance is chosen by hand. Exit code 1 if anything does not hold.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    /// Folder of an export
+    #[arg(value_name = "EXPORT_DIR")]
+    pub(crate) dir: PathBuf,
+    /// Checkpoint to compare with (or a run, then its `best`) [default: the weights in the files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// Write the report as JSON, schema minrnn.verify/1; - for stdout, in place of the table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the report as Markdown
+    #[arg(long, value_name = "FILE.md")]
+    pub(crate) report: Option<PathBuf>,
+    /// Seed of inputs, states and cuts
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Longest T, in steps [default: the longest that the files take]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_len: Option<usize>,
+    /// Multiply-adds that one run over the longest sequence may cost; longer T are left out, and the report says so
+    #[arg(long, value_name = "F", default_value = "2e10")]
+    pub(crate) budget: f64,
+}
+
+/// Let a text model write, from a checkpoint or from exported files.
+///
+/// Characters come as they are made. At temperature 0 always the likeliest one (the first of equals); every engine then
+/// writes the same text.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Generate {
+    /// Folder of a checkpoint, of a run (then its `best`) or of an export
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Text to go on from [default: a line break, or the vocabulary's first character, which is not printed]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Characters to write
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) length: usize,
+    /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
+    #[arg(long, value_name = "F", default_value_t = 0.8)]
+    pub(crate) temperature: f64,
+    /// Seed of the choice of characters
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// What computes [default: candle for a checkpoint, step for an export]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) engine: Option<EngineChoice>,
+}
+
+/// Run token ids or features through an export.
+///
+/// Input: an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
+/// token ids of one sequence on stdin, separated by blanks. Output: [B, T, C], or [B, C] for a model that answers once a sequence.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// Folder of an export
+    #[arg(value_name = "EXPORT_DIR")]
+    pub(crate) dir: PathBuf,
+    /// What goes in: an .npy file, or - for token ids on stdin
+    #[arg(long, value_name = "FILE.npy")]
+    pub(crate) input: PathBuf,
+    /// Which file of the export runs [default: the first it has of parallel, scan, step]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Option<RunForm>,
+    /// State to begin with, as --save-state wrote it [default: the model's initial state]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Write the state after the last step, to go on from with any form of this export
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_state: Option<PathBuf>,
+    /// Write the output as float32 .npy [default: print it, one step a line, rows apart by an empty line]
+    #[arg(long, value_name = "FILE.npy")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// Print an ONNX file as text that is easy to read and to diff.
+///
+/// The same model always gives the same text: one node a line, with inferred types; large tensors by hash. Any ONNX file
+/// will do, not only those of minrnn.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Inspect {
+    /// The file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) file: PathBuf,
+    /// Print a summary as JSON instead, schema minrnn.inspect/1: inputs, outputs, metadata, operators
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Device {
+    Cpu,
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    let cuda = text.strip_prefix("cuda");
+    match text {
+        "cpu" => Ok(Device::Cpu),
+        _ if cuda.is_some_and(|n| n.is_empty() || n.starts_with(':')) => {
+            Err("this build has no CUDA; it comes with a later version, until then use --device cpu".into())
+        }
+        _ => Err("no such device; use cpu".into()),
+    }
+}
+
+/// A dimension of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) Option<usize>);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("dynamic", _) => Ok(Self(None)),
+            (_, Ok(n)) if n > 0 => Ok(Self(Some(n))),
+            _ => Err("expected a number of at least 1, or dynamic".into()),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FormChoice {
+    Parallel,
+    Scan,
+    Step,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunForm {
+    Parallel,
+    Scan,
+    Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoweringChoice {
+    /// Blocks of 16 steps, blocks of blocks: few passes over the sequence
+    Blocked,
+    /// Doubling distances: log2(T) passes
+    KoggeStone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// The trainer's own engine, from a checkpoint
+    Candle,
+    /// model.step.onnx, one character a call; the prompt at once where the export has a sequence form
+    Step,
+    /// model.parallel.onnx over the whole text again for each character: slow, for comparison
+    Parallel,
+}

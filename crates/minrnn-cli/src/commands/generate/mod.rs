@@ -1,0 +1,79 @@
+//! `minrnn generate`.
+
+mod engine;
+
+use anyhow::{Context, Result, bail};
+use minrnn_train::data::Vocabulary;
+use minrnn_train::generate::Sampler;
+
+use crate::Outcome;
+use crate::args::{EngineChoice, Generate};
+use crate::files::{self, Loaded, MANIFEST};
+use crate::ui::Ui;
+use engine::Engine;
+
+pub(super) fn run(args: &Generate, ui: &Ui) -> Result<Outcome> {
+    let sampler = Sampler::new(args.temperature, args.seed)?;
+    if args.dir.join(MANIFEST).exists() {
+        from_export(args, sampler, ui)
+    } else {
+        from_checkpoint(args, sampler, ui)
+    }
+}
+
+fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
+    let dir = args.dir.display();
+    if args.engine.is_some_and(|e| e != EngineChoice::Candle) {
+        bail!("{dir} is no export, and the engines step and parallel run exported files; make some with `minrnn export {dir} --out DIR`");
+    }
+    let Loaded { checkpoint, model, params, path } = files::load_checkpoint(&args.dir)?;
+    let words = vocabulary(checkpoint.vocabulary.as_deref(), &path.display().to_string())?;
+    let engine = Engine::candle(&model, &params).with_context(|| path.display().to_string())?;
+    write(args, engine, &words, sampler, ui)
+}
+
+fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
+    let export = files::open_export(&args.dir)?;
+    let words = vocabulary(export.vocabulary(), &args.dir.display().to_string())?;
+    let engine = match args.engine {
+        Some(EngineChoice::Candle) => {
+            bail!("{} is an export, and the engine candle runs checkpoints; give the folder of one", args.dir.display())
+        }
+        Some(EngineChoice::Parallel) => Engine::parallel(&export, words.len())?,
+        Some(EngineChoice::Step) | None => Engine::step(&export, words.len())?,
+    };
+    write(args, engine, &words, sampler, ui)
+}
+
+fn vocabulary(tokens: Option<&[String]>, of: &str) -> Result<Vocabulary> {
+    let Some(tokens) = tokens else {
+        bail!("{of} has no vocabulary, so it is no text model; `minrnn run` takes token ids and features");
+    };
+    Vocabulary::from_tokens(tokens).with_context(|| of.to_owned())
+}
+
+/// Prompt and continuation, character by character.
+fn write(args: &Generate, mut engine: Engine, words: &Vocabulary, mut sampler: Sampler, ui: &Ui) -> Result<Outcome> {
+    let start = match args.prompt.as_deref() {
+        Some("") => bail!("the prompt is empty; leave --prompt out, or give at least one character"),
+        Some(prompt) => encode(words, prompt)?,
+        None => vec![words.encode("\n").map_or(0, |ids| ids[0])],
+    };
+    let mut reads = args.prompt.as_deref().map_or(Ok(true), |prompt| ui.stream(prompt))?;
+    let mut next = start;
+    for _ in 0..args.length {
+        if !reads {
+            break;
+        }
+        let id = sampler.choose(&engine.feed(&next)?) as u32;
+        reads = ui.stream(&words.decode(&[id])?)?;
+        next = vec![id];
+    }
+    ui.print("\n")?;
+    Ok(Outcome::Holds)
+}
+
+fn encode(words: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
+    let known = words.tokens().concat();
+    words.encode(prompt).with_context(|| format!("the prompt has characters that the model does not know; it knows {known:?}"))
+}

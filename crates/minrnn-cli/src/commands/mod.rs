@@ -1,0 +1,28 @@
+//! The commands.
+
+mod export;
+mod generate;
+mod inspect;
+mod quickstart;
+mod run;
+mod train;
+mod verify;
+
+use anyhow::Result;
+
+use crate::Outcome;
+use crate::args::Command;
+use crate::ui::Ui;
+
+/// Runs a command.
+pub(crate) fn run(command: &Command, ui: &Ui) -> Result<Outcome> {
+    match command {
+        Command::Quickstart(args) => quickstart::run(args, ui),
+        Command::Train(args) => train::run(args, ui),
+        Command::Export(args) => export::run(args, ui),
+        Command::Verify(args) => verify::run(args, ui),
+        Command::Generate(args) => generate::run(args, ui),
+        Command::Run(args) => run::run(args, ui),
+        Command::Inspect(args) => inspect::run(args, ui),
+    }
+}

@@ -1,0 +1,98 @@
+//! The folder of a quickstart: replaced if it is one, never if it is somebody's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::files;
+
+/// What makes a folder a quickstart's.
+pub(super) const CONFIG: &str = "quickstart.toml";
+const RUN: &str = "run";
+const EXPORT: &str = "export";
+const REPORT: &str = "verify.md";
+const JSON: &str = "verify.json";
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// An empty folder with the configuration in it.
+    pub(super) fn make(dir: &Path, config: &str) -> Result<Self> {
+        if !files::is_free(dir)? {
+            empty(dir)?;
+        }
+        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        files::write(&dir.join(CONFIG), config.as_bytes())?;
+        Ok(Self(dir.to_path_buf()))
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.0.join(CONFIG)
+    }
+    pub(super) fn run(&self) -> PathBuf {
+        self.0.join(RUN)
+    }
+    pub(super) fn export(&self) -> PathBuf {
+        self.0.join(EXPORT)
+    }
+    pub(super) fn report(&self) -> PathBuf {
+        self.0.join(REPORT)
+    }
+    pub(super) fn json(&self) -> PathBuf {
+        self.0.join(JSON)
+    }
+}
+
+/// Removes what an earlier quickstart made, its configuration last: until then the folder is known to be one.
+fn empty(dir: &Path) -> Result<()> {
+    let known = [RUN, EXPORT, REPORT, JSON, CONFIG];
+    if !dir.join(CONFIG).is_file() {
+        bail!("{} is not empty and no quickstart made it; choose another folder with --out", dir.display());
+    }
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let name = entry.with_context(|| format!("cannot read {}", dir.display()))?.file_name();
+        if !known.iter().any(|k| name == *k) {
+            bail!("{} holds {:?}, which is not of a quickstart; move it, or choose another folder with --out", dir.display(), name);
+        }
+    }
+    for name in known {
+        let path = dir.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(e).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_folder_is_emptied() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("q");
+        let folder = Folder::make(&dir, "a").unwrap();
+        fs::create_dir_all(folder.run().join("best")).unwrap();
+        fs::write(folder.report(), "x").unwrap();
+        Folder::make(&dir, "b").unwrap();
+        assert!(!folder.run().exists() && !folder.report().exists());
+        assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
+        fs::write(dir.join("thesis.txt"), "years").unwrap();
+        assert!(Folder::make(&dir, "c").unwrap_err().to_string().contains("thesis.txt"));
+        assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
+        let other = temp.path().join("other");
+        fs::create_dir_all(other.join("export")).unwrap();
+        assert!(Folder::make(&other, "c").unwrap_err().to_string().contains("no quickstart made it"));
+        assert!(other.join("export").exists());
+        fs::write(temp.path().join("file"), "x").unwrap();
+        assert!(Folder::make(&temp.path().join("file"), "c").is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! What goes into a model: an .npy file, or token ids on stdin.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use minrnn_runtime::{Input, InputSpec, Output, Session};
+use minrnn_train::data::{Values, read_npy};
+
+/// Values `[B, T]` or `[B, T, F]`.
+#[derive(Debug, PartialEq)]
+pub(super) struct Data {
+    pub(super) batch: usize,
+    pub(super) time: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, PartialEq)]
+enum Kind {
+    Tokens(Vec<i64>),
+    Features { values: Vec<f32>, width: usize },
+}
+
+impl Data {
+    /// Reads what a model with such an input takes.
+    pub(super) fn read(path: &Path, spec: InputSpec) -> Result<Self> {
+        if path == Path::new("-") {
+            return Self::stdin(spec);
+        }
+        let array = read_npy(path)?;
+        let fail = |wanted: &str| bail!("{}: {} of shape {:?}, the model takes {wanted}", path.display(), array.dtype, array.shape);
+        match (spec, array.values) {
+            (InputSpec::Tokens { .. }, Values::Ints(ids)) => match *array.shape.as_slice() {
+                [time] => Ok(Self { batch: 1, time, kind: Kind::Tokens(ids) }),
+                [batch, time] => Ok(Self { batch, time, kind: Kind::Tokens(ids) }),
+                _ => fail("token ids [T] or [B, T]"),
+            },
+            (InputSpec::Features { .. }, Values::Floats(values)) => match *array.shape.as_slice() {
+                [time, width] => Ok(Self { batch: 1, time, kind: Kind::Features { values, width } }),
+                [batch, time, width] => Ok(Self { batch, time, kind: Kind::Features { values, width } }),
+                _ => fail("features [T, F] or [B, T, F]"),
+            },
+            (InputSpec::Tokens { .. }, Values::Floats(_)) => fail("integers: token ids [T] or [B, T]"),
+            (InputSpec::Features { width }, Values::Ints(_)) => fail(&format!("float32: features [T, {width}] or [B, T, {width}]")),
+        }
+    }
+
+    fn stdin(spec: InputSpec) -> Result<Self> {
+        if let InputSpec::Features { width } = spec {
+            bail!("the model takes {width} features a step; give them as an .npy file, stdin is for token ids");
+        }
+        let mut text = String::new();
+        std::io::stdin().lock().read_to_string(&mut text).context("cannot read stdin")?;
+        Self::ids(&text)
+    }
+
+    fn ids(text: &str) -> Result<Self> {
+        let id = |word: &str| word.parse::<i64>().with_context(|| format!("stdin: {word:?} is no token id"));
+        let ids = text.split_whitespace().map(id).collect::<Result<Vec<_>>>()?;
+        Ok(Self { batch: 1, time: ids.len(), kind: Kind::Tokens(ids) })
+    }
+
+    /// For messages.
+    pub(super) fn shape(&self) -> Vec<usize> {
+        match self.kind {
+            Kind::Tokens(_) => vec![self.batch, self.time],
+            Kind::Features { width, .. } => vec![self.batch, self.time, width],
+        }
+    }
+
+    /// All of it.
+    pub(super) fn input(&self) -> Input<'_> {
+        let (batch, time) = (self.batch, self.time);
+        match &self.kind {
+            Kind::Tokens(ids) => Input::Tokens { ids, batch, time },
+            Kind::Features { values, width } => Input::Features { values, batch, time, width: *width },
+        }
+    }
+
+    /// Step `t` of all rows.
+    pub(super) fn step(&self, session: &mut Session, t: usize) -> Result<Output> {
+        Ok(match &self.kind {
+            Kind::Tokens(ids) => session.step_tokens(&column(ids, self.time, t, 1))?,
+            Kind::Features { values, width } => session.step_features(&column(values, self.time, t, *width))?,
+        })
+    }
+}
+
+/// Step `t` of `[B, T, width]`.
+fn column<T: Copy>(values: &[T], time: usize, t: usize, width: usize) -> Vec<T> {
+    values.chunks(time * width).flat_map(|row| &row[t * width..(t + 1) * width]).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_words() {
+        let data = Data::ids(" 3 1\n\t4\r\n").unwrap();
+        assert_eq!(data, Data { batch: 1, time: 3, kind: Kind::Tokens(vec![3, 1, 4]) });
+        assert!(Data::ids("3 x").unwrap_err().to_string().contains("\"x\" is no token id"));
+    }
+
+    #[test]
+    fn a_column_is_one_step_of_each_row() {
+        let values: Vec<u8> = (0..12).collect();
+        assert_eq!(column(&values, 3, 1, 2), [2, 3, 8, 9]);
+        assert_eq!(column(&values, 3, 2, 1), [2, 5, 8, 11]);
+    }
+}

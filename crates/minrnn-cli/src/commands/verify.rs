@@ -1,0 +1,53 @@
+//! `minrnn verify`.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::Outcome;
+use crate::args::Verify;
+use crate::files;
+use crate::ui::Ui;
+use crate::verify::{self, Options, Report};
+
+pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
+    let export = files::open_export(&args.dir)?;
+    let (model, params) = match &args.checkpoint {
+        Some(path) => {
+            let loaded = files::load_checkpoint(path)?;
+            (loaded.model, loaded.params)
+        }
+        None => {
+            let model = export.model()?;
+            let params = export.params(&model)?;
+            (model, params)
+        }
+    };
+    let options = Options { seed: args.seed, longest: args.max_len, budget: args.budget, ..Options::default() };
+    let mut progress = ui.progress("case", 0);
+    let mut observe = |done: usize, total: usize, what: &str| progress.set_of(done as u64, total as u64, || what.to_owned());
+    let report = verify::verify(&export, &model, &params, &options, &mut observe)?;
+    drop(progress);
+    write(args, &report, ui)?;
+    Ok(if report.holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    if let Some(path) = &args.report {
+        files::write(path, report.markdown().as_bytes())?;
+    }
+    match args.json.as_deref() {
+        Some(path) if path == Path::new("-") => return ui.print(&json),
+        Some(path) => files::write(path, json.as_bytes())?,
+        None => {}
+    }
+    ui.print(&shown(report))
+}
+
+/// Table, remarks and verdict.
+pub(super) fn shown(report: &Report) -> String {
+    let remarks: String = report.remarks().iter().map(|r| format!("- {r}\n")).collect();
+    let verdict = if report.holds { "Everything holds." } else { "SOMETHING DOES NOT HOLD." };
+    format!("{}\n{remarks}{verdict}\n", report.table())
+}

@@ -1,0 +1,19 @@
+//! The help of every command.
+
+use crate::harness::{minrnn, snapshot};
+
+fn help(name: &str, args: &[&str]) {
+    snapshot(name, &minrnn(std::path::Path::new("."), args));
+}
+
+#[test]
+fn the_program() {
+    help("help", &["--help"]);
+}
+
+#[test]
+fn every_command() {
+    for command in ["quickstart", "train", "export", "verify", "generate", "run", "inspect"] {
+        help(&format!("help_{command}"), &[command, "--help"]);
+    }
+}
