@@ -51,7 +51,7 @@ steps = "last"
 bias = true
 """),
     "gru_linear_learned_plain": (3, 3, 12, 1.0, """
-width = 4
+width = 8
 layers = 2
 residual = false
 [input]
