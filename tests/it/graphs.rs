@@ -8,9 +8,15 @@ use minrnn_onnx::text;
 
 const CELLS: [(&str, &str); 4] = [
     ("min_gru", "kind = 'min_gru'"),
-    ("min_gru_linear", "kind = 'min_gru'\ncandidate = 'linear'\ninitial_state = 'learned'"),
+    (
+        "min_gru_linear",
+        "kind = 'min_gru'\ncandidate = 'linear'\ninitial_state = 'learned'",
+    ),
     ("min_lstm", "kind = 'min_lstm'"),
-    ("min_lstm_unnormalised", "kind = 'min_lstm'\nnormalize_gates = false\ncandidate = 'linear'"),
+    (
+        "min_lstm_unnormalised",
+        "kind = 'min_lstm'\nnormalize_gates = false\ncandidate = 'linear'",
+    ),
 ];
 
 /// The cell, and as little as possible around it.
@@ -25,9 +31,18 @@ fn model(cell: &str) -> Model {
 fn snapshot(name: &str, model: &Model, form: Form, lowering: Lowering) {
     let params = Params::init(model.graph(), 1);
     let config = model.config().clone();
-    let options = ExportOptions { form, lowering, max_seq_len: 256, config, ..ExportOptions::default() };
+    let options = ExportOptions {
+        form,
+        lowering,
+        max_seq_len: 256,
+        config,
+        ..ExportOptions::default()
+    };
     let onnx = export_graph(model.graph(), &params, &options).unwrap();
-    insta::assert_snapshot!(format!("{name}.{}", options.lowering_name()), text::text(&onnx));
+    insta::assert_snapshot!(
+        format!("{name}.{}", options.lowering_name()),
+        text::text(&onnx)
+    );
 }
 
 #[test]
@@ -45,5 +60,10 @@ fn every_cell_in_every_form() {
 fn a_whole_block_of_the_language_model_step_by_step() {
     let text = "width = 4\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n[conv]\nkernel = 3\n[mlp]\ngated = true\nexpansion = 2\n[cell]\nexpansion = 2\n";
     let config: ModelConfig = toml::from_str(text).unwrap();
-    snapshot("block", &Model::from_config(&config).unwrap(), Form::Step, Lowering::Blocked);
+    snapshot(
+        "block",
+        &Model::from_config(&config).unwrap(),
+        Form::Step,
+        Lowering::Blocked,
+    );
 }

@@ -14,7 +14,9 @@ use minrnn_train::trainer::load_model;
 fn models() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let entries = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path());
-    let mut all: Vec<_> = entries.filter(|p| p.join("model.safetensors").exists()).collect();
+    let mut all: Vec<_> = entries
+        .filter(|p| p.join("model.safetensors").exists())
+        .collect();
     all.sort();
     assert!(all.len() >= 2, "at least one minGRU and one minLSTM");
     all
@@ -26,12 +28,20 @@ fn are_exported_again_byte_for_byte() {
         let checkpoint = Checkpoint::load(&dir).unwrap();
         let (model, params) = load_model(&checkpoint, &dir).unwrap();
         let again = tempfile::tempdir().unwrap();
-        let options = DirOptions { vocabulary: checkpoint.vocabulary, ..DirOptions::default() };
+        let options = DirOptions {
+            vocabulary: checkpoint.vocabulary,
+            ..DirOptions::default()
+        };
         let written = write_export(again.path(), &model, &params, &options).unwrap();
         for file in written.files {
             let name = file.file_name().unwrap();
             let stored = std::fs::read(dir.join("export").join(name)).unwrap();
-            assert!(std::fs::read(&file).unwrap() == stored, "{} of {} differs", name.display(), dir.display());
+            assert!(
+                std::fs::read(&file).unwrap() == stored,
+                "{} of {} differs",
+                name.display(),
+                dir.display()
+            );
         }
     }
 }
@@ -41,10 +51,24 @@ fn hold_in_every_form() {
     for dir in models() {
         let (model, params) = load_model(&Checkpoint::load(&dir).unwrap(), &dir).unwrap();
         let export = Export::open(&dir.join("export")).unwrap();
-        assert!(export.params(&model).unwrap() == params, "{}", dir.display());
-        let options = Options { longest: Some(257), probe_steps: 1024, ..Options::default() };
+        assert!(
+            export.params(&model).unwrap() == params,
+            "{}",
+            dir.display()
+        );
+        let options = Options {
+            longest: Some(257),
+            probe_steps: 1024,
+            ..Options::default()
+        };
         let report = verify(&export, &model, &params, &options, &mut |_, _, _| ()).unwrap();
-        assert!(report.holds, "{}\n{}\n{:#?}", dir.display(), report.table(), report.remarks());
+        assert!(
+            report.holds,
+            "{}\n{}\n{:#?}",
+            dir.display(),
+            report.table(),
+            report.remarks()
+        );
     }
 }
 
@@ -60,7 +84,9 @@ fn write_the_same_text_in_every_engine() {
         }
         let (model, params) = load_model(&checkpoint, &dir).unwrap();
         let mut sampler = Sampler::new(0.0, 0).unwrap();
-        let open = |form: &str| runtime::Model::open(dir.join(format!("export/model.{form}.onnx"))).unwrap();
+        let open = |form: &str| {
+            runtime::Model::open(dir.join(format!("export/model.{form}.onnx"))).unwrap()
+        };
 
         let mut text = vec![1u32];
         let mut generator = Generator::new(&model, &params, &Device::Cpu).unwrap();
@@ -72,18 +98,33 @@ fn write_the_same_text_in_every_engine() {
         let mut session = runtime::Session::new(Arc::new(open("step")), 1).unwrap();
         for i in 0..LENGTH {
             let logits = session.step_tokens(&[i64::from(text[i])]).unwrap().values;
-            assert_eq!(sampler.choose(&logits) as u32, text[i + 1], "step, character {i} of {}", dir.display());
+            assert_eq!(
+                sampler.choose(&logits) as u32,
+                text[i + 1],
+                "step, character {i} of {}",
+                dir.display()
+            );
         }
 
         let parallel = open("parallel");
         let ids: Vec<i64> = text.iter().map(|id| i64::from(*id)).collect();
         let start = parallel.initial_state(1).unwrap();
         for i in 0..LENGTH {
-            let input = runtime::Input::Tokens { ids: &ids[..=i], batch: 1, time: i + 1 };
+            let input = runtime::Input::Tokens {
+                ids: &ids[..=i],
+                batch: 1,
+                time: i + 1,
+            };
             let (output, _) = parallel.run_symbolic(input, &start).unwrap();
             let width = output.values.len() / (i + 1);
             let choice = sampler.choose(&output.values[i * width..]);
-            assert_eq!(choice as u32, text[i + 1], "parallel, prefix of {} of {}", i + 1, dir.display());
+            assert_eq!(
+                choice as u32,
+                text[i + 1],
+                "parallel, prefix of {} of {}",
+                i + 1,
+                dir.display()
+            );
         }
         written += 1;
     }

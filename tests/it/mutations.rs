@@ -20,19 +20,44 @@ fn model() -> (Model, Params) {
     let mut params = Params::init(model.graph(), 3);
     let mut rng = Rng::named(3, "mutations");
     for i in 0..params.len() {
-        params.get_mut(i).iter_mut().for_each(|v| *v += 0.3 * rng.range(-1.0, 1.0) as f32);
+        params
+            .get_mut(i)
+            .iter_mut()
+            .for_each(|v| *v += 0.3 * rng.range(-1.0, 1.0) as f32);
     }
     (model, params)
 }
 
 fn export(dir: &Path, model: &Model, params: &Params) {
-    let options = ExportOptions { max_seq_len: 256, ..ExportOptions::default() };
-    write_export(dir, model, params, &DirOptions { options, ..DirOptions::default() }).unwrap();
+    let options = ExportOptions {
+        max_seq_len: 256,
+        ..ExportOptions::default()
+    };
+    write_export(
+        dir,
+        model,
+        params,
+        &DirOptions {
+            options,
+            ..DirOptions::default()
+        },
+    )
+    .unwrap();
 }
 
 fn report(dir: &Path, model: &Model, params: &Params) -> anyhow::Result<Report> {
-    let options = Options { longest: Some(18), probe_steps: 16, ..Options::default() };
-    verify(&Export::open(dir)?, model, params, &options, &mut |_, _, _| ())
+    let options = Options {
+        longest: Some(18),
+        probe_steps: 16,
+        ..Options::default()
+    };
+    verify(
+        &Export::open(dir)?,
+        model,
+        params,
+        &options,
+        &mut |_, _, _| (),
+    )
 }
 
 /// Changes one file and makes the manifest's hash of it right again.
@@ -45,8 +70,12 @@ fn mutate(dir: &Path, form: &str, change: &dyn Fn(&mut ir::Model)) {
     let bytes = file.encode();
     std::fs::write(&path, &bytes).unwrap();
     let manifest = dir.join("manifest.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
-    let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let hash: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     json["forms"][form]["sha256"] = hash.into();
     std::fs::write(&manifest, serde_json::to_vec(&json).unwrap()).unwrap();
 }
@@ -68,13 +97,28 @@ fn caught(what: &str, form: &str, wanted: Verdict, change: &dyn Fn(&mut ir::Mode
     mutate(dir.path(), form, change);
     let verdict = match report(dir.path(), &model, &params) {
         Ok(report) => {
-            assert!(!report.holds, "{what} in the {form} file was not caught:\n{}", report.table());
-            let wrong: Vec<_> = report.rows.iter().filter(|r| !r.holds).map(|r| r.form.clone()).collect();
-            assert!(wrong.iter().all(|f| f.contains(form)) || form == "step", "{what} in {form}: also {wrong:?}");
+            assert!(
+                !report.holds,
+                "{what} in the {form} file was not caught:\n{}",
+                report.table()
+            );
+            let wrong: Vec<_> = report
+                .rows
+                .iter()
+                .filter(|r| !r.holds)
+                .map(|r| r.form.clone())
+                .collect();
+            assert!(
+                wrong.iter().all(|f| f.contains(form)) || form == "step",
+                "{what} in {form}: also {wrong:?}"
+            );
             Verdict::DoesNotHold
         }
         Err(e) => {
-            assert!(e.downcast_ref::<ContractError>().is_some(), "{what} in {form}: {e:#}");
+            assert!(
+                e.downcast_ref::<ContractError>().is_some(),
+                "{what} in {form}: {e:#}"
+            );
             Verdict::BreaksContract
         }
     };
@@ -85,7 +129,11 @@ const FORMS: [&str; 3] = ["parallel", "scan", "step"];
 
 /// The first node of a type whose name contains `scope`.
 fn node<'a>(file: &'a mut ir::Model, op: &str, scope: &str) -> &'a mut Node {
-    let found = file.graph.nodes.iter_mut().find(|n| n.op_type == op && n.name.contains(scope));
+    let found = file
+        .graph
+        .nodes
+        .iter_mut()
+        .find(|n| n.op_type == op && n.name.contains(scope));
     found.unwrap_or_else(|| panic!("no {op} in {scope}"))
 }
 
@@ -102,7 +150,12 @@ fn an_untouched_export_holds() {
 fn a_weight_is_caught_by_its_hash() {
     for form in FORMS {
         caught("a weight", form, Verdict::BreaksContract, &|file| {
-            let tensor = file.graph.initializers.iter_mut().find(|t| t.name == "layers.1.rnn.in.weight").unwrap();
+            let tensor = file
+                .graph
+                .initializers
+                .iter_mut()
+                .find(|t| t.name == "layers.1.rnn.in.weight")
+                .unwrap();
             let mut values = tensor.to_f32().unwrap();
             values[5] += 1e-4;
             *tensor = ir::Tensor::f32(tensor.name.clone(), tensor.dims.clone(), &values);
@@ -115,13 +168,20 @@ fn a_weight_is_caught_by_numbers_where_hashes_do_not_see_it() {
     // The file keeps the weight, but computes with another one.
     for form in FORMS {
         caught("a weight beside", form, Verdict::DoesNotHold, &|file| {
-            let tensor = file.graph.initializers.iter().find(|t| t.name == "layers.1.rnn.in.weight").unwrap();
+            let tensor = file
+                .graph
+                .initializers
+                .iter()
+                .find(|t| t.name == "layers.1.rnn.in.weight")
+                .unwrap();
             let mut values = tensor.to_f32().unwrap();
             values[5] += 1e-2;
             let other = ir::Tensor::f32("other", tensor.dims.clone(), &values);
             file.graph.initializers.push(other);
             let inputs = file.graph.nodes.iter_mut().flat_map(|n| &mut n.inputs);
-            inputs.filter(|i| *i == "layers.1.rnn.in.weight").for_each(|i| *i = "other".into());
+            inputs
+                .filter(|i| *i == "layers.1.rnn.in.weight")
+                .for_each(|i| *i = "other".into());
         });
     }
 }
@@ -147,8 +207,13 @@ fn an_activation() {
 #[test]
 fn two_states_swapped() {
     for form in FORMS {
-        for (a, b) in [("state.0.h", "state.1.h"), ("next_state.0.conv", "next_state.1.conv")] {
-            caught("two state names", form, Verdict::DoesNotHold, &|file| rename(file, a, b));
+        for (a, b) in [
+            ("state.0.h", "state.1.h"),
+            ("next_state.0.conv", "next_state.1.conv"),
+        ] {
+            caught("two state names", form, Verdict::DoesNotHold, &|file| {
+                rename(file, a, b)
+            });
         }
     }
 }
@@ -169,12 +234,20 @@ fn rename(file: &mut ir::Model, a: &str, b: &str) {
 #[test]
 fn a_block_boundary_of_the_scan() {
     // The begins of blocks are h0, then the ends of all but the last; turned around they are off by one block.
-    caught("a block boundary", "parallel", Verdict::DoesNotHold, &|file| {
-        let begins = file.graph.nodes.iter_mut().find(|n| {
-            n.op_type == "Concat" && n.inputs.len() == 2 && n.name.contains("layers.0/rnn") && n.name.contains("level0")
-        });
-        begins.expect("a Concat of begins").inputs.reverse();
-    });
+    caught(
+        "a block boundary",
+        "parallel",
+        Verdict::DoesNotHold,
+        &|file| {
+            let begins = file.graph.nodes.iter_mut().find(|n| {
+                n.op_type == "Concat"
+                    && n.inputs.len() == 2
+                    && n.name.contains("layers.0/rnn")
+                    && n.name.contains("level0")
+            });
+            begins.expect("a Concat of begins").inputs.reverse();
+        },
+    );
 }
 
 #[test]
@@ -183,7 +256,11 @@ fn the_order_of_the_recurrence_in_a_scan_body() {
         let scan = node(file, "Scan", "layers.0");
         for (_, attr) in &mut scan.attributes {
             if let ir::Attr::Graph(body) = attr {
-                body.nodes.iter_mut().find(|n| n.op_type == "Add").expect("an Add").op_type = "Sub".into();
+                body.nodes
+                    .iter_mut()
+                    .find(|n| n.op_type == "Add")
+                    .expect("an Add")
+                    .op_type = "Sub".into();
             }
         }
     });
@@ -193,12 +270,21 @@ fn the_order_of_the_recurrence_in_a_scan_body() {
 fn names_and_shapes_break_the_contract() {
     for form in FORMS {
         caught("an input's name", form, Verdict::BreaksContract, &|file| {
-            let input = file.graph.inputs.iter().position(|i| i.name == "state.0.h").unwrap();
+            let input = file
+                .graph
+                .inputs
+                .iter()
+                .position(|i| i.name == "state.0.h")
+                .unwrap();
             file.graph.inputs[input].name = "state.0.hh".into();
             rename(file, "state.0.h", "state.0.hh");
         });
         caught("a metadata entry", form, Verdict::BreaksContract, &|file| {
-            let entry = file.metadata.iter_mut().find(|(k, _)| k == "minrnn.form").unwrap();
+            let entry = file
+                .metadata
+                .iter_mut()
+                .find(|(k, _)| k == "minrnn.form")
+                .unwrap();
             entry.1 = "other".into();
         });
     }

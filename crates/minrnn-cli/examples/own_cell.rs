@@ -63,16 +63,32 @@ fn run(dir: &std::path::Path, steps: u64) -> anyhow::Result<(Metrics, Report)> {
     let metrics = trainer.fit(&mut |_, _| Ok(Control::Continue))?;
     let params = trainer.params()?;
     write_export(dir, trainer.model(), &params, &DirOptions::default())?;
-    let options = Options { longest: Some(600), probe_steps: 4096, ..Options::default() };
-    let report = verify(&Export::open(dir)?, trainer.model(), &params, &options, &mut |_, _, _| ())?;
+    let options = Options {
+        longest: Some(600),
+        probe_steps: 4096,
+        ..Options::default()
+    };
+    let report = verify(
+        &Export::open(dir)?,
+        trainer.model(),
+        &params,
+        &options,
+        &mut |_, _, _| (),
+    )?;
     Ok((metrics, report))
 }
 
 #[expect(clippy::print_stdout, reason = "an example shows what it did")]
 fn main() -> anyhow::Result<()> {
-    let dir = std::env::args().nth(1).map_or_else(|| PathBuf::from("own_cell"), PathBuf::from);
+    let dir = std::env::args()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("own_cell"), PathBuf::from);
     let (metrics, report) = run(&dir, 200)?;
-    println!("accuracy {:.1} %\n{}", 100.0 * metrics.accuracy.unwrap_or(0.0), report.table());
+    println!(
+        "accuracy {:.1} %\n{}",
+        100.0 * metrics.accuracy.unwrap_or(0.0),
+        report.table()
+    );
     anyhow::ensure!(report.holds, "the forms do not agree");
     Ok(())
 }

@@ -34,7 +34,15 @@ pub struct Worst {
 
 impl Default for Comparison {
     fn default() -> Self {
-        Self { count: 0, differing: 0, failing: 0, max_abs: 0.0, max_ulp: 0, min_tolerance: 0.0, worst: None }
+        Self {
+            count: 0,
+            differing: 0,
+            failing: 0,
+            max_abs: 0.0,
+            max_ulp: 0,
+            min_tolerance: 0.0,
+            worst: None,
+        }
     }
 }
 
@@ -48,7 +56,11 @@ impl Comparison {
         }
         self.differing += 1;
         let comparable = got.is_finite() && want.is_finite();
-        let difference = if comparable { (got - want).abs() } else { f64::INFINITY };
+        let difference = if comparable {
+            (got - want).abs()
+        } else {
+            f64::INFINITY
+        };
         // A tolerance that is itself NaN allows nothing.
         let within = comparable && difference <= tolerance;
         if !within {
@@ -92,7 +104,10 @@ impl Comparison {
     /// Takes in another comparison, whose indices follow.
     pub fn merge(&mut self, other: &Self) {
         if other.worst.is_some() && (other.max_abs > self.max_abs || self.worst.is_none()) {
-            self.worst = other.worst.clone().map(|w| Worst { index: w.index + self.count, ..w });
+            self.worst = other.worst.clone().map(|w| Worst {
+                index: w.index + self.count,
+                ..w
+            });
         }
         self.count += other.count;
         self.differing += other.differing;
@@ -130,7 +145,11 @@ pub fn ulp_distance(a: f32, b: f32) -> u64 {
     }
     let ordered = |x: f32| {
         let bits = i64::from(x.to_bits() as i32);
-        if bits < 0 { i64::from(i32::MIN) - bits } else { bits }
+        if bits < 0 {
+            i64::from(i32::MIN) - bits
+        } else {
+            bits
+        }
     };
     ordered(a).abs_diff(ordered(b))
 }
@@ -144,7 +163,14 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_never_passes() {
-        for (got, want) in [(NAN, 1.0), (1.0, NAN), (NAN, NAN), (1.0, INF), (INF, 1.0), (INF, -INF)] {
+        for (got, want) in [
+            (NAN, 1.0),
+            (1.0, NAN),
+            (NAN, NAN),
+            (1.0, INF),
+            (INF, 1.0),
+            (INF, -INF),
+        ] {
             let mut c = Comparison::default();
             c.push(got, want, 1e300);
             assert!(!c.holds(), "{got} against {want}");
@@ -165,8 +191,18 @@ mod tests {
     #[test]
     fn worst_and_tolerance_are_found() {
         let c = close(&[1.0, 2.5, 3.0], &[1.0, 2.0, 3.25], 0.3, 0.0);
-        assert_eq!((c.differing, c.failing, c.max_abs, c.min_tolerance), (2, 1, 0.5, 0.5));
-        assert_eq!(c.worst, Some(Worst { index: 1, got: 2.5, want: 2.0 }));
+        assert_eq!(
+            (c.differing, c.failing, c.max_abs, c.min_tolerance),
+            (2, 1, 0.5, 0.5)
+        );
+        assert_eq!(
+            c.worst,
+            Some(Worst {
+                index: 1,
+                got: 2.5,
+                want: 2.0
+            })
+        );
         let mut all = close(&[0.0], &[0.0], 0.0, 0.0);
         all.merge(&c);
         assert_eq!(all.worst.as_ref().map(|w| w.index), Some(2));

@@ -189,7 +189,12 @@ pub struct HeadConfig {
 
 impl Default for HeadConfig {
     fn default() -> Self {
-        Self { width: None, kind: OutputKind::Logits, steps: HeadSteps::Every, bias: false }
+        Self {
+            width: None,
+            kind: OutputKind::Logits,
+            steps: HeadSteps::Every,
+            bias: false,
+        }
     }
 }
 
@@ -237,20 +242,36 @@ impl ModelConfig {
             return fail("dropout", "must be at least 0 and below 1");
         }
         if self.channels()? != self.width && !self.cell.output_projection {
-            return fail("cell.output_projection", "must be true where cell.expansion is not 1");
+            return fail(
+                "cell.output_projection",
+                "must be true where cell.expansion is not 1",
+            );
         }
         if let Some([min, max]) = self.cell.time_scale {
             if !(min > 0.0 && min <= max && max.is_finite()) {
-                return fail("cell.time_scale", "must be two positive numbers of steps, the shorter first");
+                return fail(
+                    "cell.time_scale",
+                    "must be two positive numbers of steps, the shorter first",
+                );
             }
             if !self.cell.bias {
-                return fail("cell.time_scale", "is set by the bias of the gates; set cell.bias = true");
+                return fail(
+                    "cell.time_scale",
+                    "is set by the bias of the gates; set cell.bias = true",
+                );
             }
         }
         if self.cell.kind == CellKind::MinGru && !self.cell.normalize_gates {
-            return fail("cell.normalize_gates", "is for min_lstm; the gates of min_gru always have the sum 1");
+            return fail(
+                "cell.normalize_gates",
+                "is for min_lstm; the gates of min_gru always have the sum 1",
+            );
         }
-        if self.conv.as_ref().is_some_and(|c| !(1..=4096).contains(&c.kernel)) {
+        if self
+            .conv
+            .as_ref()
+            .is_some_and(|c| !(1..=4096).contains(&c.kernel))
+        {
             return fail("conv.kernel", "must be between 1 and 4096");
         }
         if let Some(mlp) = &self.mlp {
@@ -264,7 +285,9 @@ impl ModelConfig {
 pub(crate) fn whole(key: &str, width: usize, expansion: f64) -> Result<usize> {
     let channels = width as f64 * expansion;
     if !(1.0..=1e7).contains(&channels) || channels.fract() != 0.0 {
-        let what = format!("times width {width} is {channels}; it must be a whole number of channels, 1 to 10000000");
+        let what = format!(
+            "times width {width} is {channels}; it must be a whole number of channels, 1 to 10000000"
+        );
         return Err(ModelError::config(key, what));
     }
     Ok(channels as usize)

@@ -11,8 +11,16 @@ fn parse(text: &str) -> Result<ModelConfig, toml::de::Error> {
 fn unknown_keys_are_refused_with_their_line() {
     for (text, line, key) in [
         ("width = 8\nlayer = 1\n", "line 2", "layer"),
-        ("width = 8\nlayers = 1\n[cell]\nkind = 'min_gru'\nexpand = 2\n", "line 5", "expand"),
-        ("width = 8\nlayers = 1\n[mlp]\nactivation = 'relu'\n", "line 4", "relu"),
+        (
+            "width = 8\nlayers = 1\n[cell]\nkind = 'min_gru'\nexpand = 2\n",
+            "line 5",
+            "expand",
+        ),
+        (
+            "width = 8\nlayers = 1\n[mlp]\nactivation = 'relu'\n",
+            "line 4",
+            "relu",
+        ),
         ("width = -8\nlayers = 1\n", "line 1", "width"),
     ] {
         let e = parse(text).expect_err("must be refused").to_string();
@@ -30,10 +38,16 @@ fn what_makes_no_model_is_refused_by_key() {
         ("cell = { expansion = 1.3 }", "cell.expansion"),
         ("cell = { expansion = -1 }", "cell.expansion"),
         ("cell = { expansion = nan }", "cell.expansion"),
-        ("cell = { expansion = 2, output_projection = false }", "cell.output_projection"),
+        (
+            "cell = { expansion = 2, output_projection = false }",
+            "cell.output_projection",
+        ),
         ("cell = { time_scale = [5, 1] }", "cell.time_scale"),
         ("cell = { time_scale = [0, 1] }", "cell.time_scale"),
-        ("cell = { time_scale = [1, 2], bias = false }", "cell.time_scale"),
+        (
+            "cell = { time_scale = [1, 2], bias = false }",
+            "cell.time_scale",
+        ),
         ("cell = { normalize_gates = false }", "cell.normalize_gates"),
         ("conv = { kernel = 0 }", "conv.kernel"),
         ("mlp = { expansion = 0.3 }", "mlp.expansion"),
@@ -57,7 +71,8 @@ fn what_makes_no_model_is_refused_by_key() {
 
 #[test]
 fn a_configuration_survives_json() {
-    let text = format!("{GOOD}[cell]\nkind = 'min_lstm'\ntime_scale = [1.0, 20.0]\n[conv]\nkernel = 3\n");
+    let text =
+        format!("{GOOD}[cell]\nkind = 'min_lstm'\ntime_scale = [1.0, 20.0]\n[conv]\nkernel = 3\n");
     let config = parse(&text).expect("good");
     let model = Model::from_config(&config).expect("good");
     let again: ModelConfig = serde_json::from_value(model.config().clone()).expect("its own JSON");
@@ -68,16 +83,35 @@ fn a_configuration_survives_json() {
 fn gates_begin_with_the_wanted_time_scale() {
     use crate::params::Params;
     for (kind, parts, sign) in [("min_gru", 2, -1.0), ("min_lstm", 3, 1.0)] {
-        let text = format!("width = 64\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n[cell]\nkind = '{kind}'\ntime_scale = [2.0, 200.0]\n");
+        let text = format!(
+            "width = 64\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n[cell]\nkind = '{kind}'\ntime_scale = [2.0, 200.0]\n"
+        );
         let model = Model::from_config(&parse(&text).expect("good")).expect("good");
         let params = Params::init(model.graph(), 1);
-        let at = model.graph().params().iter().position(|p| p.name == "layers.0.rnn.in.bias").expect("a bias");
+        let at = model
+            .graph()
+            .params()
+            .iter()
+            .position(|p| p.name == "layers.0.rnn.in.bias")
+            .expect("a bias");
         let bias = params.get(at);
         assert_eq!(bias.len(), parts * 64);
-        let scales: Vec<f64> = bias[..64].iter().map(|k| -1.0 / (1.0 / (1.0 + (-sign * f64::from(*k)).exp())).ln()).collect();
-        assert!(scales.iter().all(|t| (1.99..200.1).contains(t)), "{kind} {scales:?}");
-        assert!(scales.iter().any(|t| *t < 10.0) && scales.iter().any(|t| *t > 50.0), "{kind}: spread over the range");
-        assert!(bias[(parts - 1) * 64..].iter().all(|b| *b == 0.0), "{kind}: the candidate begins without bias");
+        let scales: Vec<f64> = bias[..64]
+            .iter()
+            .map(|k| -1.0 / (1.0 / (1.0 + (-sign * f64::from(*k)).exp())).ln())
+            .collect();
+        assert!(
+            scales.iter().all(|t| (1.99..200.1).contains(t)),
+            "{kind} {scales:?}"
+        );
+        assert!(
+            scales.iter().any(|t| *t < 10.0) && scales.iter().any(|t| *t > 50.0),
+            "{kind}: spread over the range"
+        );
+        assert!(
+            bias[(parts - 1) * 64..].iter().all(|b| *b == 0.0),
+            "{kind}: the candidate begins without bias"
+        );
     }
 }
 
@@ -86,7 +120,11 @@ fn gates_norms_biases_and_states_do_not_decay() {
     use crate::params::Role;
     let text = format!("{GOOD}[cell]\ninitial_state = 'learned'\n[conv]\nkernel = 3\n[mlp]\n");
     let model = Model::from_config(&parse(&text).expect("good")).expect("good");
-    let decaying = model.graph().params().iter().filter(|p| matches!(p.role, Role::Weight { decay: true, .. }));
+    let decaying = model
+        .graph()
+        .params()
+        .iter()
+        .filter(|p| matches!(p.role, Role::Weight { decay: true, .. }));
     let names: Vec<_> = decaying.map(|p| p.name.as_str()).collect();
     assert_eq!(
         names,

@@ -62,7 +62,10 @@ pub enum ModelError {
 impl ModelError {
     /// A configuration error at `key`.
     pub fn config(key: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Config { key: key.into(), what: what.into() }
+        Self::Config {
+            key: key.into(),
+            what: what.into(),
+        }
     }
     /// An error in the inputs of a run.
     pub fn input(what: impl Into<String>) -> Self {

@@ -24,10 +24,13 @@ impl Model {
         config.validate()?;
         let channels = config.channels()?;
         let gates: Box<dyn Gates> = match config.cell.kind {
-            CellKind::MinGru => Box::new(MinGru { candidate: config.cell.candidate }),
-            CellKind::MinLstm => {
-                Box::new(MinLstm { candidate: config.cell.candidate, normalize: config.cell.normalize_gates })
-            }
+            CellKind::MinGru => Box::new(MinGru {
+                candidate: config.cell.candidate,
+            }),
+            CellKind::MinLstm => Box::new(MinLstm {
+                candidate: config.cell.candidate,
+                normalize: config.cell.normalize_gates,
+            }),
         };
         let recurrent = Recurrent {
             gates: &*gates,
@@ -62,7 +65,10 @@ impl Model {
         config: Json,
         body: impl FnOnce(&mut Graph, Value) -> Result<Value>,
     ) -> Result<Self> {
-        Ok(Self { graph: Graph::trace(input, kind, body)?, config })
+        Ok(Self {
+            graph: Graph::trace(input, kind, body)?,
+            config,
+        })
     }
 
     /// The graph.
@@ -78,7 +84,10 @@ impl Model {
     fn build(config: &ModelConfig, recurrent: &dyn Layer, json: Json) -> Result<Self> {
         config.validate()?;
         let Some(head) = config.head.width else {
-            return Err(ModelError::config("head.width", "is missing: the number of classes or values that come out"));
+            return Err(ModelError::config(
+                "head.width",
+                "is missing: the number of classes or values that come out",
+            ));
         };
         if head == 0 {
             return Err(ModelError::config("head.width", "must be at least 1"));
@@ -101,13 +110,21 @@ impl Model {
 }
 
 fn input_of(config: &ModelConfig) -> Result<Input> {
-    let missing = || ModelError::config("input", "is missing: set input.vocab (token ids) or input.features (real values)");
+    let missing = || {
+        ModelError::config(
+            "input",
+            "is missing: set input.vocab (token ids) or input.features (real values)",
+        )
+    };
     let input = config.input.as_ref().ok_or_else(missing)?;
     let statistics = [("input.mean", &input.mean), ("input.std", &input.std)];
     match (input.vocab, input.features) {
         (Some(vocab), None) => {
             if let Some((key, _)) = statistics.iter().find(|(_, s)| s.is_some()) {
-                return Err(ModelError::config(*key, "is for features, not for token ids"));
+                return Err(ModelError::config(
+                    *key,
+                    "is for features, not for token ids",
+                ));
             }
             Ok(Input::Tokens { vocab })
         }
@@ -115,7 +132,10 @@ fn input_of(config: &ModelConfig) -> Result<Input> {
             for (key, values) in statistics {
                 let Some(values) = values else { continue };
                 if values.len() != width || !values.iter().all(|v| v.is_finite()) {
-                    return Err(ModelError::config(key, format!("must have {width} finite numbers, one a feature")));
+                    return Err(ModelError::config(
+                        key,
+                        format!("must have {width} finite numbers, one a feature"),
+                    ));
                 }
                 if key == "input.std" && values.iter().any(|v| *v <= 0.0) {
                     return Err(ModelError::config(key, "must be positive"));
@@ -124,13 +144,23 @@ fn input_of(config: &ModelConfig) -> Result<Input> {
             Ok(Input::Features { width })
         }
         (None, None) => Err(missing()),
-        _ => Err(ModelError::config("input", "has both vocab and features; a model takes one of them")),
+        _ => Err(ModelError::config(
+            "input",
+            "has both vocab and features; a model takes one of them",
+        )),
     }
 }
 
 fn embed(g: &mut Graph, config: &ModelConfig, input: Input, x: Value) -> Result<Value> {
     let x = match input {
-        Input::Tokens { vocab } => g.apply(&Embedding { name: "embedding".into(), vocab, width: config.width }, x)?,
+        Input::Tokens { vocab } => g.apply(
+            &Embedding {
+                name: "embedding".into(),
+                vocab,
+                width: config.width,
+            },
+            x,
+        )?,
         Input::Features { .. } => {
             let x = normalize(g, config, x)?;
             g.apply(&Linear::new("projection", config.width, true), x)?
@@ -141,7 +171,9 @@ fn embed(g: &mut Graph, config: &ModelConfig, input: Input, x: Value) -> Result<
 
 /// `(x - mean) / std` by buffers `shift = -mean` and `scale = 1 / std`.
 fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value> {
-    let Some(input) = &config.input else { return Ok(x) };
+    let Some(input) = &config.input else {
+        return Ok(x);
+    };
     let width = g.width(x);
     if let Some(mean) = &input.mean {
         let values = mean.iter().map(|m| -m).collect();
@@ -157,11 +189,26 @@ fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value>
 }
 
 /// The paper's block (appendix C.2): convolution, recurrent layer, feed-forward layer, each optional but the second, each `x + f(norm(x))`.
-fn block(g: &mut Graph, config: &ModelConfig, recurrent: &dyn Layer, mut x: Value) -> Result<Value> {
+fn block(
+    g: &mut Graph,
+    config: &ModelConfig,
+    recurrent: &dyn Layer,
+    mut x: Value,
+) -> Result<Value> {
     if let Some(conv) = &config.conv {
         x = part(g, config, "conv", x, |g, x| {
-            let y = g.apply(&CausalConv { kernel: conv.kernel, bias: conv.bias }, x)?;
-            if conv.pointwise { g.apply(&Linear::new("pointwise", config.width, conv.bias), y) } else { Ok(y) }
+            let y = g.apply(
+                &CausalConv {
+                    kernel: conv.kernel,
+                    bias: conv.bias,
+                },
+                x,
+            )?;
+            if conv.pointwise {
+                g.apply(&Linear::new("pointwise", config.width, conv.bias), y)
+            } else {
+                Ok(y)
+            }
         })?;
     }
     x = part(g, config, "", x, |g, x| {
@@ -169,12 +216,25 @@ fn block(g: &mut Graph, config: &ModelConfig, recurrent: &dyn Layer, mut x: Valu
         if g.width(y) == config.width {
             return Ok(y);
         }
-        let what = format!("gives {} channels, the model's width is {}", g.width(y), config.width);
-        Err(ModelError::Shape { scope: "layers".into(), op: recurrent.name().into(), what })
+        let what = format!(
+            "gives {} channels, the model's width is {}",
+            g.width(y),
+            config.width
+        );
+        Err(ModelError::Shape {
+            scope: "layers".into(),
+            op: recurrent.name().into(),
+            what,
+        })
     })?;
     if let Some(mlp) = &config.mlp {
         let hidden = whole("mlp.expansion", config.width, mlp.expansion)?;
-        let layer = Mlp { hidden, activation: mlp.activation, gated: mlp.gated, bias: mlp.bias };
+        let layer = Mlp {
+            hidden,
+            activation: mlp.activation,
+            gated: mlp.gated,
+            bias: mlp.bias,
+        };
         x = part(g, config, "ff", x, |g, x| g.apply(&layer, x))?;
     }
     Ok(x)
@@ -194,7 +254,11 @@ fn part(
         let y = dropout(g, config, y)?;
         if config.residual { g.add(x, y) } else { Ok(y) }
     };
-    if name.is_empty() { inner(g) } else { g.scope(name, inner) }
+    if name.is_empty() {
+        inner(g)
+    } else {
+        g.scope(name, inner)
+    }
 }
 
 fn norm(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
@@ -205,5 +269,9 @@ fn norm(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
 }
 
 fn dropout(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
-    if config.dropout == 0.0 { Ok(x) } else { g.op(Op::Dropout { p: config.dropout }, &[x]) }
+    if config.dropout == 0.0 {
+        Ok(x)
+    } else {
+        g.op(Op::Dropout { p: config.dropout }, &[x])
+    }
 }

@@ -72,7 +72,9 @@ pub enum Init {
 impl Init {
     /// PyTorch's default for a linear layer with `inputs` inputs: uniform in `1 / sqrt(inputs)`.
     pub fn linear(inputs: usize) -> Self {
-        Self::Uniform { bound: 1.0 / libm::sqrt(inputs as f64) }
+        Self::Uniform {
+            bound: 1.0 / libm::sqrt(inputs as f64),
+        }
     }
 
     fn value(&self, channel: usize, rng: &mut Rng) -> f64 {
@@ -80,7 +82,9 @@ impl Init {
             Self::Constant(c) => *c,
             Self::Uniform { bound } => bound * (2.0 * rng.uniform() - 1.0),
             Self::TimeScale { min, max, sign } => {
-                let tau = libm::exp(libm::log(*min) + rng.uniform() * (libm::log(*max) - libm::log(*min)));
+                let tau = libm::exp(
+                    libm::log(*min) + rng.uniform() * (libm::log(*max) - libm::log(*min)),
+                );
                 -sign * libm::log(libm::expm1(1.0 / tau))
             }
             Self::Parts(parts) => {
@@ -106,22 +110,42 @@ pub struct Params {
 impl Params {
     /// First values from a seed; a parameter's values depend on the seed and its name only.
     pub fn init(graph: &Graph, seed: u64) -> Self {
-        Self { values: graph.params().iter().map(|spec| first_values(spec, seed)).collect() }
+        Self {
+            values: graph
+                .params()
+                .iter()
+                .map(|spec| first_values(spec, seed))
+                .collect(),
+        }
     }
 
     /// From named tensors `(shape, values)`.
     ///
     /// # Errors
     /// A tensor that is missing, of another shape, unknown to the graph, or not finite.
-    pub fn from_named(graph: &Graph, mut named: BTreeMap<String, (Vec<usize>, Vec<f32>)>) -> Result<Self> {
+    pub fn from_named(
+        graph: &Graph,
+        mut named: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    ) -> Result<Self> {
         let mut values = Vec::with_capacity(graph.params().len());
         for spec in graph.params() {
-            let fail = |what: String| Err(ModelError::Param { name: spec.name.clone(), what });
+            let fail = |what: String| {
+                Err(ModelError::Param {
+                    name: spec.name.clone(),
+                    what,
+                })
+            };
             let Some((shape, data)) = named.remove(&spec.name) else {
-                return fail(format!("is missing; the model wants it with shape {:?}", spec.shape));
+                return fail(format!(
+                    "is missing; the model wants it with shape {:?}",
+                    spec.shape
+                ));
             };
             if shape != spec.shape || data.len() != spec.len() {
-                return fail(format!("has shape {shape:?}, the model wants {:?}", spec.shape));
+                return fail(format!(
+                    "has shape {shape:?}, the model wants {:?}",
+                    spec.shape
+                ));
             }
             if let Some(i) = data.iter().position(|v| !v.is_finite()) {
                 return fail(format!("is not finite at flat index {i}"));
@@ -129,14 +153,22 @@ impl Params {
             values.push(data);
         }
         match named.into_keys().next() {
-            Some(name) => Err(ModelError::Param { name, what: "is unknown to the model".into() }),
+            Some(name) => Err(ModelError::Param {
+                name,
+                what: "is unknown to the model".into(),
+            }),
             None => Ok(Self { values }),
         }
     }
 
     /// By name: `(shape, values)`.
     pub fn to_named(&self, graph: &Graph) -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
-        graph.params().iter().zip(&self.values).map(|(s, v)| (s.name.clone(), (s.shape.clone(), v.clone()))).collect()
+        graph
+            .params()
+            .iter()
+            .zip(&self.values)
+            .map(|(s, v)| (s.name.clone(), (s.shape.clone(), v.clone())))
+            .collect()
     }
 
     /// Number of parameters (tensors).
@@ -161,7 +193,10 @@ impl Params {
     }
     /// All values in the oracle's type.
     pub fn to_f64(&self) -> Vec<Vec<f64>> {
-        self.values.iter().map(|v| v.iter().map(|x| f64::from(*x)).collect()).collect()
+        self.values
+            .iter()
+            .map(|v| v.iter().map(|x| f64::from(*x)).collect())
+            .collect()
     }
 }
 
@@ -172,5 +207,7 @@ fn first_values(spec: &ParamSpec, seed: u64) -> Vec<f32> {
     };
     let mut rng = Rng::named(seed, &spec.name);
     let last = spec.shape.last().copied().unwrap_or(1);
-    (0..spec.len()).map(|i| init.value(i % last, &mut rng) as f32).collect()
+    (0..spec.len())
+        .map(|i| init.value(i % last, &mut rng) as f32)
+        .collect()
 }

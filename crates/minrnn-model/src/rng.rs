@@ -11,7 +11,9 @@ impl Rng {
     /// The stream of `name` under `seed`.
     pub fn named(seed: u64, name: &str) -> Self {
         // FNV-1a over the name picks the stream; the seed picks the key.
-        let stream = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let stream = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         Self(rng)

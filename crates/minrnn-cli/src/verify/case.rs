@@ -20,16 +20,31 @@ pub(super) struct Case {
 
 impl Case {
     /// Random inputs, and random states if `states`.
-    pub(super) fn random(graph: &Graph, (batch, time): (usize, usize), states: bool, rng: &mut Rng) -> Self {
+    pub(super) fn random(
+        graph: &Graph,
+        (batch, time): (usize, usize),
+        states: bool,
+        rng: &mut Rng,
+    ) -> Self {
         let n = batch * time;
         let (mut ids, mut features) = (vec![], vec![]);
         match graph.input() {
             Input::Tokens { vocab } => ids.extend((0..n).map(|_| rng.below(vocab) as u32)),
-            Input::Features { width } => features.extend((0..n * width).map(|_| rng.normal() as f32)),
+            Input::Features { width } => {
+                features.extend((0..n * width).map(|_| rng.normal() as f32))
+            }
         }
-        let state = |rng: &mut Rng, len: usize| (0..len * batch).map(|_| rng.normal() as f32).collect();
+        let state =
+            |rng: &mut Rng, len: usize| (0..len * batch).map(|_| rng.normal() as f32).collect();
         let states = states.then(|| graph.states().iter().map(|s| state(rng, s.len())).collect());
-        Self { batch, time, ids, features, states, pieces: pieces(time, rng) }
+        Self {
+            batch,
+            time,
+            ids,
+            features,
+            states,
+            pieces: pieces(time, rng),
+        }
     }
 
     /// The steps `from..to` of all rows, beginning with `states`.
@@ -46,15 +61,28 @@ impl Case {
 
     /// For messages.
     pub(super) fn name(&self) -> String {
-        let states = if self.states.is_some() { "random" } else { "initial" };
+        let states = if self.states.is_some() {
+            "random"
+        } else {
+            "initial"
+        };
         format!("B={}, T={}, {states} states", self.batch, self.time)
     }
 }
 
 /// Columns `from..to` of `[B, T, ..]`.
-pub(super) fn cut<T: Copy>(data: &[T], batch: usize, time: usize, from: usize, to: usize) -> Vec<T> {
+pub(super) fn cut<T: Copy>(
+    data: &[T],
+    batch: usize,
+    time: usize,
+    from: usize,
+    to: usize,
+) -> Vec<T> {
     let width = data.len() / (batch * time);
-    data.chunks(time * width.max(1)).flat_map(|row| &row[from * width..to * width]).copied().collect()
+    data.chunks(time * width.max(1))
+        .flat_map(|row| &row[from * width..to * width])
+        .copied()
+        .collect()
 }
 
 /// Lengths of pieces that add up to T: powers of two and their neighbours, so that plans for a length serve again.
@@ -75,7 +103,9 @@ fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
 /// lowering), up to `limit`; then the limit itself.
 pub(super) fn lengths(limit: usize) -> Vec<usize> {
     let mut all: Vec<usize> = vec![1, 2, 3];
-    let powers = (2..=12).map(|p| 1usize << p).filter(|p| *p <= 512 || [1024, 4096].contains(p));
+    let powers = (2..=12)
+        .map(|p| 1usize << p)
+        .filter(|p| *p <= 512 || [1024, 4096].contains(p));
     for power in powers {
         all.extend([power - 1, power, power + 1]);
     }

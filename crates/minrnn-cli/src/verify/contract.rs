@@ -75,14 +75,22 @@ impl Export {
     /// The first file that breaks its contract.
     pub fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST);
-        let fail = |what: String| Err(ContractError { file: path.clone(), what });
+        let fail = |what: String| {
+            Err(ContractError {
+                file: path.clone(),
+                what,
+            })
+        };
         let text = read(&path)?;
         let manifest: Manifest = match serde_json::from_slice(&text) {
             Ok(manifest) => manifest,
             Err(e) => return fail(format!("is no manifest of an export: {e}")),
         };
         if manifest.schema != "minrnn.manifest/1" {
-            return fail(format!("has schema `{}`; this program reads minrnn.manifest/1", manifest.schema));
+            return fail(format!(
+                "has schema `{}`; this program reads minrnn.manifest/1",
+                manifest.schema
+            ));
         }
         if manifest.forms.is_empty() {
             return fail("lists no forms; export again".into());
@@ -91,7 +99,11 @@ impl Export {
         for (name, entry) in &manifest.forms {
             forms.insert(name.clone(), open_form(dir, name, entry, &manifest)?);
         }
-        Ok(Self { dir: dir.to_path_buf(), manifest, forms })
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            manifest,
+            forms,
+        })
     }
 
     /// The model that the manifest's configuration describes.
@@ -99,13 +111,19 @@ impl Export {
     /// # Errors
     /// A configuration that describes no model; one with a layer that only another program knows.
     pub fn model(&self) -> Result<Model> {
-        let fail = |what: String| ContractError { file: self.dir.join(MANIFEST), what };
+        let fail = |what: String| ContractError {
+            file: self.dir.join(MANIFEST),
+            what,
+        };
         let config = self.manifest.config.clone();
         if let Some(name) = config.pointer("/cell/name").and_then(Json::as_str) {
-            let what = format!("config: the model has a layer of its own, `{name}`; verify it in the program that defines it (minrnn_cli::verify)");
+            let what = format!(
+                "config: the model has a layer of its own, `{name}`; verify it in the program that defines it (minrnn_cli::verify)"
+            );
             return Err(fail(what));
         }
-        let config: ModelConfig = serde_json::from_value(config).map_err(|e| fail(format!("config: {e}")))?;
+        let config: ModelConfig =
+            serde_json::from_value(config).map_err(|e| fail(format!("config: {e}")))?;
         Model::from_config(&config).map_err(|e| fail(format!("config: {e}")))
     }
 
@@ -116,7 +134,12 @@ impl Export {
     pub fn params(&self, model: &Model) -> Result<Params> {
         let mut first: Option<(&str, Params)> = None;
         for (name, form) in &self.forms {
-            let fail = |what: String| Err(ContractError { file: form.path.clone(), what });
+            let fail = |what: String| {
+                Err(ContractError {
+                    file: form.path.clone(),
+                    what,
+                })
+            };
             let params = match params_of(&form.model, model.graph()) {
                 Ok(params) => params,
                 Err(what) => return fail(what),
@@ -125,17 +148,26 @@ impl Export {
                 let same = |i: &usize| expected.get(*i) == params.get(*i);
                 if let Some(i) = (0..params.len()).find(|i| !same(i)) {
                     let spec = &model.graph().params()[i].name;
-                    return fail(format!("parameter `{spec}` is not the same as in the {other} file; export all forms again"));
+                    return fail(format!(
+                        "parameter `{spec}` is not the same as in the {other} file; export all forms again"
+                    ));
                 }
             }
             let found = weights_sha256(model.graph(), &params);
             if found != self.manifest.weights_sha256 {
                 let said = &self.manifest.weights_sha256;
-                return fail(format!("its weights have the hash {found}, it claims {said}; export again"));
+                return fail(format!(
+                    "its weights have the hash {found}, it claims {said}; export again"
+                ));
             }
             first.get_or_insert((name, params));
         }
-        first.map(|(_, params)| params).ok_or_else(|| ContractError { file: self.dir.clone(), what: "has no forms".into() })
+        first
+            .map(|(_, params)| params)
+            .ok_or_else(|| ContractError {
+                file: self.dir.clone(),
+                what: "has no forms".into(),
+            })
     }
 
     /// Text of each token, for text models.
@@ -158,10 +190,15 @@ impl Export {
     /// # Errors
     /// What the runtime finds.
     pub fn load(&self, form: &str) -> Result<Option<runtime::Model>> {
-        let Some(file) = self.forms.get(form) else { return Ok(None) };
+        let Some(file) = self.forms.get(form) else {
+            return Ok(None);
+        };
         let options = runtime::Options::with_plans(64);
         let model = runtime::Model::from_bytes_with(&file.bytes, &options);
-        model.map(Some).map_err(|e| ContractError { file: file.path.clone(), what: chain(&e) })
+        model.map(Some).map_err(|e| ContractError {
+            file: file.path.clone(),
+            what: chain(&e),
+        })
     }
 
     /// The longest sequence that all forms take; `None`: any.
@@ -171,7 +208,15 @@ impl Export {
 
     /// Fixed batch and fixed length, where files have them.
     pub(super) fn fixed(&self) -> (Option<usize>, Option<usize>) {
-        let dim = |form: &FormFile, i: usize| match form.model.graph.inputs.first()?.dims.as_ref()?.get(i)? {
+        let dim = |form: &FormFile, i: usize| match form
+            .model
+            .graph
+            .inputs
+            .first()?
+            .dims
+            .as_ref()?
+            .get(i)?
+        {
             ir::Dim::Fixed(n) => usize::try_from(*n).ok(),
             _ => None,
         };
@@ -189,20 +234,40 @@ impl Export {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| ContractError { file: path.to_path_buf(), what: format!("cannot be read: {e}") })
+    std::fs::read(path).map_err(|e| ContractError {
+        file: path.to_path_buf(),
+        what: format!("cannot be read: {e}"),
+    })
 }
 
 fn open_form(dir: &Path, name: &str, entry: &FormEntry, manifest: &Manifest) -> Result<FormFile> {
     if Path::new(&entry.file).components().count() != 1 || entry.file.starts_with('.') {
-        let what = format!("forms.{name}.file is `{}`; it must be a file of the folder", entry.file);
-        return Err(ContractError { file: dir.join(MANIFEST), what });
+        let what = format!(
+            "forms.{name}.file is `{}`; it must be a file of the folder",
+            entry.file
+        );
+        return Err(ContractError {
+            file: dir.join(MANIFEST),
+            what,
+        });
     }
     let path = dir.join(&entry.file);
     let bytes = read(&path)?;
-    let fail = |what: String| Err(ContractError { file: path.clone(), what });
-    let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let fail = |what: String| {
+        Err(ContractError {
+            file: path.clone(),
+            what,
+        })
+    };
+    let hash: String = Sha256::digest(&bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     if hash != entry.sha256 {
-        return fail(format!("has the sha256 {hash}, the manifest says {}; the file was changed after the export", entry.sha256));
+        return fail(format!(
+            "has the sha256 {hash}, the manifest says {}; the file was changed after the export",
+            entry.sha256
+        ));
     }
     let model = match ir::Model::decode(&bytes) {
         Ok(model) => model,
@@ -217,26 +282,42 @@ fn open_form(dir: &Path, name: &str, entry: &FormEntry, manifest: &Manifest) -> 
             return Ok(());
         }
         let what = format!("metadata `{key}` is {found:?}, the manifest says `{want}`");
-        Err(ContractError { file: path.clone(), what })
+        Err(ContractError {
+            file: path.clone(),
+            what,
+        })
     };
     expect("minrnn.form", name)?;
     expect("minrnn.head", &manifest.head)?;
     expect("minrnn.weights", &manifest.weights_sha256)?;
-    for (key, want) in [("minrnn.states", &manifest.states), ("minrnn.config", &manifest.config)] {
-        let found = model.metadata(key).and_then(|text| serde_json::from_str::<Json>(text).ok());
+    for (key, want) in [
+        ("minrnn.states", &manifest.states),
+        ("minrnn.config", &manifest.config),
+    ] {
+        let found = model
+            .metadata(key)
+            .and_then(|text| serde_json::from_str::<Json>(text).ok());
         if found.as_ref() != Some(want) {
-            return fail(format!("metadata `{key}` is not what the manifest says; export again"));
+            return fail(format!(
+                "metadata `{key}` is not what the manifest says; export again"
+            ));
         }
     }
-    for (what, list, want) in
-        [("inputs", &model.graph.inputs, &entry.inputs), ("outputs", &model.graph.outputs, &entry.outputs)]
-    {
+    for (what, list, want) in [
+        ("inputs", &model.graph.inputs, &entry.inputs),
+        ("outputs", &model.graph.outputs, &entry.outputs),
+    ] {
         let found: Json = list.iter().map(signature).collect();
         if found != *want {
             return fail(format!("its {what} are {found}, the manifest says {want}"));
         }
     }
-    Ok(FormFile { path, bytes, model, longest: entry.max_seq_len })
+    Ok(FormFile {
+        path,
+        bytes,
+        model,
+        longest: entry.max_seq_len,
+    })
 }
 
 fn signature(value: &ir::ValueInfo) -> Json {
@@ -245,7 +326,10 @@ fn signature(value: &ir::ValueInfo) -> Json {
         ir::Dim::Symbol(s) => Json::from(s.clone()),
         ir::Dim::Unknown => Json::Null,
     };
-    let shape: Option<Vec<Json>> = value.dims.as_ref().map(|dims| dims.iter().map(dim).collect());
+    let shape: Option<Vec<Json>> = value
+        .dims
+        .as_ref()
+        .map(|dims| dims.iter().map(dim).collect());
     serde_json::json!({ "name": value.name, "dtype": value.dtype.map(|d| d.name()), "shape": shape })
 }
 
@@ -253,17 +337,33 @@ fn signature(value: &ir::ValueInfo) -> Json {
 fn params_of(file: &ir::Model, graph: &Graph) -> std::result::Result<Params, String> {
     let mut named = BTreeMap::new();
     for spec in graph.params() {
-        let Some(tensor) = file.graph.initializers.iter().find(|t| t.name == spec.name) else { continue };
-        let dims = tensor.dims.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect();
-        let values = tensor.to_f32().ok_or_else(|| format!("parameter `{}` is no f32 tensor", spec.name))?;
+        let Some(tensor) = file.graph.initializers.iter().find(|t| t.name == spec.name) else {
+            continue;
+        };
+        let dims = tensor
+            .dims
+            .iter()
+            .map(|d| usize::try_from(*d).unwrap_or(0))
+            .collect();
+        let values = tensor
+            .to_f32()
+            .ok_or_else(|| format!("parameter `{}` is no f32 tensor", spec.name))?;
         named.insert(spec.name.clone(), (dims, values));
     }
-    let states: Vec<Json> =
-        file.metadata("minrnn.states").and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
+    let states: Vec<Json> = file
+        .metadata("minrnn.states")
+        .and_then(|s| serde_json::from_str(s).ok())
+        .unwrap_or_default();
     for (spec, state) in graph.states().iter().zip(states) {
-        let StateInit::Learned(p) = spec.init else { continue };
-        let init: Vec<f32> = serde_json::from_value(state["init"].clone())
-            .map_err(|_| format!("the initial values of `{}` are missing in the metadata", spec.input_name()))?;
+        let StateInit::Learned(p) = spec.init else {
+            continue;
+        };
+        let init: Vec<f32> = serde_json::from_value(state["init"].clone()).map_err(|_| {
+            format!(
+                "the initial values of `{}` are missing in the metadata",
+                spec.input_name()
+            )
+        })?;
         named.insert(graph.param_spec(p).name.clone(), (vec![init.len()], init));
     }
     Params::from_named(graph, named).map_err(|e| e.to_string())

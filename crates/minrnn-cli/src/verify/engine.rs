@@ -44,17 +44,28 @@ pub(super) trait Engine {
             from += piece;
         }
         let output = join(graph, case.batch, parts);
-        Ok(Outcome { output, states: states.unwrap_or_default() })
+        Ok(Outcome {
+            output,
+            states: states.unwrap_or_default(),
+        })
     }
 }
 
 /// Outputs of pieces side by side in time; for a last-step head, the last piece's.
-pub(super) fn join<T: Copy>(graph: &Graph, batch: usize, mut parts: Vec<(usize, Vec<T>)>) -> Vec<T> {
+pub(super) fn join<T: Copy>(
+    graph: &Graph,
+    batch: usize,
+    mut parts: Vec<(usize, Vec<T>)>,
+) -> Vec<T> {
     if graph.is_last_step() {
         return parts.pop().map(|(_, output)| output).unwrap_or_default();
     }
     let width = graph.width(graph.output().value);
-    let row = |b: usize| parts.iter().flat_map(move |(t, part)| &part[b * t * width..(b + 1) * t * width]);
+    let row = |b: usize| {
+        parts
+            .iter()
+            .flat_map(move |(t, part)| &part[b * t * width..(b + 1) * t * width])
+    };
     (0..batch).flat_map(row).copied().collect()
 }
 
@@ -66,7 +77,10 @@ pub(super) struct Candle<'a> {
 
 impl<'a> Candle<'a> {
     pub(super) fn new(graph: &'a Graph, params: &Params) -> Result<Self> {
-        Ok(Self { graph, weights: Weights::new(graph, params, DType::F32, &Device::Cpu)? })
+        Ok(Self {
+            graph,
+            weights: Weights::new(graph, params, DType::F32, &Device::Cpu)?,
+        })
     }
 }
 
@@ -75,18 +89,35 @@ impl Engine for Candle<'_> {
         let (b, t) = (case.batch, case.time);
         let input = match self.graph.input() {
             Input::Tokens { .. } => Tensor::from_slice(&case.ids, (b, t), &Device::Cpu)?,
-            Input::Features { width } => Tensor::from_slice(&case.features, (b, t, width), &Device::Cpu)?,
+            Input::Features { width } => {
+                Tensor::from_slice(&case.features, (b, t, width), &Device::Cpu)?
+            }
         };
         let mut states = vec![];
         for (values, spec) in case.states.iter().flatten().zip(self.graph.states()) {
-            states.push(Tensor::from_slice(values, [vec![b], spec.shape()].concat(), &Device::Cpu)?);
+            states.push(Tensor::from_slice(
+                values,
+                [vec![b], spec.shape()].concat(),
+                &Device::Cpu,
+            )?);
         }
         let given = case.states.is_some().then_some(states.as_slice());
-        let outcome = run::run(self.graph, &self.weights, &run::Run { states: given, ..run::Run::new(&input) })?;
+        let outcome = run::run(
+            self.graph,
+            &self.weights,
+            &run::Run {
+                states: given,
+                ..run::Run::new(&input)
+            },
+        )?;
         let floats = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
         Ok(Outcome {
             output: floats(&outcome.output)?,
-            states: outcome.states.iter().map(floats).collect::<candle_core::Result<_>>()?,
+            states: outcome
+                .states
+                .iter()
+                .map(floats)
+                .collect::<candle_core::Result<_>>()?,
         })
     }
 }
@@ -99,7 +130,10 @@ pub(super) struct Tract<'a> {
 
 impl<'a> Tract<'a> {
     pub(super) fn new(graph: &'a Graph, model: runtime::Model) -> Self {
-        Self { graph, model: Arc::new(model) }
+        Self {
+            graph,
+            model: Arc::new(model),
+        }
     }
 
     /// The whole case through a step file, one step after the other, in one session.
@@ -116,7 +150,10 @@ impl<'a> Tract<'a> {
             };
             parts.push((1, output.values));
         }
-        Ok(Outcome { output: join(self.graph, case.batch, parts), states: self.values(session.state())? })
+        Ok(Outcome {
+            output: join(self.graph, case.batch, parts),
+            states: self.values(session.state())?,
+        })
     }
 
     fn state(&self, case: &Case) -> Result<runtime::State> {
@@ -129,7 +166,12 @@ impl<'a> Tract<'a> {
 
     fn values(&self, state: &runtime::State) -> Result<Vec<Vec<f32>>> {
         let name = |s: &minrnn_model::graph::StateSpec| s.input_name();
-        let get = |n: String| state.get(&n).map(<[f32]>::to_vec).ok_or_else(|| anyhow!("the file has no state `{n}`"));
+        let get = |n: String| {
+            state
+                .get(&n)
+                .map(<[f32]>::to_vec)
+                .ok_or_else(|| anyhow!("the file has no state `{n}`"))
+        };
         self.graph.states().iter().map(name).map(get).collect()
     }
 }
@@ -150,36 +192,69 @@ impl Engine for Tract<'_> {
 }
 
 /// A way to run a model: with a plan for the batch and length, or with one for all.
-type Runner = fn(&runtime::Model, runtime::Input, &runtime::State) -> runtime::Result<(runtime::Output, runtime::State)>;
+type Runner = fn(
+    &runtime::Model,
+    runtime::Input,
+    &runtime::State,
+) -> runtime::Result<(runtime::Output, runtime::State)>;
 
 impl Tract<'_> {
     fn run_planned(&self, case: &Case, run: Runner) -> Result<Outcome> {
         let (batch, time) = (case.batch, case.time);
         let ids: Vec<i64> = case.ids.iter().map(|id| i64::from(*id)).collect();
         let input = match self.graph.input() {
-            Input::Tokens { .. } => runtime::Input::Tokens { ids: &ids, batch, time },
-            Input::Features { width } => runtime::Input::Features { values: &case.features, batch, time, width },
+            Input::Tokens { .. } => runtime::Input::Tokens {
+                ids: &ids,
+                batch,
+                time,
+            },
+            Input::Features { width } => runtime::Input::Features {
+                values: &case.features,
+                batch,
+                time,
+                width,
+            },
         };
-        let (output, state) =
-            run(&self.model, input, &self.state(case)?).with_context(|| format!("running {}", self.model.file()))?;
-        Ok(Outcome { output: output.values, states: self.values(&state)? })
+        let (output, state) = run(&self.model, input, &self.state(case)?)
+            .with_context(|| format!("running {}", self.model.file()))?;
+        Ok(Outcome {
+            output: output.values,
+            states: self.values(&state)?,
+        })
     }
 }
 
 /// The oracle, in pieces of time so that long sequences need little memory, rows side by side on two threads.
-pub(super) fn truth(graph: &Graph, params: &[Vec<f64>], case: &Case, bounds: bool) -> Result<Truth> {
+pub(super) fn truth(
+    graph: &Graph,
+    params: &[Vec<f64>],
+    case: &Case,
+    bounds: bool,
+) -> Result<Truth> {
     let rows: Vec<Case> = (0..case.batch).map(|b| row(case, b)).collect();
     let one = |case: &Case| truth_of_row(graph, params, case, bounds);
     let results: Vec<Result<Truth>> = std::thread::scope(|s| {
         let handles: Vec<_> = rows.iter().map(|case| s.spawn(move || one(case))).collect();
-        handles.into_iter().map(|h| h.join().unwrap_or_else(|_| Err(anyhow!("the oracle panicked")))).collect()
+        handles
+            .into_iter()
+            .map(|h| {
+                h.join()
+                    .unwrap_or_else(|_| Err(anyhow!("the oracle panicked")))
+            })
+            .collect()
     });
-    let mut all = Truth { states: vec![vec![]; graph.states().len()], ..Truth::default() };
+    let mut all = Truth {
+        states: vec![vec![]; graph.states().len()],
+        ..Truth::default()
+    };
     for result in results {
         let row = result?;
         all.output.extend(row.output);
         all.bound.extend(row.bound);
-        all.states.iter_mut().zip(row.states).for_each(|(all, one)| all.extend(one));
+        all.states
+            .iter_mut()
+            .zip(row.states)
+            .for_each(|(all, one)| all.extend(one));
     }
     Ok(all)
 }
@@ -190,16 +265,31 @@ fn row(case: &Case, b: usize) -> Case {
         let n = data.len() / case.batch;
         data[b * n..(b + 1) * n].to_vec()
     };
-    let ids = if case.ids.is_empty() { vec![] } else { case.ids[b * case.time..(b + 1) * case.time].to_vec() };
-    let states = case.states.as_ref().map(|s| s.iter().map(|v| part(v)).collect());
-    Case { batch: 1, time: case.time, ids, features: part(&case.features), states, pieces: vec![] }
+    let ids = if case.ids.is_empty() {
+        vec![]
+    } else {
+        case.ids[b * case.time..(b + 1) * case.time].to_vec()
+    };
+    let states = case
+        .states
+        .as_ref()
+        .map(|s| s.iter().map(|v| part(v)).collect());
+    Case {
+        batch: 1,
+        time: case.time,
+        ids,
+        features: part(&case.features),
+        states,
+        pieces: vec![],
+    }
 }
 
 fn truth_of_row(graph: &Graph, params: &[Vec<f64>], case: &Case, bounds: bool) -> Result<Truth> {
     // A bound belongs to a whole run: pieces would begin with exact states again.
     let piece = if bounds { case.time } else { 512 };
     let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
-    let mut states: Option<Vec<Vec<f64>>> = case.states.as_ref().map(|s| s.iter().map(wide).collect());
+    let mut states: Option<Vec<Vec<f64>>> =
+        case.states.as_ref().map(|s| s.iter().map(wide).collect());
     let mut truth = Truth::default();
     for from in (0..case.time).step_by(piece) {
         let part = case.cut(from, (from + piece).min(case.time), None);
@@ -207,7 +297,11 @@ fn truth_of_row(graph: &Graph, params: &[Vec<f64>], case: &Case, bounds: bool) -
             Input::Tokens { .. } => Data::Tokens(&part.ids),
             Input::Features { .. } => Data::Features(&part.features),
         };
-        let run = oracle::Run { states: states.as_deref(), bounds, ..oracle::Run::new(1, part.time, data) };
+        let run = oracle::Run {
+            states: states.as_deref(),
+            bounds,
+            ..oracle::Run::new(1, part.time, data)
+        };
         let trace = oracle::run(graph, params, &run)?;
         if graph.is_last_step() {
             truth.output.clear();

@@ -13,8 +13,12 @@ use super::{Grade, Row};
 /// `golden.safetensors` must be, bit for bit, what the oracle computes from the model's description and the files' weights.
 pub(super) fn row(export: &Export, graph: &Graph, params: &[Vec<f64>]) -> Result<Row> {
     let (path, bytes) = export.golden()?;
-    let fail = |what: String| ContractError { file: path.clone(), what };
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+    let fail = |what: String| ContractError {
+        file: path.clone(),
+        what,
+    };
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
     let trace = Trace { file, fail: &fail };
     let mut tally = Tally::new("oracle", "golden trace", "golden file", Grade::Exact);
     for prefix in ["initial", "given"] {
@@ -29,7 +33,13 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
-    fn compare(&self, graph: &Graph, params: &[Vec<f64>], prefix: &str, tally: &mut Tally) -> Result<()> {
+    fn compare(
+        &self,
+        graph: &Graph,
+        params: &[Vec<f64>],
+        prefix: &str,
+        tally: &mut Tally,
+    ) -> Result<()> {
         let (ids, features, batch, time);
         let data = match graph.input() {
             Input::Tokens { .. } => {
@@ -38,26 +48,48 @@ impl Trace<'_> {
             }
             Input::Features { .. } => {
                 let (values, shape) = self.floats("features")?;
-                let [b, t, _] = shape[..] else { return Err((self.fail)("`features` is not [B, T, F]".into()).into()) };
+                let [b, t, _] = shape[..] else {
+                    return Err((self.fail)("`features` is not [B, T, F]".into()).into());
+                };
                 (features, batch, time) = (values, b, t);
                 Data::Features(&features)
             }
         };
         let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<f64>>();
-        let state = |s: &minrnn_model::graph::StateSpec| Ok(wide(self.floats(&format!("{prefix}.{}", s.input_name()))?.0));
-        let states = graph.states().iter().map(state).collect::<Result<Vec<_>>>()?;
-        let run = Run { states: Some(&states), ..Run::new(batch, time, data) };
+        let state = |s: &minrnn_model::graph::StateSpec| {
+            Ok(wide(
+                self.floats(&format!("{prefix}.{}", s.input_name()))?.0,
+            ))
+        };
+        let states = graph
+            .states()
+            .iter()
+            .map(state)
+            .collect::<Result<Vec<_>>>()?;
+        let run = Run {
+            states: Some(&states),
+            ..Run::new(batch, time, data)
+        };
         let trace = oracle::run(graph, params, &run).map_err(|e| (self.fail)(e.to_string()))?;
         let mut c = Comparison::default();
         let output = graph.output().kind.tensor_name();
         let outputs = std::iter::once((output.to_owned(), &trace.output));
-        let nexts = graph.states().iter().map(|s| s.output_name()).zip(&trace.states);
+        let nexts = graph
+            .states()
+            .iter()
+            .map(|s| s.output_name())
+            .zip(&trace.states);
         for (name, tensor) in outputs.chain(nexts) {
             let name = format!("{prefix}.{name}");
             let (want, _) = self.floats(&name)?;
             let got = tensor.to_f32();
             if got.len() != want.len() {
-                return Err((self.fail)(format!("`{name}` has {} values, the model gives {}", want.len(), got.len())).into());
+                return Err((self.fail)(format!(
+                    "`{name}` has {} values, the model gives {}",
+                    want.len(),
+                    got.len()
+                ))
+                .into());
             }
             c.extend_exact(&got, &want);
         }
@@ -66,21 +98,41 @@ impl Trace<'_> {
     }
 
     fn floats(&self, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {
-        let view = self.file.tensor(name).map_err(|_| (self.fail)(format!("has no tensor `{name}`")))?;
+        let view = self
+            .file
+            .tensor(name)
+            .map_err(|_| (self.fail)(format!("has no tensor `{name}`")))?;
         if view.dtype() != Dtype::F32 {
             return Err((self.fail)(format!("`{name}` is {:?}, wanted F32", view.dtype())).into());
         }
         let (values, _) = view.data().as_chunks::<4>();
-        Ok((values.iter().map(|b| f32::from_le_bytes(*b)).collect(), view.shape().to_vec()))
+        Ok((
+            values.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+            view.shape().to_vec(),
+        ))
     }
 
     fn ids(&self, name: &str) -> Result<(Vec<u32>, [usize; 2])> {
-        let view = self.file.tensor(name).map_err(|_| (self.fail)(format!("has no tensor `{name}`")))?;
+        let view = self
+            .file
+            .tensor(name)
+            .map_err(|_| (self.fail)(format!("has no tensor `{name}`")))?;
         let (true, &[b, t]) = (view.dtype() == Dtype::I64, view.shape()) else {
-            return Err((self.fail)(format!("`{name}` is {:?} {:?}, wanted I64 [B, T]", view.dtype(), view.shape())).into());
+            return Err((self.fail)(format!(
+                "`{name}` is {:?} {:?}, wanted I64 [B, T]",
+                view.dtype(),
+                view.shape()
+            ))
+            .into());
         };
         let (values, _) = view.data().as_chunks::<8>();
         // An id that is no u32 becomes one that no vocabulary has; the oracle refuses it.
-        Ok((values.iter().map(|b| u32::try_from(i64::from_le_bytes(*b)).unwrap_or(u32::MAX)).collect(), [b, t]))
+        Ok((
+            values
+                .iter()
+                .map(|b| u32::try_from(i64::from_le_bytes(*b)).unwrap_or(u32::MAX))
+                .collect(),
+            [b, t],
+        ))
     }
 }

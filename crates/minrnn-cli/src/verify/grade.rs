@@ -19,7 +19,11 @@ impl StepErrors {
     /// Remembers a step run.
     pub(super) fn learn(&mut self, case: &Case, got: &Outcome, truth: &Truth) {
         let errors = tensors(got, truth)
-            .map(|(g, w)| g.iter().zip(w).fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs())))
+            .map(|(g, w)| {
+                g.iter()
+                    .zip(w)
+                    .fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs()))
+            })
             .collect();
         self.seen.push((case.time, errors));
     }
@@ -33,18 +37,32 @@ impl StepErrors {
     /// Tolerance of each tensor: twice the step form's error plus `4 eps max|y|`.
     pub(super) fn tolerances(&self, case: &Case, truth: &Truth) -> Vec<f64> {
         let largest = |v: &Vec<f64>| v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        let scale = std::iter::once(&truth.output).chain(&truth.states).map(largest);
-        scale.enumerate().map(|(i, y)| 2.0 * self.of(i, case.time) + 4.0 * f64::from(f32::EPSILON) * y).collect()
+        let scale = std::iter::once(&truth.output)
+            .chain(&truth.states)
+            .map(largest);
+        scale
+            .enumerate()
+            .map(|(i, y)| 2.0 * self.of(i, case.time) + 4.0 * f64::from(f32::EPSILON) * y)
+            .collect()
     }
 }
 
 /// Output and states of a run beside the oracle's.
-fn tensors<'a>(got: &'a Outcome, want: &'a Truth) -> impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f64>)> {
+fn tensors<'a>(
+    got: &'a Outcome,
+    want: &'a Truth,
+) -> impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f64>)> {
     std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states))
 }
 
 /// Grades a run against the oracle (or another run, widened) with a tolerance for each tensor.
-pub(super) fn portable(tally: &mut Tally, case: &Case, got: &Outcome, want: &Truth, tolerances: &[f64]) {
+pub(super) fn portable(
+    tally: &mut Tally,
+    case: &Case,
+    got: &Outcome,
+    want: &Truth,
+    tolerances: &[f64],
+) {
     let mut c = Comparison::default();
     for ((g, w), tolerance) in tensors(got, want).zip(tolerances) {
         lengths_agree(g.len(), w.len());
@@ -57,7 +75,10 @@ pub(super) fn portable(tally: &mut Tally, case: &Case, got: &Outcome, want: &Tru
 pub(super) fn exact(tally: &mut Tally, case: &Case, got: &Outcome, want: &Outcome) {
     let mut c = Comparison::default();
     c.extend_exact(&got.output, &want.output);
-    got.states.iter().zip(&want.states).for_each(|(g, w)| c.extend_exact(g, w));
+    got.states
+        .iter()
+        .zip(&want.states)
+        .for_each(|(g, w)| c.extend_exact(g, w));
     tally.add(&case.name(), &c);
 }
 
@@ -71,11 +92,18 @@ pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
 /// A run, widened to stand in the oracle's place.
 pub(super) fn widen(outcome: &Outcome) -> Truth {
     let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
-    Truth { output: wide(&outcome.output), bound: vec![], states: outcome.states.iter().map(wide).collect() }
+    Truth {
+        output: wide(&outcome.output),
+        bound: vec![],
+        states: outcome.states.iter().map(wide).collect(),
+    }
 }
 
 fn lengths_agree(got: usize, want: usize) {
-    assert_eq!(got, want, "an engine gave a tensor of another size, which the contract check must have refused");
+    assert_eq!(
+        got, want,
+        "an engine gave a tensor of another size, which the contract check must have refused"
+    );
 }
 
 #[cfg(test)]
@@ -84,15 +112,29 @@ mod tests {
     use crate::verify::report::Grade;
 
     fn case(time: usize) -> Case {
-        Case { batch: 1, time, ids: vec![0; time], features: vec![], states: None, pieces: vec![] }
+        Case {
+            batch: 1,
+            time,
+            ids: vec![0; time],
+            features: vec![],
+            states: None,
+            pieces: vec![],
+        }
     }
 
     fn truth(x: f64) -> Truth {
-        Truth { output: vec![x], bound: vec![1e-3], states: vec![vec![1.0]] }
+        Truth {
+            output: vec![x],
+            bound: vec![1e-3],
+            states: vec![vec![1.0]],
+        }
     }
 
     fn outcome(x: f32) -> Outcome {
-        Outcome { output: vec![x], states: vec![vec![1.0]] }
+        Outcome {
+            output: vec![x],
+            states: vec![vec![1.0]],
+        }
     }
 
     #[track_caller]
@@ -110,8 +152,14 @@ mod tests {
         assert_eq!(tolerances[0], 0.5 + 4.0 * f64::from(f32::EPSILON));
         assert!(holds(&outcome(1.5), &tolerances) && !holds(&outcome(1.51), &tolerances));
         assert!(!holds(&outcome(f32::NAN), &tolerances));
-        let bad_state = Outcome { states: vec![vec![1.1]], ..outcome(1.0) };
-        assert!(!holds(&bad_state, &tolerances), "states are graded too, each by its own error");
+        let bad_state = Outcome {
+            states: vec![vec![1.1]],
+            ..outcome(1.0)
+        };
+        assert!(
+            !holds(&bad_state, &tolerances),
+            "states are graded too, each by its own error"
+        );
     }
 
     #[test]

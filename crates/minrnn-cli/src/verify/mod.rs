@@ -38,7 +38,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, longest: None, budget: 2e10, probe_steps: 65_536 }
+        Self {
+            seed: 0,
+            longest: None,
+            budget: 2e10,
+            probe_steps: 65_536,
+        }
     }
 }
 
@@ -52,15 +57,30 @@ const SINGLE_ROW: &str = "one row: tract picks matrix kernels by width and CPU f
 ///
 /// # Errors
 /// [`ContractError`] where a file breaks its contract; an engine that fails to run. What does not hold is no error: it is in the report.
-pub fn verify(export: &Export, model: &Model, params: &Params, options: &Options, observe: Observer) -> Result<Report> {
+pub fn verify(
+    export: &Export,
+    model: &Model,
+    params: &Params,
+    options: &Options,
+    observe: Observer,
+) -> Result<Report> {
     let graph = model.graph();
     if export.params(model)? != *params {
         let what = "holds other weights than the checkpoint; export the checkpoint again".into();
-        return Err(ContractError { file: export.dir().to_path_buf(), what }.into());
+        return Err(ContractError {
+            file: export.dir().to_path_buf(),
+            what,
+        }
+        .into());
     }
     let forms = Forms::open(export, graph, params)?;
     let (limit, mut notes) = longest(export, graph, options);
-    let cases = cases(export, graph, limit, &mut Rng::named(options.seed, "verify"));
+    let cases = cases(
+        export,
+        graph,
+        limit,
+        &mut Rng::named(options.seed, "verify"),
+    );
     let total = cases.len() + probe::count(graph);
     let truths = params.to_f64();
     let mut tallies = Tallies::new(graph.output().kind);
@@ -71,13 +91,20 @@ pub fn verify(export: &Export, model: &Model, params: &Params, options: &Options
     }
     for (i, case) in cases.iter().enumerate() {
         observe(i, total, &case.name());
-        run_case(graph, &truths, &forms, case, &mut errors, &mut tallies).with_context(|| case.name())?;
+        run_case(graph, &truths, &forms, case, &mut errors, &mut tallies)
+            .with_context(|| case.name())?;
     }
     let mut rows = vec![golden::row(export, graph, &truths)?];
     rows.extend(tallies.rows());
-    rows.extend(probe::rows(graph, options, &mut |i, what| observe(cases.len() + i, total, what))?);
+    rows.extend(probe::rows(graph, options, &mut |i, what| {
+        observe(cases.len() + i, total, what)
+    })?);
     observe(total, total, "done");
-    notes.push(format!("{} cases, T = 1 to {limit}, seed {}", cases.len(), options.seed));
+    notes.push(format!(
+        "{} cases, T = 1 to {limit}, seed {}",
+        cases.len(),
+        options.seed
+    ));
     Ok(Report::new(rows, notes))
 }
 
@@ -127,7 +154,8 @@ impl Errors {
     fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
         self.candle.learn(case, &steps.candle, truth);
         // Without a step file, candle's steps are the measure.
-        self.tract.learn(case, steps.tract.as_ref().unwrap_or(&steps.candle), truth);
+        self.tract
+            .learn(case, steps.tract.as_ref().unwrap_or(&steps.candle), truth);
     }
 }
 
@@ -177,7 +205,10 @@ impl Tallies {
             self.chunks_step,
             self.single,
         ];
-        all.into_iter().filter(|t| t.cases() > 0).map(Tally::row).collect()
+        all.into_iter()
+            .filter(|t| t.cases() > 0)
+            .map(Tally::row)
+            .collect()
     }
 }
 
@@ -210,34 +241,59 @@ fn run_case(
     if let Some(parallel) = &forms.parallel {
         portable(&mut t.parallel, &parallel.run(case)?, &tract);
         if forms.pieces {
-            portable(&mut t.parallel_chunks, &Symbolic(parallel).run_pieces(graph, case, &case.pieces)?, &tract);
+            portable(
+                &mut t.parallel_chunks,
+                &Symbolic(parallel).run_pieces(graph, case, &case.pieces)?,
+                &tract,
+            );
         }
         if let (true, Some(step)) = (forms.pieces && case.time > 1, &forms.step) {
-            portable(&mut t.parallel_then_step, &prefill_then_step(graph, parallel, step, case)?, &tract);
+            portable(
+                &mut t.parallel_then_step,
+                &prefill_then_step(graph, parallel, step, case)?,
+                &tract,
+            );
         }
     }
-    let Some(scan) = &forms.scan else { return Ok(()) };
+    let Some(scan) = &forms.scan else {
+        return Ok(());
+    };
     let whole = scan.run(case)?;
     portable(&mut t.scan, &whole, &tract);
-    let Some(step) = &steps.tract else { return Ok(()) };
+    let Some(step) = &steps.tract else {
+        return Ok(());
+    };
     if case.batch == 1 {
         grade::portable(&mut t.single, case, &whole, &grade::widen(step), &tract);
         return Ok(());
     }
     grade::exact(&mut t.scan_step, case, &whole, step);
     if forms.pieces {
-        grade::exact(&mut t.chunks_step, case, &Symbolic(scan).run_pieces(graph, case, &case.pieces)?, step);
+        grade::exact(
+            &mut t.chunks_step,
+            case,
+            &Symbolic(scan).run_pieces(graph, case, &case.pieces)?,
+            step,
+        );
     }
     Ok(())
 }
 
 /// The begin through the parallel form, up to 64 last steps through the step form.
-fn prefill_then_step(graph: &Graph, parallel: &Tract, step: &Tract, case: &Case) -> Result<Outcome> {
+fn prefill_then_step(
+    graph: &Graph,
+    parallel: &Tract,
+    step: &Tract,
+    case: &Case,
+) -> Result<Outcome> {
     let at = case.time.saturating_sub(64).max(case.time / 2);
     let begin = Symbolic(parallel).run(&case.cut(0, at, case.states.clone()))?;
     let end = step.stream(&case.cut(at, case.time, Some(begin.states)))?;
     let parts = vec![(at, begin.output), (case.time - at, end.output)];
-    Ok(Outcome { output: engine::join(graph, case.batch, parts), states: end.states })
+    Ok(Outcome {
+        output: engine::join(graph, case.batch, parts),
+        states: end.states,
+    })
 }
 
 /// Multiply-adds of one step of one row.
@@ -273,7 +329,12 @@ fn cases(export: &Export, graph: &Graph, limit: usize, rng: &mut Rng) -> Vec<Cas
     let lengths = time.map_or_else(|| case::lengths(limit), |t| vec![t]);
     let mut all = vec![];
     for (i, time) in lengths.into_iter().enumerate() {
-        all.push(Case::random(graph, (batch.unwrap_or(2), time), i % 3 != 2, rng));
+        all.push(Case::random(
+            graph,
+            (batch.unwrap_or(2), time),
+            i % 3 != 2,
+            rng,
+        ));
         if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
             all.push(Case::random(graph, (1, time), true, rng));
             all.push(Case::random(graph, (1, time), false, rng));

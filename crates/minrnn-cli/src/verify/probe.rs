@@ -32,9 +32,26 @@ pub(super) fn count(graph: &Graph) -> usize {
 }
 
 /// One row for each engine and form, over all probes of the model's cells.
-pub(super) fn rows(graph: &Graph, options: &Options, observe: &mut dyn FnMut(usize, &str)) -> Result<Vec<Row>> {
-    let row = |engine, form: &str| Tally::new(engine, format!("{form}, gates to ±200"), "oracle", Grade::Bound);
-    let mut tallies = [row("candle", "whole"), row("candle", "step by step"), row("tract", "parallel"), row("tract", "scan"), row("tract", "step")];
+pub(super) fn rows(
+    graph: &Graph,
+    options: &Options,
+    observe: &mut dyn FnMut(usize, &str),
+) -> Result<Vec<Row>> {
+    let row = |engine, form: &str| {
+        Tally::new(
+            engine,
+            format!("{form}, gates to ±200"),
+            "oracle",
+            Grade::Bound,
+        )
+    };
+    let mut tallies = [
+        row("candle", "whole"),
+        row("candle", "step by step"),
+        row("tract", "parallel"),
+        row("tract", "scan"),
+        row("tract", "step"),
+    ];
     for (i, probe) in probes(graph).into_iter().enumerate() {
         observe(i, "extreme gates");
         run(probe, options, &mut tallies)?;
@@ -47,7 +64,9 @@ fn probes(graph: &Graph) -> Vec<Probe> {
     let mut all = vec![Probe::Recurrence];
     for region in graph.regions() {
         let probe = Probe::Cell(region.fused);
-        if matches!(region.fused, Fused::MinGru { .. } | Fused::MinLstm { .. }) && !all.contains(&probe) {
+        if matches!(region.fused, Fused::MinGru { .. } | Fused::MinLstm { .. })
+            && !all.contains(&probe)
+        {
             all.push(probe);
         }
     }
@@ -63,19 +82,36 @@ impl Probe {
     }
 
     fn model(self) -> Result<Model> {
-        let input = Input::Features { width: self.parts() * CHANNELS };
-        Ok(Model::trace(input, OutputKind::Values, serde_json::json!({ "probe": true }), |g, x| {
-            g.block(0, |g| match self {
-                Self::Cell(Fused::MinGru { candidate }) => g.apply(&*MinGru { candidate }.cell(StateInit::Zero), x),
-                Self::Cell(Fused::MinLstm { candidate, normalize }) => {
-                    g.apply(&*MinLstm { candidate, normalize }.cell(StateInit::Zero), x)
-                }
-                _ => {
-                    let [a, b] = g.split::<2>(x)?;
-                    g.recurrence("h", a, b, StateInit::Zero)
-                }
-            })
-        })?)
+        let input = Input::Features {
+            width: self.parts() * CHANNELS,
+        };
+        Ok(Model::trace(
+            input,
+            OutputKind::Values,
+            serde_json::json!({ "probe": true }),
+            |g, x| {
+                g.block(0, |g| match self {
+                    Self::Cell(Fused::MinGru { candidate }) => {
+                        g.apply(&*MinGru { candidate }.cell(StateInit::Zero), x)
+                    }
+                    Self::Cell(Fused::MinLstm {
+                        candidate,
+                        normalize,
+                    }) => g.apply(
+                        &*MinLstm {
+                            candidate,
+                            normalize,
+                        }
+                        .cell(StateInit::Zero),
+                        x,
+                    ),
+                    _ => {
+                        let [a, b] = g.split::<2>(x)?;
+                        g.recurrence("h", a, b, StateInit::Zero)
+                    }
+                })
+            },
+        )?)
     }
 
     /// Values that are hard: gates far out on both sides, long memories, candidates of ordinary size.
@@ -102,13 +138,21 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
     let candle = Candle::new(graph, &params)?;
     let open = |form| -> Result<Tract> {
         let config = model.config().clone();
-        let options = ExportOptions { form, max_seq_len: options.probe_steps, config, ..ExportOptions::default() };
+        let options = ExportOptions {
+            form,
+            max_seq_len: options.probe_steps,
+            config,
+            ..ExportOptions::default()
+        };
         let bytes = export_graph(graph, &params, &options)?.encode();
         Ok(Tract::new(graph, runtime::Model::from_bytes(&bytes)?))
     };
     let (parallel, scan, step) = (open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?);
     let mut rng = Rng::named(options.seed, "probe");
-    for time in [2, 257, options.probe_steps].into_iter().filter(|t| *t <= options.probe_steps) {
+    for time in [2, 257, options.probe_steps]
+        .into_iter()
+        .filter(|t| *t <= options.probe_steps)
+    {
         let mut case = Case::random(graph, (2, time), time != 257, &mut rng);
         let width = probe.parts() * CHANNELS;
         for (i, x) in case.features.iter_mut().enumerate() {

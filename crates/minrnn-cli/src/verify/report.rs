@@ -71,14 +71,32 @@ pub struct Report {
 impl Report {
     pub(super) fn new(rows: Vec<Row>, notes: Vec<String>) -> Self {
         let holds = !rows.is_empty() && rows.iter().all(|r| r.holds);
-        Self { schema: "minrnn.verify/1", holds, rows, notes }
+        Self {
+            schema: "minrnn.verify/1",
+            holds,
+            rows,
+            notes,
+        }
     }
 
     /// The rows as a table for people.
     pub fn table(&self) -> Table {
         let mut table = Table::new();
-        table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(["engine", "form", "against", "grade", "cases", "max abs", "max ulp", "would pass at", "argmax", "holds"]);
+        table
+            .load_style(UTF8_FULL_CONDENSED)
+            .set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header([
+            "engine",
+            "form",
+            "against",
+            "grade",
+            "cases",
+            "max abs",
+            "max ulp",
+            "would pass at",
+            "argmax",
+            "holds",
+        ]);
         for r in &self.rows {
             table.add_row([
                 r.engine.clone(),
@@ -89,7 +107,8 @@ impl Report {
                 number(r.max_abs),
                 ulps(r.max_ulp),
                 number(r.min_tolerance),
-                r.argmax_agreement.map_or("-".into(), |a| format!("{:.3} %", a * 100.0)),
+                r.argmax_agreement
+                    .map_or("-".into(), |a| format!("{:.3} %", a * 100.0)),
                 if r.holds { "yes" } else { "NO" }.into(),
             ]);
         }
@@ -105,7 +124,11 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut table = self.table();
         table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        let verdict = if self.holds { "Everything holds." } else { "**Something does not hold.**" };
+        let verdict = if self.holds {
+            "Everything holds."
+        } else {
+            "**Something does not hold.**"
+        };
         let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
         format!("# Verification\n\n{verdict}\n\n{table}\n\n{notes}")
     }
@@ -113,7 +136,11 @@ impl Report {
     /// Notes of rows and of the whole, each once.
     pub fn remarks(&self) -> Vec<String> {
         let mut all: Vec<String> = vec![];
-        let rows = self.rows.iter().filter_map(|r| r.note.as_ref().map(|n| format!("{} {}: {n}", r.engine, r.form)));
+        let rows = self.rows.iter().filter_map(|r| {
+            r.note
+                .as_ref()
+                .map(|n| format!("{} {}: {n}", r.engine, r.form))
+        });
         for note in rows.chain(self.notes.iter().cloned()) {
             if !all.contains(&note) {
                 all.push(note);
@@ -124,11 +151,19 @@ impl Report {
 }
 
 fn number(x: f64) -> String {
-    if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
+    if x == 0.0 {
+        "0".into()
+    } else {
+        format!("{x:.1e}")
+    }
 }
 
 fn ulps(n: u64) -> String {
-    if n > 1 << 30 { "> 2^30".into() } else { n.to_string() }
+    if n > 1 << 30 {
+        "> 2^30".into()
+    } else {
+        n.to_string()
+    }
 }
 
 /// A row in the making.
@@ -147,10 +182,26 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(engine: &'static str, form: impl Into<String>, against: &'static str, grade: Grade) -> Self {
+    pub(super) fn new(
+        engine: &'static str,
+        form: impl Into<String>,
+        against: &'static str,
+        grade: Grade,
+    ) -> Self {
         let comparison = Comparison::default();
         let form = form.into();
-        Self { engine, form, against, grade, cases: 0, comparison, rows: 0, agreeing: 0, failed: None, why: None }
+        Self {
+            engine,
+            form,
+            against,
+            grade,
+            cases: 0,
+            comparison,
+            rows: 0,
+            agreeing: 0,
+            failed: None,
+            why: None,
+        }
     }
 
     pub(super) fn because(mut self, why: &str) -> Self {
@@ -163,8 +214,13 @@ impl Tally {
         self.cases += 1;
         if !comparison.holds() && self.failed.is_none() {
             let worst = comparison.worst.as_ref();
-            let at = worst.map_or("nothing was compared".into(), |w| format!("value {}: got {:e}, wanted {:e}", w.index, w.got, w.want));
-            self.failed = Some(format!("fails first at {case}; {} of {} values, worst {at}", comparison.failing, comparison.count));
+            let at = worst.map_or("nothing was compared".into(), |w| {
+                format!("value {}: got {:e}, wanted {:e}", w.index, w.got, w.want)
+            });
+            self.failed = Some(format!(
+                "fails first at {case}; {} of {} values, worst {at}",
+                comparison.failing, comparison.count
+            ));
         }
         self.comparison.merge(comparison);
     }

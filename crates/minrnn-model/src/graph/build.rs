@@ -1,6 +1,9 @@
 //! Tracing: how layers write themselves into a graph.
 
-use super::{Binary, Graph, Input, Node, Op, Output, OutputKind, Param, Region, State, StateInit, StateSpec, Unary, Value};
+use super::{
+    Binary, Graph, Input, Node, Op, Output, OutputKind, Param, Region, State, StateInit, StateSpec,
+    Unary, Value,
+};
 use crate::error::{ModelError, Result};
 use crate::layers::Layer;
 use crate::params::{ParamSpec, Role};
@@ -10,14 +13,28 @@ impl Graph {
     ///
     /// # Errors
     /// Whatever `body` finds wrong; a state that is not used rightly.
-    pub fn trace(input: Input, kind: OutputKind, body: impl FnOnce(&mut Self, Value) -> Result<Value>) -> Result<Self> {
+    pub fn trace(
+        input: Input,
+        kind: OutputKind,
+        body: impl FnOnce(&mut Self, Value) -> Result<Value>,
+    ) -> Result<Self> {
         let width = match input {
-            Input::Tokens { vocab: 0 } => return Err(ModelError::config("input.vocab", "must be at least 1")),
-            Input::Features { width: 0 } => return Err(ModelError::config("input.features", "must be at least 1")),
+            Input::Tokens { vocab: 0 } => {
+                return Err(ModelError::config("input.vocab", "must be at least 1"));
+            }
+            Input::Features { width: 0 } => {
+                return Err(ModelError::config("input.features", "must be at least 1"));
+            }
             Input::Tokens { .. } => 1,
             Input::Features { width } => width,
         };
-        let node = Node { op: Op::Input, inputs: vec![], width, timed: true, scope: "input".into() };
+        let node = Node {
+            op: Op::Input,
+            inputs: vec![],
+            width,
+            timed: true,
+            scope: "input".into(),
+        };
         let mut g = Self {
             input,
             nodes: vec![node],
@@ -38,7 +55,11 @@ impl Graph {
     ///
     /// # Errors
     /// Those of `body`.
-    pub fn scope<T>(&mut self, name: impl Into<String>, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub fn scope<T>(
+        &mut self,
+        name: impl Into<String>,
+        body: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         self.scope.push(name.into());
         let result = body(self);
         self.scope.pop();
@@ -49,7 +70,11 @@ impl Graph {
     ///
     /// # Errors
     /// Those of `body`.
-    pub fn block<T>(&mut self, index: usize, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub fn block<T>(
+        &mut self,
+        index: usize,
+        body: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let outer = self.block.replace(index);
         let result = self.scope(format!("layers.{index}"), body);
         self.block = outer;
@@ -65,9 +90,20 @@ impl Graph {
         let (nodes, params, states) = (self.nodes.len(), self.params.len(), self.states.len());
         if let Some(fused) = layer.fused() {
             let (inputs, outputs) = (x.to_vec(), vec![]);
-            self.regions.push(Region { fused, inputs, params: vec![], states: vec![], nodes: nodes..nodes, outputs });
+            self.regions.push(Region {
+                fused,
+                inputs,
+                params: vec![],
+                states: vec![],
+                nodes: nodes..nodes,
+                outputs,
+            });
         }
-        let results = if layer.name().is_empty() { layer.body(self, x)? } else { self.scope(layer.name(), |g| layer.body(g, x))? };
+        let results = if layer.name().is_empty() {
+            layer.body(self, x)?
+        } else {
+            self.scope(layer.name(), |g| layer.body(g, x))?
+        };
         if layer.fused().is_some() {
             let end = self.nodes.len();
             let r = &mut self.regions[region];
@@ -87,7 +123,10 @@ impl Graph {
         let results = self.call(layer, &[x])?;
         match results[..] {
             [one] => Ok(one),
-            _ => Err(self.shape_error(layer.name(), format!("has {} results, wanted one", results.len()))),
+            _ => Err(self.shape_error(
+                layer.name(),
+                format!("has {} results, wanted one", results.len()),
+            )),
         }
     }
 
@@ -97,14 +136,26 @@ impl Graph {
     /// A name used twice; an empty shape.
     pub fn param(&mut self, name: &str, shape: &[usize], role: Role) -> Result<Param> {
         let name = self.scoped(name);
-        let fail = |what: &str| Err(ModelError::Name { kind: "parameter", name: name.clone(), what: what.into() });
+        let fail = |what: &str| {
+            Err(ModelError::Name {
+                kind: "parameter",
+                name: name.clone(),
+                what: what.into(),
+            })
+        };
         if self.params.iter().any(|p| p.name == name) {
             return fail("is defined twice; give one of the layers another name");
         }
         if shape.is_empty() || shape.contains(&0) {
-            return fail(&format!("has shape {shape:?}; every dimension must be at least 1"));
+            return fail(&format!(
+                "has shape {shape:?}; every dimension must be at least 1"
+            ));
         }
-        self.params.push(ParamSpec { name, shape: shape.to_vec(), role });
+        self.params.push(ParamSpec {
+            name,
+            shape: shape.to_vec(),
+            role,
+        });
         Ok(Param(self.params.len() - 1))
     }
 
@@ -112,10 +163,25 @@ impl Graph {
     ///
     /// # Errors
     /// A name used twice, or a use outside of a block.
-    pub fn state(&mut self, name: &str, width: usize, lag: Option<usize>, init: StateInit) -> Result<State> {
-        let fail = |name: String, what: &str| Err(ModelError::Name { kind: "state", name, what: what.into() });
+    pub fn state(
+        &mut self,
+        name: &str,
+        width: usize,
+        lag: Option<usize>,
+        init: StateInit,
+    ) -> Result<State> {
+        let fail = |name: String, what: &str| {
+            Err(ModelError::Name {
+                kind: "state",
+                name,
+                what: what.into(),
+            })
+        };
         let Some(block) = self.block else {
-            return fail(name.into(), "is made outside of a block; wrap the layer in Graph::block");
+            return fail(
+                name.into(),
+                "is made outside of a block; wrap the layer in Graph::block",
+            );
         };
         let name = format!("{block}.{name}");
         if self.states.iter().any(|s| s.name == name) {
@@ -125,14 +191,25 @@ impl Graph {
             return fail(name, "holds nothing; its width and lag must be at least 1");
         }
         if lag.is_some() && init != StateInit::Zero {
-            return fail(name, "holds past inputs, which begin with zeros; only a recurrence can learn its initial state");
+            return fail(
+                name,
+                "holds past inputs, which begin with zeros; only a recurrence can learn its initial state",
+            );
         }
         if let StateInit::Learned(p) = init
             && self.params[p.0].shape != [width]
         {
-            return fail(name, &format!("begins with {:?}, wanted [{width}]", self.params[p.0].shape));
+            return fail(
+                name,
+                &format!("begins with {:?}, wanted [{width}]", self.params[p.0].shape),
+            );
         }
-        self.states.push(StateSpec { name, width, lag, init });
+        self.states.push(StateSpec {
+            name,
+            width,
+            lag,
+            init,
+        });
         Ok(State(self.states.len() - 1))
     }
 
@@ -144,7 +221,13 @@ impl Graph {
         let width = self.width_of(op, x)?;
         let timed = !matches!(op, Op::Last) && x.iter().any(|v| self.node(*v).timed);
         let scope = self.scope.join(".");
-        self.nodes.push(Node { op, inputs: x.to_vec(), width, timed, scope });
+        self.nodes.push(Node {
+            op,
+            inputs: x.to_vec(),
+            width,
+            timed,
+            scope,
+        });
         Ok(Value(self.nodes.len() - 1))
     }
 
@@ -159,8 +242,16 @@ impl Graph {
 
     /// An error at the current scope.
     pub(crate) fn shape_error(&self, op: &str, what: impl Into<String>) -> ModelError {
-        let scope = if self.scope.is_empty() { "model".to_owned() } else { self.scope.join(".") };
-        ModelError::Shape { scope, op: op.into(), what: what.into() }
+        let scope = if self.scope.is_empty() {
+            "model".to_owned()
+        } else {
+            self.scope.join(".")
+        };
+        ModelError::Shape {
+            scope,
+            op: op.into(),
+            what: what.into(),
+        }
     }
 
     /// Channels of a value.
@@ -227,12 +318,21 @@ impl Graph {
     pub fn split<const N: usize>(&mut self, x: Value) -> Result<[Value; N]> {
         let width = self.width(x);
         if !width.is_multiple_of(N) {
-            return Err(self.shape_error("split", format!("cannot cut {width} channels into {N} equal parts")));
+            return Err(self.shape_error(
+                "split",
+                format!("cannot cut {width} channels into {N} equal parts"),
+            ));
         }
         let len = width / N;
         let mut parts = [x; N];
         for (i, part) in parts.iter_mut().enumerate() {
-            *part = self.op(Op::Narrow { start: i * len, len }, &[x])?;
+            *part = self.op(
+                Op::Narrow {
+                    start: i * len,
+                    len,
+                },
+                &[x],
+            )?;
         }
         Ok(parts)
     }
@@ -245,4 +345,3 @@ impl Graph {
         self.op(Op::Recur { state }, &[a, b])
     }
 }
-

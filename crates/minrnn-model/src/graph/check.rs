@@ -23,12 +23,25 @@ impl Graph {
         let width = self.width(x[0]);
         let fits = |param: super::Param, shape: &[usize], wanted: &str| {
             let spec = self.param_spec(param);
-            let ok = spec.shape == shape || (shape.len() == 1 && spec.shape.len() == 2 && spec.shape[1] == shape[0]);
-            if ok { Ok(()) } else { fail(format!("takes {wanted}, `{}` is {:?}", spec.name, spec.shape)).map(|_: usize| ()) }
+            let ok = spec.shape == shape
+                || (shape.len() == 1 && spec.shape.len() == 2 && spec.shape[1] == shape[0]);
+            if ok {
+                Ok(())
+            } else {
+                fail(format!(
+                    "takes {wanted}, `{}` is {:?}",
+                    spec.name, spec.shape
+                ))
+                .map(|_: usize| ())
+            }
         };
         let rank2 = |param| match self.param_spec(param).shape[..] {
             [rows, columns] => Ok((rows, columns)),
-            ref other => fail(format!("takes a matrix, `{}` is {other:?}", self.param_spec(param).name)).map(|_: usize| (0, 0)),
+            ref other => fail(format!(
+                "takes a matrix, `{}` is {other:?}",
+                self.param_spec(param).name
+            ))
+            .map(|_: usize| (0, 0)),
         };
         Ok(match op {
             Op::Input => unreachable!("refused above"),
@@ -36,7 +49,11 @@ impl Graph {
                 let (rows, columns) = rank2(table)?;
                 match self.input {
                     Input::Tokens { vocab } if vocab == rows && x[0] == Value(0) => columns,
-                    _ => return fail(format!("takes token ids below {rows}, the rows of its table")),
+                    _ => {
+                        return fail(format!(
+                            "takes token ids below {rows}, the rows of its table"
+                        ));
+                    }
                 }
             }
             Op::MatMul { weight } => match rank2(weight)? {
@@ -64,7 +81,12 @@ impl Graph {
             }
             Op::Mean => 1,
             Op::Narrow { start, len } if len > 0 && start + len <= width => len,
-            Op::Narrow { start, len } => return fail(format!("takes channels {start}..{} of {width}", start + len)),
+            Op::Narrow { start, len } => {
+                return fail(format!(
+                    "takes channels {start}..{} of {width}",
+                    start + len
+                ));
+            }
             Op::Concat => {
                 self.same_time(op, x)?;
                 x.iter().map(|v| self.width(*v)).sum()
@@ -74,18 +96,27 @@ impl Graph {
                 let s = self.state_spec(state);
                 match s.lag {
                     Some(lag) if by <= lag && s.width == width => width,
-                    _ => return fail(format!("by {by} of {width} channels does not fit the state {s:?}")),
+                    _ => {
+                        return fail(format!(
+                            "by {by} of {width} channels does not fit the state {s:?}"
+                        ));
+                    }
                 }
             }
             Op::Recur { state } => {
                 self.takes_time(op, x)?;
                 let s = self.state_spec(state);
                 if s.lag.is_some() || s.width != width || self.width(x[1]) != width {
-                    return fail(format!("of {width} and {} channels does not fit the state {s:?}", self.width(x[1])));
+                    return fail(format!(
+                        "of {width} and {} channels does not fit the state {s:?}",
+                        self.width(x[1])
+                    ));
                 }
                 width
             }
-            Op::Dropout { p } if !(0.0..1.0).contains(&p) => return fail(format!("takes p in [0, 1), got {p}")),
+            Op::Dropout { p } if !(0.0..1.0).contains(&p) => {
+                return fail(format!("takes p in [0, 1), got {p}"));
+            }
             Op::Affine { mul, add } if !(mul.is_finite() && add.is_finite()) => {
                 return fail(format!("takes finite numbers, got {mul} and {add}"));
             }
@@ -98,7 +129,9 @@ impl Graph {
     }
 
     fn same_time(&self, op: Op, x: &[Value]) -> Result<()> {
-        if x.iter().all(|v| self.node(*v).timed == self.node(x[0]).timed) {
+        if x.iter()
+            .all(|v| self.node(*v).timed == self.node(x[0]).timed)
+        {
             return Ok(());
         }
         Err(self.shape_error(op.name(), "mixes values with and without time"))
@@ -108,7 +141,10 @@ impl Graph {
         if x.iter().all(|v| self.node(*v).timed) {
             return Ok(());
         }
-        Err(self.shape_error(op.name(), "needs a time axis, but its argument is a last step"))
+        Err(self.shape_error(
+            op.name(),
+            "needs a time axis, but its argument is a last step",
+        ))
     }
 
     /// Every state has one user (a delay may be read at several lags, of one input); regions keep their inner values.
@@ -119,9 +155,15 @@ impl Graph {
         (0..self.states.len()).try_for_each(|i| self.check_state(State(i)))?;
         for region in &self.regions {
             let inner = |v: &Value| region.nodes.contains(&v.0) && !region.outputs.contains(v);
-            let outside = self.nodes.iter().enumerate().filter(|(i, _)| !region.nodes.contains(i));
+            let outside = self
+                .nodes
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| !region.nodes.contains(i));
             if outside.flat_map(|(_, n)| &n.inputs).any(inner) || inner(&self.output().value) {
-                return Err(self.shape_error("region", format!("{:?} leaks an inner value", region.fused)));
+                return Err(
+                    self.shape_error("region", format!("{:?} leaks an inner value", region.fused))
+                );
             }
         }
         Ok(())
@@ -133,13 +175,25 @@ impl Graph {
 
     fn check_state(&self, state: State) -> Result<()> {
         let name = self.state_spec(state).name.clone();
-        let users: Vec<_> = self.nodes.iter().filter(|n| n.op.state() == Some(state)).collect();
-        let fail = |what: &str| Err(ModelError::State { name: name.clone(), what: what.into() });
+        let users: Vec<_> = self
+            .nodes
+            .iter()
+            .filter(|n| n.op.state() == Some(state))
+            .collect();
+        let fail = |what: &str| {
+            Err(ModelError::State {
+                name: name.clone(),
+                what: what.into(),
+            })
+        };
         match users[..] {
             [] => fail("is used by no operation"),
             [first, ref rest @ ..] => {
-                let delay = |n: &&super::Node| matches!(n.op, Op::Delay { .. }) && n.inputs == first.inputs;
-                if rest.is_empty() || (matches!(first.op, Op::Delay { .. }) && rest.iter().all(delay)) {
+                let delay =
+                    |n: &&super::Node| matches!(n.op, Op::Delay { .. }) && n.inputs == first.inputs;
+                if rest.is_empty()
+                    || (matches!(first.op, Op::Delay { .. }) && rest.iter().all(delay))
+                {
                     return Ok(());
                 }
                 fail("is used by more than one recurrence, or delays different values")

@@ -236,7 +236,11 @@ impl Graph {
     }
     /// The value of the node at `index`.
     pub fn value_at(&self, index: usize) -> Value {
-        assert!(index < self.nodes.len(), "node {index} of {}", self.nodes.len());
+        assert!(
+            index < self.nodes.len(),
+            "node {index} of {}",
+            self.nodes.len()
+        );
         Value(index)
     }
     /// All parameters.
@@ -272,7 +276,10 @@ impl Graph {
     }
     /// How many [`Op::Dropout`] sites there are.
     pub fn dropout_sites(&self) -> usize {
-        self.nodes.iter().filter(|n| matches!(n.op, Op::Dropout { .. })).count()
+        self.nodes
+            .iter()
+            .filter(|n| matches!(n.op, Op::Dropout { .. }))
+            .count()
     }
     /// The value whose last step (or last rows) the state holds after a run.
     pub fn state_source(&self, state: State) -> Value {
@@ -281,6 +288,8 @@ impl Graph {
             Op::Delay { state: s, .. } if s == state => Some(self.nodes[i].inputs[0]),
             _ => None,
         };
-        (0..self.nodes.len()).find_map(of).expect("a checked graph uses every state")
+        (0..self.nodes.len())
+            .find_map(of)
+            .expect("a checked graph uses every state")
     }
 }

@@ -17,9 +17,23 @@ fn refused(wanted: &str, body: impl FnOnce(&mut Graph, Value) -> Result<Value>) 
 
 #[test]
 fn names_follow_scopes() {
-    let g = trace(|g, x| g.block(3, |g| g.apply(&CausalConv { kernel: 4, bias: true }, x))).unwrap();
+    let g = trace(|g, x| {
+        g.block(3, |g| {
+            g.apply(
+                &CausalConv {
+                    kernel: 4,
+                    bias: true,
+                },
+                x,
+            )
+        })
+    })
+    .unwrap();
     let names: Vec<_> = g.params().iter().map(|p| p.name.as_str()).collect();
-    assert_eq!(names, ["layers.3.depthwise.weight", "layers.3.depthwise.bias"]);
+    assert_eq!(
+        names,
+        ["layers.3.depthwise.weight", "layers.3.depthwise.bias"]
+    );
     assert_eq!(g.states()[0].input_name(), "state.3.conv");
     assert_eq!(g.states()[0].shape(), [3, 6]);
     assert_eq!(g.regions()[0].nodes, 1..g.nodes().len());
@@ -27,22 +41,35 @@ fn names_follow_scopes() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    refused("takes channels 4..8 of 6", |g, x| g.op(Op::Narrow { start: 4, len: 4 }, &[x]));
-    refused("cannot cut 6 channels into 4", |g, x| g.split::<4>(x).map(|p| p[0]));
+    refused("takes channels 4..8 of 6", |g, x| {
+        g.op(Op::Narrow { start: 4, len: 4 }, &[x])
+    });
+    refused("cannot cut 6 channels into 4", |g, x| {
+        g.split::<4>(x).map(|p| p[0])
+    });
     refused("equal widths, got 6 and 3", |g, x| {
         let [a, _] = g.split::<2>(x)?;
         g.add(x, a)
     });
     refused("takes 6 channels, got 3", |g, x| {
         let [a, _] = g.split::<2>(x)?;
-        let weight = g.param("w", &[6, 2], Role::Weight { init: Init::linear(6), decay: true })?;
+        let weight = g.param(
+            "w",
+            &[6, 2],
+            Role::Weight {
+                init: Init::linear(6),
+                decay: true,
+            },
+        )?;
         g.op(Op::MatMul { weight }, &[a])
     });
     refused("defined twice", |g, x| {
         let x = g.apply(&Norm::Rms, x)?;
         g.apply(&Norm::Rms, x)
     });
-    refused("outside of a block", |g, x| g.recurrence("h", x, x, StateInit::Zero));
+    refused("outside of a block", |g, x| {
+        g.recurrence("h", x, x, StateInit::Zero)
+    });
     refused("needs a time axis", |g, x| {
         let last = g.op(Op::Last, &[x])?;
         g.block(0, |g| g.recurrence("h", last, last, StateInit::Zero))
@@ -55,10 +82,19 @@ fn what_does_not_fit_is_refused() {
         g.block(0, |g| g.state("h", 6, None, StateInit::Zero))?;
         g.affine(x, 2.0, 0.0)
     });
-    refused("takes p in [0, 1)", |g, x| g.op(Op::Dropout { p: 1.0 }, &[x]));
+    refused("takes p in [0, 1)", |g, x| {
+        g.op(Op::Dropout { p: 1.0 }, &[x])
+    });
     refused("is the input itself", |_, x| Ok(x));
     refused("begins with [5], wanted [6]", |g, x| {
-        let p = g.param("h0", &[5], Role::Weight { init: Init::Constant(0.0), decay: false })?;
+        let p = g.param(
+            "h0",
+            &[5],
+            Role::Weight {
+                init: Init::Constant(0.0),
+                decay: false,
+            },
+        )?;
         g.block(0, |g| g.recurrence("h", x, x, StateInit::Learned(p)))
     });
 }
@@ -66,7 +102,8 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn token_ids_are_embedded_first() {
     let input = Input::Tokens { vocab: 5 };
-    let e = Graph::trace(input, OutputKind::Logits, |g, x| g.affine(x, 1.0, 1.0)).expect_err("ids are no numbers");
+    let e = Graph::trace(input, OutputKind::Logits, |g, x| g.affine(x, 1.0, 1.0))
+        .expect_err("ids are no numbers");
     assert!(e.to_string().contains("embed them first"), "{e}");
     assert!(matches!(
         Graph::trace(Input::Tokens { vocab: 0 }, OutputKind::Logits, |_, x| Ok(x)),

@@ -64,10 +64,26 @@ impl Gates for MinGru {
         2
     }
     fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init {
-        Init::Parts(vec![(channels, Init::TimeScale { min, max, sign: -1.0 }), (channels, Init::Constant(0.0))])
+        Init::Parts(vec![
+            (
+                channels,
+                Init::TimeScale {
+                    min,
+                    max,
+                    sign: -1.0,
+                },
+            ),
+            (channels, Init::Constant(0.0)),
+        ])
     }
     fn cell(&self, init: StateInit) -> Box<dyn Layer> {
-        Box::new(Cell { gates: *self, fused: Fused::MinGru { candidate: self.candidate }, init })
+        Box::new(Cell {
+            gates: *self,
+            fused: Fused::MinGru {
+                candidate: self.candidate,
+            },
+            init,
+        })
     }
 }
 
@@ -78,11 +94,22 @@ impl Gates for MinLstm {
     /// With `q = -p`, `f + i = 1`: the same bias is right with and without normalisation.
     fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init {
         let scale = |sign| Init::TimeScale { min, max, sign };
-        Init::Parts(vec![(channels, scale(1.0)), (channels, scale(-1.0)), (channels, Init::Constant(0.0))])
+        Init::Parts(vec![
+            (channels, scale(1.0)),
+            (channels, scale(-1.0)),
+            (channels, Init::Constant(0.0)),
+        ])
     }
     fn cell(&self, init: StateInit) -> Box<dyn Layer> {
-        let fused = Fused::MinLstm { candidate: self.candidate, normalize: self.normalize };
-        Box::new(Cell { gates: *self, fused, init })
+        let fused = Fused::MinLstm {
+            candidate: self.candidate,
+            normalize: self.normalize,
+        };
+        Box::new(Cell {
+            gates: *self,
+            fused,
+            init,
+        })
     }
 }
 
@@ -177,10 +204,18 @@ impl Layer for Recurrent<'_> {
             None => Init::Constant(0.0),
         };
         let outputs = self.gates.parts() * self.channels;
-        let inner = Linear { name: "in".into(), outputs, bias: self.bias.then_some(first), decay: false };
+        let inner = Linear {
+            name: "in".into(),
+            outputs,
+            bias: self.bias.then_some(first),
+            decay: false,
+        };
         let packed = g.apply(&inner, x[0])?;
         let init = if self.learned_state {
-            let role = Role::Weight { init: Init::Constant(0.0), decay: false };
+            let role = Role::Weight {
+                init: Init::Constant(0.0),
+                decay: false,
+            };
             StateInit::Learned(g.param("h0", &[self.channels], role)?)
         } else {
             StateInit::Zero

@@ -20,17 +20,27 @@ impl Layer for CausalConv {
         "depthwise"
     }
     fn fused(&self) -> Option<Fused> {
-        Some(Fused::CausalConv { kernel: self.kernel, bias: self.bias })
+        Some(Fused::CausalConv {
+            kernel: self.kernel,
+            bias: self.bias,
+        })
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
         if self.kernel == 0 {
             return Err(g.shape_error("convolution", "has kernel 0; it must see at least one step"));
         }
         let width = g.width(x[0]);
-        let role = Role::Weight { init: Init::linear(self.kernel), decay: true };
+        let role = Role::Weight {
+            init: Init::linear(self.kernel),
+            decay: true,
+        };
         let weight = g.param("weight", &[self.kernel, width], role)?;
         let lag = self.kernel - 1;
-        let state = if lag > 0 { Some(g.state("conv", width, Some(lag), StateInit::Zero)?) } else { None };
+        let state = if lag > 0 {
+            Some(g.state("conv", width, Some(lag), StateInit::Zero)?)
+        } else {
+            None
+        };
         let mut sum = None;
         for row in 0..self.kernel {
             let by = lag - row;
@@ -46,7 +56,10 @@ impl Layer for CausalConv {
         }
         let mut y = sum.expect("kernel is at least 1");
         if self.bias {
-            let role = Role::Weight { init: Init::Constant(0.0), decay: false };
+            let role = Role::Weight {
+                init: Init::Constant(0.0),
+                decay: false,
+            };
             let param = g.param("bias", &[width], role)?;
             y = g.op(Op::AddVec { param, row: 0 }, &[y])?;
         }

@@ -21,7 +21,12 @@ pub struct Linear {
 impl Linear {
     /// With a zero bias if `bias`, and weight decay.
     pub fn new(name: impl Into<String>, outputs: usize, bias: bool) -> Self {
-        Self { name: name.into(), outputs, bias: bias.then_some(Init::Constant(0.0)), decay: true }
+        Self {
+            name: name.into(),
+            outputs,
+            bias: bias.then_some(Init::Constant(0.0)),
+            decay: true,
+        }
     }
 }
 
@@ -30,16 +35,34 @@ impl Layer for Linear {
         &self.name
     }
     fn fused(&self) -> Option<Fused> {
-        Some(Fused::Linear { bias: self.bias.is_some() })
+        Some(Fused::Linear {
+            bias: self.bias.is_some(),
+        })
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
         let inputs = g.width(x[0]);
-        let role = Role::Weight { init: Init::linear(inputs), decay: self.decay };
+        let role = Role::Weight {
+            init: Init::linear(inputs),
+            decay: self.decay,
+        };
         let weight = g.param("weight", &[inputs, self.outputs], role)?;
         let mut y = g.op(Op::MatMul { weight }, x)?;
         if let Some(init) = &self.bias {
-            let bias = g.param("bias", &[self.outputs], Role::Weight { init: init.clone(), decay: false })?;
-            y = g.op(Op::AddVec { param: bias, row: 0 }, &[y])?;
+            let bias = g.param(
+                "bias",
+                &[self.outputs],
+                Role::Weight {
+                    init: init.clone(),
+                    decay: false,
+                },
+            )?;
+            y = g.op(
+                Op::AddVec {
+                    param: bias,
+                    row: 0,
+                },
+                &[y],
+            )?;
         }
         Ok(vec![y])
     }
@@ -61,7 +84,12 @@ impl Layer for Embedding {
         &self.name
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
-        let role = Role::Weight { init: Init::Uniform { bound: libm::sqrt(3.0) }, decay: false };
+        let role = Role::Weight {
+            init: Init::Uniform {
+                bound: libm::sqrt(3.0),
+            },
+            decay: false,
+        };
         let table = g.param("weight", &[self.vocab, self.width], role)?;
         Ok(vec![g.op(Op::Embed { table }, x)?])
     }

@@ -40,7 +40,11 @@ impl Layer for Activation {
                 let square = g.mul(x, x)?;
                 let poly = g.affine(square, 0.044715, 1.0)?;
                 let inner = g.mul(x, poly)?;
-                let scaled = g.affine(inner, std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2, 0.0)?;
+                let scaled = g.affine(
+                    inner,
+                    std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2,
+                    0.0,
+                )?;
                 g.unary(Unary::Tanh, scaled)?
             }
             Self::Silu => {
@@ -81,6 +85,8 @@ impl Layer for Mlp {
         } else {
             g.apply(&self.activation, up)?
         };
-        Ok(vec![g.apply(&Linear::new("down", width, self.bias), inner)?])
+        Ok(vec![
+            g.apply(&Linear::new("down", width, self.bias), inner)?,
+        ])
     }
 }

@@ -31,7 +31,10 @@ impl Layer for Norm {
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
         let width = g.width(x[0]);
-        let role = |c| Role::Weight { init: Init::Constant(c), decay: false };
+        let role = |c| Role::Weight {
+            init: Init::Constant(c),
+            decay: false,
+        };
         let weight = g.param("weight", &[width], role(1.0))?;
         let bias = match self {
             Self::Rms => None,
@@ -49,7 +52,13 @@ impl Layer for Norm {
         let shifted = g.affine(mean_square, 1.0, EPS)?;
         let root = g.unary(Unary::Sqrt, shifted)?;
         let unit = g.div(centred, root)?;
-        let mut y = g.op(Op::MulVec { param: weight, row: 0 }, &[unit])?;
+        let mut y = g.op(
+            Op::MulVec {
+                param: weight,
+                row: 0,
+            },
+            &[unit],
+        )?;
         if let Some(param) = bias {
             y = g.op(Op::AddVec { param, row: 0 }, &[y])?;
         }

@@ -50,7 +50,15 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     /// A plain run from the initial states.
     pub fn new(batch: usize, time: usize, data: Data<'a>) -> Self {
-        Self { batch, time, data, states: None, lens: None, reset: None, bounds: false }
+        Self {
+            batch,
+            time,
+            data,
+            states: None,
+            lens: None,
+            reset: None,
+            bounds: false,
+        }
     }
 }
 
@@ -74,7 +82,10 @@ pub fn run(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<Trace> {
             output = Some(tensor.clone());
         }
     })?;
-    Ok(Trace { output: output.expect("the output is a node"), states })
+    Ok(Trace {
+        output: output.expect("the output is a node"),
+        states,
+    })
 }
 
 /// Runs the graph and shows every value to `see`, in order.
@@ -94,12 +105,33 @@ pub fn walk(
     let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
     let mut states = vec![None; graph.states().len()];
     for (i, node) in graph.nodes().iter().enumerate() {
-        let shape = Shape { batch: run.batch, time: if node.timed { run.time } else { 1 }, width: node.width };
-        let x: Vec<&Tensor> =
-            node.inputs.iter().map(|v| values[v.index()].as_ref().expect("kept until its last use")).collect();
+        let shape = Shape {
+            batch: run.batch,
+            time: if node.timed { run.time } else { 1 },
+            width: node.width,
+        };
+        let x: Vec<&Tensor> = node
+            .inputs
+            .iter()
+            .map(|v| values[v.index()].as_ref().expect("kept until its last use"))
+            .collect();
         let y = match node.op {
-            Op::Delay { state, by } => recur::delay(shape, x[0], by, &first[state.index()], &begin[state.index()], run),
-            Op::Recur { state } => recur::recur(shape, x[0], x[1], &first[state.index()], &begin[state.index()], run),
+            Op::Delay { state, by } => recur::delay(
+                shape,
+                x[0],
+                by,
+                &first[state.index()],
+                &begin[state.index()],
+                run,
+            ),
+            Op::Recur { state } => recur::recur(
+                shape,
+                x[0],
+                x[1],
+                &first[state.index()],
+                &begin[state.index()],
+                run,
+            ),
             Op::Last => recur::last(shape, x[0], run),
             op => ops::apply(op, graph, params, shape, &x, run),
         };
@@ -119,7 +151,10 @@ pub fn walk(
             }
         }
     }
-    Ok(states.into_iter().map(|s| s.expect("a checked graph uses every state")).collect())
+    Ok(states
+        .into_iter()
+        .map(|s| s.expect("a checked graph uses every state"))
+        .collect())
 }
 
 /// The initial values of all states, repeated for B rows.
@@ -128,7 +163,11 @@ pub fn initial_states(graph: &Graph, params: &[Vec<f64>], batch: usize) -> Vec<V
         StateInit::Zero => vec![0.0; s.len()],
         StateInit::Learned(p) => params[p.index()].clone(),
     };
-    graph.states().iter().map(|s| row(s).repeat(batch)).collect()
+    graph
+        .states()
+        .iter()
+        .map(|s| row(s).repeat(batch))
+        .collect()
 }
 
 fn last_uses(graph: &Graph) -> Vec<usize> {
@@ -143,42 +182,74 @@ fn check(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<()> {
     let fail = |what: String| Err(ModelError::input(what));
     let (batch, time) = (run.batch, run.time);
     if batch == 0 || time == 0 {
-        return fail(format!("a run needs at least one row and one step, got B={batch}, T={time}"));
+        return fail(format!(
+            "a run needs at least one row and one step, got B={batch}, T={time}"
+        ));
     }
     match (graph.input(), run.data) {
         (Input::Tokens { vocab }, Data::Tokens(ids)) => {
             if ids.len() != batch * time {
-                return fail(format!("input_ids has {} values, wanted B*T = {}", ids.len(), batch * time));
+                return fail(format!(
+                    "input_ids has {} values, wanted B*T = {}",
+                    ids.len(),
+                    batch * time
+                ));
             }
             if let Some(i) = ids.iter().position(|id| *id as usize >= vocab) {
-                return fail(format!("input_ids[{i}] is {}, the vocabulary has {vocab} tokens", ids[i]));
+                return fail(format!(
+                    "input_ids[{i}] is {}, the vocabulary has {vocab} tokens",
+                    ids[i]
+                ));
             }
         }
         (Input::Features { width }, Data::Features(x)) => {
             if x.len() != batch * time * width {
-                return fail(format!("features has {} values, wanted B*T*F = {}", x.len(), batch * time * width));
+                return fail(format!(
+                    "features has {} values, wanted B*T*F = {}",
+                    x.len(),
+                    batch * time * width
+                ));
             }
         }
         (Input::Tokens { .. }, _) => return fail("the model takes token ids, not features".into()),
-        (Input::Features { .. }, _) => return fail("the model takes features, not token ids".into()),
+        (Input::Features { .. }, _) => {
+            return fail("the model takes features, not token ids".into());
+        }
     }
     for (spec, values) in graph.params().iter().zip(params) {
         if values.len() != spec.len() {
-            return fail(format!("parameter `{}` has {} values, wanted {}", spec.name, values.len(), spec.len()));
+            return fail(format!(
+                "parameter `{}` has {} values, wanted {}",
+                spec.name,
+                values.len(),
+                spec.len()
+            ));
         }
     }
     if params.len() != graph.params().len() {
-        return fail(format!("{} parameters given, the model has {}", params.len(), graph.params().len()));
+        return fail(format!(
+            "{} parameters given, the model has {}",
+            params.len(),
+            graph.params().len()
+        ));
     }
     if let Some(states) = run.states {
         let fits = states.len() == graph.states().len()
-            && states.iter().zip(graph.states()).all(|(v, s)| v.len() == s.len() * batch);
+            && states
+                .iter()
+                .zip(graph.states())
+                .all(|(v, s)| v.len() == s.len() * batch);
         if !fits {
             return fail("the states given do not fit the model's states".into());
         }
     }
-    if run.lens.is_some_and(|l| l.len() != batch || l.iter().any(|n| !(1..=time).contains(n))) {
-        return fail(format!("lens must have B = {batch} values between 1 and T = {time}"));
+    if run
+        .lens
+        .is_some_and(|l| l.len() != batch || l.iter().any(|n| !(1..=time).contains(n)))
+    {
+        return fail(format!(
+            "lens must have B = {batch} values between 1 and T = {time}"
+        ));
     }
     if run.reset.is_some_and(|r| r.len() != batch * time) {
         return fail(format!("reset must have B*T = {} values", batch * time));

@@ -9,20 +9,45 @@ const TINY: f64 = 1.175_494_350_822_287_5e-38;
 /// What a library function (exp, tanh, erf) may be off, relative.
 const FUNCTION: f64 = 4.0 * UNIT;
 
-pub(super) fn apply(op: Op, graph: &Graph, params: &[Vec<f64>], shape: Shape, x: &[&Tensor], run: &Run) -> Tensor {
-    let row = |param: crate::graph::Param, row: usize| &params[param.index()][row * shape.width..(row + 1) * shape.width];
+pub(super) fn apply(
+    op: Op,
+    graph: &Graph,
+    params: &[Vec<f64>],
+    shape: Shape,
+    x: &[&Tensor],
+    run: &Run,
+) -> Tensor {
+    let row = |param: crate::graph::Param, row: usize| {
+        &params[param.index()][row * shape.width..(row + 1) * shape.width]
+    };
     let each = |f: &dyn Fn(f64, f64, usize) -> (f64, f64)| map(x[0], shape, run.bounds, f);
     match op {
         Op::Input => match run.data {
-            Data::Features(f) => exact(f.iter().map(|v| f64::from(*v)).collect(), shape, run.bounds),
-            Data::Tokens(ids) => exact(ids.iter().map(|id| f64::from(*id)).collect(), shape, run.bounds),
+            Data::Features(f) => {
+                exact(f.iter().map(|v| f64::from(*v)).collect(), shape, run.bounds)
+            }
+            Data::Tokens(ids) => exact(
+                ids.iter().map(|id| f64::from(*id)).collect(),
+                shape,
+                run.bounds,
+            ),
         },
         Op::Embed { table } => {
             let table = &params[table.index()];
             let line = |id: &f64| &table[*id as usize * shape.width..][..shape.width];
-            exact(x[0].data.iter().flat_map(line).copied().collect(), shape, run.bounds)
+            exact(
+                x[0].data.iter().flat_map(line).copied().collect(),
+                shape,
+                run.bounds,
+            )
         }
-        Op::MatMul { weight } => matmul(x[0], &params[weight.index()], graph.param_spec(weight).shape[0], shape, run.bounds),
+        Op::MatMul { weight } => matmul(
+            x[0],
+            &params[weight.index()],
+            graph.param_spec(weight).shape[0],
+            shape,
+            run.bounds,
+        ),
         Op::AddVec { param, row: r } => {
             let p = row(param, r);
             each(&|v, e, c| (v + p[c], e + UNIT * (v + p[c]).abs()))
@@ -35,18 +60,27 @@ pub(super) fn apply(op: Op, graph: &Graph, params: &[Vec<f64>], shape: Shape, x:
         Op::Binary(f) => binary(f, x[0], x[1], shape, run.bounds),
         Op::Affine { mul, add } => each(&|v, e, _| {
             let (product, sum) = (v * mul, v * mul + add);
-            (sum, e * mul.abs() + UNIT * (2.0 * product.abs() + add.abs() + sum.abs()))
+            (
+                sum,
+                e * mul.abs() + UNIT * (2.0 * product.abs() + add.abs() + sum.abs()),
+            )
         }),
         Op::Mean => mean(x[0], shape, run.bounds),
         Op::Narrow { start, len } => narrow(x[0], start, len, shape, run.bounds),
         Op::Concat => concat(x, shape, run.bounds),
         Op::Dropout { .. } => x[0].clone(),
-        Op::Delay { .. } | Op::Recur { .. } | Op::Last => unreachable!("run by the caller, which knows time"),
+        Op::Delay { .. } | Op::Recur { .. } | Op::Last => {
+            unreachable!("run by the caller, which knows time")
+        }
     }
 }
 
 fn exact(data: Vec<f64>, shape: Shape, bounds: bool) -> Tensor {
-    let bound = if bounds { vec![0.0; data.len()] } else { vec![] };
+    let bound = if bounds {
+        vec![0.0; data.len()]
+    } else {
+        vec![]
+    };
     Tensor::new(data, bound, shape.width)
 }
 
@@ -64,14 +98,23 @@ fn collect(shape: Shape, bounds: bool, f: impl Fn(usize) -> (f64, f64)) -> Tenso
 }
 
 /// Elementwise: `f(value, its bound, channel)`.
-fn map(x: &Tensor, shape: Shape, bounds: bool, f: &dyn Fn(f64, f64, usize) -> (f64, f64)) -> Tensor {
+fn map(
+    x: &Tensor,
+    shape: Shape,
+    bounds: bool,
+    f: &dyn Fn(f64, f64, usize) -> (f64, f64),
+) -> Tensor {
     collect(shape, bounds, |i| f(x.data[i], x.err(i), i % shape.width))
 }
 
 /// `1 / (1 + e^-x)` without overflow.
 pub(super) fn sigmoid(x: f64) -> f64 {
     let e = libm::exp(-x.abs());
-    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
+    if x < 0.0 {
+        e / (1.0 + e)
+    } else {
+        1.0 / (1.0 + e)
+    }
 }
 
 fn unary(f: Unary, x: f64, e: f64) -> (f64, f64) {
@@ -95,7 +138,14 @@ fn unary(f: Unary, x: f64, e: f64) -> (f64, f64) {
         }
         Unary::Sqrt => {
             let y = x.sqrt();
-            (y, if y > 0.0 { e / (2.0 * y) + UNIT * y } else { e.sqrt() })
+            (
+                y,
+                if y > 0.0 {
+                    e / (2.0 * y) + UNIT * y
+                } else {
+                    e.sqrt()
+                },
+            )
         }
         Unary::Erf => {
             let slope = std::f64::consts::FRAC_2_SQRT_PI * libm::exp(-x * x);
@@ -113,7 +163,10 @@ fn binary(f: Binary, x: &Tensor, y: &Tensor, shape: Shape, bounds: bool) -> Tens
         match f {
             Binary::Add => (a + b, ea + eb + UNIT * (a + b).abs()),
             Binary::Sub => (a - b, ea + eb + UNIT * (a - b).abs()),
-            Binary::Mul => (a * b, a.abs() * eb + b.abs() * ea + ea * eb + UNIT * (a * b).abs() + TINY),
+            Binary::Mul => (
+                a * b,
+                a.abs() * eb + b.abs() * ea + ea * eb + UNIT * (a * b).abs() + TINY,
+            ),
             Binary::Div => {
                 let q = a / b;
                 (q, (ea + q.abs() * eb) / b.abs() + UNIT * q.abs() + TINY)
@@ -136,7 +189,10 @@ fn matmul(x: &Tensor, weight: &[f64], k: usize, shape: Shape, bounds: bool) -> T
             y.iter_mut().zip(w).for_each(|(y, w)| *y += v * w);
             if bounds {
                 let scale = x.err(r * k + i) + (k + 1) as f64 * UNIT * v.abs();
-                bound[r * n..(r + 1) * n].iter_mut().zip(w).for_each(|(e, w)| *e += scale * w.abs());
+                bound[r * n..(r + 1) * n]
+                    .iter_mut()
+                    .zip(w)
+                    .for_each(|(e, w)| *e += scale * w.abs());
             }
         }
     }
@@ -150,7 +206,10 @@ fn mean(x: &Tensor, shape: Shape, bounds: bool) -> Tensor {
         let sum: f64 = line.iter().sum();
         let size: f64 = line.iter().map(|v| v.abs()).sum();
         let errors: f64 = (r * w..(r + 1) * w).map(|i| x.err(i)).sum();
-        (sum / w as f64, (errors + (w + 1) as f64 * UNIT * size) / w as f64)
+        (
+            sum / w as f64,
+            (errors + (w + 1) as f64 * UNIT * size) / w as f64,
+        )
     })
 }
 
@@ -164,7 +223,12 @@ fn narrow(x: &Tensor, start: usize, len: usize, shape: Shape, bounds: bool) -> T
 fn concat(x: &[&Tensor], shape: Shape, bounds: bool) -> Tensor {
     let lines = |part: fn(&Tensor) -> &[f64]| -> Vec<f64> {
         let rows = 0..shape.batch * shape.time;
-        rows.flat_map(|r| x.iter().flat_map(move |t| &part(t)[r * t.width..(r + 1) * t.width])).copied().collect()
+        rows.flat_map(|r| {
+            x.iter()
+                .flat_map(move |t| &part(t)[r * t.width..(r + 1) * t.width])
+        })
+        .copied()
+        .collect()
     };
     let bound = if bounds { lines(|t| &t.bound) } else { vec![] };
     Tensor::new(lines(|t| &t.data), bound, shape.width)

@@ -14,7 +14,14 @@ fn len(run: &Run, row: usize) -> usize {
 
 /// `h[t] = a[t] * h[t-1] + b[t]`; at a reset the state is its initial value again. The bound follows
 /// `E[t] = a E[t-1] + |h[t-1]| da + db + u (2 |a h| + |b|)`.
-pub(super) fn recur(shape: Shape, a: &Tensor, b: &Tensor, first: &[f64], begin: &[f64], run: &Run) -> Tensor {
+pub(super) fn recur(
+    shape: Shape,
+    a: &Tensor,
+    b: &Tensor,
+    first: &[f64],
+    begin: &[f64],
+    run: &Run,
+) -> Tensor {
     let d = shape.width;
     let mut data = vec![0.0; shape.len()];
     let mut bound = vec![0.0; if run.bounds { shape.len() } else { 0 }];
@@ -46,7 +53,14 @@ pub(super) fn recur(shape: Shape, a: &Tensor, b: &Tensor, first: &[f64], begin: 
 }
 
 /// `y[t] = x[t - by]`; before the row's begin (or its last reset) rows of the state.
-pub(super) fn delay(shape: Shape, x: &Tensor, by: usize, first: &[f64], begin: &[f64], run: &Run) -> Tensor {
+pub(super) fn delay(
+    shape: Shape,
+    x: &Tensor,
+    by: usize,
+    first: &[f64],
+    begin: &[f64],
+    run: &Run,
+) -> Tensor {
     let (d, time) = (shape.width, shape.time);
     let lag = first.len() / (shape.batch * d).max(1);
     let mut y = Tensor::new(Vec::with_capacity(shape.len()), vec![], d);
@@ -60,12 +74,17 @@ pub(super) fn delay(shape: Shape, x: &Tensor, by: usize, first: &[f64], begin: &
             if since >= by {
                 let at = (row * time + t - by) * d;
                 y.data.extend_from_slice(&x.data[at..at + d]);
-                y.bound.extend_from_slice(if run.bounds { &x.bound[at..at + d] } else { &[] });
+                y.bound.extend_from_slice(if run.bounds {
+                    &x.bound[at..at + d]
+                } else {
+                    &[]
+                });
             } else {
                 let state = if start.is_some() { begin } else { first };
                 let at = (row * lag + lag + since - by) * d;
                 y.data.extend_from_slice(&state[at..at + d]);
-                y.bound.extend(std::iter::repeat_n(0.0, if run.bounds { d } else { 0 }));
+                y.bound
+                    .extend(std::iter::repeat_n(0.0, if run.bounds { d } else { 0 }));
             }
         }
     }
@@ -79,23 +98,46 @@ pub(super) fn last(shape: Shape, x: &Tensor, run: &Run) -> Tensor {
     for row in 0..shape.batch {
         let at = (row * run.time + len(run, row) - 1) * d;
         y.data.extend_from_slice(&x.data[at..at + d]);
-        y.bound.extend_from_slice(if run.bounds { &x.bound[at..at + d] } else { &[] });
+        y.bound.extend_from_slice(if run.bounds {
+            &x.bound[at..at + d]
+        } else {
+            &[]
+        });
     }
     y
 }
 
 /// The state after each row's end: the last value of a recurrence, the last `lag` inputs of a delay.
-pub(super) fn next_state(source: &Tensor, lag: Option<usize>, first: &[f64], begin: &[f64], run: &Run) -> Tensor {
+pub(super) fn next_state(
+    source: &Tensor,
+    lag: Option<usize>,
+    first: &[f64],
+    begin: &[f64],
+    run: &Run,
+) -> Tensor {
     let d = source.width;
-    let shape = Shape { batch: run.batch, time: run.time, width: d };
-    let Some(lag) = lag else { return last(Shape { time: 1, ..shape }, source, run) };
+    let shape = Shape {
+        batch: run.batch,
+        time: run.time,
+        width: d,
+    };
+    let Some(lag) = lag else {
+        return last(Shape { time: 1, ..shape }, source, run);
+    };
     // Delayed by j = lag-1 .. 0, read at the last step: the last `lag` inputs, oldest first.
-    let steps: Vec<Tensor> = (0..lag).rev().map(|by| last(shape, &delay(shape, source, by, first, begin, run), run)).collect();
+    let steps: Vec<Tensor> = (0..lag)
+        .rev()
+        .map(|by| last(shape, &delay(shape, source, by, first, begin, run), run))
+        .collect();
     let mut y = Tensor::new(Vec::with_capacity(run.batch * lag * d), vec![], d);
     for row in 0..run.batch {
         for step in &steps {
             y.data.extend_from_slice(&step.data[row * d..(row + 1) * d]);
-            y.bound.extend_from_slice(if run.bounds { &step.bound[row * d..(row + 1) * d] } else { &[] });
+            y.bound.extend_from_slice(if run.bounds {
+                &step.bound[row * d..(row + 1) * d]
+            } else {
+                &[]
+            });
         }
     }
     y

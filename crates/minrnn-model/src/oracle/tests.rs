@@ -11,7 +11,10 @@ fn model(toml: &str) -> (Model, Vec<Vec<f64>>) {
     let mut params = Params::init(model.graph(), 7).to_f64();
     // Biases and states begin at zero; give every parameter values of its own.
     let mut rng = Rng::named(9, "spread");
-    params.iter_mut().flatten().for_each(|p| *p += 0.2 * rng.range(-1.0, 1.0));
+    params
+        .iter_mut()
+        .flatten()
+        .for_each(|p| *p += 0.2 * rng.range(-1.0, 1.0));
     (model, params)
 }
 
@@ -23,7 +26,10 @@ fn variants() -> Vec<(Model, Vec<Vec<f64>>)> {
         "kind = 'min_lstm'\ncandidate = 'linear'\ninitial_state = 'learned'",
         "kind = 'min_lstm'\nnormalize_gates = false\ntime_scale = [1.0, 50.0]",
     ];
-    cells.iter().map(|c| model(&format!("{FULL}[cell]\n{c}\n"))).collect()
+    cells
+        .iter()
+        .map(|c| model(&format!("{FULL}[cell]\n{c}\n")))
+        .collect()
 }
 
 fn ids(seed: u64, n: usize) -> Vec<u32> {
@@ -35,7 +41,9 @@ fn ids(seed: u64, n: usize) -> Vec<u32> {
 fn same(got: &[f64], want: &[f64]) {
     let mut c = Comparison::default();
     assert_eq!(got.len(), want.len());
-    got.iter().zip(want).for_each(|(g, w)| c.push(*g, *w, 1e-12));
+    got.iter()
+        .zip(want)
+        .for_each(|(g, w)| c.push(*g, *w, 1e-12));
     assert!(c.holds(), "{c:?}");
 }
 
@@ -45,7 +53,10 @@ fn states_of(trace: &Trace) -> Vec<Vec<f64>> {
 
 /// Columns `from..to` of `[rows, T, width]`.
 fn cut(data: &[f64], time: usize, width: usize, from: usize, to: usize) -> Vec<f64> {
-    data.chunks(time * width).flat_map(|r| &r[from * width..to * width]).copied().collect()
+    data.chunks(time * width)
+        .flat_map(|r| &r[from * width..to * width])
+        .copied()
+        .collect()
 }
 
 #[test]
@@ -57,9 +68,15 @@ fn chunks_with_carried_state_equal_the_whole() {
         let mut states = initial_states(m.graph(), &p, batch);
         for (from, to) in [(0, 1), (1, 3), (3, 4), (4, 11)] {
             let part: Vec<u32> = x.chunks(time).flat_map(|r| &r[from..to]).copied().collect();
-            let r = Run { states: Some(&states), ..Run::new(batch, to - from, Data::Tokens(&part)) };
+            let r = Run {
+                states: Some(&states),
+                ..Run::new(batch, to - from, Data::Tokens(&part))
+            };
             let trace = run(m.graph(), &p, &r).unwrap();
-            same(&trace.output.data, &cut(&whole.output.data, time, 3, from, to));
+            same(
+                &trace.output.data,
+                &cut(&whole.output.data, time, 3, from, to),
+            );
             states = states_of(&trace);
         }
         same(&states.concat(), &states_of(&whole).concat());
@@ -71,10 +88,18 @@ fn padding_changes_nothing_before_a_rows_end() {
     for (m, p) in variants() {
         let (time, lens) = (9, [9, 4, 1]);
         let x = ids(2, 3 * time);
-        let r = Run { lens: Some(&lens), ..Run::new(3, time, Data::Tokens(&x)) };
+        let r = Run {
+            lens: Some(&lens),
+            ..Run::new(3, time, Data::Tokens(&x))
+        };
         let padded = states_of(&run(m.graph(), &p, &r).unwrap());
         for (row, len) in lens.into_iter().enumerate() {
-            let alone = run(m.graph(), &p, &Run::new(1, len, Data::Tokens(&x[row * time..row * time + len]))).unwrap();
+            let alone = run(
+                m.graph(),
+                &p,
+                &Run::new(1, len, Data::Tokens(&x[row * time..row * time + len])),
+            )
+            .unwrap();
             for (all, one) in padded.iter().zip(states_of(&alone)) {
                 same(&all[row * one.len()..(row + 1) * one.len()], &one);
             }
@@ -87,11 +112,22 @@ fn a_reset_begins_anew() {
     for (m, p) in variants() {
         let x = ids(3, 10);
         let reset: Vec<bool> = (0..10).map(|t| t == 4 || t == 6).collect();
-        let r = Run { reset: Some(&reset), ..Run::new(1, 10, Data::Tokens(&x)) };
+        let r = Run {
+            reset: Some(&reset),
+            ..Run::new(1, 10, Data::Tokens(&x))
+        };
         let packed = run(m.graph(), &p, &r).unwrap();
         for (from, to) in [(0, 4), (4, 6), (6, 10)] {
-            let alone = run(m.graph(), &p, &Run::new(1, to - from, Data::Tokens(&x[from..to]))).unwrap();
-            same(&cut(&packed.output.data, 10, 3, from, to), &alone.output.data);
+            let alone = run(
+                m.graph(),
+                &p,
+                &Run::new(1, to - from, Data::Tokens(&x[from..to])),
+            )
+            .unwrap();
+            same(
+                &cut(&packed.output.data, 10, 3, from, to),
+                &alone.output.data,
+            );
             if to == 10 {
                 same(&states_of(&packed).concat(), &states_of(&alone).concat());
             }
@@ -107,12 +143,17 @@ fn min_gru_is_the_papers_equation() {
         serde_json::Value::Null,
         |g, x| {
             use crate::layers::{Candidate, Gates, MinGru};
-            let cell = MinGru { candidate: Candidate::G }.cell(StateInit::Zero);
+            let cell = MinGru {
+                candidate: Candidate::G,
+            }
+            .cell(StateInit::Zero);
             g.block(0, |g| g.apply(&*cell, x))
         },
     )
     .unwrap();
-    let kv = [0.3f32, -0.7, -1.2, 0.4, 2.0, 0.0, -200.0, 3.0, 200.0, -200.0];
+    let kv = [
+        0.3f32, -0.7, -1.2, 0.4, 2.0, 0.0, -200.0, 3.0, 200.0, -200.0,
+    ];
     let got = run(m.graph(), &[], &Run::new(1, 5, Data::Features(&kv))).unwrap();
     let mut h = 0.0;
     let want: Vec<f64> = kv
@@ -120,7 +161,12 @@ fn min_gru_is_the_papers_equation() {
         .map(|kv| {
             let (k, v) = (f64::from(kv[0]), f64::from(kv[1]));
             let z = 1.0 / (1.0 + (-k).exp());
-            h = (1.0 - z) * h + z * if v >= 0.0 { v + 0.5 } else { 1.0 / (1.0 + (-v).exp()) };
+            h = (1.0 - z) * h
+                + z * if v >= 0.0 {
+                    v + 0.5
+                } else {
+                    1.0 / (1.0 + (-v).exp())
+                };
             h
         })
         .collect();
@@ -142,16 +188,29 @@ fn the_bound_covers_f32_and_no_more_than_it_must() {
     .unwrap();
     let mut rng = Rng::named(1, "ab");
     let x: Vec<f32> = (0..batch * time * 2 * d)
-        .map(|i| if i % (2 * d) < d { 1.0 - rng.uniform().powi(9) as f32 } else { rng.range(-1.0, 1.0) as f32 })
+        .map(|i| {
+            if i % (2 * d) < d {
+                1.0 - rng.uniform().powi(9) as f32
+            } else {
+                rng.range(-1.0, 1.0) as f32
+            }
+        })
         .collect();
-    let r = Run { bounds: true, ..Run::new(batch, time, Data::Features(&x)) };
+    let r = Run {
+        bounds: true,
+        ..Run::new(batch, time, Data::Features(&x))
+    };
     let trace = run(m.graph(), &[], &r).unwrap();
     let mut h = vec![0f32; d];
     let mut c = Comparison::default();
     for t in 0..time {
         for j in 0..d {
             h[j] = x[t * 2 * d + j] * h[j] + x[t * 2 * d + d + j];
-            c.push(f64::from(h[j]), trace.output.data[t * d + j], trace.output.bound[t * d + j]);
+            c.push(
+                f64::from(h[j]),
+                trace.output.data[t * d + j],
+                trace.output.bound[t * d + j],
+            );
         }
     }
     assert!(c.holds() && c.differing > 0, "{c:?}");
@@ -163,13 +222,33 @@ fn the_bound_covers_f32_and_no_more_than_it_must() {
 fn wrong_inputs_are_refused() {
     let (m, p) = &variants()[0];
     let check = |r: Run, wanted: &str| {
-        let e = run(m.graph(), p, &r).expect_err("must be refused").to_string();
+        let e = run(m.graph(), p, &r)
+            .expect_err("must be refused")
+            .to_string();
         assert!(e.contains(wanted), "{e}");
     };
-    check(Run::new(1, 0, Data::Tokens(&[])), "at least one row and one step");
+    check(
+        Run::new(1, 0, Data::Tokens(&[])),
+        "at least one row and one step",
+    );
     check(Run::new(1, 2, Data::Tokens(&[1])), "wanted B*T = 2");
-    check(Run::new(1, 1, Data::Tokens(&[5])), "the vocabulary has 5 tokens");
+    check(
+        Run::new(1, 1, Data::Tokens(&[5])),
+        "the vocabulary has 5 tokens",
+    );
     check(Run::new(1, 1, Data::Features(&[1.0])), "takes token ids");
-    check(Run { lens: Some(&[3]), ..Run::new(1, 2, Data::Tokens(&[1, 1])) }, "lens must have");
-    check(Run { states: Some(&[]), ..Run::new(1, 1, Data::Tokens(&[1])) }, "states given do not fit");
+    check(
+        Run {
+            lens: Some(&[3]),
+            ..Run::new(1, 2, Data::Tokens(&[1, 1]))
+        },
+        "lens must have",
+    );
+    check(
+        Run {
+            states: Some(&[]),
+            ..Run::new(1, 1, Data::Tokens(&[1]))
+        },
+        "states given do not fit",
+    );
 }

@@ -33,7 +33,9 @@ impl Weights {
     pub fn new(graph: &Graph, params: &Params, dtype: DType, device: &Device) -> Result<Self> {
         let mut weights = Self {
             tensors: vec![],
-            vars: vec![], dtype };
+            vars: vec![],
+            dtype,
+        };
         for (i, spec) in graph.params().iter().enumerate() {
             let tensor = Tensor::from_slice(params.get(i), spec.shape.as_slice(), device)?
                 .to_dtype(dtype)?;

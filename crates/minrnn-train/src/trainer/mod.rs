@@ -95,21 +95,38 @@ impl Trainer {
         let task = config.task.open(config.train.seed)?;
         let resolved = resolve(&config.model, &*task)?;
         let model = Model::from_config(&resolved)?;
-        Self::with_model(TrainConfig { model: resolved, ..config.clone() }, model, task, device)
+        Self::with_model(
+            TrainConfig {
+                model: resolved,
+                ..config.clone()
+            },
+            model,
+            task,
+            device,
+        )
     }
 
     /// A new run of a model of one's own. The model must fit the task.
     ///
     /// # Errors
     /// [`TrainError::Config`] for options that make no sense.
-    pub fn with_model(config: TrainConfig, model: Model, task: Box<dyn Task>, device: &Device) -> Result<Self> {
+    pub fn with_model(
+        config: TrainConfig,
+        model: Model,
+        task: Box<dyn Task>,
+        device: &Device,
+    ) -> Result<Self> {
         config.train.validate()?;
         let params = Params::init(model.graph(), config.train.seed);
         let weights = Weights::new(model.graph(), &params, DType::F32, device)?;
         let parameters = weights.vars().map(|(i, var)| {
             let spec = &model.graph().params()[i];
             let decay = matches!(spec.role, Role::Weight { decay: true, .. });
-            Parameter { name: spec.name.clone(), var: var.clone(), decay }
+            Parameter {
+                name: spec.name.clone(),
+                var: var.clone(),
+                decay,
+            }
         });
         let optimizer = AdamW::new(parameters.collect(), config.train.optimizer.clone())?;
         let state = TrainerState {
@@ -120,27 +137,53 @@ impl Trainer {
             best: None,
             evals_since_best: 0,
         };
-        Ok(Self { config, model, task, weights, optimizer, device: device.clone(), state })
+        Ok(Self {
+            config,
+            model,
+            task,
+            weights,
+            optimizer,
+            device: device.clone(),
+            state,
+        })
     }
 
     /// Goes on where a checkpoint of [`Trainer::checkpoint`] stopped, bit for bit. `path` is for messages.
     ///
     /// # Errors
     /// A checkpoint without the state of a training, or of another model.
-    pub fn resume(config: &TrainConfig, checkpoint: &Checkpoint, path: &Path, device: &Device) -> Result<Self> {
+    pub fn resume(
+        config: &TrainConfig,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
         let mut trainer = Self::new(config, device)?;
         let (Some(optimizer), Some(state)) = (&checkpoint.optimizer, &checkpoint.trainer) else {
-            let file = if checkpoint.optimizer.is_none() { "optimizer.safetensors" } else { "trainer_state.json" };
-            return Err(TrainError::checkpoint(path, CheckpointProblem::MissingFile { file: file.into() }));
+            let file = if checkpoint.optimizer.is_none() {
+                "optimizer.safetensors"
+            } else {
+                "trainer_state.json"
+            };
+            return Err(TrainError::checkpoint(
+                path,
+                CheckpointProblem::MissingFile { file: file.into() },
+            ));
         };
         if state.seed != config.train.seed {
-            let message = format!("is {}, the checkpoint was trained with {}", config.train.seed, state.seed);
+            let message = format!(
+                "is {}, the checkpoint was trained with {}",
+                config.train.seed, state.seed
+            );
             return Err(TrainError::config("train.seed", message));
         }
         let params = params_of(checkpoint, &trainer.model, path)?;
         trainer.set_params(&params)?;
         trainer.optimizer.load_state_dict(optimizer)?;
-        trainer.state = TrainerState { schedule: config.train.schedule(), ..state.clone() };
+        trainer.state = TrainerState {
+            schedule: config.train.schedule(),
+            ..state.clone()
+        };
         Ok(trainer)
     }
 
@@ -171,7 +214,11 @@ impl Trainer {
     fn set_params(&mut self, params: &Params) -> Result<()> {
         for (i, var) in self.weights.vars() {
             let shape = self.model.graph().params()[i].shape.as_slice();
-            var.set(&candle_core::Tensor::from_slice(params.get(i), shape, &self.device)?)?;
+            var.set(&candle_core::Tensor::from_slice(
+                params.get(i),
+                shape,
+                &self.device,
+            )?)?;
         }
         Ok(())
     }
@@ -182,22 +229,41 @@ impl Trainer {
     /// [`TrainError::NonFinite`] naming the first tensor, before anything was changed by it.
     pub fn step(&mut self) -> Result<StepLog> {
         let step = self.state.step;
-        let batch = self.task.batch(Split::Train, self.state.samples, self.config.train.batch)?;
+        let batch = self
+            .task
+            .batch(Split::Train, self.state.samples, self.config.train.batch)?;
         let tensors = Tensors::new(&batch, &self.device)?;
-        let dropout = Some(Dropout { seed: self.config.train.seed, step });
+        let dropout = Some(Dropout {
+            seed: self.config.train.seed,
+            step,
+        });
         let loss = tensors.loss(&self.forward(&batch, &tensors, dropout)?)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if !value.is_finite() {
-            return Err(TrainError::NonFinite { what: "the loss".into(), step });
+            return Err(TrainError::NonFinite {
+                what: "the loss".into(),
+                step,
+            });
         }
         let lr = self.state.schedule.lr_at(step);
         let report = self.optimizer.step(&loss.backward()?, lr)?;
         self.state.step += 1;
         self.state.samples += batch.batch as u64;
-        Ok(StepLog { step, loss: value, lr, grad_norm: report.grad_norm, tokens: batch.batch * batch.time })
+        Ok(StepLog {
+            step,
+            loss: value,
+            lr,
+            grad_norm: report.grad_norm,
+            tokens: batch.batch * batch.time,
+        })
     }
 
-    fn forward(&self, batch: &Batch, tensors: &Tensors, dropout: Option<Dropout>) -> Result<candle_core::Tensor> {
+    fn forward(
+        &self,
+        batch: &Batch,
+        tensors: &Tensors,
+        dropout: Option<Dropout>,
+    ) -> Result<candle_core::Tensor> {
         let run = Run {
             lens: batch.lens.as_deref(),
             reset: batch.reset.as_deref(),
@@ -225,16 +291,26 @@ impl Trainer {
             count += batch.counted();
         }
         if count == 0 {
-            return Err(TrainError::config("eval", format!("the task has no {} part", split.name())));
+            return Err(TrainError::config(
+                "eval",
+                format!("the task has no {} part", split.name()),
+            ));
         }
-        Ok(Metrics { loss: loss / count as f64, accuracy: correct.map(|c| c as f64 / count as f64), count })
+        Ok(Metrics {
+            loss: loss / count as f64,
+            accuracy: correct.map(|c| c as f64 / count as f64),
+            count,
+        })
     }
 
     /// Trains to the end, evaluating in between, and once more over everything at the end (the result).
     ///
     /// # Errors
     /// Those of [`Trainer::step`] and [`Trainer::evaluate`].
-    pub fn fit(&mut self, observe: &mut dyn FnMut(&Self, Event) -> Result<Control>) -> Result<Metrics> {
+    pub fn fit(
+        &mut self,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<Metrics> {
         let options = self.config.train.clone();
         while self.state.step < options.steps {
             let log = self.step()?;
@@ -245,8 +321,15 @@ impl Trainer {
             if due && self.state.step < options.steps {
                 let metrics = self.evaluate(Split::Validation, options.eval_samples)?;
                 let best = self.note(metrics);
-                let event = Event::Eval { step: self.state.step, metrics, best };
-                let enough = options.stop_at_accuracy.zip(metrics.accuracy).is_some_and(|(want, got)| got >= want);
+                let event = Event::Eval {
+                    step: self.state.step,
+                    metrics,
+                    best,
+                };
+                let enough = options
+                    .stop_at_accuracy
+                    .zip(metrics.accuracy)
+                    .is_some_and(|(want, got)| got >= want);
                 if observe(self, event)? == Control::Stop || enough {
                     break;
                 }
@@ -254,16 +337,35 @@ impl Trainer {
         }
         let metrics = self.evaluate(Split::Validation, 0)?;
         let best = self.note(metrics);
-        observe(self, Event::Eval { step: self.state.step, metrics, best })?;
+        observe(
+            self,
+            Event::Eval {
+                step: self.state.step,
+                metrics,
+                best,
+            },
+        )?;
         Ok(metrics)
     }
 
     /// Remembers an evaluation; whether it is the best so far.
     fn note(&mut self, metrics: Metrics) -> bool {
-        let best = self.state.best.as_ref().is_none_or(|b| metrics.loss < b.value);
-        self.state.evals_since_best = if best { 0 } else { self.state.evals_since_best + 1 };
+        let best = self
+            .state
+            .best
+            .as_ref()
+            .is_none_or(|b| metrics.loss < b.value);
+        self.state.evals_since_best = if best {
+            0
+        } else {
+            self.state.evals_since_best + 1
+        };
         if best {
-            self.state.best = Some(BestMetric { name: "loss".into(), value: metrics.loss, step: self.state.step });
+            self.state.best = Some(BestMetric {
+                name: "loss".into(),
+                value: metrics.loss,
+                step: self.state.step,
+            });
         }
         best
     }
@@ -276,7 +378,10 @@ impl Trainer {
         let named = self.params()?.to_named(self.model.graph());
         Ok(Checkpoint {
             config: checkpoint_config(&self.config, &self.model)?,
-            params: named.into_iter().map(|(n, (shape, data))| (n, TensorData { shape, data })).collect(),
+            params: named
+                .into_iter()
+                .map(|(n, (shape, data))| (n, TensorData { shape, data }))
+                .collect(),
             optimizer: Some(self.optimizer.state_dict()?),
             trainer: Some(self.state.clone()),
             vocabulary: self.task.vocabulary().map(|v| v.tokens().to_vec()),
@@ -285,7 +390,9 @@ impl Trainer {
 }
 
 fn checkpoint_config(config: &TrainConfig, model: &Model) -> Result<serde_json::Value> {
-    let bad = |e: serde_json::Error| TrainError::config("config", format!("cannot be written as JSON: {e}"));
+    let bad = |e: serde_json::Error| {
+        TrainError::config("config", format!("cannot be written as JSON: {e}"))
+    };
     let mut json = serde_json::to_value(config).map_err(bad)?;
     json["model"] = model.config().clone();
     Ok(json)
@@ -297,20 +404,39 @@ fn checkpoint_config(config: &TrainConfig, model: &Model) -> Result<serde_json::
 /// [`TrainError::Checkpoint`] if its configuration describes no model, or its tensors are not those of the model.
 pub fn load_model(checkpoint: &Checkpoint, path: &Path) -> Result<(Model, Params)> {
     let json = checkpoint.config.get("model").cloned().unwrap_or_default();
-    let bad = |message: String| TrainError::Data { path: path.join("config.json"), place: "model".into(), message };
+    let bad = |message: String| TrainError::Data {
+        path: path.join("config.json"),
+        place: "model".into(),
+        message,
+    };
     if json.pointer("/cell/kind").and_then(|k| k.as_str()) == Some("custom") {
-        let name = json.pointer("/cell/name").and_then(|n| n.as_str()).unwrap_or("?");
-        return Err(bad(format!("has a layer of its own, `{name}`; only the program that defines it can load it")));
+        let name = json
+            .pointer("/cell/name")
+            .and_then(|n| n.as_str())
+            .unwrap_or("?");
+        return Err(bad(format!(
+            "has a layer of its own, `{name}`; only the program that defines it can load it"
+        )));
     }
-    let config: ModelConfig = serde_json::from_value(json).map_err(|e| bad(format!("is no model configuration: {e}")))?;
+    let config: ModelConfig =
+        serde_json::from_value(json).map_err(|e| bad(format!("is no model configuration: {e}")))?;
     let model = Model::from_config(&config).map_err(|e| bad(e.to_string()))?;
     let params = params_of(checkpoint, &model, path)?;
     Ok((model, params))
 }
 
 fn params_of(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<Params> {
-    let wanted: Vec<_> = model.graph().params().iter().map(|s| (s.name.clone(), s.shape.clone())).collect();
+    let wanted: Vec<_> = model
+        .graph()
+        .params()
+        .iter()
+        .map(|s| (s.name.clone(), s.shape.clone()))
+        .collect();
     checkpoint.check_against(path, &wanted)?;
-    let named = checkpoint.params.iter().map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone()))).collect();
+    let named = checkpoint
+        .params
+        .iter()
+        .map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())))
+        .collect();
     Ok(Params::from_named(model.graph(), named)?)
 }

@@ -19,7 +19,10 @@ fn trained(config: &TrainConfig, steps: u64) -> (Trainer, Vec<f64>) {
 
 #[test]
 fn a_resumed_run_goes_on_bit_for_bit() {
-    let config = config("[model.conv]\nkernel = 3", "warmup_steps = 3\noptimizer = { clip_norm = 0.5 }");
+    let config = config(
+        "[model.conv]\nkernel = 3",
+        "warmup_steps = 3\noptimizer = { clip_norm = 0.5 }",
+    );
     let (whole, losses) = trained(&config, 8);
     for cut in 1..8 {
         let (first, _) = trained(&config, cut);
@@ -29,17 +32,31 @@ fn a_resumed_run_goes_on_bit_for_bit() {
         let checkpoint = Checkpoint::load(&path).unwrap();
         let mut second = Trainer::resume(&config, &checkpoint, &path, &Device::Cpu).unwrap();
         for wanted in &losses[cut as usize..] {
-            assert_eq!(second.step().unwrap().loss.to_bits(), wanted.to_bits(), "cut at {cut}");
+            assert_eq!(
+                second.step().unwrap().loss.to_bits(),
+                wanted.to_bits(),
+                "cut at {cut}"
+            );
         }
-        assert_eq!(second.params().unwrap(), whole.params().unwrap(), "cut at {cut}");
+        assert_eq!(
+            second.params().unwrap(),
+            whole.params().unwrap(),
+            "cut at {cut}"
+        );
     }
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let config = config("[model.mlp]\nexpansion = 2\n[model.cell]\nexpansion = 3", "");
+    let config = config(
+        "[model.mlp]\nexpansion = 2\n[model.cell]\nexpansion = 3",
+        "",
+    );
     let run = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| trained(&config, 4).0.params().unwrap())
     };
     let one = run(1);
@@ -49,7 +66,14 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn it_learns() {
     let mut config = config("", "");
-    config.train = TrainOptions { steps: 250, batch: 32, lr: 1e-2, eval_every: 25, stop_at_accuracy: Some(0.95), ..config.train };
+    config.train = TrainOptions {
+        steps: 250,
+        batch: 32,
+        lr: 1e-2,
+        eval_every: 25,
+        stop_at_accuracy: Some(0.95),
+        ..config.train
+    };
     config.model.dropout = 0.0;
     let mut trainer = Trainer::new(&config, &Device::Cpu).unwrap();
     let before = trainer.evaluate(Split::Validation, 0).unwrap();
@@ -69,19 +93,32 @@ fn it_learns() {
 #[test]
 fn a_caller_can_stop() {
     let mut trainer = Trainer::new(&config("", ""), &Device::Cpu).unwrap();
-    trainer.fit(&mut |t, _| Ok(if t.steps_done() == 3 { Control::Stop } else { Control::Continue })).unwrap();
+    trainer
+        .fit(&mut |t, _| {
+            Ok(if t.steps_done() == 3 {
+                Control::Stop
+            } else {
+                Control::Continue
+            })
+        })
+        .unwrap();
     assert_eq!(trainer.steps_done(), 3);
 }
 
 #[test]
 fn what_does_not_fit_the_task_is_refused_by_key() {
     let check = |config: TrainConfig, wanted: &str| {
-        let e = Trainer::new(&config, &Device::Cpu).expect_err("must be refused").to_string();
+        let e = Trainer::new(&config, &Device::Cpu)
+            .expect_err("must be refused")
+            .to_string();
         assert!(e.contains(wanted), "{e}");
     };
     check(config("input = { vocab = 7 }", ""), "model.input.vocab");
     check(config("head = { width = 3 }", ""), "model.head.width");
-    check(config("input = { features = 7 }", ""), "model.input.features");
+    check(
+        config("input = { features = 7 }", ""),
+        "model.input.features",
+    );
     check(config("cell = { expansion = 1.3 }", ""), "cell.expansion");
     let mut none = config("", "");
     none.train.batch = 0;
@@ -95,7 +132,9 @@ fn checkpoints_of_other_models_are_refused() {
     let path = Path::new("somewhere");
     assert!(load_model(&good, path).unwrap().1 == trainer.params().unwrap());
     let check = |c: Checkpoint, wanted: &str| {
-        let e = load_model(&c, path).expect_err("must be refused").to_string();
+        let e = load_model(&c, path)
+            .expect_err("must be refused")
+            .to_string();
         assert!(e.contains(wanted), "{e}");
     };
     let mut c = good.clone();
@@ -112,7 +151,8 @@ fn checkpoints_of_other_models_are_refused() {
     check(c, "layer of its own");
     let mut c = good;
     c.trainer = None;
-    let e = Trainer::resume(&config("", ""), &c, path, &Device::Cpu).expect_err("no state to resume");
+    let e =
+        Trainer::resume(&config("", ""), &c, path, &Device::Cpu).expect_err("no state to resume");
     assert!(e.to_string().contains("trainer_state.json"), "{e}");
 }
 
@@ -123,11 +163,21 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
     let mut text = String::from("id,x,y,label\n");
     for id in 0..12 {
         for t in 0..(3 + id % 4) {
-            text += &format!("{id},{},{},{}\n", f64::from(id % 2) + 0.1 * f64::from(t), f64::from(t) - 1.5, id % 2);
+            text += &format!(
+                "{id},{},{},{}\n",
+                f64::from(id % 2) + 0.1 * f64::from(t),
+                f64::from(t) - 1.5,
+                id % 2
+            );
         }
     }
     std::fs::write(&path, text).unwrap();
-    for (target, per) in [("classes", "sequence"), ("classes", "step"), ("values", "sequence"), ("values", "step")] {
+    for (target, per) in [
+        ("classes", "sequence"),
+        ("classes", "step"),
+        ("values", "sequence"),
+        ("values", "step"),
+    ] {
         let toml = format!(
             "[task]\nkind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['x', 'y']\n\
              target_columns = ['label']\ntarget = '{target}'\nper = '{per}'\nvalidation_fraction = 0.25\n\
@@ -146,11 +196,22 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
             Ok(Control::Continue)
         };
         let after = trainer.fit(&mut |_, event| log(event)).unwrap();
-        let (first, last) = (losses[..10].iter().sum::<f64>(), losses[50..].iter().sum::<f64>());
+        let (first, last) = (
+            losses[..10].iter().sum::<f64>(),
+            losses[50..].iter().sum::<f64>(),
+        );
         assert!(last < 0.9 * first, "{target} {per}: {first} to {last}");
         assert!(after.loss.is_finite());
         assert_eq!(after.accuracy.is_some(), target == "classes");
-        let names: Vec<_> = trainer.model().graph().params().iter().map(|p| p.name.clone()).collect();
-        assert!(names.contains(&"input.shift".to_owned()) && names.contains(&"input.scale".to_owned()));
+        let names: Vec<_> = trainer
+            .model()
+            .graph()
+            .params()
+            .iter()
+            .map(|p| p.name.clone())
+            .collect();
+        assert!(
+            names.contains(&"input.shift".to_owned()) && names.contains(&"input.scale".to_owned())
+        );
     }
 }
