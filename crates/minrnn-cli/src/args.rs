@@ -23,25 +23,18 @@ Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input; 
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train, export, verify and run a small model in one go: minutes on two cores, nothing to download
     Quickstart(Quickstart),
-    /// Train a model as a TOML file says
     Train(Train),
-    /// Export a checkpoint to ONNX: whole sequences (parallel, scan) and one step at a time (step)
     Export(Export),
-    /// Prove that the files of an export compute the same as each other, as the trainer and as float64
     Verify(Verify),
-    /// Let a text model write, from a checkpoint or from exported files
     Generate(Generate),
-    /// Run token ids or features through an export
     Run(Run),
-    /// Print an ONNX file as text that is easy to read and to diff
     Inspect(Inspect),
 }
 
-/// Train, export, verify and run a small model in one go: minutes on two cores, nothing to download.
+/// Train, export, verify and run a small model in one go.
 ///
-/// The model is a minGRU, the task selective copying (arXiv 2410.01201, section 4.1): 16 data tokens are scattered over
+/// It takes minutes on two cores and downloads nothing. The model is a minGRU, the task selective copying (arXiv 2410.01201, section 4.1): 16 data tokens are scattered over
 /// a sequence of noise and must be said in their order at its end.
 /// Exit code 1 if fewer than 99 % of the tokens of fresh sequences are right, or if the verification does not hold.
 #[derive(Debug, clap::Args)]
@@ -54,12 +47,36 @@ pub(crate) struct Quickstart {
     pub(crate) seed: u64,
 }
 
+const EXAMPLE: &str = "\
+A file to begin with (the next character of a text):
+
+  [task]
+  kind = \"text\"            # or selective_copying, or sequences (.npy, .npz, .csv with labels)
+  path = \"book.txt\"
+  seq_len = 256
+
+  [model]                  # what the task determines (vocabulary, classes) is filled in
+  width = 128
+  layers = 3
+
+  [model.cell]
+  kind = \"min_gru\"         # or min_lstm
+  expansion = 2.0
+
+  [train]
+  steps = 2000
+  batch = 32
+  lr = 3e-3
+  warmup_steps = 100
+  eval_every = 200";
+
 /// Train a model as a TOML file says.
 ///
 /// In the folder DIR: `best` is the checkpoint with the lowest validation loss so far (export this one), `last` the
 /// newest (--resume goes on from it, bit for bit), `metrics.jsonl` one JSON object for each step and each evaluation.
 /// Ctrl-C saves `last` first. Relative paths in the file are relative to the current folder.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLE)]
 pub(crate) struct Train {
     /// Tables [task], [model] and [train]; unknown keys are refused
     #[arg(value_name = "CONFIG.toml")]
@@ -78,9 +95,9 @@ pub(crate) struct Train {
     pub(crate) resume: bool,
 }
 
-/// Export a checkpoint to ONNX: whole sequences (parallel, scan) and one step at a time (step).
+/// Export a checkpoint to ONNX.
 ///
-/// All forms have the same weights and the same states: a sequence may be cut anywhere, each piece run by any form.
+/// Forms: `parallel` and `scan` take whole sequences, `step` one step. All forms have the same weights and the same states: a sequence may be cut anywhere, each piece run by any form.
 /// Beside the ONNX files: `manifest.json`, `golden.safetensors` (inputs and right outputs), `README.md` (a model card).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Export {
@@ -107,9 +124,9 @@ pub(crate) struct Export {
     pub(crate) lowering: LoweringChoice,
 }
 
-/// Prove that the files of an export compute the same as each other, as the trainer and as float64.
+/// Prove that the files of an export compute the same.
 ///
-/// Many lengths, batches, states and cuts, each value of each output and state compared. Grades: `exact` is bit for bit;
+/// The same as each other, as the trainer and as float64. Many lengths, batches, states and cuts, each value of each output and state compared. Grades: `exact` is bit for bit;
 /// `portable` at most twice as far from the float64 oracle as the step form is, plus 4 eps max|y|; `bound` within the
 /// oracle's running error bound. No tolerance is chosen by hand. Exit code 1 if anything does not hold.
 #[derive(Debug, clap::Args)]
@@ -189,9 +206,9 @@ pub(crate) struct Run {
     pub(crate) out: Option<PathBuf>,
 }
 
-/// Print an ONNX file as text that is easy to read and to diff.
+/// Print an ONNX file as text.
 ///
-/// The same model always gives the same text: one node a line, with inferred types; large tensors by hash. Any ONNX file
+/// The text is easy to read and to diff. The same model always gives the same text: one node a line, with inferred types; large tensors by hash. Any ONNX file
 /// will do, not only those of minrnn.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
@@ -213,9 +230,10 @@ fn device(text: &str) -> Result<Device, String> {
     let cuda = text.strip_prefix("cuda");
     match text {
         "cpu" => Ok(Device::Cpu),
-        _ if cuda.is_some_and(|n| n.is_empty() || n.starts_with(':')) => {
-            Err("this build has no CUDA; it comes with a later version, until then use --device cpu".into())
-        }
+        _ if cuda.is_some_and(|n| n.is_empty() || n.starts_with(':')) => Err(
+            "this build has no CUDA; it comes with a later version, until then use --device cpu"
+                .into(),
+        ),
         _ => Err("no such device; use cpu".into()),
     }
 }

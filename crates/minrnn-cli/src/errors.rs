@@ -30,8 +30,13 @@ mod tests {
     #[test]
     fn the_chain_is_printed_without_echoes() {
         let inner = std::io::Error::other("disk on fire");
-        let error = Err::<(), _>(inner).context("cannot write a.txt: disk on fire").context("cannot save\nthe run");
+        let error = Err::<(), _>(inner)
+            .context("cannot write a.txt: disk on fire")
+            .context("cannot save\nthe run");
         let error = error.unwrap_err();
-        assert_eq!(text(&error), "error: cannot save\n    the run\n  because cannot write a.txt: disk on fire");
+        assert_eq!(
+            text(&error),
+            "error: cannot save\n    the run\n  because cannot write a.txt: disk on fire"
+        );
     }
 }

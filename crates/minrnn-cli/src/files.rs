@@ -31,19 +31,34 @@ pub(crate) struct Loaded {
 /// Reads the checkpoint in `path`; if that is the folder of a run, its `best`.
 pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
     let best = path.join(BEST);
-    let path = if !path.join("config.json").exists() && best.is_dir() { best } else { path.to_path_buf() };
+    let path = if !path.join("config.json").exists() && best.is_dir() {
+        best
+    } else {
+        path.to_path_buf()
+    };
     if path.join(MANIFEST).exists() {
-        bail!("{} is an export; give the folder of the checkpoint it was made from", path.display());
+        bail!(
+            "{} is an export; give the folder of the checkpoint it was made from",
+            path.display()
+        );
     }
     let checkpoint = Checkpoint::load(&path)?;
     let (model, params) = load_model(&checkpoint, &path)?;
-    Ok(Loaded { path, checkpoint, model, params })
+    Ok(Loaded {
+        path,
+        checkpoint,
+        model,
+        params,
+    })
 }
 
 /// The export in the folder `path`, every file held against the manifest.
 pub(crate) fn open_export(path: &Path) -> Result<Export> {
     if path.is_dir() && !path.join(MANIFEST).exists() {
-        bail!("{} is no export: it has no {MANIFEST}; `minrnn export CHECKPOINT --out DIR` makes one", path.display());
+        bail!(
+            "{} is no export: it has no {MANIFEST}; `minrnn export CHECKPOINT --out DIR` makes one",
+            path.display()
+        );
     }
     Ok(Export::open(path)?)
 }
@@ -60,7 +75,9 @@ pub(crate) fn is_free(dir: &Path) -> Result<bool> {
 /// Writes a file whole: beside, then renamed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let what = || format!("cannot write {}", path.display());
-    let name = path.file_name().with_context(|| format!("{} is not the name of a file", path.display()))?;
+    let name = path
+        .file_name()
+        .with_context(|| format!("{} is not the name of a file", path.display()))?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);
     beside.push(".tmp");

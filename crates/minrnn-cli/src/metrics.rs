@@ -55,8 +55,15 @@ impl Log {
             Err(e) => return Err(failed("read", &path)(e).into()),
         };
         files::write(&path, kept(&text, done).as_bytes())?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(failed("open", &path))?;
-        Ok(Self { path, file: BufWriter::new(file), start: Instant::now() })
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        Ok(Self {
+            path,
+            file: BufWriter::new(file),
+            start: Instant::now(),
+        })
     }
 
     pub(crate) fn step(&mut self, log: StepLog) -> Result<(), TrainError> {
@@ -64,9 +71,19 @@ impl Log {
         self.line(&Line::Step { log, seconds })
     }
 
-    pub(crate) fn eval(&mut self, step: u64, metrics: Metrics, best: bool) -> Result<(), TrainError> {
+    pub(crate) fn eval(
+        &mut self,
+        step: u64,
+        metrics: Metrics,
+        best: bool,
+    ) -> Result<(), TrainError> {
         let seconds = self.seconds();
-        self.line(&Line::Eval { step, metrics, best, seconds })?;
+        self.line(&Line::Eval {
+            step,
+            metrics,
+            best,
+            seconds,
+        })?;
         self.flush()
     }
 
@@ -89,7 +106,11 @@ impl Log {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrainError {
     let path = path.to_path_buf();
-    move |source| TrainError::Io { action, path, source }
+    move |source| TrainError::Io {
+        action,
+        path,
+        source,
+    }
 }
 
 /// The lines of the first `done` steps. A step's number is counted from 0, an evaluation's is that of the steps before it.
@@ -100,7 +121,10 @@ fn kept(text: &str, done: u64) -> String {
         // Cut off by a crash.
         Err(_) => false,
     };
-    text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
+    text.lines()
+        .filter(keep)
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -110,8 +134,18 @@ mod tests {
     #[test]
     fn a_resumed_log_has_every_line_once() {
         let dir = tempfile::tempdir().unwrap();
-        let step = |step| StepLog { step, loss: 0.5, lr: 1e-3, grad_norm: 2.0, tokens: 8 };
-        let metrics = Metrics { loss: 0.25, accuracy: Some(1.0), count: 4 };
+        let step = |step| StepLog {
+            step,
+            loss: 0.5,
+            lr: 1e-3,
+            grad_norm: 2.0,
+            tokens: 8,
+        };
+        let metrics = Metrics {
+            loss: 0.25,
+            accuracy: Some(1.0),
+            count: 4,
+        };
         let run = |from: u64, to: u64| {
             let mut log = Log::open(dir.path(), from).unwrap();
             for s in from..to {
@@ -126,10 +160,16 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         run(2, 5);
         let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<(String, u64)> =
-            text.lines().map(|l| serde_json::from_str::<Head>(l).unwrap()).map(|h| (h.event, h.step)).collect();
+        let lines: Vec<(String, u64)> = text
+            .lines()
+            .map(|l| serde_json::from_str::<Head>(l).unwrap())
+            .map(|h| (h.event, h.step))
+            .collect();
         let wanted = (0..5).flat_map(|s| [("step".to_owned(), s), ("eval".to_owned(), s + 1)]);
         assert_eq!(lines, wanted.collect::<Vec<_>>());
-        assert!(text.contains("\"loss\":0.25,\"accuracy\":1.0,\"count\":4,\"best\":false"), "{text}");
+        assert!(
+            text.contains("\"loss\":0.25,\"accuracy\":1.0,\"count\":4,\"best\":false"),
+            "{text}"
+        );
     }
 }

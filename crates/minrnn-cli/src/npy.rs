@@ -27,7 +27,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.npy");
         for shape in [vec![5], vec![2, 3], vec![1, 2, 3, 4]] {
-            let values: Vec<f32> = (0..shape.iter().product()).map(|i: usize| (i as f32 + 0.3).sin()).collect();
+            let values: Vec<f32> = (0..shape.iter().product())
+                .map(|i: usize| (i as f32 + 0.3).sin())
+                .collect();
             let bytes = encode(&shape, &values);
             assert_eq!((bytes.len() - values.len() * 4) % 64, 0);
             std::fs::write(&path, bytes).unwrap();

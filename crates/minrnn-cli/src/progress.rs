@@ -18,12 +18,18 @@ pub(crate) struct Progress {
 enum Shown {
     Nothing,
     Bar(ProgressBar),
-    Lines { what: &'static str, total: u64, last: Instant },
+    Lines {
+        what: &'static str,
+        total: u64,
+        last: Instant,
+    },
 }
 
 impl Progress {
     pub(crate) fn hidden() -> Self {
-        Self { shown: Shown::Nothing }
+        Self {
+            shown: Shown::Nothing,
+        }
     }
 
     pub(crate) fn bar(what: &'static str, total: u64) -> Self {
@@ -33,11 +39,19 @@ impl Progress {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(what);
-        Self { shown: Shown::Bar(bar) }
+        Self {
+            shown: Shown::Bar(bar),
+        }
     }
 
     pub(crate) fn lines(what: &'static str, total: u64) -> Self {
-        Self { shown: Shown::Lines { what, total, last: Instant::now() } }
+        Self {
+            shown: Shown::Lines {
+                what,
+                total,
+                last: Instant::now(),
+            },
+        }
     }
 
     /// `done` parts are done; the message is made only where it is shown.
@@ -104,7 +118,11 @@ const NEWEST: f64 = 0.05;
 
 impl Pace {
     pub(crate) fn new() -> Self {
-        Self { last: Instant::now(), seconds: 0.0, tokens: 0.0 }
+        Self {
+            last: Instant::now(),
+            seconds: 0.0,
+            tokens: 0.0,
+        }
     }
 
     /// Begins to measure a step now: for pauses that belong to none.
@@ -123,7 +141,11 @@ impl Pace {
 
     /// Tokens a second.
     pub(crate) fn rate(&self) -> f64 {
-        if self.seconds > 0.0 { self.tokens / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            self.tokens / self.seconds
+        } else {
+            0.0
+        }
     }
 
     /// Time for so many more steps.
@@ -157,8 +179,14 @@ mod tests {
     #[test]
     fn durations_and_numbers_are_short() {
         let d = |s| duration(Duration::from_secs(s));
-        assert_eq!((d(59), d(187), d(7500)), ("59 s".into(), "3 min 07 s".into(), "2 h 05 min".into()));
-        assert_eq!((short(950.4), short(61_234.0), short(3.44e6)), ("950".into(), "61.2 k".into(), "3.4 M".into()));
+        assert_eq!(
+            (d(59), d(187), d(7500)),
+            ("59 s".into(), "3 min 07 s".into(), "2 h 05 min".into())
+        );
+        assert_eq!(
+            (short(950.4), short(61_234.0), short(3.44e6)),
+            ("950".into(), "61.2 k".into(), "3.4 M".into())
+        );
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 
 /// A table with a header; the columns `right` are numbers.
-pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>, right: &[usize]) -> Table {
+pub(crate) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    right: &[usize],
+) -> Table {
     let mut table = plain();
     table.set_header(header);
     rows.into_iter().for_each(|row| {
@@ -28,7 +32,9 @@ pub(crate) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> T
 
 fn plain() -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Disabled);
     table
 }
 
@@ -46,7 +52,7 @@ pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -60,7 +66,13 @@ mod tests {
 
     #[test]
     fn numbers_are_easy_to_read() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([812, 12_345, 4_900_000].map(size), ["812 B", "12.3 kB", "4.9 MB"]);
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(
+            [812, 12_345, 4_900_000].map(size),
+            ["812 B", "12.3 kB", "4.9 MB"]
+        );
     }
 }

@@ -52,7 +52,12 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
     };
     watcher.log.flush()?;
     let best = trainer.checkpoint()?.trainer.and_then(|t| t.best);
-    Ok(Ended { metrics, best, rate: watcher.pace.rate(), time: start.elapsed() })
+    Ok(Ended {
+        metrics,
+        best,
+        rate: watcher.pace.rate(),
+        time: start.elapsed(),
+    })
 }
 
 struct Watcher {
@@ -69,13 +74,20 @@ impl Watcher {
     fn see(&mut self, trainer: &Trainer, event: Event) -> Result<Control, TrainError> {
         match event {
             Event::Step(log) => self.step(trainer, log)?,
-            Event::Eval { step, metrics, best } => self.eval(trainer, step, metrics, best)?,
+            Event::Eval {
+                step,
+                metrics,
+                best,
+            } => self.eval(trainer, step, metrics, best)?,
         }
         if interrupt::asked() && trainer.steps_done() < self.steps {
             self.save(trainer, files::LAST)?;
             self.interrupted = true;
             // An error and no `Control::Stop`, which would go through the whole validation part first.
-            return Err(TrainError::Config { field: "interrupt".into(), message: "Ctrl-C".into() });
+            return Err(TrainError::Config {
+                field: "interrupt".into(),
+                message: "Ctrl-C".into(),
+            });
         }
         Ok(Control::Continue)
     }
@@ -86,7 +98,11 @@ impl Watcher {
         let (pace, left) = (&self.pace, self.steps - trainer.steps_done());
         self.progress.set(log.step + 1, || {
             let StepLog { loss, lr, .. } = log;
-            format!("loss {loss:.4}  lr {lr:.1e}  {} tokens/s  {} left", short(pace.rate()), duration(pace.left(left)))
+            format!(
+                "loss {loss:.4}  lr {lr:.1e}  {} tokens/s  {} left",
+                short(pace.rate()),
+                duration(pace.left(left))
+            )
         });
         if self.saved.elapsed() >= SAVE {
             self.save(trainer, files::LAST)?;
@@ -94,14 +110,21 @@ impl Watcher {
         Ok(())
     }
 
-    fn eval(&mut self, trainer: &Trainer, step: u64, metrics: Metrics, best: bool) -> Result<(), TrainError> {
+    fn eval(
+        &mut self,
+        trainer: &Trainer,
+        step: u64,
+        metrics: Metrics,
+        best: bool,
+    ) -> Result<(), TrainError> {
         self.log.eval(step, metrics, best)?;
         if best {
             self.save(trainer, files::BEST)?;
         }
         self.save(trainer, files::LAST)?;
         let mark = if best { "  best so far" } else { "" };
-        self.progress.note(&format!("step {step}  {}{mark}", said(&metrics)));
+        self.progress
+            .note(&format!("step {step}  {}{mark}", said(&metrics)));
         self.pace.restart();
         Ok(())
     }
@@ -117,7 +140,10 @@ impl Watcher {
         let last = self.dir.join(files::LAST);
         let error = anyhow::Error::new(error);
         if last.is_dir() {
-            error.context(format!("training stopped; {} is the checkpoint before that", last.display()))
+            error.context(format!(
+                "training stopped; {} is the checkpoint before that",
+                last.display()
+            ))
         } else {
             error.context("training stopped before its first checkpoint")
         }
@@ -126,7 +152,9 @@ impl Watcher {
 
 /// `validation loss 0.1234, accuracy 98.70 %`.
 pub(crate) fn said(metrics: &Metrics) -> String {
-    let accuracy = metrics.accuracy.map_or(String::new(), |a| format!(", accuracy {}", percent(a)));
+    let accuracy = metrics
+        .accuracy
+        .map_or(String::new(), |a| format!(", accuracy {}", percent(a)));
     format!("validation loss {:.4}{accuracy}", metrics.loss)
 }
 
@@ -142,6 +170,9 @@ mod tests {
 
     #[test]
     fn shares_are_never_better_than_they_are() {
-        assert_eq!([1.0, 0.99999, 0.5].map(percent), ["100.00 %", "99.99 %", "50.00 %"]);
+        assert_eq!(
+            [1.0, 0.99999, 0.5].map(percent),
+            ["100.00 %", "99.99 %", "50.00 %"]
+        );
     }
 }

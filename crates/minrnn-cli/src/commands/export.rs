@@ -33,16 +33,39 @@ pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
     };
     ui.note(&format!("exporting {}", loaded.path.display()));
     let exported = write(&loaded, &args.out, forms, options)?;
-    ui.print(&format!("{}\nweights {}\n", files_table(&exported.files)?, exported.weights_sha256))?;
-    ui.note(&format!("next: minrnn verify {} --checkpoint {}", args.out.display(), loaded.path.display()));
+    ui.print(&format!(
+        "{}\nweights {}\n",
+        files_table(&exported.files)?,
+        exported.weights_sha256
+    ))?;
+    ui.note(&format!(
+        "next: minrnn verify {} --checkpoint {}",
+        args.out.display(),
+        loaded.path.display()
+    ));
     Ok(Outcome::Holds)
 }
 
 /// Exports a checkpoint.
-pub(super) fn write(loaded: &Loaded, out: &Path, forms: Vec<Form>, options: ExportOptions) -> Result<Exported> {
-    let options = DirOptions { forms, options, vocabulary: loaded.checkpoint.vocabulary.clone() };
+pub(super) fn write(
+    loaded: &Loaded,
+    out: &Path,
+    forms: Vec<Form>,
+    options: ExportOptions,
+) -> Result<Exported> {
+    let options = DirOptions {
+        forms,
+        options,
+        vocabulary: loaded.checkpoint.vocabulary.clone(),
+    };
     let exported = write_export(out, &loaded.model, &loaded.params, &options);
-    exported.with_context(|| format!("cannot export {} to {}", loaded.path.display(), out.display()))
+    exported.with_context(|| {
+        format!(
+            "cannot export {} to {}",
+            loaded.path.display(),
+            out.display()
+        )
+    })
 }
 
 /// A folder with anything else than an export is somebody's, and an export has a README.md of its own.
@@ -50,16 +73,27 @@ fn check_own(out: &Path) -> Result<()> {
     if files::is_free(out)? || out.join(MANIFEST).exists() {
         return Ok(());
     }
-    bail!("{} is not empty and no export of minrnn; choose another folder with --out", out.display())
+    bail!(
+        "{} is not empty and no export of minrnn; choose another folder with --out",
+        out.display()
+    )
 }
 
 /// Names, sizes and hashes.
 fn files_table(files: &[PathBuf]) -> Result<comfy_table::Table> {
     let mut rows = vec![];
     for file in files {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
-        let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
+        let bytes =
+            std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let hash: String = Sha256::digest(&bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        let name = file
+            .file_name()
+            .unwrap_or(file.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         rows.push([name, size(bytes.len() as u64), hash]);
     }
     Ok(table(["file", "size", "sha256"], rows, &[1]))

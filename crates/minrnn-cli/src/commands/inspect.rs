@@ -14,7 +14,8 @@ use crate::ui::Ui;
 pub(super) fn run(args: &Inspect, ui: &Ui) -> Result<Outcome> {
     let file = args.file.display();
     let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {file}"))?;
-    let model = Model::decode(&bytes).with_context(|| format!("{file} is no ONNX model, or is damaged"))?;
+    let model =
+        Model::decode(&bytes).with_context(|| format!("{file} is no ONNX model, or is damaged"))?;
     if args.json {
         ui.print(&format!("{:#}\n", summary(&model)))?;
     } else {
@@ -25,12 +26,23 @@ pub(super) fn run(args: &Inspect, ui: &Ui) -> Result<Outcome> {
 
 fn summary(model: &Model) -> Json {
     let graph = &model.graph;
-    let opsets: BTreeMap<&str, i64> =
-        model.opsets.iter().map(|(d, v)| (if d.is_empty() { "ai.onnx" } else { d.as_str() }, *v)).collect();
-    let metadata: BTreeMap<&str, &str> = model.metadata.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let opsets: BTreeMap<&str, i64> = model
+        .opsets
+        .iter()
+        .map(|(d, v)| (if d.is_empty() { "ai.onnx" } else { d.as_str() }, *v))
+        .collect();
+    let metadata: BTreeMap<&str, &str> = model
+        .metadata
+        .iter()
+        .map(|(k, v)| (k.as_str(), v.as_str()))
+        .collect();
     let mut operators = BTreeMap::new();
     count(graph, &mut operators);
-    let bytes: usize = graph.initializers.iter().filter_map(|t| t.byte_len().ok().flatten()).sum();
+    let bytes: usize = graph
+        .initializers
+        .iter()
+        .filter_map(|t| t.byte_len().ok().flatten())
+        .sum();
     json!({
         "schema": "minrnn.inspect/1",
         "ir_version": model.ir_version,
@@ -49,7 +61,8 @@ fn summary(model: &Model) -> Json {
 fn count(graph: &Graph, operators: &mut BTreeMap<String, usize>) {
     for node in &graph.nodes {
         *operators.entry(node.op_type.clone()).or_default() += 1;
-        node.subgraphs().for_each(|(_, inner)| count(inner, operators));
+        node.subgraphs()
+            .for_each(|(_, inner)| count(inner, operators));
     }
 }
 
@@ -59,6 +72,9 @@ fn signature(value: &ValueInfo) -> Json {
         Dim::Symbol(s) => json!(s),
         Dim::Unknown => Json::Null,
     };
-    let shape: Option<Vec<Json>> = value.dims.as_ref().map(|dims| dims.iter().map(dim).collect());
+    let shape: Option<Vec<Json>> = value
+        .dims
+        .as_ref()
+        .map(|dims| dims.iter().map(dim).collect());
     json!({ "name": value.name, "dtype": value.dtype.map(|d| d.name()), "shape": shape })
 }

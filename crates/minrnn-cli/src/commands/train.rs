@@ -19,23 +19,39 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     let Device::Cpu = args.device;
     let device = candle_core::Device::Cpu;
     let config = Config::read(&args.config, &args.set)?;
-    let dir = args.out.clone().unwrap_or_else(|| default_dir(&args.config));
+    let dir = args
+        .out
+        .clone()
+        .unwrap_or_else(|| default_dir(&args.config));
     let mut trainer = if args.resume {
         let last = dir.join(files::LAST);
         let checkpoint = Checkpoint::load(&last)?;
-        Trainer::resume(&config.train, &checkpoint, &last, &device).map_err(|e| config.explain(e))?
+        Trainer::resume(&config.train, &checkpoint, &last, &device)
+            .map_err(|e| config.explain(e))?
     } else {
         check_free(&dir)?;
         Trainer::new(&config.train, &device).map_err(|e| config.explain(e))?
     };
     let steps = trainer.config().train.steps;
     let count = trainer.params()?.count();
-    let begin = if args.resume { format!(", from step {}", trainer.steps_done()) } else { String::new() };
-    ui.note(&format!("training {} parameters for {steps} steps{begin}, into {}", grouped(count), dir.display()));
+    let begin = if args.resume {
+        format!(", from step {}", trainer.steps_done())
+    } else {
+        String::new()
+    };
+    ui.note(&format!(
+        "training {} parameters for {steps} steps{begin}, into {}",
+        grouped(count),
+        dir.display()
+    ));
     let ended = training::fit(&mut trainer, &dir, ui)?;
     if ended.metrics.is_none() {
         let again = "the same command with --resume goes on";
-        ui.error(&format!("stopped after step {}; saved {}; {again}", trainer.steps_done(), dir.join(files::LAST).display()));
+        ui.error(&format!(
+            "stopped after step {}; saved {}; {again}",
+            trainer.steps_done(),
+            dir.join(files::LAST).display()
+        ));
         return Ok(Outcome::Interrupted);
     }
     ui.print(&format!("{}\n", summary(&trainer, &ended, &dir, count)))?;
@@ -52,29 +68,67 @@ fn check_free(dir: &Path) -> Result<()> {
         return Ok(());
     }
     if dir.join(files::LAST).is_dir() || dir.join(files::METRICS).exists() {
-        bail!("{} holds a run already; go on with --resume, or choose another folder with --out", dir.display());
+        bail!(
+            "{} holds a run already; go on with --resume, or choose another folder with --out",
+            dir.display()
+        );
     }
-    bail!("{} is not empty and no run of minrnn; choose another folder with --out", dir.display());
+    bail!(
+        "{} is not empty and no run of minrnn; choose another folder with --out",
+        dir.display()
+    );
 }
 
 fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String {
     let TrainConfig { model, train, .. } = trainer.config();
     let done = trainer.steps_done();
-    let early = if done < train.steps { format!(" of {} (accuracy reached)", train.steps) } else { String::new() };
+    let early = if done < train.steps {
+        format!(" of {} (accuracy reached)", train.steps)
+    } else {
+        String::new()
+    };
     let mut rows = vec![
-        ("model", format!("{} layers of width {}, {} parameters", model.layers, model.width, grouped(count))),
+        (
+            "model",
+            format!(
+                "{} layers of width {}, {} parameters",
+                model.layers,
+                model.width,
+                grouped(count)
+            ),
+        ),
         ("steps", format!("{done}{early}, batch {}", train.batch)),
-        ("time", format!("{}, {} tokens/s", duration(ended.time), short(ended.rate))),
+        (
+            "time",
+            format!("{}, {} tokens/s", duration(ended.time), short(ended.rate)),
+        ),
     ];
     if let Some(metrics) = &ended.metrics {
         rows.push(("at the end", said(metrics)));
     }
     if let Some(best) = &ended.best {
-        rows.push(("best", format!("validation {} {:.4}, after step {}", best.name, best.value, best.step)));
+        rows.push((
+            "best",
+            format!(
+                "validation {} {:.4}, after step {}",
+                best.name, best.value, best.step
+            ),
+        ));
     }
-    rows.push(("checkpoints", format!("{} and {}", dir.join(files::BEST).display(), dir.join(files::LAST).display())));
+    rows.push((
+        "checkpoints",
+        format!(
+            "{} and {}",
+            dir.join(files::BEST).display(),
+            dir.join(files::LAST).display()
+        ),
+    ));
     rows.push(("log", dir.join(files::METRICS).display().to_string()));
-    let next = format!("minrnn export {} --out {}", dir.join(files::BEST).display(), dir.join("export").display());
+    let next = format!(
+        "minrnn export {} --out {}",
+        dir.join(files::BEST).display(),
+        dir.join("export").display()
+    );
     rows.push(("next", next));
     facts(rows).to_string()
 }

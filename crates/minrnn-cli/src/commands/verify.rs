@@ -23,13 +23,24 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
             (model, params)
         }
     };
-    let options = Options { seed: args.seed, longest: args.max_len, budget: args.budget, ..Options::default() };
+    let options = Options {
+        seed: args.seed,
+        longest: args.max_len,
+        budget: args.budget,
+        ..Options::default()
+    };
     let mut progress = ui.progress("case", 0);
-    let mut observe = |done: usize, total: usize, what: &str| progress.set_of(done as u64, total as u64, || what.to_owned());
+    let mut observe = |done: usize, total: usize, what: &str| {
+        progress.set_of(done as u64, total as u64, || what.to_owned())
+    };
     let report = verify::verify(&export, &model, &params, &options, &mut observe)?;
     drop(progress);
     write(args, &report, ui)?;
-    Ok(if report.holds { Outcome::Holds } else { Outcome::Fails })
+    Ok(if report.holds {
+        Outcome::Holds
+    } else {
+        Outcome::Fails
+    })
 }
 
 fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
@@ -47,7 +58,15 @@ fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
 
 /// Table, remarks and verdict.
 pub(super) fn shown(report: &Report) -> String {
-    let remarks: String = report.remarks().iter().map(|r| format!("- {r}\n")).collect();
-    let verdict = if report.holds { "Everything holds." } else { "SOMETHING DOES NOT HOLD." };
+    let remarks: String = report
+        .remarks()
+        .iter()
+        .map(|r| format!("- {r}\n"))
+        .collect();
+    let verdict = if report.holds {
+        "Everything holds."
+    } else {
+        "SOMETHING DOES NOT HOLD."
+    };
     format!("{}\n{remarks}{verdict}\n", report.table())
 }

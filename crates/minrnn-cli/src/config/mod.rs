@@ -29,7 +29,8 @@ pub(crate) struct Config {
 impl Config {
     /// Reads a file and replaces values.
     pub(crate) fn read(path: &Path, sets: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(&path.display().to_string(), &text, sets)
     }
 
@@ -40,7 +41,11 @@ impl Config {
         let mut keys = vec![];
         flatten("", &table, &mut keys);
         let train = train_config(table).map_err(|fault| source.error(&fault))?;
-        Ok(Self { train, source, keys })
+        Ok(Self {
+            train,
+            source,
+            keys,
+        })
     }
 
     /// An error of what the configuration describes, with the line of the key where there is one.
@@ -49,16 +54,23 @@ impl Config {
             TrainError::Config { field, .. } => Some(field.as_str()),
             TrainError::Model(ModelError::Config { key, .. }) => Some(key.as_str()),
             TrainError::Io { .. } => {
-                return anyhow::Error::new(error).context("the task's data; relative paths are relative to the current folder");
+                return anyhow::Error::new(error).context("cannot open the data of the task; relative paths are relative to the current folder");
             }
             _ => None,
         };
         // The schedule has its own name for the number of steps.
-        let field = if field == Some("total_steps") { Some("train.steps") } else { field };
+        let field = if field == Some("total_steps") {
+            Some("train.steps")
+        } else {
+            field
+        };
         match field.and_then(|f| self.place(f)) {
             Some(at) => {
                 let message = error.to_string().replace("`total_steps`", "`train.steps`");
-                self.source.error(&Fault { message, at: Some(at) })
+                self.source.error(&Fault {
+                    message,
+                    at: Some(at),
+                })
             }
             None => anyhow::Error::new(error).context(self.source.file.clone()),
         }
@@ -66,7 +78,10 @@ impl Config {
 
     /// Where the only key that ends with `field` stands.
     fn place(&self, field: &str) -> Option<usize> {
-        let fits = |key: &str| key.strip_suffix(field).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let fits = |key: &str| {
+            key.strip_suffix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
         let mut all = self.keys.iter().filter(|(key, _)| fits(key));
         match (all.next(), all.next()) {
             (Some((_, at)), None) => Some(*at),
@@ -111,7 +126,10 @@ fn merge<'a>(base: &mut DeTable<'a>, over: DeTable<'a>) {
 /// A table whose places are counted from elsewhere.
 fn moved_table(table: DeTable<'_>, by: usize) -> DeTable<'_> {
     let key = |k: Spanned<_>| Spanned::new(k.span().start + by..k.span().end + by, k.into_inner());
-    table.into_iter().map(|(k, v)| (key(k), moved(v, by))).collect()
+    table
+        .into_iter()
+        .map(|(k, v)| (key(k), moved(v, by)))
+        .collect()
 }
 
 fn moved(value: Spanned<DeValue<'_>>, by: usize) -> Spanned<DeValue<'_>> {
@@ -140,33 +158,56 @@ fn train_config(mut table: DeTable) -> Result<TrainConfig, Fault> {
     let model = take(&mut table, "model")?;
     let train = take(&mut table, "train")?;
     if let Some((key, _)) = table.iter().next() {
-        let message = format!("unknown table or key `{}`, expected [task], [model] and [train]", key.get_ref());
+        let message = format!(
+            "unknown table or key `{}`, expected [task], [model] and [train]",
+            key.get_ref()
+        );
         return Err(Fault::at(message, key.span().start));
     }
-    Ok(TrainConfig { task: task_config(task)?, model: read(model)?, train: read(train)? })
+    Ok(TrainConfig {
+        task: task_config(task)?,
+        model: read(model)?,
+        train: read(train)?,
+    })
 }
 
 fn take<'a>(table: &mut DeTable<'a>, name: &str) -> Result<Spanned<DeValue<'a>>, Fault> {
-    table.remove(name).ok_or_else(|| Fault { message: format!("the table [{name}] is missing"), at: None })
+    table.remove(name).ok_or_else(|| Fault {
+        message: format!("the table [{name}] is missing"),
+        at: None,
+    })
 }
 
 fn task_config(task: Spanned<DeValue>) -> Result<TaskConfig, Fault> {
     let span = task.span();
-    let kind = task.get_ref().get("kind").map(|kind| (kind.get_ref().as_str().unwrap_or("").to_owned(), kind.span()));
+    let kind = task.get_ref().get("kind").map(|kind| {
+        (
+            kind.get_ref().as_str().unwrap_or("").to_owned(),
+            kind.span(),
+        )
+    });
     let mut inner = task.into_inner();
     if let DeValue::Table(table) = &mut inner {
         table.remove("kind");
     }
     let rest = Spanned::new(span.clone(), inner);
     match kind.as_ref().map(|(kind, _)| kind.as_str()) {
-        Some("selective_copying") => read::<SelectiveCopyingOptions>(rest).map(TaskConfig::SelectiveCopying),
+        Some("selective_copying") => {
+            read::<SelectiveCopyingOptions>(rest).map(TaskConfig::SelectiveCopying)
+        }
         Some("text") => read::<TextOptions>(rest).map(TaskConfig::Text),
         Some("sequences") => read::<SequencesOptions>(rest).map(TaskConfig::Sequences),
         _ => {
             let known = "expected \"selective_copying\", \"text\" or \"sequences\"";
             match kind {
-                Some((kind, at)) => Err(Fault::at(format!("unknown kind of task {kind:?}, {known}"), at.start)),
-                None => Err(Fault::at(format!("the task has no `kind`, {known}"), span.start)),
+                Some((kind, at)) => Err(Fault::at(
+                    format!("unknown kind of task {kind:?}, {known}"),
+                    at.start,
+                )),
+                None => Err(Fault::at(
+                    format!("the task has no `kind`, {known}"),
+                    span.start,
+                )),
             }
         }
     }

@@ -12,18 +12,27 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn at(message: String, at: usize) -> Self {
-        Self { message, at: Some(at) }
+        Self {
+            message,
+            at: Some(at),
+        }
     }
 
     /// For places that are counted from `by`.
     pub(super) fn moved(self, by: usize) -> Self {
-        Self { at: self.at.map(|at| at + by), ..self }
+        Self {
+            at: self.at.map(|at| at + by),
+            ..self
+        }
     }
 }
 
 impl From<toml::de::Error> for Fault {
     fn from(error: toml::de::Error) -> Self {
-        Self { message: error.message().to_owned(), at: error.span().map(|span| span.start) }
+        Self {
+            message: error.message().to_owned(),
+            at: error.span().map(|span| span.start),
+        }
     }
 }
 
@@ -38,7 +47,11 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(file: &str, text: &str, sets: &[String]) -> Self {
-        let mut all = Self { file: file.to_owned(), text: String::new(), starts: vec![] };
+        let mut all = Self {
+            file: file.to_owned(),
+            text: String::new(),
+            starts: vec![],
+        };
         for part in std::iter::once(text).chain(sets.iter().map(String::as_str)) {
             all.starts.push(all.text.len());
             all.text.push_str(part);
@@ -50,7 +63,10 @@ impl Source {
     /// Offset and text of each part.
     pub(super) fn parts(&self) -> impl Iterator<Item = (usize, &str)> {
         let ends = self.starts.iter().skip(1).copied().chain([self.text.len()]);
-        self.starts.iter().zip(ends).map(|(start, end)| (*start, &self.text[*start..end - 1]))
+        self.starts
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| (*start, &self.text[*start..end - 1]))
     }
 
     /// The message with its place and the line there.
@@ -66,12 +82,18 @@ impl Source {
             return anyhow!("--set {set}: {message}{}", hint(set));
         }
         let before = &self.text.as_bytes()[..at];
-        let begin = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let begin = before
+            .iter()
+            .rposition(|b| *b == b'\n')
+            .map_or(0, |i| i + 1);
         let number = 1 + before.iter().filter(|b| **b == b'\n').count();
         let line = self.text[begin..].lines().next().unwrap_or("");
         let column = 1 + String::from_utf8_lossy(&before[begin..]).chars().count();
         let caret = " ".repeat(number.to_string().len() + 2 + column);
-        anyhow!("{}, line {number}, column {column}: {message}\n{number} | {line}\n{caret}^", self.file)
+        anyhow!(
+            "{}, line {number}, column {column}: {message}\n{number} | {line}\n{caret}^",
+            self.file
+        )
     }
 }
 
@@ -79,7 +101,11 @@ impl Source {
 fn hint(set: &str) -> String {
     match set.split_once('=') {
         None => "; write it as key=value".into(),
-        Some((key, value)) if is_bare(value) => format!("; a text needs quotes inside quotes: --set '{}=\"{}\"'", key.trim(), value.trim()),
+        Some((key, value)) if is_bare(value) => format!(
+            "; a text needs quotes inside quotes: --set '{}=\"{}\"'",
+            key.trim(),
+            value.trim()
+        ),
         Some(_) => String::new(),
     }
 }

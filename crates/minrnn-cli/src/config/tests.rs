@@ -35,47 +35,118 @@ fn it_is_what_the_deserializer_makes_of_the_whole() {
 
 #[test]
 fn set_replaces_adds_and_nests() {
-    let sets = ["train.steps = 100", "model.cell.kind=\"min_lstm\"", "model.conv={kernel=3}", "train.steps=7"];
+    let sets = [
+        "train.steps = 100",
+        "model.cell.kind=\"min_lstm\"",
+        "model.conv={kernel=3}",
+        "train.steps=7",
+    ];
     let found = parse(GOOD, &sets).unwrap().train;
     assert_eq!(found.train.steps, 7);
     assert_eq!(found.model.conv.unwrap().kernel, 3);
-    assert_eq!(found.model.cell.kind, minrnn_model::config::CellKind::MinLstm);
+    assert_eq!(
+        found.model.cell.kind,
+        minrnn_model::config::CellKind::MinLstm
+    );
     assert_eq!(found.train.batch, 4);
 }
 
 #[test]
 fn every_fault_has_its_place() {
     let with = |from: &str, to: &str| GOOD.replace(from, to);
-    message(&with("length", "lenght"), &[], "a.toml, line 3, column 1: unknown field `lenght`, expected one of `length`");
-    message(&with("length = 12", "length = \"é\""), &[], "a.toml, line 3, column 10: invalid type: string \"é\", expected usize");
-    message(&with("width", "wdith"), &[], "line 7, column 1: unknown field `wdith`");
+    message(
+        &with("length", "lenght"),
+        &[],
+        "a.toml, line 3, column 1: unknown field `lenght`, expected one of `length`",
+    );
+    message(
+        &with("length = 12", "length = \"é\""),
+        &[],
+        "a.toml, line 3, column 10: invalid type: string \"é\", expected usize",
+    );
+    message(
+        &with("width", "wdith"),
+        &[],
+        "line 7, column 1: unknown field `wdith`",
+    );
     message(&with("1e-3", "1e"), &[], "line 13, column 8: ");
-    message(&with("lr", "#"), &[], "line 10, column 1: missing field `lr`");
-    message(&with("[train]", "[training]"), &[], "a.toml: the table [train] is missing");
-    message(&with("selective_copying", "copying"), &[], "line 2, column 8: unknown kind of task \"copying\", expected");
-    message(&with("kind", "knid"), &[], "line 1, column 1: the task has no `kind`");
-    message(&format!("x = 1\n{GOOD}"), &[], "line 1, column 1: unknown table or key `x`");
+    message(
+        &with("lr", "#"),
+        &[],
+        "line 10, column 1: missing field `lr`",
+    );
+    message(
+        &with("[train]", "[training]"),
+        &[],
+        "a.toml: the table [train] is missing",
+    );
+    message(
+        &with("selective_copying", "copying"),
+        &[],
+        "line 2, column 8: unknown kind of task \"copying\", expected",
+    );
+    message(
+        &with("kind", "knid"),
+        &[],
+        "line 1, column 1: the task has no `kind`",
+    );
+    message(
+        &format!("x = 1\n{GOOD}"),
+        &[],
+        "line 1, column 1: unknown table or key `x`",
+    );
     message("", &[], "a.toml: the table [task] is missing");
     message("\u{0}", &[], "line 1, column 1: ");
 }
 
 #[test]
 fn a_fault_in_set_is_told_apart() {
-    message(GOOD, &["train.stesp=1"], "--set train.stesp=1: unknown field `stesp`");
-    message(GOOD, &["train.steps=many"], "a text needs quotes inside quotes: --set 'train.steps=\"many\"'");
-    message(GOOD, &["train.steps=1", "train.steps=\"x\""], "--set train.steps=\"x\": invalid type");
+    message(
+        GOOD,
+        &["train.stesp=1"],
+        "--set train.stesp=1: unknown field `stesp`",
+    );
+    message(
+        GOOD,
+        &["train.steps=many"],
+        "a text needs quotes inside quotes: --set 'train.steps=\"many\"'",
+    );
+    message(
+        GOOD,
+        &["train.steps=1", "train.steps=\"x\""],
+        "--set train.steps=\"x\": invalid type",
+    );
     message(GOOD, &["train.steps"], "write it as key=value");
-    message(GOOD, &["model=3"], "--set model=3: invalid type: integer `3`");
+    message(
+        GOOD,
+        &["model=3"],
+        "--set model=3: invalid type: integer `3`",
+    );
 }
 
 #[test]
 fn values_that_make_no_sense_have_a_line_too() {
     let at = |field: &str, message: &str| {
-        let error = TrainError::Config { field: field.into(), message: message.into() };
-        parse(GOOD, &["train.warmup_steps=9"]).unwrap().explain(error).to_string()
+        let error = TrainError::Config {
+            field: field.into(),
+            message: message.into(),
+        };
+        parse(GOOD, &["train.warmup_steps=9"])
+            .unwrap()
+            .explain(error)
+            .to_string()
     };
-    assert!(at("lr", "is 0").starts_with("a.toml, line 13, column 1: option `lr`: is 0\n13 | lr = 1e-3\n"));
-    assert!(at("total_steps", "is 8").starts_with("a.toml, line 11, column 1: option `train.steps`: is 8"));
-    assert!(at("warmup_steps", "bad").starts_with("--set train.warmup_steps=9: option `warmup_steps`: bad"));
+    assert!(
+        at("lr", "is 0")
+            .starts_with("a.toml, line 13, column 1: option `lr`: is 0\n13 | lr = 1e-3\n")
+    );
+    assert!(
+        at("total_steps", "is 8")
+            .starts_with("a.toml, line 11, column 1: option `train.steps`: is 8")
+    );
+    assert!(
+        at("warmup_steps", "bad")
+            .starts_with("--set train.warmup_steps=9: option `warmup_steps`: bad")
+    );
     assert_eq!(at("head", "bad"), "a.toml");
 }

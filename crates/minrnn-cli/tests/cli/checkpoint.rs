@@ -43,23 +43,41 @@ fn missing_weights() {
 
 #[test]
 fn missing_tensor() {
-    bad("checkpoint_missing_tensor", "config.json", text(|t| t.replace("\"layers\": 2", "\"layers\": 3")));
+    bad(
+        "checkpoint_missing_tensor",
+        "config.json",
+        text(|t| t.replace("\"layers\": 2", "\"layers\": 3")),
+    );
 }
 
 #[test]
 fn wrong_shape() {
-    bad("checkpoint_wrong_shape", "config.json", text(|t| t.replace("\"width\": 24", "\"width\": 32")));
+    bad(
+        "checkpoint_wrong_shape",
+        "config.json",
+        text(|t| t.replace("\"width\": 24", "\"width\": 32")),
+    );
 }
 
 #[test]
 fn truncated() {
-    bad("checkpoint_truncated", "model.safetensors", |b| b[..b.len() / 2].to_vec());
+    bad("checkpoint_truncated", "model.safetensors", |b| {
+        b[..b.len() / 2].to_vec()
+    });
 }
 
 #[test]
 fn damaged_configuration() {
-    bad("checkpoint_config_damaged", "config.json", text(|t| t[..40].to_owned()));
-    bad("checkpoint_config_unknown_key", "config.json", text(|t| t.replace("\"residual\"", "\"residuals\"")));
+    bad(
+        "checkpoint_config_damaged",
+        "config.json",
+        text(|t| t[..40].to_owned()),
+    );
+    bad(
+        "checkpoint_config_unknown_key",
+        "config.json",
+        text(|t| t.replace("\"residual\"", "\"residuals\"")),
+    );
 }
 
 #[test]
@@ -76,10 +94,24 @@ fn a_run_is_not_replaced_or_resumed_from_nothing() {
     let ran = minrnn(dir.path(), &["train", "tiny.toml", "--out", "run"]);
     assert_eq!(ran.code, Some(2));
     snapshot("train_run_is_there", &ran);
-    let ran = minrnn(dir.path(), &["train", "tiny.toml", "--out", "other", "--resume"]);
+    let ran = minrnn(
+        dir.path(),
+        &["train", "tiny.toml", "--out", "other", "--resume"],
+    );
     assert_eq!(ran.code, Some(2));
     snapshot("train_nothing_to_resume", &ran);
-    let ran = minrnn(dir.path(), &["train", "tiny.toml", "--out", "run", "--resume", "--set", "train.seed=1"]);
+    let ran = minrnn(
+        dir.path(),
+        &[
+            "train",
+            "tiny.toml",
+            "--out",
+            "run",
+            "--resume",
+            "--set",
+            "train.seed=1",
+        ],
+    );
     assert_eq!(ran.code, Some(2));
     snapshot("train_resume_other_seed", &ran);
 }

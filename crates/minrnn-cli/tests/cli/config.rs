@@ -20,7 +20,12 @@ fn bad(name: &str, from: &str, to: &str, args: &[&str]) {
 #[test]
 fn unknown_key() {
     bad("config_unknown_key", "seq_len", "seqlen", &[]);
-    bad("config_unknown_key_deep", "kernel = 3", "kernel = 3\nstride = 2", &[]);
+    bad(
+        "config_unknown_key_deep",
+        "kernel = 3",
+        "kernel = 3\nstride = 2",
+        &[],
+    );
     bad("config_unknown_table", "[train]", "[trainer]", &[]);
 }
 
@@ -44,7 +49,12 @@ fn bad_value() {
     bad("config_bad_value_task", "seq_len = 24", "seq_len = 0", &[]);
     bad("config_bad_value_model", "layers = 2", "layers = 0", &[]);
     bad("config_bad_value_train", "lr = 1e-2", "lr = -1", &[]);
-    bad("config_bad_value_schedule", "warmup_steps = 5", "warmup_steps = 60", &[]);
+    bad(
+        "config_bad_value_schedule",
+        "warmup_steps = 5",
+        "warmup_steps = 60",
+        &[],
+    );
 }
 
 #[test]
@@ -56,7 +66,12 @@ fn data_file() {
 #[test]
 fn set() {
     bad("config_set_unknown", "", "", &["--set", "train.stpes=3"]);
-    bad("config_set_bare_text", "", "", &["--set", "task.path=a.txt"]);
+    bad(
+        "config_set_bare_text",
+        "",
+        "",
+        &["--set", "task.path=a.txt"],
+    );
     bad("config_set_no_value", "", "", &["--set", "train.steps"]);
 }
 

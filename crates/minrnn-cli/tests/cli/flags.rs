@@ -27,18 +27,30 @@ fn cuda_is_not_here_yet() {
 
 #[test]
 fn sizes() {
-    wrong("flags_seq_len_zero", &["export", "run", "--out", "e", "--seq-len", "0"]);
-    wrong("flags_batch_word", &["export", "run", "--out", "e", "--batch", "many"]);
+    wrong(
+        "flags_seq_len_zero",
+        &["export", "run", "--out", "e", "--seq-len", "0"],
+    );
+    wrong(
+        "flags_batch_word",
+        &["export", "run", "--out", "e", "--batch", "many"],
+    );
 }
 
 #[test]
 fn unknown_form() {
-    wrong("flags_form", &["export", "run", "--out", "e", "--form", "sequential"]);
+    wrong(
+        "flags_form",
+        &["export", "run", "--out", "e", "--form", "sequential"],
+    );
 }
 
 #[test]
 fn temperature_below_zero() {
-    wrong("flags_temperature", &["generate", "run", "--temperature=-1"]);
+    wrong(
+        "flags_temperature",
+        &["generate", "run", "--temperature=-1"],
+    );
 }
 
 #[test]

@@ -19,7 +19,10 @@ impl Ran {
     /// The whole, for a snapshot.
     pub(crate) fn shown(&self) -> String {
         let code = self.code.map_or("none".into(), |c| c.to_string());
-        format!("$ minrnn {}\nexit code {code}\n--- stdout\n{}--- stderr\n{}", self.command, self.out, self.err)
+        format!(
+            "$ minrnn {}\nexit code {code}\n--- stdout\n{}--- stderr\n{}",
+            self.command, self.out, self.err
+        )
     }
 
     /// Stdout of a run that went well.
@@ -33,8 +36,15 @@ impl Ran {
 /// The program as a process with piped streams, in the folder `dir`.
 pub(crate) fn process(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_minrnn"));
-    command.args(args).current_dir(dir).env_remove("COLUMNS").env_remove("RUST_BACKTRACE");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(args)
+        .current_dir(dir)
+        .env_remove("COLUMNS")
+        .env_remove("RUST_BACKTRACE");
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -50,7 +60,12 @@ pub(crate) fn minrnn_with(dir: &Path, args: &[&str], input: &str) -> Ran {
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { command: args.join(" "), code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    Ran {
+        command: args.join(" "),
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }
 
 /// A folder with the text and the configuration of a tiny model.
@@ -63,7 +78,9 @@ pub(crate) fn folder() -> TempDir {
 }
 
 fn data(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(file)
 }
 
 /// A folder with a trained checkpoint `run/best` and an export `export`, made once by the library.

@@ -13,7 +13,15 @@ fn the_program() {
 
 #[test]
 fn every_command() {
-    for command in ["quickstart", "train", "export", "verify", "generate", "run", "inspect"] {
+    for command in [
+        "quickstart",
+        "train",
+        "export",
+        "verify",
+        "generate",
+        "run",
+        "inspect",
+    ] {
         help(&format!("help_{command}"), &[command, "--help"]);
     }
 }

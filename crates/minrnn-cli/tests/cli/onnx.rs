@@ -16,7 +16,13 @@ fn foreign() -> Vec<u8> {
     let y = b.add(x, x);
     b.output("y", y, DType::F32, dims);
     let graph = b.finish().unwrap();
-    Model { ir_version: 8, opsets: vec![(String::new(), 17)], graph, ..Model::default() }.encode()
+    Model {
+        ir_version: 8,
+        opsets: vec![(String::new(), 17)],
+        graph,
+        ..Model::default()
+    }
+    .encode()
 }
 
 /// Puts bytes in the place of an exported file, with a manifest that knows them or not.
@@ -24,7 +30,10 @@ fn replace(dir: &Path, bytes: &[u8], known: bool) {
     let path = dir.join("export/model.step.onnx");
     let hash = |bytes: &[u8]| -> String {
         use sha2::{Digest, Sha256};
-        Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+        Sha256::digest(bytes)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect()
     };
     let old = hash(&fs::read(&path).unwrap());
     fs::write(&path, bytes).unwrap();
@@ -40,7 +49,10 @@ fn replace(dir: &Path, bytes: &[u8], known: bool) {
 fn refused(name: &str, dir: &Path) {
     let ran = minrnn(dir, &["verify", "export"]);
     assert_eq!(ran.code, Some(2), "{}", ran.shown());
-    for args in [&["generate", "export"][..], &["run", "export", "--input", "-"]] {
+    for args in [
+        &["generate", "export"][..],
+        &["run", "export", "--input", "-"],
+    ] {
         let other = minrnn(dir, args);
         assert_eq!((other.code, other.err), (Some(2), ran.err.clone()));
     }
@@ -51,8 +63,14 @@ fn refused(name: &str, dir: &Path) {
 fn inspect_reads_foreign_files() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("double.onnx"), foreign()).unwrap();
-    snapshot("inspect_foreign", &minrnn(dir.path(), &["inspect", "double.onnx"]));
-    snapshot("inspect_foreign_json", &minrnn(dir.path(), &["inspect", "double.onnx", "--json"]));
+    snapshot(
+        "inspect_foreign",
+        &minrnn(dir.path(), &["inspect", "double.onnx"]),
+    );
+    snapshot(
+        "inspect_foreign_json",
+        &minrnn(dir.path(), &["inspect", "double.onnx", "--json"]),
+    );
 }
 
 #[test]

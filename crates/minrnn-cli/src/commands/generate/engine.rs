@@ -15,14 +15,24 @@ pub(super) enum Engine<'a> {
     /// The trainer's own.
     Candle(Generator<'a>),
     /// The step file, and the sequence file that takes the prompt at once.
-    Step { session: Session, prefill: Option<runtime::Model> },
+    Step {
+        session: Session,
+        prefill: Option<runtime::Model>,
+    },
     /// The parallel file, over the whole text again and again.
-    Parallel { model: runtime::Model, text: Vec<i64> },
+    Parallel {
+        model: runtime::Model,
+        text: Vec<i64>,
+    },
 }
 
 impl<'a> Engine<'a> {
     pub(super) fn candle(model: &'a Model, params: &Params) -> Result<Self> {
-        Ok(Self::Candle(Generator::new(model, params, &candle_core::Device::Cpu)?))
+        Ok(Self::Candle(Generator::new(
+            model,
+            params,
+            &candle_core::Device::Cpu,
+        )?))
     }
 
     pub(super) fn step(export: &Export, words: usize) -> Result<Self> {
@@ -31,11 +41,17 @@ impl<'a> Engine<'a> {
             None => export.load("scan")?,
             some => some,
         };
-        Ok(Self::Step { session: Session::new(Arc::new(step), 1)?, prefill })
+        Ok(Self::Step {
+            session: Session::new(Arc::new(step), 1)?,
+            prefill,
+        })
     }
 
     pub(super) fn parallel(export: &Export, words: usize) -> Result<Self> {
-        Ok(Self::Parallel { model: load(export, "parallel", words)?, text: vec![] })
+        Ok(Self::Parallel {
+            model: load(export, "parallel", words)?,
+            text: vec![],
+        })
     }
 
     /// Takes tokens (at least one) in and gives the logits of the one that follows.
@@ -43,9 +59,17 @@ impl<'a> Engine<'a> {
         let ids64: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
         let mut logits = match self {
             Self::Candle(generator) => return Ok(generator.feed(ids)?),
-            Self::Step { session, prefill: Some(sequence) } if ids.len() > 1 => {
-                session.prefill(sequence, Input::Tokens { ids: &ids64, batch: 1, time: ids.len() })?
-            }
+            Self::Step {
+                session,
+                prefill: Some(sequence),
+            } if ids.len() > 1 => session.prefill(
+                sequence,
+                Input::Tokens {
+                    ids: &ids64,
+                    batch: 1,
+                    time: ids.len(),
+                },
+            )?,
             Self::Step { session, .. } => {
                 let mut last = None;
                 for id in &ids64 {
@@ -58,7 +82,11 @@ impl<'a> Engine<'a> {
             }
             Self::Parallel { model, text } => {
                 text.extend(ids64);
-                let input = Input::Tokens { ids: text, batch: 1, time: text.len() };
+                let input = Input::Tokens {
+                    ids: text,
+                    batch: 1,
+                    time: text.len(),
+                };
                 model.run(input, &model.initial_state(1)?)?.0
             }
         };
@@ -72,12 +100,18 @@ fn load(export: &Export, form: &str, words: usize) -> Result<runtime::Model> {
     let dir = export.dir().display();
     let Some(model) = export.load(form)? else {
         let forms: Vec<&str> = export.forms().collect();
-        bail!("{dir} has no {form} form, only {}; export with --form all", forms.join(" and "));
+        bail!(
+            "{dir} has no {form} form, only {}; export with --form all",
+            forms.join(" and ")
+        );
     };
     let info = model.info();
-    let predicts = info.head == Head::PerStep && info.output.name == "logits" && info.output.width == words;
+    let predicts =
+        info.head == Head::PerStep && info.output.name == "logits" && info.output.width == words;
     if !predicts || !matches!(info.input, InputSpec::Tokens { .. }) {
-        bail!("{dir} does not predict one of its {words} tokens at each step, so it cannot generate; `minrnn run` runs it");
+        bail!(
+            "{dir} does not predict one of its {words} tokens at each step, so it cannot generate; `minrnn run` runs it"
+        );
     }
     Ok(model)
 }

@@ -24,10 +24,20 @@ pub(super) fn run(args: &Generate, ui: &Ui) -> Result<Outcome> {
 fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
     let dir = args.dir.display();
     if args.engine.is_some_and(|e| e != EngineChoice::Candle) {
-        bail!("{dir} is no export, and the engines step and parallel run exported files; make some with `minrnn export {dir} --out DIR`");
+        bail!(
+            "{dir} is no export, and the engines step and parallel run exported files; make some with `minrnn export {dir} --out DIR`"
+        );
     }
-    let Loaded { checkpoint, model, params, path } = files::load_checkpoint(&args.dir)?;
-    let words = vocabulary(checkpoint.vocabulary.as_deref(), &path.display().to_string())?;
+    let Loaded {
+        checkpoint,
+        model,
+        params,
+        path,
+    } = files::load_checkpoint(&args.dir)?;
+    let words = vocabulary(
+        checkpoint.vocabulary.as_deref(),
+        &path.display().to_string(),
+    )?;
     let engine = Engine::candle(&model, &params).with_context(|| path.display().to_string())?;
     write(args, engine, &words, sampler, ui)
 }
@@ -37,7 +47,10 @@ fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
     let words = vocabulary(export.vocabulary(), &args.dir.display().to_string())?;
     let engine = match args.engine {
         Some(EngineChoice::Candle) => {
-            bail!("{} is an export, and the engine candle runs checkpoints; give the folder of one", args.dir.display())
+            bail!(
+                "{} is an export, and the engine candle runs checkpoints; give the folder of one",
+                args.dir.display()
+            )
         }
         Some(EngineChoice::Parallel) => Engine::parallel(&export, words.len())?,
         Some(EngineChoice::Step) | None => Engine::step(&export, words.len())?,
@@ -47,19 +60,32 @@ fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
 
 fn vocabulary(tokens: Option<&[String]>, of: &str) -> Result<Vocabulary> {
     let Some(tokens) = tokens else {
-        bail!("{of} has no vocabulary, so it is no text model; `minrnn run` takes token ids and features");
+        bail!(
+            "{of} has no vocabulary, so it is no text model; `minrnn run` takes token ids and features"
+        );
     };
     Vocabulary::from_tokens(tokens).with_context(|| of.to_owned())
 }
 
 /// Prompt and continuation, character by character.
-fn write(args: &Generate, mut engine: Engine, words: &Vocabulary, mut sampler: Sampler, ui: &Ui) -> Result<Outcome> {
+fn write(
+    args: &Generate,
+    mut engine: Engine,
+    words: &Vocabulary,
+    mut sampler: Sampler,
+    ui: &Ui,
+) -> Result<Outcome> {
     let start = match args.prompt.as_deref() {
-        Some("") => bail!("the prompt is empty; leave --prompt out, or give at least one character"),
+        Some("") => {
+            bail!("the prompt is empty; leave --prompt out, or give at least one character")
+        }
         Some(prompt) => encode(words, prompt)?,
         None => vec![words.encode("\n").map_or(0, |ids| ids[0])],
     };
-    let mut reads = args.prompt.as_deref().map_or(Ok(true), |prompt| ui.stream(prompt))?;
+    let mut reads = args
+        .prompt
+        .as_deref()
+        .map_or(Ok(true), |prompt| ui.stream(prompt))?;
     let mut next = start;
     for _ in 0..args.length {
         if !reads {
@@ -75,5 +101,14 @@ fn write(args: &Generate, mut engine: Engine, words: &Vocabulary, mut sampler: S
 
 fn encode(words: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
     let known = words.tokens().concat();
-    words.encode(prompt).with_context(|| format!("the prompt has characters that the model does not know; it knows {known:?}"))
+    match prompt.chars().position(|c| !known.contains(c)) {
+        Some(at) => {
+            let stranger = prompt.chars().nth(at).unwrap_or_default();
+            bail!(
+                "--prompt: the model does not know the character {stranger:?} (number {}); it knows {known:?}",
+                at + 1
+            )
+        }
+        None => Ok(words.encode(prompt)?),
+    }
 }

@@ -50,17 +50,30 @@ impl Folder {
 fn empty(dir: &Path) -> Result<()> {
     let known = [RUN, EXPORT, REPORT, JSON, CONFIG];
     if !dir.join(CONFIG).is_file() {
-        bail!("{} is not empty and no quickstart made it; choose another folder with --out", dir.display());
+        bail!(
+            "{} is not empty and no quickstart made it; choose another folder with --out",
+            dir.display()
+        );
     }
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
-        let name = entry.with_context(|| format!("cannot read {}", dir.display()))?.file_name();
+        let name = entry
+            .with_context(|| format!("cannot read {}", dir.display()))?
+            .file_name();
         if !known.iter().any(|k| name == *k) {
-            bail!("{} holds {:?}, which is not of a quickstart; move it, or choose another folder with --out", dir.display(), name);
+            bail!(
+                "{} holds {:?}, which is not of a quickstart; move it, or choose another folder with --out",
+                dir.display(),
+                name
+            );
         }
     }
     for name in known {
         let path = dir.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         match removed {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(e).with_context(|| format!("cannot remove {}", path.display()));
@@ -86,11 +99,21 @@ mod tests {
         assert!(!folder.run().exists() && !folder.report().exists());
         assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
         fs::write(dir.join("thesis.txt"), "years").unwrap();
-        assert!(Folder::make(&dir, "c").unwrap_err().to_string().contains("thesis.txt"));
+        assert!(
+            Folder::make(&dir, "c")
+                .unwrap_err()
+                .to_string()
+                .contains("thesis.txt")
+        );
         assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
         let other = temp.path().join("other");
         fs::create_dir_all(other.join("export")).unwrap();
-        assert!(Folder::make(&other, "c").unwrap_err().to_string().contains("no quickstart made it"));
+        assert!(
+            Folder::make(&other, "c")
+                .unwrap_err()
+                .to_string()
+                .contains("no quickstart made it")
+        );
         assert!(other.join("export").exists());
         fs::write(temp.path().join("file"), "x").unwrap();
         assert!(Folder::make(&temp.path().join("file"), "c").is_err());

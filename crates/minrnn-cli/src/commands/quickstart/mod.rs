@@ -54,35 +54,70 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
     let fresh = on_fresh_sequences(&config, &folder)?;
     ui.note("2/5  exporting to ONNX in three forms");
     let model = files::load_checkpoint(&folder.run())?;
-    let exported = export::write(&model, &folder.export(), Form::ALL.to_vec(), ExportOptions::default())?;
-    ui.note("3/5  verifying: every form against float64, against the trainer and against each other");
+    let exported = export::write(
+        &model,
+        &folder.export(),
+        Form::ALL.to_vec(),
+        ExportOptions::default(),
+    )?;
+    ui.note(
+        "3/5  verifying: every form against float64, against the trainer and against each other",
+    );
     let start = Instant::now();
     let report = verified(&folder, &model, ui)?;
     let verified = start.elapsed();
     ui.note("4/5  streaming a fresh sequence through model.step.onnx");
     let answer = show::Answer::ask(trainer.task(), &folder.export())?;
     let steps = trainer.steps_done();
-    let done = Done { steps, trained: ended.time, model, fresh, exported, report, verified, answer };
+    let done = Done {
+        steps,
+        trained: ended.time,
+        model,
+        fresh,
+        exported,
+        report,
+        verified,
+        answer,
+    };
     ui.note("5/5  done");
     ui.print(&show::summary(&done, &folder)?)?;
-    Ok(if done.fresh.accuracy >= Some(WANTED) && done.report.holds { Outcome::Holds } else { Outcome::Fails })
+    Ok(
+        if done.fresh.accuracy >= Some(WANTED) && done.report.holds {
+            Outcome::Holds
+        } else {
+            Outcome::Fails
+        },
+    )
 }
 
 /// The best checkpoint on sequences that neither training nor the choice of the checkpoint saw.
 fn on_fresh_sequences(config: &Config, folder: &Folder) -> Result<Metrics> {
     let best = folder.run().join(files::BEST);
-    let trainer = Trainer::resume(&config.train, &Checkpoint::load(&best)?, &best, &candle_core::Device::Cpu)?;
+    let trainer = Trainer::resume(
+        &config.train,
+        &Checkpoint::load(&best)?,
+        &best,
+        &candle_core::Device::Cpu,
+    )?;
     Ok(trainer.evaluate(Split::Test, 0)?)
 }
 
 fn verified(folder: &Folder, model: &Loaded, ui: &Ui) -> Result<Report> {
     let export = Export::open(&folder.export())?;
-    let options = Options { longest: Some(VERIFIED), ..Options::default() };
+    let options = Options {
+        longest: Some(VERIFIED),
+        ..Options::default()
+    };
     let mut progress = ui.progress("case", 0);
-    let mut observe = |done: usize, all: usize, what: &str| progress.set_of(done as u64, all as u64, || what.to_owned());
+    let mut observe = |done: usize, all: usize, what: &str| {
+        progress.set_of(done as u64, all as u64, || what.to_owned())
+    };
     let report = verify::verify(&export, &model.model, &model.params, &options, &mut observe)?;
     drop(progress);
     files::write(&folder.report(), report.markdown().as_bytes())?;
-    files::write(&folder.json(), (serde_json::to_string_pretty(&report)? + "\n").as_bytes())?;
+    files::write(
+        &folder.json(),
+        (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),
+    )?;
     Ok(report)
 }

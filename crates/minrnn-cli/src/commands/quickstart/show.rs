@@ -41,21 +41,32 @@ impl Answer {
                 pairs.push((*wanted, argmax(&logits) as u32));
             }
         }
-        Ok(Self { steps: ids.len(), pairs })
+        Ok(Self {
+            steps: ids.len(),
+            pairs,
+        })
     }
 
     fn right(&self) -> usize {
-        self.pairs.iter().filter(|(wanted, said)| wanted == said).count()
+        self.pairs
+            .iter()
+            .filter(|(wanted, said)| wanted == said)
+            .count()
     }
 
     /// Both lists, and a mark below every mistake.
     fn lines(&self) -> String {
-        let line = |part: &dyn Fn(&(u32, u32)) -> String| self.pairs.iter().map(part).collect::<String>();
+        let line =
+            |part: &dyn Fn(&(u32, u32)) -> String| self.pairs.iter().map(part).collect::<String>();
         let wanted = line(&|p| format!("{:4}", p.0));
         let said = line(&|p| format!("{:4}", p.1));
         let marks = line(&|p| (if p.0 == p.1 { "    " } else { "   ^" }).to_owned());
         let (right, all) = (self.right(), self.pairs.len());
-        let marks = if right == all { String::new() } else { format!("  wrong           {marks}\n") };
+        let marks = if right == all {
+            String::new()
+        } else {
+            format!("  wrong           {marks}\n")
+        };
         format!(
             "A fresh sequence of {} steps, streamed through model.step.onnx:\n  to be remembered{wanted}\n  the model says  {said}\n{marks}  {right} of {all} right\n",
             self.steps
@@ -69,22 +80,51 @@ pub(super) fn summary(done: &Done, folder: &Folder) -> Result<String> {
     let mark = |holds: bool| if holds { "yes" } else { "NO" };
     let rows = done.report.rows.iter().map(|r| {
         let what = format!("{}, {} against {}", r.engine, r.form, r.against);
-        [what, r.grade.name().into(), r.cases.to_string(), mark(r.holds).into()]
+        [
+            what,
+            r.grade.name().into(),
+            r.cases.to_string(),
+            mark(r.holds).into(),
+        ]
     });
-    let verdict = if done.report.holds { "everything holds" } else { "SOMETHING DOES NOT HOLD" };
+    let verdict = if done.report.holds {
+        "everything holds"
+    } else {
+        "SOMETHING DOES NOT HOLD"
+    };
     let verdict = format!("{verdict} ({})", duration(done.verified));
-    let enough = if accuracy >= WANTED { "" } else { "; TOO FEW, at least 99 % are wanted" };
+    let enough = if accuracy >= WANTED {
+        ""
+    } else {
+        "; TOO FEW, at least 99 % are wanted"
+    };
     let count = grouped(done.model.params.count());
     let mut facts_ = vec![
-        ("trained", format!("minGRU, {count} parameters, {} steps in {}", done.steps, duration(done.trained))),
-        ("on fresh sequences", format!("{} of {} tokens right{enough}", percent(accuracy), grouped(done.fresh.count))),
+        (
+            "trained",
+            format!(
+                "minGRU, {count} parameters, {} steps in {}",
+                done.steps,
+                duration(done.trained)
+            ),
+        ),
+        (
+            "on fresh sequences",
+            format!(
+                "{} of {} tokens right{enough}",
+                percent(accuracy),
+                grouped(done.fresh.count)
+            ),
+        ),
         ("verification", verdict),
         ("configuration", folder.config().display().to_string()),
         ("checkpoint", folder.run().join(BEST).display().to_string()),
         ("report", folder.report().display().to_string()),
     ];
     for file in &done.exported.files {
-        let bytes = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
+        let bytes = std::fs::metadata(file)
+            .with_context(|| format!("cannot read {}", file.display()))?
+            .len();
         facts_.push(("exported", format!("{} ({})", file.display(), size(bytes))));
     }
     let checks = table(["verified", "grade", "cases", "holds"], rows, &[2]);

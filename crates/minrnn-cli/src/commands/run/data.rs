@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Input, InputSpec, Output, Session};
 use minrnn_train::data::{Values, read_npy};
 
@@ -28,36 +28,80 @@ impl Data {
             return Self::stdin(spec);
         }
         let array = read_npy(path)?;
-        let fail = |wanted: &str| bail!("{}: {} of shape {:?}, the model takes {wanted}", path.display(), array.dtype, array.shape);
+        let fail = |wanted: &str| {
+            bail!(
+                "{}: {} of shape {:?}, the model takes {wanted}",
+                path.display(),
+                array.dtype,
+                array.shape
+            )
+        };
         match (spec, array.values) {
             (InputSpec::Tokens { .. }, Values::Ints(ids)) => match *array.shape.as_slice() {
-                [time] => Ok(Self { batch: 1, time, kind: Kind::Tokens(ids) }),
-                [batch, time] => Ok(Self { batch, time, kind: Kind::Tokens(ids) }),
+                [time] => Ok(Self {
+                    batch: 1,
+                    time,
+                    kind: Kind::Tokens(ids),
+                }),
+                [batch, time] => Ok(Self {
+                    batch,
+                    time,
+                    kind: Kind::Tokens(ids),
+                }),
                 _ => fail("token ids [T] or [B, T]"),
             },
             (InputSpec::Features { .. }, Values::Floats(values)) => match *array.shape.as_slice() {
-                [time, width] => Ok(Self { batch: 1, time, kind: Kind::Features { values, width } }),
-                [batch, time, width] => Ok(Self { batch, time, kind: Kind::Features { values, width } }),
+                [time, width] => Ok(Self {
+                    batch: 1,
+                    time,
+                    kind: Kind::Features { values, width },
+                }),
+                [batch, time, width] => Ok(Self {
+                    batch,
+                    time,
+                    kind: Kind::Features { values, width },
+                }),
                 _ => fail("features [T, F] or [B, T, F]"),
             },
-            (InputSpec::Tokens { .. }, Values::Floats(_)) => fail("integers: token ids [T] or [B, T]"),
-            (InputSpec::Features { width }, Values::Ints(_)) => fail(&format!("float32: features [T, {width}] or [B, T, {width}]")),
+            (InputSpec::Tokens { .. }, Values::Floats(_)) => {
+                fail("integers: token ids [T] or [B, T]")
+            }
+            (InputSpec::Features { width }, Values::Ints(_)) => fail(&format!(
+                "float32: features [T, {width}] or [B, T, {width}]"
+            )),
         }
     }
 
     fn stdin(spec: InputSpec) -> Result<Self> {
         if let InputSpec::Features { width } = spec {
-            bail!("the model takes {width} features a step; give them as an .npy file, stdin is for token ids");
+            bail!(
+                "the model takes {width} features a step; give them as an .npy file, stdin is for token ids"
+            );
         }
         let mut text = String::new();
-        std::io::stdin().lock().read_to_string(&mut text).context("cannot read stdin")?;
+        std::io::stdin()
+            .lock()
+            .read_to_string(&mut text)
+            .context("cannot read stdin")?;
         Self::ids(&text)
     }
 
     fn ids(text: &str) -> Result<Self> {
-        let id = |word: &str| word.parse::<i64>().with_context(|| format!("stdin: {word:?} is no token id"));
-        let ids = text.split_whitespace().map(id).collect::<Result<Vec<_>>>()?;
-        Ok(Self { batch: 1, time: ids.len(), kind: Kind::Tokens(ids) })
+        let id = |word: &str| {
+            let id = word.parse::<i64>();
+            id.map_err(|_| {
+                anyhow!("stdin: {word:?} is no token id; give whole numbers, separated by blanks")
+            })
+        };
+        let ids = text
+            .split_whitespace()
+            .map(id)
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            batch: 1,
+            time: ids.len(),
+            kind: Kind::Tokens(ids),
+        })
     }
 
     /// For messages.
@@ -73,7 +117,12 @@ impl Data {
         let (batch, time) = (self.batch, self.time);
         match &self.kind {
             Kind::Tokens(ids) => Input::Tokens { ids, batch, time },
-            Kind::Features { values, width } => Input::Features { values, batch, time, width: *width },
+            Kind::Features { values, width } => Input::Features {
+                values,
+                batch,
+                time,
+                width: *width,
+            },
         }
     }
 
@@ -81,14 +130,20 @@ impl Data {
     pub(super) fn step(&self, session: &mut Session, t: usize) -> Result<Output> {
         Ok(match &self.kind {
             Kind::Tokens(ids) => session.step_tokens(&column(ids, self.time, t, 1))?,
-            Kind::Features { values, width } => session.step_features(&column(values, self.time, t, *width))?,
+            Kind::Features { values, width } => {
+                session.step_features(&column(values, self.time, t, *width))?
+            }
         })
     }
 }
 
 /// Step `t` of `[B, T, width]`.
 fn column<T: Copy>(values: &[T], time: usize, t: usize, width: usize) -> Vec<T> {
-    values.chunks(time * width).flat_map(|row| &row[t * width..(t + 1) * width]).copied().collect()
+    values
+        .chunks(time * width)
+        .flat_map(|row| &row[t * width..(t + 1) * width])
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]
@@ -98,8 +153,20 @@ mod tests {
     #[test]
     fn ids_are_words() {
         let data = Data::ids(" 3 1\n\t4\r\n").unwrap();
-        assert_eq!(data, Data { batch: 1, time: 3, kind: Kind::Tokens(vec![3, 1, 4]) });
-        assert!(Data::ids("3 x").unwrap_err().to_string().contains("\"x\" is no token id"));
+        assert_eq!(
+            data,
+            Data {
+                batch: 1,
+                time: 3,
+                kind: Kind::Tokens(vec![3, 1, 4])
+            }
+        );
+        assert!(
+            Data::ids("3 x")
+                .unwrap_err()
+                .to_string()
+                .contains("\"x\" is no token id")
+        );
     }
 
     #[test]
