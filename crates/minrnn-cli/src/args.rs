@@ -152,6 +152,9 @@ pub(crate) struct Verify {
     /// Multiply-adds that one run over the longest sequence may cost; longer T are left out, and the report says so
     #[arg(long, value_name = "F", default_value = "2e10")]
     pub(crate) budget: f64,
+    /// Steps of the probes: the model's cells alone, with gates far open and far closed
+    #[arg(long, value_name = "N", default_value_t = 65_536)]
+    pub(crate) probe_len: usize,
 }
 
 /// Let a text model write, from a checkpoint or from exported files.

@@ -28,6 +28,11 @@ pub(crate) struct Loaded {
     pub(crate) params: Params,
 }
 
+/// Whether the folder is a checkpoint or a run.
+pub(crate) fn has_checkpoint(path: &Path) -> bool {
+    path.join("config.json").exists() || path.join(BEST).is_dir()
+}
+
 /// Reads the checkpoint in `path`; if that is the folder of a run, its `best`.
 pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
     let best = path.join(BEST);

@@ -25,6 +25,12 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
         .unwrap_or_else(|| default_dir(&args.config));
     let mut trainer = if args.resume {
         let last = dir.join(files::LAST);
+        if files::is_free(&dir)? {
+            bail!(
+                "{} holds no run to go on with; leave --resume out to begin one",
+                dir.display()
+            );
+        }
         let checkpoint = Checkpoint::load(&last)?;
         Trainer::resume(&config.train, &checkpoint, &last, &device)
             .map_err(|e| config.explain(e))?

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         seed: args.seed,
         longest: args.max_len,
         budget: args.budget,
-        ..Options::default()
+        probe_steps: args.probe_len,
     };
     let mut progress = ui.progress("case", 0);
     let mut observe = |done: usize, total: usize, what: &str| {

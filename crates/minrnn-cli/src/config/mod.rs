@@ -53,6 +53,7 @@ impl Config {
         let field = match &error {
             TrainError::Config { field, .. } => Some(field.as_str()),
             TrainError::Model(ModelError::Config { key, .. }) => Some(key.as_str()),
+            TrainError::Data { .. } => return anyhow::Error::new(error),
             TrainError::Io { .. } => {
                 return anyhow::Error::new(error).context("cannot open the data of the task; relative paths are relative to the current folder");
             }
@@ -154,20 +155,22 @@ fn flatten(prefix: &str, table: &DeTable, keys: &mut Vec<(String, usize)>) {
 
 /// The tables one by one, so that every error keeps its place: a tagged enum alone would lose it.
 fn train_config(mut table: DeTable) -> Result<TrainConfig, Fault> {
-    let task = take(&mut table, "task")?;
-    let model = take(&mut table, "model")?;
-    let train = take(&mut table, "train")?;
-    if let Some((key, _)) = table.iter().next() {
+    let known = ["task", "model", "train"];
+    if let Some((key, _)) = table
+        .iter()
+        .find(|(key, _)| !known.contains(&&**key.get_ref()))
+    {
         let message = format!(
             "unknown table or key `{}`, expected [task], [model] and [train]",
             key.get_ref()
         );
         return Err(Fault::at(message, key.span().start));
     }
+    let [task, model, train] = known.map(|name| take(&mut table, name));
     Ok(TrainConfig {
-        task: task_config(task)?,
-        model: read(model)?,
-        train: read(train)?,
+        task: task_config(task?)?,
+        model: read(model?)?,
+        train: read(train?)?,
     })
 }
 

@@ -78,7 +78,7 @@ fn every_fault_has_its_place() {
     message(
         &with("[train]", "[training]"),
         &[],
-        "a.toml: the table [train] is missing",
+        "line 10, column 2: unknown table or key `training`, expected [task], [model] and [train]",
     );
     message(
         &with("selective_copying", "copying"),
@@ -96,7 +96,7 @@ fn every_fault_has_its_place() {
         "line 1, column 1: unknown table or key `x`",
     );
     message("", &[], "a.toml: the table [task] is missing");
-    message("\u{0}", &[], "line 1, column 1: ");
+    message("\u{0}", &[], "line 1, column 2: ");
 }
 
 #[test]

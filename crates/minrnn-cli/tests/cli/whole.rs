@@ -88,6 +88,8 @@ fn the_export_is_verified_against_its_checkpoint() {
         "run",
         "--max-len",
         "40",
+        "--probe-len",
+        "300",
         "--json",
         "r.json",
         "--report",

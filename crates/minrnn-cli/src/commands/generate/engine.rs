@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
-use minrnn_runtime::{self as runtime, Head, Input, InputSpec, Session};
+use minrnn_runtime::{self as runtime, Head, Input, InputSpec, Output, Session};
 use minrnn_train::generate::Generator;
 
 use crate::verify::Export;
@@ -20,10 +20,7 @@ pub(super) enum Engine<'a> {
         prefill: Option<runtime::Model>,
     },
     /// The parallel file, over the whole text again and again.
-    Parallel {
-        model: runtime::Model,
-        text: Vec<i64>,
-    },
+    Parallel(Again),
 }
 
 impl<'a> Engine<'a> {
@@ -48,10 +45,10 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn parallel(export: &Export, words: usize) -> Result<Self> {
-        Ok(Self::Parallel {
+        Ok(Self::Parallel(Again {
             model: load(export, "parallel", words)?,
             text: vec![],
-        })
+        }))
     }
 
     /// Takes tokens (at least one) in and gives the logits of the one that follows.
@@ -80,18 +77,44 @@ impl<'a> Engine<'a> {
                     None => bail!("there is no token to go on from"),
                 }
             }
-            Self::Parallel { model, text } => {
-                text.extend(ids64);
-                let input = Input::Tokens {
-                    ids: text,
-                    batch: 1,
-                    time: text.len(),
-                };
-                model.run(input, &model.initial_state(1)?)?.0
-            }
+            Self::Parallel(again) => again.feed(&ids64)?,
         };
         let width = logits.shape.last().copied().unwrap_or(0);
         Ok(logits.values.split_off(logits.values.len() - width))
+    }
+}
+
+/// A sequence file and all of the text.
+pub(super) struct Again {
+    model: runtime::Model,
+    text: Vec<i64>,
+}
+
+/// The shortest length that is run.
+const SHORTEST: usize = 16;
+
+impl Again {
+    /// The logits `[1, T, C]` of the text so far. It is run with tokens behind its end, which cannot reach back in time, so
+    /// that all texts share a few lengths: the engine plans anew for each.
+    fn feed(&mut self, ids: &[i64]) -> Result<Output> {
+        self.text.extend(ids);
+        let (info, len) = (self.model.info(), self.text.len());
+        let rounded = len
+            .next_power_of_two()
+            .max(SHORTEST)
+            .min(info.max_seq_len.unwrap_or(usize::MAX));
+        let time = info.seq_len.unwrap_or(rounded).max(len);
+        let mut padded = self.text.clone();
+        padded.resize(time, 0);
+        let input = Input::Tokens {
+            ids: &padded,
+            batch: 1,
+            time,
+        };
+        let (mut output, _) = self.model.run(input, &self.model.initial_state(1)?)?;
+        output.values.truncate(output.values.len() / time * len);
+        output.shape[1] = len;
+        Ok(output)
     }
 }
 

@@ -28,6 +28,12 @@ fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome
             "{dir} is no export, and the engines step and parallel run exported files; make some with `minrnn export {dir} --out DIR`"
         );
     }
+    if args.dir.is_dir() && !files::has_checkpoint(&args.dir) {
+        bail!(
+            "{dir} is neither a checkpoint nor a run nor an export: it has no config.json, no {}/ and no {MANIFEST}",
+            files::BEST
+        );
+    }
     let Loaded {
         checkpoint,
         model,
