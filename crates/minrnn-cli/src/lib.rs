@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod config;
+mod environment;
 mod errors;
 mod files;
 mod interrupt;
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
+pub use environment::settle;
 use ui::Ui;
 
 /// How a command ended that was no error.
