@@ -51,7 +51,10 @@ pub mod activation;
 pub mod bias_add;
 pub mod causal_conv;
 pub mod cross_entropy;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod dispatch;
+mod elem;
 pub mod embedding;
 mod error;
 pub mod layer_norm;
@@ -70,6 +73,7 @@ pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;
+pub use elem::Elem;
 pub use embedding::embedding;
 pub use error::KernelError;
 pub use layer_norm::layer_norm;

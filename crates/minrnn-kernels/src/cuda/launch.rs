@@ -1,0 +1,147 @@
+//! Launches of the kernels in this crate.
+
+use std::ffi::c_void;
+
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, result, sys};
+use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
+
+use super::{CudaError, Gpu, Result, View};
+
+macro_rules! modules {
+    ($($(#[$doc:meta])* $variant:ident => $file:literal,)*) => {
+        /// A file of kernels, `src/**/{name}.cu`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Module { $($(#[$doc])* $variant,)* }
+        impl Module {
+            /// Stem of the file.
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $file,)* }
+            }
+            /// Machine code and PTX, as nvcc wrote them.
+            pub(super) fn image(self) -> Ptx {
+                let bytes: &[u8] = match self {
+                    $(Self::$variant => include_bytes!(concat!(env!("OUT_DIR"), "/", $file, ".fatbin")),)*
+                };
+                Ptx::from_binary(bytes.to_vec())
+            }
+        }
+    };
+}
+modules! {
+    LinearScan => "linear_scan",
+    MinGru => "min_gru",
+    MinLstm => "min_lstm",
+    Norm => "norm",
+    CausalConv => "causal_conv",
+    Activation => "activation",
+    ColumnSum => "column_sum",
+    Embedding => "embedding",
+    CrossEntropy => "cross_entropy",
+    MeanSquare => "mean_square",
+    Adamw => "adamw",
+    Elementwise => "elementwise",
+}
+
+impl Module {
+    /// Compute capabilities that the kernels were built for.
+    pub(super) const BUILT_FOR: &'static str = match option_env!("MINRNN_COMPUTE_CAP") {
+        Some(cap) => cap,
+        None => "unknown",
+    };
+}
+
+/// Shared memory that a block gets without asking.
+const SHARED_DEFAULT: u32 = 48 * 1024;
+
+/// A launch in the making: a kernel and its arguments in order.
+pub(crate) struct Call<'a> {
+    gpu: &'a Gpu,
+    function: CudaFunction,
+    name: String,
+    /// Each argument in the low bytes of one word, as the driver reads it on little-endian machines.
+    arguments: Vec<u64>,
+}
+
+impl<'a> Call<'a> {
+    /// Of the kernel `name` in `module`.
+    pub(crate) fn new(gpu: &'a Gpu, module: Module, name: &str) -> Result<Self> {
+        gpu.bind()?;
+        Ok(Self {
+            gpu,
+            function: gpu.function(module, name)?,
+            name: name.to_owned(),
+            arguments: Vec::with_capacity(16),
+        })
+    }
+    /// A pointer.
+    pub(crate) fn view(mut self, view: View<'_>) -> Self {
+        self.arguments.push(view.address());
+        self
+    }
+    /// A pointer, null for `None`.
+    pub(crate) fn opt(mut self, view: Option<View<'_>>) -> Self {
+        self.arguments.push(view.map_or(0, View::address));
+        self
+    }
+    /// An `int`; sizes beyond it are refused by [`Call::launch`].
+    pub(crate) fn i32(mut self, value: i32) -> Self {
+        self.arguments.push(u64::from(value as u32));
+        self
+    }
+    /// An `unsigned`.
+    pub(crate) fn u32(mut self, value: u32) -> Self {
+        self.arguments.push(u64::from(value));
+        self
+    }
+    /// A `long long`.
+    pub(crate) fn i64(mut self, value: i64) -> Self {
+        self.arguments.push(value as u64);
+        self
+    }
+    /// A `float`.
+    pub(crate) fn f32(mut self, value: f32) -> Self {
+        self.arguments.push(u64::from(value.to_bits()));
+        self
+    }
+
+    /// Puts the launch on the stream.
+    #[allow(unsafe_code, reason = "launch of a kernel")]
+    pub(crate) fn launch(
+        mut self,
+        grid: (u32, u32, u32),
+        block: (u32, u32, u32),
+        shared_bytes: u32,
+    ) -> Result<()> {
+        if shared_bytes > SHARED_DEFAULT {
+            let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+            let set = self.function.set_attribute(most, shared_bytes as i32);
+            set.map_err(|e| {
+                let what = format!("give `{}` {shared_bytes} bytes of shared memory", self.name);
+                CudaError::driver(what, e)
+            })?;
+        }
+        let mut pointers: Vec<*mut c_void> = self
+            .arguments
+            .iter_mut()
+            .map(|a| std::ptr::from_mut(a).cast())
+            .collect();
+        // SAFETY: wrappers of this crate give the kernel's parameters in their order and types, with views whose lengths
+        // they have checked; the memory outlives the launch, as frees go to the same stream.
+        let launched = unsafe {
+            result::launch_kernel(
+                self.function.cu_function(),
+                grid,
+                block,
+                shared_bytes,
+                self.gpu.stream().cu_stream(),
+                &mut pointers,
+            )
+        };
+        launched.map_err(|e| {
+            let what = format!("launch `{}` on {grid:?} blocks of {block:?}", self.name);
+            CudaError::driver(what, e)
+        })?;
+        self.gpu.count_launch();
+        Ok(())
+    }
+}

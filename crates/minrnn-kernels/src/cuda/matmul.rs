@@ -1,0 +1,277 @@
+//! Matrix products by cuBLASLt.
+
+use std::ffi::c_void;
+
+use candle_core::cuda_backend::cudarc::cublaslt::{result, sys};
+
+use super::{CudaError, Gpu, Memory, Result, View};
+use crate::Elem;
+
+const OP: &str = "matmul";
+/// What cuBLAS recommends for Hopper.
+const WORKSPACE: usize = 32 << 20;
+
+/// In which precision a product of f32 matrices is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// IEEE f32.
+    F32,
+    /// Factors rounded to TF32 (10 bits of mantissa), sums in f32.
+    Tf32,
+}
+
+/// A factor, row-major without gaps.
+#[derive(Debug, Clone, Copy)]
+pub struct Operand<'a> {
+    /// Its elements.
+    pub view: View<'a>,
+    /// Whether it is stored as the transposed matrix.
+    pub transposed: bool,
+}
+
+/// `c [m,n] = a [m,k] b [k,n] (+ bias [n]) (+ c)`, row-major; sums in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct Matmul<'a> {
+    /// `[m,k]`, stored so or as `[k,m]`; f32, bf16 or f16.
+    pub a: Operand<'a>,
+    /// `[k,n]`, stored so or as `[n,k]`; the type of `a`.
+    pub b: Operand<'a>,
+    /// `[m,n]`, the type of `a` or f32.
+    pub c: View<'a>,
+    /// Rows.
+    pub m: usize,
+    /// Columns.
+    pub n: usize,
+    /// Length of the sums.
+    pub k: usize,
+    /// `[n]`, added to every row; the type of `c`.
+    pub bias: Option<View<'a>>,
+    /// Whether to add to what `c` holds.
+    pub accumulate: bool,
+    /// For f32 factors.
+    pub precision: Precision,
+}
+
+/// cuBLASLt's handle and workspace.
+pub(super) struct Blas {
+    handle: sys::cublasLtHandle_t,
+    workspace: Memory,
+}
+
+#[allow(unsafe_code, reason = "cuBLASLt handles may be used from any thread")]
+// SAFETY: the documentation of cuBLASLt says so; the workspace is used in the order of one stream.
+unsafe impl Send for Blas {}
+#[allow(unsafe_code, reason = "as above")]
+// SAFETY: as above.
+unsafe impl Sync for Blas {}
+
+impl Blas {
+    pub(super) fn new(gpu: &Gpu) -> Result<Self> {
+        gpu.bind()?;
+        let handle = result::create_handle().map_err(|e| CudaError::driver("open cuBLASLt", e))?;
+        let workspace = Memory::new(gpu, WORKSPACE)?;
+        Ok(Self { handle, workspace })
+    }
+}
+
+impl Drop for Blas {
+    #[allow(unsafe_code, reason = "end of the handle")]
+    fn drop(&mut self) {
+        // SAFETY: made by `create_handle`, not used afterwards. An error at the end of a program helps nobody.
+        let _ = unsafe { result::destroy_handle(self.handle) };
+    }
+}
+
+impl Matmul<'_> {
+    fn check(&self) -> Result<()> {
+        let floats = [Elem::F32, Elem::Bf16, Elem::F16];
+        let (m, n, k) = (self.m, self.n, self.k);
+        if m == 0 || n == 0 || k == 0 {
+            let problem = format!("a size of [{m},{k}] x [{k},{n}] is 0");
+            return Err(CudaError::Value { op: OP, problem });
+        }
+        super::need(OP, "a", self.a.view, &floats, m * k)?;
+        super::need(OP, "b", self.b.view, &[self.a.view.elem()], k * n)?;
+        super::need(OP, "c", self.c, &[self.a.view.elem(), Elem::F32], m * n)?;
+        if let Some(bias) = self.bias {
+            super::need(OP, "bias", bias, &[self.c.elem()], n)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the product on the stream. The algorithm is the library's first choice for the shape, so that the same
+    /// product gives the same bits on the same GPU.
+    ///
+    /// # Errors
+    /// Views that do not fit the sizes; [`CudaError::Driver`] where cuBLASLt has no algorithm.
+    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
+    pub fn launch(&self, gpu: &Gpu) -> Result<()> {
+        self.check()?;
+        gpu.bind()?;
+        let blas = gpu.blas()?;
+        let what = || {
+            format!(
+                "matrix product [{},{}] x [{},{}] of {:?} to {:?}",
+                self.m,
+                self.k,
+                self.k,
+                self.n,
+                self.a.view.elem(),
+                self.c.elem()
+            )
+        };
+        let made = Descriptors::new(self).map_err(|e| CudaError::driver(what(), e))?;
+        // cuBLAS is column-major: c' = b' a', each matrix read as its transpose.
+        // SAFETY: the descriptors live until the end of this function, the views were checked against the sizes.
+        let run = unsafe {
+            result::get_matmul_algo_heuristic(
+                blas.handle,
+                made.desc,
+                made.b,
+                made.a,
+                made.c,
+                made.c,
+                made.preference,
+            )
+            .and_then(|found| {
+                let (one, beta) = (1f32, if self.accumulate { 1f32 } else { 0f32 });
+                result::matmul(
+                    blas.handle,
+                    made.desc,
+                    std::ptr::from_ref(&one).cast(),
+                    std::ptr::from_ref(&beta).cast(),
+                    self.b.view.address() as *const c_void,
+                    made.b,
+                    self.a.view.address() as *const c_void,
+                    made.a,
+                    self.c.address() as *const c_void,
+                    made.c,
+                    self.c.address() as *mut c_void,
+                    made.c,
+                    &found.algo,
+                    blas.workspace.all(Elem::F32).map_or(0, View::address) as *mut c_void,
+                    WORKSPACE,
+                    gpu.stream().cu_stream().cast(),
+                )
+            })
+        };
+        run.map_err(|e| CudaError::driver(what(), e))?;
+        gpu.count_launch();
+        Ok(())
+    }
+}
+
+/// Descriptors of one product, freed on drop.
+struct Descriptors {
+    desc: sys::cublasLtMatmulDesc_t,
+    a: sys::cublasLtMatrixLayout_t,
+    b: sys::cublasLtMatrixLayout_t,
+    c: sys::cublasLtMatrixLayout_t,
+    preference: sys::cublasLtMatmulPreference_t,
+}
+
+fn data_type(elem: Elem) -> sys::cudaDataType_t {
+    match elem {
+        Elem::F32 | Elem::U32 => sys::cudaDataType_t::CUDA_R_32F,
+        Elem::Bf16 => sys::cudaDataType_t::CUDA_R_16BF,
+        Elem::F16 => sys::cudaDataType_t::CUDA_R_16F,
+    }
+}
+
+impl Descriptors {
+    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
+    fn new(of: &Matmul<'_>) -> std::result::Result<Self, result::CublasError> {
+        use sys::cublasLtMatmulDescAttributes_t as Attribute;
+        let compute = match (of.a.view.elem(), of.precision) {
+            (Elem::F32, Precision::Tf32) => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
+            _ => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
+        };
+        let layout = |operand: Operand<'_>, rows: usize, columns: usize| {
+            let (rows, columns) = if operand.transposed {
+                (columns, rows)
+            } else {
+                (rows, columns)
+            };
+            let kind = data_type(operand.view.elem());
+            result::create_matrix_layout(kind, columns as u64, rows as u64, columns as i64)
+        };
+        let c = Operand {
+            view: of.c,
+            transposed: false,
+        };
+        let null = std::ptr::null_mut();
+        let mut made = Self {
+            desc: null.cast(),
+            a: null.cast(),
+            b: null.cast(),
+            c: null.cast(),
+            preference: null.cast(),
+        };
+        made.desc = result::create_matmul_desc(compute, sys::cudaDataType_t::CUDA_R_32F)?;
+        made.a = layout(of.a, of.m, of.k)?;
+        made.b = layout(of.b, of.k, of.n)?;
+        made.c = layout(c, of.m, of.n)?;
+        made.preference = result::create_matmul_pref()?;
+        let set = |attribute, value: *const c_void, bytes| {
+            // SAFETY: the descriptor was made above; the value has this size.
+            unsafe { result::set_matmul_desc_attribute(made.desc, attribute, value, bytes) }
+        };
+        for (attribute, transposed) in [
+            (Attribute::CUBLASLT_MATMUL_DESC_TRANSA, of.b.transposed),
+            (Attribute::CUBLASLT_MATMUL_DESC_TRANSB, of.a.transposed),
+        ] {
+            let value = i32::from(transposed);
+            set(
+                attribute,
+                std::ptr::from_ref(&value).cast(),
+                size_of::<i32>(),
+            )?;
+        }
+        if let Some(bias) = of.bias {
+            let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
+            set(
+                Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE,
+                std::ptr::from_ref(&epilogue).cast(),
+                size_of_val(&epilogue),
+            )?;
+            let address = bias.address();
+            set(
+                Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                std::ptr::from_ref(&address).cast(),
+                size_of::<u64>(),
+            )?;
+        }
+        let most =
+            sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+        // SAFETY: made above; the attribute is a size.
+        unsafe {
+            result::set_matmul_pref_attribute(
+                made.preference,
+                most,
+                std::ptr::from_ref(&WORKSPACE).cast(),
+                size_of::<usize>(),
+            )?;
+        }
+        Ok(made)
+    }
+}
+
+impl Drop for Descriptors {
+    #[allow(unsafe_code, reason = "end of the descriptors")]
+    fn drop(&mut self) {
+        // SAFETY: each was made by its `create` and is used by nobody afterwards; null ones were never made.
+        unsafe {
+            for layout in [self.a, self.b, self.c] {
+                if !layout.is_null() {
+                    let _ = result::destroy_matrix_layout(layout);
+                }
+            }
+            if !self.desc.is_null() {
+                let _ = result::destroy_matmul_desc(self.desc);
+            }
+            if !self.preference.is_null() {
+                let _ = result::destroy_matmul_pref(self.preference);
+            }
+        }
+    }
+}
