@@ -9,6 +9,8 @@
 //! | `NVCC_CCBIN` | the host compiler |
 //!
 //! Where neither of the first two is set: the GPUs of this machine, else 90 (H100, H200).
+//!
+//! The crate reads what was built for as `env!("MINRNN_COMPUTE_CAP")`, e.g. `80,90`.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -55,10 +57,12 @@ fn build() -> Result<(), String> {
         PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: run this through cargo")?);
     let sources = Sources::find(Path::new("src"))?;
     remove_others(&out, &sources.kernels)?;
+    let archs = architectures()?;
+    println!("cargo::rustc-env=MINRNN_COMPUTE_CAP={}", archs.join(","));
     if sources.kernels.is_empty() {
         return Ok(());
     }
-    let nvcc = Nvcc::find()?;
+    let nvcc = Nvcc::find(&archs)?;
     let headers = sources.header_text()?;
     let jobs: Vec<Job> = sources
         .kernels
@@ -196,7 +200,7 @@ struct Nvcc {
 }
 
 impl Nvcc {
-    fn find() -> Result<Self, String> {
+    fn find(archs: &[String]) -> Result<Self, String> {
         let homes = ["CUDA_HOME", "CUDA_PATH"]
             .into_iter()
             .filter_map(env::var_os)
@@ -217,7 +221,7 @@ impl Nvcc {
                 return Ok(Self {
                     program: program.clone(),
                     version,
-                    flags: flags()?,
+                    flags: flags(archs),
                 });
             }
         }
@@ -234,9 +238,9 @@ impl Nvcc {
 }
 
 /// The flags, with machine code and PTX of every architecture.
-fn flags() -> Result<Vec<String>, String> {
+fn flags(archs: &[String]) -> Vec<String> {
     let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
-    for arch in architectures()? {
+    for arch in archs {
         for code in ["sm", "compute"] {
             flags.push("-gencode".into());
             flags.push(format!("arch=compute_{arch},code={code}_{arch}"));
@@ -245,7 +249,7 @@ fn flags() -> Result<Vec<String>, String> {
     if let Ok(host) = env::var("NVCC_CCBIN") {
         flags.extend(["-ccbin".into(), host]);
     }
-    Ok(flags)
+    flags
 }
 
 fn architectures() -> Result<Vec<String>, String> {
