@@ -5,6 +5,7 @@
 //! * [`data`]: readers of files (npy, npz, CSV, text), the seeded random numbers, vocabulary and normalisation.
 //! * [`optim`]: AdamW with its own float32 moments, global-norm clipping, exact state.
 //! * [`schedule`]: the learning rate as a function of the step.
+//! * [`tape`]: the same graph planned into launches over one arena, for GPUs.
 //! * [`run`]: the model's graph run by candle, with gradients; [`trainer`]: the loop; [`generate`]: text from a model.
 //! * [`checkpoint`]: a folder that is replaced as a whole, and refused by name when it is damaged.
 
@@ -15,6 +16,7 @@ pub mod generate;
 pub mod optim;
 pub mod run;
 pub mod schedule;
+pub mod tape;
 pub mod task;
 pub mod trainer;
 

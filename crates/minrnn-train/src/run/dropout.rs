@@ -18,24 +18,30 @@ impl Dropout {
         if p == 0.0 {
             return Ok(x.clone());
         }
-        let keep = (1.0 / (1.0 - p)) as f32;
-        let threshold = (p * 4_294_967_296.0) as u32;
-        let key = [self.seed as u32, (self.seed >> 32) as u32];
-        let mut mask = Vec::with_capacity(x.elem_count() + 3);
-        for block in 0..x.elem_count().div_ceil(4) as u64 {
-            // 40 bits count blocks of the tensor, 24 bits sites; the step has 64 of its own.
-            let place = block | (site as u64) << 40;
-            let counter = [
-                place as u32,
-                (place >> 32) as u32,
-                self.step as u32,
-                (self.step >> 32) as u32,
-            ];
-            mask.extend(philox(counter, key).map(|bits| if bits < threshold { 0.0 } else { keep }));
-        }
-        mask.truncate(x.elem_count());
+        let mask = mask(self.seed, self.step, site, p, x.elem_count());
         x.mul(&Tensor::from_vec(mask, x.shape(), x.device())?.to_dtype(x.dtype())?)
     }
+}
+
+/// The factors of `len` elements at a site: 0 with probability p, else `1 / (1 - p)`.
+pub(crate) fn mask(seed: u64, step: u64, site: usize, p: f64, len: usize) -> Vec<f32> {
+    let keep = (1.0 / (1.0 - p)) as f32;
+    let threshold = (p * 4_294_967_296.0) as u32;
+    let key = [seed as u32, (seed >> 32) as u32];
+    let mut mask = Vec::with_capacity(len + 3);
+    for block in 0..len.div_ceil(4) as u64 {
+        // 40 bits count blocks of the tensor, 24 bits sites; the step has 64 of its own.
+        let place = block | (site as u64) << 40;
+        let counter = [
+            place as u32,
+            (place >> 32) as u32,
+            step as u32,
+            (step >> 32) as u32,
+        ];
+        mask.extend(philox(counter, key).map(|bits| if bits < threshold { 0.0 } else { keep }));
+    }
+    mask.truncate(len);
+    mask
 }
 
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011).

@@ -9,13 +9,14 @@ mod ops;
 mod time;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use minrnn_model::graph::{Graph, Input, Op, State, StateInit, Value};
 use minrnn_model::params::{Params, Role};
 
 pub use dropout::Dropout;
+pub(crate) use dropout::mask as dropout_mask;
 
 /// Parameters as tensors, in the graph's order.
 #[derive(Debug, Clone)]

@@ -15,7 +15,7 @@ const TOKENS: &str = "[input]\nvocab = 5\n";
 const FEATURES: &str = "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
 
 /// Every layer and option of the configuration appears in at least one.
-fn variants() -> Vec<(&'static str, Model, Params)> {
+pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
     let cases = [
         (
             "gru",
@@ -112,18 +112,18 @@ fn primitives() -> Model {
     .unwrap()
 }
 
-struct Case {
-    batch: usize,
-    time: usize,
-    ids: Vec<u32>,
-    features: Vec<f32>,
-    states: Option<Vec<Vec<f64>>>,
-    lens: Option<Vec<usize>>,
-    reset: Option<Vec<bool>>,
+pub(crate) struct Case {
+    pub(crate) batch: usize,
+    pub(crate) time: usize,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) features: Vec<f32>,
+    pub(crate) states: Option<Vec<Vec<f64>>>,
+    pub(crate) lens: Option<Vec<usize>>,
+    pub(crate) reset: Option<Vec<bool>>,
 }
 
 impl Case {
-    fn new(graph: &Graph, batch: usize, time: usize, seed: u64, extras: bool) -> Self {
+    pub(crate) fn new(graph: &Graph, batch: usize, time: usize, seed: u64, extras: bool) -> Self {
         let mut rng = Rng::named(seed, "case");
         let ids = (0..batch * time).map(|_| rng.below(5) as u32).collect();
         let features = (0..batch * time * 3)
@@ -203,7 +203,7 @@ impl Case {
     }
 }
 
-fn floats(t: &Tensor) -> Vec<f64> {
+pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
     t.to_dtype(DType::F64)
         .unwrap()
         .flatten_all()

@@ -1,0 +1,378 @@
+use candle_core::{DType, Device, Tensor};
+use minrnn_kernels::Elem;
+use minrnn_model::compare::Comparison;
+use minrnn_model::config::ModelConfig;
+use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::model::Model;
+use minrnn_model::params::Params;
+use minrnn_model::rng::Rng;
+
+use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update};
+use crate::run::tests::{Case, floats, variants};
+use crate::run::{self, Dropout, Run, Weights};
+
+const UPDATE: Update = Update {
+    beta1: 0.9,
+    beta2: 0.98,
+    eps: 1e-8,
+    weight_decay: 0.1,
+    clip_norm: Some(0.3),
+};
+const SEED: u64 = 0x1234_5678_9abc_def0;
+const STEP: u64 = 17;
+
+/// Targets and weights beside a case.
+struct Wanted {
+    classes: Vec<u32>,
+    values: Vec<f32>,
+    weights: Option<Vec<f32>>,
+}
+
+fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
+    let mut rng = Rng::named(11, "targets");
+    let node = graph.node(graph.output().value);
+    let rows = case.batch * if node.timed { case.time } else { 1 };
+    Wanted {
+        classes: (0..rows).map(|_| rng.below(node.width) as u32).collect(),
+        values: (0..rows * node.width)
+            .map(|_| rng.range(-1.0, 1.0) as f32)
+            .collect(),
+        weights: weighted.then(|| (0..rows).map(|i| [1.0, 0.0, 0.5][i % 3]).collect()),
+    }
+}
+
+fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> Options {
+    Options {
+        batch: case.batch,
+        time: case.time,
+        compute,
+        train: true,
+        update: false,
+        input_gradient: false,
+        target: match graph.output().kind {
+            OutputKind::Logits => Target::Classes,
+            OutputKind::Values => Target::Values,
+        },
+        weights: w.weights.is_some(),
+        lens: case.lens.is_some(),
+    }
+}
+
+/// A host with everything in place.
+fn host(graph: &Graph, params: &Params, case: &Case, w: &Wanted, options: Options) -> Host {
+    let plan = Plan::new(graph, options, &NoScratch).unwrap();
+    let mut flat = vec![0f32; plan.layout.total];
+    for (i, offset) in plan.layout.offsets.iter().enumerate() {
+        flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
+    }
+    let mut host = Host::new(plan, UPDATE);
+    host.set_f32(Space::Params, &flat);
+    host.refresh_shadow();
+    match graph.input() {
+        Input::Tokens { .. } => host.set_u32(Space::Ids, &case.ids),
+        Input::Features { .. } => host.set_f32(Space::Features, &case.features),
+    }
+    host.set_u32(Space::Targets, &w.classes);
+    host.set_f32(Space::TargetValues, &w.values);
+    if let Some(weights) = &w.weights {
+        host.set_f32(Space::Weights, weights);
+    }
+    if let Some(lens) = &case.lens {
+        host.set_u32(
+            Space::Lens,
+            &lens.iter().map(|l| *l as u32).collect::<Vec<_>>(),
+        );
+    }
+    host.seed_and_step = (SEED, STEP);
+    host.rate = (0.01, 3);
+    host
+}
+
+/// Loss and gradients by candle in float64.
+fn candle(graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> (f64, Vec<Option<Vec<f64>>>) {
+    let weights = Weights::new(graph, params, DType::F64, &Device::Cpu).unwrap();
+    let (b, t) = (case.batch, case.time);
+    let input = match graph.input() {
+        Input::Tokens { .. } => Tensor::from_slice(&case.ids, (b, t), &Device::Cpu),
+        Input::Features { width } => {
+            Tensor::from_slice(&case.features, (b, t, width), &Device::Cpu)
+        }
+    }
+    .unwrap();
+    let lens: Option<Vec<u32>> = case
+        .lens
+        .as_ref()
+        .map(|l| l.iter().map(|n| *n as u32).collect());
+    let run = Run {
+        lens: lens.as_deref(),
+        dropout: Some(Dropout {
+            seed: SEED,
+            step: STEP,
+        }),
+        ..Run::new(&input)
+    };
+    let y = run::run(graph, &weights, &run).unwrap().output;
+    let width = y.dim(candle_core::D::Minus1).unwrap();
+    let y = y.reshape(((), width)).unwrap();
+    let rows = y.dim(0).unwrap();
+    let each = w.weights.clone().unwrap_or_else(|| vec![1.0; rows]);
+    let each = Tensor::from_vec(each, rows, &Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap();
+    let loss = match graph.output().kind {
+        OutputKind::Logits => {
+            let targets = Tensor::from_slice(&w.classes, rows, &Device::Cpu).unwrap();
+            minrnn_kernels::cross_entropy(&y, &targets, Some(&each)).unwrap()
+        }
+        OutputKind::Values => {
+            let targets = Tensor::from_slice(&w.values, (rows, width), &Device::Cpu)
+                .unwrap()
+                .to_dtype(DType::F64)
+                .unwrap();
+            let square = (y - targets).unwrap().sqr().unwrap();
+            let sum = square
+                .broadcast_mul(&each.unsqueeze(1).unwrap())
+                .unwrap()
+                .sum_all()
+                .unwrap();
+            let count = each.sum_all().unwrap().to_scalar::<f64>().unwrap() * width as f64;
+            (sum / count).unwrap()
+        }
+    };
+    let grads = loss.backward().unwrap();
+    let mut all = vec![None; graph.params().len()];
+    for (i, var) in weights.vars() {
+        all[i] = grads.get(var).map(floats);
+    }
+    (loss.to_scalar::<f64>().unwrap(), all)
+}
+
+fn gradient(host: &Host, p: usize) -> Vec<f64> {
+    let layout = &host.plan().layout;
+    host.read(Place {
+        space: Space::Grads,
+        offset: layout.offsets[p],
+        len: layout.lens[p],
+        elem: Elem::F32,
+    })
+}
+
+fn loss(host: &Host) -> f64 {
+    host.read(Place::new(Space::Loss, 1, Elem::F32))[0]
+}
+
+/// Models with dropout: fused with an embedding, a sum, a sum and its normalisation, and alone.
+fn dropped() -> Vec<(&'static str, Model, Params)> {
+    let tokens = "[input]\nvocab = 5\n";
+    let features = "[input]\nfeatures = 3\n";
+    let cases = [
+        (
+            "dropout",
+            "",
+            tokens,
+            "[conv]\nkernel = 3\n[mlp]\nexpansion = 2\n",
+        ),
+        ("dropout, last", "", features, "[mlp]\nexpansion = 2\n"),
+        ("dropout, no norm", "norm = 'none'\n", tokens, ""),
+        ("dropout, no residual", "residual = false\n", features, ""),
+        (
+            "no dropout, layer norm",
+            "norm = 'layer'\n",
+            tokens,
+            "[conv]\nkernel = 2\n",
+        ),
+    ];
+    let model = |(i, (name, more, input, rest)): (usize, (&'static str, &str, &str, &str))| {
+        let p = if name.starts_with("no") { 0.0 } else { 0.3 };
+        let steps = if i == 1 { "last" } else { "every" };
+        let text = format!(
+            "width = 6\nlayers = 2\ndropout = {p}\n{more}{input}[head]\nwidth = 3\nsteps = '{steps}'\n[cell]\nkind = 'min_gru'\n{rest}"
+        );
+        let config: ModelConfig = toml::from_str(&text).expect(&text);
+        let model = Model::from_config(&config).expect(&text);
+        let params = Params::init(model.graph(), 3);
+        (name, model, params)
+    };
+    cases.into_iter().enumerate().map(model).collect()
+}
+
+/// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
+fn compare(compute: Elem, tolerance: f64) {
+    for (name, model, params) in variants().into_iter().chain(dropped()) {
+        let graph = model.graph();
+        for (seed, (batch, time)) in [(2, 7), (1, 1), (3, 4)].into_iter().enumerate() {
+            let mut case = Case::new(graph, batch, time, seed as u64, seed == 0);
+            (case.states, case.reset) = (None, None);
+            let w = wanted(graph, &case, seed % 2 == 0 && !graph.is_last_step());
+            let what = format!("{name} B={batch} T={time} {compute:?}");
+            let mut host = host(
+                graph,
+                &params,
+                &case,
+                &w,
+                options(graph, &case, &w, compute),
+            );
+            host.run();
+            let (want, grads) = candle(graph, &params, &case, &w);
+            let mut c = Comparison::default();
+            c.push(loss(&host), want, tolerance * (1.0 + want.abs()));
+            assert!(c.holds(), "{what} loss: {c:?}");
+            let all: f64 = grads
+                .iter()
+                .flatten()
+                .flatten()
+                .map(|g| g * g)
+                .sum::<f64>()
+                .sqrt();
+            for (p, grad) in grads.iter().enumerate() {
+                let Some(grad) = grad else { continue };
+                let got = gradient(&host, p);
+                let error = got.iter().zip(grad).map(|(g, w)| (g - w).powi(2));
+                let error = error.sum::<f64>().sqrt();
+                let spec = &graph.params()[p];
+                assert!(
+                    error <= tolerance * (all + 1e-3),
+                    "{what} {}: error {error:e} of {all:e}",
+                    spec.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn plans_give_the_gradients_that_candle_gives() {
+    compare(Elem::F32, 2e-5);
+}
+
+#[test]
+fn plans_in_16_bits_give_them_within_its_rounding() {
+    compare(Elem::Bf16, 0.06);
+    compare(Elem::F16, 0.01);
+}
+
+#[test]
+fn the_gradient_of_features_is_that_of_finite_differences() {
+    let mut tried = 0;
+    for (name, model, params) in variants() {
+        let graph = model.graph();
+        if !matches!(graph.input(), Input::Features { .. }) {
+            continue;
+        }
+        tried += 1;
+        let mut case = Case::new(graph, 2, 3, 0, false);
+        let w = wanted(graph, &case, false);
+        let options = Options {
+            input_gradient: true,
+            ..options(graph, &case, &w, Elem::F32)
+        };
+        let mut first = host(graph, &params, &case, &w, options);
+        first.run();
+        let got = first.read(first.plan().input_gradient.unwrap());
+        let scale = got.iter().fold(1e-3f64, |m, g| m.max(g.abs()));
+        for i in (0..case.features.len()).step_by(4) {
+            let keep = case.features[i];
+            let mut at = |v: f32| {
+                case.features[i] = v;
+                let mut h = host(graph, &params, &case, &w, options);
+                h.run();
+                loss(&h)
+            };
+            let eps = 1e-2f32;
+            let difference = (at(keep + eps) - at(keep - eps)) / (2.0 * f64::from(eps));
+            case.features[i] = keep;
+            let error = (difference - got[i]).abs();
+            assert!(error < 0.03 * scale, "{name} {i}: {difference} {}", got[i]);
+        }
+    }
+    assert!(tried > 2);
+}
+
+#[test]
+fn the_update_is_that_of_the_optimizer() {
+    use crate::optim::{AdamW, AdamWConfig, Parameter};
+    let (_, model, params) = variants().remove(0);
+    let graph = model.graph();
+    let case = Case::new(graph, 2, 5, 0, false);
+    let w = wanted(graph, &case, false);
+    let options = Options {
+        update: true,
+        ..options(graph, &case, &w, Elem::F32)
+    };
+    let mut host = host(graph, &params, &case, &w, options);
+    host.rate = (0.01, 1);
+    host.run();
+    let weights = Weights::new(graph, &params, DType::F32, &Device::Cpu).unwrap();
+    let layout = host.plan().layout.clone();
+    let mut store = candle_core::backprop::GradStore::default();
+    let mut parameters = vec![];
+    for (i, var) in weights.vars() {
+        let spec = &graph.params()[i];
+        let grad: Vec<f32> = gradient(&host, i).iter().map(|g| *g as f32).collect();
+        let grad = Tensor::from_vec(grad, spec.shape.as_slice(), &Device::Cpu).unwrap();
+        store.insert(var.as_tensor(), grad);
+        parameters.push(Parameter {
+            name: spec.name.clone(),
+            var: var.clone(),
+            decay: layout.offsets[i] < layout.decayed_len,
+        });
+    }
+    let config = AdamWConfig {
+        beta1: UPDATE.beta1,
+        beta2: UPDATE.beta2,
+        eps: UPDATE.eps,
+        weight_decay: UPDATE.weight_decay,
+        clip_norm: UPDATE.clip_norm,
+    };
+    let mut optimizer = AdamW::new(parameters, config).unwrap();
+    optimizer.step(&store, 0.01).unwrap();
+    let mut c = Comparison::default();
+    for (i, var) in weights.vars() {
+        let got = host.read(Place {
+            space: Space::Params,
+            offset: layout.offsets[i],
+            len: layout.lens[i],
+            elem: Elem::F32,
+        });
+        let want = floats(var.as_tensor());
+        got.iter()
+            .zip(&want)
+            .for_each(|(g, w)| c.push(*g, *w, 2e-6));
+    }
+    assert!(c.holds(), "{c:?}");
+}
+
+/// The language model of the benchmark: what a step launches, and how much memory it takes.
+#[test]
+fn a_block_is_few_launches_and_buffers_share_memory() {
+    let text = "width = 8\nlayers = 3\ndropout = 0.2\n[input]\nvocab = 11\n[head]\nwidth = 11\n[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\nexpansion = 4.0";
+    let config: ModelConfig = toml::from_str(text).expect(text);
+    let model = Model::from_config(&config).unwrap();
+    let options = Options {
+        batch: 4,
+        time: 16,
+        compute: Elem::Bf16,
+        train: true,
+        update: true,
+        input_gradient: false,
+        target: Target::Classes,
+        weights: false,
+        lens: false,
+    };
+    let plan = Plan::new(model.graph(), options, &NoScratch).unwrap();
+    let count = |f: fn(&Launch) -> bool| plan.launches.iter().filter(|l| f(l)).count();
+    assert_eq!(count(|l| matches!(l, Launch::Map1 { .. })), 0, "no copies");
+    assert_eq!(count(|l| matches!(l, Launch::Norm { .. })), 10);
+    assert_eq!(
+        count(|l| matches!(l, Launch::AddDropout { .. })),
+        0,
+        "all fused"
+    );
+    let separate: usize = plan.buffers.iter().map(|b| b.bytes).sum();
+    assert!(
+        plan.arena * 10 < separate * 7,
+        "{} of {separate}",
+        plan.arena
+    );
+}

@@ -1,0 +1,183 @@
+//! The graph's nodes in groups that one kernel runs.
+
+use minrnn_model::graph::{Binary, Fused, Graph, Op, Value};
+
+use super::launch::Mask;
+
+/// Nodes that are run together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Unit {
+    /// A fused layer, by its position in the graph's list of regions.
+    Region(usize),
+    /// One primitive.
+    Node(usize),
+    /// `value = dropout(table[ids])`.
+    Embed {
+        node: usize,
+        mask: Mask,
+        value: usize,
+    },
+    /// `value = x + dropout(branch)`, then, by `norm` (a region), its normalisation.
+    Sum {
+        x: Option<Value>,
+        branch: Value,
+        mask: Option<Mask>,
+        value: usize,
+        norm: Option<usize>,
+    },
+}
+
+/// The graph cut into units, in an order in which they can run.
+pub(super) fn units(graph: &Graph) -> Vec<Unit> {
+    let plain = plain(graph);
+    let uses = uses(graph);
+    let mut units = vec![];
+    let mut i = 0;
+    while i < plain.len() {
+        let (unit, taken) = joined(graph, &uses, &plain[i..]);
+        units.push(unit);
+        i += taken;
+    }
+    units
+}
+
+/// Regions with a kernel, and the nodes outside of them.
+fn plain(graph: &Graph) -> Vec<Unit> {
+    let mut units = vec![];
+    let mut i = 0;
+    while i < graph.nodes().len() {
+        let region = graph.regions().iter().position(|r| {
+            r.nodes.start == i
+                && !r.nodes.is_empty()
+                && !matches!(r.fused, Fused::CausalConv { kernel: 1, .. })
+        });
+        match region {
+            Some(r) => {
+                units.push(Unit::Region(r));
+                i = graph.regions()[r].nodes.end;
+            }
+            None => {
+                units.push(Unit::Node(i));
+                i += 1;
+            }
+        }
+    }
+    units
+}
+
+/// How often each value is read; the output counts as read once more.
+fn uses(graph: &Graph) -> Vec<usize> {
+    let mut uses = vec![0; graph.nodes().len()];
+    let inputs = graph.nodes().iter().flat_map(|n| &n.inputs);
+    inputs.for_each(|v| uses[v.index()] += 1);
+    uses[graph.output().value.index()] += 1;
+    uses
+}
+
+/// Which dropout of the model node `i` is.
+fn site(graph: &Graph, i: usize) -> u32 {
+    let before = graph.nodes()[..i].iter();
+    before
+        .filter(|n| matches!(n.op, Op::Dropout { .. }))
+        .count() as u32
+}
+
+fn mask(graph: &Graph, i: usize) -> Option<Mask> {
+    match graph.nodes()[i].op {
+        Op::Dropout { p } if p > 0.0 => Some(Mask {
+            p,
+            site: site(graph, i),
+        }),
+        _ => None,
+    }
+}
+
+/// The unit at the front with those behind it that it can take in, and how many that are.
+fn joined(graph: &Graph, uses: &[usize], units: &[Unit]) -> (Unit, usize) {
+    let node = |at: usize| match units.get(at) {
+        Some(Unit::Node(i)) => Some((*i, &graph.nodes()[*i])),
+        _ => None,
+    };
+    let Some((first, op)) = node(0) else {
+        return (units[0], 1);
+    };
+    let next = node(1).filter(|(_, n)| n.inputs.iter().any(|v| v.index() == first));
+    let once = uses[first] == 1;
+    match (op.op, next) {
+        (Op::Embed { .. }, Some((d, n))) if once && matches!(n.op, Op::Dropout { .. }) => {
+            match mask(graph, d) {
+                Some(mask) => {
+                    let node = first;
+                    (
+                        Unit::Embed {
+                            node,
+                            mask,
+                            value: d,
+                        },
+                        2,
+                    )
+                }
+                None => (units[0], 1),
+            }
+        }
+        (Op::Dropout { .. }, Some((sum, n)))
+            if once && matches!(n.op, Op::Binary(Binary::Add)) && adds(graph, sum) =>
+        {
+            let x = n.inputs.iter().find(|v| v.index() != first).copied();
+            let unit = Unit::Sum {
+                x,
+                branch: op.inputs[0],
+                mask: mask(graph, first),
+                value: sum,
+                norm: norm(graph, sum, units.get(2)),
+            };
+            (
+                unit,
+                2 + usize::from(norm(graph, sum, units.get(2)).is_some()),
+            )
+        }
+        (Op::Dropout { .. }, _) => {
+            let unit = Unit::Sum {
+                x: None,
+                branch: op.inputs[0],
+                mask: mask(graph, first),
+                value: first,
+                norm: None,
+            };
+            (unit, 1)
+        }
+        (Op::Binary(Binary::Add), _) if adds(graph, first) => {
+            let norm = norm(graph, first, units.get(1));
+            let unit = Unit::Sum {
+                x: Some(op.inputs[0]),
+                branch: op.inputs[1],
+                mask: None,
+                value: first,
+                norm,
+            };
+            (unit, 1 + usize::from(norm.is_some()))
+        }
+        _ => (units[0], 1),
+    }
+}
+
+/// Whether node `i` adds two different values of one width.
+fn adds(graph: &Graph, i: usize) -> bool {
+    let [a, b] = graph.nodes()[i].inputs[..] else {
+        return false;
+    };
+    a != b && graph.node(a).width == graph.node(b).width
+}
+
+/// The normalisation of value `sum`, if it comes next.
+fn norm(graph: &Graph, sum: usize, next: Option<&Unit>) -> Option<usize> {
+    let Some(Unit::Region(r)) = next else {
+        return None;
+    };
+    let region = &graph.regions()[*r];
+    let is_norm = matches!(
+        region.fused,
+        Fused::RmsNorm { .. } | Fused::LayerNorm { .. }
+    );
+    (is_norm && region.inputs[0].index() == sum).then_some(*r)
+}
