@@ -55,6 +55,8 @@ pub mod cross_entropy;
 pub mod cuda;
 mod dispatch;
 mod elem;
+#[cfg(feature = "cuda")]
+pub mod elementwise;
 pub mod embedding;
 mod error;
 pub mod layer_norm;

@@ -1,0 +1,3 @@
+//! Primitives without a layer of their own, on CUDA.
+
+pub mod cuda;
