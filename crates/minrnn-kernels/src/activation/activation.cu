@@ -1,0 +1,125 @@
+// Activations and their gradients.
+
+#include "cuda/elements.cuh"
+
+struct ValueSlope {
+    float value, slope;
+};
+
+// sigmoid(x) and sigmoid(-x), both relatively accurate.
+__device__ __forceinline__ void sigmoids(float x, float &s, float &r) {
+    float e = fast_exp(-fabsf(x));
+    float large = fast_reciprocal(1.0f + e), small = e * large;
+    s = x >= 0 ? large : small;
+    r = x >= 0 ? small : large;
+    if (x != x) s = r = x;
+}
+
+struct GeluErf {
+    // P(X > y) = e^(-y^2/2) t Q(t), t = 1 / (1 + 0.23164 y), y >= 0: Q is a fit, relative error 1e-7.
+    __device__ static ValueSlope at(float x) {
+        float y = fabsf(x), t = fast_reciprocal(fmaf(0.231641888f, y, 1.0f));
+        float bell = fast_exp2(-(y * y) * 0.72134752f);
+        float q = -0.0709341466f;
+        q = fmaf(q, t, 0.249883279f);
+        q = fmaf(q, t, -0.205598116f);
+        q = fmaf(q, t, 0.229053587f);
+        q = fmaf(q, t, 0.0114239668f);
+        q = fmaf(q, t, 0.103340328f);
+        q = fmaf(q, t, 0.0903003365f);
+        q = fmaf(q, t, 0.0925308168f);
+        float tail = bell * (t * q), below = x >= 0 ? 1.0f - tail : tail;
+        return {x * below, fmaf(x, bell * 0.398942280f, below)};
+    }
+};
+
+struct GeluTanh {
+    // Beyond 16 the sigmoid is 0 or 1 and its slope 0, whatever x is: there x is limited, so that its powers are finite.
+    __device__ static ValueSlope at(float x) {
+        float y = x > 16.0f ? 16.0f : x < -16.0f ? -16.0f : x, s, r;
+        sigmoids(1.59576912f * fmaf(0.044715f * y, y * y, y), s, r);
+        float slope = 1.59576912f * fmaf(0.134145f * y, y, 1.0f);
+        return {x * s, fmaf(y, (s * r) * slope, s)};
+    }
+};
+
+struct Silu {
+    __device__ static ValueSlope at(float x) {
+        float s, r;
+        sigmoids(x, s, r);
+        return {x * s, fmaf(x, s * r, s)};
+    }
+};
+
+constexpr int THREADS = 256, PACKS = 4;
+
+template <class F, class C, int VEC> __device__ __forceinline__ void forward(const C *u, C *g, i64 n) {
+    const i64 first = (i64(blockIdx.x) * PACKS * THREADS + threadIdx.x) * VEC;
+    Pack<C, VEC> packs[PACKS];
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) packs[i].fetch(u + at);
+    }
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            float x[VEC];
+            packs[i].spread(x);
+#pragma unroll
+            for (int j = 0; j < VEC; j++) x[j] = F::at(x[j]).value;
+            store(g + at, x);
+        } else if constexpr (VEC > 1) {
+            for (i64 one = at; one < n; one++) g[one] = narrow<C>(F::at(wide(u[one])).value);
+        }
+    }
+}
+
+template <class F, class C, int VEC> __device__ __forceinline__ void backward(const C *u, const C *dg, C *du, i64 n) {
+    const i64 first = (i64(blockIdx.x) * PACKS * THREADS + threadIdx.x) * VEC;
+    Pack<C, VEC> u_packs[PACKS], dg_packs[PACKS];
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            u_packs[i].fetch(u + at);
+            dg_packs[i].fetch(dg + at);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            float x[VEC], d[VEC];
+            u_packs[i].spread(x);
+            dg_packs[i].spread(d);
+#pragma unroll
+            for (int j = 0; j < VEC; j++) d[j] *= F::at(x[j]).slope;
+            store(du + at, d);
+        } else if constexpr (VEC > 1) {
+            for (i64 one = at; one < n; one++) du[one] = narrow<C>(F::at(wide(u[one])).slope * wide(dg[one]));
+        }
+    }
+}
+
+#define KERNELS(F, NAME, C, VEC)                                                                     \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+        NAME##_fwd_##C##_v##VEC(const C *u, C *g, i64 n) {                                           \
+        forward<F, C, VEC>(u, g, n);                                                                 \
+    }                                                                                                \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+        NAME##_bwd_##C##_v##VEC(const C *u, const C *dg, C *du, i64 n) {                             \
+        backward<F, C, VEC>(u, dg, du, n);                                                           \
+    }
+#define TYPES(F, NAME)        \
+    KERNELS(F, NAME, f32, 4)  \
+    KERNELS(F, NAME, f32, 1)  \
+    KERNELS(F, NAME, bf16, 8) \
+    KERNELS(F, NAME, bf16, 1) \
+    KERNELS(F, NAME, f16, 8)  \
+    KERNELS(F, NAME, f16, 1)
+
+TYPES(GeluErf, gelu_erf)
+TYPES(GeluTanh, gelu_tanh)
+TYPES(Silu, silu)
