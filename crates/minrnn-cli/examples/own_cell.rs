@@ -7,13 +7,12 @@
 
 use std::path::PathBuf;
 
-use candle_core::Device;
 use minrnn_cli::verify::{Export, Options, Report, verify};
 use minrnn_model::graph::{Graph, StateInit, Unary, Value};
 use minrnn_model::layers::{Layer, Linear};
 use minrnn_model::model::Model;
 use minrnn_onnx::export::{DirOptions, write_export};
-use minrnn_train::trainer::{Control, Metrics, TrainConfig, Trainer, resolve};
+use minrnn_train::trainer::{Control, Device, Metrics, TrainConfig, Trainer, resolve};
 
 /// The cell, D channels.
 struct SignedCell(usize);

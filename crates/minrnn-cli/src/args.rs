@@ -84,7 +84,7 @@ pub(crate) struct Train {
     /// Replaces a value of the file, e.g. --set train.steps=100 or --set 'task.path="a.txt"'; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Where to compute: cpu
+    /// Where to compute: cpu, or cuda, cuda:N (a build with the feature cuda)
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
     pub(crate) device: Device,
     /// Folder of the run [default: runs/ and the name of CONFIG.toml]
@@ -227,18 +227,34 @@ pub(crate) struct Inspect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Device {
     Cpu,
+    /// CUDA GPU by number.
+    Cuda(usize),
+}
+
+impl Device {
+    /// The trainer's.
+    pub(crate) fn open(self) -> anyhow::Result<minrnn_train::trainer::Device> {
+        match self {
+            Self::Cpu => Ok(minrnn_train::trainer::Device::Cpu),
+            Self::Cuda(n) => Ok(minrnn_train::trainer::Device::cuda(n)?),
+        }
+    }
 }
 
 fn device(text: &str) -> Result<Device, String> {
-    let cuda = text.strip_prefix("cuda");
-    match text {
-        "cpu" => Ok(Device::Cpu),
-        _ if cuda.is_some_and(|n| n.is_empty() || n.starts_with(':')) => Err(
-            "this build has no CUDA; it comes with a later version, until then use --device cpu"
-                .into(),
-        ),
-        _ => Err("no such device; use cpu".into()),
+    let number = |n: &str| n.parse().map_err(|_| format!("`{n}` is no number of a GPU"));
+    match text.split_once(':') {
+        None if text == "cpu" => return Ok(Device::Cpu),
+        None if text == "cuda" => Ok(Device::Cuda(0)),
+        Some(("cuda", n)) => number(n).map(Device::Cuda),
+        _ => Err("no such device; use cpu, cuda or cuda:N".into()),
     }
+    .and_then(|device| {
+        if cfg!(feature = "cuda") {
+            return Ok(device);
+        }
+        Err("this minrnn was built without CUDA; build it with --features cuda, or use --device cpu".into())
+    })
 }
 
 /// A dimension of an export.

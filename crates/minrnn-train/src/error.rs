@@ -70,6 +70,10 @@ pub enum TrainError {
     /// The tensor library failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// The GPU refused something.
+    #[cfg(feature = "cuda")]
+    #[error(transparent)]
+    Cuda(#[from] minrnn_kernels::cuda::CudaError),
     /// The file system failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -7,7 +7,7 @@ use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::trainer::{TrainConfig, Trainer};
 
 use crate::Outcome;
-use crate::args::{Device, Train};
+use crate::args::Train;
 use crate::config::Config;
 use crate::files;
 use crate::progress::{duration, short};
@@ -16,8 +16,7 @@ use crate::training::{self, Ended, said};
 use crate::ui::Ui;
 
 pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
-    let Device::Cpu = args.device;
-    let device = candle_core::Device::Cpu;
+    let device = args.device.open()?;
     let config = Config::read(&args.config, &args.set)?;
     let dir = args
         .out

@@ -14,6 +14,8 @@
 
 mod arena;
 mod backward;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod forward;
 mod host;
 mod launch;

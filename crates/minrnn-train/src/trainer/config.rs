@@ -46,6 +46,9 @@ pub struct TrainOptions {
     /// The optimizer.
     #[serde(default)]
     pub optimizer: AdamWConfig,
+    /// In which precision a GPU computes; the CPU has f32.
+    #[serde(default, skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// Steps between evaluations; 0: only at the end.
     #[serde(default)]
     pub eval_every: u64,
@@ -55,6 +58,34 @@ pub struct TrainOptions {
     /// Training stops early once an evaluation's accuracy reaches this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at_accuracy: Option<f64>,
+}
+
+/// In which precision a training computes. Weights, moments, states and sums along the layers are f32 in all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// IEEE f32.
+    #[default]
+    F32,
+    /// f32, the factors of matrix products rounded to 10 bits of mantissa.
+    Tf32,
+    /// Activations and matrix products in bfloat16.
+    Bf16,
+}
+
+impl Precision {
+    /// As written in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl TrainOptions {

@@ -1,6 +1,9 @@
 //! The training loop: steps, evaluations, checkpoints. It prints nothing; a caller sees what happens through [`Event`]s.
 
+mod backend;
 mod config;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod loss;
 
 #[cfg(test)]
@@ -8,20 +11,19 @@ mod tests;
 
 use std::path::Path;
 
-use candle_core::{DType, Device};
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 use serde::Serialize;
 
-pub use config::{TrainConfig, TrainOptions, resolve};
-use loss::Tensors;
+use backend::Backend;
+pub use backend::Device;
+pub use config::{Precision, TrainConfig, TrainOptions, resolve};
 
 use crate::checkpoint::{BestMetric, Checkpoint, TensorData, TrainerState};
 use crate::error::{CheckpointProblem, Result, TrainError};
-use crate::optim::{AdamW, Parameter};
-use crate::run::{self, Dropout, Run, Weights};
-use crate::task::{Batch, Split, Task, eval_ranges};
+use crate::run::Dropout;
+use crate::task::{Split, Task, eval_ranges};
 
 /// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -80,9 +82,7 @@ pub struct Trainer {
     config: TrainConfig,
     model: Model,
     task: Box<dyn Task>,
-    weights: Weights,
-    optimizer: AdamW,
-    device: Device,
+    backend: Backend,
     state: TrainerState,
 }
 
@@ -117,18 +117,7 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         config.train.validate()?;
-        let params = Params::init(model.graph(), config.train.seed);
-        let weights = Weights::new(model.graph(), &params, DType::F32, device)?;
-        let parameters = weights.vars().map(|(i, var)| {
-            let spec = &model.graph().params()[i];
-            let decay = matches!(spec.role, Role::Weight { decay: true, .. });
-            Parameter {
-                name: spec.name.clone(),
-                var: var.clone(),
-                decay,
-            }
-        });
-        let optimizer = AdamW::new(parameters.collect(), config.train.optimizer.clone())?;
+        let backend = Backend::new(&config, &model, device)?;
         let state = TrainerState {
             step: 0,
             seed: config.train.seed,
@@ -141,9 +130,7 @@ impl Trainer {
             config,
             model,
             task,
-            weights,
-            optimizer,
-            device: device.clone(),
+            backend,
             state,
         })
     }
@@ -178,8 +165,8 @@ impl Trainer {
             return Err(TrainError::config("train.seed", message));
         }
         let params = params_of(checkpoint, &trainer.model, path)?;
-        trainer.set_params(&params)?;
-        trainer.optimizer.load_state_dict(optimizer)?;
+        trainer.backend.set_params(&trainer.model, &params)?;
+        trainer.backend.load_state_dict(optimizer)?;
         trainer.state = TrainerState {
             schedule: config.train.schedule(),
             ..state.clone()
@@ -208,19 +195,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn params(&self) -> Result<Params> {
-        Ok(self.weights.to_params(self.model.graph())?)
-    }
-
-    fn set_params(&mut self, params: &Params) -> Result<()> {
-        for (i, var) in self.weights.vars() {
-            let shape = self.model.graph().params()[i].shape.as_slice();
-            var.set(&candle_core::Tensor::from_slice(
-                params.get(i),
-                shape,
-                &self.device,
-            )?)?;
-        }
-        Ok(())
+        self.backend.params(&self.model)
     }
 
     /// One optimizer step.
@@ -228,49 +203,46 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::NonFinite`] naming the first tensor, before anything was changed by it.
     pub fn step(&mut self) -> Result<StepLog> {
-        let step = self.state.step;
-        let batch = self
-            .task
-            .batch(Split::Train, self.state.samples, self.config.train.batch)?;
-        let tensors = Tensors::new(&batch, &self.device)?;
-        let dropout = Some(Dropout {
-            seed: self.config.train.seed,
-            step,
-        });
-        let loss = tensors.loss(&self.forward(&batch, &tensors, dropout)?)?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Err(TrainError::NonFinite {
-                what: "the loss".into(),
-                step,
-            });
+        let (logs, error) = self.steps(1)?;
+        match (error, logs.first()) {
+            (Some(error), _) => Err(error),
+            (None, Some(log)) => Ok(*log),
+            (None, None) => Err(TrainError::config("train.steps", "ended without a report")),
         }
-        let lr = self.state.schedule.lr_at(step);
-        let report = self.optimizer.step(&loss.backward()?, lr)?;
-        self.state.step += 1;
-        self.state.samples += batch.batch as u64;
-        Ok(StepLog {
-            step,
-            loss: value,
-            lr,
-            grad_norm: report.grad_norm,
-            tokens: batch.batch * batch.time,
-        })
     }
 
-    fn forward(
-        &self,
-        batch: &Batch,
-        tensors: &Tensors,
-        dropout: Option<Dropout>,
-    ) -> Result<candle_core::Tensor> {
-        let run = Run {
-            lens: batch.lens.as_deref(),
-            reset: batch.reset.as_deref(),
-            dropout,
-            ..Run::new(&tensors.input)
-        };
-        Ok(run::run(self.model.graph(), &self.weights, &run)?.output)
+    /// Up to `most` optimizer steps, as many as the device takes in one go: what they reported, and what stopped them.
+    fn steps(&mut self, most: u64) -> Result<(Vec<StepLog>, Option<TrainError>)> {
+        let mut logs = vec![];
+        for step in self.state.step..self.state.step + most.min(self.backend.line()) {
+            let first = self.state.samples + (step - self.state.step) * self.config.train.batch as u64;
+            let batch = self
+                .task
+                .batch(Split::Train, first, self.config.train.batch)?;
+            let dropout = Dropout {
+                seed: self.config.train.seed,
+                step,
+            };
+            let lr = self.state.schedule.lr_at(step);
+            let report = self.backend.step(&self.model, &batch, dropout, lr)?;
+            logs.push(StepLog {
+                step,
+                loss: report.map_or(0.0, |r| r.loss),
+                lr,
+                grad_norm: report.map_or(0.0, |r| r.grad_norm),
+                tokens: batch.batch * batch.time,
+            });
+        }
+        let (late, error) = self.backend.reports()?;
+        if !late.is_empty() || error.is_some() {
+            logs.truncate(late.len());
+            for (log, report) in logs.iter_mut().zip(late) {
+                (log.loss, log.grad_norm) = (report.loss, report.grad_norm);
+            }
+        }
+        self.state.step += logs.len() as u64;
+        self.state.samples += logs.len() as u64 * self.config.train.batch as u64;
+        Ok((logs, error))
     }
 
     /// Evaluates a split: its first `samples` sequences, or all of them if 0.
@@ -284,10 +256,9 @@ impl Trainer {
                 break;
             }
             let batch = self.task.batch(split, first, size)?;
-            let tensors = Tensors::new(&batch, &self.device)?;
-            let output = self.forward(&batch, &tensors, None)?.detach();
-            loss += f64::from(tensors.loss(&output)?.to_scalar::<f32>()?) * batch.counted() as f64;
-            correct = correct.zip(tensors.correct(&output)?).map(|(a, b)| a + b);
+            let (mean, met) = self.backend.evaluate(&self.model, &batch)?;
+            loss += mean * batch.counted() as f64;
+            correct = correct.zip(met).map(|(a, b)| a + b);
             count += batch.counted();
         }
         if count == 0 {
@@ -313,8 +284,20 @@ impl Trainer {
     ) -> Result<Metrics> {
         let options = self.config.train.clone();
         while self.state.step < options.steps {
-            let log = self.step()?;
-            if observe(self, Event::Step(log))? == Control::Stop {
+            let left = options.steps - self.state.step;
+            let until = match options.eval_every {
+                0 => left,
+                every => left.min(every - self.state.step % every),
+            };
+            let (logs, error) = self.steps(until)?;
+            let mut stopped = false;
+            for log in logs {
+                stopped |= observe(self, Event::Step(log))? == Control::Stop;
+            }
+            if let Some(error) = error {
+                return Err(error);
+            }
+            if stopped {
                 break;
             }
             let due = options.eval_every > 0 && self.state.step.is_multiple_of(options.eval_every);
@@ -382,7 +365,7 @@ impl Trainer {
                 .into_iter()
                 .map(|(n, (shape, data))| (n, TensorData { shape, data }))
                 .collect(),
-            optimizer: Some(self.optimizer.state_dict()?),
+            optimizer: Some(self.backend.state_dict()?),
             trainer: Some(self.state.clone()),
             vocabulary: self.task.vocabulary().map(|v| v.tokens().to_vec()),
         })

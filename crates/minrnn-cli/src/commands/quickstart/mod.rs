@@ -9,7 +9,7 @@ use anyhow::Result;
 use minrnn_onnx::export::{ExportOptions, Exported, Form};
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::task::Split;
-use minrnn_train::trainer::{Metrics, Trainer};
+use minrnn_train::trainer::{Device, Metrics, Trainer};
 
 use super::export;
 use crate::Outcome;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
     let folder = Folder::make(&args.out, &text)?;
     let config = Config::parse(folder::CONFIG, &text, &[])?;
     ui.note("1/5  training a minGRU on selective copying: remember 16 tokens among noise, say them in order");
-    let device = candle_core::Device::Cpu;
+    let device = Device::Cpu;
     let mut trainer = Trainer::new(&config.train, &device).map_err(|e| config.explain(e))?;
     let ended = training::fit(&mut trainer, &folder.run(), ui)?;
     if ended.metrics.is_none() {
@@ -97,7 +97,7 @@ fn on_fresh_sequences(config: &Config, folder: &Folder) -> Result<Metrics> {
         &config.train,
         &Checkpoint::load(&best)?,
         &best,
-        &candle_core::Device::Cpu,
+        &Device::Cpu,
     )?;
     Ok(trainer.evaluate(Split::Test, 0)?)
 }

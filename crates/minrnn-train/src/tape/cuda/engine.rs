@@ -1,0 +1,489 @@
+//! Training and evaluation of a model on a GPU, batch by batch.
+
+use std::sync::Arc;
+
+use minrnn_kernels::Elem;
+use minrnn_kernels::cuda::{CudaError, Gpu, Memory, Precision, View};
+use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::params::Params;
+
+use super::machine::{CONTROL, GpuScratch, Machine, Store};
+use crate::error::{Result, TrainError};
+use crate::optim::AdamWConfig;
+use crate::tape::{Layout, Options, Place, Plan, Space, Target};
+
+/// Steps whose reports are kept on the GPU before the host must read them.
+const RING: usize = 64;
+/// Plans kept, the last used ones.
+const PLANS: usize = 4;
+
+/// How a model is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineOptions {
+    /// Type of activations.
+    pub compute: Elem,
+    /// Products of f32 matrices.
+    pub precision: Precision,
+    /// The optimizer's numbers.
+    pub optimizer: AdamWConfig,
+    /// Seed of dropout.
+    pub seed: u64,
+}
+
+/// What the output is compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// Class numbers, `[rows]`.
+    Classes(&'a [u32]),
+    /// Values, `[rows, C]`.
+    Values(&'a [f32]),
+    /// Zeros.
+    Zeros,
+}
+
+/// A batch on its way to the GPU.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// B.
+    pub batch: usize,
+    /// T.
+    pub time: usize,
+    /// Token ids `[B,T]`.
+    pub ids: &'a [u32],
+    /// Features `[B,T,F]`.
+    pub features: &'a [f32],
+    /// Targets.
+    pub wanted: Wanted<'a>,
+    /// Weights of the targets, `[rows]`.
+    pub weights: Option<&'a [f32]>,
+    /// Lengths `[B]`, each 1 to T.
+    pub lens: Option<&'a [u32]>,
+}
+
+/// What a step reported.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Loss of the batch before the update.
+    pub loss: f32,
+    /// Norm of the gradient before clipping.
+    pub grad_norm: f32,
+}
+
+/// A model on a GPU: its parameters, moments, and the plans of the shapes seen last.
+#[derive(Debug)]
+pub struct Engine {
+    gpu: Gpu,
+    graph: Graph,
+    options: EngineOptions,
+    store: Arc<Store>,
+    machines: Vec<Machine>,
+    ring: Memory,
+    pending: usize,
+    /// The first step whose report was not read.
+    first: u64,
+}
+
+impl Engine {
+    /// With these parameters, and moments of zero.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(gpu: &Gpu, graph: &Graph, params: &Params, options: EngineOptions) -> Result<Self> {
+        let layout = Layout::new(graph);
+        let engine = Self {
+            store: Arc::new(Store::new(gpu, layout, options.compute)?),
+            ring: Memory::zeroed(gpu, RING * 4 * 4)?,
+            gpu: gpu.clone(),
+            graph: graph.clone(),
+            options,
+            machines: vec![],
+            pending: 0,
+            first: 0,
+        };
+        engine.set_params(params)?;
+        Ok(engine)
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn bytes(&self) -> usize {
+        self.store.bytes() + self.machines.iter().map(Machine::bytes).sum::<usize>()
+    }
+
+    /// Launches in the step of the shape used last.
+    pub fn launches(&self) -> u64 {
+        self.machines.last().map_or(0, Machine::launches)
+    }
+
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn params(&self) -> Result<Params> {
+        let flat = self.store.view(Space::Params)?.read::<f32>(&self.gpu)?;
+        let mut params = Params::init(&self.graph, 0);
+        self.each(|i, from, len| params.get_mut(i).copy_from_slice(&flat[from..from + len]));
+        Ok(params)
+    }
+
+    /// Sets the parameters.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_params(&self, params: &Params) -> Result<()> {
+        let mut flat = vec![0f32; self.store.layout.total];
+        self.each(|i, from, len| flat[from..from + len].copy_from_slice(params.get(i)));
+        let view = self.store.view(Space::Params)?;
+        view.write(&self.gpu, &flat)?;
+        if self.options.compute != Elem::F32 {
+            let shadow = self.store.view(Space::Shadow)?;
+            let copy = minrnn_kernels::elementwise::cuda::Map1::Copy;
+            minrnn_kernels::elementwise::cuda::map1(&self.gpu, copy, view, shadow, false)?;
+        }
+        Ok(())
+    }
+
+    /// First and second moments, each parameter's with its position.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn moments(&self) -> Result<Vec<(usize, Vec<f32>, Vec<f32>)>> {
+        let first = self.store.view(Space::First)?.read::<f32>(&self.gpu)?;
+        let second = self.store.view(Space::Second)?.read::<f32>(&self.gpu)?;
+        let mut all = vec![];
+        self.each(|i, from, len| {
+            if self.store.layout.trained.contains(&i) {
+                let part = |v: &[f32]| v[from..from + len].to_vec();
+                all.push((i, part(&first), part(&second)));
+            }
+        });
+        Ok(all)
+    }
+
+    /// Sets the moments, `(position, first, second)`.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_moments(&self, moments: &[(usize, Vec<f32>, Vec<f32>)]) -> Result<()> {
+        let (mut first, mut second) = (
+            vec![0f32; self.store.layout.total],
+            vec![0f32; self.store.layout.total],
+        );
+        for (i, m, v) in moments {
+            let from = self.store.layout.offsets[*i];
+            first[from..from + m.len()].copy_from_slice(m);
+            second[from..from + v.len()].copy_from_slice(v);
+        }
+        self.store.view(Space::First)?.write(&self.gpu, &first)?;
+        self.store.view(Space::Second)?.write(&self.gpu, &second)?;
+        Ok(())
+    }
+
+    /// The gradients of the last step, for tests.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn gradients(&self) -> Result<Vec<Vec<f32>>> {
+        let flat = self.store.view(Space::Grads)?.read::<f32>(&self.gpu)?;
+        let mut all = vec![];
+        self.each(|_, from, len| all.push(flat[from..from + len].to_vec()));
+        Ok(all)
+    }
+
+    fn each(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let layout = &self.store.layout;
+        for (i, (from, len)) in layout.offsets.iter().zip(&layout.lens).enumerate() {
+            f(i, *from, *len);
+        }
+    }
+
+    /// Steps on the stream whose reports were not read.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// How many steps may be put on the stream before [`Engine::reports`].
+    pub fn room(&self) -> usize {
+        RING - self.pending
+    }
+
+    /// Puts an optimizer step on the stream. `step` counts from 0 and chooses the dropout; `update` is the number of the
+    /// update, from 1. Nothing is waited for.
+    ///
+    /// # Errors
+    /// An input that does not fit the model; too little memory; [`TrainError::NoGradient`].
+    pub fn step(&mut self, inputs: Inputs<'_>, step: u64, update: u64, lr: f64) -> Result<()> {
+        if self.room() == 0 {
+            return Err(TrainError::config(
+                "train.steps",
+                "run ahead of the reports: read them first",
+            ));
+        }
+        if self.pending == 0 {
+            self.first = step;
+        }
+        let at = self.machine(&inputs, true)?;
+        self.upload(at, &inputs)?;
+        self.control(step, update, lr)?;
+        self.machines[at].run()?;
+        let slot = self.ring.view(self.pending * 16, 4, Elem::F32)?;
+        let machine = &self.machines[at];
+        let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
+        slot.slice(0, 1)?.copy_from(&self.gpu, loss)?;
+        let report = self.store.view(Space::Report)?;
+        slot.slice(1, 2)?.copy_from(&self.gpu, report)?;
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// Waits for the steps since the last call, and gives their reports in order. Where something was not finite: the
+    /// reports before that step, and what it was; that step and those behind it changed nothing.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn reports(&mut self) -> Result<(Vec<StepReport>, Option<TrainError>)> {
+        let rows = self.ring.view(0, self.pending * 4, Elem::F32)?;
+        let values = rows.read::<f32>(&self.gpu)?;
+        self.pending = 0;
+        let report = |row: &[f32]| StepReport {
+            loss: row[0],
+            grad_norm: row[1],
+        };
+        let mut reports: Vec<StepReport> = values.chunks_exact(4).map(report).collect();
+        let latch = self.store.view(Space::Latch)?;
+        let found = latch.read::<u32>(&self.gpu)?;
+        if found[2] == 0 {
+            return Ok((reports, None));
+        }
+        latch.fill(&self.gpu, 0)?;
+        let step = u64::from(found[0]) | u64::from(found[1]) << 32;
+        let at = step.saturating_sub(self.first) as usize;
+        let loss_too = reports.get(at).is_some_and(|r| !r.loss.is_finite());
+        reports.truncate(at);
+        if loss_too {
+            let what = "the loss".into();
+            return Ok((reports, Some(TrainError::NonFinite { what, step })));
+        }
+        Ok((reports, Some(self.not_finite(&found, step))))
+    }
+
+    fn not_finite(&self, found: &[u32], step: u64) -> TrainError {
+        let layout = &self.store.layout;
+        let name = layout
+            .trained
+            .get(found[2] as usize - 1)
+            .map_or("?", |i| self.graph.params()[*i].name.as_str());
+        let what = match found[3] {
+            2 => "the squared gradient",
+            _ => "the gradient",
+        };
+        TrainError::NonFinite {
+            what: format!("{what} of `{name}`"),
+            step,
+        }
+    }
+
+    /// Loss, and targets met (for classes), without dropout.
+    ///
+    /// # Errors
+    /// As [`Engine::step`].
+    pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
+        let at = self.machine(&inputs, false)?;
+        self.upload(at, &inputs)?;
+        self.machines[at].run()?;
+        let machine = &self.machines[at];
+        let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
+        let loss = loss.read::<f32>(&self.gpu)?[0];
+        if !matches!(inputs.wanted, Wanted::Classes(_)) {
+            return Ok((loss, None));
+        }
+        let correct = machine.view(Place::new(Space::Correct, 1, Elem::U32))?;
+        Ok((loss, Some(correct.read::<u32>(&self.gpu)?[0])))
+    }
+
+    fn control(&self, step: u64, update: u64, lr: f64) -> Result<()> {
+        let AdamWConfig { beta1, beta2, .. } = self.options.optimizer;
+        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(update as f64));
+        let mut words = [0u32; CONTROL];
+        words[0] = self.options.seed as u32;
+        words[1] = (self.options.seed >> 32) as u32;
+        words[2] = step as u32;
+        words[3] = (step >> 32) as u32;
+        words[4] = (lr as f32).to_bits();
+        words[5] = (correction(beta1) as f32).to_bits();
+        words[6] = (correction(beta2) as f32).to_bits();
+        Ok(self.store.view(Space::Control)?.write(&self.gpu, &words)?)
+    }
+
+    /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
+    fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
+        let options = Options {
+            batch: inputs.batch,
+            time: inputs.time,
+            compute: self.options.compute,
+            train,
+            update: train,
+            input_gradient: false,
+            target: match inputs.wanted {
+                Wanted::Classes(_) => Target::Classes,
+                Wanted::Values(_) => Target::Values,
+                Wanted::Zeros => Target::Zeros,
+            },
+            weights: inputs.weights.is_some(),
+            lens: inputs.lens.is_some(),
+        };
+        self.check(inputs)?;
+        if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
+            let machine = self.machines.remove(at);
+            self.machines.push(machine);
+            return Ok(self.machines.len() - 1);
+        }
+        if self.machines.len() == PLANS {
+            self.gpu.synchronize()?;
+            self.machines.remove(0);
+        }
+        let plan = Plan::new(&self.graph, options, &GpuScratch(&self.gpu))?;
+        let mut machine = Machine::new(
+            &self.gpu,
+            plan,
+            self.store.clone(),
+            self.options.precision,
+            self.options.optimizer.clone(),
+        )?;
+        self.warm(&mut machine)?;
+        self.machines.push(machine);
+        Ok(self.machines.len() - 1)
+    }
+
+    /// Runs a new machine once on zeros, with the latch set, so that no parameter changes, then captures it.
+    fn warm(&self, machine: &mut Machine) -> Result<()> {
+        let latch = self.store.view(Space::Latch)?;
+        let before = latch.read::<u32>(&self.gpu)?;
+        latch.write(&self.gpu, &[0, 0, 1, 1])?;
+        if machine.plan.options.lens {
+            let lens = vec![1u32; machine.plan.options.batch];
+            let place = Place::new(Space::Lens, lens.len(), Elem::U32);
+            machine.view(place)?.write(&self.gpu, &lens)?;
+        }
+        machine.launch_all()?;
+        self.gpu.synchronize()?;
+        machine.capture()?;
+        latch.write(&self.gpu, &before)?;
+        Ok(())
+    }
+
+    fn check(&self, inputs: &Inputs<'_>) -> Result<()> {
+        let (rows, output) = {
+            let node = self.graph.node(self.graph.output().value);
+            let steps = if node.timed { inputs.time } else { 1 };
+            (inputs.batch * steps, node.width)
+        };
+        let size = |name: &str, got: usize, wanted: usize| {
+            if got == wanted {
+                return Ok(());
+            }
+            let message = format!("has {got} values, expected {wanted}");
+            Err(TrainError::tensor(name, message))
+        };
+        let below = |name: &str, ids: &[u32], limit: usize| match ids
+            .iter()
+            .position(|id| *id as usize >= limit)
+        {
+            Some(at) => {
+                let message = format!("value {at} is {}, expected below {limit}", ids[at]);
+                Err(TrainError::tensor(name, message))
+            }
+            None => Ok(()),
+        };
+        if inputs.batch == 0 || inputs.time == 0 {
+            return Err(TrainError::tensor("input", "is empty"));
+        }
+        let steps = inputs.batch * inputs.time;
+        match self.graph.input() {
+            Input::Tokens { vocab } => {
+                size("input", inputs.ids.len(), steps)?;
+                below("input", inputs.ids, vocab)?;
+            }
+            Input::Features { width } => size("input", inputs.features.len(), steps * width)?,
+        }
+        match (inputs.wanted, self.graph.output().kind) {
+            (Wanted::Classes(ids), OutputKind::Logits) => {
+                size("targets", ids.len(), rows)?;
+                below("targets", ids, output)?;
+            }
+            (Wanted::Values(values), OutputKind::Values) => {
+                size("targets", values.len(), rows * output)?;
+            }
+            (Wanted::Zeros, OutputKind::Values) => {}
+            (_, kind) => {
+                let message = format!("do not fit the model's output, {kind:?}");
+                return Err(TrainError::tensor("targets", message));
+            }
+        }
+        if let Some(weights) = inputs.weights {
+            size("weights", weights.len(), rows)?;
+        }
+        if let Some(lens) = inputs.lens {
+            size("lens", lens.len(), inputs.batch)?;
+            if lens.iter().any(|l| *l == 0 || *l as usize > inputs.time) {
+                return Err(TrainError::tensor(
+                    "lens",
+                    format!("must be 1 to {}", inputs.time),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn upload(&self, at: usize, inputs: &Inputs<'_>) -> Result<()> {
+        let machine = &self.machines[at];
+        let used = |space: Space| {
+            let launches = &machine.plan.launches;
+            launches
+                .iter()
+                .flat_map(|l| l.places())
+                .find(|p| p.space == space)
+        };
+        let words = |space: Space, values: &[u32]| -> Result<(), CudaError> {
+            match used(space) {
+                Some(place) => machine.view(place)?.write(&self.gpu, values),
+                None => Ok(()),
+            }
+        };
+        let floats = |space: Space, values: &[f32]| -> Result<(), CudaError> {
+            match used(space) {
+                Some(place) => machine.view(place)?.write(&self.gpu, values),
+                None => Ok(()),
+            }
+        };
+        words(Space::Ids, inputs.ids)?;
+        floats(Space::Features, inputs.features)?;
+        match inputs.wanted {
+            Wanted::Classes(ids) => words(Space::Targets, ids)?,
+            Wanted::Values(values) => floats(Space::TargetValues, values)?,
+            Wanted::Zeros => {}
+        }
+        if let Some(weights) = inputs.weights {
+            floats(Space::Weights, weights)?;
+        }
+        if let Some(lens) = inputs.lens {
+            words(Space::Lens, lens)?;
+        }
+        Ok(())
+    }
+
+    /// The output of the last evaluation, for tests.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn output(&self) -> Result<Option<View<'_>>> {
+        match self.machines.last() {
+            Some(machine) => Ok(Some(machine.view(machine.plan.output)?)),
+            None => Ok(None),
+        }
+    }
+}

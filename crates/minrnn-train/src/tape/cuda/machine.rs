@@ -1,0 +1,274 @@
+//! The memory that a plan runs in, and its captured graph.
+
+use std::sync::Arc;
+
+use minrnn_kernels::Elem;
+use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, View};
+use minrnn_kernels::{
+    adamw, causal_conv, column_sum, cross_entropy, embedding, mean_square, norm, recurrence,
+};
+
+use crate::optim::AdamWConfig;
+use crate::tape::{Layout, Need, Place, Plan, Scratch, Space};
+
+/// Words of the control block.
+pub(super) const CONTROL: usize = 16;
+
+/// Scratch as the kernels of a GPU need it.
+#[derive(Debug)]
+pub struct GpuScratch<'a>(pub(super) &'a Gpu);
+
+impl Scratch for GpuScratch<'_> {
+    fn len(&self, need: Need) -> usize {
+        let gpu = self.0;
+        match need {
+            Need::Norm { rows, width } => norm::cuda::scratch_len(gpu, rows, width),
+            Need::Conv {
+                batch,
+                time,
+                width,
+                kernel,
+            } => causal_conv::cuda::scratch_len(gpu, batch, time, width, kernel),
+            Need::ColumnSum { rows, width } => column_sum::cuda::scratch_len(gpu, rows, width),
+            Need::Embed { rows, width, vocab } => {
+                embedding::cuda::scratch_len(gpu, rows, width, vocab)
+            }
+            Need::CrossEntropy { rows, width } => {
+                cross_entropy::cuda::scratch_len(gpu, rows, width)
+            }
+            Need::MeanSquare { rows, width } => mean_square::cuda::scratch_len(gpu, rows, width),
+            Need::GradNorm { len } => adamw::cuda::scratch_len(gpu, len),
+            Need::Scan { batch, time, width } => recurrence::cuda::scratch_len(batch, time, width),
+        }
+    }
+}
+
+/// Parameters, gradients, moments: what lives as long as the training.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) layout: Layout,
+    pub(super) compute: Elem,
+    params: Memory,
+    shadow: Option<Memory>,
+    grads: Memory,
+    first: Memory,
+    second: Memory,
+    control: Memory,
+    report: Memory,
+    latch: Memory,
+    segments: Memory,
+}
+
+impl Store {
+    /// Memory for the parameters of a layout, zeros.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(gpu: &Gpu, layout: Layout, compute: Elem) -> Result<Self> {
+        let flat = || Memory::zeroed(gpu, layout.total.max(1) * 4);
+        let shadow = if compute == Elem::F32 {
+            None
+        } else {
+            Some(Memory::zeroed(gpu, layout.total.max(1) * compute.size())?)
+        };
+        Ok(Self {
+            params: flat()?,
+            shadow,
+            grads: flat()?,
+            first: flat()?,
+            second: flat()?,
+            control: Memory::zeroed(gpu, CONTROL * 4)?,
+            report: Memory::zeroed(gpu, 2 * 4)?,
+            latch: Memory::zeroed(gpu, 4 * 4)?,
+            segments: Memory::from_slice(gpu, &layout.segments())?,
+            layout,
+            compute,
+        })
+    }
+
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        let all = [
+            &self.params,
+            &self.grads,
+            &self.first,
+            &self.second,
+            &self.control,
+            &self.report,
+            &self.latch,
+            &self.segments,
+        ];
+        let shadow = self.shadow.as_ref().map_or(0, Memory::bytes);
+        all.into_iter().map(Memory::bytes).sum::<usize>() + shadow
+    }
+
+    fn memory(&self, space: Space) -> Option<&Memory> {
+        Some(match space {
+            Space::Params => &self.params,
+            Space::Shadow => self.shadow.as_ref()?,
+            Space::Grads => &self.grads,
+            Space::First => &self.first,
+            Space::Second => &self.second,
+            Space::Control => &self.control,
+            Space::Report => &self.report,
+            Space::Latch => &self.latch,
+            _ => return None,
+        })
+    }
+
+    /// One of its spaces.
+    pub(super) fn view(&self, space: Space) -> Result<View<'_>> {
+        let elem = match space {
+            Space::Shadow => self.compute,
+            Space::Control | Space::Latch => Elem::U32,
+            _ => Elem::F32,
+        };
+        match self.memory(space) {
+            Some(memory) => memory.all(elem),
+            None => self.params.view(0, 0, elem),
+        }
+    }
+
+    pub(super) fn segments(&self) -> Result<View<'_>> {
+        self.segments.all(Elem::U32)
+    }
+}
+
+/// A plan with its memory.
+#[derive(Debug)]
+pub struct Machine {
+    pub(super) gpu: Gpu,
+    pub(super) plan: Plan,
+    pub(super) store: Arc<Store>,
+    pub(super) precision: Precision,
+    pub(super) optimizer: AdamWConfig,
+    arena: Memory,
+    scan: Memory,
+    inputs: Memory,
+    offsets: Vec<(Space, usize)>,
+    captured: Option<Captured>,
+}
+
+impl Machine {
+    /// Memory for a plan.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(
+        gpu: &Gpu,
+        plan: Plan,
+        store: Arc<Store>,
+        precision: Precision,
+        optimizer: AdamWConfig,
+    ) -> Result<Self> {
+        let (offsets, bytes) = inputs(&plan);
+        Ok(Self {
+            arena: Memory::new(gpu, plan.arena)?,
+            scan: Memory::zeroed(gpu, plan.scan.max(1) * 4)?,
+            inputs: Memory::zeroed(gpu, bytes)?,
+            gpu: gpu.clone(),
+            offsets,
+            plan,
+            store,
+            precision,
+            optimizer,
+            captured: None,
+        })
+    }
+
+    /// Bytes of activations, scratch and inputs.
+    pub fn bytes(&self) -> usize {
+        self.arena.bytes() + self.scan.bytes() + self.inputs.bytes()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The memory of a place.
+    ///
+    /// # Errors
+    /// A place beyond its memory.
+    pub fn view(&self, place: Place) -> Result<View<'_>> {
+        let offset = place.offset * place.elem.size();
+        match place.space {
+            Space::Buffer(i) => {
+                let base = self.plan.buffers[i].offset;
+                self.arena.view(base + offset, place.len, place.elem)
+            }
+            Space::Scan => self.scan.view(0, place.len, place.elem),
+            space => match self.offsets.iter().find(|(s, _)| *s == space) {
+                Some((_, base)) => self.inputs.view(base + offset, place.len, place.elem),
+                None => self.store.view(space)?.slice(place.offset, place.len),
+            },
+        }
+    }
+
+    /// Runs the whole plan: by its captured graph, after a first run that loads all kernels.
+    ///
+    /// # Errors
+    /// Those of the launches.
+    pub fn run(&mut self) -> Result<()> {
+        match &mut self.captured {
+            Some(captured) => captured.launch(),
+            None => self.launch_all(),
+        }
+    }
+
+    /// Captures the plan; it must have run once.
+    ///
+    /// # Errors
+    /// Those of the launches; a launch that cannot be captured.
+    pub fn capture(&mut self) -> Result<()> {
+        let captured = self.gpu.capture(|| self.launch_all())?;
+        self.captured = Some(captured);
+        Ok(())
+    }
+
+    /// Launches in a step.
+    pub fn launches(&self) -> u64 {
+        let planned = self.plan.launches.len() as u64;
+        self.captured.as_ref().map_or(planned, Captured::launches)
+    }
+
+    /// Every launch of the plan, one after the other.
+    ///
+    /// # Errors
+    /// Those of the launches.
+    pub fn launch_all(&self) -> Result<()> {
+        let launches = self.plan.launches.iter();
+        launches.map(|l| self.launch(l)).collect()
+    }
+}
+
+/// Where each input of a plan begins in their common memory, and its size.
+fn inputs(plan: &Plan) -> (Vec<(Space, usize)>, usize) {
+    let mut sizes: Vec<(Space, usize)> = vec![];
+    for place in plan.launches.iter().flat_map(|l| l.places()) {
+        let input = matches!(
+            place.space,
+            Space::Ids
+                | Space::Features
+                | Space::Targets
+                | Space::TargetValues
+                | Space::Weights
+                | Space::Lens
+                | Space::Loss
+                | Space::Correct
+        );
+        let bytes = (place.offset + place.len) * place.elem.size();
+        match sizes.iter_mut().find(|(s, _)| *s == place.space) {
+            Some((_, size)) => *size = bytes.max(*size),
+            None if input => sizes.push((place.space, bytes)),
+            None => {}
+        }
+    }
+    let mut end = 0usize;
+    let offsets = sizes.into_iter().map(|(space, bytes)| {
+        let at = end;
+        end += bytes.next_multiple_of(256);
+        (space, at)
+    });
+    (offsets.collect(), end)
+}

@@ -1,0 +1,193 @@
+//! The trainer's steps on a GPU.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use minrnn_kernels::Elem;
+use minrnn_kernels::cuda::{self, Gpu};
+use minrnn_model::model::Model;
+use minrnn_model::params::Params;
+
+use super::backend::Report;
+use super::config::{Precision, TrainConfig};
+use crate::checkpoint::TensorData;
+use crate::error::{Result, TrainError};
+use crate::optim::OptimizerState;
+use crate::task::{Batch, Input, Targets};
+use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
+
+/// Steps on the GPU before the host reads their reports.
+pub(super) const LINE: u64 = 16;
+
+/// A model on a GPU. The lock lets an evaluation, which makes plans, go through a shared reference.
+#[derive(Debug)]
+pub(super) struct Cuda {
+    engine: Mutex<Engine>,
+    names: Vec<(String, Vec<usize>)>,
+    updates: u64,
+}
+
+impl Cuda {
+    pub(super) fn new(
+        gpu: &Gpu,
+        config: &TrainConfig,
+        model: &Model,
+        params: &Params,
+    ) -> Result<Self> {
+        let (compute, precision) = match config.train.precision {
+            Precision::F32 => (Elem::F32, cuda::Precision::F32),
+            Precision::Tf32 => (Elem::F32, cuda::Precision::Tf32),
+            Precision::Bf16 => (Elem::Bf16, cuda::Precision::F32),
+        };
+        let options = EngineOptions {
+            compute,
+            precision,
+            optimizer: config.train.optimizer.clone(),
+            seed: config.train.seed,
+        };
+        let specs = model.graph().params().iter();
+        Ok(Self {
+            engine: Mutex::new(Engine::new(gpu, model.graph(), params, options)?),
+            names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
+            updates: 0,
+        })
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn params(&self) -> Result<Params> {
+        self.engine().params()
+    }
+
+    pub(super) fn set_params(&self, params: &Params) -> Result<()> {
+        self.engine().set_params(params)
+    }
+
+    pub(super) fn state_dict(&self) -> Result<OptimizerState> {
+        let mut state = OptimizerState {
+            step: self.updates,
+            ..OptimizerState::default()
+        };
+        for (i, first, second) in self.engine().moments()? {
+            let (name, shape) = &self.names[i];
+            let tensor = |data| TensorData {
+                shape: shape.clone(),
+                data,
+            };
+            state.first.insert(name.clone(), tensor(first));
+            state.second.insert(name.clone(), tensor(second));
+        }
+        Ok(state)
+    }
+
+    pub(super) fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
+        let mut moments = vec![];
+        for (i, _, _) in self.engine().moments()? {
+            let (name, shape) = &self.names[i];
+            let find = |all: &std::collections::BTreeMap<String, TensorData>, which: &str| {
+                let wrong = |message: String| TrainError::tensor(name, message);
+                let found = all.get(name).ok_or_else(|| {
+                    wrong(format!(
+                        "its {which} moment is not in the optimizer's state"
+                    ))
+                })?;
+                found.check(name)?;
+                if &found.shape != shape {
+                    return Err(wrong(format!(
+                        "its {which} moment has shape {:?}, expected {shape:?}",
+                        found.shape
+                    )));
+                }
+                match found.data.iter().find(|v| !v.is_finite()) {
+                    Some(value) => Err(wrong(format!(
+                        "its {which} moment has {value}, expected finite numbers"
+                    ))),
+                    None => Ok(found.data.clone()),
+                }
+            };
+            moments.push((
+                i,
+                find(&state.first, "first")?,
+                find(&state.second, "second")?,
+            ));
+        }
+        let known = |name: &String| {
+            moments
+                .iter()
+                .any(|(i, _, _): &(usize, _, _)| &self.names[*i].0 == name)
+        };
+        if let Some(stranger) = state.first.keys().find(|name| !known(name)) {
+            return Err(TrainError::tensor(
+                stranger,
+                "is in the optimizer's state, but is no parameter of the model",
+            ));
+        }
+        if let Some((i, _, _)) = moments
+            .iter()
+            .find(|(_, _, v)| v.iter().any(|v: &f32| *v < 0.0))
+        {
+            return Err(TrainError::tensor(
+                &self.names[*i].0,
+                "its second moment has a negative number, expected 0 or more",
+            ));
+        }
+        self.engine().set_moments(&moments)?;
+        self.updates = state.step;
+        Ok(())
+    }
+
+    pub(super) fn step(&mut self, batch: &Batch, step: u64, lr: f64) -> Result<()> {
+        let update = self.updates + 1;
+        self.engine().step(inputs(batch)?, step, update, lr)?;
+        self.updates = update;
+        Ok(())
+    }
+
+    pub(super) fn reports(&mut self) -> Result<(Vec<Report>, Option<TrainError>)> {
+        let (reports, waiting, error) = {
+            let mut engine = self.engine();
+            let waiting = engine.pending();
+            let (reports, error) = engine.reports()?;
+            (reports, waiting, error)
+        };
+        // Steps behind one that failed changed nothing.
+        self.updates -= (waiting - reports.len()) as u64;
+        let reports = reports.into_iter().map(|r| Report {
+            loss: f64::from(r.loss),
+            grad_norm: f64::from(r.grad_norm),
+        });
+        Ok((reports.collect(), error))
+    }
+
+    pub(super) fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
+        let (loss, correct) = self.engine().evaluate(inputs(batch)?)?;
+        Ok((f64::from(loss), correct.map(|c| c as usize)))
+    }
+}
+
+fn inputs(batch: &Batch) -> Result<Inputs<'_>> {
+    batch.validate()?;
+    if batch.reset.is_some() {
+        return Err(TrainError::tensor(
+            "reset",
+            "is given, but kernels for GPUs know no resets; train on the cpu, or use whole sequences",
+        ));
+    }
+    let (ids, features): (&[u32], &[f32]) = match &batch.input {
+        Input::Tokens { ids } => (ids, &[]),
+        Input::Features { values, .. } => (&[], values),
+    };
+    Ok(Inputs {
+        batch: batch.batch,
+        time: batch.time,
+        ids,
+        features,
+        wanted: match &batch.targets {
+            Targets::Classes { ids, .. } => Wanted::Classes(ids),
+            Targets::Values { values, .. } => Wanted::Values(values),
+        },
+        weights: batch.weights.as_deref(),
+        lens: batch.lens.as_deref(),
+    })
+}
