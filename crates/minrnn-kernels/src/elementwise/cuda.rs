@@ -1,7 +1,7 @@
 //! Primitives on CUDA: one element a thread, any mixture of element types, arithmetic in f32.
 
 use crate::Elem;
-use crate::cuda::{Call, CudaError, Gpu, Module, Result, View, need};
+use crate::cuda::{Call, CudaError, Gpu, Memory, Module, Result, View, need};
 
 /// Types that these kernels read and write.
 const FLOATS: [Elem; 3] = [Elem::F32, Elem::Bf16, Elem::F16];
@@ -479,4 +479,32 @@ pub fn repeat(gpu: &Gpu, p: View<'_>, y: View<'_>, rows: usize) -> Result<()> {
     need("repeat", "y", y, &[Elem::F32], n)?;
     let call = call(gpu, "repeat")?.view(p).view(y);
     run(gpu, call.i32(int("repeat", p.len())?).i64(n as i64), n)
+}
+
+/// Writes host values, rounded to the view's type.
+///
+/// # Errors
+/// A view of another length, or no floats.
+pub fn write(gpu: &Gpu, to: View<'_>, values: &[f32]) -> Result<()> {
+    if to.elem() == Elem::F32 {
+        return to.write(gpu, values);
+    }
+    need("write", "to", to, &FLOATS, values.len())?;
+    let wide = Memory::from_slice(gpu, values)?;
+    map1(gpu, Map1::Copy, wide.all(Elem::F32)?, to, false)?;
+    gpu.synchronize()
+}
+
+/// Reads values of any float type.
+///
+/// # Errors
+/// No floats.
+pub fn read(gpu: &Gpu, from: View<'_>) -> Result<Vec<f32>> {
+    if from.elem() == Elem::F32 {
+        return from.read(gpu);
+    }
+    let wide = Memory::new(gpu, from.len() * 4)?;
+    let view = wide.view(0, from.len(), Elem::F32)?;
+    map1(gpu, Map1::Copy, from, view, false)?;
+    view.read(gpu)
 }

@@ -252,3 +252,73 @@ impl Launch {
         all.into_iter().flatten().collect()
     }
 }
+
+impl Launch {
+    /// The places that it writes.
+    pub fn writes(&self) -> Vec<Place> {
+        use Launch as L;
+        match *self {
+            L::Zero { to } => vec![to],
+            L::Embed { y, .. }
+            | L::AddDropout { y, .. }
+            | L::Conv { y, .. }
+            | L::Activation { y, .. }
+            | L::Map1 { y, .. }
+            | L::Map2 { y, .. }
+            | L::Vec { y, .. }
+            | L::Mean { y, .. }
+            | L::Delay { y, .. }
+            | L::Last { y, .. }
+            | L::Repeat { y, .. } => vec![y],
+            L::EmbedGrad { dtable, .. } => vec![dtable],
+            L::Matmul { c, .. } => vec![c],
+            L::ColumnSum { out, .. } | L::Correct { out, .. } => vec![out],
+            L::Norm {
+                branch, y, stats, ..
+            } => [Some(y), Some(stats), branch.map(|b| b.2)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            L::NormGrad {
+                ds,
+                branch,
+                dweight,
+                dbias,
+                ..
+            } => [Some(ds), Some(dweight), dbias, branch.map(|b| b.0)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            L::ConvGrad {
+                dx,
+                dweight,
+                dbias,
+                dstate,
+                ..
+            } => [Some(dx), Some(dweight), dbias, dstate]
+                .into_iter()
+                .flatten()
+                .collect(),
+            L::ActivationGrad { dx, .. }
+            | L::Map1Grad { dx, .. }
+            | L::Map2Grad { dx, .. }
+            | L::MeanGrad { dx, .. }
+            | L::LastGrad { dx, .. } => vec![dx],
+            L::Cell { h, .. } | L::Scan { h, .. } => vec![h],
+            L::CellGrad { dx, dh0, .. } => [Some(dx), dh0].into_iter().flatten().collect(),
+            L::ScanGrad { da, db, dh0, .. } => {
+                [Some(da), Some(db), dh0].into_iter().flatten().collect()
+            }
+            L::CopyColumns { to, .. } => vec![to.place],
+            L::DelayGrad { dx, dstate, .. } => [Some(dx), dstate].into_iter().flatten().collect(),
+            L::CrossEntropy { loss, dlogits, .. } => {
+                [Some(loss), dlogits].into_iter().flatten().collect()
+            }
+            L::MeanSquare { loss, dy, .. } => [Some(loss), dy].into_iter().flatten().collect(),
+            L::GradNorm { .. } => vec![Place::new(Space::Report, 2, minrnn_kernels::Elem::F32)],
+            L::AdamW { len, .. } => [Space::Params, Space::First, Space::Second]
+                .map(|s| Place::new(s, len, minrnn_kernels::Elem::F32))
+                .to_vec(),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update
 use crate::run::tests::{Case, floats, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
-const UPDATE: Update = Update {
+pub(crate) const UPDATE: Update = Update {
     beta1: 0.9,
     beta2: 0.98,
     eps: 1e-8,
@@ -22,13 +22,13 @@ const SEED: u64 = 0x1234_5678_9abc_def0;
 const STEP: u64 = 17;
 
 /// Targets and weights beside a case.
-struct Wanted {
-    classes: Vec<u32>,
-    values: Vec<f32>,
-    weights: Option<Vec<f32>>,
+pub(crate) struct Wanted {
+    pub(crate) classes: Vec<u32>,
+    pub(crate) values: Vec<f32>,
+    pub(crate) weights: Option<Vec<f32>>,
 }
 
-fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
+pub(crate) fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
     let mut rng = Rng::named(11, "targets");
     let node = graph.node(graph.output().value);
     let rows = case.batch * if node.timed { case.time } else { 1 };
@@ -41,7 +41,7 @@ fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
     }
 }
 
-fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> Options {
+pub(crate) fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> Options {
     Options {
         batch: case.batch,
         time: case.time,
@@ -59,7 +59,13 @@ fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> Options {
 }
 
 /// A host with everything in place.
-fn host(graph: &Graph, params: &Params, case: &Case, w: &Wanted, options: Options) -> Host {
+pub(crate) fn host(
+    graph: &Graph,
+    params: &Params,
+    case: &Case,
+    w: &Wanted,
+    options: Options,
+) -> Host {
     let plan = Plan::new(graph, options, &NoScratch).unwrap();
     let mut flat = vec![0f32; plan.layout.total];
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
@@ -197,9 +203,14 @@ fn dropped() -> Vec<(&'static str, Model, Params)> {
     cases.into_iter().enumerate().map(model).collect()
 }
 
+/// All models of these tests.
+pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
+    variants().into_iter().chain(dropped()).collect()
+}
+
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
 fn compare(compute: Elem, tolerance: f64) {
-    for (name, model, params) in variants().into_iter().chain(dropped()) {
+    for (name, model, params) in models() {
         let graph = model.graph();
         for (seed, (batch, time)) in [(2, 7), (1, 1), (3, 4)].into_iter().enumerate() {
             let mut case = Case::new(graph, batch, time, seed as u64, seed == 0);

@@ -226,6 +226,25 @@ impl Machine {
         Ok(())
     }
 
+    /// Fills activations and gradients with NaN, for tests.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn poison(&self) -> Result<()> {
+        self.arena.fill(0xFF)?;
+        let trained = self
+            .store
+            .layout
+            .offsets
+            .iter()
+            .zip(&self.store.layout.lens);
+        for (offset, len) in trained {
+            let grads = self.store.view(Space::Grads)?;
+            grads.slice(*offset, *len)?.fill(&self.gpu, 0xFF)?;
+        }
+        Ok(())
+    }
+
     /// Launches in a step.
     pub fn launches(&self) -> u64 {
         let planned = self.plan.launches.len() as u64;
