@@ -64,6 +64,8 @@ pub mod linear_scan;
 mod math;
 pub mod min_gru;
 pub mod min_lstm;
+#[cfg(all(feature = "cuda", cuda_on_demand))]
+pub mod on_demand;
 mod parallel;
 mod recurrence;
 pub mod rms_norm;

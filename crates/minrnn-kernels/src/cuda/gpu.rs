@@ -43,6 +43,8 @@ impl Gpu {
     #[allow(unsafe_code, reason = "one stream: no events are needed")]
     pub fn new(ordinal: usize) -> Result<Self> {
         let none = |reason: String| CudaError::NoDevice { ordinal, reason };
+        #[cfg(cuda_on_demand)]
+        crate::on_demand::load().map_err(|e| none(e.to_string()))?;
         let context = CudaContext::new(ordinal).map_err(|e| none(format!("{e:?}")))?;
         // SAFETY: everything of this context that is made here is used on one stream only.
         unsafe { context.disable_event_tracking() };
