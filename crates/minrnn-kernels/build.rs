@@ -13,8 +13,11 @@
 //!
 //! The crate reads what was built for as `env!("MINRNN_COMPUTE_CAP")`, e.g. `80,90`.
 
+#[path = "build/entries.rs"]
 mod entries;
+#[path = "build/kernels.rs"]
 mod kernels;
+#[path = "build/nvcc.rs"]
 mod nvcc;
 
 use std::env;
@@ -34,6 +37,7 @@ const VARIABLES: [&str; 6] = [
 ];
 
 fn main() -> ExitCode {
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rustc-check-cfg=cfg(cuda_on_demand)");
     if env::var_os("CARGO_FEATURE_CUDA").is_none() {
