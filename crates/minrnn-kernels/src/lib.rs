@@ -48,8 +48,12 @@
 //! ```
 
 pub mod activation;
+#[cfg(feature = "cuda")]
+pub mod adamw;
 pub mod bias_add;
 pub mod causal_conv;
+#[cfg(feature = "cuda")]
+pub mod column_sum;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -62,8 +66,12 @@ mod error;
 pub mod layer_norm;
 pub mod linear_scan;
 mod math;
+#[cfg(feature = "cuda")]
+pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
+#[cfg(feature = "cuda")]
+pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
 mod parallel;

@@ -1,8 +1,12 @@
 //! Activations, one pass forward and one backward.
 //!
-//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `activation.cu`) belongs beside them.
+//! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `activation.cu` that for CUDA.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 #[cfg(test)]
 mod sigmoid_tests;
 pub mod slow;

@@ -1,8 +1,12 @@
 //! Depthwise causal convolution over time, with the last inputs as its state.
 //!
-//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `causal_conv.cu`) belongs beside them.
+//! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `causal_conv.cu` that for CUDA.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 pub mod slow;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,12 @@
 //! The loss of classification, in two passes over the logits.
 //!
-//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `cross_entropy.cu`) belongs beside them.
+//! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `cross_entropy.cu` that for CUDA.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 pub mod slow;
 #[cfg(test)]
 mod tests;

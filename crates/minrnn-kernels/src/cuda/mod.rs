@@ -10,6 +10,9 @@ mod error;
 mod gpu;
 mod launch;
 mod matmul;
+pub(crate) mod shape;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timer;
 mod view;
 

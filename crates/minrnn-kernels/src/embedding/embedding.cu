@@ -102,7 +102,7 @@ __device__ __forceinline__ void backward_small(const uint32_t *ids, const Y *dy,
     }
 }
 
-constexpr int LIST = 1024;
+constexpr int LIST = 1024; // places and rows of as many tokens, and 32 counts, lie before the sums in shared memory
 
 // Any vocabulary: a block has a tile of ids (blockIdx.z), the tokens of its chunk that are in it are listed in order, and
 // each warp adds them up for its own channels. partials [gridDim.y, v, m]. LIST tokens are looked at between barriers.
@@ -110,9 +110,9 @@ template <class Y, int VEC>
 __device__ __forceinline__ void backward_tiled(const uint32_t *ids, const Y *dy, float *partials, const uint32_t *control,
                                                uint32_t threshold, float keep, uint32_t site, i64 n, i64 chunk, int m, int v,
                                                int tile) {
-    DYNAMIC_SHARED(float, sums);
-    __shared__ uint32_t places[LIST], rows[LIST];
-    __shared__ int counts[33];
+    DYNAMIC_SHARED(uint32_t, places);
+    uint32_t *rows = places + LIST, *counts = rows + LIST;
+    float *sums = reinterpret_cast<float *>(counts + 32);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     const int stride = 32 * VEC * warps, c = blockIdx.x * stride + threadIdx.x * VEC;
     const uint32_t first = blockIdx.z * uint32_t(tile), size = min(uint32_t(tile), uint32_t(v) - first);

@@ -1,8 +1,12 @@
 //! Rows of a table by index, with a gradient that is the same on every run.
 //!
-//! `cpu.rs` is the kernel; a kernel for CUDA (`cuda.rs`, `embedding.cu`) belongs beside it.
+//! `cpu.rs` is the kernel, `cuda.rs` with `embedding.cu` that for CUDA.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,113 @@
+use super::cuda::{Kind, backward, forward};
+use super::slow;
+use crate::cuda::testing::{Bench, TYPES, rounded};
+use crate::testing::Rng;
+
+fn twin(kind: Kind) -> fn(f64) -> (f64, f64) {
+    match kind {
+        Kind::GeluErf => slow::gelu_erf,
+        Kind::GeluTanh => slow::gelu_tanh,
+        Kind::Silu => slow::silu,
+    }
+}
+
+fn check(bench: &Bench, n: usize, size: f64) {
+    let rng = &mut Rng(n as u64);
+    let gpu = &bench.gpu;
+    for kind in [Kind::GeluErf, Kind::GeluTanh, Kind::Silu] {
+        for elem in TYPES {
+            let u = rounded(elem, &rng.input(&[n], -size, 2.0 * size).data);
+            let dg = rounded(elem, &rng.input(&[n], -1.0, 2.0).data);
+            let want: Vec<f64> = u.iter().map(|u| twin(kind)(*u).0).collect();
+            let want_du: Vec<f64> = u
+                .iter()
+                .zip(&dg)
+                .map(|(u, dg)| twin(kind)(*u).1 * dg)
+                .collect();
+            bench.same_twice(|| {
+                let (u_in, dg_in) = (bench.put(elem, &u), bench.put(elem, &dg));
+                let (g, du) = (bench.empty(elem, n), bench.empty(elem, n));
+                forward(gpu, kind, u_in.view(), g.view(), n).unwrap();
+                backward(gpu, kind, u_in.view(), dg_in.view(), du.view(), n).unwrap();
+                g.close("g", &want, 1e-6);
+                du.close("du", &want_du, 1e-6);
+                // In place: over the gradient, then over the input.
+                backward(gpu, kind, u_in.view(), dg_in.view(), dg_in.view(), n).unwrap();
+                forward(gpu, kind, u_in.view(), u_in.view(), n).unwrap();
+                assert!(dg_in.bits() == du.bits() && u_in.bits() == g.bits());
+                vec![g, du]
+            });
+        }
+    }
+}
+
+#[test]
+fn equal_their_twins() {
+    let Some(bench) = Bench::new("activation") else {
+        return;
+    };
+    for (n, size) in [(1, 1.0), (7, 3.0), (1024, 5.0), (8193, 9.0), (9000, 100.0)] {
+        check(&bench, n, size);
+    }
+    check(&bench.shifted(1), 1003, 4.0);
+}
+
+#[test]
+fn small_tails_keep_their_relative_accuracy() {
+    let Some(bench) = Bench::new("activation") else {
+        return;
+    };
+    let u: Vec<f64> = (1..60)
+        .map(|i| f64::from((-0.1 * f64::from(i)) as f32))
+        .collect();
+    for kind in [Kind::GeluErf, Kind::GeluTanh, Kind::Silu] {
+        let (u_in, g) = (bench.put(TYPES[0], &u), bench.empty(TYPES[0], u.len()));
+        forward(&bench.gpu, kind, u_in.view(), g.view(), u.len()).unwrap();
+        for (u, g) in u.iter().zip(g.values()) {
+            let want = twin(kind)(*u).0;
+            assert!(
+                (g / want - 1.0).abs() < 1e-5,
+                "{kind:?} at {u}: {g}, want {want}"
+            );
+        }
+    }
+}
+
+#[test]
+fn stay_finite_and_keep_nan() {
+    let Some(bench) = Bench::new("activation") else {
+        return;
+    };
+    let u = [
+        f64::from(f32::MIN),
+        -1e20,
+        -200.0,
+        -0.0,
+        200.0,
+        1e20,
+        f64::from(f32::MAX),
+        f64::NAN,
+    ];
+    let want = [
+        0.0,
+        0.0,
+        0.0,
+        0.0,
+        200.0,
+        f64::from(1e20_f32),
+        f64::from(f32::MAX),
+    ];
+    let slopes = [0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0];
+    for kind in [Kind::GeluErf, Kind::GeluTanh, Kind::Silu] {
+        let (u_in, dg) = (bench.put(TYPES[0], &u), bench.put(TYPES[0], &[1.0; 8]));
+        let (g, du) = (bench.empty(TYPES[0], 8), bench.empty(TYPES[0], 8));
+        forward(&bench.gpu, kind, u_in.view(), g.view(), 8).unwrap();
+        backward(&bench.gpu, kind, u_in.view(), dg.view(), du.view(), 8).unwrap();
+        let (g, du) = (g.values(), du.values());
+        assert!(g[7].is_nan() && du[7].is_nan());
+        assert_eq!(g[..7], want, "{kind:?}");
+        for (du, want) in du.iter().zip(slopes) {
+            assert!((du - want).abs() < 4e-7, "{kind:?}: {du} {want}");
+        }
+    }
+}

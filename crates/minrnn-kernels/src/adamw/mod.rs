@@ -1,0 +1,5 @@
+//! AdamW on CUDA, over all parameters in one flat buffer.
+
+pub mod cuda;
+#[cfg(test)]
+mod tests;
