@@ -71,7 +71,7 @@ answers! {
     no_nvrtc = 11,
 }
 
-const DRIVER: &str = "install NVIDIA's driver, or use the CPU";
+const DRIVER: &str = "install NVIDIA's driver";
 const TOOLKIT: &str =
     "install the CUDA libraries of that version, or name their folder in LD_LIBRARY_PATH";
 /// Where NVIDIA's packages put the libraries.
@@ -282,5 +282,37 @@ mod tests {
                 assert_eq!(load().unwrap_err(), *missing);
             }
         }
+    }
+
+    /// cuRAND's generator of the host needs no GPU: mean and deviation arrive, as floats among integers and pointers.
+    #[test]
+    #[allow(unsafe_code, reason = "the C interface itself")]
+    fn arguments_reach_the_function() {
+        use candle_core::cuda_backend::cudarc::curand::sys::{
+            curandCreateGeneratorHost, curandDestroyGenerator, curandGenerateNormal, curandRngType,
+            curandSetPseudoRandomGeneratorSeed, curandStatus,
+        };
+        let mut x = vec![0f32; 100_000];
+        let mut generator = std::ptr::null_mut();
+        let kind = curandRngType::CURAND_RNG_PSEUDO_PHILOX4_32_10;
+        // SAFETY: the generator is made first, and as many numbers are written as there is room for.
+        let done = unsafe {
+            [
+                curandCreateGeneratorHost(&raw mut generator, kind),
+                curandSetPseudoRandomGeneratorSeed(generator, 7),
+                curandGenerateNormal(generator, x.as_mut_ptr(), x.len(), 5.0, 2.0),
+                curandDestroyGenerator(generator),
+            ]
+        };
+        if library("curand").unwrap().handle().is_err() {
+            let none = curandStatus::CURAND_STATUS_INITIALIZATION_FAILED;
+            assert_eq!(done, [none; 4]);
+            return;
+        }
+        assert_eq!(done, [curandStatus::CURAND_STATUS_SUCCESS; 4]);
+        let mean = x.iter().sum::<f32>() / x.len() as f32;
+        let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / x.len() as f32;
+        assert!((mean - 5.0).abs() < 0.05, "{mean}");
+        assert!((variance - 4.0).abs() < 0.1, "{variance}");
     }
 }
