@@ -100,6 +100,8 @@ fn equals_its_twin_at_other_sizes() {
         both(&bench, size, Elem::Bf16);
         both(&bench, size, Elem::F32);
     }
+    // A usual size.
+    both(&bench, (16, 256, 384, 4), Elem::Bf16);
     both(&bench.shifted(1), (2, 19, 24, 4), Elem::F16);
 }
 

@@ -127,6 +127,14 @@ fn equals_its_definition() {
         Elem::F32,
         0.0,
     );
+    // A usual size.
+    let usual = Size {
+        n: 8192,
+        m: 384,
+        v: 65,
+    };
+    check(&bench, usual, Elem::Bf16, 0.1);
+    check(&bench, Size { v: 256, ..usual }, Elem::F32, 0.0);
     check(
         &bench.shifted(1),
         Size {

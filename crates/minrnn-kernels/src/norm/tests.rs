@@ -239,13 +239,21 @@ fn equals_its_twin_at_every_width() {
         (2, 16_384),
         (2, 16_400),
         (600, 4),
-        (300, 2),
+        (300, 6),
     ] {
         check(&bench, rows, width, Elem::F32, Elem::F32);
     }
     for (rows, width) in [(33, 65), (5, 333), (3, 2047), (2, 2051)] {
         check(&bench, rows, width, Elem::F32, Elem::F32);
     }
+}
+
+#[test]
+fn equals_its_twin_at_a_usual_size() {
+    let Some(bench) = Bench::new("norm") else {
+        return;
+    };
+    check(&bench, 6000, 384, Elem::F32, Elem::Bf16);
 }
 
 #[test]
