@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Generate(Generate),
     Run(Run),
     Inspect(Inspect),
+    Bench(Bench),
 }
 
 /// Train, export, verify and run a small model in one go.
@@ -221,6 +222,52 @@ pub(crate) struct Inspect {
     /// Print a summary as JSON instead, schema minrnn.inspect/1: inputs, outputs, metadata, operators
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Measure kernels and training steps on a GPU.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    #[command(subcommand)]
+    pub(crate) what: BenchWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchWhat {
+    /// The recurrences' kernels, forward and backward, against a device copy of the same bytes in the same run; each is checked before it is timed
+    Scan(BenchOptions),
+    /// Whole training steps: single layers (forward, mean square, backward) and a language model (with clipping and AdamW)
+    Train(BenchOptions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchOptions {
+    /// Which GPU: cuda, or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
+    pub(crate) device: Device,
+    /// Only rows whose name (operation, pass, shape, type) contains this; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+    /// Write the figures as JSON, schema minrnn.bench.scan/1 or minrnn.bench.train/1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[cfg(feature = "cuda")]
+impl BenchWhat {
+    fn options(&self) -> &BenchOptions {
+        match self {
+            Self::Scan(options) | Self::Train(options) => options,
+        }
+    }
+    pub(crate) fn device(&self) -> Device {
+        self.options().device
+    }
+    pub(crate) fn only(&self) -> &[String] {
+        &self.options().only
+    }
+    pub(crate) fn json(&self) -> Option<&std::path::Path> {
+        self.options().json.as_deref()
+    }
 }
 
 /// Where to compute.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod bench;
 mod export;
 mod generate;
 mod inspect;
@@ -24,5 +25,6 @@ pub(crate) fn run(command: &Command, ui: &Ui) -> Result<Outcome> {
         Command::Generate(args) => generate::run(args, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Inspect(args) => inspect::run(args, ui),
+        Command::Bench(args) => bench::run(args, ui),
     }
 }

@@ -199,7 +199,7 @@ impl Descriptors {
             view: of.c,
             transposed: false,
         };
-        let null = std::ptr::null_mut();
+        let null = std::ptr::null_mut::<c_void>();
         let mut made = Self {
             desc: null.cast(),
             a: null.cast(),

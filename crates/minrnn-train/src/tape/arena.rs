@@ -229,9 +229,10 @@ impl Launch {
                 targets,
                 weights,
                 out,
+                scratch,
                 ..
             } => {
-                some(&[*logits, *targets, *out]);
+                some(&[*logits, *targets, *out, *scratch]);
                 all.push(*weights);
             }
             L::MeanSquare {

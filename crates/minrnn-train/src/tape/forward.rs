@@ -281,6 +281,7 @@ impl Planner<'_> {
         if self.slots[a].place.elem != compute {
             return self.wide_sum(x, a, mask, value, norm);
         }
+        let x = self.cast(x, Elem::F32);
         let s = self.make(value, Elem::F32, Elem::F32, true);
         if let Some(region) = norm {
             let region = self.graph.regions()[region].clone();
@@ -588,15 +589,17 @@ impl Planner<'_> {
         if self.options.target == Target::None {
             return;
         }
-        if self.options.target == Target::Classes {
-            self.launches.push(Launch::Correct {
+        if self.options.target == Target::Classes && !self.options.train {
+            let correct = Launch::Correct {
                 logits: y,
                 targets: Place::new(Space::Targets, rows, Elem::U32),
                 weights,
                 out: Place::new(Space::Correct, 1, Elem::U32),
+                scratch: self.scratch(Need::CrossEntropy { rows, width }),
                 rows,
                 width,
-            });
+            };
+            self.launches.push(correct);
         }
         let dy = self.options.train.then(|| self.output_gradient(output));
         let launch = if self.options.target == Target::Classes {

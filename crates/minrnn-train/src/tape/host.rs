@@ -776,6 +776,7 @@ impl Host {
                 out,
                 rows,
                 width,
+                ..
             } => {
                 let (y, t) = (self.read(logits), self.read_u32(targets));
                 let w = self.opt(weights).unwrap_or_else(|| vec![1.0; rows]);

@@ -451,6 +451,7 @@ pub enum Launch {
         targets: Place,
         weights: Option<Place>,
         out: Place,
+        scratch: Place,
         rows: usize,
         width: usize,
     },

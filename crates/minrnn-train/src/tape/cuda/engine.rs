@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use minrnn_kernels::Elem;
+use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{CudaError, Gpu, Memory, Precision, View};
 use minrnn_model::graph::{Graph, Input, OutputKind};
 use minrnn_model::params::Params;
@@ -135,16 +136,7 @@ impl Engine {
     /// # Errors
     /// Those of the GPU.
     pub fn set_params(&self, params: &Params) -> Result<()> {
-        let mut flat = vec![0f32; self.store.layout.total];
-        self.each(|i, from, len| flat[from..from + len].copy_from_slice(params.get(i)));
-        let view = self.store.view(Space::Params)?;
-        view.write(&self.gpu, &flat)?;
-        if self.options.compute != Elem::F32 {
-            let shadow = self.store.view(Space::Shadow)?;
-            let copy = minrnn_kernels::elementwise::cuda::Map1::Copy;
-            minrnn_kernels::elementwise::cuda::map1(&self.gpu, copy, view, shadow, false)?;
-        }
-        Ok(())
+        Ok(self.store.set_params(&self.gpu, params)?)
     }
 
     /// First and second moments, each parameter's with its position.
@@ -255,36 +247,22 @@ impl Engine {
         };
         let mut reports: Vec<StepReport> = values.chunks_exact(4).map(report).collect();
         let latch = self.store.view(Space::Latch)?;
-        let found = latch.read::<u32>(&self.gpu)?;
-        if found[2] == 0 {
+        let words = latch.read::<u32>(&self.gpu)?;
+        let words = [words[0], words[1], words[2], words[3]];
+        let Some((step, parameter, trouble)) = adamw::cuda::read_latch(words) else {
             return Ok((reports, None));
-        }
-        latch.fill(&self.gpu, 0)?;
-        let step = u64::from(found[0]) | u64::from(found[1]) << 32;
-        let at = step.saturating_sub(self.first) as usize;
-        let loss_too = reports.get(at).is_some_and(|r| !r.loss.is_finite());
-        reports.truncate(at);
-        if loss_too {
-            let what = "the loss".into();
-            return Ok((reports, Some(TrainError::NonFinite { what, step })));
-        }
-        Ok((reports, Some(self.not_finite(&found, step))))
-    }
-
-    fn not_finite(&self, found: &[u32], step: u64) -> TrainError {
-        let layout = &self.store.layout;
-        let name = layout
-            .trained
-            .get(found[2] as usize - 1)
-            .map_or("?", |i| self.graph.params()[*i].name.as_str());
-        let what = match found[3] {
-            2 => "the squared gradient",
-            _ => "the gradient",
         };
-        TrainError::NonFinite {
-            what: format!("{what} of `{name}`"),
-            step,
-        }
+        latch.fill(&self.gpu, 0)?;
+        reports.truncate(step.saturating_sub(self.first) as usize);
+        let name = parameter
+            .and_then(|p| self.store.layout.trained.get(p))
+            .map_or("?", |p| self.graph.params()[*p].name.as_str());
+        let what = match trouble {
+            adamw::cuda::Trouble::Loss => "the loss".to_owned(),
+            adamw::cuda::Trouble::Gradient => format!("the gradient of `{name}`"),
+            adamw::cuda::Trouble::Square => format!("the squared gradient of `{name}`"),
+        };
+        Ok((reports, Some(TrainError::NonFinite { what, step })))
     }
 
     /// Loss, and targets met (for classes), without dropout.

@@ -1,10 +1,11 @@
 //! From a launch of the plan to the kernel that does it.
 
+use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Matmul, Operand, Result, View};
 use minrnn_kernels::elementwise::cuda as elementwise;
 use minrnn_kernels::{
-    activation, adamw, causal_conv, column_sum, cross_entropy, dropout, embedding, linear_scan,
-    mean_square, min_gru, min_lstm, norm,
+    activation, adamw, causal_conv, column_sum, cross_entropy, embedding, linear_scan, mean_square,
+    min_gru, min_lstm, norm,
 };
 use minrnn_model::graph::{Binary, Unary};
 
@@ -18,9 +19,9 @@ impl Machine {
         place.map(|p| self.view(p)).transpose()
     }
 
-    fn mask(&self, mask: Option<Mask>) -> Result<Option<dropout::cuda::Mask<'_>>> {
+    fn mask(&self, mask: Option<Mask>) -> Result<Option<norm::cuda::Mask<'_>>> {
         let Some(mask) = mask else { return Ok(None) };
-        Ok(Some(dropout::cuda::Mask {
+        Ok(Some(norm::cuda::Mask {
             p: mask.p,
             site: mask.site,
             control: self.store.view(Space::Control)?,
@@ -89,10 +90,12 @@ impl Machine {
                 self.view(ids)?,
                 self.view(table)?,
                 self.view(y)?,
-                rows,
-                width,
-                vocab,
                 self.mask(mask)?,
+                embedding::cuda::Size {
+                    n: rows,
+                    m: width,
+                    v: vocab,
+                },
             ),
             Launch::EmbedGrad {
                 ids,
@@ -110,9 +113,11 @@ impl Machine {
                 self.mask(mask)?,
                 self.view(dtable)?,
                 self.view(scratch)?,
-                rows,
-                width,
-                vocab,
+                embedding::cuda::Size {
+                    n: rows,
+                    m: width,
+                    v: vocab,
+                },
             ),
             Launch::ColumnSum {
                 x,
@@ -126,8 +131,12 @@ impl Machine {
                 column_sum::cuda::sum(gpu, x, out, add, scratch, rows, width)
             }
             Launch::AddDropout { x, a, mask, y } => {
-                let (x, a) = (self.opt(x)?, self.view(a)?);
-                dropout::cuda::add(gpu, x, a, self.mask(mask)?, self.view(y)?, y.len)
+                let (x, a, out) = (self.opt(x)?, self.view(a)?, self.view(y)?);
+                let mask = self.mask(mask)?;
+                if x.is_none() && a.elem() == Elem::F32 {
+                    return norm::cuda::add_dropout_backward(gpu, a, mask, out, y.len);
+                }
+                norm::cuda::add_dropout(gpu, x, a, mask, out, y.len)
             }
             Launch::Activation { kind, x, y } => {
                 activation::cuda::forward(gpu, of(kind), self.view(x)?, self.view(y)?, y.len)
@@ -186,31 +195,27 @@ impl Machine {
                 rows,
                 width,
             } => {
-                let (with, sum) = match branch {
-                    Some((a, mask, sum)) => {
-                        let a = self.view(a)?;
-                        let dropout = self.mask(mask)?;
-                        (
-                            Some(norm::cuda::Branch { a, dropout }),
-                            Some(self.view(sum)?),
-                        )
-                    }
-                    None => (None, None),
+                let branch = match branch {
+                    Some((a, mask, sum)) => Some(norm::cuda::Branch {
+                        a: self.view(a)?,
+                        dropout: self.mask(mask)?,
+                        sum: self.view(sum)?,
+                    }),
+                    None => None,
                 };
-                norm::cuda::forward(
-                    gpu,
-                    norm_kind(kind),
-                    self.view(x)?,
-                    with,
-                    sum,
-                    self.view(weight)?,
-                    self.opt(bias)?,
+                let forward = norm::cuda::Forward {
+                    kind: norm_kind(kind),
+                    x: self.view(x)?,
+                    branch,
+                    weight: self.view(weight)?,
+                    bias: self.opt(bias)?,
                     eps,
-                    self.view(y)?,
-                    self.view(stats)?,
+                    y: self.view(y)?,
+                    stats: self.view(stats)?,
                     rows,
                     width,
-                )
+                };
+                norm::cuda::forward(gpu, &forward)
             }
             Launch::NormGrad {
                 kind,
@@ -234,22 +239,22 @@ impl Machine {
                     }),
                     None => None,
                 };
-                norm::cuda::backward(
-                    gpu,
-                    norm_kind(kind),
-                    self.view(s)?,
-                    self.view(weight)?,
-                    self.view(stats)?,
-                    self.view(dy)?,
-                    self.opt(dsum)?,
-                    self.view(ds)?,
+                let backward = norm::cuda::Backward {
+                    kind: norm_kind(kind),
+                    s: self.view(s)?,
+                    weight: self.view(weight)?,
+                    stats: self.view(stats)?,
+                    dy: self.view(dy)?,
+                    dsum: self.opt(dsum)?,
+                    ds: self.view(ds)?,
                     branch,
-                    self.view(dweight)?,
-                    self.opt(dbias)?,
-                    self.view(scratch)?,
+                    dweight: self.view(dweight)?,
+                    dbias: self.opt(dbias)?,
+                    scratch: self.view(scratch)?,
                     rows,
                     width,
-                )
+                };
+                norm::cuda::backward(gpu, &backward)
             }
             _ => Ok(()),
         }
@@ -273,10 +278,7 @@ impl Machine {
                 self.view(weight)?,
                 self.opt(bias)?,
                 self.view(y)?,
-                size.batch,
-                size.time,
-                size.width,
-                kernel,
+                conv_size(size, kernel),
             ),
             Launch::ConvGrad {
                 x,
@@ -290,22 +292,21 @@ impl Machine {
                 scratch,
                 size,
                 kernel,
-            } => causal_conv::cuda::backward(
-                gpu,
-                self.view(x)?,
-                self.opt(state)?,
-                self.view(weight)?,
-                self.view(dy)?,
-                self.view(dx)?,
-                self.view(dweight)?,
-                self.opt(dbias)?,
-                self.opt(dstate)?,
-                self.view(scratch)?,
-                size.batch,
-                size.time,
-                size.width,
-                kernel,
-            ),
+            } => {
+                let backward = causal_conv::cuda::Backward {
+                    x: self.view(x)?,
+                    state: self.opt(state)?,
+                    weight: self.view(weight)?,
+                    dy: self.view(dy)?,
+                    dx: self.view(dx)?,
+                    dweight: self.view(dweight)?,
+                    dbias: self.opt(dbias)?,
+                    dstate: self.opt(dstate)?,
+                    scratch: self.view(scratch)?,
+                    size: conv_size(size, kernel),
+                };
+                causal_conv::cuda::backward(gpu, &backward)
+            }
             _ => Ok(()),
         }
     }
@@ -544,28 +545,38 @@ impl Machine {
                 scratch,
                 rows,
                 width,
-            } => cross_entropy::cuda::step(
-                gpu,
-                self.view(logits)?,
-                self.view(targets)?,
-                self.opt(weights)?,
-                self.view(loss)?,
-                self.opt(dlogits)?,
-                self.view(scratch)?,
-                rows,
-                width,
-            ),
+            } => {
+                let step = cross_entropy::cuda::Step {
+                    logits: self.view(logits)?,
+                    targets: self.view(targets)?,
+                    weights: self.opt(weights)?,
+                    loss: self.view(loss)?,
+                    dlogits: self.opt(dlogits)?,
+                    scratch: self.view(scratch)?,
+                    n: rows,
+                    v: width,
+                };
+                cross_entropy::cuda::step(gpu, &step)
+            }
             Launch::Correct {
                 logits,
                 targets,
                 weights,
                 out,
+                scratch,
                 rows,
                 width,
             } => {
-                let (logits, targets) = (self.view(logits)?, self.view(targets)?);
-                let (weights, out) = (self.opt(weights)?, self.view(out)?);
-                cross_entropy::cuda::correct(gpu, logits, targets, weights, out, rows, width)
+                let correct = cross_entropy::cuda::Correct {
+                    logits: self.view(logits)?,
+                    targets: self.view(targets)?,
+                    weights: self.opt(weights)?,
+                    out: self.view(out)?,
+                    scratch: self.view(scratch)?,
+                    n: rows,
+                    v: width,
+                };
+                cross_entropy::cuda::correct(gpu, &correct)
             }
             Launch::MeanSquare {
                 y,
@@ -576,17 +587,19 @@ impl Machine {
                 scratch,
                 rows,
                 width,
-            } => mean_square::cuda::step(
-                gpu,
-                self.view(y)?,
-                self.opt(targets)?,
-                self.opt(weights)?,
-                self.view(loss)?,
-                self.opt(dy)?,
-                self.view(scratch)?,
-                rows,
-                width,
-            ),
+            } => {
+                let step = mean_square::cuda::Step {
+                    y: self.view(y)?,
+                    targets: self.opt(targets)?,
+                    weights: self.opt(weights)?,
+                    loss: self.view(loss)?,
+                    dy: self.opt(dy)?,
+                    scratch: self.view(scratch)?,
+                    n: rows,
+                    w: width,
+                };
+                mean_square::cuda::step(gpu, &step)
+            }
             _ => Ok(()),
         }
     }
@@ -596,46 +609,41 @@ impl Machine {
         let store = &self.store;
         let o = &self.optimizer;
         match *launch {
-            Launch::GradNorm { grads, scratch } => adamw::cuda::norm(
-                gpu,
-                self.view(grads)?,
-                store.segments()?,
-                self.view(scratch)?,
-                store.view(Space::Report)?,
-                store.view(Space::Latch)?,
-                store.view(Space::Control)?,
-                o.clip_norm,
-            ),
+            Launch::GradNorm { grads, scratch } => {
+                let loss = Place::new(Space::Loss, 1, Elem::F32);
+                let norm = adamw::cuda::Norm {
+                    grads: self.view(grads)?,
+                    segments: store.segments()?,
+                    loss: self.has(Space::Loss).then(|| self.view(loss)).transpose()?,
+                    clip_norm: o.clip_norm,
+                    scratch: self.view(scratch)?,
+                    report: store.view(Space::Report)?,
+                    latch: store.view(Space::Latch)?,
+                    control: store.view(Space::Control)?,
+                };
+                adamw::cuda::norm(gpu, &norm)
+            }
             Launch::AdamW { len, decayed } => {
                 let flat = |space| store.view(space)?.slice(0, len);
-                let shadow = if store.compute == minrnn_kernels::Elem::F32 {
-                    None
-                } else {
-                    Some(flat(Space::Shadow)?)
-                };
-                let tensors = adamw::cuda::Tensors {
+                let update = adamw::cuda::Update {
                     params: flat(Space::Params)?,
                     grads: flat(Space::Grads)?,
                     first: flat(Space::First)?,
                     second: flat(Space::Second)?,
-                    shadow,
-                };
-                let numbers = adamw::cuda::Numbers {
+                    shadow: match store.compute {
+                        Elem::F32 => None,
+                        _ => Some(flat(Space::Shadow)?),
+                    },
+                    decayed,
                     beta1: o.beta1,
                     beta2: o.beta2,
                     eps: o.eps,
                     weight_decay: o.weight_decay,
+                    report: store.view(Space::Report)?,
+                    latch: store.view(Space::Latch)?,
+                    control: store.view(Space::Control)?,
                 };
-                adamw::cuda::update(
-                    gpu,
-                    tensors,
-                    len,
-                    decayed,
-                    numbers,
-                    store.view(Space::Report)?,
-                    store.view(Space::Control)?,
-                    store.view(Space::Latch)?,
-                )
+                adamw::cuda::update(gpu, &update)
             }
             _ => Ok(()),
         }
@@ -647,6 +655,15 @@ fn sized(size: Size) -> minrnn_kernels::Size {
         b: size.batch,
         t: size.time,
         d: size.width,
+    }
+}
+
+fn conv_size(size: Size, kernel: usize) -> causal_conv::cuda::Size {
+    causal_conv::cuda::Size {
+        b: size.batch,
+        t: size.time,
+        w: size.width,
+        k: kernel,
     }
 }
 

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, View};
 use minrnn_kernels::{
-    adamw, causal_conv, column_sum, cross_entropy, embedding, mean_square, norm, recurrence,
+    adamw, causal_conv, column_sum, cross_entropy, elementwise, embedding, mean_square, norm,
+    recurrence,
 };
+use minrnn_model::params::Params;
 
 use crate::optim::AdamWConfig;
 use crate::tape::{Layout, Need, Place, Plan, Scratch, Space};
@@ -17,6 +19,13 @@ pub(super) const CONTROL: usize = 16;
 /// Scratch as the kernels of a GPU need it.
 #[derive(Debug)]
 pub struct GpuScratch<'a>(pub(super) &'a Gpu);
+
+impl<'a> GpuScratch<'a> {
+    /// Of this GPU.
+    pub fn new(gpu: &'a Gpu) -> Self {
+        Self(gpu)
+    }
+}
 
 impl Scratch for GpuScratch<'_> {
     fn len(&self, need: Need) -> usize {
@@ -84,6 +93,24 @@ impl Store {
             layout,
             compute,
         })
+    }
+
+    /// Sets the parameters, also those in the compute type.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_params(&self, gpu: &Gpu, params: &Params) -> Result<()> {
+        let mut flat = vec![0f32; self.layout.total];
+        for (i, from) in self.layout.offsets.iter().enumerate() {
+            flat[*from..*from + self.layout.lens[i]].copy_from_slice(params.get(i));
+        }
+        let view = self.view(Space::Params)?;
+        view.write(gpu, &flat)?;
+        if self.compute == Elem::F32 {
+            return Ok(());
+        }
+        let shadow = self.view(Space::Shadow)?;
+        elementwise::cuda::map1(gpu, elementwise::cuda::Map1::Copy, view, shadow, false)
     }
 
     /// Bytes that it takes.
@@ -203,6 +230,11 @@ impl Machine {
                 None => self.store.view(space)?.slice(place.offset, place.len),
             },
         }
+    }
+
+    /// Whether the plan has this input.
+    pub(super) fn has(&self, space: Space) -> bool {
+        self.offsets.iter().any(|(s, _)| *s == space)
     }
 
     /// Runs the whole plan: by its captured graph, after a first run that loads all kernels.

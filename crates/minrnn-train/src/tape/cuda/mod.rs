@@ -8,4 +8,4 @@ mod machine;
 mod tests;
 
 pub use engine::{Engine, EngineOptions, Inputs, StepReport, Wanted};
-pub use machine::{Machine, Store};
+pub use machine::{GpuScratch, Machine, Store};

@@ -1,0 +1,456 @@
+//! `minrnn bench scan`: the recurrences' kernels against a copy of the same bytes.
+
+use anyhow::{Result, bail};
+use minrnn_kernels::cuda::{Gpu, View};
+use minrnn_kernels::{Candidate, Elem, Size, linear_scan, mean_square, min_gru, min_lstm};
+use serde_json::{Value as Json, json};
+
+use super::memory::{Tensor, in_turn, sets};
+use crate::table::table;
+use crate::ui::Ui;
+
+const SHAPES: [[usize; 3]; 5] = [
+    [64, 512, 384],
+    [64, 4096, 384],
+    [8, 65536, 384],
+    [1, 65536, 1024],
+    [64, 512, 64],
+];
+const REPEATS: usize = 30;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    LinearScan,
+    MinGru,
+    MinLstm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rung {
+    /// One thread a channel.
+    Simple,
+    /// The one that training uses.
+    Shipped,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    op: Op,
+    backward: bool,
+    shape: [usize; 3],
+    elem: Elem,
+}
+
+impl Case {
+    fn name(self) -> &'static str {
+        match self.op {
+            Op::LinearScan => "linear_scan",
+            Op::MinGru => "min_gru",
+            Op::MinLstm => "min_lstm",
+        }
+    }
+
+    fn pass(self) -> &'static str {
+        if self.backward { "backward" } else { "forward" }
+    }
+
+    fn elements(self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn size(self) -> Size {
+        let [b, t, d] = self.shape;
+        Size { b, t, d }
+    }
+
+    /// Values for each element that the recurrence takes: `[k | v]`, `[p | q | v]`, or a and b.
+    fn parts(self) -> usize {
+        match self.op {
+            Op::LinearScan => 1,
+            Op::MinGru => 2,
+            Op::MinLstm => 3,
+        }
+    }
+
+    /// Bytes that must move: each input read once, each output written once.
+    fn bytes(self) -> usize {
+        let (e, n) = (self.elem.size(), self.elements());
+        match (self.op, self.backward) {
+            (Op::LinearScan, false) => n * (4 + 2 * e),
+            (Op::LinearScan, true) => n * (4 + 2 * e + 4 + e),
+            (_, false) => n * e * (self.parts() + 1),
+            (_, true) => n * e * (2 * self.parts() + 2),
+        }
+    }
+}
+
+/// One set of buffers.
+struct Set {
+    /// a, for the bare recurrence.
+    a: Option<Tensor>,
+    /// b, or the packed input.
+    x: Tensor,
+    h0: Tensor,
+    h: Tensor,
+    dh: Option<Tensor>,
+    da: Option<Tensor>,
+    dx: Option<Tensor>,
+}
+
+impl Set {
+    fn new(gpu: &Gpu, case: Case, seed: u64) -> Result<Self> {
+        let (n, e) = (case.elements(), case.elem);
+        let [b, _, d] = case.shape;
+        let bare = case.op == Op::LinearScan;
+        let back = |len, elem| -> Result<Option<Tensor>> {
+            Ok(match case.backward {
+                true => Some(Tensor::new(gpu, len, elem)?),
+                false => None,
+            })
+        };
+        let set = Self {
+            a: match bare {
+                true => Some(Tensor::random(gpu, n, Elem::F32, (0.0, 1.0), seed)?),
+                false => None,
+            },
+            x: Tensor::random(gpu, n * case.parts(), e, (-3.0, 3.0), seed + 1)?,
+            h0: Tensor::random(gpu, b * d, Elem::F32, (-1.0, 1.0), seed + 2)?,
+            h: Tensor::new(gpu, n, e)?,
+            dh: match case.backward {
+                true => Some(Tensor::random(gpu, n, e, (-1.0, 1.0), seed + 3)?),
+                false => None,
+            },
+            da: if bare { back(n, Elem::F32)? } else { None },
+            dx: back(n * case.parts(), e)?,
+        };
+        set.forward(gpu, case, Rung::Shipped, None)?;
+        Ok(set)
+    }
+
+    fn forward(&self, gpu: &Gpu, case: Case, rung: Rung, scratch: Option<&Tensor>) -> Result<()> {
+        let (x, h0, h) = (self.x.view()?, Some(self.h0.view()?), self.h.view()?);
+        let own;
+        let scratch = match scratch {
+            Some(scratch) => scratch,
+            None => {
+                own = scratch_for(gpu, case)?;
+                &own
+            }
+        };
+        let (scratch, size, c) = (scratch.view()?, case.size(), Candidate::G);
+        match (case.op, rung) {
+            (Op::LinearScan, Rung::Shipped) => {
+                linear_scan::cuda::forward(gpu, view(&self.a)?, x, h0, h, size, scratch)?
+            }
+            (Op::LinearScan, Rung::Simple) => {
+                linear_scan::cuda::forward_simple(gpu, view(&self.a)?, x, h0, h, size)?
+            }
+            (Op::MinGru, Rung::Shipped) => min_gru::cuda::forward(gpu, x, h0, h, size, c, scratch)?,
+            (Op::MinGru, Rung::Simple) => min_gru::cuda::forward_simple(gpu, x, h0, h, size, c)?,
+            (Op::MinLstm, Rung::Shipped) => {
+                min_lstm::cuda::forward(gpu, x, h0, h, size, c, true, scratch)?
+            }
+            (Op::MinLstm, Rung::Simple) => {
+                min_lstm::cuda::forward_simple(gpu, x, h0, h, size, c, true)?
+            }
+        }
+        Ok(())
+    }
+
+    fn backward(&self, gpu: &Gpu, case: Case, rung: Rung, scratch: &Tensor) -> Result<()> {
+        let (x, h0, h) = (self.x.view()?, Some(self.h0.view()?), self.h.view()?);
+        let (dh, dx) = (view(&self.dh)?, view(&self.dx)?);
+        let (scratch, size, c) = (scratch.view()?, case.size(), Candidate::G);
+        match (case.op, rung) {
+            (Op::LinearScan, _) => {
+                let (a, da) = (view(&self.a)?, view(&self.da)?);
+                match rung {
+                    Rung::Shipped => {
+                        linear_scan::cuda::backward(gpu, a, h0, h, dh, da, dx, None, size, scratch)?
+                    }
+                    Rung::Simple => {
+                        linear_scan::cuda::backward_simple(gpu, a, h0, h, dh, da, dx, None, size)?
+                    }
+                }
+            }
+            (Op::MinGru, Rung::Shipped) => {
+                min_gru::cuda::backward(gpu, x, h0, h, dh, dx, None, size, c, scratch)?
+            }
+            (Op::MinGru, Rung::Simple) => {
+                min_gru::cuda::backward_simple(gpu, x, h0, h, dh, dx, None, size, c)?
+            }
+            (Op::MinLstm, Rung::Shipped) => {
+                min_lstm::cuda::backward(gpu, x, h0, h, dh, dx, None, size, c, true, scratch)?
+            }
+            (Op::MinLstm, Rung::Simple) => {
+                min_lstm::cuda::backward_simple(gpu, x, h0, h, dh, dx, None, size, c, true)?
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&self, gpu: &Gpu, case: Case, rung: Rung, scratch: &Tensor) -> Result<()> {
+        if case.backward {
+            self.backward(gpu, case, rung, scratch)
+        } else {
+            self.forward(gpu, case, rung, Some(scratch))
+        }
+    }
+
+    /// What a pass writes.
+    fn results(&self, case: Case) -> Vec<&Tensor> {
+        if case.backward {
+            self.da.iter().chain(&self.dx).collect()
+        } else {
+            vec![&self.h]
+        }
+    }
+}
+
+fn view(tensor: &Option<Tensor>) -> Result<View<'_>> {
+    match tensor {
+        Some(tensor) => tensor.view(),
+        None => bail!("a case without this buffer"),
+    }
+}
+
+fn scratch_for(gpu: &Gpu, case: Case) -> Result<Tensor> {
+    let [b, t, d] = case.shape;
+    let len = minrnn_kernels::recurrence::cuda::scratch_len(b, t, d).max(1);
+    let scratch = Tensor::new(gpu, len, Elem::U32)?;
+    scratch.view()?.fill(gpu, 0)?;
+    Ok(scratch)
+}
+
+/// Error of the shipped kernel against the simple one, whole tensors: root of mean square, relative.
+fn check(gpu: &Gpu, case: Case, scratch: &Tensor) -> Result<f64> {
+    let (one, other) = (Set::new(gpu, case, 7)?, Set::new(gpu, case, 7)?);
+    for set in [&one, &other] {
+        for result in set.results(case) {
+            result.poison()?;
+        }
+    }
+    one.run(gpu, case, Rung::Shipped, scratch)?;
+    other.run(gpu, case, Rung::Simple, scratch)?;
+    let mut worst = 0.0f64;
+    for (got, want) in one.results(case).into_iter().zip(other.results(case)) {
+        let n = want.view()?.len();
+        let wide = Tensor::new(gpu, n, Elem::F32)?;
+        let copy = minrnn_kernels::elementwise::cuda::Map1::Copy;
+        let (want, wide) = (want.view()?, wide.view()?);
+        minrnn_kernels::elementwise::cuda::map1(gpu, copy, want, wide, false)?;
+        let len = mean_square::cuda::scratch_len(gpu, n / case.shape[2], case.shape[2]);
+        let (loss, work) = (
+            Tensor::new(gpu, 1, Elem::F32)?,
+            Tensor::new(gpu, len.max(1), Elem::F32)?,
+        );
+        let mut sizes = vec![];
+        for (y, targets) in [(got.view()?, Some(wide)), (want, None)] {
+            let (rows, width) = (n / case.shape[2], case.shape[2]);
+            let (loss, work) = (loss.view()?, work.view()?);
+            let step = mean_square::cuda::Step {
+                y,
+                targets,
+                weights: None,
+                loss,
+                dy: None,
+                scratch: work,
+                n: rows,
+                w: width,
+            };
+            mean_square::cuda::step(gpu, &step)?;
+            sizes.push(f64::from(loss.read::<f32>(gpu)?[0]).sqrt());
+        }
+        worst = worst.max(if sizes[0].is_finite() {
+            sizes[0] / sizes[1]
+        } else {
+            f64::INFINITY
+        });
+    }
+    Ok(worst)
+}
+
+fn copy_gbps(gpu: &Gpu) -> Result<f64> {
+    let len = 1 << 28;
+    let (from, to) = (
+        Tensor::random(gpu, len, Elem::F32, (-1.0, 1.0), 1)?,
+        Tensor::new(gpu, len, Elem::F32)?,
+    );
+    let run = |_| Ok(to.view()?.copy_from(gpu, from.view()?)?);
+    let (ms, again) = in_turn(gpu, 10, run, run)?;
+    Ok(2.0 * (len * 4) as f64 / ms.min(again) / 1e6)
+}
+
+struct Row {
+    case: Case,
+    rung: Rung,
+    ms: f64,
+    copy_ms: f64,
+}
+
+impl Row {
+    fn gbps(&self) -> f64 {
+        self.case.bytes() as f64 / self.ms / 1e6
+    }
+    fn share(&self) -> f64 {
+        self.copy_ms / self.ms
+    }
+}
+
+fn measure(gpu: &Gpu, case: Case, rungs: &[Rung]) -> Result<Vec<Row>> {
+    let scratch = scratch_for(gpu, case)?;
+    let error = check(gpu, case, &scratch)?;
+    let most = match case.elem {
+        Elem::F32 => 2e-5,
+        Elem::F16 => 2e-3,
+        _ => 1e-2,
+    };
+    if error.is_nan() || error > most {
+        bail!(
+            "{} {} {:?} {:?}: the kernel differs from the simple one by {error:.1e}, more than {most:.0e}: not timed",
+            case.name(),
+            case.pass(),
+            case.shape,
+            case.elem
+        );
+    }
+    let count = sets(case.bytes());
+    let all: Vec<Set> = (0..count)
+        .map(|i| Set::new(gpu, case, i as u64 * 10))
+        .collect::<Result<_>>()?;
+    let half = case.bytes() / 2 / 4;
+    let copies: Vec<(Tensor, Tensor)> = (0..count)
+        .map(|i| {
+            let from = Tensor::random(gpu, half, Elem::F32, (-1.0, 1.0), i as u64)?;
+            Ok((from, Tensor::new(gpu, half, Elem::F32)?))
+        })
+        .collect::<Result<_>>()?;
+    let mut rows = vec![];
+    for rung in rungs {
+        let repeats = if *rung == Rung::Simple { 5 } else { REPEATS };
+        let (ms, copy_ms) = in_turn(
+            gpu,
+            repeats,
+            |i| all[i % count].run(gpu, case, *rung, &scratch),
+            |i| {
+                let (from, to) = &copies[i % count];
+                Ok(to.view()?.copy_from(gpu, from.view()?)?)
+            },
+        )?;
+        rows.push(Row {
+            case,
+            rung: *rung,
+            ms,
+            copy_ms,
+        });
+    }
+    Ok(rows)
+}
+
+fn cases() -> Vec<Case> {
+    let mut all = vec![];
+    for op in [Op::MinGru, Op::MinLstm, Op::LinearScan] {
+        for elem in [Elem::F32, Elem::Bf16, Elem::F16] {
+            for shape in SHAPES {
+                for backward in [false, true] {
+                    all.push(Case {
+                        op,
+                        backward,
+                        shape,
+                        elem,
+                    });
+                }
+            }
+        }
+    }
+    all
+}
+
+pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Json, String)> {
+    let copy = copy_gbps(gpu)?;
+    let mut rows = vec![];
+    for case in cases() {
+        let name = format!(
+            "{} {} {:?} {}",
+            case.name(),
+            case.pass(),
+            case.shape,
+            case.elem.suffix()
+        );
+        if !only(&name) {
+            continue;
+        }
+        let rungs: &[Rung] = if case.elem == Elem::F32 {
+            &[Rung::Simple, Rung::Shipped]
+        } else {
+            &[Rung::Shipped]
+        };
+        for row in measure(gpu, case, rungs)? {
+            let rung = if row.rung == Rung::Simple {
+                " (simple)"
+            } else {
+                ""
+            };
+            ui.note(&format!(
+                "{name}{rung}: {:.4} ms, {:.0} % of a copy",
+                row.ms,
+                100.0 * row.share()
+            ));
+            rows.push(row);
+        }
+    }
+    Ok((json(gpu, copy, &rows)?, text(copy, &rows)))
+}
+
+fn json(gpu: &Gpu, copy: f64, rows: &[Row]) -> Result<Json> {
+    let rows: Vec<Json> = rows
+        .iter()
+        .map(|r| {
+            json!({
+                "op": r.case.name(),
+                "rung": if r.rung == Rung::Simple { "simple" } else { "shipped" },
+                "pass": r.case.pass(),
+                "shape": r.case.shape,
+                "dtype": r.case.elem.suffix(),
+                "ms": r.ms,
+                "gbps": r.gbps(),
+                "copy_fraction": r.share(),
+                "floor_ratio": r.ms / (r.case.bytes() as f64 / copy / 1e6),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "schema": "minrnn.bench.scan/1",
+        "device": gpu.name()?,
+        "copy_gbps": copy,
+        "rows": rows,
+    }))
+}
+
+fn text(copy: f64, rows: &[Row]) -> String {
+    let lines = rows.iter().map(|r| {
+        let [b, t, d] = r.case.shape;
+        [
+            format!(
+                "{}{}",
+                r.case.name(),
+                if r.rung == Rung::Simple {
+                    " (simple)"
+                } else {
+                    ""
+                }
+            ),
+            r.case.pass().to_owned(),
+            format!("{b},{t},{d}"),
+            r.case.elem.suffix().to_owned(),
+            format!("{:.4}", r.ms),
+            format!("{:.0}", r.gbps()),
+            format!("{:.0}", 100.0 * r.share()),
+        ]
+    });
+    let header = ["op", "pass", "B,T,D", "dtype", "ms", "GB/s", "% of copy"];
+    format!(
+        "device copy: {copy:.0} GB/s (read and written)\n{}\n",
+        table(header, lines, &[4, 5, 6])
+    )
+}

@@ -1,0 +1,235 @@
+//! `minrnn bench train`: whole training steps.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use minrnn_kernels::Elem;
+use minrnn_kernels::cuda::{Gpu, Precision, Timer};
+use minrnn_model::model::Model;
+use minrnn_model::params::Params;
+use minrnn_model::rng::Rng;
+use minrnn_train::optim::AdamWConfig;
+use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machine, Store, Wanted};
+use minrnn_train::tape::{Options, Place, Plan, Space, Target};
+use serde_json::{Value as Json, json};
+
+use super::memory::{Tensor, median};
+use super::models;
+use crate::table::{grouped, table};
+use crate::ui::Ui;
+
+const LAYERS: [[usize; 3]; 4] = [
+    [64, 512, 64],
+    [64, 4096, 64],
+    [64, 512, 384],
+    [64, 4096, 384],
+];
+const PRECISIONS: [(&str, Elem, Precision); 3] = [
+    ("f32", Elem::F32, Precision::F32),
+    ("tf32", Elem::F32, Precision::Tf32),
+    ("bf16", Elem::Bf16, Precision::F32),
+];
+const REPEATS: usize = 20;
+
+struct Row {
+    model: String,
+    shape: [usize; 3],
+    dtype: &'static str,
+    ms: f64,
+    peak_bytes: usize,
+    launches: u64,
+}
+
+impl Row {
+    fn tokens_per_s(&self) -> f64 {
+        (self.shape[0] * self.shape[1]) as f64 / self.ms * 1e3
+    }
+}
+
+pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Json, String)> {
+    let mut rows: Vec<Row> = vec![];
+    let mut add = |row: Row| {
+        ui.note(&format!(
+            "{} {:?} {}: {:.3} ms, {} tokens/s",
+            row.model,
+            row.shape,
+            row.dtype,
+            row.ms,
+            grouped(row.tokens_per_s() as usize)
+        ));
+        rows.push(row);
+    };
+    for (dtype, compute, precision) in PRECISIONS {
+        for lstm in [false, true] {
+            for shape in LAYERS {
+                let name = if lstm {
+                    "layer min_lstm"
+                } else {
+                    "layer min_gru"
+                };
+                if only(&format!("{name} {shape:?} {dtype}")) {
+                    add(layer(gpu, name, lstm, shape, dtype, compute, precision)?);
+                }
+            }
+        }
+        if only(&format!("language model {dtype}")) {
+            add(language(gpu, dtype, compute, precision)?);
+        }
+    }
+    Ok((json(gpu, &rows)?, text(&rows)))
+}
+
+/// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
+/// flushed before each.
+fn layer(
+    gpu: &Gpu,
+    name: &str,
+    lstm: bool,
+    shape: [usize; 3],
+    dtype: &'static str,
+    compute: Elem,
+    precision: Precision,
+) -> Result<Row> {
+    let [batch, time, width] = shape;
+    let model = models::layer(lstm, width)?;
+    let options = Options {
+        batch,
+        time,
+        compute,
+        train: true,
+        update: false,
+        input_gradient: true,
+        target: Target::Zeros,
+        weights: false,
+        lens: false,
+    };
+    let plan = Plan::new(model.graph(), options, &GpuScratch::new(gpu))?;
+    let params = Params::init(model.graph(), 0);
+    let store = Arc::new(Store::new(gpu, plan.layout.clone(), compute)?);
+    store.set_params(gpu, &params)?;
+    let bytes = store.bytes();
+    let mut machine = Machine::new(gpu, plan, store, precision, AdamWConfig::default())?;
+    let features = Place {
+        space: Space::Features,
+        offset: 0,
+        len: batch * time * width,
+        elem: Elem::F32,
+    };
+    let random = Tensor::random(gpu, features.len, Elem::F32, (-1.7, 1.7), 3)?;
+    machine.view(features)?.copy_from(gpu, random.view()?)?;
+    drop(random);
+    machine.launch_all()?;
+    machine.capture()?;
+    let flush = Tensor::new(gpu, 64 << 20, Elem::F32)?;
+    let mut timer = Timer::new(gpu);
+    for i in 0..REPEATS + 3 {
+        flush.view()?.fill(gpu, 1)?;
+        if i >= 3 {
+            timer.mark()?;
+        }
+        machine.run()?;
+        if i >= 3 {
+            timer.mark()?;
+        }
+    }
+    Ok(Row {
+        model: name.to_owned(),
+        shape,
+        dtype,
+        ms: median(timer.pairs()?),
+        peak_bytes: machine.bytes() + bytes,
+        launches: machine.launches(),
+    })
+}
+
+/// Whole optimizer steps with new batches, by the clock.
+fn language(gpu: &Gpu, dtype: &'static str, compute: Elem, precision: Precision) -> Result<Row> {
+    let model: Model = models::language()?;
+    let (batch, time) = (64, 256);
+    let params = Params::init(model.graph(), 0);
+    let options = EngineOptions {
+        compute,
+        precision,
+        optimizer: AdamWConfig {
+            clip_norm: Some(0.25),
+            ..AdamWConfig::default()
+        },
+        seed: 0,
+    };
+    let mut engine = Engine::new(gpu, model.graph(), &params, options)?;
+    let mut rng = Rng::named(1, "bench");
+    let batches: Vec<Vec<u32>> = (0..8)
+        .map(|_| (0..batch * time).map(|_| rng.below(65) as u32).collect())
+        .collect();
+    let (mut step, mut times) = (0u64, vec![]);
+    for round in 0..8 {
+        let start = Instant::now();
+        for _ in 0..32 {
+            let ids = &batches[step as usize % batches.len()];
+            let inputs = Inputs {
+                batch,
+                time,
+                ids,
+                features: &[],
+                wanted: Wanted::Classes(ids),
+                weights: None,
+                lens: None,
+            };
+            engine.step(inputs, step, step + 1, 1e-3)?;
+            step += 1;
+        }
+        let (_, error) = engine.reports()?;
+        if let Some(error) = error {
+            return Err(error.into());
+        }
+        if round > 0 {
+            times.push(start.elapsed().as_secs_f32() * 1e3 / 32.0);
+        }
+    }
+    Ok(Row {
+        model: "language model".to_owned(),
+        shape: [batch, time, 384],
+        dtype,
+        ms: median(times),
+        peak_bytes: engine.bytes(),
+        launches: engine.launches(),
+    })
+}
+
+fn json(gpu: &Gpu, rows: &[Row]) -> Result<Json> {
+    let rows: Vec<Json> = rows
+        .iter()
+        .map(|r| {
+            json!({
+                "model": r.model,
+                "shape": r.shape,
+                "dtype": r.dtype,
+                "ms": r.ms,
+                "tokens_per_s": r.tokens_per_s(),
+                "peak_bytes": r.peak_bytes,
+                "launches": r.launches,
+            })
+        })
+        .collect();
+    Ok(json!({ "schema": "minrnn.bench.train/1", "device": gpu.name()?, "rows": rows }))
+}
+
+fn text(rows: &[Row]) -> String {
+    let lines = rows.iter().map(|r| {
+        let [b, t, d] = r.shape;
+        [
+            r.model.clone(),
+            format!("{b},{t},{d}"),
+            r.dtype.to_owned(),
+            format!("{:.3}", r.ms),
+            grouped(r.tokens_per_s() as usize),
+            format!("{:.0}", r.peak_bytes as f64 / 1e6),
+            r.launches.to_string(),
+        ]
+    });
+    let header = [
+        "model", "B,T,D", "dtype", "ms", "tokens/s", "MB", "launches",
+    ];
+    format!("{}\n", table(header, lines, &[3, 4, 5, 6]))
+}
