@@ -34,6 +34,36 @@ pub(crate) fn bad_float(op: &'static str, input: &'static str, got: DType) -> ca
     .into()
 }
 
+/// The refusal of a type that recurrences do not take on a GPU.
+pub(crate) fn bad_device_float(
+    op: &'static str,
+    input: &'static str,
+    got: DType,
+) -> candle_core::Error {
+    let expected = "F32, BF16 or F16 on a GPU";
+    KernelError::DType {
+        op,
+        input,
+        got,
+        expected,
+    }
+    .into()
+}
+
+/// Whether a tensor lies on a GPU for which this build has kernels.
+pub(crate) fn on_gpu(tensor: &Tensor) -> bool {
+    cfg!(feature = "cuda") && tensor.device().is_cuda()
+}
+
+/// In f32 where it lies on a GPU: states are f32 there whatever the activations are.
+pub(crate) fn f32_on_gpu(tensor: &Tensor) -> Result<Tensor> {
+    if on_gpu(tensor) {
+        tensor.to_dtype(DType::F32)
+    } else {
+        Ok(tensor.clone())
+    }
+}
+
 /// An input under inspection: the operation, the name of the input, the tensor.
 #[derive(Clone, Copy)]
 pub(crate) struct Input<'a> {
@@ -50,6 +80,21 @@ impl<'a> Input<'a> {
         match tensor.dtype() {
             DType::F32 | DType::F64 => Ok(input),
             got => Err(bad_float(op, name, got)),
+        }
+    }
+
+    /// A float tensor of a recurrence: as [`Input::float`], or f32, bf16 or f16 on a GPU.
+    pub(crate) fn recurrent(
+        op: &'static str,
+        name: &'static str,
+        tensor: &'a Tensor,
+    ) -> Result<Self> {
+        if !on_gpu(tensor) {
+            return Self::float(op, name, tensor);
+        }
+        match tensor.dtype() {
+            DType::F32 | DType::BF16 | DType::F16 => Ok(Self { op, name, tensor }),
+            got => Err(bad_device_float(op, name, got)),
         }
     }
 
@@ -94,13 +139,22 @@ impl<'a> Input<'a> {
             op: self.op,
             input: self.name,
             got: self.tensor.dtype(),
-            expected: if other.tensor.dtype() == DType::F32 {
-                "F32, as the other inputs"
-            } else {
-                "F64, as the other inputs"
+            expected: match other.tensor.dtype() {
+                DType::F32 => "F32, as the other inputs",
+                DType::BF16 => "BF16, as the other inputs",
+                DType::F16 => "F16, as the other inputs",
+                _ => "F64, as the other inputs",
             },
         }
         .into())
+    }
+
+    /// Refuses another element type than that of `other`; on a GPU, f32 may stand beside any other.
+    pub(crate) fn like_or_f32(self, other: Input<'_>) -> Result<Self> {
+        if on_gpu(self.tensor) && on_gpu(other.tensor) && self.tensor.dtype() == DType::F32 {
+            return Ok(self);
+        }
+        self.like(other)
     }
 
     /// Refuses any shape but `dims`, which `letters` explains.

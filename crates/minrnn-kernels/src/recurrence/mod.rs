@@ -4,6 +4,15 @@
 //! A [`Cell`] says how one row (one step of one sequence) goes on. Channels do not touch each
 //! other, so any split over batch and channels gives the same bits.
 
+#[cfg(feature = "cuda")]
+pub(crate) mod bridge;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(all(test, feature = "cuda"))]
+pub(crate) mod cuda_tests;
+#[cfg(feature = "cuda")]
+mod tiles;
+
 use candle_core::{Result, Shape, Tensor};
 
 use crate::dispatch::Level;
@@ -11,12 +20,15 @@ use crate::math::Float;
 use crate::parallel::{Shared, channel_block, each_task};
 use crate::tensors::{Input, hold};
 
-/// `[B,T,D]`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) b: usize,
-    pub(crate) t: usize,
-    pub(crate) d: usize,
+/// `[B,T,D]`: sequences, steps, channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// B.
+    pub b: usize,
+    /// T.
+    pub t: usize,
+    /// D.
+    pub d: usize,
 }
 
 impl Size {
@@ -35,9 +47,9 @@ impl Size {
         h: &Tensor,
         dh: &Tensor,
     ) -> Result<()> {
-        let x = Input::float(op, "input", x)?;
+        let x = Input::recurrent(op, "input", x)?;
         for (name, tensor) in [("h", h), ("dh", dh)] {
-            let input = Input::float(op, name, tensor)?.like(x)?;
+            let input = Input::recurrent(op, name, tensor)?.like(x)?;
             input.shaped(&[self.b, self.t, self.d], "[B,T,D]")?;
         }
         Ok(())

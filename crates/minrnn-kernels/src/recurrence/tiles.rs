@@ -1,0 +1,387 @@
+//! Which tile a recurrence takes on a GPU: how `tile.cuh` is cut for a shape, a type and a device.
+//!
+//! Pure arithmetic, from measurements on an H100; every tile computes the same function.
+
+use super::Size;
+
+/// Forward or backward in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pass {
+    Forward,
+    Backward,
+}
+
+impl Pass {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "fwd",
+            Self::Backward => "bwd",
+        }
+    }
+}
+
+/// What is to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Job {
+    pub(crate) pass: Pass,
+    pub(crate) size: Size,
+    /// Bytes of an element of h.
+    pub(crate) elem: usize,
+    /// Parts of the cell, and bytes of one channel of those that the pass reads.
+    pub(crate) parts: usize,
+    pub(crate) part_bytes: usize,
+    /// Whether there are kernels for every tile, not only for those that serve any shape.
+    pub(crate) all: bool,
+    /// Whether four channels can be loaded at once: D is a multiple of 4 and every row is aligned to that.
+    pub(crate) aligned: bool,
+}
+
+/// What the device has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) multiprocessors: usize,
+    /// Bytes of shared memory of a multiprocessor, and what a block may have of it.
+    pub(crate) shared: usize,
+    pub(crate) shared_block: usize,
+}
+
+/// A tile: `lanes` lanes of `vec` channels side by side, `warps` warps of `32 / lanes` slots of `steps` steps each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tile {
+    lanes: usize,
+    warps: usize,
+    steps: usize,
+    vec: usize,
+    /// Tiles of time whose maps are folded before a carry goes on.
+    group: usize,
+    /// Blocks that a multiprocessor has registers for.
+    blocks: usize,
+    /// Tiles on their way into shared memory; 0: one tile a block, straight into registers.
+    stages: usize,
+    /// Backward: whether gates are computed twice.
+    again: bool,
+}
+
+const fn tile([lanes, warps, steps, vec, group, blocks, stages]: [usize; 7], again: bool) -> Tile {
+    Tile {
+        lanes,
+        warps,
+        steps,
+        vec,
+        group,
+        blocks,
+        stages,
+        again,
+    }
+}
+
+/// One channel at a time, for rows that are not aligned.
+const ANY: Tile = tile([32, 15, 8, 1, 8, 2, 0], false);
+
+/// The tiles for one pass and one width of elements.
+struct Table {
+    /// For any shape whose rows are aligned; for small ones the best.
+    small: Tile,
+    /// For many channels and short sequences.
+    wide: Option<Tile>,
+    /// For many channels and any length: a carry goes on tile by tile.
+    streams: Tile,
+    /// For few channels and long sequences: carries go on group by group.
+    few: Tile,
+}
+
+fn table(job: Job) -> Table {
+    let thin = job.parts < 3;
+    match (job.pass, job.elem) {
+        (Pass::Forward, 4) => Table {
+            small: tile([8, 7, 4, 4, 8, 4, 0], false),
+            wide: None,
+            streams: tile([32, 7, 8, 2, 1, 3, 2], false),
+            few: tile([8, 7, 8, 4, 8, 2, 1], false),
+        },
+        (Pass::Forward, _) => Table {
+            small: tile([8, 7, 4, 4, 8, 4, 0], false),
+            wide: Some(tile([32, 7, 4, 4, 1, 4, 0], false)),
+            streams: tile([16, 15, 8, 4, 1, 1, 2], false),
+            few: tile([8, 7, 8, 4, 8, 2, 2], false),
+        },
+        (Pass::Backward, 4) => Table {
+            small: tile([8, 7, 4, 4, 8, 2, 0], false),
+            wide: None,
+            streams: tile([32, 15, 4, 2, 1, 1, 2], false),
+            few: tile([8, 7, 4, 4, 8, 2, 1], false),
+        },
+        (Pass::Backward, _) => Table {
+            small: tile([8, 7, 4, 4, 8, if thin { 3 } else { 2 }, 0], true),
+            wide: Some(tile([32, 7, 4, 4, 1, if thin { 3 } else { 2 }, 0], true)),
+            streams: tile([16, 15, 4, 4, 1, 1, 2], false),
+            few: tile([8, 7, 4, 4, 8, 2, 2], false),
+        },
+    }
+}
+
+impl Table {
+    /// Every tile that could be chosen.
+    #[cfg(test)]
+    fn all(&self, job: Job) -> Vec<Tile> {
+        if !job.aligned {
+            return vec![ANY];
+        }
+        let mut tiles = vec![ANY, self.small];
+        if job.all {
+            tiles.extend(self.wide);
+            tiles.extend([self.streams, self.few]);
+        }
+        tiles
+    }
+}
+
+/// Microseconds from a carry to the next, and bytes that go through memory in one.
+const HOP: f64 = 1.0;
+const BYTES: f64 = 3.0e6;
+/// From so many elements on a launch is long, or at least not small.
+const LONG: usize = 32 << 20;
+const MIDDLE: usize = 8 << 20;
+
+impl Tile {
+    /// The tile for a job.
+    pub(crate) fn choose(job: Job, limits: Limits) -> Self {
+        if !job.aligned {
+            return ANY;
+        }
+        let table = table(job);
+        let elements = job.size.elements();
+        // A chain of carries has to keep up with the memory.
+        let tensors = if job.pass == Pass::Forward { 3 } else { 6 };
+        let time = (tensors * job.elem * elements) as f64 / BYTES;
+        let keeps_up = |t: &Self| t.tiles(job.size).div_ceil(t.group) as f64 * HOP < 0.8 * time;
+        let fits = |t: &Self| t.shared(job) <= limits.shared_block;
+        let usable = |t: &Self| job.all && fits(t) && keeps_up(t);
+        let long = elements >= LONG;
+        let wide = table.wide.filter(|t| elements >= MIDDLE && usable(t));
+        Some(table.streams)
+            .filter(|t| long && usable(t))
+            .or(wide.filter(|_| !long))
+            .or(Some(table.few).filter(|t| long && usable(t)))
+            .unwrap_or(table.small)
+    }
+
+    /// Every tile that could serve a job, whatever its size.
+    #[cfg(test)]
+    pub(super) fn all(job: Job) -> Vec<Self> {
+        table(job).all(job)
+    }
+
+    /// The last words of the kernel's name.
+    pub(crate) fn name(self, pass: Pass) -> String {
+        let Self {
+            lanes,
+            warps,
+            steps,
+            vec,
+            group,
+            blocks,
+            stages,
+            again,
+        } = self;
+        let name = format!("{lanes}_{warps}_{steps}_{vec}_{group}_{blocks}_{stages}");
+        match pass {
+            Pass::Forward => name,
+            Pass::Backward => format!("{name}_{}", u8::from(again)),
+        }
+    }
+
+    fn channels(self) -> usize {
+        self.lanes * self.vec
+    }
+    /// Steps of time.
+    pub(crate) fn rows(self) -> usize {
+        self.warps * (32 / self.lanes) * self.steps
+    }
+    /// Tiles of time.
+    fn tiles(self, size: Size) -> usize {
+        size.t.div_ceil(self.rows())
+    }
+    /// Tiles in all.
+    pub(crate) fn total(self, size: Size) -> usize {
+        self.tiles(size) * size.b * size.d.div_ceil(self.channels())
+    }
+    /// Threads of a block: one warp more than those with data.
+    pub(crate) fn threads(self) -> u32 {
+        32 * (self.warps as u32 + 1)
+    }
+    /// Bytes of shared memory of a block: the maps of its warps, and the tiles on their way.
+    pub(crate) fn shared(self, job: Job) -> usize {
+        let read = match job.pass {
+            Pass::Forward => job.part_bytes,
+            Pass::Backward => job.part_bytes + 2 * job.elem,
+        };
+        let maps = 16 + 8 * self.warps * self.channels();
+        maps + self.stages * 32 * self.warps * self.steps * self.vec * read
+    }
+    /// Blocks of a launch. Where a block takes several tiles, all blocks must be on the device at once: a tile waits for
+    /// earlier ones, whichever block has them.
+    pub(crate) fn grid(self, job: Job, limits: Limits) -> usize {
+        let total = self.total(job.size);
+        if self.stages == 0 {
+            return total;
+        }
+        /// What the driver keeps of each block's shared memory.
+        const KEPT: usize = 1024;
+        let fit = limits.shared / (self.shared(job) + KEPT);
+        total.min(limits.multiprocessors * self.blocks.min(fit).max(1))
+    }
+    /// Words of scratch: 4 of the protocol, the maps of the tiles, the carries of the groups.
+    pub(crate) fn scratch(self, size: Size) -> usize {
+        let tiles = self.tiles(size);
+        if tiles == 1 {
+            return 4;
+        }
+        let maps = if self.group > 1 { 4 * tiles } else { 0 };
+        4 + (maps + 2 * tiles.div_ceil(self.group)) * size.b * size.d
+    }
+}
+
+/// Words of scratch that are enough for every pass, type and device.
+pub(crate) fn scratch_len(size: Size) -> usize {
+    let mut most = ANY.scratch(size);
+    for (pass, elem) in [
+        (Pass::Forward, 4),
+        (Pass::Forward, 2),
+        (Pass::Backward, 4),
+        (Pass::Backward, 2),
+    ] {
+        for (parts, shared) in [(2, usize::MAX), (3, usize::MAX), (2, 0)] {
+            let job = Job {
+                pass,
+                size,
+                elem,
+                parts,
+                part_bytes: parts * elem,
+                all: true,
+                aligned: true,
+            };
+            let limits = Limits {
+                multiprocessors: 1,
+                shared,
+                shared_block: shared,
+            };
+            most = most.max(Tile::choose(job, limits).scratch(size));
+        }
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const H100: Limits = Limits {
+        multiprocessors: 132,
+        shared: 228 << 10,
+        shared_block: 227 << 10,
+    };
+
+    fn jobs() -> Vec<Job> {
+        let mut jobs = vec![];
+        for [b, t, d] in [
+            [1, 1, 1],
+            [2, 3, 5],
+            [64, 512, 64],
+            [64, 512, 384],
+            [64, 4096, 384],
+            [8, 65_536, 384],
+            [1, 65_536, 1024],
+            [3, 33_753, 7],
+            [4096, 16, 64],
+        ] {
+            for pass in [Pass::Forward, Pass::Backward] {
+                for (elem, parts, part_bytes) in
+                    [(4, 2, 8), (4, 3, 12), (2, 2, 4), (2, 3, 6), (2, 2, 6)]
+                {
+                    for (all, aligned) in [(true, true), (false, true), (true, false)] {
+                        jobs.push(Job {
+                            pass,
+                            size: Size { b, t, d },
+                            elem,
+                            parts,
+                            part_bytes,
+                            all,
+                            aligned,
+                        });
+                    }
+                }
+            }
+        }
+        jobs
+    }
+
+    /// Each tile that can be chosen has its kernels.
+    #[test]
+    fn every_tile_is_compiled() {
+        let source = include_str!("kernels.cuh").replace(' ', "");
+        for job in jobs() {
+            let tile = Tile::choose(job, H100);
+            let pass = match job.pass {
+                Pass::Forward => "FORWARD",
+                Pass::Backward => "BACKWARD",
+            };
+            let line = format!("{pass}({})", tile.name(job.pass).replace('_', ","));
+            assert!(source.contains(&line), "{job:?}: {line}");
+        }
+    }
+
+    #[test]
+    fn tiles_cover_and_fit() {
+        for job in jobs() {
+            let tile = Tile::choose(job, H100);
+            let Size { b, t, d } = job.size;
+            assert!(tile.total(job.size) * tile.rows() * tile.channels() >= b * t * d);
+            assert!(tile.shared(job) <= H100.shared_block, "{job:?} {tile:?}");
+            assert!(tile.threads() <= 1024);
+            assert!(tile.vec == 1 || job.aligned);
+            let grid = tile.grid(job, H100);
+            assert!(grid >= 1 && grid <= tile.total(job.size));
+            assert!(tile.scratch(job.size) <= scratch_len(job.size));
+            let small = Limits {
+                multiprocessors: 16,
+                shared: 100 << 10,
+                shared_block: 99 << 10,
+            };
+            let tile = Tile::choose(job, small);
+            assert!(tile.shared(job) <= small.shared_block, "{job:?} {tile:?}");
+            assert!(tile.scratch(job.size) <= scratch_len(job.size));
+        }
+    }
+
+    /// What was measured as the best.
+    #[test]
+    fn tiles_are_those_that_were_measured() {
+        let name = |pass, b, t, d, elem| {
+            let job = Job {
+                pass,
+                size: Size { b, t, d },
+                elem,
+                parts: 2,
+                part_bytes: 2 * elem,
+                all: true,
+                aligned: true,
+            };
+            Tile::choose(job, H100).name(pass)
+        };
+        let f = Pass::Forward;
+        assert_eq!(name(f, 64, 4096, 384, 4), "32_7_8_2_1_3_2");
+        assert_eq!(name(f, 8, 65_536, 384, 4), "8_7_8_4_8_2_1");
+        assert_eq!(name(f, 1, 65_536, 1024, 4), "8_7_8_4_8_2_1");
+        assert_eq!(name(f, 64, 512, 384, 4), "8_7_4_4_8_4_0");
+        assert_eq!(name(f, 64, 512, 384, 2), "32_7_4_4_1_4_0");
+        assert_eq!(name(f, 64, 512, 64, 2), "8_7_4_4_8_4_0");
+        assert_eq!(name(f, 8, 65_536, 384, 2), "16_15_8_4_1_1_2");
+        assert_eq!(name(f, 1, 65_536, 1024, 2), "8_7_8_4_8_2_2");
+        let b = Pass::Backward;
+        assert_eq!(name(b, 64, 512, 384, 2), "32_7_4_4_1_3_0_1");
+        assert_eq!(name(b, 64, 512, 64, 2), "8_7_4_4_8_3_0_1");
+        assert_eq!(name(b, 8, 65_536, 384, 4), "32_15_4_2_1_1_2_0");
+        assert_eq!(name(b, 1, 65_536, 1024, 2), "8_7_4_4_8_2_2_0");
+    }
+}
