@@ -75,7 +75,7 @@ pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
 mod parallel;
-mod recurrence;
+pub mod recurrence;
 pub mod rms_norm;
 mod tensors;
 #[cfg(test)]
@@ -92,6 +92,7 @@ pub use layer_norm::layer_norm;
 pub use linear_scan::{linear_scan, linear_scan_backward};
 pub use min_gru::{min_gru, min_gru_backward};
 pub use min_lstm::{min_lstm, min_lstm_backward};
+pub use recurrence::Size;
 pub use rms_norm::rms_norm;
 
 /// What a cell makes of the candidate's pre-activation v.
