@@ -137,7 +137,7 @@ __device__ __forceinline__ void carry_on(const Link &l, unsigned epoch, int lane
     while (!complete) look();
     await_all<THREADS>(1);
   } else {
-    while (!mapped.over())
+    while (!__all_sync(~0u, mapped.over()))
       if (!complete) look();
     mapped.parity ^= 1;
   }
