@@ -5,7 +5,8 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-#[cfg(all(test, feature = "cuda"))]
+#[cfg(feature = "cuda")]
+#[cfg(test)]
 mod cuda_tests;
 pub mod slow;
 #[cfg(test)]

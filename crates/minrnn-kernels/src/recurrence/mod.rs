@@ -8,7 +8,8 @@
 pub(crate) mod bridge;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-#[cfg(all(test, feature = "cuda"))]
+#[cfg(feature = "cuda")]
+#[cfg(test)]
 pub(crate) mod cuda_tests;
 #[cfg(feature = "cuda")]
 mod tiles;
