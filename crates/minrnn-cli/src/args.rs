@@ -247,6 +247,9 @@ pub(crate) struct BenchOptions {
     /// Only rows whose name (operation, pass, shape, type) contains this; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Vec<String>,
+    /// Show where the language model's step spends its time, launch by launch (bench train)
+    #[arg(long)]
+    pub(crate) profile: bool,
     /// Write the figures as JSON, schema minrnn.bench.scan/1 or minrnn.bench.train/1
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -264,6 +267,9 @@ impl BenchWhat {
     }
     pub(crate) fn only(&self) -> &[String] {
         &self.options().only
+    }
+    pub(crate) fn profile(&self) -> bool {
+        self.options().profile
     }
     pub(crate) fn json(&self) -> Option<&std::path::Path> {
         self.options().json.as_deref()

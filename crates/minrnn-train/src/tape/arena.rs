@@ -255,6 +255,15 @@ impl Launch {
 }
 
 impl Launch {
+    /// Its name, a product's with its sizes.
+    pub fn title(&self) -> String {
+        if let Self::Matmul { m, n, k, .. } = self {
+            return format!("Matmul [{m},{k}] x [{k},{n}]");
+        }
+        let all = format!("{self:?}");
+        all.split([' ', '{']).next().unwrap_or_default().to_owned()
+    }
+
     /// The places that it writes.
     pub fn writes(&self) -> Vec<Place> {
         use Launch as L;

@@ -270,7 +270,7 @@ impl<'a> Planner<'a> {
         let (batch, time) = (self.options.batch, self.options.time);
         let len = self.scratch.len(Need::Scan { batch, time, width });
         self.scan = self.scan.max(len);
-        Place::new(Space::Scan, len, Elem::U32)
+        Place::new(Space::Scan, len, Elem::F32)
     }
 
     /// The slot of a value.

@@ -217,7 +217,7 @@ fn view(tensor: &Option<Tensor>) -> Result<View<'_>> {
 fn scratch_for(gpu: &Gpu, case: Case) -> Result<Tensor> {
     let [b, t, d] = case.shape;
     let len = minrnn_kernels::recurrence::cuda::scratch_len(b, t, d).max(1);
-    let scratch = Tensor::new(gpu, len, Elem::U32)?;
+    let scratch = Tensor::new(gpu, len, Elem::F32)?;
     scratch.view()?.fill(gpu, 0)?;
     Ok(scratch)
 }

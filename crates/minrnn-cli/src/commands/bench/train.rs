@@ -47,8 +47,14 @@ impl Row {
     }
 }
 
-pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Json, String)> {
+pub(super) fn run(
+    gpu: &Gpu,
+    ui: &Ui,
+    only: &dyn Fn(&str) -> bool,
+    profile: bool,
+) -> Result<(Json, String)> {
     let mut rows: Vec<Row> = vec![];
+    let mut profiles = String::new();
     let mut add = |row: Row| {
         ui.note(&format!(
             "{} {:?} {}: {:.3} ms, {} tokens/s",
@@ -74,10 +80,14 @@ pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Js
             }
         }
         if only(&format!("language model {dtype}")) {
-            add(language(gpu, dtype, compute, precision)?);
+            let (row, engine) = language(gpu, dtype, compute, precision)?;
+            add(row);
+            if profile {
+                profiles += &profiled(&engine, dtype)?;
+            }
         }
     }
-    Ok((json(gpu, &rows)?, text(&rows)))
+    Ok((json(gpu, &rows)?, text(&rows) + &profiles))
 }
 
 /// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
@@ -144,7 +154,12 @@ fn layer(
 }
 
 /// Whole optimizer steps with new batches, by the clock.
-fn language(gpu: &Gpu, dtype: &'static str, compute: Elem, precision: Precision) -> Result<Row> {
+fn language(
+    gpu: &Gpu,
+    dtype: &'static str,
+    compute: Elem,
+    precision: Precision,
+) -> Result<(Row, Engine)> {
     let model: Model = models::language()?;
     let (batch, time) = (64, 256);
     let params = Params::init(model.graph(), 0);
@@ -187,14 +202,45 @@ fn language(gpu: &Gpu, dtype: &'static str, compute: Elem, precision: Precision)
             times.push(start.elapsed().as_secs_f32() * 1e3 / 32.0);
         }
     }
-    Ok(Row {
+    let row = Row {
         model: "language model".to_owned(),
         shape: [batch, time, 384],
         dtype,
         ms: median(times),
         peak_bytes: engine.bytes(),
         launches: engine.launches(),
-    })
+    };
+    Ok((row, engine))
+}
+
+/// Launches of a kind together, the longest first.
+fn profiled(engine: &Engine, dtype: &str) -> Result<String> {
+    let launches = engine.profile(10)?;
+    let all: f64 = launches.iter().map(|l| l.1).sum();
+    let mut kinds: Vec<(String, usize, f64)> = vec![];
+    for (name, ms) in launches {
+        match kinds.iter_mut().find(|k| k.0 == name) {
+            Some(kind) => {
+                kind.1 += 1;
+                kind.2 += ms;
+            }
+            None => kinds.push((name, 1, ms)),
+        }
+    }
+    kinds.sort_by(|a, b| b.2.total_cmp(&a.2));
+    let lines = kinds.into_iter().map(|(name, count, ms)| {
+        [
+            name,
+            count.to_string(),
+            format!("{ms:.3}"),
+            format!("{:.1}", 100.0 * ms / all),
+        ]
+    });
+    let header = ["launch", "count", "ms", "%"];
+    Ok(format!(
+        "language model, {dtype}: {all:.3} ms in launches one after the other\n{}\n",
+        table(header, lines, &[1, 2, 3])
+    ))
 }
 
 fn json(gpu: &Gpu, rows: &[Row]) -> Result<Json> {

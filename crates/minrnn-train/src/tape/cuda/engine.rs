@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{CudaError, Gpu, Memory, Precision, View};
-use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::graph::{Graph, Input, Op, OutputKind};
 use minrnn_model::params::Params;
 
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
@@ -82,6 +82,8 @@ pub struct Engine {
     pending: usize,
     /// The first step whose report was not read.
     first: u64,
+    /// Whether the model looks at the last step of each row, the only place where lengths matter.
+    has_last: bool,
 }
 
 impl Engine {
@@ -100,6 +102,7 @@ impl Engine {
             machines: vec![],
             pending: 0,
             first: 0,
+            has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -118,6 +121,17 @@ impl Engine {
     /// Launches in the step of the shape used last.
     pub fn launches(&self) -> u64 {
         self.machines.last().map_or(0, Machine::launches)
+    }
+
+    /// Milliseconds of each launch in the plan used last, one after the other: the median of `rounds`.
+    ///
+    /// # Errors
+    /// Those of the launches.
+    pub fn profile(&self, rounds: usize) -> Result<Vec<(String, f64)>> {
+        match self.machines.last() {
+            Some(machine) => Ok(machine.profile(rounds)?),
+            None => Ok(vec![]),
+        }
     }
 
     /// Reads the parameters.
@@ -312,7 +326,7 @@ impl Engine {
                 Wanted::Zeros => Target::Zeros,
             },
             weights: inputs.weights.is_some(),
-            lens: inputs.lens.is_some(),
+            lens: inputs.lens.is_some() && self.has_last,
         };
         self.check(inputs)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
@@ -342,7 +356,7 @@ impl Engine {
         let latch = self.store.view(Space::Latch)?;
         let before = latch.read::<u32>(&self.gpu)?;
         latch.write(&self.gpu, &[0, 0, 1, 1])?;
-        if machine.plan.options.lens {
+        if machine.has(Space::Lens) {
             let lens = vec![1u32; machine.plan.options.batch];
             let place = Place::new(Space::Lens, lens.len(), Elem::U32);
             machine.view(place)?.write(&self.gpu, &lens)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use minrnn_kernels::Elem;
-use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, View};
+use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, Timer, View};
 use minrnn_kernels::{
     adamw, causal_conv, column_sum, cross_entropy, elementwise, embedding, mean_square, norm,
     recurrence,
@@ -264,15 +264,11 @@ impl Machine {
     /// Those of the GPU.
     pub fn poison(&self) -> Result<()> {
         self.arena.fill(0xFF)?;
-        let trained = self
-            .store
-            .layout
-            .offsets
-            .iter()
-            .zip(&self.store.layout.lens);
-        for (offset, len) in trained {
+        let layout = &self.store.layout;
+        for i in &layout.trained {
             let grads = self.store.view(Space::Grads)?;
-            grads.slice(*offset, *len)?.fill(&self.gpu, 0xFF)?;
+            let own = grads.slice(layout.offsets[*i], layout.lens[*i])?;
+            own.fill(&self.gpu, 0xFF)?;
         }
         Ok(())
     }
@@ -281,6 +277,31 @@ impl Machine {
     pub fn launches(&self) -> u64 {
         let planned = self.plan.launches.len() as u64;
         self.captured.as_ref().map_or(planned, Captured::launches)
+    }
+
+    /// Milliseconds of each launch, one after the other: the median of `rounds`.
+    ///
+    /// # Errors
+    /// Those of the launches.
+    pub fn profile(&self, rounds: usize) -> Result<Vec<(String, f64)>> {
+        let mut times = vec![vec![]; self.plan.launches.len()];
+        for _ in 0..rounds + 1 {
+            let mut timer = Timer::new(&self.gpu);
+            for launch in &self.plan.launches {
+                timer.mark()?;
+                self.launch(launch)?;
+                timer.mark()?;
+            }
+            let pairs = timer.pairs()?;
+            times.iter_mut().zip(pairs).for_each(|(t, ms)| t.push(ms));
+        }
+        let median = |mut all: Vec<f32>| {
+            let mut all = all.split_off(1);
+            all.sort_by(f32::total_cmp);
+            f64::from(all[all.len() / 2])
+        };
+        let names = self.plan.launches.iter().map(crate::tape::Launch::title);
+        Ok(names.zip(times.into_iter().map(median)).collect())
     }
 
     /// Every launch of the plan, one after the other.

@@ -165,7 +165,15 @@ fn side_by_side(
         machine.launch(theirs).unwrap();
         gpu.synchronize().unwrap();
         for (from, to) in results(ours).into_iter().zip(results(theirs)) {
-            let (want, got) = (host.read(from), read(&machine, to));
+            let (mut want, mut got) = (host.read(from), read(&machine, to));
+            if matches!(ours, Launch::CopyColumns { .. }) {
+                // Columns that others write are poison on both sides.
+                for (w, g) in want.iter_mut().zip(&mut got) {
+                    if w.is_nan() && g.is_nan() {
+                        (*w, *g) = (0.0, 0.0);
+                    }
+                }
+            }
             let size = want.iter().map(|v| v * v).sum::<f64>().sqrt();
             let error = want
                 .iter()
