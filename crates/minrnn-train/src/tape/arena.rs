@@ -75,9 +75,16 @@ impl Launch {
                 scratch,
                 ..
             } => some(&[*ids, *dy, *dtable, *scratch]),
-            L::Matmul { a, b, bias, c, .. } => {
+            L::Matmul {
+                a,
+                b,
+                bias,
+                column_sums,
+                c,
+                ..
+            } => {
                 some(&[*a, *b, *c]);
-                all.push(*bias);
+                all.extend([*bias, column_sums.map(|s| s.0), column_sums.map(|s| s.1)]);
             }
             L::ColumnSum {
                 x, out, scratch, ..
@@ -281,7 +288,10 @@ impl Launch {
             | L::Last { y, .. }
             | L::Repeat { y, .. } => vec![y],
             L::EmbedGrad { dtable, .. } => vec![dtable],
-            L::Matmul { c, .. } => vec![c],
+            L::Matmul { c, column_sums, .. } => [Some(c), column_sums.map(|s| s.0)]
+                .into_iter()
+                .flatten()
+                .collect(),
             L::ColumnSum { out, .. } | L::Correct { out, .. } => vec![out],
             L::Norm {
                 branch, y, stats, ..
