@@ -46,9 +46,6 @@ pub struct Matmul<'a> {
     pub k: usize,
     /// `[n]`, added to every row; the type of `c`.
     pub bias: Option<View<'a>>,
-    /// f32 `[n]`: gets the sums of the columns of `b`, the gradient of a bias where `b` is the gradient of its result. Not
-    /// with `bias`; `b` must not be transposed. Not every product has it: see [`Matmul::sums_columns`].
-    pub column_sums: Option<View<'a>>,
     /// Whether to add to what `c` holds.
     pub accumulate: bool,
     /// For f32 factors.
@@ -99,41 +96,7 @@ impl Matmul<'_> {
         if let Some(bias) = self.bias {
             super::need(OP, "bias", bias, &[self.c.elem()], n)?;
         }
-        if let Some(sums) = self.column_sums {
-            super::need(OP, "column_sums", sums, &[Elem::F32], n)?;
-            if self.bias.is_some() || self.b.transposed {
-                let problem = "sums of columns go with no bias and an untransposed `b`".into();
-                return Err(CudaError::Value { op: OP, problem });
-            }
-        }
         Ok(())
-    }
-
-    /// Whether cuBLASLt has an algorithm for this product, with its sums of columns.
-    ///
-    /// # Errors
-    /// Views that do not fit the sizes.
-    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
-    pub fn sums_columns(&self, gpu: &Gpu) -> Result<bool> {
-        self.check()?;
-        gpu.bind()?;
-        let blas = gpu.blas()?;
-        let Ok(made) = Descriptors::new(self) else {
-            return Ok(false);
-        };
-        // SAFETY: the descriptors live until the end of this function.
-        let found = unsafe {
-            result::get_matmul_algo_heuristic(
-                blas.handle,
-                made.desc,
-                made.b,
-                made.a,
-                made.c,
-                made.c,
-                made.preference,
-            )
-        };
-        Ok(found.is_ok())
     }
 
     /// Puts the product on the stream. The algorithm is the library's first choice for the shape, so that the same

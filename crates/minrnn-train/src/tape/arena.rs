@@ -75,16 +75,9 @@ impl Launch {
                 scratch,
                 ..
             } => some(&[*ids, *dy, *dtable, *scratch]),
-            L::Matmul {
-                a,
-                b,
-                bias,
-                column_sums,
-                c,
-                ..
-            } => {
+            L::Matmul { a, b, bias, c, .. } => {
                 some(&[*a, *b, *c]);
-                all.extend([*bias, column_sums.map(|s| s.0), column_sums.map(|s| s.1)]);
+                all.push(*bias);
             }
             L::ColumnSum {
                 x, out, scratch, ..
@@ -288,10 +281,7 @@ impl Launch {
             | L::Last { y, .. }
             | L::Repeat { y, .. } => vec![y],
             L::EmbedGrad { dtable, .. } => vec![dtable],
-            L::Matmul { c, column_sums, .. } => [Some(c), column_sums.map(|s| s.0)]
-                .into_iter()
-                .flatten()
-                .collect(),
+            L::Matmul { c, .. } => vec![c],
             L::ColumnSum { out, .. } | L::Correct { out, .. } => vec![out],
             L::Norm {
                 branch, y, stats, ..

@@ -34,9 +34,6 @@ impl Planner<'_> {
     /// Adds the update of the parameters.
     pub(super) fn optimizer(&mut self) {
         let (len, decayed) = (self.layout.trained_len, self.layout.decayed_len);
-        if len == 0 {
-            return;
-        }
         let scratch = self.scratch(Need::GradNorm { len });
         self.launches.push(Launch::GradNorm {
             grads: Place::new(Space::Grads, len, Elem::F32),
@@ -287,21 +284,12 @@ impl Planner<'_> {
         let value = self.slots[x].place;
         let add = self.written[weight];
         self.written[weight] = true;
-        // A bias that nothing else uses gets its gradient with the product; others by a sum of their own.
-        let sums = bias.filter(|b| !self.written[*b]);
-        let column_sums = sums.map(|bias| {
-            self.written[bias] = true;
-            let scratch = self.scratch(Need::ColumnSum { rows, width: n });
-            (self.param_grad(bias), scratch)
-        });
-        let bias = bias.filter(|_| sums.is_none());
         self.launches.push(Launch::Matmul {
             a: value,
             a_transposed: true,
             b: dy,
             b_transposed: false,
             bias: None,
-            column_sums,
             c: self.param_grad(weight),
             m: k,
             n,
@@ -321,7 +309,6 @@ impl Planner<'_> {
             b: self.param_as(minrnn_model::graph::Param::at(weight), compute),
             b_transposed: true,
             bias: None,
-            column_sums: None,
             c: dx,
             m: rows,
             n: k,

@@ -124,7 +124,6 @@ impl Planner<'_> {
             b: self.param_as(weight, compute),
             b_transposed: false,
             bias: bias.map(|b| self.param_as(b, out)),
-            column_sums: None,
             c: self.slots[y].place,
             m: self.rows(self.slots[x].timed),
             n,

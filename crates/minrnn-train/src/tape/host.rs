@@ -506,7 +506,6 @@ impl Host {
             b,
             b_transposed,
             bias,
-            column_sums,
             c,
             m,
             n,
@@ -536,11 +535,6 @@ impl Host {
             }
         }
         self.put(c, &values, add);
-        if let Some((sums, _)) = column_sums {
-            let sum = |j: usize| (0..k).map(|l| at(&b, l, j, k, n, b_transposed)).sum();
-            let all: Vec<f64> = (0..n).map(sum).collect();
-            self.write(sums, &all);
-        }
     }
 
     fn norm(&mut self, launch: &Launch) {

@@ -198,8 +198,6 @@ pub enum Launch {
         b: Place,
         b_transposed: bool,
         bias: Option<Place>,
-        /// Sums of the columns of b, and scratch for them.
-        column_sums: Option<(Place, Place)>,
         c: Place,
         m: usize,
         n: usize,

@@ -156,7 +156,6 @@ impl Machine {
             b,
             b_transposed,
             bias,
-            column_sums,
             c,
             m,
             n,
@@ -167,7 +166,7 @@ impl Machine {
             return Ok(());
         };
         let operand = |view, transposed| Operand { view, transposed };
-        let plain = Matmul {
+        Matmul {
             a: operand(self.view(a)?, a_transposed),
             b: operand(self.view(b)?, b_transposed),
             c: self.view(c)?,
@@ -175,24 +174,10 @@ impl Machine {
             n,
             k,
             bias: self.opt(bias)?,
-            column_sums: None,
             accumulate: add,
             precision: self.precision,
-        };
-        let Some((sums, scratch)) = column_sums else {
-            return plain.launch(&self.gpu);
-        };
-        let sums = self.view(sums)?;
-        let both = Matmul {
-            column_sums: Some(sums),
-            ..plain
-        };
-        if both.sums_columns(&self.gpu)? {
-            return both.launch(&self.gpu);
         }
-        plain.launch(&self.gpu)?;
-        let (x, scratch) = (self.view(b)?, self.view(scratch)?);
-        column_sum::cuda::sum(&self.gpu, x, sums, false, scratch, k, n)
+        .launch(&self.gpu)
     }
 
     fn norm(&self, launch: &Launch) -> Result<()> {
