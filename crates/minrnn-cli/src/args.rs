@@ -250,6 +250,9 @@ pub(crate) struct BenchOptions {
     /// Show where the language model's step spends its time, launch by launch (bench train)
     #[arg(long)]
     pub(crate) profile: bool,
+    /// Choose the algorithms of matrix products by time, as train.tuned does (bench train)
+    #[arg(long)]
+    pub(crate) tuned: bool,
     /// Write the figures as JSON, schema minrnn.bench.scan/1 or minrnn.bench.train/1
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -268,8 +271,9 @@ impl BenchWhat {
     pub(crate) fn only(&self) -> &[String] {
         &self.options().only
     }
-    pub(crate) fn profile(&self) -> bool {
-        self.options().profile
+    /// Whether to profile, and whether products are chosen by time.
+    pub(crate) fn flags(&self) -> (bool, bool) {
+        (self.options().profile, self.options().tuned)
     }
     pub(crate) fn json(&self) -> Option<&std::path::Path> {
         self.options().json.as_deref()
@@ -295,7 +299,10 @@ impl Device {
 }
 
 fn device(text: &str) -> Result<Device, String> {
-    let number = |n: &str| n.parse().map_err(|_| format!("`{n}` is no number of a GPU"));
+    let number = |n: &str| {
+        n.parse()
+            .map_err(|_| format!("`{n}` is no number of a GPU"))
+    };
     match text.split_once(':') {
         None if text == "cpu" => return Ok(Device::Cpu),
         None if text == "cuda" => Ok(Device::Cuda(0)),

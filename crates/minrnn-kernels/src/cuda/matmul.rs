@@ -1,10 +1,12 @@
 //! Matrix products by cuBLASLt.
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::cuda_backend::cudarc::cublaslt::{result, sys};
 
-use super::{CudaError, Gpu, Memory, Result, View};
+use super::{CudaError, Gpu, Memory, Result, Timer, View};
 use crate::Elem;
 
 const OP: &str = "matmul";
@@ -52,10 +54,22 @@ pub struct Matmul<'a> {
     pub precision: Precision,
 }
 
-/// cuBLASLt's handle and workspace.
+/// What algorithms are chosen for: sizes, transposed factors, types, bias, addition, precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    sizes: [usize; 3],
+    transposed: [bool; 2],
+    types: [Elem; 2],
+    bias: bool,
+    accumulate: bool,
+    tf32: bool,
+}
+
+/// cuBLASLt's handle and workspace, and the algorithms that were found by time.
 pub(super) struct Blas {
     handle: sys::cublasLtHandle_t,
     workspace: Memory,
+    tuned: Mutex<BTreeMap<Key, sys::cublasLtMatmulAlgo_t>>,
 }
 
 #[allow(unsafe_code, reason = "cuBLASLt handles may be used from any thread")]
@@ -70,7 +84,11 @@ impl Blas {
         gpu.bind()?;
         let handle = result::create_handle().map_err(|e| CudaError::driver("open cuBLASLt", e))?;
         let workspace = Memory::new(gpu, WORKSPACE)?;
-        Ok(Self { handle, workspace })
+        Ok(Self {
+            handle,
+            workspace,
+            tuned: Mutex::default(),
+        })
     }
 }
 
@@ -99,65 +117,130 @@ impl Matmul<'_> {
         Ok(())
     }
 
-    /// Puts the product on the stream. The algorithm is the library's first choice for the shape, so that the same
-    /// product gives the same bits on the same GPU.
+    fn key(&self) -> Key {
+        Key {
+            sizes: [self.m, self.n, self.k],
+            transposed: [self.a.transposed, self.b.transposed],
+            types: [self.a.view.elem(), self.c.elem()],
+            bias: self.bias.is_some(),
+            accumulate: self.accumulate,
+            tf32: self.precision == Precision::Tf32,
+        }
+    }
+
+    fn error(&self, reason: impl std::fmt::Debug) -> CudaError {
+        let what = format!(
+            "matrix product [{},{}] x [{},{}] of {:?} to {:?}",
+            self.m,
+            self.k,
+            self.k,
+            self.n,
+            self.a.view.elem(),
+            self.c.elem()
+        );
+        CudaError::driver(what, reason)
+    }
+
+    /// Puts the product on the stream. The algorithm is the one that [`Matmul::tune`] found for such products, else the
+    /// library's first choice: without tuning, the same product gives the same bits on the same GPU, run after run.
     ///
     /// # Errors
     /// Views that do not fit the sizes; [`CudaError::Driver`] where cuBLASLt has no algorithm.
-    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
     pub fn launch(&self, gpu: &Gpu) -> Result<()> {
         self.check()?;
         gpu.bind()?;
         let blas = gpu.blas()?;
-        let what = || {
-            format!(
-                "matrix product [{},{}] x [{},{}] of {:?} to {:?}",
-                self.m,
-                self.k,
-                self.k,
-                self.n,
-                self.a.view.elem(),
-                self.c.elem()
-            )
+        let made = Descriptors::new(self).map_err(|e| self.error(e))?;
+        let tuned = blas.tuned.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tuned.get(&self.key()).copied();
+        drop(tuned);
+        let algorithm = match known {
+            Some(algorithm) => algorithm,
+            None => *made
+                .candidates(&blas, 1)
+                .map_err(|e| self.error(e))?
+                .first()
+                .ok_or_else(|| self.error("no algorithm"))?,
         };
-        let made = Descriptors::new(self).map_err(|e| CudaError::driver(what(), e))?;
+        self.run(gpu, &blas, &made, &algorithm)?;
+        gpu.count_launch();
+        Ok(())
+    }
+
+    /// Times the algorithms that cuBLASLt proposes for this product and keeps the fastest for all like it. What `c` holds
+    /// is lost. Which one wins may differ from run to run, and with it the last bits of results.
+    ///
+    /// # Errors
+    /// As [`Matmul::launch`].
+    pub fn tune(&self, gpu: &Gpu) -> Result<()> {
+        const CANDIDATES: usize = 16;
+        const ROUNDS: usize = 5;
+        self.check()?;
+        gpu.bind()?;
+        let blas = gpu.blas()?;
+        let locked = || blas.tuned.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked().contains_key(&self.key()) {
+            return Ok(());
+        }
+        let made = Descriptors::new(self).map_err(|e| self.error(e))?;
+        let all = made
+            .candidates(&blas, CANDIDATES)
+            .map_err(|e| self.error(e))?;
+        let mut best = None;
+        for algorithm in all {
+            if self.run(gpu, &blas, &made, &algorithm).is_err() {
+                continue;
+            }
+            let mut timer = Timer::new(gpu);
+            for _ in 0..ROUNDS {
+                timer.mark()?;
+                self.run(gpu, &blas, &made, &algorithm)?;
+                timer.mark()?;
+            }
+            let fastest = timer.pairs()?.into_iter().fold(f32::INFINITY, f32::min);
+            if best.is_none_or(|(ms, _)| fastest < ms) {
+                best = Some((fastest, algorithm));
+            }
+        }
+        if let Some((_, algorithm)) = best {
+            locked().insert(self.key(), algorithm);
+        }
+        Ok(())
+    }
+
+    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
+    fn run(
+        &self,
+        gpu: &Gpu,
+        blas: &Blas,
+        made: &Descriptors,
+        algorithm: &sys::cublasLtMatmulAlgo_t,
+    ) -> Result<()> {
+        let (one, beta) = (1f32, if self.accumulate { 1f32 } else { 0f32 });
+        let workspace = blas.workspace.all(Elem::F32).map_or(0, View::address);
         // cuBLAS is column-major: c' = b' a', each matrix read as its transpose.
         // SAFETY: the descriptors live until the end of this function, the views were checked against the sizes.
         let run = unsafe {
-            result::get_matmul_algo_heuristic(
+            result::matmul(
                 blas.handle,
                 made.desc,
+                std::ptr::from_ref(&one).cast(),
+                std::ptr::from_ref(&beta).cast(),
+                self.b.view.address() as *const c_void,
                 made.b,
+                self.a.view.address() as *const c_void,
                 made.a,
+                self.c.address() as *const c_void,
                 made.c,
+                self.c.address() as *mut c_void,
                 made.c,
-                made.preference,
+                algorithm,
+                workspace as *mut c_void,
+                WORKSPACE,
+                gpu.stream().cu_stream().cast(),
             )
-            .and_then(|found| {
-                let (one, beta) = (1f32, if self.accumulate { 1f32 } else { 0f32 });
-                result::matmul(
-                    blas.handle,
-                    made.desc,
-                    std::ptr::from_ref(&one).cast(),
-                    std::ptr::from_ref(&beta).cast(),
-                    self.b.view.address() as *const c_void,
-                    made.b,
-                    self.a.view.address() as *const c_void,
-                    made.a,
-                    self.c.address() as *const c_void,
-                    made.c,
-                    self.c.address() as *mut c_void,
-                    made.c,
-                    &found.algo,
-                    blas.workspace.all(Elem::F32).map_or(0, View::address) as *mut c_void,
-                    WORKSPACE,
-                    gpu.stream().cu_stream().cast(),
-                )
-            })
         };
-        run.map_err(|e| CudaError::driver(what(), e))?;
-        gpu.count_launch();
-        Ok(())
+        run.map_err(|e| self.error(e))
     }
 }
 
@@ -253,6 +336,40 @@ impl Descriptors {
             )?;
         }
         Ok(made)
+    }
+}
+
+impl Descriptors {
+    /// Up to `most` algorithms, the one that the library thinks fastest first.
+    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
+    fn candidates(
+        &self,
+        blas: &Blas,
+        most: usize,
+    ) -> std::result::Result<Vec<sys::cublasLtMatmulAlgo_t>, result::CublasError> {
+        // SAFETY: plain numbers, for which zeros are valid; the library fills the first `count`.
+        let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
+            unsafe { vec![std::mem::zeroed(); most] };
+        let mut count = 0;
+        // SAFETY: the descriptors live as long as `self`; `found` has room for `most` results.
+        unsafe {
+            sys::cublasLtMatmulAlgoGetHeuristic(
+                blas.handle,
+                self.desc,
+                self.b,
+                self.a,
+                self.c,
+                self.c,
+                self.preference,
+                most as i32,
+                found.as_mut_ptr(),
+                &mut count,
+            )
+            .result()?;
+        }
+        found.truncate(usize::try_from(count).unwrap_or(0));
+        let good = |f: &sys::cublasLtMatmulHeuristicResult_t| f.state.result().is_ok();
+        Ok(found.into_iter().filter(good).map(|f| f.algo).collect())
     }
 }
 

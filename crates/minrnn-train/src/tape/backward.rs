@@ -34,6 +34,9 @@ impl Planner<'_> {
     /// Adds the update of the parameters.
     pub(super) fn optimizer(&mut self) {
         let (len, decayed) = (self.layout.trained_len, self.layout.decayed_len);
+        if len == 0 {
+            return;
+        }
         let scratch = self.scratch(Need::GradNorm { len });
         self.launches.push(Launch::GradNorm {
             grads: Place::new(Space::Grads, len, Elem::F32),

@@ -49,6 +49,9 @@ pub struct TrainOptions {
     /// In which precision a GPU computes; the CPU has f32.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+    /// Whether a GPU's matrix products are chosen by time: some per cent faster, but two runs may differ in their last bits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tuned: bool,
     /// Steps between evaluations; 0: only at the end.
     #[serde(default)]
     pub eval_every: u64,

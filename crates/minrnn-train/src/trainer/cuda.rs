@@ -12,8 +12,8 @@ use super::config::{Precision, TrainConfig};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
-use crate::task::{Batch, Input, Targets};
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
+use crate::task::{Batch, Input, Targets};
 
 /// Steps on the GPU before the host reads their reports.
 pub(super) const LINE: u64 = 16;
@@ -43,6 +43,7 @@ impl Cuda {
             precision,
             optimizer: config.train.optimizer.clone(),
             seed: config.train.seed,
+            tuned: config.train.tuned,
         };
         let specs = model.graph().params().iter();
         Ok(Self {

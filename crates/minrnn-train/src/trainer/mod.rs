@@ -215,7 +215,8 @@ impl Trainer {
     fn steps(&mut self, most: u64) -> Result<(Vec<StepLog>, Option<TrainError>)> {
         let mut logs = vec![];
         for step in self.state.step..self.state.step + most.min(self.backend.line()) {
-            let first = self.state.samples + (step - self.state.step) * self.config.train.batch as u64;
+            let first =
+                self.state.samples + (step - self.state.step) * self.config.train.batch as u64;
             let batch = self
                 .task
                 .batch(Split::Train, first, self.config.train.batch)?;

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn config(extra_model: &str, extra_train: &str) -> TrainConfig {

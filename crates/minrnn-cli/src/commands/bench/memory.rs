@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use minrnn_kernels::Elem;
-use minrnn_kernels::cuda::{Gpu, Memory, Timer, View};
+use minrnn_kernels::cuda::{Captured, Gpu, Memory, Timer, View};
 use minrnn_kernels::elementwise::cuda as elementwise;
 use minrnn_model::rng::Rng;
 
@@ -72,25 +72,41 @@ pub(super) fn median(mut times: Vec<f32>) -> f64 {
     f64::from(times[times.len() / 2])
 }
 
-/// Milliseconds of two things in turn, each the median of `repeats`, after two rounds that do not count.
+/// Milliseconds of one of two things, each the median of `rounds`: `repeats` of it in one captured graph, as a training step
+/// runs it, the two graphs in turn. Both must have run before.
 pub(super) fn in_turn(
     gpu: &Gpu,
-    repeats: usize,
-    mut one: impl FnMut(usize) -> Result<()>,
-    mut other: impl FnMut(usize) -> Result<()>,
+    (rounds, repeats): (usize, usize),
+    one: impl Fn(usize) -> Result<()>,
+    other: impl Fn(usize) -> Result<()>,
 ) -> Result<(f64, f64)> {
-    for i in 0..2 {
-        one(i)?;
-        other(i)?;
+    one(0)?;
+    other(0)?;
+    gpu.synchronize()?;
+    let (mut first, mut second) = (capture(gpu, repeats, one)?, capture(gpu, repeats, other)?);
+    let (mut times, mut others) = (Timer::new(gpu), Timer::new(gpu));
+    for round in 0..=rounds {
+        for (graph, timer) in [(&mut first, &mut times), (&mut second, &mut others)] {
+            if round > 0 {
+                timer.mark()?;
+            }
+            graph.launch()?;
+            if round > 0 {
+                timer.mark()?;
+            }
+        }
     }
-    let (mut first, mut second) = (Timer::new(gpu), Timer::new(gpu));
-    for i in 0..repeats {
-        first.mark()?;
-        one(i)?;
-        first.mark()?;
-        second.mark()?;
-        other(i)?;
-        second.mark()?;
-    }
-    Ok((median(first.pairs()?), median(second.pairs()?)))
+    let each = |timer: &Timer| Ok(median(timer.pairs()?) / repeats as f64);
+    let (ms, other): (Result<f64>, Result<f64>) = (each(&times), each(&others));
+    Ok((ms?, other?))
+}
+
+fn capture(gpu: &Gpu, repeats: usize, work: impl Fn(usize) -> Result<()>) -> Result<Captured> {
+    let mut failed = Ok(());
+    let captured = gpu.capture(|| {
+        failed = (0..repeats).try_for_each(work);
+        Ok(())
+    });
+    failed?;
+    Ok(captured?)
 }

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Bench, ui: &Ui) -> Result<Outcome> {
     };
     let (json, text) = match &args.what {
         BenchWhat::Scan(_) => scan::run(&gpu, ui, &only)?,
-        BenchWhat::Train(_) => train::run(&gpu, ui, &only, args.what.profile())?,
+        BenchWhat::Train(_) => train::run(&gpu, ui, &only, args.what.flags())?,
     };
     if let Some(path) = args.what.json() {
         let text = serde_json::to_string_pretty(&json)? + "\n";

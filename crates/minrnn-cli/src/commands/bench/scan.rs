@@ -16,7 +16,8 @@ const SHAPES: [[usize; 3]; 5] = [
     [1, 65536, 1024],
     [64, 512, 64],
 ];
-const REPEATS: usize = 30;
+/// Graphs of several launches timed.
+const ROUNDS: usize = 9;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
@@ -277,7 +278,7 @@ fn copy_gbps(gpu: &Gpu) -> Result<f64> {
         Tensor::new(gpu, len, Elem::F32)?,
     );
     let run = |_| Ok(to.view()?.copy_from(gpu, from.view()?)?);
-    let (ms, again) = in_turn(gpu, 10, run, run)?;
+    let (ms, again) = in_turn(gpu, (5, 4), run, run)?;
     Ok(2.0 * (len * 4) as f64 / ms.min(again) / 1e6)
 }
 
@@ -327,10 +328,14 @@ fn measure(gpu: &Gpu, case: Case, rungs: &[Rung]) -> Result<Vec<Row>> {
         .collect::<Result<_>>()?;
     let mut rows = vec![];
     for rung in rungs {
-        let repeats = if *rung == Rung::Simple { 5 } else { REPEATS };
+        let repeats = if *rung == Rung::Simple {
+            2
+        } else {
+            count.max(8)
+        };
         let (ms, copy_ms) = in_turn(
             gpu,
-            repeats,
+            (ROUNDS, repeats),
             |i| all[i % count].run(gpu, case, *rung, &scratch),
             |i| {
                 let (from, to) = &copies[i % count];

@@ -51,7 +51,7 @@ pub(super) fn run(
     gpu: &Gpu,
     ui: &Ui,
     only: &dyn Fn(&str) -> bool,
-    profile: bool,
+    (profile, tuned): (bool, bool),
 ) -> Result<(Json, String)> {
     let mut rows: Vec<Row> = vec![];
     let mut profiles = String::new();
@@ -75,21 +75,24 @@ pub(super) fn run(
                     "layer min_gru"
                 };
                 if only(&format!("{name} {shape:?} {dtype}")) {
-                    add(layer(gpu, name, lstm, shape, dtype, compute, precision)?);
+                    add(layer(
+                        gpu, name, lstm, shape, dtype, compute, precision, tuned,
+                    )?);
                 }
             }
         }
         if only(&format!("language model {dtype}")) {
-            let (row, engine) = language(gpu, dtype, compute, precision)?;
+            let (row, engine) = language(gpu, dtype, compute, precision, tuned)?;
             add(row);
             if profile {
                 profiles += &profiled(&engine, dtype)?;
             }
         }
     }
-    Ok((json(gpu, &rows)?, text(&rows) + &profiles))
+    Ok((json(gpu, tuned, &rows)?, text(&rows) + &profiles))
 }
 
+#[allow(clippy::too_many_arguments, reason = "one option each")]
 /// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
 /// flushed before each.
 fn layer(
@@ -100,6 +103,7 @@ fn layer(
     dtype: &'static str,
     compute: Elem,
     precision: Precision,
+    tuned: bool,
 ) -> Result<Row> {
     let [batch, time, width] = shape;
     let model = models::layer(lstm, width)?;
@@ -129,8 +133,7 @@ fn layer(
     let random = Tensor::random(gpu, features.len, Elem::F32, (-1.7, 1.7), 3)?;
     machine.view(features)?.copy_from(gpu, random.view()?)?;
     drop(random);
-    machine.launch_all()?;
-    machine.capture()?;
+    machine.prepare(tuned)?;
     let flush = Tensor::new(gpu, 64 << 20, Elem::F32)?;
     let mut timer = Timer::new(gpu);
     for i in 0..REPEATS + 3 {
@@ -159,6 +162,7 @@ fn language(
     dtype: &'static str,
     compute: Elem,
     precision: Precision,
+    tuned: bool,
 ) -> Result<(Row, Engine)> {
     let model: Model = models::language()?;
     let (batch, time) = (64, 256);
@@ -171,6 +175,7 @@ fn language(
             ..AdamWConfig::default()
         },
         seed: 0,
+        tuned,
     };
     let mut engine = Engine::new(gpu, model.graph(), &params, options)?;
     let mut rng = Rng::named(1, "bench");
@@ -243,7 +248,7 @@ fn profiled(engine: &Engine, dtype: &str) -> Result<String> {
     ))
 }
 
-fn json(gpu: &Gpu, rows: &[Row]) -> Result<Json> {
+fn json(gpu: &Gpu, tuned: bool, rows: &[Row]) -> Result<Json> {
     let rows: Vec<Json> = rows
         .iter()
         .map(|r| {
@@ -258,7 +263,12 @@ fn json(gpu: &Gpu, rows: &[Row]) -> Result<Json> {
             })
         })
         .collect();
-    Ok(json!({ "schema": "minrnn.bench.train/1", "device": gpu.name()?, "rows": rows }))
+    Ok(json!({
+        "schema": "minrnn.bench.train/1",
+        "device": gpu.name()?,
+        "tuned": tuned,
+        "rows": rows,
+    }))
 }
 
 fn text(rows: &[Row]) -> String {

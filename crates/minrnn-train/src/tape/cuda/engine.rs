@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub optimizer: AdamWConfig,
     /// Seed of dropout.
     pub seed: u64,
+    /// Whether the algorithms of matrix products are chosen by time: faster, but bits may differ from run to run.
+    pub tuned: bool,
 }
 
 /// What the output is compared with.
@@ -361,9 +363,7 @@ impl Engine {
             let place = Place::new(Space::Lens, lens.len(), Elem::U32);
             machine.view(place)?.write(&self.gpu, &lens)?;
         }
-        machine.launch_all()?;
-        self.gpu.synchronize()?;
-        machine.capture()?;
+        machine.prepare(self.options.tuned)?;
         latch.write(&self.gpu, &before)?;
         Ok(())
     }

@@ -150,6 +150,23 @@ impl Machine {
     }
 
     fn matmul(&self, launch: &Launch) -> Result<()> {
+        match self.product(launch)? {
+            Some(product) => product.launch(&self.gpu),
+            None => Ok(()),
+        }
+    }
+
+    /// Chooses the algorithms of all matrix products by time; what they write is lost.
+    pub(super) fn tune(&self) -> Result<()> {
+        for launch in &self.plan.launches {
+            if let Some(product) = self.product(launch)? {
+                product.tune(&self.gpu)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn product(&self, launch: &Launch) -> Result<Option<Matmul<'_>>> {
         let Launch::Matmul {
             a,
             a_transposed,
@@ -163,10 +180,10 @@ impl Machine {
             add,
         } = *launch
         else {
-            return Ok(());
+            return Ok(None);
         };
         let operand = |view, transposed| Operand { view, transposed };
-        Matmul {
+        Ok(Some(Matmul {
             a: operand(self.view(a)?, a_transposed),
             b: operand(self.view(b)?, b_transposed),
             c: self.view(c)?,
@@ -176,8 +193,7 @@ impl Machine {
             bias: self.opt(bias)?,
             accumulate: add,
             precision: self.precision,
-        }
-        .launch(&self.gpu)
+        }))
     }
 
     fn norm(&self, launch: &Launch) -> Result<()> {

@@ -248,6 +248,20 @@ impl Machine {
         }
     }
 
+    /// Runs every launch once, by which kernels are loaded, chooses the algorithms of matrix products by time if `tuned`,
+    /// and captures the plan. What the launches change is changed.
+    ///
+    /// # Errors
+    /// Those of the launches.
+    pub fn prepare(&mut self, tuned: bool) -> Result<()> {
+        self.launch_all()?;
+        if tuned {
+            self.tune()?;
+        }
+        self.gpu.synchronize()?;
+        self.capture()
+    }
+
     /// Captures the plan; it must have run once.
     ///
     /// # Errors
