@@ -103,6 +103,59 @@ template <class F, class C, int VEC> __device__ __forceinline__ void backward(co
     }
 }
 
+// The same for a matrix [rows, width], with partial sums of the columns of du [gridDim.y, width]: each block sums rows of a
+// stride, first per thread, then over blockDim.y. Sums are of du as it is rounded.
+template <class F, class C, int VEC>
+__device__ __forceinline__ void backward_sum(const C *u, const C *dg, C *du, float *partials, i64 rows, int width) {
+    DYNAMIC_SHARED(float, shared);
+    constexpr int AHEAD = VEC > 4 ? 2 : 4;
+    const int c = (blockIdx.x * blockDim.x + threadIdx.x) * VEC;
+    const i64 stride = i64(gridDim.y) * blockDim.y;
+    float sum[VEC];
+#pragma unroll
+    for (int j = 0; j < VEC; j++) sum[j] = 0;
+    if (c < width) {
+        for (i64 first = i64(blockIdx.y) * blockDim.y + threadIdx.y; first < rows; first += AHEAD * stride) {
+            Pack<C, VEC> u_packs[AHEAD], dg_packs[AHEAD];
+#pragma unroll
+            for (int i = 0; i < AHEAD; i++) {
+                i64 row = first + i * stride;
+                if (row < rows) {
+                    u_packs[i].fetch(u + row * width + c);
+                    dg_packs[i].fetch(dg + row * width + c);
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < AHEAD; i++) {
+                i64 row = first + i * stride;
+                if (row < rows) {
+                    float x[VEC], d[VEC];
+                    u_packs[i].spread(x);
+                    dg_packs[i].spread(d);
+#pragma unroll
+                    for (int j = 0; j < VEC; j++) d[j] *= F::at(x[j]).slope;
+                    Pack<C, VEC> rounded;
+                    rounded.gather(d);
+                    rounded.put(du + row * width + c);
+                    rounded.spread(d);
+#pragma unroll
+                    for (int j = 0; j < VEC; j++) sum[j] += d[j];
+                }
+            }
+        }
+    }
+    float *mine = shared + (threadIdx.y * blockDim.x + threadIdx.x) * VEC;
+#pragma unroll
+    for (int j = 0; j < VEC; j++) mine[j] = sum[j];
+    __syncthreads();
+    if (threadIdx.y != 0 || c >= width) return;
+    for (int y = 1; y < blockDim.y; y++)
+#pragma unroll
+        for (int j = 0; j < VEC; j++) sum[j] += mine[y * blockDim.x * VEC + j];
+#pragma unroll
+    for (int j = 0; j < VEC; j++) partials[i64(blockIdx.y) * width + c + j] = sum[j];
+}
+
 #define KERNELS(F, NAME, C, VEC)                                                                     \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_fwd_##C##_v##VEC(const C *u, C *g, i64 n) {                                           \
@@ -111,6 +164,10 @@ template <class F, class C, int VEC> __device__ __forceinline__ void backward(co
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_bwd_##C##_v##VEC(const C *u, const C *dg, C *du, i64 n) {                             \
         backward<F, C, VEC>(u, dg, du, n);                                                           \
+    }                                                                                                \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+        NAME##_bwd_sum_##C##_v##VEC(const C *u, const C *dg, C *du, float *partials, i64 rows, int width) { \
+        backward_sum<F, C, VEC>(u, dg, du, partials, rows, width);                                   \
     }
 #define TYPES(F, NAME)        \
     KERNELS(F, NAME, f32, 4)  \

@@ -1,6 +1,10 @@
 //! Activations on CUDA.
 
-use crate::cuda::shape::{FLOATS, aligned, at_least_one, blocks};
+use crate::Elem;
+use crate::column_sum;
+use crate::cuda::shape::{
+    Columns, FLOATS, aligned, at_least_one, blocks, check_scratch, int, product,
+};
 use crate::cuda::{Call, Gpu, Module, Result, View, need};
 
 const OP: &str = "activation";
@@ -54,6 +58,60 @@ pub fn backward(
     n: usize,
 ) -> Result<()> {
     launch(gpu, kind, u, Some(dg), du, n)
+}
+
+/// [`backward`] of a matrix with the sums of the columns of `du`, as a bias before the activation needs them.
+#[derive(Debug, Clone, Copy)]
+pub struct BackwardSum<'a> {
+    /// `[n,w]`, f32, bf16 or f16.
+    pub u: View<'a>,
+    /// `[n,w]`, the type of u.
+    pub dg: View<'a>,
+    /// `[n,w]`, the type of u; may be the memory of `u` or of `dg`.
+    pub du: View<'a>,
+    /// f32 `[w]`, overwritten.
+    pub sums: View<'a>,
+    /// f32, [`column_sum::cuda::scratch_len`].
+    pub scratch: View<'a>,
+    /// Rows.
+    pub n: usize,
+    /// Columns.
+    pub w: usize,
+}
+
+/// `du = f'(u) * dg` and the sums of its columns, in one pass.
+///
+/// # Errors
+/// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
+pub fn backward_sum(gpu: &Gpu, kind: Kind, p: &BackwardSum<'_>) -> Result<()> {
+    let (n, w) = (p.n, p.w);
+    at_least_one(OP, &[("n", n), ("w", w)])?;
+    let elements = product(OP, &[n, w])?;
+    need(OP, "u", p.u, &FLOATS, elements)?;
+    need(OP, "dg", p.dg, &[p.u.elem()], elements)?;
+    need(OP, "du", p.du, &[p.u.elem()], elements)?;
+    need(OP, "sums", p.sums, &[Elem::F32], w)?;
+    check_scratch(OP, p.scratch, column_sum::cuda::scratch_len(gpu, n, w))?;
+    let whole = 16 / p.u.elem().size();
+    let vec = if w.is_multiple_of(whole) && aligned(&[p.u, p.dg, p.du]) {
+        whole
+    } else {
+        1
+    };
+    let columns = Columns::new(w / vec, 256);
+    let down = columns.down(n.div_ceil(4), column_sum::cuda::most_blocks(gpu));
+    let name = format!("{}_bwd_sum_{}_v{vec}", kind.name(), p.u.elem().suffix());
+    let shared = columns.x * columns.y * vec as u32 * 4;
+    Call::new(gpu, Module::Activation, &name)?
+        .view(p.u)
+        .view(p.dg)
+        .view(p.du)
+        .view(p.scratch)
+        .i64(n as i64)
+        .i32(int(OP, "w", w)?)
+        .launch((columns.across, down, 1), columns.block(), shared)?;
+    let parts = p.scratch.slice(0, down as usize * w)?;
+    column_sum::cuda::fold(gpu, OP, parts, down as usize, p.sums, None, false)
 }
 
 fn launch(

@@ -13,7 +13,7 @@ const BLOCKS: usize = 4;
 /// Rows that a thread loads before it adds the first.
 const AHEAD: usize = 4;
 
-fn most_blocks(gpu: &Gpu) -> usize {
+pub(crate) fn most_blocks(gpu: &Gpu) -> usize {
     gpu.multiprocessors() as usize * BLOCKS
 }
 

@@ -2,7 +2,7 @@
 
 pub use super::dropout::{Mask, add_dropout, add_dropout_backward};
 use crate::Elem;
-use crate::column_sum::cuda::fold;
+use crate::column_sum::{self, cuda::fold};
 use crate::cuda::shape::{
     FLOATS, aligned, at_least_one, blocks, check_scratch, int, need_opt, product,
 };
@@ -136,6 +136,8 @@ pub struct BranchGrad<'a> {
     pub da: View<'a>,
     /// The dropout of the forward pass.
     pub dropout: Option<Mask<'a>>,
+    /// f32 `[width]`: gets the sums of the columns of `da`, which a bias behind the branch's last product needs.
+    pub sums: Option<View<'a>>,
 }
 
 /// Arguments of [`backward`].
@@ -176,7 +178,8 @@ fn most_blocks(gpu: &Gpu, wide: bool) -> usize {
 
 /// Elements of f32 scratch that [`backward`] needs.
 pub fn scratch_len(gpu: &Gpu, rows: usize, width: usize) -> usize {
-    most_blocks(gpu, false).min(rows) * 2 * width
+    let own = most_blocks(gpu, false).min(rows) * 2 * width;
+    own.max(column_sum::cuda::scratch_len(gpu, rows, width))
 }
 
 /// `ds = dsum + J^T dy`, `da = mask * ds` and the gradients of weight and bias, which are overwritten.
@@ -190,13 +193,18 @@ pub fn backward(gpu: &Gpu, b: &Backward<'_>) -> Result<()> {
     views.extend(b.dsum);
     if let Some(branch) = &b.branch {
         need(BACKWARD, "da", branch.da, &[b.dy.elem()], n)?;
+        need_opt(BACKWARD, "sums", branch.sums, &[Elem::F32], width)?;
         views.push(branch.da);
     }
+    let sums = b.branch.and_then(|branch| Some((branch.da, branch.sums?)));
     let size = Size::of(width, &views, 16);
     let most = most_blocks(gpu, size.threads() > 256);
     let rounds = rows.div_ceil(size.rows() * most);
     let grid = rows.div_ceil(size.rows() * rounds);
-    let name = size.kernel(&format!("norm_bwd_{}", b.kind.name()), b.s, b.dy);
+    let fused = sums.filter(|_| b.kind == Kind::Rms && size.sums());
+    let ending = if fused.is_some() { "_sums" } else { "" };
+    let begin = format!("norm_bwd_{}{ending}", b.kind.name());
+    let name = size.kernel(&begin, b.s, b.dy);
     let call = Call::new(gpu, Module::Norm, &name)?
         .view(b.s)
         .view(b.weight)
@@ -210,8 +218,14 @@ pub fn backward(gpu: &Gpu, b: &Backward<'_>) -> Result<()> {
         .i64(rows as i64)
         .i32(int(BACKWARD, "width", width)?)
         .launch((blocks(BACKWARD, grid)?, 1, 1), (size.threads(), 1, 1), 0)?;
-    let parts = b.scratch.slice(0, grid * b.kind.parameters() * width)?;
-    fold(gpu, BACKWARD, parts, grid, b.dweight, b.dbias, false)
+    let parameters = b.kind.parameters() + usize::from(fused.is_some());
+    let parts = b.scratch.slice(0, grid * parameters * width)?;
+    let second = fused.map_or(b.dbias, |(_, sums)| Some(sums));
+    fold(gpu, BACKWARD, parts, grid, b.dweight, second, false)?;
+    match sums.filter(|_| fused.is_none()) {
+        Some((da, sums)) => column_sum::cuda::sum(gpu, da, sums, false, b.scratch, rows, width),
+        None => Ok(()),
+    }
 }
 
 fn check_backward(gpu: &Gpu, b: &Backward<'_>) -> Result<usize> {
@@ -280,6 +294,10 @@ impl Size {
             Self::Held { warps, .. } => (32 * warps as u32).max(256),
             Self::Wide => 1024,
         }
+    }
+    /// Whether there is a kernel that also sums the columns of the branch's gradient.
+    fn sums(self) -> bool {
+        matches!(self, Self::Held { vec: 4, warps, .. } if warps <= 4)
     }
     /// Rows of a block.
     fn rows(self) -> usize {

@@ -180,18 +180,20 @@ template <class S, class C> struct Backward {
 };
 
 // With x' = (s - mean) * scale and g = weight * dy: ds = dsum + scale * (g - mean(g) - x' mean(g x')), without mean(g) for
-// the root mean square. Each block leaves its sums of dy x' (and of dy) in `partials` [blocks, 1 or 2, width].
-template <class S, class C, bool LAYER, int VEC, int PACKS, int WARPS>
+// the root mean square. Each block leaves its sums of dy x' (and of dy, or with
+// SUMS of the gradient of the branch) in `partials` [blocks, 1 or 2, width].
+template <class S, class C, bool LAYER, bool SUMS, int VEC, int PACKS, int WARPS>
 __device__ __forceinline__ void backward(const Backward<S, C> &p) {
     typedef Shape<WARPS> Shape;
+    constexpr bool TWO = LAYER || SUMS;
     constexpr int COLUMNS = Shape::GROUPS > 1 ? PACKS * Shape::SPAN * VEC : 1;
     __shared__ float places[Shape::GROUPS][2][WARPS], places2[Shape::GROUPS][2][WARPS];
-    __shared__ float totals[LAYER ? 2 : 1][COLUMNS];
+    __shared__ float totals[TWO ? 2 : 1][COLUMNS];
     RowSum<WARPS> row_sum = {places, 0}, row_sum2 = {places2, 0};
     const int thread = threadIdx.x % Shape::SPAN, group = threadIdx.x / Shape::SPAN;
     // What does not fit into registers is loaded again for each row.
-    constexpr bool HOLD = !(LAYER && PACKS * VEC > 12);
-    float weight[HOLD ? PACKS : 1][VEC], dweight[PACKS][VEC], dbias[LAYER ? PACKS : 1][VEC];
+    constexpr bool HOLD = !(TWO && PACKS * VEC > 12);
+    float weight[HOLD ? PACKS : 1][VEC], dweight[PACKS][VEC], second[TWO ? PACKS : 1][VEC];
 #pragma unroll
     for (int i = 0; i < PACKS; i++) {
         int c = (i * Shape::SPAN + thread) * VEC;
@@ -199,7 +201,7 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
         for (int j = 0; j < VEC; j++) {
             if (HOLD) weight[i][j] = 0;
             dweight[i][j] = 0;
-            if (LAYER) dbias[i][j] = 0;
+            if (TWO) second[i][j] = 0;
         }
         if (HOLD && c < p.width) load_parameter(weight[i], p.weight + c);
     }
@@ -239,7 +241,7 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
                 if (LAYER) level += g;
                 along += g * centred;
                 dweight[i][j] += dy[j] * centred;
-                if (LAYER) dbias[i][j] += dy[j];
+                if (LAYER) second[i][j] += dy[j];
             }
         }
         if (LAYER) level = row_sum(level) / p.width;
@@ -264,12 +266,19 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
                 if (p.dbranch) {
                     rounded.spread(ds);
                     dropout.apply(ds, begin + c);
-                    store(p.dbranch + begin + c, ds);
+                    Pack<C, VEC> branch;
+                    branch.gather(ds);
+                    branch.put(p.dbranch + begin + c);
+                    if (SUMS) {
+                        branch.spread(ds);
+#pragma unroll
+                        for (int j = 0; j < VEC; j++) second[i][j] += ds[j];
+                    }
                 }
             }
         }
     }
-    float *partial = p.partials + i64(blockIdx.x) * (LAYER ? 2 : 1) * p.width;
+    float *partial = p.partials + i64(blockIdx.x) * (TWO ? 2 : 1) * p.width;
     for (int turn = 0; turn < Shape::GROUPS; turn++) {
         if (group == turn) {
 #pragma unroll
@@ -280,9 +289,9 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
                     if (c >= p.width) continue;
                     float *to = Shape::GROUPS > 1 ? &totals[0][c] : &partial[c];
                     *to = turn == 0 ? dweight[i][j] : *to + dweight[i][j];
-                    if (LAYER) {
-                        to = Shape::GROUPS > 1 ? &totals[LAYER][c] : &partial[p.width + c];
-                        *to = turn == 0 ? dbias[i][j] : *to + dbias[i][j];
+                    if (TWO) {
+                        to = Shape::GROUPS > 1 ? &totals[TWO][c] : &partial[p.width + c];
+                        *to = turn == 0 ? second[i][j] : *to + second[i][j];
                     }
                 }
         }
@@ -291,7 +300,7 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
     if constexpr (Shape::GROUPS > 1) {
         for (int c = threadIdx.x; c < p.width; c += Shape::THREADS) {
             partial[c] = totals[0][c];
-            if (LAYER) partial[p.width + c] = totals[LAYER][c];
+            if (TWO) partial[p.width + c] = totals[TWO][c];
         }
     }
 }
@@ -352,7 +361,12 @@ template <class S, class C, bool LAYER> __device__ __forceinline__ void backward
 #define BACKWARD(KIND, LAYER, S, C, VEC, PACKS, WARPS)                                                    \
     extern "C" __global__ void __launch_bounds__(THREADS_OF(WARPS), WARPS > 8 ? 1 : 2)                    \
         norm_bwd_##KIND##_##S##_##C##_v##VEC##_p##PACKS##_w##WARPS(BACKWARD_PARAMETERS(S, C)) {           \
-        backward<S, C, LAYER, VEC, PACKS, WARPS>(BACKWARD_ARGUMENTS);                                     \
+        backward<S, C, LAYER, false, VEC, PACKS, WARPS>(BACKWARD_ARGUMENTS);                              \
+    }
+#define BACKWARD_SUMS(S, C, VEC, PACKS, WARPS)                                                            \
+    extern "C" __global__ void __launch_bounds__(THREADS_OF(WARPS), 2)                                    \
+        norm_bwd_rms_sums_##S##_##C##_v##VEC##_p##PACKS##_w##WARPS(BACKWARD_PARAMETERS(S, C)) {           \
+        backward<S, C, false, true, VEC, PACKS, WARPS>(BACKWARD_ARGUMENTS);                               \
     }
 #define BOTH(S, C, VEC, PACKS, WARPS)               \
     FORWARD(S, C, VEC, PACKS, WARPS)                \
@@ -418,6 +432,14 @@ __device__ __forceinline__ void add_dropout(const S *x, const C *a, S *y, const 
     BOTH(S, C, 4, 3, 4)                                                                                \
     BOTH(S, C, 4, 4, 4)                                                                                \
     BOTH(S, C, 4, 4, 16)                                                                               \
+    BACKWARD_SUMS(S, C, 4, 1, 1)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 2, 1)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 3, 1)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 4, 1)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 3, 2)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 4, 2)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 3, 4)                                                                       \
+    BACKWARD_SUMS(S, C, 4, 4, 4)                                                                       \
     FORWARD(S, C, 4, 4, 32)                                                                            \
     BOTH(S, C, 1, 4, 1)                                                                                \
     BOTH(S, C, 1, 4, 4)                                                                                \

@@ -163,6 +163,7 @@ impl Case {
                 bench.empty(Elem::F32, self.width),
             );
             let da_out = bench.empty(self.compute, n);
+            let sums_out = bench.empty(Elem::F32, self.width);
             let scratch = bench.scratch(scratch_len(gpu, self.rows, self.width));
             backward(
                 gpu,
@@ -177,6 +178,7 @@ impl Case {
                     branch: self.branch.then(|| BranchGrad {
                         da: da_out.view(),
                         dropout,
+                        sums: Some(sums_out.view()),
                     }),
                     dweight: dw_out.view(),
                     dbias: layer.then(|| db_out.view()),
@@ -190,6 +192,11 @@ impl Case {
             dw_out.close("dweight", &dw, off);
             if self.branch {
                 da_out.close("da", &da, off);
+                let (values, mut sums) = (da_out.values(), vec![0.0; self.width]);
+                for row in values.chunks_exact(self.width) {
+                    sums.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+                }
+                sums_out.close("sums", &sums, 2e-6);
             }
             if layer {
                 db_out.close("dbias", &db, off);

@@ -102,13 +102,14 @@ impl Launch {
                 dsum,
                 ds,
                 branch,
+                sums,
                 dweight,
                 dbias,
                 scratch,
                 ..
             } => {
                 some(&[*s, *weight, *stats, *dy, *ds, *dweight, *scratch]);
-                all.extend([*dsum, *dbias, branch.map(|b| b.0)]);
+                all.extend([*dsum, *dbias, *sums, branch.map(|b| b.0)]);
             }
             L::AddDropout { x, a, y, .. } => {
                 some(&[*a, *y]);
@@ -143,9 +144,13 @@ impl Launch {
             L::Activation { x, y, .. } | L::Map1 { x, y, .. } | L::Mean { x, y, .. } => {
                 some(&[*x, *y])
             }
-            L::ActivationGrad { x, dy, dx, .. } | L::Map1Grad { x, dy, dx, .. } => {
-                some(&[*x, *dy, *dx])
+            L::ActivationGrad {
+                x, dy, dx, sums, ..
+            } => {
+                some(&[*x, *dy, *dx]);
+                all.extend([sums.map(|s| s.0), sums.map(|s| s.1)]);
             }
+            L::Map1Grad { x, dy, dx, .. } => some(&[*x, *dy, *dx]),
             L::Cell {
                 x, h0, h, scratch, ..
             } => {
@@ -292,10 +297,11 @@ impl Launch {
             L::NormGrad {
                 ds,
                 branch,
+                sums,
                 dweight,
                 dbias,
                 ..
-            } => [Some(ds), Some(dweight), dbias, branch.map(|b| b.0)]
+            } => [Some(ds), Some(dweight), dbias, sums, branch.map(|b| b.0)]
                 .into_iter()
                 .flatten()
                 .collect(),
@@ -309,8 +315,11 @@ impl Launch {
                 .into_iter()
                 .flatten()
                 .collect(),
-            L::ActivationGrad { dx, .. }
-            | L::Map1Grad { dx, .. }
+            L::ActivationGrad { dx, sums, .. } => [Some(dx), sums.map(|s| s.0)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            L::Map1Grad { dx, .. }
             | L::Map2Grad { dx, .. }
             | L::MeanGrad { dx, .. }
             | L::LastGrad { dx, .. } => vec![dx],

@@ -161,6 +161,21 @@ impl Planner<'_> {
         });
     }
 
+    /// Where the gradient of the bias that was added to `x` goes, if a launch that writes the whole gradient of `x` can sum
+    /// its columns: the bias is then done.
+    fn bias_sums(&mut self, x: SlotId) -> Option<Place> {
+        if self.slots[x].readers != 1 || self.slots[x].grad.is_some() {
+            return None;
+        }
+        let bias = self.bias_of.get(&x)?.index();
+        if self.written[bias] || !self.trained(bias) {
+            return None;
+        }
+        self.bias_of.remove(&x);
+        self.written[bias] = true;
+        Some(self.param_grad(bias))
+    }
+
     fn trained(&self, param: usize) -> bool {
         self.layout.trained.contains(&param)
     }
@@ -183,6 +198,10 @@ impl Planner<'_> {
             Taped::Activation { kind, x, y } => {
                 let elem = self.options.compute;
                 let Some(dy) = self.grad(y, elem) else { return };
+                let sums = self.bias_sums(x).map(|sums| {
+                    let (rows, width) = (self.rows(self.slots[x].timed), self.slots[x].width);
+                    (sums, self.scratch(Need::ColumnSum { rows, width }))
+                });
                 let dx = self.in_place(x, elem);
                 let value = self.slots[x].place;
                 self.launches.push(Launch::ActivationGrad {
@@ -190,6 +209,7 @@ impl Planner<'_> {
                     x: value,
                     dy,
                     dx,
+                    sums,
                 });
                 self.give(x, dx, false);
             }
@@ -299,7 +319,7 @@ impl Planner<'_> {
             k: rows,
             add,
         });
-        if let Some(bias) = bias {
+        if let Some(bias) = bias.filter(|_| self.bias_of.contains_key(&y)) {
             self.column_sum(dy, bias, 0, rows, n);
         }
         if !self.slots[x].wanted {
@@ -350,6 +370,9 @@ impl Planner<'_> {
             let alias = mask.is_none() && elem == ds.elem;
             (self.slots[a].wanted && !alias).then(|| (self.buffer(sum.place.len, elem), mask))
         });
+        let sums = branch
+            .filter(|_| da.is_some())
+            .and_then(|(_, a, _)| self.bias_sums(a));
         let (weight, bias) = (weight.index(), bias.map(|b| b.index()));
         // The kernel writes gain and bias whole; where one of them is used twice, a copy is added.
         let own = |p: &mut Self, param: usize| {
@@ -373,6 +396,7 @@ impl Planner<'_> {
             dsum: sum.grad.map(|g| g.place),
             ds,
             branch: da,
+            sums,
             dweight: dweight.0,
             dbias: dbias.map(|d| d.0),
             scratch,

@@ -130,6 +130,9 @@ impl Planner<'_> {
             k,
             add: false,
         });
+        if let Some(bias) = bias {
+            self.bias_of.insert(y, bias);
+        }
         self.tape.push(Taped::Linear { x, weight, bias, y });
     }
 

@@ -267,10 +267,17 @@ impl Host {
                     self.read(x).into_iter().map(|x| slope(kind, x).0).collect();
                 self.write(y, &y_values);
             }
-            Launch::ActivationGrad { kind, x, dy, dx } => {
+            Launch::ActivationGrad {
+                kind,
+                x,
+                dy,
+                dx,
+                sums,
+            } => {
                 let pairs = self.read(x).into_iter().zip(self.read(dy));
                 let values: Vec<f64> = pairs.map(|(x, d)| slope(kind, x).1 * d).collect();
                 self.write(dx, &values);
+                self.columns(dx, sums.map(|s| s.0));
             }
             Launch::Cell { .. } | Launch::CellGrad { .. } => self.cell(launch),
             Launch::Scan {
@@ -589,6 +596,7 @@ impl Host {
             dsum,
             ds,
             branch,
+            sums,
             dweight,
             dbias,
             rows,
@@ -630,7 +638,18 @@ impl Host {
         if let Some((da, mask)) = branch {
             let d = self.masked(mask, d);
             self.write(da, &d);
+            self.columns(da, sums);
         }
+    }
+
+    /// Sums of the columns of a matrix as it is in memory.
+    fn columns(&mut self, x: Place, sums: Option<Place>) {
+        let Some(sums) = sums else { return };
+        let mut all = vec![0.0; sums.len];
+        for row in self.read(x).chunks_exact(sums.len) {
+            all.iter_mut().zip(row).for_each(|(s, v)| *s += v);
+        }
+        self.write(sums, &all);
     }
 
     fn conv(&mut self, launch: &Launch) {

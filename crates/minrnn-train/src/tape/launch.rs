@@ -236,6 +236,8 @@ pub enum Launch {
         dsum: Option<Place>,
         ds: Place,
         branch: Option<(Place, Option<Mask>)>,
+        /// Sums of the columns of da.
+        sums: Option<Place>,
         dweight: Place,
         dbias: Option<Place>,
         scratch: Place,
@@ -279,12 +281,13 @@ pub enum Launch {
         x: Place,
         y: Place,
     },
-    /// Its gradient; `dx` may be `x` or `dy`.
+    /// Its gradient; `dx` may be `x` or `dy`. With the sums of the columns of dx, and scratch for them.
     ActivationGrad {
         kind: ActivationKind,
         x: Place,
         dy: Place,
         dx: Place,
+        sums: Option<(Place, Place)>,
     },
     /// A cell: gates and recurrence.
     Cell {

@@ -207,6 +207,8 @@ pub(super) struct Planner<'a> {
     pub(super) tape: Vec<super::taped::Taped>,
     /// Parameters whose gradient has been written.
     pub(super) written: Vec<bool>,
+    /// The bias of the linear layer that made a slot, until its gradient is written.
+    pub(super) bias_of: BTreeMap<SlotId, minrnn_model::graph::Param>,
     /// Gradients of states with a learned beginning, for delays.
     pub(super) delay_states: BTreeMap<usize, Place>,
     scan: usize,
@@ -245,6 +247,7 @@ impl<'a> Planner<'a> {
             casts: BTreeMap::new(),
             tape: vec![],
             written: vec![false; graph.params().len()],
+            bias_of: BTreeMap::new(),
             delay_states: BTreeMap::new(),
             scan: 0,
         }

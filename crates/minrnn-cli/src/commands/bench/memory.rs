@@ -61,6 +61,21 @@ impl Tensor {
     }
 }
 
+/// Bytes of one piece of a large copy: the driver copies pieces beyond 1 GiB by a slower way.
+const PIECE: usize = 256 << 20;
+
+/// A device copy at its fastest.
+pub(super) fn copy(gpu: &Gpu, from: &Tensor, to: &Tensor) -> Result<()> {
+    let piece = PIECE / from.elem.size();
+    for at in (0..from.len).step_by(piece) {
+        let n = piece.min(from.len - at);
+        to.view()?
+            .slice(at, n)?
+            .copy_from(gpu, from.view()?.slice(at, n)?)?;
+    }
+    Ok(())
+}
+
 /// How many sets of buffers of so many bytes are used in turn, so that none is in a cache when its turn comes.
 pub(super) fn sets(bytes: usize) -> usize {
     BEYOND_CACHE.div_ceil(bytes).clamp(2, 64)

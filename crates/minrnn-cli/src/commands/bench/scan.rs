@@ -5,7 +5,7 @@ use minrnn_kernels::cuda::{Gpu, View};
 use minrnn_kernels::{Candidate, Elem, Size, linear_scan, mean_square, min_gru, min_lstm};
 use serde_json::{Value as Json, json};
 
-use super::memory::{Tensor, in_turn, sets};
+use super::memory::{Tensor, copy, in_turn, sets};
 use crate::table::table;
 use crate::ui::Ui;
 
@@ -277,7 +277,7 @@ fn copy_gbps(gpu: &Gpu) -> Result<f64> {
         Tensor::random(gpu, len, Elem::F32, (-1.0, 1.0), 1)?,
         Tensor::new(gpu, len, Elem::F32)?,
     );
-    let run = |_| Ok(to.view()?.copy_from(gpu, from.view()?)?);
+    let run = |_| copy(gpu, &from, &to);
     let (ms, again) = in_turn(gpu, (5, 4), run, run)?;
     Ok(2.0 * (len * 4) as f64 / ms.min(again) / 1e6)
 }
@@ -339,7 +339,7 @@ fn measure(gpu: &Gpu, case: Case, rungs: &[Rung]) -> Result<Vec<Row>> {
             |i| all[i % count].run(gpu, case, *rung, &scratch),
             |i| {
                 let (from, to) = &copies[i % count];
-                Ok(to.view()?.copy_from(gpu, from.view()?)?)
+                copy(gpu, from, to)
             },
         )?;
         rows.push(Row {

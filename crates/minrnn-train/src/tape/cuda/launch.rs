@@ -141,9 +141,27 @@ impl Machine {
             Launch::Activation { kind, x, y } => {
                 activation::cuda::forward(gpu, of(kind), self.view(x)?, self.view(y)?, y.len)
             }
-            Launch::ActivationGrad { kind, x, dy, dx } => {
-                let (x, dy, out) = (self.view(x)?, self.view(dy)?, self.view(dx)?);
-                activation::cuda::backward(gpu, of(kind), x, dy, out, dx.len)
+            Launch::ActivationGrad {
+                kind,
+                x,
+                dy,
+                dx,
+                sums,
+            } => {
+                let (u, dg, du) = (self.view(x)?, self.view(dy)?, self.view(dx)?);
+                let Some((sums, scratch)) = sums else {
+                    return activation::cuda::backward(gpu, of(kind), u, dg, du, dx.len);
+                };
+                let both = activation::cuda::BackwardSum {
+                    u,
+                    dg,
+                    du,
+                    sums: self.view(sums)?,
+                    scratch: self.view(scratch)?,
+                    n: dx.len / sums.len,
+                    w: sums.len,
+                };
+                activation::cuda::backward_sum(gpu, of(kind), &both)
             }
             _ => Ok(()),
         }
@@ -242,6 +260,7 @@ impl Machine {
                 dsum,
                 ds,
                 branch,
+                sums,
                 dweight,
                 dbias,
                 scratch,
@@ -252,6 +271,7 @@ impl Machine {
                     Some((da, mask)) => Some(norm::cuda::BranchGrad {
                         da: self.view(da)?,
                         dropout: self.mask(mask)?,
+                        sums: self.opt(sums)?,
                     }),
                     None => None,
                 };
