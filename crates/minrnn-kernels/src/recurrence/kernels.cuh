@@ -35,7 +35,9 @@ BACKWARD(8, 7, 4, 4, 8, 2, 0, 1)
 #if ELEM_BYTES == 4
 FORWARD(8, 7, 8, 4, 8, 2, 1)
 FORWARD(32, 7, 8, 2, 1, 3, 2)
+FORWARD(16, 7, 4, 4, 1, 4, 0)
 BACKWARD(8, 7, 4, 4, 8, 2, 1, 0)
+BACKWARD(16, 7, 4, 4, 1, 2, 0, 0)
 BACKWARD(32, 15, 4, 2, 1, 1, 2, 0)
 #else
 FORWARD(8, 7, 8, 4, 8, 2, 2)

@@ -95,7 +95,7 @@ fn table(job: Job) -> Table {
     match (job.pass, job.elem) {
         (Pass::Forward, 4) => Table {
             small: tile([8, 7, 4, 4, 8, 4, 0], false),
-            wide: None,
+            wide: Some(tile([16, 7, 4, 4, 1, 4, 0], false)),
             streams: tile([32, 7, 8, 2, 1, 3, 2], false),
             few: tile([8, 7, 8, 4, 8, 2, 1], false),
         },
@@ -107,7 +107,7 @@ fn table(job: Job) -> Table {
         },
         (Pass::Backward, 4) => Table {
             small: tile([8, 7, 4, 4, 8, 2, 0], false),
-            wide: None,
+            wide: Some(tile([16, 7, 4, 4, 1, 2, 0], false)),
             streams: tile([32, 15, 4, 2, 1, 1, 2], false),
             few: tile([8, 7, 4, 4, 8, 2, 1], false),
         },
