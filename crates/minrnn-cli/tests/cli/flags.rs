@@ -19,9 +19,15 @@ fn unknown_command() {
     wrong("flags_unknown_command", &["trian", "tiny.toml"]);
 }
 
+#[cfg(not(feature = "cuda"))]
 #[test]
-fn cuda_is_not_here_yet() {
+fn a_build_without_cuda_says_so() {
     wrong("flags_cuda", &["train", "tiny.toml", "--device", "cuda:0"]);
+    wrong("flags_bench", &["bench", "scan"]);
+}
+
+#[test]
+fn unknown_devices() {
     wrong("flags_device", &["train", "tiny.toml", "--device", "tpu"]);
 }
 

@@ -24,4 +24,6 @@ fn every_command() {
     ] {
         help(&format!("help_{command}"), &[command, "--help"]);
     }
+    help("help_bench", &["bench", "--help"]);
+    help("help_bench_train", &["bench", "train", "--help"]);
 }

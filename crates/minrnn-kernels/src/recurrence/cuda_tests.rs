@@ -6,7 +6,7 @@ use super::{Size, cuda};
 use crate::Elem;
 use crate::cuda::testing::{Bench, Buffer, TYPES, rounded, rounding};
 use crate::cuda::{Gpu, Memory, View};
-use crate::testing::{Rng, close};
+use crate::testing::Rng;
 
 /// Values of the parts, each as long as its tensor.
 type Parts = Vec<Vec<f64>>;
@@ -164,10 +164,9 @@ impl<'r> Problem<'r> {
     fn check(&self, bench: &Bench, scratch: View<'_>, tolerance: f64) {
         let what =
             |pass: &str, tile: &dyn std::fmt::Debug| format!("{pass} {:?} {tile:?}", self.size);
-        let near = |what: &str, got: &Buffer<'_>, want: &[f64], elem: Elem| {
+        let near = |what: &str, got: &Buffer<'_>, want: &[f64]| {
             // The backward pass reads h as it was rounded.
-            let all = tolerance + 2.0 * rounding(self.elem) + rounding(elem);
-            close(what, &got.values(), want, all);
+            got.close(what, want, tolerance + 2.0 * rounding(self.elem));
         };
         let some = |tiles: Vec<Tile>| tiles.into_iter().map(Some).chain([None]);
         for tile in some(Tile::all(self.forward_job(bench))) {
@@ -181,11 +180,11 @@ impl<'r> Problem<'r> {
         for tile in some(Tile::all(job)) {
             let what = what("gradients", &tile);
             let (dx, dh0, _) = self.backward(bench, scratch, tile, false);
-            for (dx, (want, elem)) in dx.iter().zip(self.dx.iter().zip(types(self.op, self.elem))) {
-                near(&what, dx, want, elem);
+            for (dx, want) in dx.iter().zip(&self.dx) {
+                near(&what, dx, want);
             }
             if let Some(dh0) = &dh0 {
-                near(&format!("{what} dh0"), dh0, &self.dh0, Elem::F32);
+                near(&format!("{what} dh0"), dh0, &self.dh0);
             }
             let (over, over_h0, _) = self.backward(bench, scratch, tile, true);
             let same = |a: &Buffer<'_>, b: &Buffer<'_>| a.bits() == b.bits();
