@@ -135,18 +135,14 @@ impl Plan {
         }
         let output = planner.slots[output].place;
         let input_gradient = planner.slots[0].grad.map(|g| g.place);
-        let keep = [Some(output), input_gradient]
-            .into_iter()
-            .flatten()
-            .filter_map(|p| match p.space {
-                Space::Buffer(i) => Some(i),
-                _ => None,
-            });
-        let keep: Vec<usize> = if options.train {
-            input_gradient.and(keep.last()).into_iter().collect()
-        } else {
-            keep.collect()
+        // A training step's output may be overwritten by its backward pass; what is read later must not.
+        let kept = if options.train { None } else { Some(output) };
+        let buffer = |p: Place| match p.space {
+            Space::Buffer(i) => Some(i),
+            _ => None,
         };
+        let kept = [kept, input_gradient].into_iter().flatten();
+        let keep: Vec<usize> = kept.filter_map(buffer).collect();
         let mut buffers = planner.buffers;
         let arena = arrange(&mut buffers, &planner.launches, &keep);
         Ok(Self {

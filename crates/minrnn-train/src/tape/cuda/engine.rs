@@ -72,6 +72,9 @@ pub struct StepReport {
     pub grad_norm: f32,
 }
 
+/// Position of a parameter, its first and its second moments.
+pub type Moments = (usize, Vec<f32>, Vec<f32>);
+
 /// A model on a GPU: its parameters, moments, and the plans of the shapes seen last.
 #[derive(Debug)]
 pub struct Engine {
@@ -159,7 +162,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the GPU.
-    pub fn moments(&self) -> Result<Vec<(usize, Vec<f32>, Vec<f32>)>> {
+    pub fn moments(&self) -> Result<Vec<Moments>> {
         let first = self.store.view(Space::First)?.read::<f32>(&self.gpu)?;
         let second = self.store.view(Space::Second)?.read::<f32>(&self.gpu)?;
         let mut all = vec![];
@@ -176,7 +179,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the GPU.
-    pub fn set_moments(&self, moments: &[(usize, Vec<f32>, Vec<f32>)]) -> Result<()> {
+    pub fn set_moments(&self, moments: &[Moments]) -> Result<()> {
         let (mut first, mut second) = (
             vec![0f32; self.store.layout.total],
             vec![0f32; self.store.layout.total],

@@ -323,8 +323,8 @@ impl Machine {
     /// # Errors
     /// Those of the launches.
     pub fn launch_all(&self) -> Result<()> {
-        let launches = self.plan.launches.iter();
-        launches.map(|l| self.launch(l)).collect()
+        let mut launches = self.plan.launches.iter();
+        launches.try_for_each(|l| self.launch(l))
     }
 }
 

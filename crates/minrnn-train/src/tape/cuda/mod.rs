@@ -7,5 +7,5 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Engine, EngineOptions, Inputs, StepReport, Wanted};
+pub use engine::{Engine, EngineOptions, Inputs, Moments, StepReport, Wanted};
 pub use machine::{GpuScratch, Machine, Store};
