@@ -114,7 +114,11 @@ impl<'a> Props<'a> {
         let forms = [Form::Parallel, Form::Scan, Form::Step];
         let lowerings = [
             Lowering::Blocked,
+            Lowering::BlockedScan,
             Lowering::KoggeStone,
+            Lowering::KoggeStoneConcat,
+            Lowering::OddEven,
+            Lowering::LinearAttention,
             Lowering::Scan,
             Lowering::Step,
         ];

@@ -79,6 +79,7 @@ struct Frame {
 #[derive(Debug)]
 pub struct Builder {
     name: String,
+    opset: i64,
     values: Vec<ValueEntry>,
     names: Names,
     scope: Vec<String>,
@@ -90,10 +91,16 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An empty graph.
+    /// An empty graph of opset 17.
     pub fn new(name: impl Into<String>) -> Self {
+        Self::with_opset(name, 17)
+    }
+
+    /// An empty graph; operators are written as that opset has them.
+    pub fn with_opset(name: impl Into<String>, opset: i64) -> Self {
         Self {
             name: name.into(),
+            opset,
             values: vec![],
             names: Names::default(),
             scope: vec![],
@@ -160,6 +167,11 @@ impl Builder {
         };
         self.frame().outputs.push((value, dtype, dims));
         value
+    }
+
+    /// Version of the operator set that is written.
+    pub fn opset(&self) -> i64 {
+        self.opset
     }
 
     /// The present name of a value; making it an output may still change it.

@@ -1,7 +1,7 @@
-//! One function an operator, as it is in opset 13 to 17.
+//! One function an operator, as the builder's opset has it (13 to 28).
 
 use super::{Builder, Val};
-use crate::ir::{Attr, Tensor};
+use crate::ir::{Attr, DType, Tensor};
 
 /// "To the end" as the end of a slice.
 pub const TO_END: i64 = i64::MAX;
@@ -44,6 +44,8 @@ impl Builder {
         relu = "Relu";
         /// `e^x`
         exp = "Exp";
+        /// Natural logarithm.
+        log = "Log";
         /// Error function.
         erf = "Erf";
         /// Hyperbolic tangent.
@@ -54,6 +56,8 @@ impl Builder {
         sigmoid = "Sigmoid";
         /// The same value under another name.
         identity = "Identity";
+        /// To the nearest integer, halves to the even one.
+        round = "Round";
         /// Dimensions as a vector of i64.
         shape = "Shape";
     }
@@ -69,6 +73,8 @@ impl Builder {
         div = "Div";
         /// The smaller one.
         min = "Min";
+        /// The larger one.
+        max = "Max";
         /// Matrix product over the last two axes.
         matmul = "MatMul";
         /// `x` repeated to the shape `y`.
@@ -90,6 +96,13 @@ impl Builder {
         })
     }
 
+    /// A constant byte.
+    pub fn u8(&mut self, value: u8) -> Val {
+        self.constant(format!("const.u8.{value}"), |name| {
+            Tensor::bytes(name, DType::U8, vec![], vec![value])
+        })
+    }
+
     /// A constant tensor of f32, the same value everywhere.
     pub fn f32_filled(&mut self, dims: &[i64], value: f32) -> Val {
         let name = format!("const.f32.{value:e}.{}", joined(dims, "x"));
@@ -106,6 +119,12 @@ impl Builder {
         self.constant(name, |name| {
             Tensor::i64(name, dims.to_vec(), &vec![value; count])
         })
+    }
+
+    /// A constant tensor of i64.
+    pub fn i64_table(&mut self, dims: &[i64], values: &[i64]) -> Val {
+        let name = format!("const.i64.{}.{}", joined(values, "_"), joined(dims, "x"));
+        self.constant(name, |name| Tensor::i64(name, dims.to_vec(), values))
     }
 
     /// Entries of `x` along `axis`, by index.
@@ -127,7 +146,11 @@ impl Builder {
 
     /// `count` equal parts along `axis`.
     pub fn split(&mut self, x: Val, count: usize, axis: i64) -> Vec<Val> {
-        self.node_n("Split", &[x], count, vec![("axis", Attr::Int(axis))])
+        let mut attributes = vec![("axis", Attr::Int(axis))];
+        if self.opset >= 18 {
+            attributes.push(("num_outputs", Attr::Int(count as i64)));
+        }
+        self.node_n("Split", &[x], count, attributes)
     }
 
     /// All of `x`, one after the other along `axis`.
@@ -158,10 +181,52 @@ impl Builder {
         self.node("Unsqueeze", &[x, axes], vec![])
     }
 
-    /// Mean over `axis`, which stays with one entry. Axes are an attribute: opset 17 and before.
+    /// Mean over `axis`, which stays with one entry.
     pub fn reduce_mean(&mut self, x: Val, axis: i64) -> Val {
-        let attributes = vec![("axes", Attr::Ints(vec![axis])), ("keepdims", Attr::Int(1))];
-        self.node("ReduceMean", &[x], attributes)
+        self.reduce("ReduceMean", x, axis)
+    }
+
+    /// Largest value over `axis`, which stays with one entry.
+    pub fn reduce_max(&mut self, x: Val, axis: i64) -> Val {
+        self.reduce("ReduceMax", x, axis)
+    }
+
+    /// Axes are an attribute up to opset 17, an input from 18.
+    fn reduce(&mut self, op: &'static str, x: Val, axis: i64) -> Val {
+        let keep = ("keepdims", Attr::Int(1));
+        if self.opset < 18 {
+            let axes = ("axes", Attr::Ints(vec![axis]));
+            return self.node(op, &[x], vec![axes, keep]);
+        }
+        let axes = self.i64s(&[axis]);
+        self.node(op, &[x, axes], vec![keep])
+    }
+
+    /// `x` in another element type.
+    pub fn cast(&mut self, x: Val, to: DType) -> Val {
+        let to = ("to", Attr::Int(i64::from(to.code())));
+        self.node("Cast", &[x], vec![to])
+    }
+
+    /// Axes in another order.
+    pub fn transpose(&mut self, x: Val, order: &[i64]) -> Val {
+        self.node(
+            "Transpose",
+            &[x],
+            vec![("perm", Attr::Ints(order.to_vec()))],
+        )
+    }
+
+    /// `y[i] = x` at the place that `indices[i]` names along `axis`, all other indices those of the result.
+    pub fn gather_elements(&mut self, x: Val, indices: Val, axis: i64) -> Val {
+        let axis = ("axis", Attr::Int(axis));
+        self.node("GatherElements", &[x, indices], vec![axis])
+    }
+
+    /// Product of matrices of u8 with zero points 128, exact in i32.
+    pub fn matmul_integer(&mut self, x: Val, y: Val) -> Val {
+        let zero = self.u8(128);
+        self.node("MatMulInteger", &[x, y, zero, zero], vec![])
     }
 
     /// `x` with `value` around it; `pads` are the counts before each axis, then those after each.

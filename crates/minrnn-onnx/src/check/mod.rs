@@ -7,6 +7,7 @@
 
 mod expr;
 mod infer;
+mod profile;
 mod signature;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod walk;
 use std::fmt;
 
 pub use expr::Expr;
+pub use profile::{TRAPS, Trap, conform};
 pub use types::{Extent, TensorType, Types};
 
 use crate::ir::{Model, is_standard};
@@ -55,6 +57,8 @@ pub enum Rule {
     Declared,
     /// Named dimensions are C identifiers.
     DimName,
+    /// The target can run it, and runs it rightly.
+    Profile,
 }
 
 /// A rule that does not hold, with the place.

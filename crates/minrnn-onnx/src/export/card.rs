@@ -3,14 +3,23 @@
 use std::fmt::Write;
 
 use minrnn_model::graph::{Graph, Input};
+use minrnn_model::params::Params;
 use serde_json::Value as Json;
 
 use super::manifest::FormFile;
 use super::metadata::head;
+use super::{Activations, ExportOptions, Port, Weights};
 use crate::ir::{Dim, ValueInfo};
 
 /// The card. Writing to a String cannot fail, so results of `write!` are dropped.
-pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFile]) -> String {
+pub(super) fn card(
+    graph: &Graph,
+    params: &Params,
+    config: &Json,
+    weights: &str,
+    ports: &[Port],
+    forms: &[FormFile],
+) -> String {
     let mut out = String::from("# A minrnn model\n\n");
     let count: usize = graph.params().iter().map(|p| p.len()).sum();
     let input = match graph.input() {
@@ -28,28 +37,39 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
         "A minimal recurrent network (\"Were RNNs All We Needed?\", arXiv 2410.01201), exported to ONNX by minrnn {}.\n\n\
          - Input: {input}.\n\
          - Output: `{}`, {} values {steps}.\n\
-         - {count} parameters, float32. Weights: sha256 `{weights}`.\n\n\
+         - {count} parameters, {}. Weights: sha256 `{weights}`.\n\
+         - Written for: {}.\n\n\
          ## Files\n\n\
          | file | form | takes | longest sequence |\n|---|---|---|---|\n",
         env!("CARGO_PKG_VERSION"),
         output.kind.tensor_name(),
         graph.width(output.value),
+        dtype(&forms[0].options.weights),
+        forms[0].options.target.name(),
     );
     for f in forms {
-        let takes = f.model.graph.inputs.first().map(shape).unwrap_or_default();
-        let longest = match (
-            f.options.form.name(),
-            f.model.metadata("minrnn.max_seq_len"),
-        ) {
-            ("step", _) => "one step",
-            (_, Some(n)) => n,
-            (_, None) => "no limit",
+        let takes = f.inputs.first().map(shape).unwrap_or_default();
+        let longest = match (f.options.form.name(), f.max_seq_len) {
+            ("step", _) => "one step".to_owned(),
+            (_, Some(n)) => n.to_string(),
+            (_, None) => "no limit".to_owned(),
         };
         let _ = writeln!(
             out,
             "| `{}` | {} | `{takes}` | {longest} |",
-            f.file,
+            f.file.file,
             f.options.lowering_name()
+        );
+    }
+    let mut beside: Vec<&str> = forms
+        .iter()
+        .filter_map(|f| f.data.as_ref().map(|d| d.file.as_str()))
+        .collect();
+    beside.dedup();
+    for file in beside {
+        let _ = writeln!(
+            out,
+            "| `{file}` | | weights, read by the graphs: keep it beside them | |"
         );
     }
     out.push_str(
@@ -58,12 +78,13 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
          All forms compute the same and share their states: a sequence may be cut anywhere, each piece run by any form, with the\n\
          states that come out going into the next piece.\n",
     );
-    states(&mut out, graph);
+    states(&mut out, graph, params, ports);
+    extra(&mut out, &forms[0].options);
     let _ = write!(
         out,
         "\n## Golden trace\n\n\
          `golden.safetensors` holds the input, then two runs: `initial.*` from the model's own initial states, `given.*` from others.\n\
-         Feed `{{run}}.state.*`, compare with `{{run}}.{}` and `{{run}}.next_state.*`; `*.bound` says how far\n\
+         Feed the states `{{run}}.*` that go in, compare with `{{run}}.{}` and the states that come out; `*.bound` says how far\n\
          any right float32 engine is at most (most are a thousand times closer).\n\n\
          ## Configuration\n\n```json\n{}\n```\n",
         output.kind.tensor_name(),
@@ -72,26 +93,55 @@ pub(super) fn card(graph: &Graph, config: &Json, weights: &str, forms: &[FormFil
     out
 }
 
-fn states(out: &mut String, graph: &Graph) {
-    if graph.states().is_empty() {
+fn dtype(weights: &Weights) -> &'static str {
+    match weights {
+        Weights::F32 => "float32",
+        Weights::F16 => "matrices float16, all else float32",
+        Weights::Bf16 => "matrices bfloat16, computed in float32",
+        Weights::Int8(Activations::Row) => {
+            "matrices of 8-bit integers by column, activations of 8 bits by row, all else float32"
+        }
+        Weights::Int8(Activations::Static(_)) => {
+            "matrices of 8-bit integers by column, activations of 8 bits by calibrated scales, all else float32"
+        }
+    }
+}
+
+/// Inputs beside data and states.
+fn extra(out: &mut String, options: &ExportOptions) {
+    if options.lengths {
+        out.push_str(
+            "\nSequence forms take `lengths`, int64 `[batch]`, each from 1 to seq_len: states (and the answer for the last step) are\n\
+             those of each row's own end; what stands behind it in the output means nothing.\n",
+        );
+    }
+    if options.reset {
+        out.push_str(
+            "\n`reset`, bool `[batch, seq_len]` (step: `[batch]`): where it is true, the states begin anew before the step.\n",
+        );
+    }
+}
+
+fn states(out: &mut String, graph: &Graph, params: &Params, ports: &[Port]) {
+    if ports.is_empty() {
         return;
     }
     out.push_str(
         "\n## States\n\n| goes in | comes out | shape | begins with |\n|---|---|---|---|\n",
     );
-    for s in graph.states() {
+    for p in ports {
         let shape: Vec<String> = std::iter::once("batch".to_owned())
-            .chain(s.shape().iter().map(ToString::to_string))
+            .chain(p.shape.iter().map(ToString::to_string))
             .collect();
-        let init = match s.init {
-            minrnn_model::graph::StateInit::Zero => "zeros",
-            minrnn_model::graph::StateInit::Learned(_) => "learned values, in the manifest",
+        let init = match p.init(graph, params) {
+            None => "zeros",
+            Some(_) => "learned values, in the manifest",
         };
         let _ = writeln!(
             out,
             "| `{}` | `{}` | `[{}]` | {init} |",
-            s.input_name(),
-            s.output_name(),
+            p.input,
+            p.output,
             shape.join(", ")
         );
     }

@@ -37,11 +37,11 @@ pub enum ExportError {
     },
     /// More weights than one file can hold.
     #[error(
-        "the weights take {bytes} bytes; an ONNX file ends at 2 GiB, so make the model smaller"
+        "the weights take {bytes} bytes, and an ONNX file ends at 2 GiB; put them into a file beside it (external or shared)"
     )]
     TooLarge {
         /// Bytes of all parameters.
-        bytes: usize,
+        bytes: u64,
     },
     /// Names of the model clash with each other or with the contract's.
     #[error("cannot name the graph's values: {0}")]

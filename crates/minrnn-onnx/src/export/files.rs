@@ -6,19 +6,44 @@ use std::path::{Path, PathBuf};
 
 use minrnn_model::model::Model as Network;
 use minrnn_model::params::Params;
+use sha2::{Digest, Sha256};
 
-use super::manifest::{FormFile, manifest};
-use super::{ExportError, ExportOptions, Form, card, export_graph, golden, weights_sha256};
+use super::manifest::{Data, FormFile, manifest};
+use super::weights::hex;
+use super::{
+    ExportError, ExportOptions, Form, Store, card, golden, states, weights, weights_sha256,
+};
+
+/// Where the weights are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Placement {
+    /// In each form's file up to 64 MiB; above, in one file for all forms where the target reads such.
+    #[default]
+    Auto,
+    /// In each form's file.
+    Inline,
+    /// In a file beside each form's, `model.{form}.data`.
+    External,
+    /// In one file for all forms, `model.data`.
+    Shared,
+}
+
+/// Weights of more bytes leave the graph's file by [`Placement::Auto`].
+const LARGE: u64 = 64 << 20;
 
 /// What to write into a folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirOptions {
     /// Which forms; at least one.
     pub forms: Vec<Form>,
-    /// The rest of the options; its `form` and `config` are set for each file.
+    /// The rest of the options; its `form` and `config` are set for each file. `lengths` is left out of `step`.
     pub options: ExportOptions,
+    /// Where the weights are.
+    pub placement: Placement,
     /// The text of each token, for the manifest.
     pub vocabulary: Option<Vec<String>>,
+    /// The token after which a text has ended, for the manifest.
+    pub end_of_stream: Option<usize>,
 }
 
 impl Default for DirOptions {
@@ -26,7 +51,9 @@ impl Default for DirOptions {
         Self {
             forms: Form::ALL.to_vec(),
             options: ExportOptions::default(),
+            placement: Placement::Auto,
             vocabulary: None,
+            end_of_stream: None,
         }
     }
 }
@@ -34,54 +61,21 @@ impl Default for DirOptions {
 /// What was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exported {
-    /// Every file, in the order written.
-    pub files: Vec<PathBuf>,
+    /// Every file, in the order written, with its size and sha256.
+    pub files: Vec<Written>,
     /// Hash over all parameters.
     pub weights_sha256: String,
 }
 
-/// Exports `model` into the folder `dir`: `model.{form}.onnx`, `golden.safetensors`, `README.md`, `manifest.json`.
-///
-/// Everything is made and checked before the first byte is written; then each file is written whole into a temporary folder
-/// beside, synced, and renamed into place, the manifest last. Files of another export in `dir` that this one does not write
-/// (a form that is not asked for) are removed before the manifest that no longer lists them is in place.
-///
-/// # Errors
-/// Those of [`export_graph`]; a vocabulary of another size than the model's; files that cannot be written.
-pub fn write_export(
-    dir: &Path,
-    model: &Network,
-    params: &Params,
-    options: &DirOptions,
-) -> Result<Exported, ExportError> {
-    let files = render(model, params, options)?;
-    let parent = match dir.parent() {
-        Some(p) if p != Path::new("") => p,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(dir).map_err(ExportError::io("create", dir))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".minrnn-export-")
-        .tempdir_in(parent)
-        .map_err(ExportError::io("create a temporary folder in", parent))?;
-    for (name, bytes) in &files {
-        write_synced(&staging.path().join(name), bytes)?;
-    }
-    let mut written = vec![];
-    for (name, _) in &files {
-        if name == MANIFEST {
-            remove_stale(dir, &files)?;
-        }
-        let to = dir.join(name);
-        fs::rename(staging.path().join(name), &to)
-            .map_err(ExportError::io("rename into place", &to))?;
-        written.push(to);
-    }
-    sync_dir(dir)?;
-    Ok(Exported {
-        files: written,
-        weights_sha256: weights_sha256(model.graph(), params),
-    })
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Where.
+    pub path: PathBuf,
+    /// How large.
+    pub bytes: u64,
+    /// In lower-case hex.
+    pub sha256: String,
 }
 
 const MANIFEST: &str = "manifest.json";
@@ -90,82 +84,221 @@ fn file_name(form: Form) -> String {
     format!("model.{}.onnx", form.name())
 }
 
-/// Names and bytes of all files, the manifest last.
-fn render(
+/// Exports `model` into the folder `dir`: `model.{form}.onnx`, weights beside them where the placement says so,
+/// `golden.safetensors`, `README.md`, `manifest.json`.
+///
+/// Everything is made, checked, written and synced in a temporary folder beside; then each file is renamed into place, the
+/// manifest last. Files of another export in `dir` that this one does not write (a form that is not asked for) are removed
+/// before the manifest that no longer lists them is in place. Weights in a file beside are written in pieces: they are in
+/// memory once, as the parameters.
+///
+/// # Errors
+/// Those of [`super::export_graph`]; a vocabulary of another size than the model's; files that cannot be written.
+pub fn write_export(
+    dir: &Path,
     model: &Network,
     params: &Params,
-    dir: &DirOptions,
-) -> Result<Vec<(String, Vec<u8>)>, ExportError> {
-    let graph = model.graph();
+    options: &DirOptions,
+) -> Result<Exported, ExportError> {
+    check(model, options)?;
+    weights::fits(model.graph(), params)?;
+    let parent = match dir.parent() {
+        Some(p) if p != Path::new("") => p,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(ExportError::io("create", parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".minrnn-export-")
+        .tempdir_in(parent)
+        .map_err(ExportError::io("create a temporary folder in", parent))?;
+    let mut staged = Staged {
+        dir: staging.path(),
+        files: vec![],
+    };
+    let weights_sha256 = weights_sha256(model.graph(), params);
+    stage(&mut staged, model, params, options, &weights_sha256)?;
+    fs::create_dir_all(dir).map_err(ExportError::io("create", dir))?;
+    let names: Vec<String> = staged.files.iter().map(|(name, ..)| name.clone()).collect();
+    let mut files = vec![];
+    for (name, bytes, sha256) in staged.files {
+        if name == MANIFEST {
+            remove_stale(dir, &names)?;
+        }
+        let path = dir.join(&name);
+        fs::rename(staging.path().join(&name), &path)
+            .map_err(ExportError::io("rename into place", &path))?;
+        files.push(Written {
+            path,
+            bytes,
+            sha256,
+        });
+    }
+    sync_dir(dir)?;
+    Ok(Exported {
+        files,
+        weights_sha256,
+    })
+}
+
+fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
     let wrong = |option, what: String| Err(ExportError::Option { option, what });
     if dir.forms.is_empty() {
         return wrong("forms", "name at least one of parallel, scan, step".into());
     }
-    if let (Some(words), minrnn_model::graph::Input::Tokens { vocab }) =
-        (&dir.vocabulary, graph.input())
+    let minrnn_model::graph::Input::Tokens { vocab } = model.graph().input() else {
+        return match (&dir.vocabulary, dir.end_of_stream) {
+            (None, None) => Ok(()),
+            (Some(_), _) => wrong("vocabulary", "the model takes features, not tokens".into()),
+            (None, Some(_)) => wrong(
+                "end_of_stream",
+                "the model takes features, not tokens".into(),
+            ),
+        };
+    };
+    if let Some(words) = &dir.vocabulary
         && words.len() != vocab
     {
-        return wrong(
-            "vocabulary",
-            format!("has {} entries, the model {vocab} tokens", words.len()),
-        );
+        let what = format!("has {} entries, the model {vocab} tokens", words.len());
+        return wrong("vocabulary", what);
     }
+    match dir.end_of_stream {
+        Some(token) if token >= vocab => wrong(
+            "end_of_stream",
+            format!("is {token}, and the model has {vocab} tokens"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Files written into the temporary folder: name, size, sha256.
+struct Staged<'a> {
+    dir: &'a Path,
+    files: Vec<(String, u64, String)>,
+}
+
+impl Staged<'_> {
+    fn add(
+        &mut self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> std::io::Result<()>) -> std::io::Result<()>,
+    ) -> Result<(), ExportError> {
+        let path = self.dir.join(name);
+        let mut file = File::create(&path).map_err(ExportError::io("create", &path))?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        fill(&mut |piece| {
+            hash.update(piece);
+            bytes += piece.len() as u64;
+            file.write_all(piece)
+        })
+        .map_err(ExportError::io("write", &path))?;
+        file.sync_all().map_err(ExportError::io("sync", &path))?;
+        let sha256 = hex(&hash.finalize());
+        self.files.push((name.to_owned(), bytes, sha256));
+        Ok(())
+    }
+
+    fn add_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
+        self.add(name, |sink| sink(bytes))
+    }
+
+    /// The file last written.
+    fn last(&self) -> Data {
+        let (file, bytes, sha256) = self.files[self.files.len() - 1].clone();
+        Data {
+            file,
+            bytes,
+            sha256,
+        }
+    }
+}
+
+/// Writes everything, the manifest last.
+fn stage(
+    staged: &mut Staged,
+    model: &Network,
+    params: &Params,
+    dir: &DirOptions,
+    weights_sha256: &str,
+) -> Result<(), ExportError> {
+    let graph = model.graph();
     let mut forms = dir.forms.clone();
     forms.sort_unstable();
     forms.dedup();
-    let mut made = vec![];
+    let placement = placement(dir, 4 * params.count() as u64)?;
+    let mut made: Vec<FormFile> = vec![];
+    let mut shared: Option<Data> = None;
     for form in forms {
         let options = ExportOptions {
             form,
+            lengths: dir.options.lengths && form != Form::Step,
             config: model.config().clone(),
             ..dir.options.clone()
         };
-        let onnx = export_graph(graph, params, &options)?;
-        let bytes = onnx.encode();
-        made.push((options, onnx, bytes));
+        let beside = match placement {
+            Placement::Shared => Some("model.data".to_owned()),
+            Placement::External => Some(format!("model.{}.data", form.name())),
+            Placement::Auto | Placement::Inline => None,
+        };
+        let store = Store::plan(graph, params, &options.weights, beside.as_deref())?;
+        weights::small_enough(&store)?;
+        let onnx = super::render(graph, params, &store, weights_sha256, &options)?;
+        staged.add_bytes(&file_name(form), &onnx.encode())?;
+        let file = staged.last();
+        let data = match (store.file(), &shared) {
+            (None, _) => None,
+            (Some(_), Some(data)) => Some(data.clone()),
+            (Some((name, _)), None) => {
+                staged.add(name, |sink| store.write(params, sink))?;
+                let data = staged.last();
+                shared = (placement == Placement::Shared).then(|| data.clone());
+                Some(data)
+            }
+        };
+        made.push(FormFile::new(options, &onnx, file, data));
     }
-    let list: Vec<FormFile> = made
-        .iter()
-        .map(|(options, model, bytes)| FormFile {
-            options,
-            model,
-            file: file_name(options.form),
-            bytes,
-        })
-        .collect();
+    let ports = states::ports(graph, &made[0].options)?;
+    let golden = golden::golden(graph, params, &ports, &made[0].options, weights_sha256)?;
+    staged.add_bytes("golden.safetensors", &golden)?;
+    let card = card::card(graph, params, model.config(), weights_sha256, &ports, &made);
+    staged.add_bytes("README.md", card.as_bytes())?;
     let manifest = manifest(
         graph,
         params,
         model.config(),
-        &list,
-        dir.vocabulary.as_deref(),
+        weights_sha256,
+        &ports,
+        &made,
+        dir,
     );
-    let card = card::card(graph, model.config(), &weights_sha256(graph, params), &list);
     let manifest = super::json::canonical(&manifest) + "\n";
-    let golden = golden::golden(graph, params)?;
-    let mut files: Vec<(String, Vec<u8>)> = made
-        .into_iter()
-        .map(|(options, _, bytes)| (file_name(options.form), bytes))
-        .collect();
-    files.push(("golden.safetensors".to_owned(), golden));
-    files.push(("README.md".to_owned(), card.into_bytes()));
-    files.push((MANIFEST.to_owned(), manifest.into_bytes()));
-    Ok(files)
+    staged.add_bytes(MANIFEST, manifest.as_bytes())
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
-    let mut file = File::create(path).map_err(ExportError::io("create", path))?;
-    file.write_all(bytes)
-        .map_err(ExportError::io("write", path))?;
-    file.sync_all().map_err(ExportError::io("sync", path))
+/// Where weights of so many bytes (as f32) go.
+fn placement(dir: &DirOptions, bytes: u64) -> Result<Placement, ExportError> {
+    let target = dir.options.target;
+    let beside = target.choices().external;
+    match dir.placement {
+        Placement::Auto if bytes > LARGE && beside => Ok(Placement::Shared),
+        Placement::Auto => Ok(Placement::Inline),
+        Placement::External | Placement::Shared if !beside => Err(ExportError::Option {
+            option: "placement",
+            what: format!(
+                "{} reads no weights from another file; use inline",
+                target.name()
+            ),
+        }),
+        chosen => Ok(chosen),
+    }
 }
 
-/// Forms that an earlier export left and this one does not have would be of other weights.
-fn remove_stale(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), ExportError> {
-    for form in Form::ALL {
-        let name = file_name(form);
+/// Files that an earlier export left and this one does not have would be of other weights.
+fn remove_stale(dir: &Path, files: &[String]) -> Result<(), ExportError> {
+    let of = |form: Form| [file_name(form), format!("model.{}.data", form.name())];
+    let all = Form::ALL.into_iter().flat_map(of);
+    for name in all.chain(["model.data".to_owned()]) {
         let path = dir.join(&name);
-        if files.iter().all(|(n, _)| *n != name) && path.exists() {
+        if !files.contains(&name) && path.exists() {
             fs::remove_file(&path).map_err(ExportError::io("remove", &path))?;
         }
     }

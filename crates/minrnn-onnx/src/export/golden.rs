@@ -7,6 +7,7 @@
 //! | `initial.{output}`, `initial.next_state.{i}.{name}` | what comes out of them |
 //! | `given.state.{i}.{name}` | other states, none of them zero |
 //! | `given.{output}`, `given.next_state.{i}.{name}` | what comes out of these |
+//! | `lengths` i64 `[B]`, `reset` bool `[B, T]` | where the files take them |
 //! | `{entry}.bound` | how far any right f32 engine is from the entry at most |
 //!
 //! Values are the oracle's, rounded to f32 once. The bound takes every rounding for the worst one: behind norms and several
@@ -15,13 +16,13 @@
 use std::collections::BTreeMap;
 
 use minrnn_model::graph::{Graph, Input, StateSpec};
-use minrnn_model::oracle::{self, Data, Run, Tensor};
+use minrnn_model::oracle::{self, Data, Run};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use super::{ExportError, weights_sha256};
+use super::{ExportError, ExportOptions, Port};
 
 /// B of the trace.
 const BATCH: usize = 2;
@@ -34,7 +35,13 @@ const SEED: u64 = 0;
 type Entries = BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>;
 
 /// The bytes of `golden.safetensors`.
-pub(super) fn golden(graph: &Graph, params: &Params) -> Result<Vec<u8>, ExportError> {
+pub(super) fn golden(
+    graph: &Graph,
+    params: &Params,
+    ports: &[Port],
+    options: &ExportOptions,
+    weights: &str,
+) -> Result<Vec<u8>, ExportError> {
     let mut entries = Entries::new();
     let (ids, features) = input(graph);
     let data = match graph.input() {
@@ -56,6 +63,15 @@ pub(super) fn golden(graph: &Graph, params: &Params) -> Result<Vec<u8>, ExportEr
             Data::Features(&features)
         }
     };
+    if options.lengths {
+        let bytes = [(TIME as i64).to_le_bytes(); BATCH].concat();
+        entries.insert("lengths".into(), (Dtype::I64, vec![BATCH], bytes));
+    }
+    let reset = options.reset.then(|| resets(BATCH * TIME));
+    if let Some(reset) = &reset {
+        let bytes = reset.iter().map(|r| u8::from(*r)).collect();
+        entries.insert("reset".into(), (Dtype::BOOL, vec![BATCH, TIME], bytes));
+    }
     let params64 = params.to_f64();
     let given = given_states(graph);
     for (prefix, states) in [
@@ -65,25 +81,28 @@ pub(super) fn golden(graph: &Graph, params: &Params) -> Result<Vec<u8>, ExportEr
         let run = Run {
             states: Some(&states),
             bounds: true,
+            reset: reset.as_deref(),
             ..Run::new(BATCH, TIME, data)
         };
         let trace = oracle::run(graph, &params64, &run).map_err(ExportError::Golden)?;
-        for (spec, values) in graph.states().iter().zip(&states) {
-            let shape = [vec![BATCH], spec.shape()].concat();
+        for port in ports {
+            let shape = [vec![BATCH], port.shape.clone()].concat();
+            let values = arrange(port, graph, |i| &states[i]);
+            let name = format!("{prefix}.{}", port.input);
             put(
                 &mut entries,
-                &format!("{prefix}.{}", spec.input_name()),
-                shape,
+                &name,
+                shape.clone(),
                 values.iter().map(|v| *v as f32),
             );
-        }
-        for (spec, tensor) in graph.states().iter().zip(&trace.states) {
-            let shape = [vec![BATCH], spec.shape()].concat();
+            let data = arrange(port, graph, |i| &trace.states[i].data);
+            let bound = arrange(port, graph, |i| &trace.states[i].bound);
             put_bounded(
                 &mut entries,
-                &format!("{prefix}.{}", spec.output_name()),
+                &format!("{prefix}.{}", port.output),
                 shape,
-                tensor,
+                &data,
+                &bound,
             );
         }
         let output = graph.output();
@@ -97,10 +116,36 @@ pub(super) fn golden(graph: &Graph, params: &Params) -> Result<Vec<u8>, ExportEr
             &mut entries,
             &format!("{prefix}.{}", output.kind.tensor_name()),
             shape,
-            &trace.output,
+            &trace.output.data,
+            &trace.output.bound,
         );
     }
-    Ok(serialize(&entries, &weights_sha256(graph, params)))
+    Ok(serialize(&entries, weights))
+}
+
+/// States of the model `[B, ..]` in the order of a port's values.
+fn arrange<'a>(port: &Port, graph: &Graph, state: impl Fn(usize) -> &'a Vec<f64>) -> Vec<f64> {
+    let mut values = vec![];
+    for row in 0..BATCH {
+        for member in &port.members {
+            let spec = &graph.states()[*member];
+            let of_row = &state(*member)[row * spec.len()..][..spec.len()];
+            if port.transposed {
+                let lag = spec.len() / spec.width;
+                let order = (0..spec.width).flat_map(|c| (0..lag).map(move |k| k * spec.width + c));
+                values.extend(order.map(|i| of_row[i]));
+            } else {
+                values.extend_from_slice(of_row);
+            }
+        }
+    }
+    values
+}
+
+/// One step in eight begins anew.
+fn resets(count: usize) -> Vec<bool> {
+    let mut rng = Rng::named(SEED, "reset");
+    (0..count).map(|_| rng.below(8) == 0).collect()
 }
 
 /// Token ids or features, as the graph takes them; the other list is empty.
@@ -138,15 +183,14 @@ fn put(entries: &mut Entries, name: &str, shape: Vec<usize>, values: impl Iterat
     entries.insert(name.to_owned(), (Dtype::F32, shape, bytes));
 }
 
-fn put_bounded(entries: &mut Entries, name: &str, shape: Vec<usize>, tensor: &Tensor) {
+fn put_bounded(entries: &mut Entries, name: &str, shape: Vec<usize>, data: &[f64], bound: &[f64]) {
     // Rounding to f32 is part of what an engine may differ by.
-    let bound = tensor
-        .bound
+    let all = bound
         .iter()
-        .zip(&tensor.data)
+        .zip(data)
         .map(|(b, v)| (b + v.abs() * oracle::UNIT) as f32);
-    put(entries, &format!("{name}.bound"), shape.clone(), bound);
-    put(entries, name, shape, tensor.data.iter().map(|v| *v as f32));
+    put(entries, &format!("{name}.bound"), shape.clone(), all);
+    put(entries, name, shape, data.iter().map(|v| *v as f32));
 }
 
 fn serialize(entries: &Entries, weights: &str) -> Vec<u8> {

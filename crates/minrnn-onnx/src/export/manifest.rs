@@ -3,56 +3,116 @@
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 use serde_json::{Map, Value as Json, json};
-use sha2::{Digest, Sha256};
 
 use super::metadata::{head, states};
-use super::weights::hex;
-use super::{ExportOptions, weights_sha256};
+use super::{DirOptions, ExportOptions, Port};
 use crate::ir::{Dim, Model, ValueInfo};
 
-/// One exported form.
-pub(super) struct FormFile<'a> {
-    pub(super) options: &'a ExportOptions,
-    pub(super) model: &'a Model,
+/// A file of the export.
+#[derive(Debug, Clone)]
+pub(super) struct Data {
     pub(super) file: String,
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
 }
 
-/// The manifest, schema `minrnn.manifest/1`. `vocabulary[i]` is the text of token i.
+/// One exported form.
+pub(super) struct FormFile {
+    pub(super) options: ExportOptions,
+    pub(super) file: Data,
+    /// Weights beside it.
+    pub(super) data: Option<Data>,
+    pub(super) max_seq_len: Option<u64>,
+    pub(super) inputs: Vec<ValueInfo>,
+    outputs: Vec<ValueInfo>,
+}
+
+impl FormFile {
+    pub(super) fn new(
+        options: ExportOptions,
+        model: &Model,
+        file: Data,
+        data: Option<Data>,
+    ) -> Self {
+        Self {
+            options,
+            file,
+            data,
+            max_seq_len: model
+                .metadata("minrnn.max_seq_len")
+                .and_then(|n| n.parse().ok()),
+            inputs: model.graph.inputs.clone(),
+            outputs: model.graph.outputs.clone(),
+        }
+    }
+}
+
+/// The manifest, schema `minrnn.manifest/1` (`docs/manifest.schema.json`). `vocabulary[i]` is the text of token i.
 pub(super) fn manifest(
     graph: &Graph,
     params: &Params,
     config: &Json,
+    weights: &str,
+    ports: &[Port],
     forms: &[FormFile],
-    vocabulary: Option<&[String]>,
+    dir: &DirOptions,
 ) -> Json {
-    let forms: Map<String, Json> = forms
+    let options = &dir.options;
+    let by_name: Map<String, Json> = forms
         .iter()
         .map(|f| (f.options.form.name().to_owned(), form(f)))
         .collect();
     json!({
         "schema": "minrnn.manifest/1",
-        "weights_sha256": weights_sha256(graph, params),
-        "forms": forms,
-        "states": states(graph, params),
+        "weights_sha256": weights,
+        "dtype": options.weights.name(),
+        "target": options.target.name(),
+        "forms": by_name,
+        "states": states(graph, params, ports),
+        "state_names": options.state_names.name(),
+        "state_layout": options.state_layout.name(),
         "head": head(graph),
         "config": config,
-        "vocabulary": vocabulary,
+        "preprocessing": preprocessing(graph, dir),
+        "vocabulary": dir.vocabulary,
+        "end_of_stream": end_of_stream(dir),
     })
 }
 
+/// What is done to raw input before it goes in.
+fn preprocessing(graph: &Graph, dir: &DirOptions) -> Json {
+    use minrnn_model::graph::Input;
+    match (graph.input(), &dir.vocabulary) {
+        (Input::Tokens { .. }, Some(_)) => {
+            json!({ "kind": "characters", "unknown": "refuse" })
+        }
+        (Input::Tokens { .. }, None) => json!({ "kind": "token_ids" }),
+        (Input::Features { .. }, _) => json!({ "kind": "features", "normalization": "none" }),
+    }
+}
+
+/// When a stream is over.
+fn end_of_stream(dir: &DirOptions) -> Json {
+    match dir.end_of_stream {
+        Some(token) => json!({ "kind": "token", "token": token }),
+        None => json!({ "kind": "caller" }),
+    }
+}
+
 fn form(f: &FormFile) -> Json {
-    let max_seq_len = f
-        .model
-        .metadata("minrnn.max_seq_len")
-        .and_then(|n| n.parse::<u64>().ok());
+    let data = f
+        .data
+        .as_ref()
+        .map(|d| json!({ "file": d.file, "sha256": d.sha256, "bytes": d.bytes }));
     json!({
-        "file": f.file,
-        "sha256": hex(&Sha256::digest(f.bytes)),
+        "file": f.file.file,
+        "sha256": f.file.sha256,
+        "weights": data,
+        "opset": f.options.opset,
         "lowering": f.options.lowering_name(),
-        "max_seq_len": max_seq_len,
-        "inputs": values(&f.model.graph.inputs),
-        "outputs": values(&f.model.graph.outputs),
+        "max_seq_len": f.max_seq_len,
+        "inputs": values(&f.inputs),
+        "outputs": values(&f.outputs),
     })
 }
 

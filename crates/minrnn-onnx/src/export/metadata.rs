@@ -1,11 +1,11 @@
 //! The metadata of a file: what a runtime must know and cannot see in the graph.
 
-use minrnn_model::graph::{Graph, StateInit, StateSpec};
+use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
 
 use super::json::canonical;
-use super::{ExportOptions, weights_sha256};
+use super::{ExportOptions, Port};
 use crate::lower::Lowered;
 
 /// Version of the contract in `crates/README.md`.
@@ -14,6 +14,8 @@ const CONTRACT: &str = "1";
 pub(super) fn metadata(
     graph: &Graph,
     params: &Params,
+    ports: &[Port],
+    weights: &str,
     options: &ExportOptions,
     lowered: &Lowered,
 ) -> Vec<(String, String)> {
@@ -22,13 +24,17 @@ pub(super) fn metadata(
         ("form", options.form.name().to_owned()),
         ("lowering", options.lowering_name().to_owned()),
         ("head", head(graph).to_owned()),
-        ("states", canonical(&states(graph, params))),
+        ("states", canonical(&states(graph, params, ports))),
     ];
     entries.extend(lowered.max_seq_len.map(|n| ("max_seq_len", n.to_string())));
     entries.extend([
         ("recurrences", canonical(&recurrences(lowered))),
         ("padded", lowered.padded.to_string()),
-        ("weights", weights_sha256(graph, params)),
+        ("weights", weights.to_owned()),
+        ("dtype", options.weights.name().to_owned()),
+        ("target", options.target.name().to_owned()),
+        ("state_names", options.state_names.name().to_owned()),
+        ("state_layout", options.state_layout.name().to_owned()),
         ("config", canonical(&options.config)),
     ]);
     entries
@@ -46,28 +52,24 @@ pub(super) fn head(graph: &Graph) -> &'static str {
     }
 }
 
-/// The states: names, shape without the batch, initial values.
-pub(super) fn states(graph: &Graph, params: &Params) -> Json {
-    let state = |s: &StateSpec| {
+/// The states as they go in and out: names, shape without the batch, initial values.
+pub(super) fn states(graph: &Graph, params: &Params, ports: &[Port]) -> Json {
+    let state = |port: &Port| {
         json!({
-            "input": s.input_name(),
-            "output": s.output_name(),
-            "shape": s.shape(),
-            "init": init(s, params),
+            "input": port.input,
+            "output": port.output,
+            "shape": port.shape,
+            "init": init(port, graph, params),
         })
     };
-    graph.states().iter().map(state).collect()
+    ports.iter().map(state).collect()
 }
 
 /// `"zero"`, or the values; as f64, whose decimals give back the f32 exactly.
-fn init(state: &StateSpec, params: &Params) -> Json {
-    match state.init {
-        StateInit::Zero => "zero".into(),
-        StateInit::Learned(p) => params
-            .get(p.index())
-            .iter()
-            .map(|v| f64::from(*v))
-            .collect(),
+fn init(port: &Port, graph: &Graph, params: &Params) -> Json {
+    match port.init(graph, params) {
+        None => "zero".into(),
+        Some(values) => values.into_iter().map(f64::from).collect(),
     }
 }
 

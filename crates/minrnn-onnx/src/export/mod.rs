@@ -22,13 +22,19 @@ mod json;
 mod manifest;
 mod metadata;
 mod options;
+mod states;
+mod store;
+mod target;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 pub use error::ExportError;
-pub use files::{DirOptions, Exported, write_export};
-pub use options::{ExportOptions, Form, Lowering};
+pub use files::{DirOptions, Exported, Placement, write_export};
+pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
+pub(crate) use states::Port;
+pub(crate) use store::Store;
+pub use target::{Choices, Target};
 pub use weights::weights_sha256;
 
 use minrnn_model::graph::Graph;
@@ -38,17 +44,28 @@ use crate::check;
 use crate::ir::Model;
 use crate::lower;
 
-/// Version of the file format that goes with opset 17.
-const IR_VERSION: i64 = 8;
+/// The oldest version of the file format that goes with an opset, but none before 8.
+fn ir_version(opset: i64) -> i64 {
+    match opset {
+        ..=18 => 8,
+        19..=20 => 9,
+        21..=22 => 10,
+        23 => 11,
+        24 => 12,
+        25..=27 => 13,
+        _ => 14,
+    }
+}
 
 /// Exports a graph in one form. Equal arguments give equal models, and these equal bytes.
 ///
 /// Inputs, outputs, states and metadata are those of the contract in `crates/README.md`. Every parameter that an
-/// operation reads is an initializer under its own name, f32; a learned initial state is in the metadata.
+/// operation reads is an initializer under its own name, in the type that `options.weights` says; a learned initial state
+/// is in the metadata.
 ///
 /// # Errors
 /// Options that make no file, parameters that do not fit the graph or are not finite, names that clash. The checker runs
-/// on the result; what it finds is an error too.
+/// on the result, with the rules of the target; what it finds is an error too.
 pub fn export_graph(
     graph: &Graph,
     params: &Params,
@@ -56,10 +73,31 @@ pub fn export_graph(
 ) -> Result<Model, ExportError> {
     options.validate()?;
     weights::fits(graph, params)?;
-    let lowered = lower::lower(graph, params, options);
-    let metadata = metadata::metadata(graph, params, options, &lowered);
+    let store = Store::plan(graph, params, &options.weights, None)?;
+    weights::small_enough(&store)?;
+    render(
+        graph,
+        params,
+        &store,
+        &weights_sha256(graph, params),
+        options,
+    )
+}
+
+/// The file of one form; `weights` is the hash of all parameters.
+fn render(
+    graph: &Graph,
+    params: &Params,
+    store: &Store,
+    weights: &str,
+    options: &ExportOptions,
+) -> Result<Model, ExportError> {
+    options.validate()?;
+    let ports = states::ports(graph, options)?;
+    let lowered = lower::lower(graph, params, store, &ports, options);
+    let metadata = metadata::metadata(graph, params, &ports, weights, options, &lowered);
     let model = Model {
-        ir_version: IR_VERSION,
+        ir_version: ir_version(options.opset),
         opsets: vec![(String::new(), options.opset)],
         producer: "minrnn".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -67,6 +105,7 @@ pub fn export_graph(
         graph: lowered.builder.finish()?,
         ..Model::default()
     };
-    check::check(&model)?;
+    let types = check::check(&model)?;
+    check::conform(&model, &types, options.target)?;
     Ok(model)
 }

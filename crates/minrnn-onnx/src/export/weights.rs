@@ -6,7 +6,8 @@ use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 use sha2::{Digest, Sha256};
 
-use super::ExportError;
+use super::store::floats;
+use super::{ExportError, Store};
 
 /// sha256, in lower-case hex, over all parameters in order of name: for each the length of its name and the name, its rank
 /// and its dimensions, its values; every number little-endian, lengths and dimensions as u64, values as f32.
@@ -25,8 +26,13 @@ pub fn weights_sha256(graph: &Graph, params: &Params) -> String {
         let shape = &graph.params()[i].shape;
         number(&mut hash, shape.len());
         shape.iter().for_each(|d| number(&mut hash, *d));
-        for value in params.get(i) {
-            hash.update(value.to_le_bytes());
+        let all: Result<(), std::convert::Infallible> = floats(params.get(i), &mut |bytes| {
+            hash.update(bytes);
+            Ok(())
+        });
+        match all {
+            Ok(()) => {}
+            Err(never) => match never {},
         }
     }
     hex(&hash.finalize())
@@ -38,7 +44,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Protobuf messages end at 2 GiB; what is not weights takes well below the difference.
-const MAX_BYTES: usize = (1 << 31) - (1 << 24);
+const MAX_BYTES: u64 = (1 << 31) - (1 << 24);
 
 /// Parameters must be those of the graph, and finite: a NaN in a file would make every output NaN without a word. So must
 /// the constants of the graph be, as f32.
@@ -94,7 +100,12 @@ pub(super) fn fits(graph: &Graph, params: &Params) -> Result<(), ExportError> {
             });
         }
     }
-    let bytes = 4 * params.count();
+    Ok(())
+}
+
+/// What stays in the graph's own file must fit into it.
+pub(super) fn small_enough(store: &Store) -> Result<(), ExportError> {
+    let bytes = store.inline_bytes();
     if bytes > MAX_BYTES {
         Err(ExportError::TooLarge { bytes })
     } else {

@@ -1,20 +1,22 @@
-//! The blocked scan: sequential over 16 steps, parallel over the blocks, the blocks' ends again by blocks.
+//! The blocked scan: sequential over the C steps of a block, parallel over the blocks; the blocks' ends again by blocks, or by
+//! the operator Scan (`blocked-scan`).
 //!
-//! Of every block, `P = a_16 .. a_1` and `H`, its end when it begins with zero, make a recurrence over blocks, 16 times
+//! Of every block, `P = a_C .. a_1` and `H`, its end when it begins with zero, make a recurrence over blocks, C times
 //! shorter: `end[n] = P[n] * end[n-1] + H[n]`. It is solved in the same way, down to a single block. With the block's true
-//! begin known, a second pass over its 16 steps gives h; closer to the sequential result than `P * begin + H` would be.
+//! begin known, a second pass over its steps gives h; closer to the sequential result than `P * begin + H` would be.
 //!
-//! The base is cut to one block, so a sequence too long for the levels leaves 16 ends for more than 16 blocks: shapes that do
+//! The base is cut to one block, so a sequence too long for the levels leaves C ends for more than C blocks: shapes that do
 //! not fit, an error in every engine. (A Reshape to one block would be one too, but not where T is a symbol: there an engine
 //! refuses it for every T.)
 
 use super::Lower;
-use super::recur::step;
-use super::time::{BLOCK, Len};
+use super::recur::{scan, step};
+use super::time::Len;
 use crate::build::Val;
+use crate::export::Lowering;
 
 impl Lower<'_> {
-    /// `a`, `b [B, T', D]`, T' a multiple of 16; gives `h [B, T', D]`.
+    /// `a`, `b [B, T', D]`, T' a multiple of the block; gives `h [B, T', D]`.
     pub(super) fn blocked(&mut self, a: Val, b: Val, h0: Val, width: i64) -> Val {
         self.level(a, b, h0, width, 0)
     }
@@ -31,9 +33,9 @@ impl Lower<'_> {
         h
     }
 
-    /// One block, `[B, 16, D]`.
+    /// One block, `[B, C, D]`.
     fn base(&mut self, a: Val, b: Val, h0: Val) -> Val {
-        let [a, b] = [a, b].map(|x| self.b.split(x, BLOCK as usize, 1));
+        let [a, b] = [a, b].map(|x| self.b.split(x, self.time.block as usize, 1));
         let mut h = self.b.unsqueeze(h0, 1);
         let all: Vec<Val> = std::iter::zip(a, b)
             .map(|(a, b)| {
@@ -50,10 +52,10 @@ impl Lower<'_> {
             Len::Fixed(n) => n,
             Len::Node(_) => -1,
         };
-        let shape = [0, count, BLOCK, width];
+        let shape = [0, count, self.time.block, width];
         let [a, b] = [a, b].map(|x| {
             let blocks = self.b.reshape(x, &shape);
-            self.b.split(blocks, BLOCK as usize, 2)
+            self.b.split(blocks, self.time.block as usize, 2)
         });
         let mut h = self.begins(&a, &b, h0, width, level);
         let all: Vec<Val> = std::iter::zip(a, b)
@@ -74,10 +76,17 @@ impl Lower<'_> {
             product = self.b.mul(product, *a);
         }
         let [product, end] = [product, end].map(|x| self.b.squeeze(x, 2));
-        let [product, end] =
-            [product, end].map(|x| self.time.pad(&mut self.b, x, level + 1, width));
-        let ends = self.level(product, end, h0, width, level + 1);
-        let ends = self.time.unpad(&mut self.b, ends, level + 1);
+        let ends = if self.time.lowering == Lowering::BlockedScan {
+            self.b.enter("carry");
+            let (ends, _) = scan(&mut self.b, h0, product, end, width);
+            self.b.leave();
+            ends
+        } else {
+            let [product, end] =
+                [product, end].map(|x| self.time.pad(&mut self.b, x, level + 1, width));
+            let ends = self.level(product, end, h0, width, level + 1);
+            self.time.unpad(&mut self.b, ends, level + 1)
+        };
         let first = self.b.unsqueeze(h0, 1);
         let rest = self.b.slice_at(ends, 0, -1, 1);
         let begins = self.b.concat(&[first, rest], 1);

@@ -18,7 +18,8 @@ impl Lower<'_> {
             let one = self.b.slice_at(window, start, start + 1, 1);
             return self.b.squeeze(one, 1);
         }
-        self.b.slice_at(window, start, -by, 1)
+        let earlier = self.b.slice_at(window, start, -by, 1);
+        self.reset_delay(by as usize, earlier)
     }
 
     /// The last `lag` inputs and the present ones: `[B, lag + T, width]`.
@@ -40,10 +41,12 @@ impl Lower<'_> {
     /// The last `lag` entries of the window before padding: right also for T < lag.
     pub(super) fn last_window(&mut self, state: usize) -> Val {
         let window = self.windows[&state];
-        let lag = self.graph.states()[state].lag.unwrap_or(0);
+        let spec = &self.graph.states()[state];
+        let (lag, width) = (spec.lag.unwrap_or(0), spec.width);
         if self.is_step() {
             return self.b.slice_at(window, 1, TO_END, 1);
         }
-        self.time.window_end(&mut self.b, window, lag as i64)
+        self.time
+            .window_end(&mut self.b, window, lag as i64, width as i64)
     }
 }

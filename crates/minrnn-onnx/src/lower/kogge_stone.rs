@@ -1,12 +1,14 @@
 //! The doubling scan: after the pass with distance d, each step holds the product and the end of the last 2d steps.
 //!
 //! `A[t] <- A[t] * A[t-d]`, `B[t] <- B[t-d] * A[t] + B[t]`, where before the begin A = 1 and B = 0; at last
-//! `h = A * h0 + B`. With T fixed the first d steps are copied (Slice and Concat, which every engine has); with T free the
-//! values are moved by padding at the front, which needs no knowledge of T: the form that runs in tract with a named T.
+//! `h = A * h0 + B`. `kogge-stone` moves values by padding at the front, which needs no knowledge of T: it runs in tract with
+//! a named T. `kogge-stone-concat` copies the first d steps (Slice and Concat): for engines without Pad; tract runs it with
+//! a fixed T only, as its slices do not stop at a T below d.
 
 use super::Lower;
 use super::recur::step;
 use crate::build::{TO_END, Val};
+use crate::export::Lowering;
 
 impl Lower<'_> {
     /// `a`, `b [B, T, D]`; gives `h [B, T, D]`.
@@ -15,9 +17,9 @@ impl Lower<'_> {
         let mut distance = 1;
         while distance < self.time.max_seq_len {
             self.b.enter(&format!("pass{distance}"));
-            (product, end) = match self.time.seq_len {
-                Some(_) => self.pass_fixed(product, end, distance),
-                None => self.pass_free(product, end, distance),
+            (product, end) = match self.time.lowering {
+                Lowering::KoggeStoneConcat => self.pass_concat(product, end, distance),
+                _ => self.pass_pad(product, end, distance),
             };
             self.b.leave();
             distance *= 2;
@@ -26,7 +28,7 @@ impl Lower<'_> {
         step(&mut self.b, begin, product, end)
     }
 
-    fn pass_fixed(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
+    fn pass_concat(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
         let g = &mut self.b;
         let [(a_first, a_early, a_late), (b_first, b_early, b_late)] = [a, b].map(|x| {
             let first = g.slice_at(x, 0, distance, 1);
@@ -41,7 +43,7 @@ impl Lower<'_> {
         )
     }
 
-    fn pass_free(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
+    fn pass_pad(&mut self, a: Val, b: Val, distance: i64) -> (Val, Val) {
         let g = &mut self.b;
         let [a_early, b_early] = [(a, 1.0), (b, 0.0)].map(|(x, value)| {
             let moved = g.pad(x, &[0, distance, 0, 0, 0, 0], value);

@@ -7,19 +7,24 @@ mod blocked;
 mod delay;
 mod elementwise;
 mod kogge_stone;
+mod linear_attention;
+mod odd_even;
 mod padding;
 mod recur;
 mod sigmoid;
+mod states;
 mod time;
+mod weights;
 
 use std::collections::BTreeMap;
 
-use minrnn_model::graph::{Graph, Input, Node, Op, Param, StateSpec, Value};
+use minrnn_model::graph::{Fused, Graph, Input, Node, Op, Param, Region, Value};
 use minrnn_model::params::Params;
 
 use crate::build::{Builder, Val};
-use crate::export::{ExportOptions, Form};
-use crate::ir::{DType, Dim, Tensor};
+use crate::export::{ExportOptions, Form, Port, Store};
+use crate::ir::{Attr, DType, Dim};
+use states::Resets;
 use time::Time;
 
 /// The lowered graph, with what a reader must know about it.
@@ -45,10 +50,21 @@ pub(crate) struct Recurrence {
 }
 
 /// Lowers `graph`; parameters and options must fit it.
-pub(crate) fn lower(graph: &Graph, params: &Params, options: &ExportOptions) -> Lowered {
-    let mut l = Lower::new(graph, params, options);
-    for node in graph.nodes() {
-        let value = l.in_scope(&node.scope, |l| l.node(node));
+pub(crate) fn lower(
+    graph: &Graph,
+    params: &Params,
+    store: &Store,
+    ports: &[Port],
+    options: &ExportOptions,
+) -> Lowered {
+    let mut l = Lower::new(graph, params, store, ports, options);
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let value = l.in_scope(&node.scope, |l| match l.norm_at(i) {
+            Some((region, Some(fused))) => l.norm(region, fused),
+            // Only the region's result is read from outside.
+            Some((_, None)) => l.data,
+            None => l.node(node),
+        });
         l.values.push(value);
     }
     l.output();
@@ -81,11 +97,20 @@ struct Lower<'a> {
     options: &'a ExportOptions,
     time: Time,
     data: Val,
-    params: Vec<Option<Val>>,
+    /// By parameter: its values, then their scales if it is quantised; empty where no operation reads it.
+    params: Vec<Vec<Val>>,
+    /// bf16 parameters as f32.
+    wide: BTreeMap<Param, Val>,
     /// Rows of parameters `[rows, width]`, each `[1, width]`.
     rows: BTreeMap<Param, Vec<Val>>,
-    /// Inputs of the states.
+    /// How states go in and out.
+    ports: Vec<Port>,
+    /// States that go in, `[B, D]` or `[B, lag, W]`.
     states: Vec<Val>,
+    /// The input `reset`.
+    resets: Option<Resets>,
+    /// Whether the form is `step`.
+    options_step: bool,
     /// Past and present inputs of a delay's state, `[B, lag + T, width]`.
     windows: BTreeMap<usize, Val>,
     /// `1 + exp(-|x|)` by the node of x.
@@ -100,9 +125,15 @@ struct Lower<'a> {
 }
 
 impl<'a> Lower<'a> {
-    fn new(graph: &'a Graph, params: &Params, options: &'a ExportOptions) -> Self {
-        let mut b = Builder::new("minrnn");
-        let time = Time::new(options);
+    fn new(
+        graph: &'a Graph,
+        params: &Params,
+        store: &Store,
+        ports: &[Port],
+        options: &'a ExportOptions,
+    ) -> Self {
+        let mut b = Builder::with_opset("minrnn", options.opset);
+        let mut time = Time::new(options);
         let mut dims = vec![time.batch_dim()];
         if options.form != Form::Step {
             dims.push(time.seq_len_dim());
@@ -114,22 +145,16 @@ impl<'a> Lower<'a> {
                 b.input("features", DType::F32, dims)
             }
         };
-        let states = graph
-            .states()
-            .iter()
-            .map(|s| b.input(&s.input_name(), DType::F32, state_dims(&time, s)))
-            .collect();
-        let used = |i: usize| {
-            graph
-                .nodes()
-                .iter()
-                .any(|n| n.op.param().is_some_and(|p| p.index() == i))
+        let states = states::inputs(&mut b, &time, ports, graph.states().len());
+        if options.lengths {
+            time.lengths = Some(b.input("lengths", DType::I64, vec![time.batch_dim()]));
+        }
+        let resets = Resets::new(&mut b, &mut time, graph, params, options);
+        let initializers = |i: usize| {
+            let tensors = store.tensors(i, params);
+            tensors.into_iter().map(|t| b.param(t)).collect()
         };
-        let constant = |(i, spec): (usize, &minrnn_model::params::ParamSpec)| {
-            let dims = spec.shape.iter().map(|d| *d as i64).collect();
-            used(i).then(|| b.param(Tensor::f32(spec.name.clone(), dims, params.get(i))))
-        };
-        let params = graph.params().iter().enumerate().map(constant).collect();
+        let params = (0..graph.params().len()).map(initializers).collect();
         Self {
             b,
             graph,
@@ -137,8 +162,12 @@ impl<'a> Lower<'a> {
             time,
             data,
             params,
+            wide: BTreeMap::new(),
             rows: BTreeMap::new(),
+            ports: ports.to_vec(),
             states,
+            resets,
+            options_step: options.form == Form::Step,
             windows: BTreeMap::new(),
             denominators: BTreeMap::new(),
             parts: BTreeMap::new(),
@@ -168,21 +197,22 @@ impl<'a> Lower<'a> {
     }
 
     fn param(&self, param: Param) -> Val {
-        self.params[param.index()]
-            .expect("every parameter that an operation reads is an initializer")
+        self.params[param.index()][0]
+    }
+
+    /// The scales of a quantised parameter.
+    fn scales(&self, param: Param) -> Val {
+        self.params[param.index()][1]
     }
 
     fn node(&mut self, node: &Node) -> Val {
         let x: Vec<Val> = node.inputs.iter().map(|v| self.values[v.index()]).collect();
         match node.op {
             Op::Input => self.input(),
-            Op::Embed { table } => {
-                let table = self.param(table);
-                self.b.gather(table, x[0], 0)
-            }
+            Op::Embed { table } => self.embed(table, x[0]),
             Op::MatMul { weight } => {
-                let weight = self.param(weight);
-                self.b.matmul(x[0], weight)
+                let axis = self.channels(node);
+                self.product(weight, x[0], axis)
             }
             Op::AddVec { param, row } => {
                 let row = self.row(param, row);
@@ -211,13 +241,54 @@ impl<'a> Lower<'a> {
         }
     }
 
+    /// Whether the node at `index` belongs to a norm that is one operator, and if it is the norm's result, which.
+    fn norm_at(&self, index: usize) -> Option<(&'a Region, Option<Fused>)> {
+        if !self.options.fused_norms {
+            return None;
+        }
+        let single = |r: &&Region| match r.fused {
+            Fused::LayerNorm { .. } => self.options.opset >= 17,
+            Fused::RmsNorm { .. } => self.options.opset >= 23,
+            _ => false,
+        };
+        let holds = |r: &&Region| r.nodes.contains(&index);
+        let region = self.graph.regions().iter().filter(single).find(holds)?;
+        let last = region.outputs[..] == [self.graph.value_at(index)];
+        Some((region, last.then_some(region.fused)))
+    }
+
+    /// LayerNormalization or RMSNormalization over the channels.
+    fn norm(&mut self, region: &Region, fused: Fused) -> Val {
+        let x = self.values[region.inputs[0].index()];
+        let params = region.params.iter().map(|p| self.param(*p));
+        let inputs: Vec<Val> = std::iter::once(x).chain(params).collect();
+        let (op, eps) = match fused {
+            Fused::LayerNorm { eps } => ("LayerNormalization", eps),
+            Fused::RmsNorm { eps } => ("RMSNormalization", eps),
+            _ => unreachable!("only norms are asked for"),
+        };
+        let attributes = vec![
+            ("axis", Attr::Int(-1)),
+            ("epsilon", Attr::Float(eps as f32)),
+        ];
+        self.b.node(op, &inputs, attributes)
+    }
+
     /// The input; where the lowering needs a multiple of its block, padded here, once for the whole model: the model is
     /// causal, so what comes after the sequence's end changes nothing before it.
     fn input(&mut self) -> Val {
-        if self.is_step() {
+        let step = self.is_step();
+        if !step {
+            self.time.read(self.data);
+        }
+        if let Some(mut resets) = self.resets.take() {
+            resets.begin(&mut self.b, &mut self.time, step);
+            self.resets = Some(resets);
+        }
+        if step {
+            self.reset_states();
             return self.data;
         }
-        self.time.read(self.data);
         match self.graph.input() {
             Input::Tokens { .. } => self.time.prepare_input(&mut self.b, self.data, None),
             Input::Features { width } => {
@@ -232,7 +303,8 @@ impl<'a> Lower<'a> {
         if self.is_step() || !self.graph.node(of).timed {
             return x;
         }
-        let last = self.time.last_step(&mut self.b, x);
+        let width = self.graph.width(of) as i64;
+        let last = self.time.last_step(&mut self.b, x, width);
         self.b.squeeze(last, 1)
     }
 
@@ -250,11 +322,4 @@ impl<'a> Lower<'a> {
             .output(output.kind.tensor_name(), value, DType::F32, dims);
         self.state_outputs();
     }
-}
-
-/// `[batch, D]` or `[batch, lag, D]`.
-fn state_dims(time: &Time, state: &StateSpec) -> Vec<Dim> {
-    std::iter::once(time.batch_dim())
-        .chain(state.shape().into_iter().map(|d| Dim::Fixed(d as i64)))
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! Padding to whole blocks, and back.
 
-use super::time::{BLOCK, Key, Len, Time};
+use super::time::{Key, Len, Time};
 use crate::build::{Builder, TO_END, Val};
 use crate::export::{Form, Lowering};
 
@@ -8,7 +8,11 @@ impl Time {
     /// The model's input as the lowering needs it. `blocked`: padded with zeros (`width`: of features; `None`: token ids, whose
     /// 0 is a token of every model). `kogge-stone`: guarded against sequences that are too long.
     pub(super) fn prepare_input(&mut self, b: &mut Builder, x: Val, width: Option<i64>) -> Val {
-        if self.form == Form::Parallel && self.lowering == Lowering::KoggeStone {
+        let doubling = matches!(
+            self.lowering,
+            Lowering::KoggeStone | Lowering::KoggeStoneConcat
+        );
+        if self.form == Form::Parallel && doubling {
             return b.at_root("time", |b| self.guard_input(b, x, width));
         }
         if !self.is_padded() {
@@ -31,12 +35,12 @@ impl Time {
     /// Steps to add at a level: as many as are missing where that is known, else as many as can be.
     fn missing(&self, level: usize) -> i64 {
         let Some(mut steps) = self.seq_len else {
-            return BLOCK - 1;
+            return self.block - 1;
         };
         for _ in 0..level {
-            steps = (steps + BLOCK - 1) / BLOCK;
+            steps = (steps + self.block - 1) / self.block;
         }
-        (BLOCK - steps % BLOCK) % BLOCK
+        (self.block - steps % self.block) % self.block
     }
 
     /// Zeros `[B, count, width]`.
@@ -86,8 +90,11 @@ impl Time {
         }
     }
 
-    /// Step T-1, with its axis.
-    pub(super) fn last_step(&mut self, b: &mut Builder, x: Val) -> Val {
+    /// Step T-1 of each row, or its last one where rows have lengths; with its axis. `x [B, T', width]`.
+    pub(super) fn last_step(&mut self, b: &mut Builder, x: Val, width: i64) -> Val {
+        if self.lengths.is_some() {
+            return self.at_end(b, x, -1, 1, width);
+        }
         if !self.is_padded() {
             return b.slice_at(x, -1, TO_END, 1);
         }
@@ -96,14 +103,49 @@ impl Time {
         b.slice(x, start, end, 1)
     }
 
-    /// Entries T to T+lag of a window `[B, lag + T, width]`: its last `lag` before padding.
-    pub(super) fn window_end(&mut self, b: &mut Builder, window: Val, lag: i64) -> Val {
+    /// Entries T to T+lag of a window `[B, lag + T', width]`: its last `lag` before padding.
+    pub(super) fn window_end(&mut self, b: &mut Builder, window: Val, lag: i64, width: i64) -> Val {
+        if self.lengths.is_some() {
+            return self.at_end(b, window, 0, lag, width);
+        }
         if !self.is_padded() {
             return b.slice_at(window, -lag, TO_END, 1);
         }
         let start = self.seq_len(b).val(b);
         let end = self.seq_len_plus(b, lag).val(b);
         b.slice(window, start, end, 1)
+    }
+
+    /// Entries `length + first ..` of each row, `count` of them. Padding is cut off before, so that a length beyond T finds
+    /// nothing: an error of the engine.
+    fn at_end(&mut self, b: &mut Builder, x: Val, first: i64, count: i64, width: i64) -> Val {
+        let extra = if first < 0 { 0 } else { count };
+        let x = if self.is_padded() {
+            let (start, end) = (b.i64s(&[0]), self.seq_len_plus(b, extra).val(b));
+            b.slice(x, start, end, 1)
+        } else {
+            x
+        };
+        let indices = self.make(b, Key::Ends(first, count, width), |t, b| {
+            let lengths = t.lengths.expect("asked for where rows have lengths");
+            let rows = b.unsqueeze(lengths, 1);
+            let rows = b.unsqueeze(rows, 2);
+            let steps: Vec<i64> = (first..first + count).collect();
+            let steps = b.i64_table(&[1, count, 1], &steps);
+            let at = b.add(rows, steps);
+            let shape = b.i64s(&[1, 1, width]);
+            b.expand(at, shape)
+        });
+        b.gather_elements(x, indices, 1)
+    }
+
+    /// Ones `[B, count, 1]`.
+    pub(super) fn ones(&mut self, b: &mut Builder, count: i64) -> Val {
+        self.make(b, Key::Ones(count), |t, b| {
+            let row = b.f32_filled(&[1, count, 1], 1.0);
+            let dims = t.with_batch(b, &[1, 1]);
+            b.expand(row, dims)
+        })
     }
 
     /// The input times ones, as many as the longest sequence has steps: a longer one finds too few, and that is an error of

@@ -2,10 +2,10 @@
 
 use minrnn_model::graph::State;
 
-use super::{Lower, Recurrence, state_dims};
+use super::{Lower, Recurrence};
 use crate::build::{Builder, ScanBody, Val};
 use crate::export::{Form, Lowering};
-use crate::ir::{DType, Dim};
+use crate::ir::Dim;
 
 /// `h * a + b`, the state first: one engine gave wrong values for the other order inside of a Scan.
 pub(super) fn step(b: &mut Builder, h: Val, a: Val, x: Val) -> Val {
@@ -19,18 +19,27 @@ impl Lower<'_> {
         let h0 = self.states[state.index()];
         let (form, lowering, width) = (self.options.form, self.options.lowering, width as i64);
         self.b.enter("scan");
+        let (a, b) = self.reset_recurrence(state.index(), a, b);
         let (h, h_last) = match (form, lowering) {
             (Form::Step, _) => {
                 let h = step(&mut self.b, h0, a, b);
                 (h, h)
             }
-            (Form::Scan, _) => scan(&mut self.b, h0, a, b, width),
+            (Form::Scan, _) => {
+                let (h, last) = scan(&mut self.b, h0, a, b, width);
+                (h, self.last_row(h, width).unwrap_or(last))
+            }
+            (Form::Parallel, Lowering::LinearAttention) => {
+                let (h, last) = self.linear_attention(a, b, h0, width);
+                (h, self.last_row(h, width).unwrap_or(last))
+            }
             (Form::Parallel, lowering) => {
                 let h = match lowering {
-                    Lowering::Blocked => self.blocked(a, b, h0, width),
-                    Lowering::KoggeStone => self.kogge_stone(a, b, h0),
+                    Lowering::OddEven => self.odd_even(a, b, h0, width),
+                    Lowering::KoggeStone | Lowering::KoggeStoneConcat => self.kogge_stone(a, b, h0),
+                    _ => self.blocked(a, b, h0, width),
                 };
-                let last = self.time.last_step(&mut self.b, h);
+                let last = self.time.last_step(&mut self.b, h, width);
                 (h, self.b.squeeze(last, 1))
             }
         };
@@ -46,30 +55,19 @@ impl Lower<'_> {
         h
     }
 
-    /// Every state's value after the run, under the state's output name.
-    pub(super) fn state_outputs(&mut self) {
-        let graph = self.graph;
-        for (i, spec) in graph.states().iter().enumerate() {
-            let value = match self.last_states.get(&i) {
-                Some(h_last) => *h_last,
-                None => {
-                    let user = graph
-                        .nodes()
-                        .iter()
-                        .find(|n| n.op.state().is_some_and(|s| s.index() == i));
-                    let scope = user.map_or("", |n| n.scope.as_str());
-                    self.in_scope(scope, |l| l.last_window(i))
-                }
-            };
-            let dims = state_dims(&self.time, spec);
-            self.b.output(&spec.output_name(), value, DType::F32, dims);
+    /// The value at each row's end, where rows have lengths of their own.
+    fn last_row(&mut self, h: Val, width: i64) -> Option<Val> {
+        if !self.options.lengths {
+            return None;
         }
+        let last = self.time.last_step(&mut self.b, h, width);
+        Some(self.b.squeeze(last, 1))
     }
 }
 
 /// ONNX Scan, batch first. The body's dimensions have no names: a name that it shares with the graph around it would bind
 /// both.
-fn scan(b: &mut Builder, h0: Val, a: Val, x: Val, width: i64) -> (Val, Val) {
+pub(super) fn scan(b: &mut Builder, h0: Val, a: Val, x: Val, width: i64) -> (Val, Val) {
     let row = vec![Dim::Unknown, Dim::Fixed(width)];
     let inputs = [(a, row.clone()), (x, row.clone())];
     let results = b.scan(&[(h0, row.clone())], &inputs, 1, |b, h, x| {

@@ -8,9 +8,6 @@ use crate::build::{Builder, Val};
 use crate::export::{ExportOptions, Form, Lowering};
 use crate::ir::Dim;
 
-/// Steps in a block.
-pub(super) const BLOCK: i64 = 16;
-
 /// A length: a number, or a vector of one i64.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Len {
@@ -41,6 +38,10 @@ pub(super) enum Key {
     Padded(usize),
     /// Zeros `[B, count, width]`.
     Filler(i64, i64),
+    /// Ones `[B, count, 1]`.
+    Ones(i64),
+    /// Indices of each row's last entries: first after its end, count, width.
+    Ends(i64, i64, i64),
 }
 
 pub(super) struct Time {
@@ -49,6 +50,10 @@ pub(super) struct Time {
     pub(super) form: Form,
     pub(super) lowering: Lowering,
     pub(super) max_seq_len: i64,
+    /// Steps in a block, where the lowering has blocks.
+    pub(super) block: i64,
+    /// The input `lengths`.
+    pub(super) lengths: Option<Val>,
     data: Option<Val>,
     made: BTreeMap<Key, Val>,
 }
@@ -65,6 +70,11 @@ impl Time {
             form: options.form,
             lowering: options.lowering,
             max_seq_len: as_i64(options.seq_len.unwrap_or(options.max_seq_len)),
+            block: match options.lowering {
+                Lowering::OddEven => 2,
+                _ => as_i64(options.block),
+            },
+            lengths: None,
             data: None,
             made: BTreeMap::new(),
         }
@@ -84,24 +94,24 @@ impl Time {
         self.data = Some(data);
     }
 
-    fn is_blocked(&self) -> bool {
-        self.form == Form::Parallel && self.lowering == Lowering::Blocked
-    }
-
     pub(super) fn is_padded(&self) -> bool {
-        self.is_blocked() && self.seq_len.is_none_or(|t| t % BLOCK != 0)
+        let blocks = matches!(
+            self.lowering,
+            Lowering::Blocked | Lowering::BlockedScan | Lowering::OddEven
+        );
+        self.form == Form::Parallel && blocks && self.seq_len.is_none_or(|t| t % self.block != 0)
     }
 
-    /// How often blocks are made of blocks: the least number with `16^levels >= longest`; where T is free at least two, as a
-    /// single level would have no shapes that refuse a sequence too long.
+    /// How often blocks are made of blocks: the least number with `block^levels >= longest`; where T is free at least two, as
+    /// a single level would have no shapes that refuse a sequence too long. `blocked-scan` has blocks and a Scan above them.
     pub(super) fn levels(&self) -> usize {
         let (mut reach, mut levels) = if self.seq_len.is_some() {
-            (BLOCK, 1)
+            (self.block, 1)
         } else {
-            (BLOCK * BLOCK, 2)
+            (self.block * self.block, 2)
         };
-        while reach < self.max_seq_len {
-            reach = reach.saturating_mul(BLOCK);
+        while reach < self.max_seq_len && !(self.lowering == Lowering::BlockedScan && levels == 2) {
+            reach = reach.saturating_mul(self.block);
             levels += 1;
         }
         levels
@@ -111,8 +121,12 @@ impl Time {
     pub(super) fn longest(&self) -> Option<usize> {
         let longest = match (self.form, self.seq_len, self.lowering) {
             (Form::Parallel, Some(t), _) => t,
-            (Form::Parallel, None, Lowering::KoggeStone) => self.max_seq_len.max(2),
-            (Form::Parallel, None, Lowering::Blocked) => BLOCK.saturating_pow(self.levels() as u32),
+            (Form::Parallel, None, Lowering::KoggeStone | Lowering::KoggeStoneConcat) => {
+                self.max_seq_len.max(2)
+            }
+            (Form::Parallel, None, Lowering::Blocked | Lowering::OddEven) => {
+                self.block.saturating_pow(self.levels() as u32)
+            }
             _ => return None,
         };
         usize::try_from(longest).ok()
@@ -173,12 +187,12 @@ impl Time {
         }
     }
 
-    /// Blocks at a level: `(steps + 15) / 16`. Not by Mod: one engine folds it with the other sign.
+    /// Blocks at a level: `(steps + block - 1) / block`. Not by Mod: one engine folds it with the other sign.
     pub(super) fn blocks(&mut self, b: &mut Builder, level: usize) -> Len {
         match self.steps(b, level) {
-            Len::Fixed(n) => Len::Fixed((n + BLOCK - 1) / BLOCK),
-            Len::Node(steps) => Len::Node(self.make(b, Key::Blocks(level), |_, b| {
-                let (fill, block) = (b.i64s(&[BLOCK - 1]), b.i64s(&[BLOCK]));
+            Len::Fixed(n) => Len::Fixed((n + self.block - 1) / self.block),
+            Len::Node(steps) => Len::Node(self.make(b, Key::Blocks(level), |t, b| {
+                let (fill, block) = (b.i64s(&[t.block - 1]), b.i64s(&[t.block]));
                 let up = b.add(steps, fill);
                 b.div(up, block)
             })),
@@ -188,12 +202,12 @@ impl Time {
     /// Steps after padding at a level. The base has one block, whatever comes.
     pub(super) fn padded(&mut self, b: &mut Builder, level: usize) -> Len {
         if level + 1 == self.levels() {
-            return Len::Fixed(BLOCK);
+            return Len::Fixed(self.block);
         }
         match self.blocks(b, level) {
-            Len::Fixed(n) => Len::Fixed(n * BLOCK),
-            Len::Node(blocks) => Len::Node(self.make(b, Key::Padded(level), |_, b| {
-                let block = b.i64s(&[BLOCK]);
+            Len::Fixed(n) => Len::Fixed(n * self.block),
+            Len::Node(blocks) => Len::Node(self.make(b, Key::Padded(level), |t, b| {
+                let block = b.i64s(&[t.block]);
                 b.mul(blocks, block)
             })),
         }

@@ -1,7 +1,7 @@
 use minrnn_model::compare::exact;
 use proptest::prelude::*;
 
-use super::models::{CONFIGS, Case, export, model, right, sequence_options};
+use super::models::{CONFIGS, Case, export, model, right, sequence_options, target};
 use crate::export::{ExportOptions, Form, Lowering, export_graph};
 use crate::ir::{Dim, Model};
 
@@ -38,12 +38,17 @@ fn a_fixed_length_is_right_too() {
     for (name, _) in CONFIGS {
         let (model, params) = model(name);
         let graph = model.graph();
-        for lowering in [Lowering::Blocked, Lowering::KoggeStone] {
+        for lowering in Lowering::ALL {
             for time in [1, 7, 16, 33, 256, 300] {
                 let onnx = export(&model, &params, |o| {
                     (o.seq_len, o.batch, o.lowering) = (Some(time), Some(2), lowering);
+                    (o.target, o.opset) = (target(lowering), lowering.opset().max(17));
                 });
-                let padded = lowering == Lowering::Blocked && time % 16 != 0;
+                let padded = match lowering {
+                    Lowering::Blocked | Lowering::BlockedScan => time % 16 != 0,
+                    Lowering::OddEven => time % 2 != 0,
+                    _ => false,
+                };
                 assert_eq!(
                     onnx.metadata("minrnn.padded"),
                     Some(padded.to_string().as_str())
@@ -57,7 +62,8 @@ fn a_fixed_length_is_right_too() {
                     [Dim::Fixed(2), Dim::Fixed(time as i64)]
                 );
                 assert!(
-                    onnx.graph.nodes.iter().all(|n| n.op_type != "Shape"),
+                    lowering == Lowering::LinearAttention
+                        || onnx.graph.nodes.iter().all(|n| n.op_type != "Shape"),
                     "lengths are numbers"
                 );
                 let case = Case::new(graph, 2, time, 9);
@@ -110,11 +116,21 @@ fn too_long_a_sequence_is_an_error() {
     let exports = [
         export(&model, &params, |o| o.max_seq_len = 256),
         export(&model, &params, |o| {
-            (o.max_seq_len, o.lowering) = (1, Lowering::KoggeStone)
+            (o.max_seq_len, o.lowering) = (1, Lowering::KoggeStone);
+            o.target = target(o.lowering);
         }),
         export(&model, &params, |o| {
-            (o.max_seq_len, o.lowering) = (20, Lowering::KoggeStone)
+            (o.max_seq_len, o.lowering) = (20, Lowering::KoggeStone);
+            o.target = target(o.lowering);
         }),
+        export(&model, &params, |o| {
+            (o.max_seq_len, o.lowering) = (20, Lowering::KoggeStoneConcat);
+            o.target = target(o.lowering);
+        }),
+        export(&model, &params, |o| {
+            (o.max_seq_len, o.lowering) = (20, Lowering::OddEven)
+        }),
+        export(&model, &params, |o| (o.max_seq_len, o.block) = (50, 5)),
     ];
     for onnx in exports {
         let longest: usize = onnx
@@ -216,7 +232,7 @@ proptest! {
     fn chunks_and_forms_can_be_mixed(
         which in 0..CONFIGS.len(),
         batch in 1usize..4,
-        pieces in proptest::collection::vec((1usize..40, 0usize..4), 1..6),
+        pieces in proptest::collection::vec((1usize..40, 0usize..9), 1..6),
         seed in any::<u64>(),
     ) {
         let (model, params) = model(CONFIGS[which].0);
@@ -224,7 +240,7 @@ proptest! {
         let mut options: Vec<ExportOptions> = sequence_options().into_iter().map(|(_, o)| o).collect();
         options.push(ExportOptions { form: Form::Step, ..ExportOptions::default() });
         let forms: Vec<Model> = options.iter().map(|o| export_graph(graph, &params, o).unwrap()).collect();
-        let lengths = pieces.iter().map(|(n, form)| if *form == 3 { 1 } else { *n });
+        let lengths = pieces.iter().map(|(n, form)| if *form == 8 { 1 } else { *n });
         let case = Case::new(graph, batch, lengths.clone().sum(), seed);
         let want = case.oracle(graph, &params);
         let mut states = case.states.clone();

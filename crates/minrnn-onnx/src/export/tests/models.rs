@@ -8,7 +8,7 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 
 use crate::eval::{self, Array, Env};
-use crate::export::{ExportOptions, Form, Lowering, export_graph};
+use crate::export::{ExportOptions, Form, Lowering, Target, export_graph};
 use crate::ir;
 
 /// Name and configuration.
@@ -66,29 +66,47 @@ pub(super) fn export(
     export_graph(model.graph(), params, &options).unwrap()
 }
 
+/// An engine that has the lowering's operators.
+pub(super) fn target(lowering: Lowering) -> Target {
+    match lowering {
+        Lowering::KoggeStone | Lowering::KoggeStoneConcat | Lowering::LinearAttention => {
+            Target::OnnxRuntime
+        }
+        _ => Target::Portable,
+    }
+}
+
 /// Every way to export that takes any T up to 256.
 pub(super) fn sequence_options() -> Vec<(&'static str, ExportOptions)> {
     let base = ExportOptions {
         max_seq_len: 256,
         ..ExportOptions::default()
     };
-    vec![
-        ("blocked", base.clone()),
-        (
-            "kogge-stone",
-            ExportOptions {
-                lowering: Lowering::KoggeStone,
-                ..base.clone()
-            },
-        ),
-        (
-            "scan",
-            ExportOptions {
-                form: Form::Scan,
-                ..base
-            },
-        ),
-    ]
+    let lowered = |lowering: Lowering| ExportOptions {
+        lowering,
+        target: target(lowering),
+        opset: lowering.opset().max(17),
+        ..base.clone()
+    };
+    let mut all: Vec<(&str, ExportOptions)> = Lowering::ALL
+        .into_iter()
+        .map(|l| (l.name(), lowered(l)))
+        .collect();
+    all.push((
+        "blocked of 4",
+        ExportOptions {
+            block: 4,
+            ..base.clone()
+        },
+    ));
+    all.push((
+        "scan",
+        ExportOptions {
+            form: Form::Scan,
+            ..base
+        },
+    ));
+    all
 }
 
 /// Input and states of one run.

@@ -1,0 +1,159 @@
+//! How the model's states become inputs and outputs of a file: names, order of axes, stacking.
+
+use minrnn_model::graph::{Graph, StateInit, StateSpec};
+use minrnn_model::params::Params;
+
+use super::{ExportError, ExportOptions, StateLayout, StateNames};
+
+/// One input and the output that belongs to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Port {
+    pub(crate) input: String,
+    pub(crate) output: String,
+    /// Without the batch.
+    pub(crate) shape: Vec<usize>,
+    /// The states it holds: one, or all of a kind along a first axis of their number.
+    pub(crate) members: Vec<usize>,
+    /// `[W, k-1]` instead of `[k-1, W]`.
+    pub(crate) transposed: bool,
+    pub(crate) stacked: bool,
+}
+
+/// The inputs and outputs of all states, in order.
+pub(crate) fn ports(graph: &Graph, options: &ExportOptions) -> Result<Vec<Port>, ExportError> {
+    let states = graph.states();
+    if options.state_names == StateNames::Genai {
+        genai(states)?;
+    }
+    match options.state_layout {
+        StateLayout::Separate => {
+            let one = |(i, s): (usize, &StateSpec)| separate(i, s, options.state_names);
+            states.iter().enumerate().map(one).collect()
+        }
+        StateLayout::Stacked => stacked(states, options.state_names),
+    }
+}
+
+fn fail<T>(option: &'static str, what: String) -> Result<T, ExportError> {
+    Err(ExportError::Option { option, what })
+}
+
+/// genai knows `recurrent_state` and `conv_state`, and begins with zeros.
+fn genai(states: &[StateSpec]) -> Result<(), ExportError> {
+    let learned = |s: &&StateSpec| matches!(s.init, StateInit::Learned(_));
+    match states.iter().find(learned) {
+        None => Ok(()),
+        Some(s) => fail(
+            "state_names",
+            format!(
+                "genai begins every state with zeros, and `{}` begins with learned values; use the names minrnn",
+                s.name
+            ),
+        ),
+    }
+}
+
+/// Block and kind of a state: `3.h` is `(3, h)`.
+fn parts(state: &StateSpec) -> (&str, &str) {
+    state.name.split_once('.').unwrap_or(("0", &state.name))
+}
+
+fn separate(index: usize, state: &StateSpec, names: StateNames) -> Result<Port, ExportError> {
+    let (block, kind) = parts(state);
+    let mut shape = state.shape();
+    let (input, output) = match names {
+        StateNames::Minrnn => (state.input_name(), state.output_name()),
+        StateNames::Icefall => {
+            let name = format!("cached_{kind}_{block}");
+            (name.clone(), format!("new_{name}"))
+        }
+        StateNames::Genai => {
+            let kind = match (kind, state.lag) {
+                ("h", None) => "recurrent_state",
+                ("conv", Some(_)) => "conv_state",
+                _ => {
+                    return fail(
+                        "state_names",
+                        format!(
+                            "genai has no name for the state `{}`; use minrnn",
+                            state.name
+                        ),
+                    );
+                }
+            };
+            shape.reverse();
+            (
+                format!("past_key_values.{block}.{kind}"),
+                format!("present.{block}.{kind}"),
+            )
+        }
+    };
+    Ok(Port {
+        input,
+        output,
+        shape,
+        members: vec![index],
+        transposed: names == StateNames::Genai && state.lag.is_some(),
+        stacked: false,
+    })
+}
+
+fn stacked(states: &[StateSpec], names: StateNames) -> Result<Vec<Port>, ExportError> {
+    let (input, output) = match names {
+        StateNames::Minrnn => ("state.", "next_state."),
+        StateNames::Icefall => ("cached_", "new_cached_"),
+        StateNames::Genai => {
+            return fail(
+                "state_layout",
+                "genai takes one tensor for each state; use separate".into(),
+            );
+        }
+    };
+    let mut ports: Vec<Port> = vec![];
+    for (i, state) in states.iter().enumerate() {
+        let kind = parts(state).1;
+        let name = format!("{input}{kind}");
+        match ports.iter_mut().find(|p| p.input == name) {
+            Some(port) if port.shape[1..] != state.shape()[..] => {
+                return fail(
+                    "state_layout",
+                    format!(
+                        "states of different shapes cannot be stacked: `{}` is {:?}, `{}` {:?}; use separate",
+                        states[port.members[0]].name,
+                        &port.shape[1..],
+                        state.name,
+                        state.shape()
+                    ),
+                );
+            }
+            Some(port) => {
+                port.members.push(i);
+                port.shape[0] += 1;
+            }
+            None => ports.push(Port {
+                input: name,
+                output: format!("{output}{kind}"),
+                shape: [vec![1], state.shape()].concat(),
+                members: vec![i],
+                transposed: false,
+                stacked: true,
+            }),
+        }
+    }
+    Ok(ports)
+}
+
+impl Port {
+    /// Initial values, row-major in the port's shape; none: zeros.
+    pub(crate) fn init(&self, graph: &Graph, params: &Params) -> Option<Vec<f32>> {
+        let specs = || self.members.iter().map(|i| &graph.states()[*i]);
+        if specs().all(|s| s.init == StateInit::Zero) {
+            return None;
+        }
+        let values = |s: &StateSpec| match s.init {
+            StateInit::Zero => vec![0.0; s.len()],
+            StateInit::Learned(p) => params.get(p.index()).to_vec(),
+        };
+        Some(specs().flat_map(values).collect())
+    }
+}
