@@ -1,6 +1,6 @@
 //! Rules of ONNX, with inference of types and shapes over named dimensions.
 //!
-//! It knows the operators that this crate writes (opset 13 to 17) and follows dimensions through arithmetic on shapes, so
+//! It knows the operators that such models are made of (opset 13 to 28), each as its opset has it, and follows dimensions through arithmetic on shapes, so
 //! that a declared output `[batch, seq_len, C]` is shown, not believed, even where the graph pads and slices in between.
 //! What it cannot follow is unknown, and unknown agrees with everything; what provably disagrees is a [`Problem`].
 //! An operator that it does not know is a problem too.
@@ -18,12 +18,26 @@ use std::fmt;
 
 pub use expr::Expr;
 pub use profile::{TRAPS, Trap, conform};
+pub use signature::Description;
 pub use types::{Extent, TensorType, Types};
 
 use crate::ir::{Model, is_standard};
 
 /// Opsets whose operators the checker knows.
-pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=17;
+pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=28;
+
+/// Versions of the file format that are known. Before the first, constants had to be inputs too.
+pub const IR_VERSIONS: std::ops::RangeInclusive<i64> = 4..=14;
+
+/// Names of the operators that the checker knows, each in some of [`OPSETS`].
+pub fn operators() -> Vec<&'static str> {
+    signature::names().into_iter().collect()
+}
+
+/// What the checker knows of an operator in an opset: parameters, element types, attributes.
+pub fn operator(name: &str, opset: i64) -> Option<Description> {
+    signature::find(name, opset).map(|s| s.describe(opset))
+}
 
 /// What a graph must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,10 +130,12 @@ fn versions(model: &Model, problems: &mut Vec<Problem>) {
             detail,
         })
     };
-    if model.ir_version < 3 {
+    if !IR_VERSIONS.contains(&model.ir_version) {
         say(format!(
-            "the version of the format is {}; state it (8 goes with opset 17)",
-            model.ir_version
+            "the version of the format is {}, which is outside of {}..={} (8 goes with opset 17)",
+            model.ir_version,
+            IR_VERSIONS.start(),
+            IR_VERSIONS.end()
         ));
     }
     match model.opset() {

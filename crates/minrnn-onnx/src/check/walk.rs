@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::infer::Call;
 use super::types::{Fault, Info, Types, agree, declared};
 use super::{Problem, Rule, infer, signature};
 use crate::ir::{Attr, Dim, Graph, Node, ValueInfo, is_standard};
@@ -220,16 +221,7 @@ impl Walker {
             None
         };
         let Some(signature) = signature else {
-            let of = if is_standard(&node.domain) {
-                format!("in opset {}", self.opset)
-            } else {
-                format!("of `{}`", node.domain)
-            };
-            self.say(
-                Rule::Operator,
-                place,
-                format!("the operator {} {of} is not known here", node.op_type),
-            );
+            self.unknown(node, place);
             for (position, (_, graph)) in node.subgraphs().enumerate() {
                 let (inner, _) = self.graph(graph, None);
                 types.subgraphs.insert((index, position), inner);
@@ -245,8 +237,20 @@ impl Walker {
             .iter()
             .map(|i| self.visible.get(i).cloned())
             .collect();
+        let out = match signature.types(&inputs, node.outputs.len(), self.opset) {
+            Ok(out) => out,
+            Err(fault) => {
+                self.report(place, fault);
+                return vec![];
+            }
+        };
         let result = match (signature.infer, node.attr("body")) {
-            (Some(infer), _) => infer(node, &inputs),
+            (Some(infer), _) => infer(&Call {
+                node,
+                opset: self.opset,
+                inputs: &inputs,
+                out,
+            }),
             (None, Some(Attr::Graph(body))) => {
                 infer::scan_inputs(node, body, &inputs).and_then(|given| {
                     let (inner, outputs) = self.graph(body, Some(given));
@@ -256,9 +260,37 @@ impl Walker {
             }
             (None, _) => Ok(vec![]),
         };
-        result.unwrap_or_else(|fault| {
+        let allowed = |infos: Vec<Info>| {
+            let typed = |(i, info): (usize, &Info)| match info.ty.dtype {
+                Some(d) => signature.gives(i, d, self.opset),
+                None => Ok(()),
+            };
+            infos.iter().enumerate().try_for_each(typed)?;
+            Ok(infos)
+        };
+        result.and_then(allowed).unwrap_or_else(|fault| {
             self.report(place, fault);
             vec![]
         })
+    }
+
+    fn unknown(&mut self, node: &Node, place: &str) {
+        let op = &node.op_type;
+        let detail = match signature::first(op) {
+            _ if !is_standard(&node.domain) => {
+                format!("the operator {op} of `{}` is not known here", node.domain)
+            }
+            Some(first) if first > self.opset => {
+                format!(
+                    "{op} comes with opset {first}, the file says {}",
+                    self.opset
+                )
+            }
+            _ => format!(
+                "the operator {op} in opset {} is not known here",
+                self.opset
+            ),
+        };
+        self.say(Rule::Operator, place, detail);
     }
 }

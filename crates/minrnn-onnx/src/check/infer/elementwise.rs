@@ -1,68 +1,95 @@
 //! Elementwise operators, with broadcasting.
 
-use super::{Inputs, get, typed};
-use crate::check::types::{Extent, Fault, Info, extent_text, fault};
+use super::{Call, Found, content, dims_text};
+use crate::check::types::{Extent, Fault, Info, fault};
 use crate::check::{Expr, Rule};
-use crate::ir::{DType, Node};
 
-fn unary(inputs: Inputs, wanted: &str, fits: impl Fn(DType) -> bool) -> Result<Vec<Info>, Fault> {
-    let dtype = typed(inputs, 0, wanted, fits)?;
-    Ok(vec![Info::new(
-        dtype,
-        get(inputs, 0).and_then(|i| i.ty.dims.clone()),
-    )])
-}
-
-pub(in crate::check) fn float_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    unary(inputs, "a float", DType::is_float)
-}
-
-pub(in crate::check) fn signed_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    unary(inputs, "a float or a signed integer", |d| {
-        d.is_float() || d.is_signed()
-    })
-}
-
-pub(in crate::check) fn numeric_unary(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    unary(inputs, "a number", is_number)
-}
-
-pub(in crate::check) fn identity(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    Ok(vec![get(inputs, 0).cloned().unwrap_or_default()])
-}
-
-fn is_number(d: DType) -> bool {
-    d.is_float() || d.is_signed() || d.is_unsigned()
-}
-
-/// Add, Sub, Mul, Div, Min.
-pub(in crate::check) fn arithmetic(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let mut dtype = None;
-    for i in 0..inputs.len() {
-        let this = typed(inputs, i, "a number", is_number)?;
-        match (dtype, this) {
-            (Some(a), Some(b)) if a != b => {
-                return fault(
-                    Rule::Type,
-                    format!("input {i} is of {b}, the first is of {a}"),
-                );
-            }
-            _ => dtype = dtype.or(this),
-        }
-    }
-    let dims = inputs
-        .iter()
-        .map(|i| i.as_ref().and_then(|i| i.ty.dims.clone()))
-        .collect::<Option<Vec<_>>>();
-    let dims = match dims {
-        Some(all) => Some(all.into_iter().try_fold(vec![], |a, b| broadcast(&a, &b))?),
-        None => None,
-    };
-    let mut info = Info::new(dtype, dims);
-    if let (Some(x), Some(y), 2) = (get(inputs, 0), get(inputs, 1), inputs.len()) {
-        info.content = content(&node.op_type, x, y);
+pub(in crate::check) fn same_shape(call: &Call) -> Found {
+    let dims = call.dims(0).map(<[_]>::to_vec);
+    let mut info = Info::new(call.out[0], dims);
+    if call.node.op_type == "Neg" {
+        let zero = Expr::number(0);
+        info.content = call
+            .content(0)
+            .and_then(|c| c.iter().map(|e| zero.sub(e)).collect());
     }
     Ok(vec![info])
+}
+
+pub(in crate::check) fn gelu(call: &Call) -> Found {
+    call.word("approximate", &["none", "tanh"])?;
+    same_shape(call)
+}
+
+pub(in crate::check) fn clip(call: &Call) -> Found {
+    call.rank(1, 0)?;
+    call.rank(2, 0)?;
+    same_shape(call)
+}
+
+pub(in crate::check) fn identity(call: &Call) -> Found {
+    Ok(vec![call.get(0).cloned().unwrap_or_default()])
+}
+
+pub(in crate::check) fn not(call: &Call) -> Found {
+    let mut found = same_shape(call)?;
+    let one = Expr::number(1);
+    found[0].content = call
+        .content(0)
+        .and_then(|c| c.iter().map(|e| one.sub(e)).collect());
+    Ok(found)
+}
+
+/// Shape of all inputs together.
+fn broadcast_all(call: &Call) -> Result<Option<Vec<Extent>>, Fault> {
+    let dims: Option<Vec<&[Extent]>> = (0..call.inputs.len()).map(|i| call.dims(i)).collect();
+    let Some(dims) = dims else { return Ok(None) };
+    let all = dims.into_iter().try_fold(vec![], |a, b| broadcast(&a, b))?;
+    Ok(Some(all))
+}
+
+/// Entries are followed in numbers and vectors only.
+fn with_content(info: Info, content: Option<Vec<Expr>>) -> Found {
+    let fits = info.rank().is_some_and(|r| r <= 1);
+    Ok(vec![Info {
+        content: content.filter(|_| fits),
+        ..info
+    }])
+}
+
+/// Add, Sub, Mul, Div, Min, Max.
+pub(in crate::check) fn arithmetic(call: &Call) -> Found {
+    let info = Info::new(call.out[0], broadcast_all(call)?);
+    let mut rest = (1..call.inputs.len()).map(|i| call.content(i));
+    let content = call.content(0).and_then(|first| {
+        rest.try_fold(first.to_vec(), |a, b| {
+            content::arithmetic(&call.node.op_type, &a, b?)
+        })
+    });
+    with_content(info, content)
+}
+
+pub(in crate::check) fn pow(call: &Call) -> Found {
+    Ok(vec![Info::new(call.out[0], broadcast_all(call)?)])
+}
+
+/// Equal, Less, .., And, Or, Xor.
+pub(in crate::check) fn compare(call: &Call) -> Found {
+    let info = Info::new(call.out[0], broadcast_all(call)?);
+    let both = call.content(0).zip(call.content(1));
+    let content = both.and_then(|(a, b)| content::compare(&call.node.op_type, a, b));
+    with_content(info, content)
+}
+
+/// Where.
+pub(in crate::check) fn choose(call: &Call) -> Found {
+    let info = Info::new(call.out[0], broadcast_all(call)?);
+    let content = call
+        .content(0)
+        .zip(call.content(1))
+        .zip(call.content(2))
+        .and_then(|((c, x), y)| content::choose(c, x, y));
+    with_content(info, content)
 }
 
 /// Shapes aligned at the end; a dimension of one entry is repeated.
@@ -84,13 +111,8 @@ pub(super) fn broadcast(a: &[Extent], b: &[Extent]) -> Result<Vec<Extent>, Fault
                 // Unknown beside a known one: a named dimension or a number above 1 is taken not to be repeated.
                 (None, known) | (known, None) => Ok(known.clone()),
                 _ => {
-                    let text =
-                        |d: &[Extent]| d.iter().map(extent_text).collect::<Vec<_>>().join(",");
-                    let detail = format!(
-                        "[{}] and [{}] do not fit in dimension {i} of {rank}",
-                        text(a),
-                        text(b)
-                    );
+                    let (a, b) = (dims_text(a), dims_text(b));
+                    let detail = format!("{a} and {b} do not fit in dimension {i} of {rank}");
                     fault(Rule::Shape, detail)
                 }
             }
@@ -98,20 +120,15 @@ pub(super) fn broadcast(a: &[Extent], b: &[Extent]) -> Result<Vec<Extent>, Fault
         .collect()
 }
 
-/// Arithmetic on what shapes are computed from.
-fn content(op: &str, x: &Info, y: &Info) -> Option<Vec<Expr>> {
-    let (a, b) = (x.content.as_ref()?, y.content.as_ref()?);
-    let apply = |a: &Expr, b: &Expr| match op {
-        "Add" => a.add(b),
-        "Sub" => a.sub(b),
-        "Mul" => a.mul(b),
-        "Div" => a.div(b),
-        _ => None,
-    };
-    match (a.len(), b.len()) {
-        (n, m) if n == m => a.iter().zip(b).map(|(a, b)| apply(a, b)).collect(),
-        (_, 1) => a.iter().map(|a| apply(a, &b[0])).collect(),
-        (1, _) => b.iter().map(|b| apply(&a[0], b)).collect(),
-        _ => None,
+/// `small` must be repeatable to the shape of `large`, which stays as it is.
+pub(super) fn broadcast_to(small: &[Extent], large: &[Extent], what: &str) -> Result<(), Fault> {
+    let both = broadcast(small, large)?;
+    let grown =
+        both.len() > large.len() || both.iter().zip(large).any(|(b, l)| b != l && l.is_some());
+    if grown {
+        let (small, large) = (dims_text(small), dims_text(large));
+        let detail = format!("{what} {small} cannot be repeated to {large}");
+        return fault(Rule::Shape, detail);
     }
+    Ok(())
 }

@@ -1,118 +1,62 @@
-//! Operators that move or reshape values, and those over whole axes.
+//! Operators that move, repeat or surround values.
 
 use super::elementwise::broadcast;
-use super::{Inputs, MAX_CONTENT, axis, get, integers, numbers, only_type, typed};
-use crate::check::types::{Extent, Fault, Info, extent_text, fault, same};
+use super::{Call, Found, MAX_CONTENT, axes, axis};
+use crate::check::types::{Extent, Fault, Info, fault};
 use crate::check::{Expr, Rule};
-use crate::ir::{Attr, DType, Node};
 
-pub(in crate::check) fn shape(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let dims = get(inputs, 0).and_then(|i| i.ty.dims.as_ref());
-    let mut info = Info::new(
-        Some(DType::I64),
-        Some(vec![dims.map(|d| Expr::number(d.len() as i64))]),
-    );
+pub(in crate::check) fn shape(call: &Call) -> Found {
+    let dims = call.dims(0).map(|d| {
+        // Both bounds are clamped, negative ones count from the end.
+        let rank = d.len() as i64;
+        let bound =
+            |n: i64| (if n < 0 { n.saturating_add(rank) } else { n }).clamp(0, rank) as usize;
+        let (start, end) = (bound(call.int("start", 0)), bound(call.int("end", rank)));
+        &d[start..end.max(start)]
+    });
+    let count = dims.map(|d| Expr::number(d.len() as i64));
+    let mut info = Info::new(call.out[0], Some(vec![count]));
     info.content = dims
         .filter(|d| d.len() <= MAX_CONTENT)
         .and_then(|d| d.iter().cloned().collect());
     Ok(vec![info])
 }
 
-pub(in crate::check) fn matmul(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let is_number =
-        |d: DType| d.is_float() || matches!(d, DType::I32 | DType::I64 | DType::U32 | DType::U64);
-    let dtype = typed(inputs, 0, "a number", is_number)?;
-    typed(inputs, 1, "the type of input 0", |d| {
-        dtype.is_none_or(|a| a == d)
-    })?;
-    let dims = |i: usize| get(inputs, i).and_then(|info| info.ty.dims.clone());
-    let (Some(a), Some(b)) = (dims(0), dims(1)) else {
-        return only_type(dtype);
-    };
-    // A vector takes part as a row on the left, as a column on the right.
-    let (Some((k_a, rows)), Some(last_b)) = (a.split_last(), b.last()) else {
-        return fault(Rule::Shape, "a number is no matrix");
-    };
-    let (k_b, columns) = if b.len() == 1 {
-        (last_b, None)
-    } else {
-        (&b[b.len() - 2], Some(last_b.clone()))
-    };
-    if same(k_a, k_b).is_none() {
-        return fault(
-            Rule::Shape,
-            format!(
-                "the left has {} columns, the right {} rows",
-                extent_text(k_a),
-                extent_text(k_b)
-            ),
-        );
-    }
-    let (row, batch_a) = rows
-        .split_last()
-        .map_or((None, &[][..]), |(row, batch)| (Some(row.clone()), batch));
-    let mut dims = broadcast(batch_a, &b[..b.len().saturating_sub(2)])?;
-    dims.extend(row);
-    dims.extend(columns);
-    Ok(vec![Info::new(dtype, Some(dims))])
+pub(in crate::check) fn size(call: &Call) -> Found {
+    let mut info = Info::new(call.out[0], Some(vec![]));
+    info.content = call.dims(0).and_then(product).map(|n| vec![n]);
+    Ok(vec![info])
 }
 
-pub(in crate::check) fn gather(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    typed(inputs, 1, "i32 or i64", |d| {
-        matches!(d, DType::I32 | DType::I64)
-    })?;
-    let dtype = get(inputs, 0).and_then(|i| i.ty.dtype);
-    let dims = |i: usize| get(inputs, i).and_then(|info| info.ty.dims.clone());
-    let (Some(data), Some(indices)) = (dims(0), dims(1)) else {
-        return only_type(dtype);
-    };
-    let along = axis(node.int("axis").unwrap_or(0), data.len())?;
-    let dims = [&data[..along], &indices, &data[along + 1..]].concat();
-    Ok(vec![Info::new(dtype, Some(dims))])
+/// Number of entries, if it can be written down.
+pub(super) fn product(dims: &[Extent]) -> Option<Expr> {
+    dims.iter()
+        .try_fold(Expr::number(1), |n, d| n.mul(d.as_ref()?))
 }
 
-pub(in crate::check) fn reduce_mean(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let dtype = typed(inputs, 0, "a number", |d| {
-        d.is_float() || matches!(d, DType::I32 | DType::I64 | DType::U32 | DType::U64)
-    })?;
-    let Some(dims) = get(inputs, 0).and_then(|i| i.ty.dims.clone()) else {
-        return only_type(dtype);
+pub(in crate::check) fn squeeze(call: &Call) -> Found {
+    let Some(x) = call.get(0) else {
+        return call.unknown();
     };
-    let all: Vec<i64> = (0..dims.len() as i64).collect();
-    let axes = node.ints("axes").unwrap_or(&all);
-    let axes = axes
-        .iter()
-        .map(|a| axis(*a, dims.len()))
-        .collect::<Result<Vec<_>, _>>()?;
-    let keep = node.int("keepdims").unwrap_or(1) != 0;
-    let one = |(i, d): (usize, Extent)| match (axes.contains(&i), keep) {
-        (false, _) => Some(d),
-        (true, true) => Some(Some(Expr::number(1))),
-        (true, false) => None,
+    let given = call.numbers(1)?;
+    let Some(dims) = &x.ty.dims else {
+        return call.unknown();
     };
-    Ok(vec![Info::new(
-        dtype,
-        Some(dims.into_iter().enumerate().filter_map(one).collect()),
-    )])
-}
-
-pub(in crate::check) fn squeeze(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let Some(x) = get(inputs, 0) else {
-        return only_type(None);
+    let gone = match given {
+        Some(given) => axes(&given, dims.len())?,
+        None if call.given(1) => return call.unknown(),
+        None => {
+            let numbers: Option<Vec<i64>> = dims
+                .iter()
+                .map(|d| d.as_ref().and_then(Expr::as_number))
+                .collect();
+            let Some(numbers) = numbers else {
+                return call.unknown();
+            };
+            (0..dims.len()).filter(|i| numbers[*i] == 1).collect()
+        }
     };
-    let given = if inputs.len() > 1 {
-        numbers(inputs, 1)?
-    } else {
-        None
-    };
-    let (Some(dims), Some(axes)) = (&x.ty.dims, given) else {
-        return only_type(x.ty.dtype);
-    };
-    let axes = axes
-        .iter()
-        .map(|a| axis(*a, dims.len()))
-        .collect::<Result<Vec<_>, _>>()?;
-    for a in &axes {
+    for a in &gone {
         if let Some(e) = dims[*a].as_ref().filter(|e| e.as_number() != Some(1)) {
             return fault(
                 Rule::Shape,
@@ -123,7 +67,7 @@ pub(in crate::check) fn squeeze(_: &Node, inputs: Inputs) -> Result<Vec<Info>, F
     let kept = dims
         .iter()
         .enumerate()
-        .filter(|(i, _)| !axes.contains(i))
+        .filter(|(i, _)| !gone.contains(i))
         .map(|(_, d)| d.clone())
         .collect();
     Ok(vec![Info {
@@ -132,22 +76,15 @@ pub(in crate::check) fn squeeze(_: &Node, inputs: Inputs) -> Result<Vec<Info>, F
     }])
 }
 
-pub(in crate::check) fn unsqueeze(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let Some(x) = get(inputs, 0) else {
-        return only_type(None);
+pub(in crate::check) fn unsqueeze(call: &Call) -> Found {
+    let (Some(x), Some(given)) = (call.get(0), call.numbers(1)?) else {
+        return call.unknown();
     };
-    let (Some(dims), Some(axes)) = (&x.ty.dims, numbers(inputs, 1)?) else {
-        return only_type(x.ty.dtype);
+    let Some(dims) = &x.ty.dims else {
+        return call.unknown();
     };
-    let rank = dims.len() + axes.len();
-    let mut at = axes
-        .iter()
-        .map(|a| axis(*a, rank))
-        .collect::<Result<Vec<_>, _>>()?;
-    at.sort_unstable();
-    if at.windows(2).any(|w| w[0] == w[1]) {
-        return fault(Rule::Shape, format!("axes {axes:?} name one axis twice"));
-    }
+    let rank = dims.len() + given.len();
+    let at = axes(&given, rank)?;
     let mut rest = dims.iter().cloned();
     let new = (0..rank)
         .map(|i| {
@@ -165,53 +102,122 @@ pub(in crate::check) fn unsqueeze(_: &Node, inputs: Inputs) -> Result<Vec<Info>,
     }])
 }
 
-pub(in crate::check) fn expand(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    integers(inputs, 1)?;
-    let Some(x) = get(inputs, 0) else {
-        return only_type(None);
+pub(in crate::check) fn transpose(call: &Call) -> Found {
+    let Some(x) = call.get(0) else {
+        return call.unknown();
     };
-    let target = get(inputs, 1).and_then(|i| i.content.as_ref());
-    let (Some(dims), Some(target)) = (&x.ty.dims, target) else {
-        return only_type(x.ty.dtype);
+    let Some(dims) = &x.ty.dims else {
+        return call.unknown();
     };
-    let target: Vec<Extent> = target.iter().cloned().map(Some).collect();
-    Ok(vec![Info::new(x.ty.dtype, Some(broadcast(dims, &target)?))])
-}
-
-pub(in crate::check) fn pad(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    if let Some(Attr::Str(mode)) = node.attr("mode")
-        && !matches!(mode.as_slice(), b"constant" | b"reflect" | b"edge")
-    {
-        return fault(
-            Rule::Attribute,
-            format!("mode `{}` is not defined", String::from_utf8_lossy(mode)),
-        );
-    }
-    integers(inputs, 1)?;
-    let dtype = get(inputs, 0).and_then(|i| i.ty.dtype);
-    if inputs.len() > 2 {
-        typed(inputs, 2, "the type of input 0", |d| {
-            dtype.is_none_or(|a| a == d)
-        })?;
-    }
-    let dims = get(inputs, 0).and_then(|i| i.ty.dims.as_ref());
-    let pads = get(inputs, 1).and_then(|i| i.content.as_ref());
-    let (Some(dims), Some(pads)) = (dims, pads) else {
-        return only_type(dtype);
-    };
-    if pads.len() != 2 * dims.len() {
+    let backwards: Vec<i64> = (0..dims.len() as i64).rev().collect();
+    let perm = call.node.ints("perm").unwrap_or(&backwards);
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..dims.len() as i64) {
         return fault(
             Rule::Shape,
             format!(
-                "{} pads for rank {}, wanted two for each axis",
-                pads.len(),
+                "perm {perm:?} is no order of the axes of rank {}",
                 dims.len()
             ),
         );
     }
-    let padded = |(i, d): (usize, &Extent)| d.as_ref()?.add(&pads[i])?.add(&pads[dims.len() + i]);
-    Ok(vec![Info::new(
-        dtype,
-        Some(dims.iter().enumerate().map(padded).collect()),
-    )])
+    let moved = perm.iter().map(|p| dims[*p as usize].clone()).collect();
+    Ok(vec![Info {
+        content: x.content.clone(),
+        ..Info::new(x.ty.dtype, Some(moved))
+    }])
+}
+
+pub(in crate::check) fn expand(call: &Call) -> Found {
+    call.rank(1, 1)?;
+    let (Some(dims), Some(target)) = (call.dims(0), call.content(1)) else {
+        return call.unknown();
+    };
+    negative(target)?;
+    let target: Vec<Extent> = target.iter().cloned().map(Some).collect();
+    let dims = broadcast(dims, &target)?;
+    let mut found = call.shaped(dims)?;
+    if let (Some([one]), [Some(count)]) = (
+        call.content(0),
+        found[0].ty.dims.as_deref().unwrap_or_default(),
+    ) {
+        let count = count.as_number().and_then(|n| usize::try_from(n).ok());
+        found[0].content = count
+            .filter(|n| *n <= MAX_CONTENT)
+            .map(|n| vec![one.clone(); n]);
+    }
+    Ok(found)
+}
+
+/// Entries of a shape or of counts must not be negative.
+pub(super) fn negative(entries: &[Expr]) -> Result<(), Fault> {
+    let bad = entries.iter().filter_map(Expr::as_number).find(|n| *n < 0);
+    bad.map_or(Ok(()), |n| fault(Rule::Shape, format!("{n} is negative")))
+}
+
+pub(in crate::check) fn tile(call: &Call) -> Found {
+    call.rank(1, 1)?;
+    let (Some(dims), Some(repeats)) = (call.dims(0), call.content(1)) else {
+        return call.unknown();
+    };
+    negative(repeats)?;
+    if repeats.len() != dims.len() {
+        return fault(
+            Rule::Shape,
+            format!("{} repeats for rank {}", repeats.len(), dims.len()),
+        );
+    }
+    let repeated = dims
+        .iter()
+        .zip(repeats)
+        .map(|(d, r)| d.as_ref()?.mul(r))
+        .collect();
+    call.shaped(repeated)
+}
+
+pub(in crate::check) fn pad(call: &Call) -> Found {
+    let modes: &[&str] = if call.opset >= 19 {
+        &["constant", "reflect", "edge", "wrap"]
+    } else {
+        &["constant", "reflect", "edge"]
+    };
+    call.word("mode", modes)?;
+    call.rank(1, 1)?;
+    let (Some(dims), Some(pads)) = (call.dims(0), call.content(1)) else {
+        call.numbers(3)?;
+        return call.unknown();
+    };
+    let along = match call.numbers(3)? {
+        Some(given) => axes(&given, dims.len())?,
+        None if call.given(3) => return call.shaped(vec![None; dims.len()]),
+        None => (0..dims.len()).collect(),
+    };
+    if pads.len() != 2 * along.len() {
+        return fault(
+            Rule::Shape,
+            format!(
+                "{} pads for rank {} and {} axes, wanted two for each axis",
+                pads.len(),
+                dims.len(),
+                along.len()
+            ),
+        );
+    }
+    let mut padded = dims.to_vec();
+    for (i, a) in along.iter().enumerate() {
+        let (before, after) = (&pads[i], &pads[along.len() + i]);
+        padded[*a] = dims[*a].as_ref().and_then(|d| d.add(before)?.add(after));
+        let number = padded[*a].as_ref().and_then(Expr::as_number);
+        if let Some(n) = number.filter(|n| *n < 0) {
+            return fault(Rule::Shape, format!("pads leave {n} entries in axis {a}"));
+        }
+    }
+    call.shaped(padded)
+}
+
+/// The attribute `axis` of the first input, if its rank is known.
+pub(super) fn one_axis(call: &Call, default: i64) -> Result<Option<usize>, Fault> {
+    let given = call.int("axis", default);
+    call.dims(0).map(|d| axis(given, d.len())).transpose()
 }

@@ -1,86 +1,139 @@
 //! What each operator computes: element type, shape, and the entries of short integer vectors.
 
+mod attention;
+mod content;
 mod elementwise;
 mod layout;
+mod make;
+mod normalize;
+mod pick;
+mod product;
+mod quantize;
+mod reduce;
 mod reshape;
 mod scan;
 mod slicing;
 
-pub(super) use elementwise::{arithmetic, float_unary, identity, numeric_unary, signed_unary};
-pub(super) use layout::{expand, gather, matmul, pad, reduce_mean, shape, squeeze, unsqueeze};
-pub(super) use reshape::reshape;
+pub(super) use attention::{causal_conv, linear_attention};
+pub(super) use elementwise::{
+    arithmetic, choose, clip, compare, gelu, identity, not, pow, same_shape,
+};
+pub(super) use layout::{expand, pad, shape, size, squeeze, tile, transpose, unsqueeze};
+pub(super) use make::{cast, constant, constant_node, constant_of_shape, range};
+pub(super) use normalize::{layer_normalization, rms_normalization};
+pub(super) use pick::{gather, gather_elements, gather_nd};
+pub(super) use product::{gemm, matmul, matmul_integer};
+pub(super) use quantize::{dequantize, dynamic_quantize, quantize};
+pub(super) use reduce::{along, reduce, softmax};
+pub(super) use reshape::{flatten, reshape};
 pub(super) use scan::{scan_inputs, scan_outputs};
 pub(super) use slicing::{concat, slice, split};
 
-use super::types::{Fault, Info, fault};
+use super::types::{Extent, Fault, Info, extent_text, fault};
 use super::{Expr, Rule};
-use crate::ir::{DType, Node, Tensor};
+use crate::ir::{Attr, DType, Node};
 
 /// Inputs of a node: `None` where one is left out or was found wrong before.
 pub(super) type Inputs<'a> = &'a [Option<Info>];
 
-/// Results of a node from its inputs.
-pub(super) type Infer = fn(&Node, Inputs) -> Result<Vec<Info>, Fault>;
+/// Results of a node, or the rule that does not hold.
+pub(super) type Found = Result<Vec<Info>, Fault>;
 
 /// Longer vectors are not followed.
 const MAX_CONTENT: usize = 64;
 
-/// The type of a constant.
-pub(super) fn constant(tensor: &Tensor) -> Info {
-    let dims = tensor.dims.iter().map(|d| Some(Expr::number(*d))).collect();
-    let mut info = Info::new(Some(tensor.dtype), Some(dims));
-    if tensor.dims.len() <= 1
-        && tensor
-            .dims
-            .iter()
-            .all(|d| (0..=MAX_CONTENT as i64).contains(d))
-    {
-        info.content = tensor
-            .to_i64()
-            .map(|values| values.into_iter().map(Expr::number).collect());
+/// A node, what it gets, and the element types of its results as far as its inputs tell.
+pub(super) struct Call<'a> {
+    pub(super) node: &'a Node,
+    pub(super) opset: i64,
+    pub(super) inputs: Inputs<'a>,
+    pub(super) out: Vec<Option<DType>>,
+}
+
+impl Call<'_> {
+    /// The input at `i`, if anything is known of it.
+    fn get(&self, i: usize) -> Option<&Info> {
+        self.inputs.get(i).and_then(Option::as_ref)
     }
-    info
-}
 
-/// The input at `i`, if anything is known of it.
-fn get<'a>(inputs: Inputs<'a>, i: usize) -> Option<&'a Info> {
-    inputs.get(i).and_then(Option::as_ref)
-}
-
-/// Nothing known but the element type.
-fn only_type(dtype: Option<DType>) -> Result<Vec<Info>, Fault> {
-    Ok(vec![Info::new(dtype, None)])
-}
-
-/// Element type of the input at `i`, which must be one of a family.
-fn typed(
-    inputs: Inputs,
-    i: usize,
-    wanted: &str,
-    fits: impl Fn(DType) -> bool,
-) -> Result<Option<DType>, Fault> {
-    match get(inputs, i).and_then(|info| info.ty.dtype) {
-        Some(d) if !fits(d) => fault(Rule::Type, format!("input {i} is of {d}, wanted {wanted}")),
-        d => Ok(d),
+    /// Whether the input at `i` is there; what is known of it is another matter.
+    fn given(&self, i: usize) -> bool {
+        self.node.inputs.get(i).is_some_and(|name| !name.is_empty())
     }
-}
 
-/// Entries of the integer vector at `i`, if they are all numbers.
-fn numbers(inputs: Inputs, i: usize) -> Result<Option<Vec<i64>>, Fault> {
-    integers(inputs, i)?;
-    let content = get(inputs, i).and_then(|info| info.content.as_ref());
-    Ok(content.and_then(|c| c.iter().map(Expr::as_number).collect()))
-}
+    fn dtype(&self, i: usize) -> Option<DType> {
+        self.get(i)?.ty.dtype
+    }
 
-/// The input at `i` must be a vector of i64.
-fn integers(inputs: Inputs, i: usize) -> Result<(), Fault> {
-    typed(inputs, i, "i64", |d| d == DType::I64)?;
-    match get(inputs, i).and_then(Info::rank) {
-        Some(rank) if rank != 1 => fault(
-            Rule::Shape,
-            format!("input {i} must be a vector, its rank is {rank}"),
-        ),
-        _ => Ok(()),
+    fn dims(&self, i: usize) -> Option<&[Extent]> {
+        self.get(i)?.ty.dims.as_deref()
+    }
+
+    fn content(&self, i: usize) -> Option<&[Expr]> {
+        self.get(i)?.content.as_deref()
+    }
+
+    fn int(&self, name: &str, default: i64) -> i64 {
+        self.node.int(name).unwrap_or(default)
+    }
+
+    /// An attribute that is 0 or 1.
+    fn flag(&self, name: &str, default: bool) -> bool {
+        self.int(name, i64::from(default)) != 0
+    }
+
+    /// An attribute that is one of some words; the first is the default.
+    fn word(&self, name: &str, words: &[&'static str]) -> Result<&'static str, Fault> {
+        let Some(Attr::Str(given)) = self.node.attr(name) else {
+            return Ok(words[0]);
+        };
+        let known = words.iter().find(|w| w.as_bytes() == given.as_slice());
+        known.copied().map_or_else(
+            || {
+                let given = String::from_utf8_lossy(given);
+                fault(
+                    Rule::Attribute,
+                    format!("{name} `{given}` is not defined, only {}", words.join(", ")),
+                )
+            },
+            Ok,
+        )
+    }
+
+    /// The input at `i` must have that rank.
+    fn rank(&self, i: usize, rank: usize) -> Result<(), Fault> {
+        match self.get(i).and_then(Info::rank) {
+            Some(got) if got != rank => {
+                let what = match rank {
+                    0 => "a single number (rank 0)".to_owned(),
+                    1 => "a vector".to_owned(),
+                    n => format!("of rank {n}"),
+                };
+                fault(
+                    Rule::Shape,
+                    format!("input {i} must be {what}, its rank is {got}"),
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Entries of the integer vector at `i`, if they are all numbers.
+    fn numbers(&self, i: usize) -> Result<Option<Vec<i64>>, Fault> {
+        self.rank(i, 1)?;
+        Ok(self
+            .content(i)
+            .and_then(|c| c.iter().map(Expr::as_number).collect()))
+    }
+
+    /// One result with that shape.
+    fn shaped(&self, dims: Vec<Extent>) -> Found {
+        Ok(vec![Info::new(self.out[0], Some(dims))])
+    }
+
+    /// Results of which nothing but the element types is known.
+    fn unknown(&self) -> Found {
+        Ok(self.out.iter().map(|d| Info::new(*d, None)).collect())
     }
 }
 
@@ -100,5 +153,29 @@ fn axis(axis: i64, rank: usize) -> Result<usize, Fault> {
             )
         },
         Ok,
+    )
+}
+
+/// Several axes, each once.
+fn axes(given: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+    let found = given
+        .iter()
+        .map(|a| axis(*a, rank))
+        .collect::<Result<Vec<_>, _>>()?;
+    let twice = found
+        .iter()
+        .enumerate()
+        .any(|(i, a)| found[..i].contains(a));
+    if twice {
+        return fault(Rule::Shape, format!("axes {given:?} name one axis twice"));
+    }
+    Ok(found)
+}
+
+/// `[a,b,c]`
+fn dims_text(dims: &[Extent]) -> String {
+    format!(
+        "[{}]",
+        dims.iter().map(extent_text).collect::<Vec<_>>().join(",")
     )
 }

@@ -1,23 +1,50 @@
 //! Reshape, with products of named dimensions.
 
-use super::{Inputs, MAX_CONTENT, get, integers, only_type};
-use crate::check::types::{Extent, Fault, Info, extent_text, fault};
+use super::layout::product;
+use super::{Call, Found, MAX_CONTENT};
+use crate::check::types::{Extent, Info, extent_text, fault};
 use crate::check::{Expr, Rule};
-use crate::ir::Node;
 
-pub(in crate::check) fn reshape(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    integers(inputs, 1)?;
-    let Some(x) = get(inputs, 0) else {
-        return only_type(None);
+/// To a matrix: the axes before `axis` and those from it on. `axis` may be the rank.
+pub(in crate::check) fn flatten(call: &Call) -> Found {
+    let Some(dims) = call.dims(0) else {
+        return call.shaped(vec![None, None]);
     };
-    let Some(target) = get(inputs, 1).and_then(|i| i.content.as_ref()) else {
-        let rank = get(inputs, 1).and_then(|i| i.ty.dims.as_ref()?.first()?.as_ref()?.as_number());
+    let (given, rank) = (call.int("axis", 1), dims.len() as i64);
+    let at = if given < 0 {
+        given.saturating_add(rank)
+    } else {
+        given
+    };
+    match usize::try_from(at).ok().filter(|at| *at <= dims.len()) {
+        Some(at) => call.shaped(vec![product(&dims[..at]), product(&dims[at..])]),
+        None => fault(
+            Rule::Shape,
+            format!("there is no axis {given} in rank {rank}"),
+        ),
+    }
+}
+
+pub(in crate::check) fn reshape(call: &Call) -> Found {
+    call.rank(1, 1)?;
+    let Some(x) = call.get(0) else {
+        return call.unknown();
+    };
+    let Some(target) = call.content(1) else {
+        let rank = call.dims(1).and_then(|d| d.first()?.as_ref()?.as_number());
         let rank = rank
             .and_then(|r| usize::try_from(r).ok())
             .filter(|r| *r <= MAX_CONTENT);
         return Ok(vec![Info::new(x.ty.dtype, rank.map(|r| vec![None; r]))]);
     };
-    let zero_is_zero = node.int("allowzero").unwrap_or(0) != 0;
+    let zero_is_zero = call.flag("allowzero", false);
+    let has = |n: i64| target.iter().any(|t| t.as_number() == Some(n));
+    if zero_is_zero && has(0) && has(-1) {
+        return fault(
+            Rule::Shape,
+            "with allowzero, 0 and -1 cannot stand together",
+        );
+    }
     let mut dims: Vec<Extent> = vec![];
     let mut rest = None;
     for (i, t) in target.iter().enumerate() {

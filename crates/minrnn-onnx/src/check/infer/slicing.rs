@@ -1,35 +1,21 @@
 //! Operators that take values apart and put them together.
 
-use super::{Inputs, MAX_CONTENT, axis, get, integers, numbers, only_type};
+use super::{Call, Found, MAX_CONTENT, axes, axis};
 use crate::check::types::{Extent, Fault, Info, extent_text, fault, same};
 use crate::check::{Expr, Rule};
-use crate::ir::Node;
 
-pub(in crate::check) fn concat(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let mut dtype = None;
-    for (i, info) in inputs.iter().enumerate() {
-        let this = info.as_ref().and_then(|i| i.ty.dtype);
-        match (dtype, this) {
-            (Some(a), Some(b)) if a != b => {
-                return fault(
-                    Rule::Type,
-                    format!("input {i} is of {b}, the first is of {a}"),
-                );
-            }
-            _ => dtype = dtype.or(this),
-        }
-    }
-    let all: Option<Vec<&Info>> = inputs.iter().map(Option::as_ref).collect();
+pub(in crate::check) fn concat(call: &Call) -> Found {
+    let all: Option<Vec<&Info>> = call.inputs.iter().map(Option::as_ref).collect();
     let dims = all.as_ref().and_then(|all| {
         all.iter()
             .map(|i| i.ty.dims.as_ref())
             .collect::<Option<Vec<_>>>()
     });
     let (Some(all), Some(dims)) = (all, dims) else {
-        return only_type(dtype);
+        return call.unknown();
     };
     let rank = dims.first().map_or(0, |d| d.len());
-    let along = axis(node.int("axis").unwrap_or_default(), rank)?;
+    let along = axis(call.int("axis", 0), rank)?;
     let mut joined = dims[0].clone();
     for (i, d) in dims.iter().enumerate().skip(1) {
         if d.len() != rank {
@@ -59,7 +45,7 @@ pub(in crate::check) fn concat(node: &Node, inputs: Inputs) -> Result<Vec<Info>,
             };
         }
     }
-    let mut info = Info::new(dtype, Some(joined));
+    let mut info = Info::new(call.out[0], Some(joined));
     if rank == 1 {
         let parts: Option<Vec<Vec<Expr>>> = all.iter().map(|i| i.content.clone()).collect();
         info.content = parts.map(|p| p.concat()).filter(|c| c.len() <= MAX_CONTENT);
@@ -67,23 +53,25 @@ pub(in crate::check) fn concat(node: &Node, inputs: Inputs) -> Result<Vec<Info>,
     Ok(vec![info])
 }
 
-pub(in crate::check) fn split(node: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let count = node.outputs.len();
-    let Some(x) = get(inputs, 0) else {
-        return Ok(vec![Info::default(); count]);
+pub(in crate::check) fn split(call: &Call) -> Found {
+    let count = call.node.outputs.len();
+    let asked = parts_asked(call, count)?;
+    let sizes = call.numbers(1)?;
+    let Some(x) = call.get(0) else {
+        return call.unknown();
     };
     let Some(dims) = &x.ty.dims else {
-        return Ok(vec![Info::new(x.ty.dtype, None); count]);
+        return call.unknown();
     };
-    let along = axis(node.int("axis").unwrap_or(0), dims.len())?;
+    let along = axis(call.int("axis", 0), dims.len())?;
     let part = |extent: Extent| {
         let mut dims = dims.clone();
         dims[along] = extent;
         Info::new(x.ty.dtype, Some(dims))
     };
     let whole = dims[along].as_ref().and_then(Expr::as_number);
-    if node.inputs.len() > 1 {
-        let Some(sizes) = numbers(inputs, 1)? else {
+    if call.given(1) {
+        let Some(sizes) = sizes else {
             return Ok(vec![part(None); count]);
         };
         let sum = sizes.iter().try_fold(0i64, |sum, s| sum.checked_add(*s));
@@ -106,63 +94,90 @@ pub(in crate::check) fn split(node: &Node, inputs: Inputs) -> Result<Vec<Info>, 
     let parts = i64::try_from(count).unwrap_or(i64::MAX);
     let each = dims[along].as_ref().and_then(|d| d.exact_div(parts));
     match (each, whole) {
-        (None, Some(n)) => fault(
-            Rule::Shape,
-            format!("{n} entries cannot be cut into {count} equal parts"),
-        ),
+        (None, Some(n)) => {
+            // From opset 18 on the last part may be smaller.
+            let size = n / parts + 1;
+            let last = n - size.saturating_mul(parts - 1);
+            if !asked || last < 0 {
+                return fault(
+                    Rule::Shape,
+                    format!("{n} entries cannot be cut into {count} equal parts"),
+                );
+            }
+            let extent = |i: usize| Some(Expr::number(if i + 1 == count { last } else { size }));
+            Ok((0..count).map(|i| part(extent(i))).collect())
+        }
         (each, _) => Ok(vec![part(each); count]),
     }
 }
 
-pub(in crate::check) fn slice(_: &Node, inputs: Inputs) -> Result<Vec<Info>, Fault> {
-    let Some(x) = get(inputs, 0) else {
-        return only_type(None);
+/// From opset 18 on, either `num_outputs` or the input `split` says how: whether it is the former.
+fn parts_asked(call: &Call, count: usize) -> Result<bool, Fault> {
+    let asked = call.node.int("num_outputs");
+    match asked {
+        _ if call.opset < 18 => Ok(false),
+        Some(_) if call.given(1) => fault(
+            Rule::Attribute,
+            "both num_outputs and the input split are there, wanted one of them",
+        ),
+        None if !call.given(1) => fault(
+            Rule::Attribute,
+            "neither num_outputs nor the input split is there, which opset 18 asks for",
+        ),
+        Some(n) if usize::try_from(n) != Ok(count) => fault(
+            Rule::Attribute,
+            format!("num_outputs is {n}, the node has {count} outputs"),
+        ),
+        asked => Ok(asked.is_some()),
+    }
+}
+
+pub(in crate::check) fn slice(call: &Call) -> Found {
+    let Some(x) = call.get(0) else {
+        return call.unknown();
     };
-    (1..inputs.len())
-        .filter(|i| inputs[*i].is_some())
-        .try_for_each(|i| integers(inputs, i))?;
+    (1..call.inputs.len()).try_for_each(|i| call.rank(i, 1))?;
     let Some(dims) = &x.ty.dims else {
-        return only_type(x.ty.dtype);
+        return call.unknown();
     };
-    let content = |i: usize| get(inputs, i).and_then(|info| info.content.clone());
-    let (starts, ends) = (content(1), content(2));
-    let count = starts.as_ref().or(ends.as_ref()).map(Vec::len);
-    let axes = match (inputs.len() > 3, count) {
-        (true, _) => numbers(inputs, 3)?,
+    let (starts, ends) = (call.content(1), call.content(2));
+    let count = starts.or(ends).map(<[_]>::len);
+    let along = match (call.given(3), count) {
+        (true, _) => call.numbers(3)?,
         (false, Some(n)) => Some((0..n as i64).collect()),
         (false, None) => None,
     };
-    let unknown = || Info::new(x.ty.dtype, Some(vec![None; dims.len()]));
-    let Some(axes) = axes else {
-        return Ok(vec![unknown()]);
+    let Some(along) = along else {
+        return call.shaped(vec![None; dims.len()]);
     };
-    let steps = if inputs.len() > 4 {
-        numbers(inputs, 4)?
+    let steps = if call.given(4) {
+        call.numbers(4)?
     } else {
-        Some(vec![1; axes.len()])
+        Some(vec![1; along.len()])
     };
+    if steps.iter().flatten().any(|s| *s == 0) {
+        return fault(Rule::Shape, "a step is 0");
+    }
     let lengths = [
-        starts.as_ref().map(Vec::len),
-        ends.as_ref().map(Vec::len),
+        starts.map(<[_]>::len),
+        ends.map(<[_]>::len),
         steps.as_ref().map(Vec::len),
     ];
-    if lengths.into_iter().flatten().any(|n| n != axes.len()) {
+    if lengths.into_iter().flatten().any(|n| n != along.len()) {
         return fault(
             Rule::Shape,
             format!(
                 "starts, ends, axes and steps differ in length ({} axes)",
-                axes.len()
+                along.len()
             ),
         );
     }
     let mut sliced = dims.clone();
     let mut bounds = None;
-    for (i, a) in axes.iter().enumerate() {
-        let along = axis(*a, dims.len())?;
+    for (i, along) in axes(&along, dims.len())?.into_iter().enumerate() {
         let whole_step = steps.as_ref().is_some_and(|s| s[i] == 1);
         let range = starts
-            .as_ref()
-            .zip(ends.as_ref())
+            .zip(ends)
             .zip(dims[along].as_ref())
             .filter(|_| whole_step);
         let range = range.and_then(|((s, e), d)| Some((bound(&s[i], d)?, bound(&e[i], d)?)));
