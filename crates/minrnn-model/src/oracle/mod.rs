@@ -12,8 +12,11 @@ mod tests;
 
 pub use tensor::Tensor;
 
+use std::borrow::Cow;
+
 use crate::error::{ModelError, Result};
 use crate::graph::{Graph, Input, Op, State, StateInit, Value};
+use crate::params::Params;
 use tensor::Shape;
 
 /// Unit roundoff of f32, 2^-24.
@@ -26,6 +29,75 @@ pub enum Data<'a> {
     Tokens(&'a [u32]),
     /// Features `[B, T, F]`.
     Features(&'a [f32]),
+}
+
+/// Values of parameters, in the graph's order: in float64, or in f32 and widened where they are read, so that a large model
+/// is in memory once.
+#[derive(Debug, Clone, Copy)]
+pub enum Weights<'a> {
+    /// As they are.
+    F64(&'a [Vec<f64>]),
+    /// Widened.
+    F32(&'a Params),
+}
+
+impl<'a> From<&'a [Vec<f64>]> for Weights<'a> {
+    fn from(values: &'a [Vec<f64>]) -> Self {
+        Self::F64(values)
+    }
+}
+
+impl<'a> From<&'a Vec<Vec<f64>>> for Weights<'a> {
+    fn from(values: &'a Vec<Vec<f64>>) -> Self {
+        Self::F64(values)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [Vec<f64>; N]> for Weights<'a> {
+    fn from(values: &'a [Vec<f64>; N]) -> Self {
+        Self::F64(values)
+    }
+}
+
+impl<'a> From<&'a Params> for Weights<'a> {
+    fn from(values: &'a Params) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<'a> Weights<'a> {
+    fn len(self) -> usize {
+        match self {
+            Self::F64(v) => v.len(),
+            Self::F32(p) => p.len(),
+        }
+    }
+
+    fn len_of(self, param: usize) -> usize {
+        match self {
+            Self::F64(v) => v[param].len(),
+            Self::F32(p) => p.get(param).len(),
+        }
+    }
+
+    /// Some values of a parameter.
+    fn values(self, param: usize, range: std::ops::Range<usize>) -> Cow<'a, [f64]> {
+        match self {
+            Self::F64(v) => Cow::Borrowed(&v[param][range]),
+            Self::F32(p) => p.get(param)[range].iter().map(|x| f64::from(*x)).collect(),
+        }
+    }
+}
+
+/// What happens to the argument of a matrix product before it: how a graph with narrow weights computes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rounding {
+    /// Rounded to f16.
+    F16,
+    /// Each row to 127 steps of its largest magnitude.
+    Rows8,
+    /// To 127 steps of a magnitude for each parameter, by its index; values beyond it are cut off.
+    Static8(Vec<f64>),
 }
 
 /// One run over whole sequences `[B, T]`.
@@ -43,8 +115,10 @@ pub struct Run<'a> {
     pub lens: Option<&'a [usize]>,
     /// `[B, T]`: steps before which a row begins anew, from the states' initial values.
     pub reset: Option<&'a [bool]>,
-    /// Whether to carry bounds on the error of an f32 engine.
+    /// Whether to carry bounds on the error of an f32 engine. They do not know of `rounding`.
     pub bounds: bool,
+    /// What the arguments of matrix products are rounded to.
+    pub rounding: Option<&'a Rounding>,
 }
 
 impl<'a> Run<'a> {
@@ -58,6 +132,7 @@ impl<'a> Run<'a> {
             lens: None,
             reset: None,
             bounds: false,
+            rounding: None,
         }
     }
 }
@@ -75,7 +150,7 @@ pub struct Trace {
 ///
 /// # Errors
 /// Inputs, states, lengths or parameters that do not fit the graph.
-pub fn run(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<Trace> {
+pub fn run<'a>(graph: &Graph, params: impl Into<Weights<'a>>, run: &Run) -> Result<Trace> {
     let mut output = None;
     let states = walk(graph, params, run, &mut |value, tensor| {
         if value == graph.output().value {
@@ -92,12 +167,13 @@ pub fn run(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<Trace> {
 ///
 /// # Errors
 /// See [`run`].
-pub fn walk(
+pub fn walk<'a>(
     graph: &Graph,
-    params: &[Vec<f64>],
+    params: impl Into<Weights<'a>>,
     run: &Run,
     see: &mut dyn FnMut(Value, &Tensor),
 ) -> Result<Vec<Tensor>> {
+    let params = params.into();
     check(graph, params, run)?;
     let begin = initial_states(graph, params, run.batch);
     let first = run.states.unwrap_or(&begin);
@@ -158,10 +234,15 @@ pub fn walk(
 }
 
 /// The initial values of all states, repeated for B rows.
-pub fn initial_states(graph: &Graph, params: &[Vec<f64>], batch: usize) -> Vec<Vec<f64>> {
+pub fn initial_states<'a>(
+    graph: &Graph,
+    params: impl Into<Weights<'a>>,
+    batch: usize,
+) -> Vec<Vec<f64>> {
+    let params = params.into();
     let row = |s: &crate::graph::StateSpec| match s.init {
         StateInit::Zero => vec![0.0; s.len()],
-        StateInit::Learned(p) => params[p.index()].clone(),
+        StateInit::Learned(p) => params.values(p.index(), 0..s.len()).into_owned(),
     };
     graph
         .states()
@@ -178,7 +259,7 @@ fn last_uses(graph: &Graph) -> Vec<usize> {
     last
 }
 
-fn check(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<()> {
+fn check(graph: &Graph, params: Weights, run: &Run) -> Result<()> {
     let fail = |what: String| Err(ModelError::input(what));
     let (batch, time) = (run.batch, run.time);
     if batch == 0 || time == 0 {
@@ -216,22 +297,22 @@ fn check(graph: &Graph, params: &[Vec<f64>], run: &Run) -> Result<()> {
             return fail("the model takes features, not token ids".into());
         }
     }
-    for (spec, values) in graph.params().iter().zip(params) {
-        if values.len() != spec.len() {
-            return fail(format!(
-                "parameter `{}` has {} values, wanted {}",
-                spec.name,
-                values.len(),
-                spec.len()
-            ));
-        }
-    }
     if params.len() != graph.params().len() {
         return fail(format!(
             "{} parameters given, the model has {}",
             params.len(),
             graph.params().len()
         ));
+    }
+    for (i, spec) in graph.params().iter().enumerate() {
+        let count = params.len_of(i);
+        if count != spec.len() {
+            return fail(format!(
+                "parameter `{}` has {count} values, wanted {}",
+                spec.name,
+                spec.len()
+            ));
+        }
     }
     if let Some(states) = run.states {
         let fits = states.len() == graph.states().len()

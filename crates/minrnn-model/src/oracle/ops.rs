@@ -1,8 +1,8 @@
 //! Operations that know no time.
 
 use super::tensor::{Shape, Tensor};
-use super::{Data, Run, UNIT};
-use crate::graph::{Binary, Graph, Op, Unary};
+use super::{Data, Rounding, Run, UNIT, Weights};
+use crate::graph::{Binary, Graph, Op, Param, Unary};
 
 /// Results below the smallest normal f32 may be flushed to zero.
 const TINY: f64 = 1.175_494_350_822_287_5e-38;
@@ -12,13 +12,13 @@ const FUNCTION: f64 = 4.0 * UNIT;
 pub(super) fn apply(
     op: Op,
     graph: &Graph,
-    params: &[Vec<f64>],
+    params: Weights,
     shape: Shape,
     x: &[&Tensor],
     run: &Run,
 ) -> Tensor {
-    let row = |param: crate::graph::Param, row: usize| {
-        &params[param.index()][row * shape.width..(row + 1) * shape.width]
+    let row = |param: Param, row: usize| {
+        params.values(param.index(), row * shape.width..(row + 1) * shape.width)
     };
     let each = |f: &dyn Fn(f64, f64, usize) -> (f64, f64)| map(x[0], shape, run.bounds, f);
     match op {
@@ -33,21 +33,19 @@ pub(super) fn apply(
             ),
         },
         Op::Embed { table } => {
-            let table = &params[table.index()];
-            let line = |id: &f64| &table[*id as usize * shape.width..][..shape.width];
-            exact(
-                x[0].data.iter().flat_map(line).copied().collect(),
-                shape,
-                run.bounds,
-            )
+            let line = |id: &f64| row(table, *id as usize).into_owned();
+            exact(x[0].data.iter().flat_map(line).collect(), shape, run.bounds)
         }
-        Op::MatMul { weight } => matmul(
-            x[0],
-            &params[weight.index()],
-            graph.param_spec(weight).shape[0],
-            shape,
-            run.bounds,
-        ),
+        Op::MatMul { weight } => {
+            let k = graph.param_spec(weight).shape[0];
+            match run.rounding {
+                None => matmul(x[0], params, weight, k, shape, run.bounds),
+                Some(rounding) => {
+                    let x = rounded(x[0], rounding, weight, k);
+                    matmul(&x, params, weight, k, shape, run.bounds)
+                }
+            }
+        }
         Op::AddVec { param, row: r } => {
             let p = row(param, r);
             each(&|v, e, c| (v + p[c], e + UNIT * (v + p[c]).abs()))
@@ -176,27 +174,55 @@ fn binary(f: Binary, x: &Tensor, y: &Tensor, shape: Shape, bounds: bool) -> Tens
     })
 }
 
-fn matmul(x: &Tensor, weight: &[f64], k: usize, shape: Shape, bounds: bool) -> Tensor {
+fn matmul(
+    x: &Tensor,
+    params: Weights,
+    weight: Param,
+    k: usize,
+    shape: Shape,
+    bounds: bool,
+) -> Tensor {
     let n = shape.width;
     let rows = shape.batch * shape.time;
     let mut data = vec![0.0; rows * n];
     let mut bound = vec![0.0; if bounds { rows * n } else { 0 }];
-    for r in 0..rows {
-        let y = &mut data[r * n..(r + 1) * n];
-        for i in 0..k {
+    for i in 0..k {
+        let w = params.values(weight.index(), i * n..(i + 1) * n);
+        for r in 0..rows {
             let v = x.data[r * k + i];
-            let w = &weight[i * n..(i + 1) * n];
-            y.iter_mut().zip(w).for_each(|(y, w)| *y += v * w);
+            let y = &mut data[r * n..(r + 1) * n];
+            y.iter_mut().zip(w.iter()).for_each(|(y, w)| *y += v * w);
             if bounds {
                 let scale = x.err(r * k + i) + (k + 1) as f64 * UNIT * v.abs();
                 bound[r * n..(r + 1) * n]
                     .iter_mut()
-                    .zip(w)
+                    .zip(w.iter())
                     .for_each(|(e, w)| *e += scale * w.abs());
             }
         }
     }
     Tensor::new(data, bound, n)
+}
+
+/// The argument of a product as a graph with narrow weights takes it.
+fn rounded(x: &Tensor, rounding: &Rounding, weight: Param, k: usize) -> Tensor {
+    let steps = |v: f64, largest: f64| {
+        let scale = largest.max(1e-30) / 127.0;
+        (v / scale).round_ties_even().clamp(-127.0, 127.0) * scale
+    };
+    let row = |row: &[f64]| -> Vec<f64> {
+        let each = |f: &dyn Fn(f64) -> f64| row.iter().map(|v| f(*v)).collect();
+        match rounding {
+            Rounding::F16 => each(&|v| half::f16::from_f64(v).to_f64()),
+            Rounding::Rows8 => {
+                let largest = row.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+                each(&|v| steps(v, largest))
+            }
+            Rounding::Static8(largest) => each(&|v| steps(v, largest[weight.index()])),
+        }
+    };
+    let data = x.data.chunks_exact(k).flat_map(row).collect();
+    Tensor::new(data, x.bound.clone(), x.width)
 }
 
 fn mean(x: &Tensor, shape: Shape, bounds: bool) -> Tensor {

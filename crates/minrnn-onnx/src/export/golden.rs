@@ -10,24 +10,33 @@
 //! | `lengths` i64 `[B]`, `reset` bool `[B, T]` | where the files take them |
 //! | `{entry}.bound` | how far any right f32 engine is from the entry at most |
 //!
-//! Values are the oracle's, rounded to f32 once. The bound takes every rounding for the worst one: behind norms and several
+//! Values are the oracle's, rounded to f32 once: with the weights as they are stored and, where products are narrow, with their
+//! arguments rounded as the graph rounds them. There an argument may fall on the other side of a rounding, so the bound has, for
+//! each tensor, the most that the narrow type moved a value in it. The bound takes every rounding for the worst one: behind norms and several
 //! layers an engine is usually a thousand times closer.
 
 use std::collections::BTreeMap;
 
 use minrnn_model::graph::{Graph, Input, StateSpec};
-use minrnn_model::oracle::{self, Data, Run};
+use minrnn_model::oracle::{self, Data, Rounding, Run, Trace};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use super::{ExportError, ExportOptions, Port};
+use super::{ExportError, ExportOptions, Port, Store, Weights};
 
-/// B of the trace.
-const BATCH: usize = 2;
-/// T of the trace: more than two blocks of the blocked scan, and no multiple of one.
-const TIME: usize = 37;
+/// B and T of the trace: more than two blocks of the blocked scan, and no multiple of one. Large models get a shorter one,
+/// as the oracle takes its time.
+fn size(params: usize) -> (usize, usize) {
+    const MANY: usize = 4 << 20;
+    if params <= MANY {
+        (2, 37)
+    } else {
+        (1, (37 * MANY / params).max(2))
+    }
+}
+
 /// Of the random inputs.
 const SEED: u64 = 0;
 
@@ -43,74 +52,84 @@ pub(super) fn golden(
     weights: &str,
 ) -> Result<Vec<u8>, ExportError> {
     let mut entries = Entries::new();
-    let (ids, features) = input(graph);
+    let (batch, time) = size(params.count());
+    let (ids, features) = input(graph, batch, time);
     let data = match graph.input() {
         Input::Tokens { .. } => {
             let bytes = ids
                 .iter()
                 .flat_map(|i| i64::from(*i).to_le_bytes())
                 .collect();
-            entries.insert("input_ids".into(), (Dtype::I64, vec![BATCH, TIME], bytes));
+            entries.insert("input_ids".into(), (Dtype::I64, vec![batch, time], bytes));
             Data::Tokens(&ids)
         }
         Input::Features { width } => {
-            put(
-                &mut entries,
-                "features",
-                vec![BATCH, TIME, width],
-                features.iter().copied(),
-            );
+            let shape = vec![batch, time, width];
+            put(&mut entries, "features", shape, features.iter().copied());
             Data::Features(&features)
         }
     };
     if options.lengths {
-        let bytes = [(TIME as i64).to_le_bytes(); BATCH].concat();
-        entries.insert("lengths".into(), (Dtype::I64, vec![BATCH], bytes));
+        let bytes = [(time as i64).to_le_bytes()].repeat(batch).concat();
+        entries.insert("lengths".into(), (Dtype::I64, vec![batch], bytes));
     }
-    let reset = options.reset.then(|| resets(BATCH * TIME));
+    let reset = options.reset.then(|| resets(batch * time));
     if let Some(reset) = &reset {
         let bytes = reset.iter().map(|r| u8::from(*r)).collect();
-        entries.insert("reset".into(), (Dtype::BOOL, vec![BATCH, TIME], bytes));
+        entries.insert("reset".into(), (Dtype::BOOL, vec![batch, time], bytes));
     }
-    let params64 = params.to_f64();
-    let given = given_states(graph);
-    for (prefix, states) in [
-        ("initial", oracle::initial_states(graph, &params64, BATCH)),
-        ("given", given),
-    ] {
+    let narrow = Narrow::new(graph, params, options)?;
+    let run = |states: &Vec<Vec<f64>>, narrow: Option<&Narrow>| {
         let run = Run {
-            states: Some(&states),
+            states: Some(states),
             bounds: true,
             reset: reset.as_deref(),
-            ..Run::new(BATCH, TIME, data)
+            rounding: narrow.and_then(|n| n.rounding.as_ref()),
+            ..Run::new(batch, time, data)
         };
-        let trace = oracle::run(graph, &params64, &run).map_err(ExportError::Golden)?;
+        oracle::run(graph, narrow.map_or(params, |n| &n.params), &run).map_err(ExportError::Golden)
+    };
+    let initial = oracle::initial_states(graph, params, batch);
+    let given = given_states(graph, batch);
+    let both = |states| -> Result<Trace, ExportError> {
+        let mut trace = run(states, narrow.as_ref())?;
+        if narrow.is_some() {
+            let plain = run(states, None)?;
+            let pairs = trace.states.iter_mut().zip(&plain.states);
+            for (own, wide) in pairs.chain([(&mut trace.output, &plain.output)]) {
+                widen(own, wide);
+            }
+        }
+        Ok(trace)
+    };
+    // The two runs are all that an export computes: side by side.
+    let traces = std::thread::scope(|s| {
+        let second = s.spawn(|| both(&given));
+        let first = both(&initial);
+        [first, second.join().expect("the oracle does not panic")]
+    });
+    for (prefix, (states, trace)) in ["initial", "given"]
+        .into_iter()
+        .zip([&initial, &given].into_iter().zip(traces))
+    {
+        let trace = trace?;
         for port in ports {
-            let shape = [vec![BATCH], port.shape.clone()].concat();
-            let values = arrange(port, graph, |i| &states[i]);
+            let shape = [vec![batch], port.shape.clone()].concat();
+            let values = port.gather(graph, batch, |i| states[i].as_slice());
             let name = format!("{prefix}.{}", port.input);
-            put(
-                &mut entries,
-                &name,
-                shape.clone(),
-                values.iter().map(|v| *v as f32),
-            );
-            let data = arrange(port, graph, |i| &trace.states[i].data);
-            let bound = arrange(port, graph, |i| &trace.states[i].bound);
-            put_bounded(
-                &mut entries,
-                &format!("{prefix}.{}", port.output),
-                shape,
-                &data,
-                &bound,
-            );
+            let values = values.iter().map(|v| *v as f32);
+            put(&mut entries, &name, shape.clone(), values);
+            let data = port.gather(graph, batch, |i| trace.states[i].data.as_slice());
+            let bound = port.gather(graph, batch, |i| trace.states[i].bound.as_slice());
+            let name = format!("{prefix}.{}", port.output);
+            put_bounded(&mut entries, &name, shape, &data, &bound);
         }
         let output = graph.output();
         let width = graph.width(output.value);
         let shape = if graph.is_last_step() {
-            vec![BATCH, width]
+            vec![batch, width]
         } else {
-            vec![BATCH, TIME, width]
+            vec![batch, time, width]
         };
         put_bounded(
             &mut entries,
@@ -123,23 +142,34 @@ pub(super) fn golden(
     Ok(serialize(&entries, weights))
 }
 
-/// States of the model `[B, ..]` in the order of a port's values.
-fn arrange<'a>(port: &Port, graph: &Graph, state: impl Fn(usize) -> &'a Vec<f64>) -> Vec<f64> {
-    let mut values = vec![];
-    for row in 0..BATCH {
-        for member in &port.members {
-            let spec = &graph.states()[*member];
-            let of_row = &state(*member)[row * spec.len()..][..spec.len()];
-            if port.transposed {
-                let lag = spec.len() / spec.width;
-                let order = (0..spec.width).flat_map(|c| (0..lag).map(move |k| k * spec.width + c));
-                values.extend(order.map(|i| of_row[i]));
-            } else {
-                values.extend_from_slice(of_row);
-            }
+/// A model as it is stored: its weights, and what products round.
+struct Narrow {
+    params: Params,
+    rounding: Option<Rounding>,
+}
+
+impl Narrow {
+    fn new(
+        graph: &Graph,
+        params: &Params,
+        options: &ExportOptions,
+    ) -> Result<Option<Self>, ExportError> {
+        let weights = &options.weights;
+        if *weights == Weights::F32 {
+            return Ok(None);
         }
+        Ok(Some(Self {
+            params: Store::plan(graph, params, weights, None)?.rounded(params),
+            rounding: weights.rounding(graph),
+        }))
     }
-    values
+}
+
+/// Adds to the bounds of a tensor the most that the narrow type moved a value in it.
+fn widen(own: &mut oracle::Tensor, wide: &oracle::Tensor) {
+    let moved = own.data.iter().zip(&wide.data);
+    let most = moved.fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
+    own.bound.iter_mut().for_each(|b| *b += most);
 }
 
 /// One step in eight begins anew.
@@ -149,16 +179,16 @@ fn resets(count: usize) -> Vec<bool> {
 }
 
 /// Token ids or features, as the graph takes them; the other list is empty.
-fn input(graph: &Graph) -> (Vec<u32>, Vec<f32>) {
+fn input(graph: &Graph, batch: usize, time: usize) -> (Vec<u32>, Vec<f32>) {
     match graph.input() {
         Input::Tokens { vocab } => {
             let mut rng = Rng::named(SEED, "input_ids");
             (
-                (0..BATCH * TIME).map(|_| rng.below(vocab) as u32).collect(),
+                (0..batch * time).map(|_| rng.below(vocab) as u32).collect(),
                 vec![],
             )
         }
-        Input::Features { width } => (vec![], noise("features", BATCH * TIME * width)),
+        Input::Features { width } => (vec![], noise("features", batch * time * width)),
     }
 }
 
@@ -168,9 +198,9 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.normal() as f32).collect()
 }
 
-fn given_states(graph: &Graph) -> Vec<Vec<f64>> {
+fn given_states(graph: &Graph, batch: usize) -> Vec<Vec<f64>> {
     let one = |s: &StateSpec| {
-        noise(&s.input_name(), BATCH * s.len())
+        noise(&s.input_name(), batch * s.len())
             .into_iter()
             .map(f64::from)
             .collect()

@@ -30,9 +30,9 @@ mod tests;
 mod weights;
 
 pub use error::ExportError;
-pub use files::{DirOptions, Exported, Placement, write_export};
+pub use files::{DirOptions, Exported, Placement, Written, write_export};
 pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
-pub(crate) use states::Port;
+pub use states::{Port, ports};
 pub(crate) use store::Store;
 pub use target::{Choices, Target};
 pub use weights::weights_sha256;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use minrnn_model::graph::Graph;
+use minrnn_model::oracle::Rounding;
 use serde_json::Value as Json;
 
 use super::{ExportError, Target};
@@ -104,6 +106,22 @@ impl Weights {
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8(_) => "int8",
+        }
+    }
+}
+
+impl Weights {
+    /// What products do to their arguments.
+    pub fn rounding(&self, graph: &Graph) -> Option<Rounding> {
+        match self {
+            Self::F32 | Self::Bf16 => None,
+            Self::F16 => Some(Rounding::F16),
+            Self::Int8(Activations::Row) => Some(Rounding::Rows8),
+            Self::Int8(Activations::Static(largest)) => {
+                let of = |name: &String| f64::from(largest.get(name).copied().unwrap_or(1.0));
+                let all = graph.params().iter().map(|p| of(&p.name));
+                Some(Rounding::Static8(all.collect()))
+            }
         }
     }
 }

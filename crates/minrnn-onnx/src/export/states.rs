@@ -7,20 +7,26 @@ use super::{ExportError, ExportOptions, StateLayout, StateNames};
 
 /// One input and the output that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Port {
-    pub(crate) input: String,
-    pub(crate) output: String,
+pub struct Port {
+    /// Name of the input.
+    pub input: String,
+    /// Name of the output.
+    pub output: String,
     /// Without the batch.
-    pub(crate) shape: Vec<usize>,
+    pub shape: Vec<usize>,
     /// The states it holds: one, or all of a kind along a first axis of their number.
-    pub(crate) members: Vec<usize>,
+    pub members: Vec<usize>,
     /// `[W, k-1]` instead of `[k-1, W]`.
-    pub(crate) transposed: bool,
-    pub(crate) stacked: bool,
+    pub transposed: bool,
+    /// Whether there is an axis of states.
+    pub stacked: bool,
 }
 
 /// The inputs and outputs of all states, in order.
-pub(crate) fn ports(graph: &Graph, options: &ExportOptions) -> Result<Vec<Port>, ExportError> {
+///
+/// # Errors
+/// Names or layouts that these states cannot have.
+pub fn ports(graph: &Graph, options: &ExportOptions) -> Result<Vec<Port>, ExportError> {
     let states = graph.states();
     if options.state_names == StateNames::Genai {
         genai(states)?;
@@ -144,8 +150,59 @@ fn stacked(states: &[StateSpec], names: StateNames) -> Result<Vec<Port>, ExportE
 }
 
 impl Port {
+    /// The port's values `[B, ..]` from the model's states, each `[B, D]` or `[B, lag, W]`.
+    pub fn gather<'a, T: Copy + 'a>(
+        &self,
+        graph: &Graph,
+        batch: usize,
+        state: impl Fn(usize) -> &'a [T],
+    ) -> Vec<T> {
+        let mut values = vec![];
+        for row in 0..batch {
+            for member in &self.members {
+                let spec = &graph.states()[*member];
+                let of_row = &state(*member)[row * spec.len()..][..spec.len()];
+                values.extend(self.order(spec).map(|i| of_row[i]));
+            }
+        }
+        values
+    }
+
+    /// The other way: each of the model's states that the port holds, by its index, from the port's values.
+    pub fn scatter<T: Copy + Default>(
+        &self,
+        graph: &Graph,
+        batch: usize,
+        values: &[T],
+    ) -> Vec<(usize, Vec<T>)> {
+        let specs = || self.members.iter().map(|m| (*m, &graph.states()[*m]));
+        let mut states: Vec<(usize, Vec<T>)> = specs()
+            .map(|(m, s)| (m, vec![T::default(); batch * s.len()]))
+            .collect();
+        let mut from = values.iter();
+        for row in 0..batch {
+            for ((_, state), (_, spec)) in states.iter_mut().zip(specs()) {
+                let of_row = &mut state[row * spec.len()..][..spec.len()];
+                for (i, value) in self.order(spec).zip(&mut from) {
+                    of_row[i] = *value;
+                }
+            }
+        }
+        states
+    }
+
+    /// For each value of a row in the port, its place in the state.
+    fn order(&self, spec: &StateSpec) -> impl Iterator<Item = usize> + use<> {
+        let (width, lag) = (spec.width, spec.len() / spec.width);
+        let transposed = self.transposed;
+        (0..spec.len()).map(move |i| match transposed {
+            true => i % lag * width + i / lag,
+            false => i,
+        })
+    }
+
     /// Initial values, row-major in the port's shape; none: zeros.
-    pub(crate) fn init(&self, graph: &Graph, params: &Params) -> Option<Vec<f32>> {
+    pub fn init(&self, graph: &Graph, params: &Params) -> Option<Vec<f32>> {
         let specs = || self.members.iter().map(|i| &graph.states()[*i]);
         if specs().all(|s| s.init == StateInit::Zero) {
             return None;

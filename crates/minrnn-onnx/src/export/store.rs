@@ -225,6 +225,31 @@ impl Store {
         }
     }
 
+    /// The parameters as they are read back: rounded to their types.
+    pub(crate) fn rounded(&self, params: &Params) -> Params {
+        let mut rounded = params.clone();
+        for entry in &self.entries {
+            let values = rounded.get_mut(entry.param);
+            match &entry.encoding {
+                Encoding::F32 | Encoding::Scales(_) => {}
+                Encoding::F16 => values
+                    .iter_mut()
+                    .for_each(|v| *v = f16::from_f32(*v).to_f32()),
+                Encoding::Bf16 => values
+                    .iter_mut()
+                    .for_each(|v| *v = bf16::from_f32(*v).to_f32()),
+                Encoding::Quantised { scales, by_row } => {
+                    let columns = entry.dims[1] as usize;
+                    for (at, v) in values.iter_mut().enumerate() {
+                        let scale = scales[if *by_row { at / columns } else { at % columns }];
+                        *v = step(*v, scale) * scale;
+                    }
+                }
+            }
+        }
+        rounded
+    }
+
     /// The bytes of the other file, in pieces, in order.
     pub(crate) fn write<E>(
         &self,
@@ -280,12 +305,16 @@ impl Entry {
                 encoded(values, sink, |v, out| {
                     let scale = scales[if *by_row { at / columns } else { at % columns }];
                     at += 1;
-                    let step = (v / scale).round_ties_even().clamp(-127.0, 127.0);
-                    out.push((step + 128.0) as u8);
+                    out.push((step(v, scale) + 128.0) as u8);
                 })
             }
         }
     }
+}
+
+/// Steps of a quantised value, -127 to 127.
+fn step(v: f32, scale: f32) -> f32 {
+    (v / scale).round_ties_even().clamp(-127.0, 127.0)
 }
 
 /// Little-endian bytes of f32: those in memory where the machine is so.
