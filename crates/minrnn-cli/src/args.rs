@@ -111,18 +111,57 @@ pub(crate) struct Export {
     /// Which form to write
     #[arg(long, value_name = "FORM", default_value = "all")]
     pub(crate) form: FormChoice,
+    /// Engine that the files are for: it sets the defaults of the flags below, and the checker holds the files to what it can run
+    #[arg(long, value_name = "NAME", default_value = "portable", value_parser = names(&TARGETS))]
+    pub(crate) target: String,
     /// T of the sequence forms, in steps: a number, or dynamic
     #[arg(long, value_name = "N", default_value = "dynamic")]
     pub(crate) seq_len: Size,
     /// B of all forms, in rows: a number, or dynamic
     #[arg(long, value_name = "N", default_value = "dynamic")]
     pub(crate) batch: Size,
-    /// Longest T of the parallel form when it is dynamic, in steps; blocked takes up to the next power of 16
+    /// Longest T of the parallel form when it is dynamic, in steps; blocked takes up to the next power of its block
     #[arg(long, value_name = "N", default_value_t = 65_536)]
     pub(crate) max_seq_len: usize,
-    /// How the parallel form computes the recurrence
-    #[arg(long, value_name = "NAME", default_value = "blocked")]
-    pub(crate) lowering: LoweringChoice,
+    /// How the parallel form computes the recurrence [default: the target's]
+    #[arg(long, value_name = "NAME", value_parser = names(&LOWERINGS))]
+    pub(crate) lowering: Option<String>,
+    /// Steps in a block of blocked and blocked-scan [default: the target's, 16]
+    #[arg(long, value_name = "C")]
+    pub(crate) block: Option<usize>,
+    /// Operator set [default: the target's, 17, or the first that has the lowering's operators]
+    #[arg(long, value_name = "N")]
+    pub(crate) opset: Option<i64>,
+    /// Type of the weights; the recurrence, norms, gates and states stay f32
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = ["f32", "f16", "bf16", "int8"])]
+    pub(crate) dtype: String,
+    /// With --dtype int8, activations to 8 bits: row (each row by its own largest value) or static (calibrated on the training part of --eval)
+    #[arg(long, value_name = "HOW", default_value = "row", value_parser = ["row", "static"])]
+    pub(crate) activations: String,
+    /// Measure what the type of the weights costs: loss on the validation part of this training configuration
+    #[arg(long, value_name = "CONFIG.toml")]
+    pub(crate) eval: Option<PathBuf>,
+    /// Replaces a value of the file of --eval; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", requires = "eval")]
+    pub(crate) set: Vec<String>,
+    /// Where weights are: inline, external (a file beside each form), shared (one file for all forms), or auto (inline up to 64 MiB)
+    #[arg(long, value_name = "WHERE", default_value = "auto", value_parser = ["auto", "inline", "external", "shared"])]
+    pub(crate) weights: String,
+    /// Names of states: minrnn, genai (onnxruntime-genai), icefall
+    #[arg(long, value_name = "NAMES", default_value = "minrnn", value_parser = ["minrnn", "genai", "icefall"])]
+    pub(crate) state_names: String,
+    /// States one by one, or those of a kind stacked into one tensor [B, L, D]
+    #[arg(long, value_name = "HOW", default_value = "separate", value_parser = ["separate", "stacked"])]
+    pub(crate) state_layout: String,
+    /// Sequence forms take an input lengths [B]: states and last-step outputs at each row's own end
+    #[arg(long)]
+    pub(crate) lengths: bool,
+    /// All forms take an input reset [B, T] (step: [B]): where it is true, states begin anew
+    #[arg(long)]
+    pub(crate) reset: bool,
+    /// Token after which a text has ended, for the manifest: a number, or the text of a token
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) end_of_stream: Option<String>,
 }
 
 /// Prove that the files of an export compute the same.
@@ -348,12 +387,47 @@ pub(crate) enum RunForm {
     Step,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LoweringChoice {
-    /// Blocks of 16 steps, blocks of blocks: few passes over the sequence
-    Blocked,
-    /// Doubling distances: log2(T) passes
-    KoggeStone,
+/// Name and help of each target.
+const TARGETS: [(&str, &str); 7] = [
+    (
+        "portable",
+        "every engine below, and the reference evaluator of ONNX",
+    ),
+    ("onnxruntime", "ONNX Runtime on CPUs"),
+    ("tract", "tract"),
+    ("candle", "candle-onnx: no form scan"),
+    ("openvino", "OpenVINO on CPUs"),
+    ("web", "ONNX Runtime in browsers and node: weights inline"),
+    ("rten", "rten: no form scan"),
+];
+
+/// Name and help of each lowering.
+const LOWERINGS: [(&str, &str); 6] = [
+    (
+        "blocked",
+        "blocks of C steps, blocks of blocks: few passes over the sequence",
+    ),
+    (
+        "blocked-scan",
+        "blocks of C steps, carried by the operator Scan: any length",
+    ),
+    ("kogge-stone", "doubling distances, log2(T) passes, by Pad"),
+    (
+        "kogge-stone-concat",
+        "doubling distances by Slice and Concat",
+    ),
+    ("odd-even", "pairs, pairs of pairs: the least work"),
+    (
+        "linear-attention",
+        "the operator LinearAttention of opset 27: one node, for onnxruntime",
+    ),
+];
+
+fn names(all: &'static [(&'static str, &'static str)]) -> clap::builder::PossibleValuesParser {
+    let value = |(name, help): &(&'static str, &'static str)| {
+        clap::builder::PossibleValue::new(*name).help(*help)
+    };
+    all.iter().map(value).collect::<Vec<_>>().into()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

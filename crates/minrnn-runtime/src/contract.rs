@@ -371,10 +371,17 @@ fn lengths(meta: &Metadata, seq_len: Option<usize>) -> Result<(), Breach> {
             place,
             format!("is {max}, and the graph is fixed to T = {t}"),
         )),
-        (None, None) if meta.lowering == Lowering::KoggeStone => Err(Breach::new(
-            place,
-            "is missing; a kogge-stone graph has a longest length",
-        )),
+        (None, None)
+            if matches!(
+                meta.lowering,
+                Lowering::KoggeStone | Lowering::KoggeStoneConcat
+            ) =>
+        {
+            Err(Breach::new(
+                place,
+                "is missing; a kogge-stone graph has a longest length",
+            ))
+        }
         _ => Ok(()),
     }
 }

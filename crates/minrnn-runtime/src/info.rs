@@ -36,6 +36,14 @@ pub enum Lowering {
     Blocked,
     /// Log-depth doubling (Kogge and Stone 1973).
     KoggeStone,
+    /// Blocks, and a Scan over them.
+    BlockedScan,
+    /// Doubling distances by Slice and Concat.
+    KoggeStoneConcat,
+    /// Pairs of pairs.
+    OddEven,
+    /// The operator LinearAttention, which tract does not have.
+    LinearAttention,
     /// ONNX operator `Scan`.
     Scan,
     /// One multiplication and one addition.
@@ -47,7 +55,11 @@ impl Lowering {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "blocked",
+            Self::BlockedScan => "blocked-scan",
             Self::KoggeStone => "kogge-stone",
+            Self::KoggeStoneConcat => "kogge-stone-concat",
+            Self::OddEven => "odd-even",
+            Self::LinearAttention => "linear-attention",
             Self::Scan => "scan",
             Self::Step => "step",
         }
@@ -56,9 +68,9 @@ impl Lowering {
     /// The form this lowering makes.
     pub fn form(self) -> Form {
         match self {
-            Self::Blocked | Self::KoggeStone => Form::Parallel,
             Self::Scan => Form::Scan,
             Self::Step => Form::Step,
+            _ => Form::Parallel,
         }
     }
 }

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use minrnn_model::config::ModelConfig;
-use minrnn_model::graph::{Graph, StateInit};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::check;
-use minrnn_onnx::export::weights_sha256;
+use minrnn_onnx::export::{Stored, Weights, read as read_stored, weights_sha256};
 use minrnn_onnx::ir;
 use minrnn_runtime as runtime;
 use serde::Deserialize;
@@ -132,7 +131,15 @@ impl Export {
     /// # Errors
     /// A file whose parameters are not those of the model, or differ from its hash or from another file.
     pub fn params(&self, model: &Model) -> Result<Params> {
-        let mut first: Option<(&str, Params)> = None;
+        Ok(self.stored(model)?.params)
+    }
+
+    /// The parameters with their type, and how states go in and out: the same in each file.
+    ///
+    /// # Errors
+    /// As [`Export::params`].
+    pub fn stored(&self, model: &Model) -> Result<Stored> {
+        let mut first: Option<(&str, Stored)> = None;
         for (name, form) in &self.forms {
             let fail = |what: String| {
                 Err(ContractError {
@@ -140,12 +147,13 @@ impl Export {
                     what,
                 })
             };
-            let params = match params_of(&form.model, model.graph()) {
-                Ok(params) => params,
-                Err(what) => return fail(what),
+            let stored = match read_stored(&form.model, model.graph(), &self.dir) {
+                Ok(stored) => stored,
+                Err(e) => return fail(chain(&e)),
             };
+            let params = &stored.params;
             if let Some((other, expected)) = &first {
-                let same = |i: &usize| expected.get(*i) == params.get(*i);
+                let same = |i: &usize| expected.params.get(*i) == params.get(*i);
                 if let Some(i) = (0..params.len()).find(|i| !same(i)) {
                     let spec = &model.graph().params()[i].name;
                     return fail(format!(
@@ -153,17 +161,18 @@ impl Export {
                     ));
                 }
             }
-            let found = weights_sha256(model.graph(), &params);
-            if found != self.manifest.weights_sha256 {
+            let found = weights_sha256(model.graph(), params);
+            // Narrow weights are not the ones that the hash is of.
+            if stored.weights == Weights::F32 && found != self.manifest.weights_sha256 {
                 let said = &self.manifest.weights_sha256;
                 return fail(format!(
                     "its weights have the hash {found}, it claims {said}; export again"
                 ));
             }
-            first.get_or_insert((name, params));
+            first.get_or_insert((name, stored));
         }
         first
-            .map(|(_, params)| params)
+            .map(|(_, stored)| stored)
             .ok_or_else(|| ContractError {
                 file: self.dir.clone(),
                 what: "has no forms".into(),
@@ -331,42 +340,6 @@ fn signature(value: &ir::ValueInfo) -> Json {
         .as_ref()
         .map(|dims| dims.iter().map(dim).collect());
     serde_json::json!({ "name": value.name, "dtype": value.dtype.map(|d| d.name()), "shape": shape })
-}
-
-/// Parameters from a file's initializers; a learned initial state is in its metadata.
-fn params_of(file: &ir::Model, graph: &Graph) -> std::result::Result<Params, String> {
-    let mut named = BTreeMap::new();
-    for spec in graph.params() {
-        let Some(tensor) = file.graph.initializers.iter().find(|t| t.name == spec.name) else {
-            continue;
-        };
-        let dims = tensor
-            .dims
-            .iter()
-            .map(|d| usize::try_from(*d).unwrap_or(0))
-            .collect();
-        let values = tensor
-            .to_f32()
-            .ok_or_else(|| format!("parameter `{}` is no f32 tensor", spec.name))?;
-        named.insert(spec.name.clone(), (dims, values));
-    }
-    let states: Vec<Json> = file
-        .metadata("minrnn.states")
-        .and_then(|s| serde_json::from_str(s).ok())
-        .unwrap_or_default();
-    for (spec, state) in graph.states().iter().zip(states) {
-        let StateInit::Learned(p) = spec.init else {
-            continue;
-        };
-        let init: Vec<f32> = serde_json::from_value(state["init"].clone()).map_err(|_| {
-            format!(
-                "the initial values of `{}` are missing in the metadata",
-                spec.input_name()
-            )
-        })?;
-        named.insert(graph.param_spec(p).name.clone(), (vec![init.len()], init));
-    }
-    Params::from_named(graph, named).map_err(|e| e.to_string())
 }
 
 /// An error with its sources, in one line.

@@ -5,7 +5,7 @@ use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
 
 use super::json::canonical;
-use super::{ExportOptions, Port};
+use super::{Activations, ExportOptions, Port, Weights};
 use crate::lower::Lowered;
 
 /// Version of the contract in `crates/README.md`.
@@ -32,6 +32,7 @@ pub(super) fn metadata(
         ("padded", lowered.padded.to_string()),
         ("weights", weights.to_owned()),
         ("dtype", options.weights.name().to_owned()),
+        ("activations", activations(options)),
         ("target", options.target.name().to_owned()),
         ("state_names", options.state_names.name().to_owned()),
         ("state_layout", options.state_layout.name().to_owned()),
@@ -39,8 +40,23 @@ pub(super) fn metadata(
     ]);
     entries
         .into_iter()
+        .filter(|(key, _)| *key != "activations" || matches!(options.weights, Weights::Int8(_)))
         .map(|(key, value)| (format!("minrnn.{key}"), value))
         .collect()
+}
+
+/// `"row"`, or the largest magnitudes by name of the weight.
+fn activations(options: &ExportOptions) -> String {
+    match &options.weights {
+        Weights::Int8(Activations::Static(largest)) => {
+            let all = largest.iter();
+            canonical(
+                &all.map(|(name, v)| (name.clone(), json!(f64::from(*v))))
+                    .collect(),
+            )
+        }
+        _ => canonical(&json!("row")),
+    }
 }
 
 /// Whether outputs come for each step or for the last one.

@@ -6,7 +6,7 @@ mod show;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use minrnn_onnx::export::{ExportOptions, Exported, Form};
+use minrnn_onnx::export::{DirOptions, Exported};
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::task::Split;
 use minrnn_train::trainer::{Device, Metrics, Trainer};
@@ -54,12 +54,7 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
     let fresh = on_fresh_sequences(&config, &folder)?;
     ui.note("2/5  exporting to ONNX in three forms");
     let model = files::load_checkpoint(&folder.run())?;
-    let exported = export::write(
-        &model,
-        &folder.export(),
-        Form::ALL.to_vec(),
-        ExportOptions::default(),
-    )?;
+    let exported = export::write(&model, &folder.export(), &DirOptions::default())?;
     ui.note(
         "3/5  verifying: every form against float64, against the trainer and against each other",
     );

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use minrnn_runtime::{Model, Session};
 use minrnn_train::task::{Input, Split, Targets, Task};
 
@@ -122,10 +122,8 @@ pub(super) fn summary(done: &Done, folder: &Folder) -> Result<String> {
         ("report", folder.report().display().to_string()),
     ];
     for file in &done.exported.files {
-        let bytes = std::fs::metadata(file)
-            .with_context(|| format!("cannot read {}", file.display()))?
-            .len();
-        facts_.push(("exported", format!("{} ({})", file.display(), size(bytes))));
+        let name = file.path.display();
+        facts_.push(("exported", format!("{name} ({})", size(file.bytes))));
     }
     let checks = table(["verified", "grade", "cases", "holds"], rows, &[2]);
     let (config, export) = (folder.config(), folder.export());
