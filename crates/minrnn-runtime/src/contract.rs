@@ -15,17 +15,27 @@ pub(crate) const BATCH: &str = "batch";
 /// Symbol of the time dimension.
 pub(crate) const SEQ_LEN: &str = "seq_len";
 
+/// Name of the input with the rows' lengths.
+pub(crate) const LENGTHS: &str = "lengths";
+/// Name of the input with the steps at which states begin anew.
+pub(crate) const RESET: &str = "reset";
+
 /// Checks `graph` against its metadata and says what the file is.
 pub(crate) fn check(graph: &GraphProto, meta: Metadata) -> Result<Info, Breach> {
     let inputs = Ports::of(&graph.input, "input")?;
     let outputs = Ports::of(&graph.output, "output")?;
     let data = data_input(&inputs)?;
     let output = data_output(&outputs)?;
-    inputs.exactly(data, meta.states.iter().map(|s| s.input.as_str()))?;
+    let extras = extras(&inputs, &meta);
+    let states = meta.states.iter().map(|s| s.input.as_str());
+    inputs.exactly(data, states.chain(extras.iter().copied()))?;
     outputs.exactly(output, meta.states.iter().map(|s| s.output.as_str()))?;
     let mut dims = Dims::default();
     let input = input_spec(inputs.get(data)?, &meta, &mut dims)?;
     let output = output_spec(outputs.get(output)?, &meta, &mut dims)?;
+    for name in &extras {
+        extra_port(inputs.get(name)?, &meta, &mut dims)?;
+    }
     for state in &meta.states {
         state_port(inputs.get(&state.input)?, state, &mut dims)?;
         state_port(outputs.get(&state.output)?, state, &mut dims)?;
@@ -45,6 +55,8 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata) -> Result<Info, Breach> 
         max_seq_len: meta.max_seq_len,
         recurrences: meta.recurrences,
         padded: meta.padded,
+        lengths: extras.contains(&LENGTHS),
+        reset: extras.contains(&RESET),
         weights_sha256: meta.weights_sha256,
         config: meta.config,
     })
@@ -243,6 +255,35 @@ fn fixed(dim: Option<Dim>) -> Option<usize> {
         Some(Dim::Fixed(n)) => Some(n),
         _ => None,
     }
+}
+
+/// The inputs beside data and states. A step has no length.
+fn extras(inputs: &Ports, meta: &Metadata) -> Vec<&'static str> {
+    let has = |name: &&'static str| inputs.by_name.contains_key(*name);
+    let is_state = |name: &str| meta.states.iter().any(|s| s.input == name);
+    let all = [LENGTHS, RESET].into_iter();
+    all.filter(|n| has(n) && !is_state(n) && (*n == RESET || meta.form.is_sequence()))
+        .collect()
+}
+
+/// `lengths` int64 `[batch]`, `reset` bool `[batch, seq_len]` (`step`: `[batch]`).
+fn extra_port(port: &Port, meta: &Metadata, dims: &mut Dims) -> Result<(), Breach> {
+    let reset = port.info.name == RESET;
+    port.is(if reset {
+        DataType::Bool
+    } else {
+        DataType::Int64
+    })?;
+    let timed = reset && meta.form.is_sequence();
+    port.rank(
+        if timed { 2 } else { 1 },
+        if timed { "[batch, seq_len]" } else { "[batch]" },
+    )?;
+    dims.batch(port)?;
+    if timed {
+        dims.time(port)?;
+    }
+    Ok(())
 }
 
 fn data_input(inputs: &Ports) -> Result<&'static str, Breach> {

@@ -203,6 +203,10 @@ pub struct Info {
     pub recurrences: Vec<Recurrence>,
     /// Whether `a`, `b`, `h` of the recurrences have a padded T.
     pub padded: bool,
+    /// Whether it takes `lengths`.
+    pub lengths: bool,
+    /// Whether it takes `reset`.
+    pub reset: bool,
     /// sha256 over all parameters, lower-case hex: the same in all forms of one model.
     pub weights_sha256: String,
     /// What the model was made from.

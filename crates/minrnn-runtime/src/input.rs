@@ -30,6 +30,54 @@ pub enum Input<'a> {
     },
 }
 
+/// What some files take besides data and states.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras<'a> {
+    /// Steps of each row, `[batch]`, each from 1 to T: states and last-step outputs are those of the row's own end. `None`:
+    /// all T.
+    pub lengths: Option<&'a [i64]>,
+    /// `[batch, time]`: where it is true, states are their initial values again before the step. `None`: nowhere.
+    pub reset: Option<&'a [bool]>,
+}
+
+impl Extras<'_> {
+    /// Whether the file takes them, and they fit the input.
+    pub(crate) fn check(&self, info: &Info, input: &Input<'_>) -> Result<()> {
+        let wrong = |place: &str, what: String, mend: &str| Err(Error::input(place, what, mend));
+        let (batch, time) = (input.batch(), input.time());
+        if let Some(lengths) = self.lengths {
+            if !info.lengths {
+                return wrong(
+                    "lengths",
+                    "the file takes none".into(),
+                    "export it with lengths",
+                );
+            }
+            let fits = |n: &i64| usize::try_from(*n).is_ok_and(|n| (1..=time).contains(&n));
+            if lengths.len() != batch || !lengths.iter().all(fits) {
+                let what = format!("are not {batch} numbers from 1 to {time}");
+                return wrong("lengths", what, "give each row's own length");
+            }
+        }
+        match self.reset {
+            Some(_) if !info.reset => wrong(
+                "reset",
+                "the file takes none".into(),
+                "export it with reset",
+            ),
+            Some(r) if r.len() != batch * time => {
+                let what = format!("has {} values", r.len());
+                wrong(
+                    "reset",
+                    what,
+                    "give one for each row and step, batch * time",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The data output of one call, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {

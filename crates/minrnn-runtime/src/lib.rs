@@ -50,6 +50,7 @@
 
 mod contract;
 mod error;
+mod external;
 mod info;
 mod input;
 mod metadata;
@@ -62,7 +63,7 @@ mod structure;
 
 pub use error::{Error, ErrorKind, Result};
 pub use info::{Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec};
-pub use input::{Input, Output};
+pub use input::{Extras, Input, Output};
 pub use model::{Model, Options};
 pub use session::Session;
 pub use state::State;

@@ -8,10 +8,10 @@ use tract_onnx::prelude::*;
 
 use crate::error::{Breach, Error, Result};
 use crate::info::{Head, Info};
-use crate::input::{Input, Output, check_batch, check_finite};
+use crate::input::{Extras, Input, Output, check_batch, check_finite};
 use crate::plan::{Engine, Key, Plan};
 use crate::state::{Layout, State};
-use crate::{contract, metadata, structure};
+use crate::{contract, external, metadata, structure};
 
 /// How a file is opened.
 #[derive(Debug, Clone)]
@@ -50,6 +50,10 @@ pub struct Model {
 #[derive(Debug, Clone, Copy)]
 enum Port {
     Data,
+    /// The input `lengths`.
+    Lengths,
+    /// The input `reset`.
+    Reset,
     /// The state of that index in `Info::states`.
     State(usize),
 }
@@ -84,7 +88,8 @@ impl Model {
             file: path.to_path_buf(),
             source,
         })?;
-        Self::load(&path.display().to_string(), &bytes, options)
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::load(&path.display().to_string(), &bytes, Some(folder), options)
     }
 
     /// Checks a file that is already in memory.
@@ -100,16 +105,34 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn from_bytes_with(bytes: &[u8], options: &Options) -> Result<Self> {
-        Self::load("<bytes>", bytes, options)
+        Self::load("<bytes>", bytes, None, options)
     }
 
-    fn load(file: &str, mut bytes: &[u8], options: &Options) -> Result<Self> {
+    /// [`Model::from_bytes_with`] for a graph whose weights may lie beside it in `folder`.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes_in(
+        folder: impl AsRef<Path>,
+        bytes: &[u8],
+        options: &Options,
+    ) -> Result<Self> {
+        Self::load("<bytes>", bytes, Some(folder.as_ref()), options)
+    }
+
+    fn load(
+        file: &str,
+        mut bytes: &[u8],
+        folder: Option<&Path>,
+        options: &Options,
+    ) -> Result<Self> {
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
-        let proto = decoded.map_err(|e| Error::Load {
+        let mut proto = decoded.map_err(|e| Error::Load {
             file: file.into(),
             what: "is no ONNX file, or a cut one".into(),
             source: format!("{e:#}").into(),
         })?;
+        external::read(&mut proto, folder).map_err(|breach| breach.of(file))?;
         let checked = check(&proto).map_err(|breach| breach.of(file))?;
         let Some((info, graph)) = checked else {
             return Err(Error::Foreign { file: file.into() });
@@ -193,13 +216,27 @@ impl Model {
     /// [`Error::Input`] before anything is run; [`Error::Load`] if no plan can be made; [`Error::Run`] if the engine
     /// fails, returns another shape than the file declares, or leaves a state that is not finite.
     pub fn run(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
+        self.run_with(input, &Extras::default(), state)
+    }
+
+    /// [`Model::run`] with the inputs that some files take besides: lengths of rows, steps at which states begin anew.
+    ///
+    /// # Errors
+    /// As [`Model::run`]; [`Error::Input`] for extras that the file does not take or that do not fit the input.
+    pub fn run_with(
+        &self,
+        input: Input<'_>,
+        extras: &Extras<'_>,
+        state: &State,
+    ) -> Result<(Output, State)> {
         self.check(&input, state)?;
+        extras.check(&self.info, &input)?;
         let key = Key::Fixed {
             batch: input.batch(),
             time: input.time(),
         };
         let plan = self.plan(key)?;
-        self.run_plan(&plan, key, &input, state)
+        self.run_plan(&plan, key, &input, extras, state)
     }
 
     /// [`Model::run`] on one plan for all batches and lengths: one compilation, each run 3 to 5 times slower. Some
@@ -210,7 +247,7 @@ impl Model {
     pub fn run_symbolic(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
         self.check(&input, state)?;
         let plan = self.plan(Key::Symbolic)?;
-        self.run_plan(&plan, Key::Symbolic, &input, state)
+        self.run_plan(&plan, Key::Symbolic, &input, &Extras::default(), state)
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
@@ -232,10 +269,25 @@ impl Model {
         plan: &Plan,
         key: Key,
         input: &Input<'_>,
+        extras: &Extras<'_>,
         state: &State,
     ) -> Result<(Output, State)> {
         let feeds = self.inputs.iter().map(|port| match port {
             Port::Data => self.data(input),
+            Port::Lengths => {
+                let whole = vec![input.time() as i64; input.batch()];
+                tensor(input.batch(), &[], extras.lengths.unwrap_or(&whole))
+            }
+            Port::Reset => {
+                let time = input.time();
+                let never = vec![false; input.batch() * time];
+                let shape: &[usize] = if self.info.form.is_sequence() {
+                    &[time]
+                } else {
+                    &[]
+                };
+                tensor(input.batch(), shape, extras.reset.unwrap_or(&never))
+            }
             Port::State(at) => {
                 let slot = &self.layout.slots[*at];
                 tensor(state.rows, &slot.shape, &state.values[*at])
@@ -285,6 +337,7 @@ impl Model {
         let mut values = vec![Vec::new(); self.layout.slots.len()];
         for (port, result) in self.outputs.iter().zip(results) {
             match port {
+                Port::Lengths | Port::Reset => {}
                 Port::Data => output = self.values(&self.info.output.name, result, &shape)?,
                 Port::State(at) => {
                     let (slot, name) = (&self.layout.slots[*at], &self.info.states[*at].output);
@@ -346,8 +399,10 @@ fn ports<'a>(
     info: &Info,
     side: impl Fn(&crate::info::StateSpec) -> &String,
 ) -> Vec<Port> {
-    let port = |name| match info.states.iter().position(|s| side(s) == name) {
+    let port = |name: &String| match info.states.iter().position(|s| side(s) == name) {
         Some(at) => Port::State(at),
+        None if name == contract::LENGTHS => Port::Lengths,
+        None if name == contract::RESET => Port::Reset,
         None => Port::Data,
     };
     names.map(port).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::info::{Form, Head};
-use crate::input::{Input, Output};
+use crate::input::{Extras, Input, Output};
 use crate::model::Model;
 use crate::plan::{Key, Plan};
 use crate::state::State;
@@ -116,7 +116,8 @@ impl Session {
             batch: state.rows(),
             time: 1,
         };
-        self.model.run_plan(&self.plan, key, input, state)
+        self.model
+            .run_plan(&self.plan, key, input, &Extras::default(), state)
     }
 
     /// Runs a prompt through `sequence`, a `parallel` or `scan` file of the same model, from this session's state, and

@@ -203,7 +203,7 @@ impl Export {
             return Ok(None);
         };
         let options = runtime::Options::with_plans(64);
-        let model = runtime::Model::from_bytes_with(&file.bytes, &options);
+        let model = runtime::Model::from_bytes_in(&self.dir, &file.bytes, &options);
         model.map(Some).map_err(|e| ContractError {
             file: file.path.clone(),
             what: chain(&e),

@@ -26,7 +26,7 @@ pub(super) fn check(tensor: &TensorProto, place: &str) -> Result<(), Breach> {
         Ok(DataType::Int64) => (8, tensor.int64_data.len()),
         Ok(DataType::Int32) => (4, tensor.int32_data.len()),
         Ok(DataType::Float16) => (2, tensor.int32_data.len()),
-        Ok(DataType::Bool) => (1, tensor.int32_data.len()),
+        Ok(DataType::Bool | DataType::Uint8 | DataType::Int8) => (1, tensor.int32_data.len()),
         _ => return breach(format!("has data type {}", tensor.data_type)),
     };
     let fields = [
