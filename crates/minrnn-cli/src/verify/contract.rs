@@ -179,6 +179,11 @@ impl Export {
             })
     }
 
+    /// Hash over the parameters of the checkpoint that the files were made from.
+    pub fn weights_sha256(&self) -> &str {
+        &self.manifest.weights_sha256
+    }
+
     /// Text of each token, for text models.
     pub fn vocabulary(&self) -> Option<&[String]> {
         self.manifest.vocabulary.as_deref()

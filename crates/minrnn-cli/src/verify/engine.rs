@@ -5,8 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::{Graph, Input};
-use minrnn_model::oracle::{self, Data};
+use minrnn_model::oracle::{self, Data, Rounding};
 use minrnn_model::params::Params;
+use minrnn_onnx::export::Port;
 use minrnn_runtime as runtime;
 use minrnn_train::run::{self, Weights};
 
@@ -125,13 +126,16 @@ impl Engine for Candle<'_> {
 /// An exported file in tract.
 pub(super) struct Tract<'a> {
     graph: &'a Graph,
+    /// How the file's states hold the graph's.
+    ports: Vec<Port>,
     model: Arc<runtime::Model>,
 }
 
 impl<'a> Tract<'a> {
-    pub(super) fn new(graph: &'a Graph, model: runtime::Model) -> Self {
+    pub(super) fn new(graph: &'a Graph, ports: &[Port], model: runtime::Model) -> Self {
         Self {
             graph,
+            ports: ports.to_vec(),
             model: Arc::new(model),
         }
     }
@@ -152,27 +156,44 @@ impl<'a> Tract<'a> {
         }
         Ok(Outcome {
             output: join(self.graph, case.batch, parts),
-            states: self.values(session.state())?,
+            states: self.values(case.batch, session.state())?,
         })
+    }
+
+    /// What the file says about itself.
+    pub(super) fn info(&self) -> &runtime::Info {
+        self.model.info()
     }
 
     fn state(&self, case: &Case) -> Result<runtime::State> {
         let mut state = self.model.initial_state(case.batch)?;
-        for (values, spec) in case.states.iter().flatten().zip(self.graph.states()) {
-            state.set(&spec.input_name(), values)?;
+        if let Some(states) = &case.states {
+            for port in &self.ports {
+                let values = port.gather(self.graph, case.batch, |i| states[i].as_slice());
+                state.set(&port.input, &values)?;
+            }
         }
         Ok(state)
     }
 
-    fn values(&self, state: &runtime::State) -> Result<Vec<Vec<f32>>> {
-        let name = |s: &minrnn_model::graph::StateSpec| s.input_name();
-        let get = |n: String| {
-            state
-                .get(&n)
-                .map(<[f32]>::to_vec)
-                .ok_or_else(|| anyhow!("the file has no state `{n}`"))
-        };
-        self.graph.states().iter().map(name).map(get).collect()
+    fn values(&self, batch: usize, state: &runtime::State) -> Result<Vec<Vec<f32>>> {
+        let mut states = vec![vec![]; self.graph.states().len()];
+        for port in &self.ports {
+            let values = state
+                .get(&port.input)
+                .ok_or_else(|| anyhow!("the file has no state `{}`", port.input))?;
+            for (at, values) in port.scatter(self.graph, batch, values) {
+                states[at] = values;
+            }
+        }
+        Ok(states)
+    }
+
+    /// One call with lengths of rows or steps at which states begin anew.
+    pub(super) fn run_with(&self, case: &Case, extras: &runtime::Extras) -> Result<Outcome> {
+        self.run_planned(case, |model, input, state| {
+            model.run_with(input, extras, state)
+        })
     }
 }
 
@@ -191,15 +212,17 @@ impl Engine for Tract<'_> {
     }
 }
 
-/// A way to run a model: with a plan for the batch and length, or with one for all.
-type Runner = fn(
-    &runtime::Model,
-    runtime::Input,
-    &runtime::State,
-) -> runtime::Result<(runtime::Output, runtime::State)>;
-
 impl Tract<'_> {
-    fn run_planned(&self, case: &Case, run: Runner) -> Result<Outcome> {
+    /// `run`: with a plan for the batch and length, or with one for all.
+    fn run_planned(
+        &self,
+        case: &Case,
+        run: impl Fn(
+            &runtime::Model,
+            runtime::Input,
+            &runtime::State,
+        ) -> runtime::Result<(runtime::Output, runtime::State)>,
+    ) -> Result<Outcome> {
         let (batch, time) = (case.batch, case.time);
         let ids: Vec<i64> = case.ids.iter().map(|id| i64::from(*id)).collect();
         let input = match self.graph.input() {
@@ -219,20 +242,22 @@ impl Tract<'_> {
             .with_context(|| format!("running {}", self.model.file()))?;
         Ok(Outcome {
             output: output.values,
-            states: self.values(&state)?,
+            states: self.values(batch, &state)?,
         })
     }
 }
 
+/// What the oracle computes with: the weights as they are stored, and what products round.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numbers<'a> {
+    pub(super) params: &'a [Vec<f64>],
+    pub(super) rounding: Option<&'a Rounding>,
+}
+
 /// The oracle, in pieces of time so that long sequences need little memory, rows side by side on two threads.
-pub(super) fn truth(
-    graph: &Graph,
-    params: &[Vec<f64>],
-    case: &Case,
-    bounds: bool,
-) -> Result<Truth> {
+pub(super) fn truth(graph: &Graph, numbers: Numbers, case: &Case, bounds: bool) -> Result<Truth> {
     let rows: Vec<Case> = (0..case.batch).map(|b| row(case, b)).collect();
-    let one = |case: &Case| truth_of_row(graph, params, case, bounds);
+    let one = |case: &Case| truth_of_row(graph, numbers, case, bounds);
     let results: Vec<Result<Truth>> = std::thread::scope(|s| {
         let handles: Vec<_> = rows.iter().map(|case| s.spawn(move || one(case))).collect();
         handles
@@ -284,7 +309,7 @@ fn row(case: &Case, b: usize) -> Case {
     }
 }
 
-fn truth_of_row(graph: &Graph, params: &[Vec<f64>], case: &Case, bounds: bool) -> Result<Truth> {
+fn truth_of_row(graph: &Graph, numbers: Numbers, case: &Case, bounds: bool) -> Result<Truth> {
     // A bound belongs to a whole run: pieces would begin with exact states again.
     let piece = if bounds { case.time } else { 512 };
     let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
@@ -300,9 +325,10 @@ fn truth_of_row(graph: &Graph, params: &[Vec<f64>], case: &Case, bounds: bool) -
         let run = oracle::Run {
             states: states.as_deref(),
             bounds,
+            rounding: numbers.rounding,
             ..oracle::Run::new(1, part.time, data)
         };
-        let trace = oracle::run(graph, params, &run)?;
+        let trace = oracle::run(graph, numbers.params, &run)?;
         if graph.is_last_step() {
             truth.output.clear();
         }

@@ -4,14 +4,16 @@ use anyhow::Result;
 use minrnn_model::compare::Comparison;
 use minrnn_model::graph::{Graph, Input};
 use minrnn_model::oracle::{self, Data, Run};
+use minrnn_onnx::export::Port;
 use safetensors::{Dtype, SafeTensors};
 
 use super::contract::{ContractError, Export};
+use super::engine::Numbers;
 use super::report::Tally;
 use super::{Grade, Row};
 
 /// `golden.safetensors` must be, bit for bit, what the oracle computes from the model's description and the files' weights.
-pub(super) fn row(export: &Export, graph: &Graph, params: &[Vec<f64>]) -> Result<Row> {
+pub(super) fn row(export: &Export, graph: &Graph, ports: &[Port], numbers: Numbers) -> Result<Row> {
     let (path, bytes) = export.golden()?;
     let fail = |what: String| ContractError {
         file: path.clone(),
@@ -22,7 +24,7 @@ pub(super) fn row(export: &Export, graph: &Graph, params: &[Vec<f64>]) -> Result
     let trace = Trace { file, fail: &fail };
     let mut tally = Tally::new("oracle", "golden trace", "golden file", Grade::Exact);
     for prefix in ["initial", "given"] {
-        trace.compare(graph, params, prefix, &mut tally)?;
+        trace.compare(graph, ports, numbers, prefix, &mut tally)?;
     }
     Ok(tally.row())
 }
@@ -36,7 +38,8 @@ impl Trace<'_> {
     fn compare(
         &self,
         graph: &Graph,
-        params: &[Vec<f64>],
+        ports: &[Port],
+        numbers: Numbers,
         prefix: &str,
         tally: &mut Tally,
     ) -> Result<()> {
@@ -56,33 +59,38 @@ impl Trace<'_> {
             }
         };
         let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<f64>>();
-        let state = |s: &minrnn_model::graph::StateSpec| {
-            Ok(wide(
-                self.floats(&format!("{prefix}.{}", s.input_name()))?.0,
-            ))
-        };
-        let states = graph
-            .states()
-            .iter()
-            .map(state)
-            .collect::<Result<Vec<_>>>()?;
+        let mut states = vec![vec![]; graph.states().len()];
+        for port in ports {
+            let values = wide(self.floats(&format!("{prefix}.{}", port.input))?.0);
+            if values.len() != batch * port.shape.iter().product::<usize>() {
+                return Err(
+                    (self.fail)(format!("`{prefix}.{}` has another shape", port.input)).into(),
+                );
+            }
+            for (at, values) in port.scatter(graph, batch, &values) {
+                states[at] = values;
+            }
+        }
+        let reset = self.resets(batch * time)?;
         let run = Run {
             states: Some(&states),
+            reset: reset.as_deref(),
+            rounding: numbers.rounding,
             ..Run::new(batch, time, data)
         };
-        let trace = oracle::run(graph, params, &run).map_err(|e| (self.fail)(e.to_string()))?;
+        let trace =
+            oracle::run(graph, numbers.params, &run).map_err(|e| (self.fail)(e.to_string()))?;
         let mut c = Comparison::default();
         let output = graph.output().kind.tensor_name();
-        let outputs = std::iter::once((output.to_owned(), &trace.output));
-        let nexts = graph
-            .states()
-            .iter()
-            .map(|s| s.output_name())
-            .zip(&trace.states);
-        for (name, tensor) in outputs.chain(nexts) {
+        let outputs = std::iter::once((output.to_owned(), trace.output.to_f32()));
+        let nexts = ports.iter().map(|port| {
+            let values = port.gather(graph, batch, |i| trace.states[i].data.as_slice());
+            let narrow = values.iter().map(|v| *v as f32).collect();
+            (port.output.clone(), narrow)
+        });
+        for (name, got) in outputs.chain(nexts) {
             let name = format!("{prefix}.{name}");
             let (want, _) = self.floats(&name)?;
-            let got = tensor.to_f32();
             if got.len() != want.len() {
                 return Err((self.fail)(format!(
                     "`{name}` has {} values, the model gives {}",
@@ -95,6 +103,17 @@ impl Trace<'_> {
         }
         tally.add(&format!("{prefix} states"), &c);
         Ok(())
+    }
+
+    /// Steps at which states begin anew, if the trace has such.
+    fn resets(&self, count: usize) -> Result<Option<Vec<bool>>> {
+        let Ok(view) = self.file.tensor("reset") else {
+            return Ok(None);
+        };
+        if view.dtype() != Dtype::BOOL || view.data().len() != count {
+            return Err((self.fail)("`reset` is not BOOL [B, T]".into()).into());
+        }
+        Ok(Some(view.data().iter().map(|b| *b != 0).collect()))
     }
 
     fn floats(&self, name: &str) -> Result<(Vec<f32>, Vec<usize>)> {

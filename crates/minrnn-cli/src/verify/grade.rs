@@ -15,6 +15,19 @@ pub(super) struct StepErrors {
     seen: Vec<(usize, Vec<f64>)>,
 }
 
+/// What narrow products may add to each tensor: as much as their rounding moved a value of it at most. An argument near the
+/// middle of two steps may be rounded either way, so that a right engine is nearer to the oracle than that, but not exact.
+pub(super) fn moved(rounded: &Truth, plain: &Truth) -> Vec<f64> {
+    let most = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+        let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+        apart.fold(0.0, f64::max)
+    };
+    std::iter::once((&rounded.output, &plain.output))
+        .chain(rounded.states.iter().zip(&plain.states))
+        .map(most)
+        .collect()
+}
+
 impl StepErrors {
     /// Remembers a step run.
     pub(super) fn learn(&mut self, case: &Case, got: &Outcome, truth: &Truth) {

@@ -3,6 +3,7 @@
 mod case;
 mod contract;
 mod engine;
+mod extras;
 mod golden;
 mod grade;
 mod probe;
@@ -13,9 +14,10 @@ use minrnn_model::graph::{Graph, Op};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_onnx::export::{Stored, Weights, weights_sha256};
 
 use case::Case;
-use engine::{Candle, Engine, Outcome, Symbolic, Tract, Truth, truth};
+use engine::{Candle, Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
 use grade::StepErrors;
 use report::Tally;
 
@@ -67,7 +69,13 @@ pub fn verify(
     observe: Observer,
 ) -> Result<Report> {
     let graph = model.graph();
-    if export.params(model)? != *params {
+    let stored = export.stored(model)?;
+    let same = match stored.weights {
+        Weights::F32 => stored.params == *params,
+        // The files hold the narrow values, and the hash of the others.
+        _ => stored.params == *params || export.weights_sha256() == weights_sha256(graph, params),
+    };
+    if !same {
         let what = "holds other weights than the checkpoint; export the checkpoint again".into();
         return Err(ContractError {
             file: export.dir().to_path_buf(),
@@ -75,7 +83,13 @@ pub fn verify(
         }
         .into());
     }
-    let forms = Forms::open(export, graph, params)?;
+    let rounding = stored.weights.rounding(graph);
+    let wide = stored.params.to_f64();
+    let truths = Numbers {
+        params: &wide,
+        rounding: rounding.as_ref(),
+    };
+    let forms = Forms::open(export, graph, &stored, rounding.is_none())?;
     let (limit, mut notes) = longest(export, graph, options);
     let cases = cases(
         export,
@@ -84,21 +98,32 @@ pub fn verify(
         &mut Rng::named(options.seed, "verify"),
     );
     let total = cases.len() + probe::count(graph);
-    let truths = params.to_f64();
     let mut tallies = Tallies::new(graph.output().kind);
     let mut errors = Errors::default();
     observe(0, total, "measuring the error of steps");
     for case in &calibration(export, graph, options.seed) {
-        let truth = truth(graph, &truths, case, false)?;
+        let truth = truth(graph, truths, case, false)?;
         errors.learn(&forms.steps(graph, case)?, case, &truth);
     }
     for (i, case) in cases.iter().enumerate() {
         observe(i, total, &case.name());
-        run_case(graph, &truths, &forms, case, &mut errors, &mut tallies)
+        run_case(graph, truths, &forms, case, &mut errors, &mut tallies)
             .with_context(|| case.name())?;
     }
-    let mut rows = vec![golden::row(export, graph, &truths)?];
+    let mut rows = vec![golden::row(export, graph, &stored.ports, truths)?];
     rows.extend(tallies.rows());
+    rows.extend(extras::rows(graph, truths, &forms, &errors, options.seed)?);
+    if stored.weights != Weights::F32 {
+        notes.push(format!(
+            "weights are {}: the oracle has them as they are stored{}",
+            stored.weights.name(),
+            if rounding.is_some() {
+                ", and rounds arguments of products as the files do; tolerances have, for each tensor, what that rounding moved"
+            } else {
+                ""
+            }
+        ));
+    }
     rows.extend(probe::rows(graph, options, &mut |i, what| {
         observe(cases.len() + i, total, what)
     })?);
@@ -113,7 +138,8 @@ pub fn verify(
 
 /// All that runs; an export may lack forms.
 struct Forms<'a> {
-    candle: Candle<'a>,
+    /// None where products are narrow: the trainer's are not.
+    candle: Option<Candle<'a>>,
     parallel: Option<Tract<'a>>,
     scan: Option<Tract<'a>>,
     step: Option<Tract<'a>>,
@@ -123,15 +149,17 @@ struct Forms<'a> {
 
 /// Step-by-step runs of a case: candle's, and the step file's.
 struct Steps {
-    candle: Outcome,
+    candle: Option<Outcome>,
     tract: Option<Outcome>,
 }
 
 impl<'a> Forms<'a> {
-    fn open(export: &Export, graph: &'a Graph, params: &Params) -> Result<Self> {
-        let open = |form| anyhow::Ok(export.load(form)?.map(|m| Tract::new(graph, m)));
+    fn open(export: &Export, graph: &'a Graph, stored: &Stored, candle: bool) -> Result<Self> {
+        let tract = |m| Tract::new(graph, &stored.ports, m);
+        let open = |form| anyhow::Ok(export.load(form)?.map(tract));
+        let candle = candle.then(|| Candle::new(graph, &stored.params));
         Ok(Self {
-            candle: Candle::new(graph, params)?,
+            candle: candle.transpose()?,
             parallel: open("parallel")?,
             scan: open("scan")?,
             step: open("step")?,
@@ -140,7 +168,12 @@ impl<'a> Forms<'a> {
     }
 
     fn steps(&self, graph: &Graph, case: &Case) -> Result<Steps> {
-        let candle = self.candle.run_pieces(graph, case, &vec![1; case.time])?;
+        let ones = vec![1; case.time];
+        let candle = self
+            .candle
+            .as_ref()
+            .map(|c| c.run_pieces(graph, case, &ones));
+        let candle = candle.transpose()?;
         let tract = self.step.as_ref().map(|s| s.stream(case)).transpose()?;
         Ok(Steps { candle, tract })
     }
@@ -155,10 +188,13 @@ struct Errors {
 
 impl Errors {
     fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
-        self.candle.learn(case, &steps.candle, truth);
+        if let Some(candle) = &steps.candle {
+            self.candle.learn(case, candle, truth);
+        }
         // Without a step file, candle's steps are the measure.
-        self.tract
-            .learn(case, steps.tract.as_ref().unwrap_or(&steps.candle), truth);
+        if let Some(measure) = steps.tract.as_ref().or(steps.candle.as_ref()) {
+            self.tract.learn(case, measure, truth);
+        }
     }
 }
 
@@ -217,16 +253,17 @@ impl Tallies {
 
 fn run_case(
     graph: &Graph,
-    params: &[Vec<f64>],
+    numbers: Numbers,
     forms: &Forms,
     case: &Case,
     errors: &mut Errors,
     t: &mut Tallies,
 ) -> Result<()> {
-    let truth = truth(graph, params, case, false)?;
+    let truth = truth_of(graph, numbers, case)?;
+    let (truth, moved) = (truth.0, truth.1);
     let steps = forms.steps(graph, case)?;
     errors.learn(&steps, case, &truth);
-    let tract = errors.tract.tolerances(case, &truth);
+    let tract = widened(errors.tract.tolerances(case, &truth), &moved);
     let candle = errors.candle.tolerances(case, &truth);
     let classes = t.logits.then(|| graph.width(graph.output().value));
     let portable = |tally: &mut Tally, got: &Outcome, tolerances: &[f64]| {
@@ -235,11 +272,15 @@ fn run_case(
             tally.agreement(&got.output, &truth.output, classes);
         }
     };
-    portable(&mut t.candle_whole, &forms.candle.run(case)?, &candle);
     // A step form has no step form to be measured by but the other engine's.
-    portable(&mut t.candle_step, &steps.candle, &across(&tract));
-    if let Some(step) = &steps.tract {
-        portable(&mut t.step, step, &across(&candle));
+    if let (Some(engine), Some(steps)) = (&forms.candle, &steps.candle) {
+        portable(&mut t.candle_whole, &engine.run(case)?, &candle);
+        portable(&mut t.candle_step, steps, &across(&tract));
+    }
+    match &steps.tract {
+        Some(step) if forms.candle.is_some() => portable(&mut t.step, step, &across(&candle)),
+        Some(step) => portable(&mut t.step, step, &moved_only(&truth, &moved)),
+        None => {}
     }
     if let Some(parallel) = &forms.parallel {
         portable(&mut t.parallel, &parallel.run(case)?, &tract);
@@ -280,6 +321,35 @@ fn run_case(
         );
     }
     Ok(())
+}
+
+/// The oracle's values, and what the rounding of narrow products moved in each tensor.
+fn truth_of(graph: &Graph, numbers: Numbers, case: &Case) -> Result<(Truth, Vec<f64>)> {
+    let own = truth(graph, numbers, case, false)?;
+    let Some(_) = numbers.rounding else {
+        let none = vec![0.0; 1 + own.states.len()];
+        return Ok((own, none));
+    };
+    let plain = Numbers {
+        rounding: None,
+        ..numbers
+    };
+    let plain = truth(graph, plain, case, false)?;
+    let moved = grade::moved(&own, &plain);
+    Ok((own, moved))
+}
+
+fn widened(tolerances: Vec<f64>, moved: &[f64]) -> Vec<f64> {
+    tolerances.iter().zip(moved).map(|(t, m)| t + m).collect()
+}
+
+/// Where no other engine measures a step form: what the rounding moved, and the rounding of f32 itself.
+fn moved_only(truth: &Truth, moved: &[f64]) -> Vec<f64> {
+    let largest = |v: &Vec<f64>| v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let all = std::iter::once(&truth.output).chain(&truth.states);
+    all.zip(moved)
+        .map(|(v, m)| m + 4.0 * f64::from(f32::EPSILON) * largest(v))
+        .collect()
 }
 
 /// The begin through the parallel form, up to 64 last steps through the step form.

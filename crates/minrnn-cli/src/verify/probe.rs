@@ -7,11 +7,11 @@ use minrnn_model::layers::{Gates, MinGru, MinLstm};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{ExportOptions, Form, export_graph};
+use minrnn_onnx::export::{ExportOptions, Form, export_graph, ports};
 use minrnn_runtime as runtime;
 
 use super::case::Case;
-use super::engine::{Candle, Engine, Tract, truth};
+use super::engine::{Candle, Engine, Numbers, Tract, truth};
 use super::report::Tally;
 use super::{Grade, Options, Row, grade};
 
@@ -145,10 +145,19 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
             ..ExportOptions::default()
         };
         let bytes = export_graph(graph, &params, &options)?.encode();
-        Ok(Tract::new(graph, runtime::Model::from_bytes(&bytes)?))
+        let ports = ports(graph, &options)?;
+        Ok(Tract::new(
+            graph,
+            &ports,
+            runtime::Model::from_bytes(&bytes)?,
+        ))
     };
     let (parallel, scan, step) = (open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?);
     let mut rng = Rng::named(options.seed, "probe");
+    let numbers = Numbers {
+        params: &[],
+        rounding: None,
+    };
     for time in [2, 257, options.probe_steps]
         .into_iter()
         .filter(|t| *t <= options.probe_steps)
@@ -158,7 +167,7 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
         for (i, x) in case.features.iter_mut().enumerate() {
             *x = probe.value(i % width / CHANNELS, &mut rng);
         }
-        let truth = truth(graph, &[], &case, true)?;
+        let truth = truth(graph, numbers, &case, true)?;
         let name = format!("{probe:?}, {}", case.name());
         let runs = [
             candle.run(&case)?,
