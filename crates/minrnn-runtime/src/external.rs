@@ -15,14 +15,30 @@ pub(crate) fn read(model: &mut ModelProto, folder: Option<&Path>) -> Result<(), 
     let Some(graph) = &mut model.graph else {
         return Ok(());
     };
-    let outside = |t: &&mut TensorProto| t.data_location == Some(DataLocation::External as i32);
-    for tensor in graph.initializer.iter_mut().filter(outside) {
-        let place = format!("initializer `{}`", short(&tensor.name));
-        let bytes = of_tensor(tensor, folder).map_err(|what| Breach::new(place, what))?;
-        tensor.raw_data = bytes;
-        tensor.data_location = None;
-        tensor.external_data.clear();
+    for tensor in &mut graph.initializer {
+        if tensor.data_location == Some(DataLocation::External as i32) {
+            inside_graph(tensor, folder)?;
+        }
+        widen(tensor);
     }
+    Ok(())
+}
+
+/// bf16 as f32, which loses nothing: the engine has no bf16.
+fn widen(tensor: &mut TensorProto) {
+    if tensor.data_type != DataType::Bfloat16 as i32 || tensor.raw_data.is_empty() {
+        return;
+    }
+    let (pairs, _) = tensor.raw_data.as_chunks::<2>();
+    tensor.raw_data = pairs.iter().flat_map(|[a, b]| [0, 0, *a, *b]).collect();
+    tensor.data_type = DataType::Float as i32;
+}
+
+fn inside_graph(tensor: &mut TensorProto, folder: Option<&Path>) -> Result<(), Breach> {
+    let place = format!("initializer `{}`", short(&tensor.name));
+    tensor.raw_data = of_tensor(tensor, folder).map_err(|what| Breach::new(place, what))?;
+    tensor.data_location = None;
+    tensor.external_data.clear();
     Ok(())
 }
 
@@ -98,7 +114,7 @@ fn bytes(tensor: &TensorProto) -> Option<u64> {
     let size: u64 = match DataType::try_from(tensor.data_type).ok()? {
         DataType::Float | DataType::Int32 => 4,
         DataType::Double | DataType::Int64 => 8,
-        DataType::Float16 => 2,
+        DataType::Float16 | DataType::Bfloat16 => 2,
         DataType::Uint8 | DataType::Int8 | DataType::Bool => 1,
         _ => return None,
     };

@@ -92,7 +92,7 @@ impl<'a> Weights<'a> {
 /// What happens to the argument of a matrix product before it: how a graph with narrow weights computes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rounding {
-    /// Rounded to f16.
+    /// Rounded to f16, and so are the products.
     F16,
     /// Each row to 127 steps of its largest magnitude.
     Rows8,

@@ -42,7 +42,12 @@ pub(super) fn apply(
                 None => matmul(x[0], params, weight, k, shape, run.bounds),
                 Some(rounding) => {
                     let x = rounded(x[0], rounding, weight, k);
-                    matmul(&x, params, weight, k, shape, run.bounds)
+                    let mut y = matmul(&x, params, weight, k, shape, run.bounds);
+                    if *rounding == Rounding::F16 {
+                        let f16 = |v: &mut f64| *v = half::f16::from_f64(*v).to_f64();
+                        y.data.iter_mut().for_each(f16);
+                    }
+                    y
                 }
             }
         }

@@ -101,7 +101,7 @@ impl Resets {
     /// Once the input is known: padded with zeros as the input is.
     pub(super) fn begin(&mut self, b: &mut Builder, time: &mut Time, step: bool) {
         b.at_root("reset", |b| {
-            if !step {
+            if !step && time.is_padded() {
                 self.reset = time.pad(b, self.reset, 0, 1);
             }
             self.keep = b.sub(self.keep, self.reset);
