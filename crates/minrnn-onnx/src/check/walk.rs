@@ -37,9 +37,6 @@ impl Walker {
 
     /// The graph of a file: its inputs and outputs must be fully declared.
     pub(super) fn root(&mut self, graph: &Graph) -> Types {
-        if graph.name.is_empty() {
-            self.say(Rule::Name, "graph", "the graph has no name");
-        }
         for (kind, values) in [("input", &graph.inputs), ("output", &graph.outputs)] {
             for v in values
                 .iter()
@@ -57,6 +54,9 @@ impl Walker {
 
     /// One graph; `given` are its inputs as the node around it gives them.
     fn graph(&mut self, graph: &Graph, given: Option<Vec<Info>>) -> (Types, Vec<Info>) {
+        if graph.name.is_empty() {
+            self.say(Rule::Name, "graph", "a graph has no name");
+        }
         let mut types = Types::default();
         let mut mine = vec![];
         let later: BTreeSet<&str> = graph

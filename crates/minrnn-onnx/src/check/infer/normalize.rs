@@ -47,6 +47,17 @@ pub(in crate::check) fn layer_normalization(call: &Call) -> Found {
 
 pub(in crate::check) fn rms_normalization(call: &Call) -> Found {
     stash(call)?;
+    // The signature says that the result has the type of the scale, the standard's own inference that of the values.
+    if let (Some(x), Some(scale)) = (call.dtype(0), call.dtype(1))
+        && x != scale
+    {
+        return fault(
+            Rule::Type,
+            format!(
+                "the values are of {x}, scale of {scale}: the standard contradicts itself on the result"
+            ),
+        );
+    }
     parameters(call, &["scale"])?;
     Ok(vec![Info::new(
         call.out[0],
