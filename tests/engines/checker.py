@@ -39,6 +39,36 @@ def theirs(path):
     return None
 
 
+def all_theirs(files):
+    """What `theirs` says of each file. It runs in another process: some broken files end that process."""
+    said = []
+    while len(said) < len(files):
+        child = subprocess.run(
+            [sys.executable, __file__, "--theirs"],
+            input="\n".join(files[len(said) :]),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        said += [json.loads(line) for line in child.stdout.splitlines()]
+        if child.returncode != 0:
+            said.append("ends the process")
+    return said
+
+
+def answer():
+    """The child: a file a line in, a verdict a line out."""
+    for file in sys.stdin.read().splitlines():
+        print(json.dumps(theirs(file)), flush=True)
+    return 0
+
+
+def both(ours, arguments):
+    """Lines of ours, each with what theirs says."""
+    lines = ask(ours, arguments)
+    return zip(lines, all_theirs([line["file"] for line in lines]))
+
+
 def ask(ours, arguments):
     done = subprocess.run([*ours, *map(str, arguments)], check=True, capture_output=True, text=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -48,8 +78,7 @@ def compare_files(ours, paths):
     """Both must say the same of every file."""
     files = [f for p in paths for f in (sorted(p.rglob("*.onnx")) if p.is_dir() else [p])]
     bad = 0
-    for line in ask(ours, files) if files else []:
-        other = theirs(line["file"])
+    for line, other in both(ours, files) if files else []:
         if line["ok"] != (other is None):
             bad += 1
             print(f"DIFFERS {line['file']}\n    ours: {line['problems'] or 'ok'}\n    onnx: {other or 'ok'}")
@@ -59,8 +88,7 @@ def compare_files(ours, paths):
 
 def compare_corpus(ours, folder):
     bad = good = refused = laxer = 0
-    for line in ask(ours, ["--corpus", folder]):
-        other = theirs(line["file"])
+    for line, other in both(ours, ["--corpus", folder]):
         if line["wanted"]:
             good += 1
             if not line["ok"] or other:
@@ -88,8 +116,7 @@ def compare_mutants(ours, folder, count, seed):
     """Ours must refuse what theirs refuses; the reverse is counted."""
     bad = 0
     counts = Counter()
-    for line in ask(ours, ["--mutants", folder, count, seed]):
-        other = theirs(line["file"])
+    for line, other in both(ours, ["--mutants", folder, count, seed]):
         counts["ours " + ("ok" if line["ok"] else "no") + ", onnx " + ("ok" if other is None else "no")] += 1
         if line["ok"] and other is not None:
             bad += 1
@@ -161,7 +188,10 @@ def main():
     parser.add_argument("--corpus", type=Path, metavar="DIR")
     parser.add_argument("--mutants", nargs=3, metavar=("DIR", "COUNT", "SEED"))
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--theirs", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.theirs:
+        return answer()
     ours = [str(options.ours)] if options.ours else CARGO
     bad = compare_files(ours, options.paths) if options.paths else 0
     if options.table:

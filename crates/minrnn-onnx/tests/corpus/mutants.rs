@@ -130,7 +130,7 @@ fn initializer(g: &mut Graph, name: String, draw: &mut Draw) {
             if let (DType::I64, Some(values)) = (t.dtype, t.to_i64()) {
                 let changed: Vec<i64> = values
                     .iter()
-                    .map(|v| v + [-1, 1, 7][draw.below(3)])
+                    .map(|v| v.wrapping_add([-1, 1, 7][draw.below(3)]))
                     .collect();
                 *t = minrnn_onnx::ir::Tensor::i64(t.name.clone(), t.dims.clone(), &changed);
             }

@@ -145,6 +145,7 @@ pub(in crate::check) fn range(call: &Call) -> Found {
 }
 
 pub(in crate::check) fn cast(call: &Call) -> Found {
+    call.flag("saturate", true)?;
     call.word("round_mode", &["up", "down", "nearest"])?;
     let code = call.int("to", 0);
     let Some(to) = i32::try_from(code).ok().and_then(DType::from_code) else {

@@ -77,9 +77,13 @@ impl Call<'_> {
         self.node.int(name).unwrap_or(default)
     }
 
-    /// An attribute that is 0 or 1.
-    fn flag(&self, name: &str, default: bool) -> bool {
-        self.int(name, i64::from(default)) != 0
+    /// An attribute that is 0 or 1. What other numbers mean differs between engines.
+    fn flag(&self, name: &str, default: bool) -> Result<bool, Fault> {
+        match self.int(name, i64::from(default)) {
+            0 => Ok(false),
+            1 => Ok(true),
+            n => fault(Rule::Attribute, format!("{name} is {n}, wanted 0 or 1")),
+        }
     }
 
     /// An attribute that is one of some words; the first is the default.

@@ -71,8 +71,8 @@ pub(in crate::check) fn gemm(call: &Call) -> Found {
         return call.unknown();
     };
     let swap = |turned, x, y| if turned { (y, x) } else { (x, y) };
-    let (m, k_a) = swap(call.flag("transA", false), a0, a1);
-    let (k_b, n) = swap(call.flag("transB", false), b0, b1);
+    let (m, k_a) = swap(call.flag("transA", false)?, a0, a1);
+    let (k_b, n) = swap(call.flag("transB", false)?, b0, b1);
     inner(k_a, k_b)?;
     let dims = vec![m.clone(), n.clone()];
     if let Some(c) = call.dims(2) {

@@ -91,6 +91,7 @@ fn result(call: &Call, dtype: Option<DType>) -> Found {
 }
 
 pub(in crate::check) fn quantize(call: &Call) -> Found {
+    call.flag("saturate", true)?;
     scales(call)?;
     // The zero point gives the type.
     match (output_dtype(call)?, call.out[0]) {

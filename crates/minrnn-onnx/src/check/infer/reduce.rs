@@ -7,7 +7,8 @@ use crate::check::types::{Extent, Info};
 
 /// ReduceMean and its like: axes as an attribute, or from the opset of the operator's change as an input.
 pub(in crate::check) fn reduce(call: &Call) -> Found {
-    let keep = call.flag("keepdims", true);
+    let keep = call.flag("keepdims", true)?;
+    let noop = call.flag("noop_with_empty_axes", false)?;
     let given = match call.node.ints("axes") {
         Some(given) => Some(given.to_vec()),
         None => call.numbers(1)?,
@@ -19,7 +20,7 @@ pub(in crate::check) fn reduce(call: &Call) -> Found {
         Some(given) if !given.is_empty() => axes(&given, dims.len())?,
         None if call.given(1) && keep => return call.shaped(vec![None; dims.len()]),
         None if call.given(1) => return call.unknown(),
-        _ if call.flag("noop_with_empty_axes", false) => vec![],
+        _ if noop => vec![],
         _ => (0..dims.len()).collect(),
     };
     let one = |(i, d): (usize, &Extent)| match (gone.contains(&i), keep) {
@@ -32,6 +33,8 @@ pub(in crate::check) fn reduce(call: &Call) -> Found {
 
 /// CumSum, CumProd: the axis is an input.
 pub(in crate::check) fn along(call: &Call) -> Found {
+    call.flag("exclusive", false)?;
+    call.flag("reverse", false)?;
     call.rank(1, 0)?;
     let at = call.content(1).and_then(|c| c.first()?.as_number());
     if let (Some(dims), Some(at)) = (call.dims(0), at) {

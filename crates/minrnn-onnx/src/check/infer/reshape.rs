@@ -37,7 +37,7 @@ pub(in crate::check) fn reshape(call: &Call) -> Found {
             .filter(|r| *r <= MAX_CONTENT);
         return Ok(vec![Info::new(x.ty.dtype, rank.map(|r| vec![None; r]))]);
     };
-    let zero_is_zero = call.flag("allowzero", false);
+    let zero_is_zero = call.flag("allowzero", false)?;
     let has = |n: i64| target.iter().any(|t| t.as_number() == Some(n));
     if zero_is_zero && has(0) && has(-1) {
         return fault(
