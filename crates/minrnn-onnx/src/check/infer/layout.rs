@@ -132,7 +132,13 @@ pub(in crate::check) fn transpose(call: &Call) -> Found {
 pub(in crate::check) fn expand(call: &Call) -> Found {
     call.rank(1, 1)?;
     let (Some(dims), Some(target)) = (call.dims(0), call.content(1)) else {
-        return call.unknown();
+        // The length of the shape says the rank.
+        let length = call.dims(1).and_then(|d| d.first()?.as_ref()?.as_number());
+        let length = length.and_then(|n| usize::try_from(n).ok());
+        return match call.dims(0).zip(length.filter(|n| *n <= MAX_CONTENT)) {
+            Some((dims, n)) => call.shaped(vec![None; n.max(dims.len())]),
+            None => call.unknown(),
+        };
     };
     negative(target)?;
     let target: Vec<Extent> = target.iter().cloned().map(Some).collect();
