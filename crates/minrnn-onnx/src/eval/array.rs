@@ -56,10 +56,18 @@ impl Array {
         match dtype {
             DType::F32 => {}
             DType::F16 => data.iter_mut().for_each(|x| *x = round_f16(*x)),
+            DType::BF16 => data
+                .iter_mut()
+                .for_each(|x| *x = half::bf16::from_f32(*x).to_f32()),
             other => panic!("{other} is not evaluated as a float"),
         }
         let (dims, data) = (dims.to_vec(), Data::Floats(data));
         Self { dims, dtype, data }
+    }
+
+    /// True or false.
+    pub(crate) fn bools(dims: &[usize], data: Vec<bool>) -> Self {
+        Self::ints_of(DType::Bool, dims, data.into_iter().map(i64::from).collect())
     }
 
     /// Integers of that type; what does not fit loses its high bits.
@@ -153,6 +161,11 @@ impl Array {
         };
         let ints = match t.dtype {
             DType::F32 => return Self::f32(&dims, t.to_f32().unwrap()),
+            DType::BF16 => {
+                let halves = bytes.chunks_exact(2);
+                let values = halves.map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32());
+                return Self::floats_of(DType::BF16, &dims, values.collect());
+            }
             DType::F16 => {
                 let halves = bytes.chunks_exact(2);
                 let values = halves.map(|c| f16_value(u16::from_le_bytes([c[0], c[1]])));

@@ -4,3 +4,5 @@ mod contract;
 mod folder;
 mod forms;
 mod models;
+mod profiles;
+mod variants;

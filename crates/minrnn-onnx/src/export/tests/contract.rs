@@ -43,7 +43,13 @@ fn metadata_names_the_recurrence() {
             );
             for [a, b, h0, h, h_last] in &all {
                 let width = env[h0].dims[1];
-                let long = if form == "blocked" { 32 } else { time };
+                // 21 steps in blocks of 16, of 4, in pairs.
+                let long = match form {
+                    "blocked" | "blocked-scan" => 32,
+                    "blocked of 4" => 24,
+                    "odd-even" => 22,
+                    _ => time,
+                };
                 let dims = if form == "step" {
                     vec![2, width]
                 } else {
@@ -56,7 +62,7 @@ fn metadata_names_the_recurrence() {
                 );
                 assert_eq!(
                     onnx.metadata("minrnn.padded"),
-                    Some(if form == "blocked" { "true" } else { "false" })
+                    Some(if long > time { "true" } else { "false" })
                 );
                 let value = |n: &str, row: usize, t: usize, c: usize| {
                     env[n].floats()[(row * long + t) * width + c]
@@ -193,7 +199,17 @@ fn what_makes_no_file_is_refused() {
     let doubling =
         |o: &mut ExportOptions| (o.lowering, o.max_seq_len) = (Lowering::KoggeStone, (1 << 20) + 1);
     assert!(try_with(doubling).contains("kogge-stone"));
-    assert!(try_with(|o| o.opset = 18).contains("option opset"));
+    assert!(try_with(|o| o.opset = 29).contains("option opset"));
+    assert!(try_with(|o| o.opset = 18).contains("rule opset"));
+    assert!(try_with(|o| o.block = 1).contains("option block"));
+    let attention = |o: &mut ExportOptions| o.lowering = Lowering::LinearAttention;
+    assert!(try_with(attention).contains("linear-attention needs 27"));
+    let step = |o: &mut ExportOptions| (o.form, o.lengths) = (Form::Step, true);
+    assert!(try_with(step).contains("option lengths"));
+    let genai = |o: &mut ExportOptions| {
+        (o.form, o.state_names) = (Form::Step, crate::export::StateNames::Genai)
+    };
+    assert!(try_with(genai).contains("option state_names"));
     assert!(try_with(|o| o.config = serde_json::Value::Null).contains("option config"));
     let mut bad = params.clone();
     bad.get_mut(0)[1] = f32::NAN;

@@ -192,6 +192,18 @@ impl Case {
 
     /// What the exported graph takes.
     fn env(&self, graph: &Graph, sequence: bool) -> Env {
+        let mut env = self.data_env(graph, sequence);
+        for (spec, values) in graph.states().iter().zip(&self.states) {
+            env.insert(
+                spec.input_name(),
+                Array::f32(&[vec![self.batch], spec.shape()].concat(), values.clone()),
+            );
+        }
+        env
+    }
+
+    /// Its token ids or features.
+    pub(super) fn data_env(&self, graph: &Graph, sequence: bool) -> Env {
         let mut env = Env::new();
         let dims = if sequence {
             vec![self.batch, self.time]
@@ -209,12 +221,6 @@ impl Case {
                     Array::f32(&[&dims[..], &[width]].concat(), self.features.clone()),
                 );
             }
-        }
-        for (spec, values) in graph.states().iter().zip(&self.states) {
-            env.insert(
-                spec.input_name(),
-                Array::f32(&[vec![self.batch], spec.shape()].concat(), values.clone()),
-            );
         }
         env
     }
