@@ -29,10 +29,14 @@ pub struct ModelProto {
     pub opset_import: ::prost::alloc::vec::Vec<OperatorSetIdProto>,
     #[prost(message, repeated, tag = "14")]
     pub metadata_props: ::prost::alloc::vec::Vec<StringStringEntryProto>,
-    #[prost(message, repeated, tag = "20")]
-    pub training_info: ::prost::alloc::vec::Vec<TrainingInfoProto>,
+    /// Messages of the format (steps of training, devices) that are carried as they are, not read:
+    /// bytes and messages look the same in a file.
+    #[prost(bytes = "vec", repeated, tag = "20")]
+    pub training_info: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
     #[prost(message, repeated, tag = "25")]
     pub functions: ::prost::alloc::vec::Vec<FunctionProto>,
+    #[prost(bytes = "vec", repeated, tag = "26")]
+    pub configuration: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// A domain and the version of its operators that a model was written for.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -49,18 +53,6 @@ pub struct StringStringEntryProto {
     pub key: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub value: ::prost::alloc::string::String,
-}
-/// Initialisation and training steps; recognised so that a file with them can be refused by name.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct TrainingInfoProto {
-    #[prost(message, optional, tag = "1")]
-    pub initialization: ::core::option::Option<GraphProto>,
-    #[prost(message, optional, tag = "2")]
-    pub algorithm: ::core::option::Option<GraphProto>,
-    #[prost(message, repeated, tag = "3")]
-    pub initialization_binding: ::prost::alloc::vec::Vec<StringStringEntryProto>,
-    #[prost(message, repeated, tag = "4")]
-    pub update_binding: ::prost::alloc::vec::Vec<StringStringEntryProto>,
 }
 /// Nodes in an order in which every value is computed before it is used.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -107,6 +99,9 @@ pub struct NodeProto {
     pub overload: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "9")]
     pub metadata_props: ::prost::alloc::vec::Vec<StringStringEntryProto>,
+    /// Placement on devices, carried as it is.
+    #[prost(bytes = "vec", repeated, tag = "10")]
+    pub device_configurations: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// A named constant of a node. `type` says which of the value fields holds it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -476,7 +471,7 @@ pub mod tensor_shape_proto {
         }
     }
 }
-/// What a value is. minrnn handles tensors; the rest is here to be recognised.
+/// What a value is.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TypeProto {
     #[prost(string, tag = "6")]

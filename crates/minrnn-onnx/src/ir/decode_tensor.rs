@@ -1,7 +1,10 @@
 //! Tensors from bytes: their values, from whichever field has them.
 
+use super::decode::entries;
 use super::tensor::element_count;
-use super::{DType, DecodeError, DecodeErrorKind as Kind, External, Tensor, TensorData};
+use super::{
+    DType, DecodeError, DecodeErrorKind as Kind, External, SparseTensor, Tensor, TensorData,
+};
 use crate::pb::{self, tensor_proto::DataLocation};
 
 pub(super) fn tensor(t: pb::TensorProto, place: &str) -> Result<Tensor, DecodeError> {
@@ -24,9 +27,22 @@ pub(super) fn tensor(t: pb::TensorProto, place: &str) -> Result<Tensor, DecodeEr
         dims: t.dims,
         data,
         doc: t.doc_string,
+        metadata: entries(t.metadata_props),
     };
     tensor.validate().map_err(fail)?;
     Ok(tensor)
+}
+
+pub(super) fn sparse(s: pb::SparseTensorProto, place: &str) -> Result<SparseTensor, DecodeError> {
+    let missing = |part| Kind::Missing(part).at(place);
+    element_count(&s.dims).map_err(|kind| kind.at(place))?;
+    let values = s.values.ok_or_else(|| missing("values"))?;
+    let indices = s.indices.ok_or_else(|| missing("indices"))?;
+    Ok(SparseTensor {
+        values: tensor(values, &format!("{place}.values"))?,
+        indices: tensor(indices, &format!("{place}.indices"))?,
+        dims: s.dims,
+    })
 }
 
 /// The values of a tensor, from the one field that has them.
@@ -129,6 +145,16 @@ fn narrow<T: Copy + Into<i128>>(
 }
 
 fn external(entries: &[pb::StringStringEntryProto]) -> Result<External, Kind> {
+    const KEYS: [&str; 4] = ["location", "offset", "length", "checksum"];
+    // Of a known key given twice the first would count: refused, as another reader may take the other.
+    for key in KEYS {
+        if entries.iter().filter(|e| e.key == key).count() > 1 {
+            return Err(Kind::Value(format!(
+                "{key} of the values in another file is given twice"
+            )));
+        }
+    }
+    let others = entries.iter().filter(|e| !KEYS.contains(&e.key.as_str()));
     let get = |key: &str| {
         entries
             .iter()
@@ -151,5 +177,6 @@ fn external(entries: &[pb::StringStringEntryProto]) -> Result<External, Kind> {
         offset: number("offset")?,
         length: number("length")?,
         checksum: get("checksum"),
+        others: others.map(|e| (e.key.clone(), e.value.clone())).collect(),
     })
 }

@@ -50,6 +50,17 @@ pub enum DecodeErrorKind {
     /// Values in the wrong field, in more than one, or out of range.
     #[error("{0}")]
     Value(String),
+    /// A field that the schema does not declare: reading on would lose it.
+    #[error(
+        "field {number} of {message} is not declared by the schema that this program reads; \
+         a newer version of it may, or write the model without it"
+    )]
+    Field {
+        /// The message, e.g. `NodeProto`.
+        message: &'static str,
+        /// The field's number.
+        number: u32,
+    },
     /// Part of the format, but not held by these types.
     #[error("{0} are not supported; convert the model to plain tensors and operators first")]
     Unsupported(&'static str),

@@ -1,21 +1,34 @@
 //! The ONNX graph as plain Rust types, apart from protobuf.
 //!
 //! Everything in this crate works on these types; only `encode` and `decode` know the file format. A decoded file
-//! is complete or refused: nothing that would change what the graph computes is dropped without a word.
-//! (Fields that the schema in `proto/` does not declare, such as device placement, are skipped.)
+//! is complete or refused: nothing is dropped without a word, and a field that the schema in `proto/` does not declare
+//! is a refusal by name. What comes back from `encode` means the same message; only how it is written may differ
+//! (values of tensors become raw bytes, what says nothing is left out).
 
+mod attr;
 mod decode;
+mod decode_attr;
 mod decode_tensor;
+mod decode_type;
 mod dtype;
 mod encode;
+mod encode_parts;
 mod error;
+mod function;
+#[cfg(test)]
+mod roundtrip;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod types;
+mod wire;
 
+pub use attr::{Attr, AttrKind, SparseTensor};
 pub use dtype::DType;
 pub use error::{DecodeError, DecodeErrorKind};
+pub use function::Function;
 pub use tensor::{External, Tensor, TensorData};
+pub use types::{TensorShape, Type, TypeKind, ValueInfo};
 
 /// A whole ONNX file.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,6 +51,12 @@ pub struct Model {
     pub metadata: Vec<(String, String)>,
     /// The graph.
     pub graph: Graph,
+    /// Operators that the file brings along.
+    pub functions: Vec<Function>,
+    /// Steps of training: carried as encoded messages, not read.
+    pub training: Vec<Vec<u8>>,
+    /// Devices that nodes may be placed on: carried as encoded messages, not read.
+    pub devices: Vec<Vec<u8>>,
 }
 
 impl Model {
@@ -65,8 +84,8 @@ impl Model {
     /// Reads a file.
     ///
     /// # Errors
-    /// Bytes that are no ONNX model, tensors whose data do not fit their shape, and what these types cannot hold
-    /// (functions, sparse tensors, sequences, training steps): always with the place in the file.
+    /// Bytes that are no ONNX model, tensors whose data do not fit their shape, fields and codes that the schema does
+    /// not know: always with the place in the file.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode::model(bytes)
     }
@@ -92,6 +111,8 @@ pub struct Graph {
     pub value_info: Vec<ValueInfo>,
     /// Constants.
     pub initializers: Vec<Tensor>,
+    /// Constants given by the values that are not zero; the name of one is that of its `values`.
+    pub sparse_initializers: Vec<SparseTensor>,
     /// Operations.
     pub nodes: Vec<Node>,
     /// For a quantised tensor, the names of the tensors that say how: `(tensor, [(role, tensor)])`.
@@ -107,6 +128,8 @@ pub struct Node {
     pub op_type: String,
     /// Domain of the operator; empty for the standard ones.
     pub domain: String,
+    /// Which of the functions of this name, if the operator is a function of the file.
+    pub overload: String,
     /// Name of this use, e.g. `/layers.0/rnn/MatMul`.
     pub name: String,
     /// Values read; an empty name stands for an optional input that is left out.
@@ -115,10 +138,14 @@ pub struct Node {
     pub outputs: Vec<String>,
     /// Constants of the operator, by name.
     pub attributes: Vec<(String, Attr)>,
+    /// Human-readable texts of attributes, by name.
+    pub attribute_docs: Vec<(String, String)>,
     /// Human-readable text.
     pub doc: String,
     /// Key and value (IR 10 and later).
     pub metadata: Vec<(String, String)>,
+    /// Placement on devices: carried as encoded messages, not read.
+    pub devices: Vec<Vec<u8>>,
 }
 
 impl Node {
@@ -156,74 +183,6 @@ impl Node {
             };
             graphs.iter().map(move |g| (name.as_str(), g))
         })
-    }
-}
-
-/// A constant of a node.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Attr {
-    /// One integer.
-    Int(i64),
-    /// One number.
-    Float(f32),
-    /// Bytes, usually UTF-8.
-    Str(Vec<u8>),
-    /// One tensor.
-    Tensor(Tensor),
-    /// A sub-graph.
-    Graph(Box<Graph>),
-    /// Integers.
-    Ints(Vec<i64>),
-    /// Numbers.
-    Floats(Vec<f32>),
-    /// Strings of bytes.
-    Strs(Vec<Vec<u8>>),
-    /// Tensors.
-    Tensors(Vec<Tensor>),
-    /// Sub-graphs.
-    Graphs(Vec<Graph>),
-}
-
-impl Attr {
-    /// The kind in the words of the format.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Int(_) => "INT",
-            Self::Float(_) => "FLOAT",
-            Self::Str(_) => "STRING",
-            Self::Tensor(_) => "TENSOR",
-            Self::Graph(_) => "GRAPH",
-            Self::Ints(_) => "INTS",
-            Self::Floats(_) => "FLOATS",
-            Self::Strs(_) => "STRINGS",
-            Self::Tensors(_) => "TENSORS",
-            Self::Graphs(_) => "GRAPHS",
-        }
-    }
-}
-
-/// A value with its type, as far as it is stated.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ValueInfo {
-    /// The value's name.
-    pub name: String,
-    /// Element type.
-    pub dtype: Option<DType>,
-    /// Shape; `None` if not even the rank is stated.
-    pub dims: Option<Vec<Dim>>,
-    /// Human-readable text.
-    pub doc: String,
-}
-
-impl ValueInfo {
-    /// A value whose type and shape are stated.
-    pub fn new(name: impl Into<String>, dtype: DType, dims: Vec<Dim>) -> Self {
-        Self {
-            name: name.into(),
-            dtype: Some(dtype),
-            dims: Some(dims),
-            doc: String::new(),
-        }
     }
 }
 

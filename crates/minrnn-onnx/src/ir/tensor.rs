@@ -15,6 +15,8 @@ pub struct Tensor {
     pub data: TensorData,
     /// Human-readable text.
     pub doc: String,
+    /// Key and value (IR 10 and later).
+    pub metadata: Vec<(String, String)>,
 }
 
 /// Where a tensor's values are.
@@ -39,6 +41,8 @@ pub struct External {
     pub length: Option<u64>,
     /// SHA-1 of the file.
     pub checksum: Option<String>,
+    /// Further keys and values, of writers with keys of their own.
+    pub others: Vec<(String, String)>,
 }
 
 impl Tensor {
@@ -62,6 +66,7 @@ impl Tensor {
             dims,
             data: TensorData::Bytes(bytes),
             doc: String::new(),
+            metadata: vec![],
         }
     }
 

@@ -165,3 +165,8 @@ fn node(out: &mut String, depth: usize, index: usize, n: &Node, types: &Types) {
         graph(out, depth + 1, &quoted(label), g, inner);
     }
 }
+
+/// Placeholder while the canonical form is written.
+pub fn canonical(model: &Model) -> String {
+    text(model)
+}

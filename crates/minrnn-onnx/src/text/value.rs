@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::ir::{Attr, DType, Tensor, TensorData};
+use crate::ir::{Attr, DType, SparseTensor, Tensor, TensorData};
 
 /// Integer constants up to this length are written out.
 const MAX_INLINE: usize = 16;
@@ -109,5 +109,29 @@ pub(super) fn attribute(attr: &Attr) -> Option<String> {
         Attr::Tensor(t) => tensor(t),
         Attr::Tensors(v) => format!("[{}]", v.iter().map(tensor).collect::<Vec<_>>().join(", ")),
         Attr::Graph(_) | Attr::Graphs(_) => return None,
+        Attr::SparseTensor(s) => sparse(s),
+        Attr::SparseTensors(v) => {
+            format!("[{}]", v.iter().map(sparse).collect::<Vec<_>>().join(", "))
+        }
+        Attr::Type(t) => t.to_string(),
+        Attr::Types(v) => format!(
+            "[{}]",
+            v.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        Attr::Ref { attribute, kind } => format!("@{}: {}", quoted(attribute), kind.name()),
     })
+}
+
+/// A sparse tensor: shape of the whole, then what is in it.
+pub(super) fn sparse(s: &SparseTensor) -> String {
+    let dims: Vec<_> = s.dims.iter().map(ToString::to_string).collect();
+    format!(
+        "sparse [{}] values {} at {}",
+        dims.join(","),
+        tensor(&s.values),
+        tensor(&s.indices)
+    )
 }
