@@ -40,28 +40,24 @@ pub(super) fn one_line(text: &str) -> String {
         .collect()
 }
 
-pub(super) fn tensor(t: &Tensor) -> String {
-    let dims = t
-        .dims
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",");
-    format!("{}[{dims}]{}", t.dtype, data(t))
+pub(crate) fn tensor(t: &Tensor) -> String {
+    format!("{}{}", shape_of(t), data(t))
+}
+
+/// Element type and shape.
+pub(crate) fn shape_of(t: &Tensor) -> String {
+    let dims: Vec<_> = t.dims.iter().map(ToString::to_string).collect();
+    format!("{}[{}]", t.dtype, dims.join(","))
 }
 
 fn data(t: &Tensor) -> String {
     let bytes = match &t.data {
         TensorData::External(e) => {
             let at = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
-            return format!(
-                " in {:?} at {} for {}",
-                e.location,
-                at(e.offset),
-                at(e.length)
-            );
+            let rest = format!("at {} for {}", at(e.offset), at(e.length));
+            return format!(" in {:?} {rest}", e.location);
         }
-        TensorData::Strings(s) => return format!(" strings sha256:{}", digest(&s.join(&b'\0'))),
+        TensorData::Strings(s) => return format!(" strings sha256:{}", digest(&lengths(s))),
         TensorData::Bytes(b) => b,
     };
     let few = t.len().is_ok_and(|n| n <= MAX_INLINE) && t.validate().is_ok();
@@ -78,8 +74,14 @@ fn data(t: &Tensor) -> String {
     format!(" sha256:{}", digest(bytes))
 }
 
+/// Strings one after the other, each with its length before it.
+fn lengths(strings: &[Vec<u8>]) -> Vec<u8> {
+    let one = |s: &Vec<u8>| [&(s.len() as u64).to_le_bytes()[..], s].concat();
+    strings.iter().flat_map(one).collect()
+}
+
 /// The first 48 bits of the sha256.
-fn digest(bytes: &[u8]) -> String {
+pub(super) fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .take(6)
@@ -89,7 +91,10 @@ fn digest(bytes: &[u8]) -> String {
 
 /// An attribute's value; `None` for sub-graphs, which follow the line.
 pub(super) fn attribute(attr: &Attr) -> Option<String> {
-    let string = |s: &[u8]| format!("{:?}", String::from_utf8_lossy(s));
+    let string = |s: &[u8]| match std::str::from_utf8(s) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("b\"{}\"", s.escape_ascii()),
+    };
     Some(match attr {
         Attr::Int(i) => i.to_string(),
         Attr::Float(f) => format!("{f:e}"),
