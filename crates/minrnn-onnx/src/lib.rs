@@ -6,12 +6,16 @@
 //! | [`build`] | makes such graphs: names, shared constants, sub-graphs |
 //! | [`check`] | rules of ONNX, with inference of types and shapes |
 //! | [`export`] | a model to files: forms, metadata, manifest, golden trace |
-//! | [`text`] | one canonical text for a graph, to read and to diff |
+//! | [`text`] | a graph as text: as it is, and canonical, whatever its names and order |
+//! | [`diff`] | where two graphs differ; whether only in weights |
+//!
+//! [`assert_graph_snapshot!`] keeps a graph as a snapshot in tests, with insta; the feature `insta` brings insta along.
 //!
 //! The protobuf structs are private: only `ir::encode` and `ir::decode` see them.
 
 pub mod build;
 pub mod check;
+pub mod diff;
 #[cfg(test)]
 mod eval;
 pub mod export;
@@ -22,3 +26,7 @@ mod pb;
 #[cfg(test)]
 mod pb_fresh;
 pub mod text;
+
+#[cfg(feature = "insta")]
+#[doc(hidden)]
+pub use insta as __insta;

@@ -1,10 +1,11 @@
 //! `minrnn inspect`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use minrnn_onnx::ir::{Dim, Graph, Model, ValueInfo};
-use minrnn_onnx::text::text;
+use minrnn_onnx::text::{canonical, text};
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
@@ -12,16 +13,22 @@ use crate::args::Inspect;
 use crate::ui::Ui;
 
 pub(super) fn run(args: &Inspect, ui: &Ui) -> Result<Outcome> {
-    let file = args.file.display();
-    let bytes = std::fs::read(&args.file).with_context(|| format!("cannot read {file}"))?;
-    let model =
-        Model::decode(&bytes).with_context(|| format!("{file} is no ONNX model, or is damaged"))?;
-    if args.json {
+    let model = read(&args.file)?;
+    if args.canonical {
+        ui.print(&canonical(&model))?;
+    } else if args.json {
         ui.print(&format!("{:#}\n", summary(&model)))?;
     } else {
         ui.print(&text(&model))?;
     }
     Ok(Outcome::Holds)
+}
+
+/// The model in a file.
+pub(super) fn read(path: &Path) -> Result<Model> {
+    let file = path.display();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {file}"))?;
+    Model::decode(&bytes).with_context(|| format!("{file} is no ONNX model, or is damaged"))
 }
 
 fn summary(model: &Model) -> Json {
@@ -76,5 +83,10 @@ fn signature(value: &ValueInfo) -> Json {
         .dims
         .as_ref()
         .map(|dims| dims.iter().map(dim).collect());
-    json!({ "name": value.name, "dtype": value.dtype.map(|d| d.name()), "shape": shape })
+    let mut json =
+        json!({ "name": value.name, "dtype": value.dtype.map(|d| d.name()), "shape": shape });
+    if let Some(other) = &value.other {
+        json["type"] = json!(other.to_string());
+    }
+    json
 }

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod bench;
+mod diff;
 mod export;
 mod generate;
 mod inspect;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: &Command, ui: &Ui) -> Result<Outcome> {
         Command::Generate(args) => generate::run(args, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Inspect(args) => inspect::run(args, ui),
+        Command::Diff(args) => diff::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
     }
 }

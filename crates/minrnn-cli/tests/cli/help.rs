@@ -21,6 +21,7 @@ fn every_command() {
         "generate",
         "run",
         "inspect",
+        "diff",
     ] {
         help(&format!("help_{command}"), &[command, "--help"]);
     }

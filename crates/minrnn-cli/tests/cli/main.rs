@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod config;
+mod diff;
 mod flags;
 mod harness;
 mod help;

@@ -52,20 +52,30 @@ pub fn canonical(model: &Model) -> String {
     out
 }
 
-/// Metadata, in order, with names of inner values replaced by their canonical ones.
-pub(crate) fn metadata(model: &Model) -> Vec<(String, String)> {
+/// What belongs to the model beside its graph, in order: what it is, and its value, with canonical names.
+pub(crate) fn notes(model: &Model) -> Vec<(String, String)> {
     let scope = Scope::new(Source::graph(&model.graph));
     let colours = colour::by_label(&scope, None, Content::Whole);
     let mut root = Level::new(&scope, &colours, None, "", &mut 0);
     root.keep_interface();
-    entries(model, &root)
-}
-
-/// The canonical text of a function.
-pub(crate) fn function_text(f: &Function) -> String {
-    let mut out = String::new();
-    function(&mut out, f);
-    out
+    let mut notes = vec![("ir_version".to_owned(), model.ir_version.to_string())];
+    let sets = opsets(&model.opsets).into_iter();
+    notes.extend(sets.map(|(domain, v)| (format!("opset {domain}"), v.to_string())));
+    let metadata = entries(model, &root).into_iter();
+    notes.extend(metadata.map(|(k, v)| (format!("metadata {k}"), v)));
+    let annotations = annotations(model, &root).into_iter();
+    notes.extend(annotations.map(|(tensor, roles)| (format!("quantization {tensor}"), roles)));
+    for (kind, parts) in [("training", &model.training), ("device", &model.devices)] {
+        let all: Vec<_> = parts.iter().map(|p| digest(p)).collect();
+        notes.extend((!all.is_empty()).then(|| (kind.to_owned(), all.join(" "))));
+    }
+    for f in &model.functions {
+        let mut text = String::new();
+        function(&mut text, f);
+        let name = format!("function {}.{}:{}", f.domain, f.name, f.overload);
+        notes.push((name, format!("sha256:{}", digest(text.as_bytes()))));
+    }
+    notes
 }
 
 fn header(out: &mut String, model: &Model, root: &Level<'_, '_>) {
@@ -143,27 +153,27 @@ fn interface(out: &mut String, root: &Level<'_, '_>) {
 }
 
 fn quantization(out: &mut String, model: &Model, root: &Level<'_, '_>) {
+    for (tensor, roles) in annotations(model, root) {
+        line(out, 1, format_args!("quantization {tensor} {{{roles}}}"));
+    }
+}
+
+/// Which tensors say how a tensor was quantised, in order.
+fn annotations(model: &Model, root: &Level<'_, '_>) -> Vec<(String, String)> {
     let names = root.by_name();
     let find = |own: &String| {
-        names
-            .get(own.as_str())
-            .map_or_else(|| name(own), |n| (*n).to_owned())
+        let known = names.get(own.as_str());
+        known.map_or_else(|| name(own), |n| (*n).to_owned())
     };
-    let mut lines = vec![];
-    for (tensor, roles) in &model.graph.quantization {
-        let mut roles: Vec<_> = roles
-            .iter()
-            .map(|(k, v)| format!("{}={}", quoted(k), find(v)))
-            .collect();
+    let one = |(tensor, roles): &(String, Vec<(String, String)>)| {
+        let role = |(k, v): &(String, String)| format!("{}={}", quoted(k), find(v));
+        let mut roles: Vec<_> = roles.iter().map(role).collect();
         roles.sort();
-        lines.push(format!(
-            "quantization {} {{{}}}",
-            find(tensor),
-            roles.join(", ")
-        ));
-    }
-    lines.sort();
-    lines.iter().for_each(|l| line(out, 1, format_args!("{l}")));
+        (find(tensor), roles.join(", "))
+    };
+    let mut all: Vec<_> = model.graph.quantization.iter().map(one).collect();
+    all.sort();
+    all
 }
 
 fn function(out: &mut String, f: &Function) {

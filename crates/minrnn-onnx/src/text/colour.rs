@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::scope::{Const, Def, Ref, Scope};
 use super::value::{attribute, shape_of, tensor};
-use crate::ir::{Node, Tensor, is_standard};
+use crate::ir::{Attr, Node, Tensor, is_standard};
 
 /// 128 bits of a sha256.
 pub(crate) type Colour = [u8; 16];
@@ -63,28 +63,25 @@ impl Mix {
 }
 
 /// Operator and attributes, without sub-graphs: what a node is apart from its place.
-pub(crate) fn signature(node: &Node) -> String {
+pub(crate) fn signature(node: &Node, content: Content) -> String {
     let domain = if is_standard(&node.domain) {
         ""
     } else {
         &node.domain
     };
-    let mut attributes: Vec<_> = node
-        .attributes
-        .iter()
-        .map(|(name, a)| {
-            format!(
-                "{name:?}={}",
-                attribute(a).unwrap_or_else(|| a.kind().into())
-            )
-        })
+    let value = |a: &Attr| match (a, content) {
+        (Attr::Tensor(t), Content::NoWeights) if is_weight(t) => shape_of(t),
+        _ => attribute(a).unwrap_or_else(|| a.kind().into()),
+    };
+    let each = node.attributes.iter();
+    let mut attributes: Vec<_> = each
+        .map(|(name, a)| format!("{name:?}={}", value(a)))
         .collect();
     attributes.sort();
+    let attributes = attributes.join(",");
     format!(
-        "{domain:?} {:?} {:?} {}",
-        node.op_type,
-        node.overload,
-        attributes.join(",")
+        "{domain:?} {:?} {:?} {attributes}",
+        node.op_type, node.overload
     )
 }
 
@@ -100,7 +97,7 @@ fn constant(c: Const<'_>, content: Content) -> Colour {
     Mix::new("constant").add(text.as_bytes()).end()
 }
 
-fn read(r: Ref<'_>, here: &[Colour], around: Option<&Env<'_>>) -> Colour {
+pub(crate) fn read(r: Ref<'_>, here: &[Colour], around: Option<&Env<'_>>) -> Colour {
     match r {
         Ref::Omitted => Mix::new("omitted").end(),
         Ref::Undefined(name) => Mix::new("undefined").add(name.as_bytes()).end(),
@@ -115,26 +112,39 @@ fn read(r: Ref<'_>, here: &[Colour], around: Option<&Env<'_>>) -> Colour {
     }
 }
 
-/// Colours of the values of a graph by what computes them; inputs of the outermost graph by name, of others by place.
+/// Colours of the values and of the nodes of a graph by what computes them; inputs of the outermost graph by name,
+/// of others by place.
 pub(crate) fn by_content(
     scope: &Scope<'_>,
     around: Option<&Env<'_>>,
     content: Content,
-) -> Vec<Colour> {
+) -> (Vec<Colour>, Vec<Colour>) {
     let mut colours: Vec<Colour> = scope
         .values
         .iter()
         .map(|v| match v.def {
-            Def::Input(_, _) if scope.depth == 0 => Mix::new("input").add(v.name.as_bytes()).end(),
-            Def::Input(i, _) => Mix::new("formal").number(scope.depth).number(i).end(),
+            Def::Input(i, _) => input(scope, i),
             Def::Const(c) => constant(c, content),
             Def::Node(..) => [0; 16],
         })
         .collect();
+    let mut nodes = vec![[0; 16]; scope.source.nodes.len()];
     for node in scope.order.iter().chain(&scope.unused) {
-        set(scope, *node, &mut colours, around, content);
+        nodes[*node] = set(scope, *node, &mut colours, around, content);
     }
-    colours
+    (colours, nodes)
+}
+
+/// Names of the model's own inputs are its interface; of others they are of no consequence.
+fn input(scope: &Scope<'_>, position: usize) -> Colour {
+    if scope.depth == 0 && scope.source.declared.is_some() {
+        let name = scope.source.inputs[position];
+        return Mix::new("input").add(name.as_bytes()).end();
+    }
+    Mix::new("formal")
+        .number(scope.depth)
+        .number(position)
+        .end()
 }
 
 /// Colours of the values of a graph by their labels; those that reach no output by what computes them.
@@ -148,6 +158,7 @@ pub(crate) fn by_label(
         .iter()
         .zip(&scope.labels)
         .map(|(value, label)| match (label, value.def) {
+            (_, Def::Input(i, _)) => input(scope, i),
             (Some(n), _) => Mix::new("label").number(scope.depth).number(*n).end(),
             (None, Def::Const(c)) => constant(c, content),
             (None, _) => [0; 16],
@@ -166,13 +177,14 @@ fn set(
     colours: &mut [Colour],
     around: Option<&Env<'_>>,
     content: Content,
-) {
+) -> Colour {
     let colour = node_colour(scope, node, colours, around, content);
     for (slot, index) in scope.written[node].iter().enumerate() {
         if let Some(index) = index {
             colours[*index] = Mix::new("result").add(&colour).number(slot).end();
         }
     }
+    colour
 }
 
 /// The colour of a node, from those of what it reads.
@@ -184,7 +196,7 @@ pub(crate) fn node_colour(
     content: Content,
 ) -> Colour {
     let written = &scope.written[node];
-    let mut mix = Mix::new("node").add(signature(scope.node(node)).as_bytes());
+    let mut mix = Mix::new("node").add(signature(scope.node(node), content).as_bytes());
     mix = mix.number(written.len());
     for output in written {
         mix = mix.number(usize::from(output.is_some()));
@@ -195,18 +207,26 @@ pub(crate) fn node_colour(
     }
     let env = Env { colours, around };
     for body in &scope.bodies[node] {
-        mix = mix.add(&body_colour(&body.scope, &env, content));
+        mix = mix.add(&graph_colour(&body.scope, Some(&env), content));
     }
     mix.end()
 }
 
-/// The colour of a sub-graph: equal for equal texts.
-pub(crate) fn body_colour(scope: &Scope<'_>, around: &Env<'_>, content: Content) -> Colour {
-    let colours = by_label(scope, Some(around), content);
+/// The colour of a graph: equal for equal canonical texts. Declared types count in sub-graphs only.
+pub(crate) fn graph_colour(
+    scope: &Scope<'_>,
+    around: Option<&Env<'_>>,
+    content: Content,
+) -> Colour {
+    let colours = by_label(scope, around, content);
     let mut mix = Mix::new("graph").number(scope.source.inputs.len());
-    if let Some((inputs, outputs)) = scope.source.declared {
-        for v in inputs.iter().chain(outputs) {
-            mix = mix.add(super::type_of(v).as_bytes());
+    let declared = scope.source.declared.filter(|_| scope.depth > 0);
+    for v in declared.into_iter().flat_map(|(i, o)| i.iter().chain(o)) {
+        mix = mix.add(super::type_of(v).as_bytes());
+    }
+    for value in &scope.values {
+        if let Def::Input(_, Some(default)) = value.def {
+            mix = mix.add(&constant(default, content));
         }
     }
     for index in &scope.constants {
@@ -215,12 +235,19 @@ pub(crate) fn body_colour(scope: &Scope<'_>, around: &Env<'_>, content: Content)
         }
     }
     for node in &scope.order {
-        mix = mix.add(&node_colour(scope, *node, &colours, Some(around), content));
+        mix = mix.add(&node_colour(scope, *node, &colours, around, content));
     }
     for r in &scope.outputs {
-        mix = mix.add(&read(*r, &colours, Some(around)));
+        mix = mix.add(&read(*r, &colours, around));
     }
-    for ((_, colour), nodes) in unused(scope, &colours, Some(around), content) {
+    let idle = scope.values.iter().zip(&scope.labels).zip(&colours);
+    let idle = idle.filter(|((v, label), _)| matches!(v.def, Def::Const(_)) && label.is_none());
+    let mut idle: Vec<_> = idle.map(|(_, colour)| colour).collect();
+    idle.sort();
+    for colour in idle {
+        mix = mix.add(colour);
+    }
+    for ((_, colour), nodes) in unused(scope, &colours, around, content) {
         mix = mix.add(&colour).number(nodes.len());
     }
     mix.end()

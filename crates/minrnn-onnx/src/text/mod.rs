@@ -29,8 +29,9 @@ mod names;
 pub(crate) mod scope;
 #[cfg(test)]
 pub(crate) mod shuffle;
+mod snapshot;
 #[cfg(test)]
-mod stable;
+pub(crate) mod stable;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;

@@ -379,10 +379,7 @@ fn define<'a>(source: &Source<'a>) -> Definitions<'a> {
                 values.len() - 1
             })
         };
-        stated(&node.outputs)
-            .iter()
-            .map(&mut output)
-            .collect()
+        stated(&node.outputs).iter().map(&mut output).collect()
     });
     let written = written.collect();
     (values, names, written)

@@ -137,9 +137,7 @@ fn reads(n: &Node) -> Vec<&str> {
 fn order(g: &Graph, dice: &mut Dice) -> Vec<usize> {
     let mut producer = HashMap::new();
     for (i, n) in g.nodes.iter().enumerate() {
-        n.outputs
-            .iter()
-            .for_each(|o| drop(producer.insert(o.as_str(), i)));
+        producer.extend(n.outputs.iter().map(|o| (o.as_str(), i)));
     }
     let mut waits = vec![0usize; g.nodes.len()];
     let mut users = vec![vec![]; g.nodes.len()];

@@ -8,7 +8,7 @@ use crate::ir::{Attr, DType, SparseTensor, Tensor, TensorData};
 const MAX_INLINE: usize = 16;
 
 /// `%name`, or `_` for what is left out.
-pub(super) fn name(name: &str) -> String {
+pub(crate) fn name(name: &str) -> String {
     if name.is_empty() {
         "_".to_owned()
     } else {
@@ -27,7 +27,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The text with line breaks and other control characters escaped, and nothing else.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.chars()
         .map(|c| {
