@@ -8,3 +8,4 @@ mod graphs;
 mod invariants;
 mod models;
 mod mutations;
+mod snapshots_of_graphs;

@@ -21,6 +21,7 @@
 /// let model = Model { ir_version: 8, opsets: vec![(String::new(), 17)], graph, ..Model::default() };
 /// # let mut settings = insta::Settings::clone_current();
 /// # settings.set_prepend_module_to_snapshot(false);
+/// # settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/src/text/snapshots"));
 /// # let _bound = settings.bind_to_scope();
 ///
 /// assert_graph_snapshot!("double", model);
