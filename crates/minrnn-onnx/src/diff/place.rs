@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Place, Side};
 use crate::ir::Node;
-use crate::text::colour::{Colour, Content, Env, by_content, graph_colour, read, signature};
+use crate::text::colour::{Colour, Content, Outer, by_content, graph_colour, read, signature};
 use crate::text::operator;
 use crate::text::scope::{Ref, Scope};
 use crate::text::value::{name, one_line};
@@ -17,7 +17,7 @@ const AFTER: usize = 2;
 /// A graph with colours by what computes each value.
 struct View<'v, 'a> {
     scope: &'v Scope<'a>,
-    around: Option<&'v Env<'v>>,
+    around: Option<&'v Outer<'v>>,
     values: Vec<Colour>,
     nodes: Vec<Colour>,
     /// Of each node: nodes on the longest path before it.
@@ -26,7 +26,7 @@ struct View<'v, 'a> {
 }
 
 impl<'v, 'a> View<'v, 'a> {
-    fn new(scope: &'v Scope<'a>, around: Option<&'v Env<'v>>, title: String) -> Self {
+    fn new(scope: &'v Scope<'a>, around: Option<&'v Outer<'v>>, title: String) -> Self {
         let (values, nodes) = by_content(scope, around, CONTENT);
         let mut depths = vec![0; nodes.len()];
         for node in scope.order.iter().chain(&scope.unused) {
@@ -43,8 +43,8 @@ impl<'v, 'a> View<'v, 'a> {
         }
     }
 
-    fn env(&self) -> Env<'_> {
-        Env {
+    fn outer(&self) -> Outer<'_> {
+        Outer {
             colours: &self.values,
             around: self.around,
         }
@@ -138,10 +138,10 @@ fn inside(left: &View<'_, '_>, l: usize, right: &View<'_, '_>, r: usize) -> Opti
     if !same_node || left.inputs(l) != right.inputs(r) {
         return None;
     }
-    let envs = (left.env(), right.env());
+    let envs = (left.outer(), right.outer());
     let bodies = left.scope.bodies[l].iter().zip(&right.scope.bodies[r]);
     for (a, b) in bodies.filter(|(a, b)| a.label == b.label) {
-        let colour = |scope, env| graph_colour(scope, Some(env), CONTENT);
+        let colour = |scope, outer| graph_colour(scope, Some(outer), CONTENT);
         if colour(&a.scope, &envs.0) == colour(&b.scope, &envs.1) {
             continue;
         }

@@ -84,11 +84,10 @@ fn differences(dtype: DType, a: &[u8], b: &[u8]) -> (Option<usize>, Option<f64>)
         let all = a.chunks_exact(width).zip(b.chunks_exact(width));
         all.filter(|(a, b)| a != b)
     };
-    let each = pairs().map(|(a, b)| Some((number(dtype, a)? - number(dtype, b)?).abs()));
+    let mut each = pairs().map(|(a, b)| Some((number(dtype, a)? - number(dtype, b)?).abs()));
     // A NaN on either side makes the difference no number: it must not be lost to a maximum.
-    let largest = each.fold(Some(0.0f64), |max, d| match (max, d) {
-        (Some(max), Some(d)) if !d.is_nan() => Some(max.max(d)),
-        _ => None,
+    let largest = each.try_fold(0.0f64, |max, d| {
+        d.filter(|d| !d.is_nan()).map(|d| max.max(d))
     });
     (Some(pairs().count()), largest)
 }

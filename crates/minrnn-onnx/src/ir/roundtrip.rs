@@ -5,6 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
 
+use super::decode_attr::Named;
 use super::*;
 use crate::pb::{self, attribute_proto::AttributeType, type_proto};
 
@@ -176,9 +177,7 @@ fn attr(graph: BoxedStrategy<Graph>) -> BoxedStrategy<Attr> {
 }
 
 /// Attributes with names of their own, and texts for some.
-fn attributes(
-    graph: BoxedStrategy<Graph>,
-) -> BoxedStrategy<(Vec<(String, Attr)>, Vec<(String, String)>)> {
+fn attributes(graph: BoxedStrategy<Graph>) -> BoxedStrategy<(Named<Attr>, Named<String>)> {
     vec((attr(graph), option::of("[a-z]{1,3}")), 0..3)
         .prop_map(|all| {
             let name = |i: usize| format!("attr{i}");

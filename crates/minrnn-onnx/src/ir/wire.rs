@@ -119,8 +119,10 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    type Fields = Vec<(u32, Option<String>)>;
+
     /// The schema as protox reads it: message, field numbers and the messages that are fields.
-    fn schema() -> Vec<(String, Vec<(u32, Option<String>)>)> {
+    fn schema() -> Vec<(String, Fields)> {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
         let set = protox::compile(["onnx.proto"], [root]).unwrap();
         let mut found = vec![];
@@ -130,7 +132,7 @@ mod tests {
             let all = nested.map(|n| (format!("{outer}.{}", n.name()), n));
             for (name, m) in all.chain([(outer.clone(), message)]) {
                 let inner = |t: &str| t.trim_start_matches(".onnx.").to_owned();
-                let mut fields: Vec<(u32, Option<String>)> = m
+                let mut fields: Fields = m
                     .field
                     .iter()
                     .map(|f| {

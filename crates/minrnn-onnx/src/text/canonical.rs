@@ -287,15 +287,15 @@ impl<'p, 'a> Printer<'p, 'a> {
             depth,
             format_args!("{} = {text}{times}", results.join(", ")),
         );
-        let env = level.env();
+        let outer = level.outer();
         let mut counter = 0;
         for body in &level.scope.bodies[index] {
-            let colours = colour::by_label(&body.scope, Some(&env), Content::Whole);
+            let colours = colour::by_label(&body.scope, Some(&outer), Content::Whole);
             let prefix = &level.prefixes[index];
             let inner = Level::new(
                 &body.scope,
                 &colours,
-                Some((level, &env)),
+                Some((level, &outer)),
                 prefix,
                 &mut counter,
             );

@@ -17,9 +17,9 @@ pub(crate) type Colour = [u8; 16];
 
 /// The colours of a graph and of those around it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Env<'e> {
+pub(crate) struct Outer<'e> {
     pub(crate) colours: &'e [Colour],
-    pub(crate) around: Option<&'e Env<'e>>,
+    pub(crate) around: Option<&'e Outer<'e>>,
 }
 
 /// Which constants are told apart by their values.
@@ -97,17 +97,17 @@ fn constant(c: Const<'_>, content: Content) -> Colour {
     Mix::new("constant").add(text.as_bytes()).end()
 }
 
-pub(crate) fn read(r: Ref<'_>, here: &[Colour], around: Option<&Env<'_>>) -> Colour {
+pub(crate) fn read(r: Ref<'_>, here: &[Colour], around: Option<&Outer<'_>>) -> Colour {
     match r {
         Ref::Omitted => Mix::new("omitted").end(),
         Ref::Undefined(name) => Mix::new("undefined").add(name.as_bytes()).end(),
         Ref::Value { up: 0, index } => here[index],
         Ref::Value { up, index } => {
-            let mut env = around;
+            let mut outer = around;
             for _ in 1..up {
-                env = env.and_then(|e| e.around);
+                outer = outer.and_then(|e| e.around);
             }
-            env.map_or([0; 16], |e| e.colours[index])
+            outer.map_or([0; 16], |e| e.colours[index])
         }
     }
 }
@@ -116,7 +116,7 @@ pub(crate) fn read(r: Ref<'_>, here: &[Colour], around: Option<&Env<'_>>) -> Col
 /// of others by place.
 pub(crate) fn by_content(
     scope: &Scope<'_>,
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> (Vec<Colour>, Vec<Colour>) {
     let mut colours: Vec<Colour> = scope
@@ -150,7 +150,7 @@ fn input(scope: &Scope<'_>, position: usize) -> Colour {
 /// Colours of the values of a graph by their labels; those that reach no output by what computes them.
 pub(crate) fn by_label(
     scope: &Scope<'_>,
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> Vec<Colour> {
     let mut colours: Vec<Colour> = scope
@@ -175,7 +175,7 @@ fn set(
     scope: &Scope<'_>,
     node: usize,
     colours: &mut [Colour],
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> Colour {
     let colour = node_colour(scope, node, colours, around, content);
@@ -192,7 +192,7 @@ pub(crate) fn node_colour(
     scope: &Scope<'_>,
     node: usize,
     colours: &[Colour],
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> Colour {
     let written = &scope.written[node];
@@ -205,9 +205,9 @@ pub(crate) fn node_colour(
     for r in &scope.inputs[node] {
         mix = mix.add(&read(*r, colours, around));
     }
-    let env = Env { colours, around };
+    let outer = Outer { colours, around };
     for body in &scope.bodies[node] {
-        mix = mix.add(&graph_colour(&body.scope, Some(&env), content));
+        mix = mix.add(&graph_colour(&body.scope, Some(&outer), content));
     }
     mix.end()
 }
@@ -215,7 +215,7 @@ pub(crate) fn node_colour(
 /// The colour of a graph: equal for equal canonical texts. Declared types count in sub-graphs only.
 pub(crate) fn graph_colour(
     scope: &Scope<'_>,
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> Colour {
     let colours = by_label(scope, around, content);
@@ -260,7 +260,7 @@ pub(crate) type Classes = BTreeMap<(usize, Colour), Vec<usize>>;
 pub(crate) fn unused(
     scope: &Scope<'_>,
     colours: &[Colour],
-    around: Option<&Env<'_>>,
+    around: Option<&Outer<'_>>,
     content: Content,
 ) -> Classes {
     let mut depth: BTreeMap<usize, usize> = BTreeMap::new();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::colour::{Classes, Colour, Content, Env, unused};
+use super::colour::{Classes, Colour, Content, Outer, unused};
 use super::scope::{Def, Ref, Scope};
 use super::value::name;
 
@@ -10,7 +10,7 @@ use super::value::name;
 pub(super) struct Level<'n, 'a> {
     pub(super) scope: &'n Scope<'a>,
     colours: &'n [Colour],
-    around: Option<(&'n Level<'n, 'a>, &'n Env<'n>)>,
+    around: Option<(&'n Level<'n, 'a>, &'n Outer<'n>)>,
     /// By index of the value.
     pub(super) names: Vec<String>,
     /// By index of the node: what the names of values in its sub-graphs begin with.
@@ -26,18 +26,18 @@ impl<'n, 'a> Level<'n, 'a> {
     pub(super) fn new(
         scope: &'n Scope<'a>,
         colours: &'n [Colour],
-        around: Option<(&'n Level<'n, 'a>, &'n Env<'n>)>,
+        around: Option<(&'n Level<'n, 'a>, &'n Outer<'n>)>,
         prefix: &str,
         counter: &mut usize,
     ) -> Self {
-        let env = around.map(|(_, env)| env);
+        let outer = around.map(|(_, outer)| outer);
         let mut level = Self {
             scope,
             colours,
             around,
             names: vec![String::new(); scope.values.len()],
             prefixes: vec![String::new(); scope.source.nodes.len()],
-            unused: unused(scope, colours, env, Content::Whole),
+            unused: unused(scope, colours, outer, Content::Whole),
             unused_constants: vec![],
         };
         level.number(prefix, counter);
@@ -46,10 +46,10 @@ impl<'n, 'a> Level<'n, 'a> {
     }
 
     /// Colours as the graphs inside see them.
-    pub(super) fn env(&self) -> Env<'n> {
-        Env {
+    pub(super) fn outer(&self) -> Outer<'n> {
+        Outer {
             colours: self.colours,
-            around: self.around.map(|(_, env)| env),
+            around: self.around.map(|(_, outer)| outer),
         }
     }
 
