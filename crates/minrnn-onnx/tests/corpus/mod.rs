@@ -1,5 +1,11 @@
 //! Graphs that hold every rule, and graphs that break one each: for the checker here and for that of the standard.
 
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "made of constants, for a test and an example that each use a part"
+)]
+
 pub(crate) mod broken_nodes;
 pub(crate) mod edits;
 pub(crate) mod good_nodes;

@@ -91,7 +91,11 @@ pub(in crate::check) fn linear_attention(call: &Call) -> Found {
     let d_v = [per_head("value", at(2, 2), kv_heads)?, at(3, 3).clone()];
     let d_v = merge("the width of a value", &d_v)?;
     let heads = Some(Expr::number(kv_heads));
-    one_of("the heads of the state", at(3, 1), &[heads.clone()])?;
+    one_of(
+        "the heads of the state",
+        at(3, 1),
+        std::slice::from_ref(&heads),
+    )?;
     one_of("decay", at(4, 2), &[times(&d_k, kv_heads), heads.clone()])?;
     one_of("beta", at(5, 2), &[heads.clone(), Some(Expr::number(1))])?;
     let output = vec![batch.clone(), time, times(&d_v, q_heads)];
