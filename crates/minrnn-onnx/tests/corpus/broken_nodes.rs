@@ -505,6 +505,15 @@ fn shapes() -> Vec<Broken> {
             "i64[N]",
         ),
         (
+            "Slice in steps of -2 to another length",
+            Rule::Declared,
+            "Slice",
+            17,
+            "f32[6] i64[1]=4 i64[1]=0 i64[1]=0 i64[1]=-2",
+            vec![],
+            "f32[3]",
+        ),
+        (
             "Slice in steps of 0",
             Shape,
             "Slice",

@@ -181,7 +181,13 @@ pub(in crate::check) fn slice(call: &Call) -> Found {
             .zip(dims[along].as_ref())
             .filter(|_| whole_step);
         let range = range.and_then(|((s, e), d)| Some((bound(&s[i], d)?, bound(&e[i], d)?)));
-        sliced[along] = range.as_ref().and_then(|(s, e)| length(s, e));
+        sliced[along] = match (&steps, whole_step) {
+            (Some(steps), false) => starts.zip(ends).and_then(|(s, e)| {
+                let numbers = [s[i].as_number()?, e[i].as_number()?];
+                stepped(dims[along].as_ref()?.as_number()?, numbers, steps[i])
+            }),
+            _ => range.as_ref().and_then(|(s, e)| length(s, e)),
+        };
         bounds = range;
     }
     let mut info = Info::new(x.ty.dtype, Some(sliced));
@@ -227,4 +233,15 @@ fn length(start: &Expr, end: &Expr) -> Extent {
         return Some(difference);
     }
     difference.at_most(&zero).then_some(zero)
+}
+
+/// Entries from start to end in steps other than 1. Backwards, a bound may lie before the first entry.
+fn stepped(size: i64, bounds: [i64; 2], step: i64) -> Extent {
+    let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
+    let [start, end] = bounds
+        .map(|n| if n < 0 { n.saturating_add(size) } else { n })
+        .map(|n| n.clamp(low, high.max(low)));
+    let way = (end - start).checked_mul(step.signum())?.max(0);
+    let count = way.unsigned_abs().div_ceil(step.unsigned_abs());
+    i64::try_from(count).ok().map(Expr::number)
 }
