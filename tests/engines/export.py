@@ -20,15 +20,42 @@ class Export:
             blob = (self.folder / said["file"]).read_bytes()
             digest = hashlib.sha256(blob).hexdigest()
             assert digest == said["sha256"], f"{said['file']}: sha256 is {digest}, the manifest says {said['sha256']}"
-            self.models[form] = onnx.load_model_from_string(blob)
+            if beside := said["weights"]:
+                digest = hashlib.sha256((self.folder / beside["file"]).read_bytes()).hexdigest()
+                assert digest == beside["sha256"], f"{beside['file']}: sha256 is {digest}, the manifest says {beside['sha256']}"
+            self.models[form] = onnx.load(self.folder / said["file"])
             self.metadata[form] = {p.key: p.value for p in self.models[form].metadata_props}
         self.check_metadata()
-        first = self.models["step"].graph.input[0]
+        # Names of genai have no form step: there a sequence of one step is one.
+        self.stepper = "step" if "step" in self.forms else self.forms[0]
+        first = self.models[self.stepper].graph.input[0]
         self.input = first.name
         assert self.input in ("input_ids", "features"), f"first input is {self.input}"
         self.width = first.type.tensor_type.shape.dim[-1].dim_value
-        self.output = self.models["step"].graph.output[0].name
+        self.output = self.models[self.stepper].graph.output[0].name
         self.last = self.manifest["head"] == "last"
+        self.dtype = self.manifest["dtype"]
+        self.target = self.manifest["target"]
+        self.extras = {form: [i.name for i in m.graph.input if i.name in ("lengths", "reset")] for form, m in self.models.items()}
+
+    def fixed(self):
+        """Fixed batch and time of the sequence forms, or None."""
+        for form, model in self.models.items():
+            dims = model.graph.input[0].type.tensor_type.shape.dim
+            if form != "step" and dims[1].dim_value:
+                return dims[0].dim_value, dims[1].dim_value
+        return None
+
+    def feed(self, form, data, states, lengths=None, reset=None):
+        """All inputs of a form; rows end at T and never begin anew unless said."""
+        feed = {self.input: np.ascontiguousarray(data), **states}
+        batch, time = data.shape[0], (data.shape[1] if form != "step" else 1)
+        if "lengths" in self.extras[form]:
+            feed["lengths"] = np.full(batch, time, np.int64) if lengths is None else lengths
+        if "reset" in self.extras[form]:
+            shape = (batch,) if form == "step" else (batch, time)
+            feed["reset"] = np.zeros(shape, bool) if reset is None else reset
+        return feed
 
     def check_metadata(self):
         for form, data in self.metadata.items():
@@ -71,20 +98,38 @@ class Export:
         """The states to feed after a run that gave `outputs`."""
         return {s["input"]: outputs[s["output"]] for s in self.states}
 
-    def steps(self, run, data, states):
+    def steps(self, run, data, states, lengths=None, reset=None):
         """The step form over `[B, T, ..]`: what a sequence form gives, and the states after it."""
-        rows = []
+        rows, kept = [], []
+        form = self.stepper
         for t in range(data.shape[1]):
-            results = run({self.input: data[:, t], **states})
-            rows.append(results[self.output])
+            now = None if reset is None else reset[:, t]
+            if form == "step":
+                feed = self.feed(form, data[:, t], states, None, now)
+            else:
+                feed = self.feed(form, data[:, t : t + 1], states, None, None if now is None else now[:, None])
+            results = run(feed)
+            rows.append(results[self.output] if form == "step" or self.last else results[self.output][:, 0])
             states = self.following(results)
+            kept.append(states)
+        if lengths is not None:
+            # Each row's own end.
+            ends = [(int(n) - 1, b) for b, n in enumerate(lengths)]
+            states = {name: np.stack([kept[t][name][b] for t, b in ends]) for name in states}
+            last = np.stack([rows[t][b] for t, b in ends])
+            return {self.output: last if self.last else self.within(np.stack(rows, axis=1), lengths), **self.renamed(states)}
         return {self.output: rows[-1] if self.last else np.stack(rows, axis=1), **self.renamed(states)}
 
-    def pieces(self, run, data, states, sizes):
+    def within(self, output, lengths):
+        """What stands behind a row's end means nothing."""
+        behind = np.arange(output.shape[1])[None, :] >= np.asarray(lengths)[:, None]
+        return np.where(behind[:, :, None], np.float32(0), output)
+
+    def pieces(self, form, run, data, states, sizes):
         """A sequence form over pieces of `[B, T, ..]`, the states carried on."""
         parts, at = [], 0
         for size in sizes:
-            results = run({self.input: np.ascontiguousarray(data[:, at : at + size]), **states})
+            results = run(self.feed(form, data[:, at : at + size], states))
             parts.append(results[self.output])
             states = self.following(results)
             at += size

@@ -1,8 +1,8 @@
 //! Exports the golden models for other engines to run: `cargo run -p minrnn-tests --example exports -- DIR`.
 //!
 //! One folder a model, made for at most 256 steps so that the longest and steps beyond it are soon run; some models again
-//! with the other lowering, with three levels of blocks, or with gates that remember thousands of steps: there, a scan that
-//! left out a part of the sequence would show.
+//! with the other lowerings, with three levels of blocks, with gates that remember thousands of steps (there, a scan that
+//! left out a part of the sequence would show), for each target, with other types of weights, names and layouts of states.
 
 #[path = "../golden/read.rs"]
 mod read;
@@ -11,7 +11,10 @@ use std::path::PathBuf;
 
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
-use minrnn_onnx::export::{DirOptions, ExportOptions, Lowering, write_export};
+use minrnn_onnx::export::{
+    Activations, DirOptions, ExportOptions, Form, Lowering, Placement, StateLayout, StateNames,
+    Target, Weights, write_export,
+};
 use read::Golden;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,48 +27,130 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if v.remember {
                 remember(&model, &mut params);
             }
-            let options = ExportOptions {
-                lowering: v.lowering,
-                max_seq_len: v.longest,
-                ..ExportOptions::default()
-            };
             let to = dir.join(format!("{name}{}", v.suffix));
-            let options = DirOptions {
-                options,
-                ..DirOptions::default()
-            };
-            write_export(&to, &model, &params, &options)?;
+            write_export(&to, &model, &params, &v.options)?;
         }
     }
     Ok(())
 }
 
 struct Variant {
-    suffix: &'static str,
-    lowering: Lowering,
-    longest: usize,
+    suffix: String,
+    options: DirOptions,
     remember: bool,
 }
 
 fn variants(name: &str) -> Vec<Variant> {
-    let variant = |suffix, lowering, longest, remember| Variant {
-        suffix,
-        lowering,
-        longest,
-        remember,
+    let variant = |suffix: &str, change: &dyn Fn(&mut DirOptions)| {
+        let mut options = DirOptions {
+            options: ExportOptions {
+                max_seq_len: 256,
+                ..ExportOptions::default()
+            },
+            ..DirOptions::default()
+        };
+        change(&mut options);
+        Variant {
+            suffix: suffix.to_owned(),
+            options,
+            remember: suffix.starts_with("-remembers"),
+        }
     };
-    let (blocked, doubling) = (Lowering::Blocked, Lowering::KoggeStone);
-    let mut all = vec![variant("", blocked, 256, false)];
+    let mut all = vec![variant("", &|_| {})];
     match name {
-        "gru_tokens" => all.extend([
-            variant("-4096", blocked, 4096, false),
-            variant("-remembers", blocked, 256, true),
-            variant("-remembers-kogge-stone", doubling, 128, true),
-        ]),
-        "lstm_tokens" => all.push(variant("-kogge-stone", doubling, 128, false)),
+        "gru_tokens" => {
+            all.push(variant("-4096", &|o| o.options.max_seq_len = 4096));
+            all.push(variant("-remembers", &|_| {}));
+            all.extend(Lowering::ALL.into_iter().skip(1).map(|lowering| {
+                variant(&format!("-remembers-{}", lowering.name()), &|o| {
+                    o.options.lowering = lowering;
+                    o.options.opset = lowering.opset().max(17);
+                    o.options.target = engine(lowering);
+                    o.options.max_seq_len = 128;
+                })
+            }));
+            all.push(variant("-fixed", &|o| {
+                (o.options.batch, o.options.seq_len) = (Some(3), Some(37));
+            }));
+        }
+        "lstm_tokens" => {
+            all.extend(
+                Target::ALL
+                    .into_iter()
+                    .skip(1)
+                    .map(|target| variant(&format!("-for-{}", target.name()), &|o| aim(o, target))),
+            );
+            all.push(variant("-lengths-resets", &|o| {
+                (o.options.lengths, o.options.reset) = (true, true);
+            }));
+            all.push(variant("-shared", &|o| o.placement = Placement::Shared));
+            all.push(variant("-external", &|o| o.placement = Placement::External));
+        }
+        "gru_features_conv_mlp_last" => {
+            for (weights, suffix) in types() {
+                all.push(variant(suffix, &|o| {
+                    aim(o, Target::OnnxRuntime);
+                    o.options.weights = weights.clone();
+                }));
+            }
+            all.push(variant("-lengths-resets", &|o| {
+                (o.options.lengths, o.options.reset) = (true, true);
+            }));
+            all.push(variant("-stacked", &|o| {
+                o.options.state_layout = StateLayout::Stacked;
+            }));
+            all.push(variant("-icefall", &|o| {
+                o.options.state_names = StateNames::Icefall;
+            }));
+            all.push(variant("-genai", &|o| {
+                o.options.state_names = StateNames::Genai;
+                o.forms = vec![Form::Parallel, Form::Scan];
+            }));
+        }
         _ => {}
     }
     all
+}
+
+/// Everything that the target's table says.
+fn aim(o: &mut DirOptions, target: Target) {
+    let choices = target.choices();
+    o.forms = choices.forms.to_vec();
+    o.options = ExportOptions {
+        target,
+        lowering: choices.lowering,
+        block: choices.block,
+        opset: choices.opset,
+        fused_norms: choices.fused_norms,
+        ..o.options.clone()
+    };
+}
+
+fn engine(lowering: Lowering) -> Target {
+    match lowering {
+        Lowering::KoggeStone | Lowering::KoggeStoneConcat | Lowering::LinearAttention => {
+            Target::OnnxRuntime
+        }
+        _ => Target::Portable,
+    }
+}
+
+fn types() -> [(Weights, &'static str); 4] {
+    // The magnitudes that a calibration would find are not known here; these cut nothing off.
+    let wide = [
+        "layers.0.rnn.in.weight",
+        "layers.0.rnn.out.weight",
+        "layers.0.mlp.up.weight",
+        "layers.0.mlp.down.weight",
+        "head.weight",
+    ];
+    let wide = wide.map(|n| (n.to_owned(), 8.0)).into_iter().collect();
+    [
+        (Weights::F16, "-f16"),
+        (Weights::Bf16, "-bf16"),
+        (Weights::Int8(Activations::Row), "-int8"),
+        (Weights::Int8(Activations::Static(wide)), "-int8-static"),
+    ]
 }
 
 /// minGRU's gates at sigmoid(-9) or so, for memories of some 8000 steps.

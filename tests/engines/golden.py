@@ -10,8 +10,9 @@ class Golden:
     def __init__(self, export):
         self.tensors = load_file(export.folder / "golden.safetensors")
         self.data = self.tensors[export.input]
+        self.lengths, self.reset = self.tensors.get("lengths"), self.tensors.get("reset")
         self.entries = [export.output] + [s["output"] for s in export.states]
-        wanted = {export.input}
+        wanted = {export.input} | {name for names in export.extras.values() for name in names}
         for run in RUNS:
             wanted |= {f"{run}.{s['input']}" for s in export.states}
             wanted |= {f"{run}.{name}{end}" for name in self.entries for end in ("", ".bound")}

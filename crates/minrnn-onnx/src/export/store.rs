@@ -201,7 +201,7 @@ impl Store {
                 location: file.clone(),
                 offset: Some(offset),
                 length: Some(entry.bytes),
-                checksum: None,
+                ..External::default()
             }),
             _ => {
                 let mut bytes = Vec::with_capacity(entry.bytes as usize);
@@ -216,12 +216,10 @@ impl Store {
                 }
             }
         };
+        let (dtype, dims) = (entry.encoding.dtype(), entry.dims.clone());
         Tensor {
-            name: entry.name.clone(),
-            dtype: entry.encoding.dtype(),
-            dims: entry.dims.clone(),
             data,
-            doc: String::new(),
+            ..Tensor::bytes(entry.name.clone(), dtype, dims, vec![])
         }
     }
 
