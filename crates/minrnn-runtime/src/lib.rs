@@ -26,6 +26,8 @@
 //! # }
 //! ```
 //!
+//! Files of other programs run too, by named tensors and without any notion of state: [`AnyModel`].
+//!
 //! # What is refused
 //! Everything that would be silently wrong. A file that contradicts its metadata ([`Error::Contract`]); T = 0, T beyond
 //! the length a graph was made for, ids outside the vocabulary, values that are not finite, a state of other weights or
@@ -48,6 +50,7 @@
 //! tract runs a graph 3 to 5 times faster when batch and length are fixed, so a [`Model`] keeps a plan for each pair in
 //! use, at most [`Options::plans`] of them. Each holds a packed copy of the weights. [`Model::prepare`] makes one ahead.
 
+mod any;
 mod contract;
 mod error;
 mod external;
@@ -61,6 +64,7 @@ mod state;
 mod state_bytes;
 mod structure;
 
+pub use any::{AnyModel, Array, Dim, Elem, Port, Values};
 pub use error::{Error, ErrorKind, Result};
 pub use info::{Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec};
 pub use input::{Extras, Input, Output};

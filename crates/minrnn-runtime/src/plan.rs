@@ -138,7 +138,7 @@ impl Key {
 
 /// Runs `f` and makes an error of a panic. tract's models are rebuilt or dropped after one, never used again half
 /// made: plans are immutable, and a failed run drops its own state.
-fn caught<T>(f: impl FnOnce() -> TractResult<T>) -> std::result::Result<T, Cause> {
+pub(crate) fn caught<T>(f: impl FnOnce() -> TractResult<T>) -> std::result::Result<T, Cause> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(Ok(value)) => Ok(value),
         // The whole chain in one line: the outermost context alone says nothing to a user.

@@ -32,9 +32,34 @@ const OPERATORS: &[&str] = &[
     "Unsqueeze", "Where", "Xor",
 ];
 
+/// Operators that the engine runs otherwise than ONNX says, or not twice alike, in files of other programs.
+const REFUSED: &[(&str, &str)] = &[
+    ("Mod", "the engine folds it as a remainder of the other sign"),
+    ("Multinomial", "its values are random"),
+    ("RandomNormal", "its values are random"),
+    ("RandomNormalLike", "its values are random"),
+    ("RandomUniform", "its values are random"),
+    ("RandomUniformLike", "its values are random"),
+    ("Bernoulli", "its values are random"),
+];
+
+/// What a graph is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// What minrnn's exporter writes, and nothing else.
+    Ours,
+    /// Any graph that the engine can be trusted with.
+    Any,
+}
+
 /// Checks the whole file.
 pub(crate) fn check(model: &ModelProto) -> Result<&GraphProto, Breach> {
-    opset(model)?;
+    check_with(model, Rules::Ours)
+}
+
+/// [`check`] by the rules given.
+pub(crate) fn check_with(model: &ModelProto, rules: Rules) -> Result<&GraphProto, Breach> {
+    opset(model, rules)?;
     if !model.functions.is_empty() {
         return Err(Breach::new(
             "functions",
@@ -44,11 +69,11 @@ pub(crate) fn check(model: &ModelProto) -> Result<&GraphProto, Breach> {
     let Some(graph) = &model.graph else {
         return Err(Breach::new("graph", "is missing"));
     };
-    check_graph(graph, &Names::new(), "")?;
+    check_graph(graph, &Names::new(), "", rules)?;
     Ok(graph)
 }
 
-fn opset(model: &ModelProto) -> Result<(), Breach> {
+fn opset(model: &ModelProto, rules: Rules) -> Result<(), Breach> {
     let place = "opset_import";
     let mend = "export with opset 17";
     let mut versions = model
@@ -61,10 +86,17 @@ fn opset(model: &ModelProto) -> Result<(), Breach> {
     if versions.next().is_some() {
         return Err(Breach::new(place, "has two entries for ai.onnx").mend(mend));
     }
-    if (13..=18).contains(&opset.version) {
+    let (low, high) = match rules {
+        Rules::Ours => (13, 18),
+        Rules::Any => (9, 24),
+    };
+    if (low..=high).contains(&opset.version) {
         return Ok(());
     }
-    let what = format!("is {}; the engine is tested from 13 to 18", opset.version);
+    let what = format!(
+        "is {}; the engine is tested from {low} to {high}",
+        opset.version
+    );
     Err(Breach::new(place, what).mend(mend))
 }
 
@@ -73,7 +105,12 @@ fn plain_domain(domain: &str) -> bool {
 }
 
 /// `outer` holds the names that a body may read from the graphs around it.
-fn check_graph<'a>(graph: &'a GraphProto, outer: &Names<'a>, path: &str) -> Result<(), Breach> {
+fn check_graph<'a>(
+    graph: &'a GraphProto,
+    outer: &Names<'a>,
+    path: &str,
+    rules: Rules,
+) -> Result<(), Breach> {
     if !graph.sparse_initializer.is_empty() {
         return Err(Breach::new(
             format!("{path}graph"),
@@ -87,14 +124,19 @@ fn check_graph<'a>(graph: &'a GraphProto, outer: &Names<'a>, path: &str) -> Resu
     let inputs = here.clone();
     for data in &graph.initializer {
         let place = format!("{path}initializer `{}`", short(&data.name));
-        tensor::check(data, &place)?;
+        tensor::check(data, &place, rules)?;
         if inputs.contains_key(data.name.as_str()) {
+            // A default value: the engine reads the input as that constant.
+            if rules == Rules::Any {
+                here.insert(&data.name, Some(data));
+                continue;
+            }
             return Err(Breach::new(place, "is a graph input as well"));
         }
         define(&mut here, &data.name, Some(data), path, "initializer")?;
     }
     for node in &graph.node {
-        check_node(node, &here, outer, path)?;
+        check_node(node, &here, outer, path, rules)?;
         let value = attribute(node, "value").filter(|_| node.op_type == "Constant");
         let value = value.and_then(|a| a.t.as_ref());
         for output in node.output.iter().filter(|o| !o.is_empty()) {
@@ -140,6 +182,7 @@ fn check_node<'a>(
     here: &Names<'a>,
     outer: &Names<'a>,
     path: &str,
+    rules: Rules,
 ) -> Result<(), Breach> {
     let label = if node.name.is_empty() {
         node.output.first()
@@ -147,7 +190,10 @@ fn check_node<'a>(
         Some(&node.name)
     };
     let place = format!("{path}node `{}`", short(label.map_or("", |l| l.as_str())));
-    if !plain_domain(&node.domain) || !OPERATORS.contains(&node.op_type.as_str()) {
+    let listed = OPERATORS.contains(&node.op_type.as_str());
+    if rules == Rules::Any {
+        refused(node, &place)?;
+    } else if !plain_domain(&node.domain) || !listed {
         let what = format!(
             "operator `{}` of domain `{}`",
             short(&node.op_type),
@@ -165,9 +211,10 @@ fn check_node<'a>(
         let what = format!("reads `{}`, which nothing before it produces", short(name));
         return Err(Breach::new(place, what));
     }
-    check_attributes(node, &place)?;
+    check_attributes(node, &place, rules)?;
     match node.op_type.as_str() {
-        "Scan" => scan::check(node, here, outer, &place)?,
+        "Scan" => scan::check(node, here, outer, &place, rules)?,
+        "If" => check_branches(node, here, outer, &place, rules)?,
         "Slice" => check_slice(node, here, &place)?,
         "Expand" => check_shape(node, 1, here, &place)?,
         "ConstantOfShape" => check_shape(node, 0, here, &place)?,
@@ -177,20 +224,59 @@ fn check_node<'a>(
     Ok(())
 }
 
-fn check_attributes(node: &NodeProto, place: &str) -> Result<(), Breach> {
+/// The engine looks operators up by name alone, so one of another domain would be read as its namesake.
+fn refused(node: &NodeProto, place: &str) -> Result<(), Breach> {
+    let op = node.op_type.as_str();
+    if !plain_domain(&node.domain) {
+        let what = format!("operator `{}` of domain `{}`", short(op), short(&node.domain));
+        return Err(Breach::new(place, what).mend("export with operators of ONNX alone"));
+    }
+    match REFUSED.iter().find(|(name, _)| *name == op) {
+        Some((_, why)) => Err(Breach::new(place, format!("operator `{op}`: {why}"))
+            .mend("compare this file in another engine")),
+        None => Ok(()),
+    }
+}
+
+fn check_branches<'a>(
+    node: &'a NodeProto,
+    here: &Names<'a>,
+    outer: &Names<'a>,
+    place: &str,
+    rules: Rules,
+) -> Result<(), Breach> {
+    let seen: Names<'a> = outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect();
+    for branch in ["then_branch", "else_branch"] {
+        let Some(body) = attribute(node, branch).and_then(|a| a.g.as_ref()) else {
+            return Err(Breach::new(place, format!("If has no {branch}")));
+        };
+        check_graph(body, &seen, &format!("{place} {branch} "), rules)?;
+    }
+    Ok(())
+}
+
+fn check_attributes(node: &NodeProto, place: &str, rules: Rules) -> Result<(), Breach> {
     let mut names = BTreeSet::new();
     for attr in &node.attribute {
         if !names.insert(attr.name.as_str()) {
             let what = format!("has attribute `{}` twice", short(&attr.name));
             return Err(Breach::new(place, what));
         }
-        let scan_body = node.op_type == "Scan" && attr.name == "body";
-        if (attr.g.is_some() || !attr.graphs.is_empty()) && !scan_body {
+        let body = match node.op_type.as_str() {
+            "Scan" => attr.name == "body",
+            "If" => rules == Rules::Any,
+            _ => false,
+        };
+        if (attr.g.is_some() || !attr.graphs.is_empty()) && !body {
             let what = format!("attribute `{}` holds a graph", short(&attr.name));
             return Err(Breach::new(place, what));
         }
         if let Some(data) = &attr.t {
-            tensor::check(data, &format!("{place} attribute `{}`", short(&attr.name)))?;
+            tensor::check(
+                data,
+                &format!("{place} attribute `{}`", short(&attr.name)),
+                rules,
+            )?;
         }
         small_axes(attr, place)?;
     }

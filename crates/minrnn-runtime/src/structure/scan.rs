@@ -3,7 +3,7 @@
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::attribute_proto::AttributeType;
 
-use super::{Names, attribute, check_graph};
+use super::{Names, Rules, attribute, check_graph};
 use crate::error::Breach;
 
 /// tract sizes buffers by `num_scan_inputs` and subtracts it from the number of inputs, both unchecked.
@@ -12,6 +12,7 @@ pub(super) fn check<'a>(
     here: &Names<'a>,
     outer: &Names<'a>,
     place: &str,
+    rules: Rules,
 ) -> Result<(), Breach> {
     let breach = |what: &str| Err(Breach::new(place, what));
     let body = attribute(node, "body").filter(|a| a.r#type == AttributeType::Graph as i32);
@@ -47,5 +48,5 @@ pub(super) fn check<'a>(
         }
     }
     let seen: Names<'a> = outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect();
-    check_graph(body, &seen, &format!("{place} body "))
+    check_graph(body, &seen, &format!("{place} body "), rules)
 }

@@ -3,14 +3,19 @@
 use tract_onnx::pb::TensorProto;
 use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
 
+use super::Rules;
 use crate::error::Breach;
 
 /// One field of data, of the length that the dimensions say, inside the file.
-pub(super) fn check(tensor: &TensorProto, place: &str) -> Result<(), Breach> {
+pub(super) fn check(tensor: &TensorProto, place: &str, rules: Rules) -> Result<(), Breach> {
     let breach = |what: String| Err(Breach::new(place, what));
     if tensor.data_location == Some(DataLocation::External as i32)
         || !tensor.external_data.is_empty()
     {
+        if rules == Rules::Any {
+            // The engine reads it beside the model's file, and refuses what is not there.
+            return Ok(());
+        }
         return breach("keeps its data outside the file".into());
     }
     let dims = tensor
@@ -27,6 +32,11 @@ pub(super) fn check(tensor: &TensorProto, place: &str) -> Result<(), Breach> {
         Ok(DataType::Int32) => (4, tensor.int32_data.len()),
         Ok(DataType::Float16) => (2, tensor.int32_data.len()),
         Ok(DataType::Bool | DataType::Uint8 | DataType::Int8) => (1, tensor.int32_data.len()),
+        Ok(DataType::Int16 | DataType::Uint16) if rules == Rules::Any => {
+            (2, tensor.int32_data.len())
+        }
+        Ok(DataType::Uint32) if rules == Rules::Any => (4, tensor.uint64_data.len()),
+        Ok(DataType::Uint64) if rules == Rules::Any => (8, tensor.uint64_data.len()),
         _ => return breach(format!("has data type {}", tensor.data_type)),
     };
     let fields = [
