@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::Outcome;
 use crate::args::Verify;
@@ -10,8 +10,15 @@ use crate::files;
 use crate::ui::Ui;
 use crate::verify::{self, Options, Report};
 
+mod pair;
+
 pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
-    let export = files::open_export(&args.dir)?;
+    if args.pair.sequence.is_some() || args.pair.against.is_some() || args.pair.bisect {
+        return pair::run(args, ui);
+    }
+    pair::refuse_flags(&args.pair)?;
+    let dir = args.dir.as_deref().context("name the folder of an export")?;
+    let export = files::open_export(dir)?;
     let (model, params) = match &args.checkpoint {
         Some(path) => {
             let loaded = files::load_checkpoint(path)?;

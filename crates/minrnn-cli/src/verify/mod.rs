@@ -1,11 +1,14 @@
 //! The proof: an export's forms compute the same as each other, as the trainer, and as the float64 oracle.
 
+pub(crate) mod against;
+mod bisect;
 mod case;
 mod contract;
 mod engine;
 mod extras;
 mod golden;
 mod grade;
+pub(crate) mod pair;
 mod probe;
 mod report;
 

@@ -1,0 +1,90 @@
+//! `minrnn verify` for any two files.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::Outcome;
+use crate::args;
+use crate::files;
+use crate::ui::Ui;
+use crate::verify::against;
+use crate::verify::pair::{Kind, Report, Request, compare, states_file};
+
+pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
+    let request = request(args)?;
+    let mut progress = ui.progress("case", 0);
+    let mut observe = |done: usize, total: usize, what: &str| {
+        progress.set_of(done as u64, total as u64, || what.to_owned())
+    };
+    let pair = &args.pair;
+    let pairs = match (&pair.sequence, &pair.step, &pair.against, &args.dir) {
+        (Some(sequence), Some(step), ..) => {
+            vec![compare(sequence, step, Kind::Step, &request, &mut observe)?]
+        }
+        (_, _, Some(reference), Some(given)) => {
+            against::against(reference, given, &request, &mut observe)?
+        }
+        (.., Some(dir)) => {
+            files::open_export(dir)?;
+            against::forms(dir, &request, &mut observe)?
+        }
+        _ => bail!("name the folder of an export, or two files with --sequence and --step"),
+    };
+    drop(progress);
+    let report = Report::new(pairs);
+    write(args.json.as_deref(), &report, ui)?;
+    Ok(if report.holds { Outcome::Holds } else { Outcome::Fails })
+}
+
+fn write(json: Option<&Path>, report: &Report, ui: &Ui) -> Result<()> {
+    let text = serde_json::to_string_pretty(report)? + "\n";
+    match json {
+        Some(path) if path == Path::new("-") => return ui.print(&text),
+        Some(path) => files::write(path, text.as_bytes())?,
+        None => {}
+    }
+    ui.print(&report.text())
+}
+
+fn request(args: &args::Verify) -> Result<Request> {
+    let pair = &args.pair;
+    let states = match &pair.states {
+        Some(path) => states_file(path).context("--states")?,
+        None => pair.state.clone(),
+    };
+    if args.max_len == Some(0) {
+        bail!("--max-len 0: give at least one step");
+    }
+    if let Some(t) = pair.tolerance.filter(|t| !(t.is_finite() && *t >= 0.0)) {
+        bail!("--tolerance {t}: give a number of at least 0");
+    }
+    Ok(Request {
+        names: pair.map.clone(),
+        states,
+        dims: pair.dim.iter().cloned().collect(),
+        inputs: pair.input.iter().cloned().collect(),
+        values: pair.value.iter().cloned().collect(),
+        seed: args.seed,
+        longest: args.max_len,
+        tolerance: pair.tolerance,
+        bisect: pair.bisect,
+    })
+}
+
+/// Flags that would have no effect on the verification of an export.
+pub(super) fn refuse_flags(pair: &args::Pair) -> Result<()> {
+    let given = [
+        ("--state", !pair.state.is_empty()),
+        ("--states", pair.states.is_some()),
+        ("--dim", !pair.dim.is_empty()),
+        ("--input", !pair.input.is_empty()),
+        ("--value", !pair.value.is_empty()),
+        ("--map", !pair.map.is_empty()),
+        ("--tolerance", pair.tolerance.is_some()),
+    ];
+    match given.iter().find(|(_, is)| *is) {
+        Some((flag, _)) => bail!("{flag} is for two files: give --sequence and --step, or --against"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! The first operation of a graph whose value, as the file computes it, departs from its own float64 value.
+
+use anyhow::Result;
+
+use super::search::Difference;
+use super::shared::{makers, reads};
+use super::{Culprit, InputNote};
+use crate::verify::pair::{Arithmetic, Case, Kind, Tensor, Two};
+
+/// Searches the first file, and the second unless it is a step file.
+pub(super) fn search(two: &Two, case: &Case) -> Result<Option<Culprit>> {
+    let sides = match two.kind {
+        Kind::Step => vec![0],
+        Kind::Same => vec![0, 1],
+    };
+    for side in sides {
+        if let Some(found) = one(two, case, side)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
+    let file = &two.files[side];
+    let graph = &file.model.graph;
+    let outputs = graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |o| (i, o)));
+    let list: Vec<(usize, &String)> = outputs.filter(|(_, o)| !o.is_empty()).collect();
+    let names: Vec<&str> = list.iter().map(|(_, o)| o.as_str()).collect();
+    let narrow = two.tensors(side, Arithmetic::AsFiled, case, &names)?;
+    let wide = two.tensors(side, Arithmetic::Wide, case, &names)?;
+    let difference = |i: usize| Difference::of(&wide[i], &narrow[i]);
+    let Some(found) = (0..list.len()).find(|i| difference(*i).counts(Arithmetic::AsFiled)) else {
+        return Ok(None);
+    };
+    let (node, tensor) = list[found];
+    let d = difference(found);
+    let made = makers(graph);
+    let inputs = reads(&graph.nodes[node]).into_iter().map(|name| {
+        let at = names.iter().position(|n| *n == name);
+        let state = match at {
+            Some(_) => "agrees",
+            None if graph.inputs.iter().any(|i| i.name == name) => "input",
+            None if !made.contains_key(name) => "constant",
+            None => "not compared",
+        };
+        InputNote { tensor: name.into(), state, max_abs: at.map(|i| difference(i).max_abs) }
+    });
+    let (x, y): (&Tensor, &Tensor) = (&wide[found], &narrow[found]);
+    Ok(Some(Culprit {
+        kind: "rounding",
+        arithmetic: "as filed",
+        file: file.name(),
+        node: graph.nodes[node].name.clone(),
+        operator: graph.nodes[node].op_type.clone(),
+        tensor: tensor.clone(),
+        case: case.name(),
+        step: None,
+        index: x.index(d.at),
+        values: [x.values[d.at], y.values[d.at]],
+        max_abs: d.max_abs,
+        largest: d.largest,
+        inputs: inputs.collect(),
+        suspects: vec![graph.nodes[node].name.clone()],
+        agreeing: found,
+    }))
+}

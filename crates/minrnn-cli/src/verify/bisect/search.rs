@@ -1,0 +1,218 @@
+//! Shared tensors side by side, step after step, in the order of the second file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+
+use super::shared::{Shared, between, makers, reads, recurrences, shared};
+use super::{Culprit, InputNote};
+use crate::verify::pair::{Arithmetic, Case, Kind, Tensor, Two};
+
+/// How two tensors differ.
+pub(super) struct Difference {
+    pub(super) max_abs: f64,
+    pub(super) largest: f64,
+    pub(super) at: usize,
+}
+
+impl Difference {
+    /// Of tensors of one shape. What is no number differs from every number, and infinities from all but their equals.
+    pub(super) fn of(a: &Tensor, b: &Tensor) -> Self {
+        let mut found = Self { max_abs: 0.0, largest: a.largest().max(b.largest()), at: 0 };
+        for (i, (x, y)) in a.values.iter().zip(&b.values).enumerate() {
+            let same = x == y || (x.is_nan() && y.is_nan());
+            let d = if same { 0.0 } else { (x - y).abs() };
+            let d = if d.is_nan() { f64::INFINITY } else { d };
+            if d > found.max_abs {
+                (found.max_abs, found.at) = (d, i);
+            }
+        }
+        found
+    }
+
+    /// Half of the digits: rounding over a run is far below it, another weight or operation above.
+    pub(super) fn counts(&self, how: Arithmetic) -> bool {
+        let eps = match how {
+            Arithmetic::Wide => f64::EPSILON,
+            Arithmetic::AsFiled => f64::from(f32::EPSILON),
+        };
+        self.max_abs > eps.sqrt() * self.largest
+    }
+}
+
+/// The first difference, if there is one.
+pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<Culprit>> {
+    let list = shared(two);
+    let names = |side: usize| -> Vec<&str> {
+        list.iter().map(|s| if side == 0 { s.first.as_str() } else { s.second.as_str() }).collect()
+    };
+    let whole = two.tensors(0, how, case, &names(0))?;
+    if two.kind == Kind::Same {
+        let other = two.tensors(1, how, case, &names(1))?;
+        let pairs = list.iter().zip(whole.into_iter().zip(other)).filter(|(_, (a, b))| a.shape == b.shape);
+        return Ok(Step { two, case, how, t: None, agreeing: BTreeMap::new() }.first(pairs, &[]));
+    }
+    let mut states = two.start(case);
+    let outputs = two.face.outputs.len();
+    let wanted: Vec<&str> = two.wanted(1).into_iter().chain(names(1)).collect();
+    let mut inner: Vec<&str> = recurrences_inner(two);
+    inner.retain(|n| !wanted.contains(n));
+    let all: Vec<&str> = wanted.iter().copied().chain(inner).collect();
+    for t in 0..case.time {
+        let step = two.step(how, case, t, &states, &all)?;
+        let named: BTreeMap<&str, &Tensor> = all.iter().copied().zip(&step).collect();
+        let pairs = list.iter().zip(&whole).filter_map(|(s, x)| {
+            let y = named.get(s.second.as_str())?;
+            Some((s, (align(two, s, x, y, (t, case.time))?, (*y).clone())))
+        });
+        let at = Step { two, case, how, t: Some(t), agreeing: BTreeMap::new() };
+        let feeds: Vec<(&str, &Tensor)> = two.face.states.iter().zip(&states).map(|(s, v)| (s.second.0.as_str(), v)).collect();
+        let inner = inner_checks(two, &named, &feeds);
+        if let Some(found) = at.first(pairs, &inner) {
+            return Ok(Some(found));
+        }
+        states = step[outputs..outputs + states.len()].to_vec();
+    }
+    Ok(None)
+}
+
+/// Step `t` of a tensor of the whole sequence, in the shape that the step file has it in; `None` if they have no such shape in
+/// common.
+fn align(two: &Two, s: &Shared, x: &Tensor, y: &Tensor, (t, time): (usize, usize)) -> Option<Tensor> {
+    if x.shape == y.shape {
+        // What has no time is a constant, or the end of the sequence.
+        let now = if s.fed { time - 1 } else { 0 };
+        return (t == now).then(|| x.clone());
+    }
+    let usual = two.face.links.iter().find_map(|l| l.time()).unwrap_or(1);
+    let axes = std::iter::once(usual).chain(0..x.shape.len());
+    for axis in axes.filter(|a| x.shape.get(*a).is_some_and(|n| *n >= time)) {
+        let one = x.cut(axis, t, t + 1);
+        if one.shape == y.shape {
+            return Some(one);
+        }
+        let without = one.squeeze(axis);
+        if without.shape == y.shape {
+            return Some(without);
+        }
+    }
+    None
+}
+
+/// A value that a node inside of a recurrence must have, by what the metadata says it computes.
+struct Inner {
+    node: usize,
+    tensor: String,
+    want: Tensor,
+    got: Tensor,
+}
+
+/// The product in `h * a + b`, where the step file computes it in these two nodes.
+fn product(two: &Two) -> Vec<(super::shared::Recurrence, usize)> {
+    let graph = &two.files[1].model.graph;
+    let one = |r: super::shared::Recurrence| {
+        let stop = BTreeSet::from([r.a.as_str(), r.b.as_str(), r.h0.as_str()]);
+        let nodes: Vec<usize> = between(graph, &r.h, &stop).into_iter().collect();
+        let [mul, _] = nodes.as_slice() else { return None };
+        let read: BTreeSet<&str> = reads(&graph.nodes[*mul]).into_iter().collect();
+        let fits = read == BTreeSet::from([r.h0.as_str(), r.a.as_str()]);
+        let mul = *mul;
+        fits.then_some((r, mul))
+    };
+    recurrences(&two.files[1]).into_iter().filter_map(one).collect()
+}
+
+fn recurrences_inner(two: &Two) -> Vec<&str> {
+    let graph = &two.files[1].model.graph;
+    let names = product(two).into_iter().filter_map(|(_, mul)| graph.nodes[mul].outputs.first());
+    names.map(String::as_str).collect()
+}
+
+fn inner_checks(two: &Two, named: &BTreeMap<&str, &Tensor>, feeds: &[(&str, &Tensor)]) -> Vec<Inner> {
+    let graph = &two.files[1].model.graph;
+    let one = |(r, mul): (super::shared::Recurrence, usize)| {
+        let tensor = graph.nodes[mul].outputs.first()?;
+        let got = *named.get(tensor.as_str())?;
+        let a = named.get(r.a.as_str())?;
+        let (_, h0) = feeds.iter().find(|(n, _)| *n == r.h0)?;
+        let want = Tensor { shape: got.shape.clone(), values: a.values.iter().zip(&h0.values).map(|(a, h)| a * h).collect() };
+        (want.values.len() == got.values.len()).then(|| Inner { node: mul, tensor: tensor.clone(), want, got: got.clone() })
+    };
+    product(two).into_iter().filter_map(one).collect()
+}
+
+/// One step of the search.
+struct Step<'a> {
+    two: &'a Two,
+    case: &'a Case,
+    how: Arithmetic,
+    t: Option<usize>,
+    /// Tensors of the second file that agree, and how well.
+    agreeing: BTreeMap<String, f64>,
+}
+
+impl Step<'_> {
+    fn first<'s>(mut self, pairs: impl Iterator<Item = (&'s Shared, (Tensor, Tensor))>, inner: &[Inner]) -> Option<Culprit> {
+        for (s, (x, y)) in pairs {
+            for check in inner.iter().filter(|i| i.node < s.node) {
+                if self.agreeing.contains_key(&check.tensor) {
+                    continue;
+                }
+                let d = Difference::of(&check.want, &check.got);
+                if d.counts(self.how) && self.known_inputs(check.node) {
+                    return Some(self.culprit(check.node, &check.tensor, &d, (&check.want, &check.got)));
+                }
+                self.agreeing.insert(check.tensor.clone(), d.max_abs);
+            }
+            let d = Difference::of(&x, &y);
+            if d.counts(self.how) {
+                return Some(self.culprit(s.node, &s.second, &d, (&x, &y)));
+            }
+            self.agreeing.insert(s.second.clone(), d.max_abs);
+        }
+        None
+    }
+
+    /// Whether all that a node reads was compared, or is given.
+    fn known_inputs(&self, node: usize) -> bool {
+        let graph = &self.two.files[1].model.graph;
+        let made = makers(graph);
+        reads(&graph.nodes[node]).iter().all(|n| !made.contains_key(n) || self.agreeing.contains_key(*n))
+    }
+
+    fn culprit(&self, node: usize, tensor: &str, d: &Difference, (x, y): (&Tensor, &Tensor)) -> Culprit {
+        let file = &self.two.files[1];
+        let graph = &file.model.graph;
+        let made = makers(graph);
+        let inputs = reads(&graph.nodes[node]).into_iter().map(|name| {
+            let max_abs = self.agreeing.get(name).copied();
+            let state = match max_abs {
+                Some(_) => "agrees",
+                None if graph.inputs.iter().any(|i| i.name == name) => "input",
+                None if !made.contains_key(name) => "constant",
+                None => "not compared",
+            };
+            InputNote { tensor: name.into(), state, max_abs }
+        });
+        let stop: BTreeSet<&str> = self.agreeing.keys().map(String::as_str).collect();
+        let suspects = between(graph, tensor, &stop).into_iter().map(|i| graph.nodes[i].name.clone());
+        let found = &graph.nodes[node];
+        Culprit {
+            kind: "meaning",
+            arithmetic: if self.how == Arithmetic::Wide { "float64" } else { "the files' own arithmetic" },
+            file: file.name(),
+            node: found.name.clone(),
+            operator: found.op_type.clone(),
+            tensor: tensor.into(),
+            case: self.case.name(),
+            step: self.t,
+            index: x.index(d.at),
+            values: [x.values[d.at], y.values[d.at]],
+            max_abs: d.max_abs,
+            largest: d.largest,
+            inputs: inputs.collect(),
+            suspects: suspects.collect(),
+            agreeing: self.agreeing.len(),
+        }
+    }
+}

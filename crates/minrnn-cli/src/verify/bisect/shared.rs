@@ -1,0 +1,134 @@
+//! Which tensors of two graphs are the same thing.
+//!
+//! Files of ours share the names of nodes, which come from the scopes of the model; how a recurrence is computed inside
+//! differs by form, so there only its ends `a`, `b` and `h` are shared, by the metadata. Files of other programs share what
+//! has the same name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minrnn_onnx::ir::{Graph, Node};
+use serde_json::Value as Json;
+
+use crate::verify::pair::{GraphFile, Two};
+
+/// A tensor of the second file and its counterpart in the first.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) first: String,
+    pub(super) second: String,
+    /// The node of the second file that makes it.
+    pub(super) node: usize,
+    /// Whether it depends on what is fed; a constant is the same at every step.
+    pub(super) fed: bool,
+}
+
+/// A recurrence of the second file: names of `a`, `b`, `h0`, `h`.
+#[derive(Debug, Clone)]
+pub(super) struct Recurrence {
+    pub(super) a: String,
+    pub(super) b: String,
+    pub(super) h0: String,
+    pub(super) h: String,
+}
+
+/// Recurrences as a file of ours lists them; none in a file of another program.
+pub(super) fn recurrences(file: &GraphFile) -> Vec<Recurrence> {
+    let text = file.metadata("minrnn.recurrences").unwrap_or("[]");
+    let list: Vec<Json> = serde_json::from_str(text).unwrap_or_default();
+    let one = |r: &Json| {
+        let name = |key: &str| Some(r[key].as_str()?.to_owned());
+        Some(Recurrence { a: name("a")?, b: name("b")?, h0: name("h0")?, h: name("h")? })
+    };
+    list.iter().filter_map(one).collect()
+}
+
+/// The node that makes each tensor.
+pub(super) fn makers(graph: &Graph) -> BTreeMap<&str, usize> {
+    let outputs = graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |o| (o.as_str(), i)));
+    outputs.filter(|(o, _)| !o.is_empty()).collect()
+}
+
+/// Nodes from which `end` is computed, down to the tensors `stop`; in the order of the file.
+pub(super) fn between(graph: &Graph, end: &str, stop: &BTreeSet<&str>) -> BTreeSet<usize> {
+    let makers = makers(graph);
+    let mut found = BTreeSet::new();
+    let mut open = vec![end];
+    while let Some(name) = open.pop() {
+        let Some(node) = makers.get(name).filter(|_| !stop.contains(name)) else {
+            continue;
+        };
+        if found.insert(*node) {
+            open.extend(reads(&graph.nodes[*node]));
+        }
+    }
+    found
+}
+
+/// What a node reads, its bodies included.
+pub(super) fn reads(node: &Node) -> Vec<&str> {
+    let mut names: Vec<&str> = node.inputs.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();
+    for (_, body) in node.subgraphs() {
+        names.extend(body.nodes.iter().flat_map(reads));
+    }
+    names
+}
+
+/// Nodes inside of recurrences; their ends are compared by themselves.
+fn inside(file: &GraphFile) -> BTreeSet<usize> {
+    let all = recurrences(file);
+    let of = |r: &Recurrence| between(&file.model.graph, &r.h, &BTreeSet::from([r.a.as_str(), r.b.as_str(), r.h0.as_str()]));
+    all.iter().flat_map(of).collect()
+}
+
+/// Which nodes depend on an input.
+fn fed(graph: &Graph) -> Vec<bool> {
+    let mut known: BTreeSet<&str> = graph.inputs.iter().map(|i| i.name.as_str()).collect();
+    let constants: BTreeSet<&str> = graph.initializers.iter().map(|t| t.name.as_str()).collect();
+    known.retain(|n| !constants.contains(n));
+    let mut all = vec![];
+    for node in &graph.nodes {
+        // A shape is a number that every step has.
+        let is = node.op_type != "Shape" && reads(node).iter().any(|n| known.contains(n));
+        if is {
+            known.extend(node.outputs.iter().map(String::as_str));
+        }
+        all.push(is);
+    }
+    all
+}
+
+/// All shared tensors, in the order in which the second file computes them.
+pub(super) fn shared(two: &Two) -> Vec<Shared> {
+    let [first, second] = &two.files;
+    let ours = two.files.iter().all(|f| f.metadata("minrnn.form").is_some());
+    let (a, b) = (&first.model.graph, &second.model.graph);
+    let hidden = [inside(first), inside(second)];
+    let by_name: BTreeMap<&str, usize> = a.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    let there = makers(a);
+    let ends: BTreeMap<String, String> = recurrences(second).into_iter().zip(recurrences(first)).flat_map(|(s, f)| [(s.a, f.a), (s.b, f.b), (s.h, f.h)]).collect();
+    let fed = fed(b);
+    let mut all = vec![];
+    for (i, node) in b.nodes.iter().enumerate() {
+        for (k, name) in node.outputs.iter().enumerate().filter(|(_, n)| !n.is_empty()) {
+            let counterpart = if let Some(end) = ends.get(name) {
+                Some(end.clone())
+            } else if ours {
+                let twin = by_name.get(node.name.as_str()).filter(|j| !hidden[0].contains(j) && !hidden[1].contains(&i));
+                twin.and_then(|j| a.nodes[*j].outputs.get(k)).filter(|n| !n.is_empty()).cloned()
+            } else {
+                there.contains_key(name.as_str()).then(|| name.clone())
+            };
+            if let Some(counterpart) = counterpart {
+                all.push(Shared { first: counterpart, second: name.clone(), node: i, fed: fed[i] });
+            }
+        }
+    }
+    // Outputs are the same thing whatever they are called.
+    for names in &two.face.outputs {
+        if let (Some(i), false) = (makers(b).get(names[1].as_str()), all.iter().any(|s| s.second == names[1])) {
+            all.push(Shared { first: names[0].clone(), second: names[1].clone(), node: *i, fed: true });
+        }
+    }
+    all.sort_by_key(|s| s.node);
+    all
+}
