@@ -5,9 +5,7 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::verify::pair::{
-    Fill, InputSpec, StateSpec, dim_spec, input_spec, map_spec, value_spec,
-};
+use crate::verify::pair::{Fill, InputSpec, StateSpec, dim_spec, input_spec, map_spec, value_spec};
 
 /// Minimal recurrent networks: trained, exported to ONNX, and proven to compute the same in every form.
 #[derive(Debug, Parser)]

@@ -34,7 +34,10 @@ const OPERATORS: &[&str] = &[
 
 /// Operators that the engine runs otherwise than ONNX says, or not twice alike, in files of other programs.
 const REFUSED: &[(&str, &str)] = &[
-    ("Mod", "the engine folds it as a remainder of the other sign"),
+    (
+        "Mod",
+        "the engine folds it as a remainder of the other sign",
+    ),
     ("Multinomial", "its values are random"),
     ("RandomNormal", "its values are random"),
     ("RandomNormalLike", "its values are random"),
@@ -228,7 +231,11 @@ fn check_node<'a>(
 fn refused(node: &NodeProto, place: &str) -> Result<(), Breach> {
     let op = node.op_type.as_str();
     if !plain_domain(&node.domain) {
-        let what = format!("operator `{}` of domain `{}`", short(op), short(&node.domain));
+        let what = format!(
+            "operator `{}` of domain `{}`",
+            short(op),
+            short(&node.domain)
+        );
         return Err(Breach::new(place, what).mend("export with operators of ONNX alone"));
     }
     match REFUSED.iter().find(|(name, _)| *name == op) {

@@ -17,7 +17,10 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         return pair::run(args, ui);
     }
     pair::refuse_flags(&args.pair)?;
-    let dir = args.dir.as_deref().context("name the folder of an export")?;
+    let dir = args
+        .dir
+        .as_deref()
+        .context("name the folder of an export")?;
     let export = files::open_export(dir)?;
     let (model, params) = match &args.checkpoint {
         Some(path) => {

@@ -86,7 +86,7 @@ pub(super) fn cut<T: Copy>(
 }
 
 /// Lengths of pieces that add up to T: powers of two and their neighbours, so that plans for a length serve again.
-pub(super) fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
+fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
     let mut left = time;
     let mut all = vec![];
     while left > 0 {

@@ -201,7 +201,9 @@ impl Export {
 
     /// Forms and their files, in order of the alphabet.
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
-        self.forms.iter().map(|(name, f)| (name.as_str(), f.path.as_path()))
+        self.forms
+            .iter()
+            .map(|(name, f)| (name.as_str(), f.path.as_path()))
     }
 
     /// A form in the runtime, which checks it against its metadata once more; `None` if the export has no such form.

@@ -9,4 +9,5 @@ mod harness;
 mod help;
 mod interrupt;
 mod onnx;
+mod pair;
 mod whole;

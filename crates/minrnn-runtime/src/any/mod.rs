@@ -22,7 +22,7 @@ pub use array::{Array, Elem, Values};
 pub use port::{Dim, Port};
 
 /// Plans kept: one for each set of shapes and wanted tensors in use.
-const PLANS: usize = 16;
+const PLANS: usize = 64;
 
 /// A file of any program, checked as far as the engine needs, and ready to run.
 ///
@@ -43,6 +43,7 @@ pub struct AnyModel {
     metadata: BTreeMap<String, String>,
     graph: InferenceModel,
     outlets: HashMap<String, OutletId>,
+    optimised: bool,
     /// At most [`PLANS`], the one used last at the end.
     plans: Mutex<Vec<(Key, Plan)>>,
 }
@@ -132,8 +133,19 @@ impl AnyModel {
             metadata: entries.map(|e| (e.key.clone(), e.value.clone())).collect(),
             graph: parsed.model,
             outlets: parsed.outlets_by_name,
+            optimised: true,
             plans: Mutex::default(),
         })
+    }
+
+    /// Leaves out the engine's rewriting of the graph: plans are made many times faster and run slower. For graphs in float64,
+    /// for which the engine has no fast kernels anyway, and to see a graph run node by node as it stands in the file.
+    #[must_use]
+    pub fn unoptimised(self) -> Self {
+        Self {
+            optimised: false,
+            ..self
+        }
     }
 
     /// What must be given, in the graph's order.
@@ -202,15 +214,18 @@ impl AnyModel {
         };
         // A new state of the engine each time: a kept one carries the hidden state of a Scan along.
         let run = || -> TractResult<Vec<Array>> {
-            let feeds = given.iter().zip(&self.inputs).map(|(array, port)| {
-                array.to_engine(port.elem.unwrap_or(array.values.elem()))
-            });
+            let feeds = given
+                .iter()
+                .zip(&self.inputs)
+                .map(|(array, port)| array.to_engine(port.elem.unwrap_or(array.values.elem())));
             let results = plan.run(feeds.collect::<TractResult<_>>()?)?;
             results.iter().map(|t| Array::from_engine(t)).collect()
         };
         let results = caught(run).map_err(failed)?;
         if results.len() != outlets.len() {
-            return Err(failed(format!("{} tensors came back", results.len()).into()));
+            return Err(failed(
+                format!("{} tensors came back", results.len()).into(),
+            ));
         }
         Ok(places.into_iter().map(|at| results[at].clone()).collect())
     }
@@ -280,7 +295,11 @@ impl AnyModel {
             .collect();
         graph.set_input_outlets(&order.unwrap_or(sources))?;
         graph.select_output_outlets(outlets)?;
-        graph.into_optimized()?.into_runnable()
+        if self.optimised {
+            graph.into_optimized()?.into_runnable()
+        } else {
+            graph.into_typed()?.into_runnable()
+        }
     }
 
     fn words(&self, key: &Key) -> String {
@@ -310,7 +329,10 @@ fn fits<'a>(port: &'a Port, array: &Array, symbols: &mut BTreeMap<&'a str, usize
         let what = format!("has values of {}", array.values.elem().name());
         return refuse(what, &format!("give {want}"));
     }
-    let count = array.shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    let count = array
+        .shape
+        .iter()
+        .try_fold(1usize, |n, d| n.checked_mul(*d));
     if count != Some(array.values.len()) || count == Some(0) {
         let what = format!("has {} values for {:?}", array.values.len(), array.shape);
         return refuse(what, "give as many values as the shape says, at least one");
@@ -320,7 +342,10 @@ fn fits<'a>(port: &'a Port, array: &Array, symbols: &mut BTreeMap<&'a str, usize
     };
     let declared = dims.iter().join(", ");
     let misfit = |why: String| {
-        let what = format!("has shape {:?}, the file declares [{declared}]{why}", array.shape);
+        let what = format!(
+            "has shape {:?}, the file declares [{declared}]{why}",
+            array.shape
+        );
         refuse(what, "give that shape")
     };
     if dims.len() != array.shape.len() {

@@ -47,7 +47,10 @@ impl std::fmt::Display for Dim {
 /// The inputs that a caller must give: an input that is an initializer as well has its value already.
 pub(super) fn inputs(graph: &GraphProto) -> Result<Vec<Port>, Breach> {
     let given: BTreeSet<&str> = graph.initializer.iter().map(|i| i.name.as_str()).collect();
-    let free = graph.input.iter().filter(|i| !given.contains(i.name.as_str()));
+    let free = graph
+        .input
+        .iter()
+        .filter(|i| !given.contains(i.name.as_str()));
     free.map(|info| {
         let port = port(info)?;
         if port.elem.is_some() {

@@ -34,7 +34,11 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     drop(progress);
     let report = Report::new(pairs);
     write(args.json.as_deref(), &report, ui)?;
-    Ok(if report.holds { Outcome::Holds } else { Outcome::Fails })
+    Ok(if report.holds {
+        Outcome::Holds
+    } else {
+        Outcome::Fails
+    })
 }
 
 fn write(json: Option<&Path>, report: &Report, ui: &Ui) -> Result<()> {
@@ -84,7 +88,9 @@ pub(super) fn refuse_flags(pair: &args::Pair) -> Result<()> {
         ("--tolerance", pair.tolerance.is_some()),
     ];
     match given.iter().find(|(_, is)| *is) {
-        Some((flag, _)) => bail!("{flag} is for two files: give --sequence and --step, or --against"),
+        Some((flag, _)) => {
+            bail!("{flag} is for two files: give --sequence and --step, or --against")
+        }
         None => Ok(()),
     }
 }

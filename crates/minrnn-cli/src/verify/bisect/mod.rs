@@ -58,18 +58,41 @@ pub(crate) struct InputNote {
 impl Culprit {
     pub(crate) fn text(&self) -> String {
         let step = self.step.map_or(String::new(), |t| format!(", step {t}"));
-        let sides = if self.kind == "rounding" { ["in float64", "as filed"] } else { ["in the first file", "in the second"] };
+        let sides = if self.kind == "rounding" {
+            ["in float64", "as filed"]
+        } else {
+            ["in the first file", "in the second"]
+        };
         let mut text = format!(
             "first to differ: node `{}` ({}) of {}\n  it makes `{}`; {} ({}{step})\n  at {:?}: {} {}, {} {}; largest difference {}, largest value {}\n",
-            self.node, self.operator, self.file, self.tensor, self.why(), self.case, self.index,
-            self.values[0], sides[0], self.values[1], sides[1], number(self.max_abs), number(self.largest),
+            self.node,
+            self.operator,
+            self.file,
+            self.tensor,
+            self.why(),
+            self.case,
+            self.index,
+            self.values[0],
+            sides[0],
+            self.values[1],
+            sides[1],
+            number(self.max_abs),
+            number(self.largest),
         );
         for input in &self.inputs {
-            let by = input.max_abs.map_or(String::new(), |d| format!(", within {}", number(d)));
-            text.push_str(&format!("  reads `{}`: {}{by}\n", input.tensor, input.state));
+            let by = input
+                .max_abs
+                .map_or(String::new(), |d| format!(", within {}", number(d)));
+            text.push_str(&format!(
+                "  reads `{}`: {}{by}\n",
+                input.tensor, input.state
+            ));
         }
         if self.suspects.len() > 1 {
-            text.push_str(&format!("  its inputs have no counterparts; it may also be one of {}\n", self.suspects.join(", ")));
+            text.push_str(&format!(
+                "  its inputs have no counterparts; it may also be one of {}\n",
+                self.suspects.join(", ")
+            ));
         }
         text + &format!("  {} tensors before it agree\n", self.agreeing)
     }
@@ -86,11 +109,19 @@ impl Culprit {
 const STEPS: usize = 21;
 
 /// Searches two files. `worst`: batch and length of a case in which they were found to differ.
-pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) -> Result<Option<Culprit>> {
+pub(crate) fn pair(
+    two: &Two,
+    request: &Request,
+    worst: Option<(usize, usize)>,
+) -> Result<Option<Culprit>> {
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
     let sizes = [Some((batch, two.face.length.unwrap_or(STEPS))), worst];
-    let how = if two.files.iter().all(|f| f.narrow_only().is_none()) { Arithmetic::Wide } else { Arithmetic::AsFiled };
+    let how = if two.files.iter().all(|f| f.narrow_only().is_none()) {
+        Arithmetic::Wide
+    } else {
+        Arithmetic::AsFiled
+    };
     for size in sizes.into_iter().flatten() {
         let mut case = Case::random(two, size, &mut rng);
         if two.takes_states() {

@@ -24,7 +24,11 @@ pub(super) fn search(two: &Two, case: &Case) -> Result<Option<Culprit>> {
 fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
     let file = &two.files[side];
     let graph = &file.model.graph;
-    let outputs = graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |o| (i, o)));
+    let outputs = graph
+        .nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(i, n)| n.outputs.iter().map(move |o| (i, o)));
     let list: Vec<(usize, &String)> = outputs.filter(|(_, o)| !o.is_empty()).collect();
     let names: Vec<&str> = list.iter().map(|(_, o)| o.as_str()).collect();
     let narrow = two.tensors(side, Arithmetic::AsFiled, case, &names)?;
@@ -44,7 +48,11 @@ fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
             None if !made.contains_key(name) => "constant",
             None => "not compared",
         };
-        InputNote { tensor: name.into(), state, max_abs: at.map(|i| difference(i).max_abs) }
+        InputNote {
+            tensor: name.into(),
+            state,
+            max_abs: at.map(|i| difference(i).max_abs),
+        }
     });
     let (x, y): (&Tensor, &Tensor) = (&wide[found], &narrow[found]);
     Ok(Some(Culprit {

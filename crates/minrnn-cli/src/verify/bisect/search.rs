@@ -18,7 +18,11 @@ pub(super) struct Difference {
 impl Difference {
     /// Of tensors of one shape. What is no number differs from every number, and infinities from all but their equals.
     pub(super) fn of(a: &Tensor, b: &Tensor) -> Self {
-        let mut found = Self { max_abs: 0.0, largest: a.largest().max(b.largest()), at: 0 };
+        let mut found = Self {
+            max_abs: 0.0,
+            largest: a.largest().max(b.largest()),
+            at: 0,
+        };
         for (i, (x, y)) in a.values.iter().zip(&b.values).enumerate() {
             let same = x == y || (x.is_nan() && y.is_nan());
             let d = if same { 0.0 } else { (x - y).abs() };
@@ -44,13 +48,31 @@ impl Difference {
 pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<Culprit>> {
     let list = shared(two);
     let names = |side: usize| -> Vec<&str> {
-        list.iter().map(|s| if side == 0 { s.first.as_str() } else { s.second.as_str() }).collect()
+        list.iter()
+            .map(|s| {
+                if side == 0 {
+                    s.first.as_str()
+                } else {
+                    s.second.as_str()
+                }
+            })
+            .collect()
     };
     let whole = two.tensors(0, how, case, &names(0))?;
     if two.kind == Kind::Same {
         let other = two.tensors(1, how, case, &names(1))?;
-        let pairs = list.iter().zip(whole.into_iter().zip(other)).filter(|(_, (a, b))| a.shape == b.shape);
-        return Ok(Step { two, case, how, t: None, agreeing: BTreeMap::new() }.first(pairs, &[]));
+        let pairs = list
+            .iter()
+            .zip(whole.into_iter().zip(other))
+            .filter(|(_, (a, b))| a.shape == b.shape);
+        return Ok(Step {
+            two,
+            case,
+            how,
+            t: None,
+            agreeing: BTreeMap::new(),
+        }
+        .first(pairs, &[]));
     }
     let mut states = two.start(case);
     let outputs = two.face.outputs.len();
@@ -65,8 +87,20 @@ pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<C
             let y = named.get(s.second.as_str())?;
             Some((s, (align(two, s, x, y, (t, case.time))?, (*y).clone())))
         });
-        let at = Step { two, case, how, t: Some(t), agreeing: BTreeMap::new() };
-        let feeds: Vec<(&str, &Tensor)> = two.face.states.iter().zip(&states).map(|(s, v)| (s.second.0.as_str(), v)).collect();
+        let at = Step {
+            two,
+            case,
+            how,
+            t: Some(t),
+            agreeing: BTreeMap::new(),
+        };
+        let feeds: Vec<(&str, &Tensor)> = two
+            .face
+            .states
+            .iter()
+            .zip(&states)
+            .map(|(s, v)| (s.second.0.as_str(), v))
+            .collect();
         let inner = inner_checks(two, &named, &feeds);
         if let Some(found) = at.first(pairs, &inner) {
             return Ok(Some(found));
@@ -78,7 +112,13 @@ pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<C
 
 /// Step `t` of a tensor of the whole sequence, in the shape that the step file has it in; `None` if they have no such shape in
 /// common.
-fn align(two: &Two, s: &Shared, x: &Tensor, y: &Tensor, (t, time): (usize, usize)) -> Option<Tensor> {
+fn align(
+    two: &Two,
+    s: &Shared,
+    x: &Tensor,
+    y: &Tensor,
+    (t, time): (usize, usize),
+) -> Option<Tensor> {
     if x.shape == y.shape {
         // What has no time is a constant, or the end of the sequence.
         let now = if s.fed { time - 1 } else { 0 };
@@ -113,30 +153,54 @@ fn product(two: &Two) -> Vec<(super::shared::Recurrence, usize)> {
     let one = |r: super::shared::Recurrence| {
         let stop = BTreeSet::from([r.a.as_str(), r.b.as_str(), r.h0.as_str()]);
         let nodes: Vec<usize> = between(graph, &r.h, &stop).into_iter().collect();
-        let [mul, _] = nodes.as_slice() else { return None };
+        let [mul, _] = nodes.as_slice() else {
+            return None;
+        };
         let read: BTreeSet<&str> = reads(&graph.nodes[*mul]).into_iter().collect();
         let fits = read == BTreeSet::from([r.h0.as_str(), r.a.as_str()]);
         let mul = *mul;
         fits.then_some((r, mul))
     };
-    recurrences(&two.files[1]).into_iter().filter_map(one).collect()
+    recurrences(&two.files[1])
+        .into_iter()
+        .filter_map(one)
+        .collect()
 }
 
 fn recurrences_inner(two: &Two) -> Vec<&str> {
     let graph = &two.files[1].model.graph;
-    let names = product(two).into_iter().filter_map(|(_, mul)| graph.nodes[mul].outputs.first());
+    let names = product(two)
+        .into_iter()
+        .filter_map(|(_, mul)| graph.nodes[mul].outputs.first());
     names.map(String::as_str).collect()
 }
 
-fn inner_checks(two: &Two, named: &BTreeMap<&str, &Tensor>, feeds: &[(&str, &Tensor)]) -> Vec<Inner> {
+fn inner_checks(
+    two: &Two,
+    named: &BTreeMap<&str, &Tensor>,
+    feeds: &[(&str, &Tensor)],
+) -> Vec<Inner> {
     let graph = &two.files[1].model.graph;
     let one = |(r, mul): (super::shared::Recurrence, usize)| {
         let tensor = graph.nodes[mul].outputs.first()?;
         let got = *named.get(tensor.as_str())?;
         let a = named.get(r.a.as_str())?;
         let (_, h0) = feeds.iter().find(|(n, _)| *n == r.h0)?;
-        let want = Tensor { shape: got.shape.clone(), values: a.values.iter().zip(&h0.values).map(|(a, h)| a * h).collect() };
-        (want.values.len() == got.values.len()).then(|| Inner { node: mul, tensor: tensor.clone(), want, got: got.clone() })
+        let want = Tensor {
+            shape: got.shape.clone(),
+            values: a
+                .values
+                .iter()
+                .zip(&h0.values)
+                .map(|(a, h)| a * h)
+                .collect(),
+        };
+        (want.values.len() == got.values.len()).then(|| Inner {
+            node: mul,
+            tensor: tensor.clone(),
+            want,
+            got: got.clone(),
+        })
     };
     product(two).into_iter().filter_map(one).collect()
 }
@@ -152,7 +216,11 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn first<'s>(mut self, pairs: impl Iterator<Item = (&'s Shared, (Tensor, Tensor))>, inner: &[Inner]) -> Option<Culprit> {
+    fn first<'s>(
+        mut self,
+        pairs: impl Iterator<Item = (&'s Shared, (Tensor, Tensor))>,
+        inner: &[Inner],
+    ) -> Option<Culprit> {
         for (s, (x, y)) in pairs {
             for check in inner.iter().filter(|i| i.node < s.node) {
                 if self.agreeing.contains_key(&check.tensor) {
@@ -160,7 +228,12 @@ impl Step<'_> {
                 }
                 let d = Difference::of(&check.want, &check.got);
                 if d.counts(self.how) && self.known_inputs(check.node) {
-                    return Some(self.culprit(check.node, &check.tensor, &d, (&check.want, &check.got)));
+                    return Some(self.culprit(
+                        check.node,
+                        &check.tensor,
+                        &d,
+                        (&check.want, &check.got),
+                    ));
                 }
                 self.agreeing.insert(check.tensor.clone(), d.max_abs);
             }
@@ -177,10 +250,18 @@ impl Step<'_> {
     fn known_inputs(&self, node: usize) -> bool {
         let graph = &self.two.files[1].model.graph;
         let made = makers(graph);
-        reads(&graph.nodes[node]).iter().all(|n| !made.contains_key(n) || self.agreeing.contains_key(*n))
+        reads(&graph.nodes[node])
+            .iter()
+            .all(|n| !made.contains_key(n) || self.agreeing.contains_key(*n))
     }
 
-    fn culprit(&self, node: usize, tensor: &str, d: &Difference, (x, y): (&Tensor, &Tensor)) -> Culprit {
+    fn culprit(
+        &self,
+        node: usize,
+        tensor: &str,
+        d: &Difference,
+        (x, y): (&Tensor, &Tensor),
+    ) -> Culprit {
         let file = &self.two.files[1];
         let graph = &file.model.graph;
         let made = makers(graph);
@@ -192,14 +273,24 @@ impl Step<'_> {
                 None if !made.contains_key(name) => "constant",
                 None => "not compared",
             };
-            InputNote { tensor: name.into(), state, max_abs }
+            InputNote {
+                tensor: name.into(),
+                state,
+                max_abs,
+            }
         });
         let stop: BTreeSet<&str> = self.agreeing.keys().map(String::as_str).collect();
-        let suspects = between(graph, tensor, &stop).into_iter().map(|i| graph.nodes[i].name.clone());
+        let suspects = between(graph, tensor, &stop)
+            .into_iter()
+            .map(|i| graph.nodes[i].name.clone());
         let found = &graph.nodes[node];
         Culprit {
             kind: "meaning",
-            arithmetic: if self.how == Arithmetic::Wide { "float64" } else { "the files' own arithmetic" },
+            arithmetic: if self.how == Arithmetic::Wide {
+                "float64"
+            } else {
+                "the files' own arithmetic"
+            },
             file: file.name(),
             node: found.name.clone(),
             operator: found.op_type.clone(),

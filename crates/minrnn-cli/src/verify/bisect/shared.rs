@@ -37,14 +37,23 @@ pub(super) fn recurrences(file: &GraphFile) -> Vec<Recurrence> {
     let list: Vec<Json> = serde_json::from_str(text).unwrap_or_default();
     let one = |r: &Json| {
         let name = |key: &str| Some(r[key].as_str()?.to_owned());
-        Some(Recurrence { a: name("a")?, b: name("b")?, h0: name("h0")?, h: name("h")? })
+        Some(Recurrence {
+            a: name("a")?,
+            b: name("b")?,
+            h0: name("h0")?,
+            h: name("h")?,
+        })
     };
     list.iter().filter_map(one).collect()
 }
 
 /// The node that makes each tensor.
 pub(super) fn makers(graph: &Graph) -> BTreeMap<&str, usize> {
-    let outputs = graph.nodes.iter().enumerate().flat_map(|(i, n)| n.outputs.iter().map(move |o| (o.as_str(), i)));
+    let outputs = graph
+        .nodes
+        .iter()
+        .enumerate()
+        .flat_map(|(i, n)| n.outputs.iter().map(move |o| (o.as_str(), i)));
     outputs.filter(|(o, _)| !o.is_empty()).collect()
 }
 
@@ -66,7 +75,12 @@ pub(super) fn between(graph: &Graph, end: &str, stop: &BTreeSet<&str>) -> BTreeS
 
 /// What a node reads, its bodies included.
 pub(super) fn reads(node: &Node) -> Vec<&str> {
-    let mut names: Vec<&str> = node.inputs.iter().map(String::as_str).filter(|n| !n.is_empty()).collect();
+    let mut names: Vec<&str> = node
+        .inputs
+        .iter()
+        .map(String::as_str)
+        .filter(|n| !n.is_empty())
+        .collect();
     for (_, body) in node.subgraphs() {
         names.extend(body.nodes.iter().flat_map(reads));
     }
@@ -76,7 +90,13 @@ pub(super) fn reads(node: &Node) -> Vec<&str> {
 /// Nodes inside of recurrences; their ends are compared by themselves.
 fn inside(file: &GraphFile) -> BTreeSet<usize> {
     let all = recurrences(file);
-    let of = |r: &Recurrence| between(&file.model.graph, &r.h, &BTreeSet::from([r.a.as_str(), r.b.as_str(), r.h0.as_str()]));
+    let of = |r: &Recurrence| {
+        between(
+            &file.model.graph,
+            &r.h,
+            &BTreeSet::from([r.a.as_str(), r.b.as_str(), r.h0.as_str()]),
+        )
+    };
     all.iter().flat_map(of).collect()
 }
 
@@ -100,33 +120,67 @@ fn fed(graph: &Graph) -> Vec<bool> {
 /// All shared tensors, in the order in which the second file computes them.
 pub(super) fn shared(two: &Two) -> Vec<Shared> {
     let [first, second] = &two.files;
-    let ours = two.files.iter().all(|f| f.metadata("minrnn.form").is_some());
+    let ours = two
+        .files
+        .iter()
+        .all(|f| f.metadata("minrnn.form").is_some());
     let (a, b) = (&first.model.graph, &second.model.graph);
     let hidden = [inside(first), inside(second)];
-    let by_name: BTreeMap<&str, usize> = a.nodes.iter().enumerate().map(|(i, n)| (n.name.as_str(), i)).collect();
+    let by_name: BTreeMap<&str, usize> = a
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(i, n)| (n.name.as_str(), i))
+        .collect();
     let there = makers(a);
-    let ends: BTreeMap<String, String> = recurrences(second).into_iter().zip(recurrences(first)).flat_map(|(s, f)| [(s.a, f.a), (s.b, f.b), (s.h, f.h)]).collect();
+    let ends: BTreeMap<String, String> = recurrences(second)
+        .into_iter()
+        .zip(recurrences(first))
+        .flat_map(|(s, f)| [(s.a, f.a), (s.b, f.b), (s.h, f.h)])
+        .collect();
     let fed = fed(b);
     let mut all = vec![];
     for (i, node) in b.nodes.iter().enumerate() {
-        for (k, name) in node.outputs.iter().enumerate().filter(|(_, n)| !n.is_empty()) {
+        for (k, name) in node
+            .outputs
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| !n.is_empty())
+        {
             let counterpart = if let Some(end) = ends.get(name) {
                 Some(end.clone())
             } else if ours {
-                let twin = by_name.get(node.name.as_str()).filter(|j| !hidden[0].contains(j) && !hidden[1].contains(&i));
-                twin.and_then(|j| a.nodes[*j].outputs.get(k)).filter(|n| !n.is_empty()).cloned()
+                let twin = by_name
+                    .get(node.name.as_str())
+                    .filter(|j| !hidden[0].contains(j) && !hidden[1].contains(&i));
+                twin.and_then(|j| a.nodes[*j].outputs.get(k))
+                    .filter(|n| !n.is_empty())
+                    .cloned()
             } else {
                 there.contains_key(name.as_str()).then(|| name.clone())
             };
             if let Some(counterpart) = counterpart {
-                all.push(Shared { first: counterpart, second: name.clone(), node: i, fed: fed[i] });
+                all.push(Shared {
+                    first: counterpart,
+                    second: name.clone(),
+                    node: i,
+                    fed: fed[i],
+                });
             }
         }
     }
     // Outputs are the same thing whatever they are called.
     for names in &two.face.outputs {
-        if let (Some(i), false) = (makers(b).get(names[1].as_str()), all.iter().any(|s| s.second == names[1])) {
-            all.push(Shared { first: names[0].clone(), second: names[1].clone(), node: *i, fed: true });
+        if let (Some(i), false) = (
+            makers(b).get(names[1].as_str()),
+            all.iter().any(|s| s.second == names[1]),
+        ) {
+            all.push(Shared {
+                first: names[0].clone(),
+                second: names[1].clone(),
+                node: *i,
+                fed: true,
+            });
         }
     }
     all.sort_by_key(|s| s.node);

@@ -48,13 +48,32 @@ fn shape(roles: &[Role], batch: usize, time: usize) -> Vec<usize> {
 
 impl Case {
     pub(crate) fn random(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Self {
-        let data = two.face.links.iter().map(|link| draw(link, batch, time, rng)).collect();
-        Self { batch, time, data, states: None }
+        let data = two
+            .face
+            .links
+            .iter()
+            .map(|link| draw(link, batch, time, rng))
+            .collect();
+        Self {
+            batch,
+            time,
+            data,
+            states: None,
+        }
     }
 
     /// The steps `from..to`, beginning with `states`.
-    pub(crate) fn cut(&self, two: &Two, from: usize, to: usize, states: Option<Vec<Tensor>>) -> Self {
-        let part = |(link, t): (&Link, &Tensor)| link.time().map_or_else(|| t.clone(), |axis| t.cut(axis, from, to));
+    pub(crate) fn cut(
+        &self,
+        two: &Two,
+        from: usize,
+        to: usize,
+        states: Option<Vec<Tensor>>,
+    ) -> Self {
+        let part = |(link, t): (&Link, &Tensor)| {
+            link.time()
+                .map_or_else(|| t.clone(), |axis| t.cut(axis, from, to))
+        };
         Self {
             batch: self.batch,
             time: to - from,
@@ -64,7 +83,11 @@ impl Case {
     }
 
     pub(crate) fn name(&self) -> String {
-        let states = if self.states.is_some() { "random" } else { "initial" };
+        let states = if self.states.is_some() {
+            "random"
+        } else {
+            "initial"
+        };
         format!("B={}, T={}, {states} states", self.batch, self.time)
     }
 }
@@ -73,14 +96,18 @@ fn draw(link: &Link, batch: usize, time: usize, rng: &mut Rng) -> Tensor {
     let shape = shape(&link.roles, batch, time);
     let count: usize = shape.iter().product();
     let (low, high) = link.range;
-    let span = usize::try_from(high.saturating_sub(low)).map_or(usize::MAX, |n| n.saturating_add(1));
+    let span =
+        usize::try_from(high.saturating_sub(low)).map_or(usize::MAX, |n| n.saturating_add(1));
     let mut one = || match link.elem {
         // Numbers that every narrower float type has too.
         Elem::F16 => (rng.normal() * 256.0).round() / 256.0,
         Elem::F32 | Elem::F64 => f64::from(rng.normal() as f32),
         _ => low as f64 + rng.below(span) as f64,
     };
-    Tensor { values: (0..count).map(|_| one()).collect(), shape }
+    Tensor {
+        values: (0..count).map(|_| one()).collect(),
+        shape,
+    }
 }
 
 /// The state before the first step, for `batch` rows.
@@ -93,7 +120,11 @@ pub(crate) fn initial(state: &State, batch: usize) -> Tensor {
             let axis = state.shape.iter().position(|r| *r == Role::Batch);
             let inner: usize = axis.map_or(count, |a| shape[a + 1..].iter().product());
             let rows = axis.map_or(1, |_| batch);
-            row.chunks(inner.max(1)).flat_map(|c| std::iter::repeat_n(c, rows)).flatten().copied().collect()
+            row.chunks(inner.max(1))
+                .flat_map(|c| std::iter::repeat_n(c, rows))
+                .flatten()
+                .copied()
+                .collect()
         }
     };
     Tensor { shape, values }
@@ -104,28 +135,42 @@ impl Two {
     pub(crate) fn start(&self, case: &Case) -> Vec<Tensor> {
         match &case.states {
             Some(states) => states.clone(),
-            None => self.face.states.iter().map(|s| initial(s, case.batch)).collect(),
+            None => self
+                .face
+                .states
+                .iter()
+                .map(|s| initial(s, case.batch))
+                .collect(),
         }
     }
 
     /// Whether the first file takes every state, and gives it back.
     pub(crate) fn takes_states(&self) -> bool {
-        !self.face.states.is_empty() && self.face.states.iter().all(|s| s.first.0.is_some() && s.first.1.is_some())
+        !self.face.states.is_empty()
+            && self
+                .face
+                .states
+                .iter()
+                .all(|s| s.first.0.is_some() && s.first.1.is_some())
     }
 
     /// States at random: values at random where the file lists its states as free, else values that the model reaches.
     pub(crate) fn random_states(&self, batch: usize, rng: &mut Rng) -> Result<Vec<Tensor>> {
-        let steps = 1 + rng.below(24);
-        let warm = Case::random(self, (batch, self.face.length.unwrap_or(steps)), rng);
-        let reached = self.second(Arithmetic::AsFiled, &warm)?.states;
-        let one = |(state, reached): (&State, Option<Tensor>)| {
-            let mut t = reached.unwrap_or_else(|| initial(state, batch));
+        let mut states: Vec<Tensor> = self.face.states.iter().map(|s| initial(s, batch)).collect();
+        if self.face.states.iter().any(|s| !s.any_value) {
+            let steps = self.face.length.unwrap_or(1 + rng.below(24));
+            let warm = Case::random(self, (batch, steps), rng);
+            let reached = self.second(Arithmetic::AsFiled, &warm)?.states;
+            states = reached.into_iter().flatten().collect();
+        }
+        for (state, t) in self.face.states.iter().zip(&mut states) {
             if state.any_value {
-                t.values.iter_mut().for_each(|v| *v = f64::from(rng.normal() as f32));
+                t.values
+                    .iter_mut()
+                    .for_each(|v| *v = f64::from(rng.normal() as f32));
             }
-            t
-        };
-        Ok(self.face.states.iter().zip(reached).map(one).collect())
+        }
+        Ok(states)
     }
 
     /// The second file: step by step, or at once if it is no step file.
@@ -139,7 +184,10 @@ impl Two {
         for t in 0..case.time {
             let results = self.step(how, case, t, &states, &wanted)?;
             let (outputs, next) = results.split_at(self.face.outputs.len());
-            parts.iter_mut().zip(outputs).for_each(|(all, one)| all.push(one.clone()));
+            parts
+                .iter_mut()
+                .zip(outputs)
+                .for_each(|(all, one)| all.push(one.clone()));
             states = next.to_vec();
         }
         let with_time = |(parts, (axis, lacks)): (Vec<Tensor>, &(Option<usize>, bool))| {
@@ -149,18 +197,39 @@ impl Two {
             };
             join(parts.into_iter().map(one).collect(), *axis)
         };
-        let outputs = parts.into_iter().zip(&self.times).map(with_time).collect::<Result<_>>()?;
-        Ok(Ran { outputs, states: states.into_iter().map(Some).collect() })
+        let outputs = parts
+            .into_iter()
+            .zip(&self.times)
+            .map(with_time)
+            .collect::<Result<_>>()?;
+        Ok(Ran {
+            outputs,
+            states: states.into_iter().map(Some).collect(),
+        })
     }
 
     /// Step `t` of the second file, for the tensors wanted.
-    pub(crate) fn step(&self, how: Arithmetic, case: &Case, t: usize, states: &[Tensor], wanted: &[&str]) -> Result<Vec<Tensor>> {
-        let data: Vec<Tensor> = self.face.links.iter().zip(&case.data).map(|(link, x)| match link.time() {
-            Some(axis) if link.kept => x.cut(axis, t, t + 1),
-            Some(axis) => x.cut(axis, t, t + 1).squeeze(axis),
-            None => x.clone(),
-        }).collect();
-        self.call(1, how, (case.batch, 1), &data, states, wanted).with_context(|| format!("{}, step {t}", case.name()))
+    pub(crate) fn step(
+        &self,
+        how: Arithmetic,
+        case: &Case,
+        t: usize,
+        states: &[Tensor],
+        wanted: &[&str],
+    ) -> Result<Vec<Tensor>> {
+        let data: Vec<Tensor> = self
+            .face
+            .links
+            .iter()
+            .zip(&case.data)
+            .map(|(link, x)| match link.time() {
+                Some(axis) if link.kept => x.cut(axis, t, t + 1),
+                Some(axis) => x.cut(axis, t, t + 1).squeeze(axis),
+                None => x.clone(),
+            })
+            .collect();
+        self.call(1, how, (case.batch, 1), &data, states, wanted)
+            .with_context(|| format!("{}, step {t}", case.name()))
     }
 
     /// A file over all steps of the case at once.
@@ -173,13 +242,30 @@ impl Two {
             0 => s.first.1.as_ref().and_then(|_| results.next()),
             _ => results.next(),
         });
-        Ok(Ran { outputs, states: states.collect() })
+        Ok(Ran {
+            outputs,
+            states: states.collect(),
+        })
     }
 
     /// The first file over all steps, for the tensors wanted.
-    pub(crate) fn tensors(&self, side: usize, how: Arithmetic, case: &Case, wanted: &[&str]) -> Result<Vec<Tensor>> {
+    pub(crate) fn tensors(
+        &self,
+        side: usize,
+        how: Arithmetic,
+        case: &Case,
+        wanted: &[&str],
+    ) -> Result<Vec<Tensor>> {
         let states = self.start(case);
-        self.call(side, how, (case.batch, case.time), &case.data, &states, wanted).with_context(|| case.name())
+        self.call(
+            side,
+            how,
+            (case.batch, case.time),
+            &case.data,
+            &states,
+            wanted,
+        )
+        .with_context(|| case.name())
     }
 
     /// The first file in pieces, its states given back from one to the next.
@@ -190,18 +276,31 @@ impl Two {
         let mut from = 0;
         for piece in pieces {
             let ran = self.whole(0, how, &case.cut(self, from, from + piece, states.take()))?;
-            parts.iter_mut().zip(ran.outputs).for_each(|(all, one)| all.push(one));
+            parts
+                .iter_mut()
+                .zip(ran.outputs)
+                .for_each(|(all, one)| all.push(one));
             states = ran.states.iter().cloned().collect();
             last = ran.states;
             from += piece;
         }
-        let outputs = parts.into_iter().zip(&self.times).map(|(p, (axis, _))| join(p, *axis));
-        Ok(Ran { outputs: outputs.collect::<Result<_>>()?, states: last })
+        let outputs = parts
+            .into_iter()
+            .zip(&self.times)
+            .map(|(p, (axis, _))| join(p, *axis));
+        Ok(Ran {
+            outputs: outputs.collect::<Result<_>>()?,
+            states: last,
+        })
     }
 
     /// The begin through the first file, the rest step by step.
     pub(crate) fn then_steps(&self, case: &Case, at: usize) -> Result<Ran> {
-        let begin = self.whole(0, Arithmetic::AsFiled, &case.cut(self, 0, at, case.states.clone()))?;
+        let begin = self.whole(
+            0,
+            Arithmetic::AsFiled,
+            &case.cut(self, 0, at, case.states.clone()),
+        )?;
         let states: Option<Vec<Tensor>> = begin.states.into_iter().collect();
         let end = self.second(Arithmetic::AsFiled, &case.cut(self, at, case.time, states))?;
         let both = begin.outputs.into_iter().zip(end.outputs).zip(&self.times);
@@ -209,7 +308,10 @@ impl Two {
             Some(axis) => Tensor::join(&[a, b], *axis),
             None => Ok(b),
         });
-        Ok(Ran { outputs: outputs.collect::<Result<_>>()?, states: end.states })
+        Ok(Ran {
+            outputs: outputs.collect::<Result<_>>()?,
+            states: end.states,
+        })
     }
 
     /// Names of outputs and last states of a file.
@@ -222,21 +324,53 @@ impl Two {
         outputs.chain(states).collect()
     }
 
-    fn call(&self, side: usize, how: Arithmetic, (batch, time): (usize, usize), data: &[Tensor], states: &[Tensor], wanted: &[&str]) -> Result<Vec<Tensor>> {
-        let filled: Vec<(&str, Tensor)> = self.face.filled.iter().filter(|f| f.side == side).map(|f| {
-            let shape = shape(&f.roles, batch, time);
-            let value = match f.fill {
-                Fill::Number(n) => n,
-                Fill::Time => time as f64,
-            };
-            (f.name.as_str(), Tensor { values: vec![value; shape.iter().product()], shape })
-        }).collect();
+    fn call(
+        &self,
+        side: usize,
+        how: Arithmetic,
+        (batch, time): (usize, usize),
+        data: &[Tensor],
+        states: &[Tensor],
+        wanted: &[&str],
+    ) -> Result<Vec<Tensor>> {
+        let filled: Vec<(&str, Tensor)> = self
+            .face
+            .filled
+            .iter()
+            .filter(|f| f.side == side)
+            .map(|f| {
+                let shape = shape(&f.roles, batch, time);
+                let value = match f.fill {
+                    Fill::Number(n) => n,
+                    Fill::Time => time as f64,
+                };
+                (
+                    f.name.as_str(),
+                    Tensor {
+                        values: vec![value; shape.iter().product()],
+                        shape,
+                    },
+                )
+            })
+            .collect();
         let mut feeds: Vec<(&str, &Tensor)> = filled.iter().map(|(n, t)| (*n, t)).collect();
-        feeds.extend(self.face.links.iter().zip(data).map(|(l, t)| (l.names[side].as_str(), t)));
-        feeds.extend(self.face.states.iter().zip(states).filter_map(|(s, t)| match side {
-            0 => s.first.0.as_deref().map(|n| (n, t)),
-            _ => Some((s.second.0.as_str(), t)),
-        }));
+        feeds.extend(
+            self.face
+                .links
+                .iter()
+                .zip(data)
+                .map(|(l, t)| (l.names[side].as_str(), t)),
+        );
+        feeds.extend(
+            self.face
+                .states
+                .iter()
+                .zip(states)
+                .filter_map(|(s, t)| match side {
+                    0 => s.first.0.as_deref().map(|n| (n, t)),
+                    _ => Some((s.second.0.as_str(), t)),
+                }),
+        );
         self.files[side].run(how, &feeds, wanted)
     }
 }

@@ -33,18 +33,30 @@ pub(crate) enum Arithmetic {
 
 impl GraphFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut model = ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut model =
+            ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let mut notes = normalise(&mut model);
         let version = model.opset().unwrap_or_default();
         if version > 18 {
-            notes.push(format!("opset {version}; tract, which runs it here, is tested up to 18"));
+            notes.push(format!(
+                "opset {version}; tract, which runs it here, is tested up to 18"
+            ));
         }
         let narrow = AnyModel::from_bytes_of(path, &model.encode())?;
         let wide = widen(&model).and_then(|wide| {
-            AnyModel::from_bytes_of(path, &wide.encode()).map_err(|e| chain(&e))
+            AnyModel::from_bytes_of(path, &wide.encode())
+                .map(AnyModel::unoptimised)
+                .map_err(|e| chain(&e))
         });
-        Ok(Self { path: path.to_path_buf(), model, notes, narrow, wide })
+        Ok(Self {
+            path: path.to_path_buf(),
+            model,
+            notes,
+            narrow,
+            wide,
+        })
     }
 
     pub(crate) fn inputs(&self) -> &[Port] {
@@ -70,32 +82,62 @@ impl GraphFile {
     }
 
     /// Runs it for the tensors named.
-    pub(crate) fn run(&self, how: Arithmetic, feeds: &[(&str, &Tensor)], wanted: &[&str]) -> Result<Vec<Tensor>> {
+    pub(crate) fn run(
+        &self,
+        how: Arithmetic,
+        feeds: &[(&str, &Tensor)],
+        wanted: &[&str],
+    ) -> Result<Vec<Tensor>> {
         let wide = how == Arithmetic::Wide;
         let engine = match (&self.wide, wide) {
             (Ok(engine), true) => engine,
             (Err(why), true) => bail!("{} has no float64 form: {why}", self.name()),
             _ => &self.narrow,
         };
-        let elem = |name: &str| engine.inputs().iter().find(|p| p.name == name).and_then(|p| p.elem);
+        let elem = |name: &str| {
+            engine
+                .inputs()
+                .iter()
+                .find(|p| p.name == name)
+                .and_then(|p| p.elem)
+        };
         let arrays: Vec<_> = feeds
             .iter()
             .map(|(name, t)| (*name, t.to_array(elem(name).unwrap_or(Elem::F32), wide)))
             .collect();
-        Ok(engine.run_for(&arrays, wanted)?.iter().map(Tensor::of).collect())
+        Ok(engine
+            .run_for(&arrays, wanted)?
+            .iter()
+            .map(Tensor::of)
+            .collect())
     }
 
     /// How many rows the table has that integers of this input choose from, following them through nodes that only move
     /// values.
     pub(crate) fn vocabulary(&self, input: &str) -> Option<usize> {
         const MOVES: &[&str] = &[
-            "Cast", "Concat", "Expand", "Flatten", "Identity", "Mul", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
+            "Cast",
+            "Concat",
+            "Expand",
+            "Flatten",
+            "Identity",
+            "Mul",
+            "Pad",
+            "Reshape",
+            "Slice",
+            "Squeeze",
+            "Transpose",
+            "Unsqueeze",
         ];
         let graph = &self.model.graph;
         let mut moved = vec![input];
         let mut rows = vec![];
         for node in &graph.nodes {
-            let reads = |i: usize| node.inputs.get(i).is_some_and(|n| moved.contains(&n.as_str()));
+            let reads = |i: usize| {
+                node.inputs
+                    .get(i)
+                    .is_some_and(|n| moved.contains(&n.as_str()))
+            };
             if node.op_type == "Gather" && reads(1) && node.int("axis").unwrap_or(0) == 0 {
                 let table = normal::constant(graph, &node.inputs[0]);
                 rows.extend(table.and_then(|t| usize::try_from(*t.dims.first()?).ok()));

@@ -76,7 +76,12 @@ pub(crate) enum Kind {
 ///
 /// # Errors
 /// Whatever cannot be found without guessing, with the option that says it.
-pub(crate) fn interface(first: &GraphFile, second: &GraphFile, kind: Kind, request: &Request) -> Result<Interface> {
+pub(crate) fn interface(
+    first: &GraphFile,
+    second: &GraphFile,
+    kind: Kind,
+    request: &Request,
+) -> Result<Interface> {
     let mut finder = Finder {
         files: [first, second],
         kind,
@@ -90,10 +95,17 @@ pub(crate) fn interface(first: &GraphFile, second: &GraphFile, kind: Kind, reque
     let (links, filled) = finder.inputs(&states)?;
     let outputs = finder.outputs(&states)?;
     if links.is_empty() {
-        bail!("{} and {} have no input in common; name a pair with --map A=B", first.name(), second.name());
+        bail!(
+            "{} and {} have no input in common; name a pair with --map A=B",
+            first.name(),
+            second.name()
+        );
     }
     if !links.iter().any(|l| l.time().is_some()) {
-        bail!("no input of {} was found to have an axis of time; say which by --input NAME=B,T,..", first.name());
+        bail!(
+            "no input of {} was found to have an axis of time; say which by --input NAME=B,T,..",
+            first.name()
+        );
     }
     Ok(Interface {
         links,
@@ -126,27 +138,45 @@ impl Finder<'_> {
 
     /// The name in the first file of what the second calls `name`.
     fn first_name(&self, name: &str, ports: &[Port]) -> Option<String> {
-        let mapped = self.request.names.iter().find(|(_, b)| b == name).map(|(a, _)| a.as_str());
+        let mapped = self
+            .request
+            .names
+            .iter()
+            .find(|(_, b)| b == name)
+            .map(|(a, _)| a.as_str());
         let wanted = mapped.unwrap_or(name);
-        ports.iter().any(|p| p.name == wanted).then(|| wanted.to_owned())
+        ports
+            .iter()
+            .any(|p| p.name == wanted)
+            .then(|| wanted.to_owned())
     }
 
     fn states(&mut self, specs: &[StateSpec]) -> Result<Vec<State>> {
         let [first, second] = self.files;
         let mut states = vec![];
         for spec in specs {
-            let find = |name: &str, ports: &[Port], what: &str| match ports.iter().find(|p| p.name == name) {
+            let find = |name: &str, ports: &[Port], what: &str| match ports
+                .iter()
+                .find(|p| p.name == name)
+            {
                 Some(port) => Ok(port.clone()),
                 None => {
                     let names: Vec<&str> = ports.iter().map(|p| p.name.as_str()).collect();
-                    bail!("{} has no {what} `{name}`; it has {}", second.name(), names.join(", "))
+                    bail!(
+                        "{} has no {what} `{name}`; it has {}",
+                        second.name(),
+                        names.join(", ")
+                    )
                 }
             };
             let input = find(&spec.input, second.inputs(), "input")?;
             find(&spec.output, second.outputs(), "output")?;
             let shape = self.state_roles(&input, spec)?;
             states.push(State {
-                first: (self.first_name(&spec.input, first.inputs()), self.first_name(&spec.output, first.outputs())),
+                first: (
+                    self.first_name(&spec.input, first.inputs()),
+                    self.first_name(&spec.output, first.outputs()),
+                ),
                 second: (spec.input.clone(), spec.output.clone()),
                 shape,
                 init: spec.init.clone(),
@@ -155,9 +185,18 @@ impl Finder<'_> {
         }
         for state in &states {
             if let Init::Values(values) = &state.init {
-                let row: usize = state.shape.iter().map(|r| if let Role::Fixed(n) = r { *n } else { 1 }).product();
+                let row: usize = state
+                    .shape
+                    .iter()
+                    .map(|r| if let Role::Fixed(n) = r { *n } else { 1 })
+                    .product();
                 if values.len() != row {
-                    bail!("state `{}` has {} values a row, {} initial ones are given", state.second.0, row, values.len());
+                    bail!(
+                        "state `{}` has {} values a row, {} initial ones are given",
+                        state.second.0,
+                        row,
+                        values.len()
+                    );
                 }
             }
         }
@@ -165,15 +204,28 @@ impl Finder<'_> {
     }
 
     fn state_roles(&mut self, port: &Port, spec: &StateSpec) -> Result<Vec<Role>> {
-        if let Some(dims) = self.request.inputs.get(&port.name).and_then(|s| s.dims.clone()) {
+        if let Some(dims) = self
+            .request
+            .inputs
+            .get(&port.name)
+            .and_then(|s| s.dims.clone())
+        {
             return Ok(dims);
         }
         let Some(dims) = &port.dims else {
-            bail!("state `{}`: its shape is not declared; give it as --input {}=B,..", port.name, port.name);
+            bail!(
+                "state `{}`: its shape is not declared; give it as --input {}=B,..",
+                port.name,
+                port.name
+            );
         };
         let axis = spec.batch.unwrap_or(0);
         if axis >= dims.len() {
-            bail!("state `{}` has {} dimensions and no axis {axis}", port.name, dims.len());
+            bail!(
+                "state `{}` has {} dimensions and no axis {axis}",
+                port.name,
+                dims.len()
+            );
         }
         let mut roles = vec![];
         for (i, dim) in dims.iter().enumerate() {
@@ -210,15 +262,25 @@ impl Finder<'_> {
             ports.iter().filter(is).cloned().collect()
         };
         let (mut a, mut b) = (left(0, first.inputs()), left(1, second.inputs()));
-        let filled = self.fill(0, &mut a)?.into_iter().chain(self.fill(1, &mut b)?).collect();
+        let filled = self
+            .fill(0, &mut a)?
+            .into_iter()
+            .chain(self.fill(1, &mut b)?)
+            .collect();
         let mut links = vec![];
         let pairs = self.pairs(&mut a, &mut b);
         for (side, rest) in [(0, &a), (1, &b)] {
             if let Some(port) = rest.first() {
                 let name = &port.name;
                 let file = self.files[side].name();
-                let hint = if side == 1 && self.kind == Kind::Step { format!("a state is given as --state {name}=OUT, ") } else { String::new() };
-                bail!("{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {name}=N");
+                let hint = if side == 1 && self.kind == Kind::Step {
+                    format!("a state is given as --state {name}=OUT, ")
+                } else {
+                    String::new()
+                };
+                bail!(
+                    "{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {name}=N"
+                );
             }
         }
         for (x, y) in pairs {
@@ -233,7 +295,12 @@ impl Finder<'_> {
         for port in ports.iter() {
             if let Some(fill) = self.request.values.get(&port.name) {
                 let roles = self.roles(port, None)?;
-                filled.push(Filled { side, name: port.name.clone(), roles, fill: *fill });
+                filled.push(Filled {
+                    side,
+                    name: port.name.clone(),
+                    roles,
+                    fill: *fill,
+                });
             }
         }
         ports.retain(|p| !self.request.values.contains_key(&p.name));
@@ -244,7 +311,9 @@ impl Finder<'_> {
     fn pairs(&self, a: &mut Vec<Port>, b: &mut Vec<Port>) -> Vec<(Port, Port)> {
         let mut pairs = vec![];
         for port in b.clone() {
-            let Some(name) = self.first_name(&port.name, a) else { continue };
+            let Some(name) = self.first_name(&port.name, a) else {
+                continue;
+            };
             if let Some(at) = a.iter().position(|p| p.name == name) {
                 pairs.push((a.remove(at), port.clone()));
                 b.retain(|p| p.name != port.name);
@@ -257,8 +326,15 @@ impl Finder<'_> {
     }
 
     fn link(&mut self, x: &Port, y: &Port) -> Result<Link> {
-        let (Some(elem), true) = (x.elem, x.elem.map(Elem::is_float) == y.elem.map(Elem::is_float)) else {
-            bail!("`{}` and `{}` are of different element types", x.name, y.name);
+        let (Some(elem), true) = (
+            x.elem,
+            x.elem.map(Elem::is_float) == y.elem.map(Elem::is_float),
+        ) else {
+            bail!(
+                "`{}` and `{}` are of different element types",
+                x.name,
+                y.name
+            );
         };
         let time = self.time_axis(x, y)?;
         let roles = self.roles(x, time)?;
@@ -267,11 +343,24 @@ impl Finder<'_> {
             _ => false,
         };
         if let Some(axis) = roles.iter().position(|r| *r == Role::Time) {
-            let shown = x.dims.as_ref().and_then(|d| d.get(axis)).map_or(String::new(), |d| format!(" (`{d}`)"));
-            self.notes.push(format!("time is axis {axis}{shown} of `{}`", x.name));
+            let shown = x
+                .dims
+                .as_ref()
+                .and_then(|d| d.get(axis))
+                .map_or(String::new(), |d| format!(" (`{d}`)"));
+            self.notes
+                .push(format!("time is axis {axis}{shown} of `{}`", x.name));
+        } else if self.kind == Kind::Step {
+            self.notes.push(format!("input `{}` has no axis of time: every step gets the same (a state is named by --state {}=OUT)", x.name, y.name));
         }
         let range = self.range(x, y, elem)?;
-        Ok(Link { names: [x.name.clone(), y.name.clone()], elem, roles, kept, range })
+        Ok(Link {
+            names: [x.name.clone(), y.name.clone()],
+            elem,
+            roles,
+            kept,
+            range,
+        })
     }
 
     fn given(&self, port: &Port) -> Option<&Vec<Role>> {
@@ -284,53 +373,103 @@ impl Finder<'_> {
             return Ok(roles.iter().position(|r| *r == Role::Time));
         }
         let Some(dims) = &x.dims else {
-            bail!("input `{}`: its shape is not declared; give it as --input {}=B,T,..", x.name, x.name);
+            bail!(
+                "input `{}`: its shape is not declared; give it as --input {}=B,T,..",
+                x.name,
+                x.name
+            );
         };
         if self.kind == Kind::Same {
             return Ok(self.named_time(dims));
         }
         let Some(step) = &y.dims else {
-            bail!("input `{}` of {}: its shape is not declared; give --input {}=B,T,..", y.name, self.files[1].name(), x.name);
+            bail!(
+                "input `{}` of {}: its shape is not declared; give --input {}=B,T,..",
+                y.name,
+                self.files[1].name(),
+                x.name
+            );
         };
         let fits = |a: &Dim, b: &Dim| !matches!((a, b), (Dim::Fixed(m), Dim::Fixed(n)) if m != n);
         let equal = |a: &Dim, b: &Dim| a == b && *a != Dim::Unknown;
         // How well the other dimensions fit, if this one is the time.
         let score = |axis: usize| -> Option<usize> {
-            let others = dims.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, d)| d);
+            let others = dims
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != axis)
+                .map(|(_, d)| d);
             let rest: Vec<&Dim> = if dims.len() == step.len() {
                 let one = step[axis] == Dim::Fixed(1) && dims[axis] != Dim::Fixed(1);
-                one.then(|| step.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, d)| d).collect())?
+                one.then(|| {
+                    step.iter()
+                        .enumerate()
+                        .filter(|(i, _)| *i != axis)
+                        .map(|(_, d)| d)
+                        .collect()
+                })?
             } else if dims.len() == step.len() + 1 {
                 step.iter().collect()
             } else {
                 return None;
             };
             let pairs: Vec<_> = others.zip(rest).collect();
-            pairs.iter().all(|(a, b)| fits(a, b)).then(|| pairs.iter().filter(|(a, b)| equal(a, b)).count())
+            pairs
+                .iter()
+                .all(|(a, b)| fits(a, b))
+                .then(|| pairs.iter().filter(|(a, b)| equal(a, b)).count())
         };
-        let scores: Vec<(usize, usize)> = (0..dims.len()).filter_map(|i| Some((score(i)?, i))).collect();
+        let scores: Vec<(usize, usize)> = (0..dims.len())
+            .filter_map(|i| Some((score(i)?, i)))
+            .collect();
         let Some((best, _)) = scores.iter().max() else {
             if dims.len() == step.len() {
                 return Ok(None);
             }
-            bail!("input `{}` has shapes [{}] and [{}], of which none is the other without time", x.name, shown(dims), shown(step));
+            bail!(
+                "input `{}` has shapes [{}] and [{}], of which none is the other without time",
+                x.name,
+                shown(dims),
+                shown(step)
+            );
         };
-        let axes: Vec<usize> = scores.iter().filter(|(s, _)| s == best).map(|(_, i)| *i).collect();
+        let axes: Vec<usize> = scores
+            .iter()
+            .filter(|(s, _)| s == best)
+            .map(|(_, i)| *i)
+            .collect();
         match axes.as_slice() {
             [axis] => Ok(Some(*axis)),
-            _ => bail!("input `{}` has shapes [{}] and [{}]: time may be any of the axes {axes:?}; say which by --input {}=B,T,..", x.name, shown(dims), shown(step), x.name),
+            _ => bail!(
+                "input `{}` has shapes [{}] and [{}]: time may be any of the axes {axes:?}; say which by --input {}=B,T,..",
+                x.name,
+                shown(dims),
+                shown(step),
+                x.name
+            ),
         }
     }
 
     /// Where no step file tells: a dimension that is called so, else the second free one, else the only free one.
     fn named_time(&self, dims: &[Dim]) -> Option<usize> {
-        const NAMES: &[&str] = &["t", "time", "seq", "seq_len", "sequence", "sequence_length", "length", "steps"];
+        const NAMES: &[&str] = &[
+            "t",
+            "time",
+            "seq",
+            "seq_len",
+            "sequence",
+            "sequence_length",
+            "length",
+            "steps",
+        ];
         const BATCH: &[&str] = &["b", "n", "batch", "batch_size"];
         let is = |d: &Dim, names: &[&str]| matches!(d, Dim::Symbol(s) if names.contains(&s.to_lowercase().as_str()));
         if let Some(axis) = dims.iter().position(|d| is(d, NAMES)) {
             return Some(axis);
         }
-        let free: Vec<usize> = (0..dims.len()).filter(|i| self.fixed(&dims[*i]).is_none()).collect();
+        let free: Vec<usize> = (0..dims.len())
+            .filter(|i| self.fixed(&dims[*i]).is_none())
+            .collect();
         match free.as_slice() {
             [one] if !is(&dims[*one], BATCH) => Some(*one),
             [_, second, ..] => Some(*second),
@@ -343,7 +482,11 @@ impl Finder<'_> {
             return Ok(roles.clone());
         }
         let Some(dims) = port.dims.clone() else {
-            bail!("input `{}`: its shape is not declared; give it as --input {}=B,T,..", port.name, port.name);
+            bail!(
+                "input `{}`: its shape is not declared; give it as --input {}=B,T,..",
+                port.name,
+                port.name
+            );
         };
         let mut roles = vec![];
         let mut batch: Option<&Dim> = None;
@@ -367,17 +510,26 @@ impl Finder<'_> {
     }
 
     fn range(&self, x: &Port, y: &Port, elem: Elem) -> Result<(i64, i64)> {
-        let given = [x, y].iter().find_map(|p| self.request.inputs.get(&p.name)?.range);
+        let given = [x, y]
+            .iter()
+            .find_map(|p| self.request.inputs.get(&p.name)?.range);
         if elem.is_float() || elem == Elem::Bool {
             return Ok((0, 1));
         }
         if let Some(range) = given {
             return Ok(range);
         }
-        let rows = [self.files[0].vocabulary(&x.name), self.files[1].vocabulary(&y.name)];
+        let rows = [
+            self.files[0].vocabulary(&x.name),
+            self.files[1].vocabulary(&y.name),
+        ];
         match rows.into_iter().flatten().min() {
             Some(rows) if rows > 0 => Ok((0, rows as i64 - 1)),
-            _ => bail!("input `{}` takes integers, and no table tells which; give --input {}=..:int=LOW..HIGH", x.name, x.name),
+            _ => bail!(
+                "input `{}` takes integers, and no table tells which; give --input {}=..:int=LOW..HIGH",
+                x.name,
+                x.name
+            ),
         }
     }
 
@@ -385,21 +537,46 @@ impl Finder<'_> {
     fn outputs(&mut self, states: &[State]) -> Result<Vec<[String; 2]>> {
         let [first, second] = self.files;
         let no_state = |ports: &[Port], names: BTreeSet<&str>| -> Vec<Port> {
-            ports.iter().filter(|p| !names.contains(p.name.as_str())).cloned().collect()
+            ports
+                .iter()
+                .filter(|p| !names.contains(p.name.as_str()))
+                .cloned()
+                .collect()
         };
-        let mut a = no_state(first.outputs(), states.iter().filter_map(|s| s.first.1.as_deref()).collect());
-        let mut b = no_state(second.outputs(), states.iter().map(|s| s.second.1.as_str()).collect());
+        let mut a = no_state(
+            first.outputs(),
+            states.iter().filter_map(|s| s.first.1.as_deref()).collect(),
+        );
+        let mut b = no_state(
+            second.outputs(),
+            states.iter().map(|s| s.second.1.as_str()).collect(),
+        );
         let pairs = self.pairs(&mut a, &mut b);
         if pairs.is_empty() {
-            bail!("{} and {} have no output in common; name a pair with --map A=B", first.name(), second.name());
+            bail!(
+                "{} and {} have no output in common; name a pair with --map A=B",
+                first.name(),
+                second.name()
+            );
         }
-        for (file, port) in a.iter().map(|p| (first, p)).chain(b.iter().map(|p| (second, p))) {
-            self.notes.push(format!("output `{}` of {} has no counterpart and is not compared", port.name, file.name()));
+        for (file, port) in a
+            .iter()
+            .map(|p| (first, p))
+            .chain(b.iter().map(|p| (second, p)))
+        {
+            self.notes.push(format!(
+                "output `{}` of {} has no counterpart and is not compared",
+                port.name,
+                file.name()
+            ));
         }
         Ok(pairs.into_iter().map(|(x, y)| [x.name, y.name]).collect())
     }
 }
 
 fn shown(dims: &[Dim]) -> String {
-    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    dims.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -7,10 +7,10 @@ mod normal;
 mod report;
 mod spec;
 mod tensor;
-mod widen;
-mod yardstick;
 #[cfg(test)]
 mod tests;
+mod widen;
+mod yardstick;
 
 use std::path::Path;
 
@@ -21,13 +21,15 @@ pub(crate) use case::{Case, Ran, Two};
 pub(crate) use file::{Arithmetic, GraphFile};
 pub(crate) use interface::Kind;
 pub(crate) use report::{Pair, Report, number};
-pub(crate) use spec::{Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec};
+pub(crate) use spec::{
+    Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
+};
 pub(crate) use tensor::Tensor;
 
 use report::Check;
 use yardstick::Yardstick;
 
-use super::{bisect, case as lengths};
+use super::bisect;
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;
@@ -36,7 +38,13 @@ const LONGEST: usize = 1024;
 ///
 /// # Errors
 /// Files that cannot be read, run or matched. What differs is no error: it is in the report.
-pub(crate) fn compare(first: &Path, second: &Path, kind: Kind, request: &Request, observe: super::Observer) -> Result<Pair> {
+pub(crate) fn compare(
+    first: &Path,
+    second: &Path,
+    kind: Kind,
+    request: &Request,
+    observe: super::Observer,
+) -> Result<Pair> {
     let two = Two::open(first, second, kind, request)?;
     two.compare(request, observe)
 }
@@ -46,31 +54,52 @@ impl Two {
         let mut files = [GraphFile::open(first)?, GraphFile::open(second)?];
         let mut request = request.clone();
         // The file whose states are known is the second one: the other is given no states.
-        if kind == Kind::Same && request.states.is_empty() && spec::listed(&files[1])?.is_empty() && !spec::listed(&files[0])?.is_empty() {
+        if kind == Kind::Same
+            && request.states.is_empty()
+            && spec::listed(&files[1])?.is_empty()
+            && !spec::listed(&files[0])?.is_empty()
+        {
             files.reverse();
-            request.names.iter_mut().for_each(|(a, b)| std::mem::swap(a, b));
+            request
+                .names
+                .iter_mut()
+                .for_each(|(a, b)| std::mem::swap(a, b));
         }
         let face = interface::interface(&files[0], &files[1], kind, &request)?;
-        let mut two = Self { files, kind, face, times: vec![] };
-        two.times = two.find_times().context("finding the axis of time of the outputs")?;
+        let mut two = Self {
+            files,
+            kind,
+            face,
+            times: vec![],
+        };
+        two.times = two
+            .find_times()
+            .context("finding the axis of time of the outputs")?;
         Ok(two)
     }
 
     /// Runs both files at two lengths: the axis that grows is time.
     fn find_times(&self) -> Result<Vec<(Option<usize>, bool)>> {
-        let batch = self.face.batch.unwrap_or(2);
-        let lengths = self.face.length.map_or([5, 7], |n| [n, n]);
+        let batch = self.face.batch.unwrap_or(BATCHES[1]);
+        let lengths = self.face.length.map_or([16, 17], |n| [n, n]);
+        // Shapes are the same in float64, whose plans are made much faster.
+        let wide = self.files.iter().all(|f| f.narrow_only().is_none());
+        let how = if wide {
+            Arithmetic::Wide
+        } else {
+            Arithmetic::AsFiled
+        };
         let mut rng = Rng::named(0, "shapes");
         let mut shapes = vec![];
         for time in lengths {
             let case = Case::random(self, (batch, time), &mut rng);
-            shapes.push(self.whole(0, Arithmetic::AsFiled, &case)?.outputs);
+            shapes.push(self.whole(0, how, &case)?.outputs);
         }
         let step = match self.kind {
             Kind::Same => None,
             Kind::Step => {
                 let case = Case::random(self, (batch, lengths[0]), &mut rng);
-                Some(self.step(Arithmetic::AsFiled, &case, 0, &self.start(&case), &self.wanted(1))?)
+                Some(self.step(how, &case, 0, &self.start(&case), &self.wanted(1))?)
             }
         };
         let one = |i: usize| -> Result<(Option<usize>, bool)> {
@@ -85,7 +114,9 @@ impl Two {
             if let (Some(axis), None) = (axis, self.face.length)
                 && [a[axis], b[axis]] != lengths
             {
-                bail!("output `{name}` has shapes {a:?} and {b:?} for T = {lengths:?}: no axis of it is time");
+                bail!(
+                    "output `{name}` has shapes {a:?} and {b:?} for T = {lengths:?}: no axis of it is time"
+                );
             }
             Ok((axis, step.is_some_and(|s| s.len() < a.len())))
         };
@@ -98,12 +129,14 @@ impl Two {
         let limit = self.face.length.unwrap_or_else(|| self.longest(request));
         let mut notes = self.notes(limit, request);
         observe(0, 1, "measuring rounding");
-        self.calibrate(limit, &mut rng, &mut yard).context("measuring how f32 rounds in these files")?;
+        self.calibrate(limit, &mut rng, &mut yard)
+            .context("measuring how f32 rounds in these files")?;
         let mut checks = [WHOLE, CHUNKS, THEN, WIDE].map(|name| Check::new(name, self));
         let cases = self.cases(limit, &mut rng)?;
         for (i, case) in cases.iter().enumerate() {
             observe(i, cases.len(), &case.name());
-            self.one(case, &mut yard, &mut checks, &mut rng).with_context(|| case.name())?;
+            self.one(case, &mut yard, &mut checks, &mut rng)
+                .with_context(|| case.name())?;
         }
         let [whole, chunks, then, wide] = checks.map(Check::rows);
         let rows: Vec<_> = [whole, chunks, then].concat();
@@ -112,11 +145,26 @@ impl Two {
             notes.push(meaning(&wide));
         }
         if !yard.is_measured() && request.tolerance.is_none() {
-            notes.push("no float64 form to measure rounding with: the tolerance is 4 eps (4 + T) max|y|".into());
+            notes.push(
+                "no float64 form to measure rounding with: the tolerance is 4 eps (4 + T) max|y|"
+                    .into(),
+            );
         }
-        notes.push(format!("{} cases, T = 1 to {limit}, seed {}", cases.len(), request.seed));
-        let worst = rows.iter().filter(|r| !r.holds).find_map(|r| r.worst.as_ref()).map(|w| (w.batch, w.time));
-        let bisect = if request.bisect { bisect::pair(self, request, worst)? } else { None };
+        notes.push(format!(
+            "{} cases, T = 1 to {limit}, seed {}",
+            cases.len(),
+            request.seed
+        ));
+        let worst = rows
+            .iter()
+            .filter(|r| !r.holds)
+            .find_map(|r| r.worst.as_ref())
+            .map(|w| (w.batch, w.time));
+        let bisect = if request.bisect {
+            bisect::pair(self, request, worst)?
+        } else {
+            None
+        };
         if request.bisect && bisect.is_none() {
             notes.push("bisect: no operation was found to differ".into());
         }
@@ -138,7 +186,7 @@ impl Two {
     fn calibrate(&self, limit: usize, rng: &mut Rng, yard: &mut Yardstick) -> Result<()> {
         let time = self.face.length.unwrap_or(limit.min(64));
         for _ in 0..8 {
-            let case = Case::random(self, (self.face.batch.unwrap_or(4), time), rng);
+            let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng);
             self.measure(&case, yard)?;
         }
         Ok(())
@@ -165,7 +213,13 @@ impl Two {
         Ok((narrow, wide))
     }
 
-    fn one(&self, case: &Case, yard: &mut Yardstick, checks: &mut [Check; 4], rng: &mut Rng) -> Result<()> {
+    fn one(
+        &self,
+        case: &Case,
+        yard: &mut Yardstick,
+        checks: &mut [Check; 4],
+        rng: &mut Rng,
+    ) -> Result<()> {
         let ([first, second], wide) = self.measure(case, yard)?;
         let [whole, chunks, then, in_wide] = checks;
         whole.add(case, &first, &second, yard);
@@ -174,34 +228,47 @@ impl Two {
         }
         let free = self.face.length.is_none() && case.time > 1;
         if self.kind == Kind::Step && free && self.face.states.iter().all(|s| s.first.1.is_some()) {
-            then.add(case, &self.then_steps(case, 1 + rng.below(case.time - 1))?, &second, yard);
+            let at = piece(case.time - 1, rng);
+            then.add(case, &self.then_steps(case, at)?, &second, yard);
         }
         if free && self.takes_states() {
-            let pieces = lengths::pieces(case.time, rng);
-            chunks.add(case, &self.pieces(Arithmetic::AsFiled, case, &pieces)?, &second, yard);
+            let pieces = pieces(case.time, rng);
+            chunks.add(
+                case,
+                &self.pieces(Arithmetic::AsFiled, case, &pieces)?,
+                &second,
+                yard,
+            );
         }
         Ok(())
     }
 
     fn longest(&self, request: &Request) -> usize {
-        let stated = self.files.iter().filter_map(|f| f.metadata("minrnn.max_seq_len")?.parse().ok()).min();
+        let stated = self
+            .files
+            .iter()
+            .filter_map(|f| f.metadata("minrnn.max_seq_len")?.parse().ok())
+            .min();
         let possible = stated.unwrap_or(usize::MAX);
         request.longest.unwrap_or(LONGEST).clamp(1, possible)
     }
 
     fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
-        let mut all = vec![1, 2, 3, 16, 17, 64, 256, 1024, 4096, 16_384, 65_536];
+        let mut all = LENGTHS.to_vec();
         all.retain(|t| *t < limit);
         all.push(limit);
         let times = self.face.length.map_or(all, |t| vec![t]);
-        let batches = self.face.batch.map_or(vec![1, 3], |b| vec![b]);
+        let batches = self.face.batch.map_or(BATCHES.to_vec(), |b| vec![b]);
         let mut cases = vec![];
         for time in times {
             for batch in &batches {
                 let case = Case::random(self, (*batch, time), rng);
                 if self.takes_states() {
                     let states = Some(self.random_states(*batch, rng)?);
-                    cases.push(Case { states, ..Case::random(self, (*batch, time), rng) });
+                    cases.push(Case {
+                        states,
+                        ..Case::random(self, (*batch, time), rng)
+                    });
                 }
                 cases.push(case);
             }
@@ -212,14 +279,20 @@ impl Two {
     fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
         let mut notes = self.face.notes.clone();
         for file in &self.files {
-            notes.extend(file.notes.iter().map(|n| format!("{}: {n}", file.name())));
+            let all = file.notes.iter().map(|n| format!("{}: {n}", file.name()));
+            let new: Vec<String> = all.filter(|n| !notes.contains(n)).collect();
+            notes.extend(new);
             if let Some(why) = file.narrow_only() {
                 notes.push(format!("{}: no float64 form: {why}", file.name()));
             }
         }
         for state in &self.face.states {
             if state.first.0.is_none() {
-                notes.push(format!("state `{}`: {} has no such input; begun with the initial value only", state.second.0, self.files[0].name()));
+                notes.push(format!(
+                    "state `{}`: {} has no such input; begun with the initial value only",
+                    state.second.0,
+                    self.files[0].name()
+                ));
             }
         }
         if let Some(given) = request.tolerance {
@@ -230,6 +303,35 @@ impl Two {
         }
         notes
     }
+}
+
+/// Lengths that catch what goes wrong at edges: few steps, around a block, and far beyond. A graph is planned anew for each
+/// length, so these few serve for pieces too.
+const LENGTHS: [usize; 11] = [1, 2, 3, 16, 17, 64, 256, 1024, 4096, 16_384, 65_536];
+
+const BATCHES: [usize; 2] = [1, 3];
+
+/// One of the lengths, `limit` at most.
+fn piece(limit: usize, rng: &mut Rng) -> usize {
+    let count = LENGTHS.iter().filter(|n| **n <= limit).count();
+    LENGTHS[rng.below(count.max(1))]
+}
+
+/// Pieces that add up to T; the first ones are random, then as few as there can be.
+fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
+    let mut all = vec![];
+    let mut left = time;
+    while left > 0 {
+        let fits = LENGTHS.iter().rev().find(|n| **n <= left).copied();
+        let next = if all.len() < 24 {
+            piece(left, rng)
+        } else {
+            fits.unwrap_or(1)
+        };
+        all.push(next);
+        left -= next;
+    }
+    all
 }
 
 const WHOLE: &str = "whole";
@@ -243,7 +345,10 @@ fn meaning(wide: &[report::Row]) -> String {
         return "in float64 the two agree: they mean the same, but one of them computes it in a way that loses its digits".into();
     }
     let worst = wide.iter().map(|r| r.max_abs).fold(0.0, f64::max);
-    format!("in float64 the two differ as well, by {}: they do not mean the same (or not even float64 holds what one of them computes)", number(worst))
+    format!(
+        "in float64 the two differ as well, by {}: they do not mean the same (or not even float64 holds what one of them computes)",
+        number(worst)
+    )
 }
 
 /// Where only one length runs: the axis of that length without which a step's shape is left.
@@ -253,5 +358,8 @@ fn fixed_axis(whole: &[usize], step: Option<&Vec<usize>>, time: usize) -> Option
         let one = [&whole[..*axis], &[1], &whole[*axis + 1..]].concat();
         whole[*axis] == time && step.is_none_or(|s| *s == without || *s == one)
     };
-    (0..whole.len()).rev().find(|axis| *axis == 1 && fits(axis)).or_else(|| (0..whole.len()).find(fits))
+    (0..whole.len())
+        .rev()
+        .find(|axis| *axis == 1 && fits(axis))
+        .or_else(|| (0..whole.len()).find(fits))
 }

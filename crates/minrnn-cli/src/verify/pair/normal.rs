@@ -31,9 +31,16 @@ fn scalar_axes(graph: &mut Graph, notes: &mut Vec<String>) {
             continue;
         }
         let name = format!("{}/as_scalar", axis.name);
-        let scalar = Tensor { name: name.clone(), dims: vec![], ..axis };
+        let scalar = Tensor {
+            name: name.clone(),
+            dims: vec![],
+            ..axis
+        };
         let node = &mut graph.nodes[i];
-        notes.push(format!("CumSum `{}`: its axis `{}` is taken as 0-D, as the engine wants it", node.name, node.inputs[1]));
+        notes.push(format!(
+            "CumSum `{}`: its axis `{}` is taken as 0-D, as the engine wants it",
+            node.name, node.inputs[1]
+        ));
         node.inputs[1].clone_from(&name);
         if graph.initializers.iter().all(|t| t.name != name) {
             graph.initializers.push(scalar);
@@ -46,9 +53,15 @@ pub(super) fn constant(graph: &Graph, name: &str) -> Option<Tensor> {
     if let Some(found) = graph.initializers.iter().find(|t| t.name == name) {
         return Some(found.clone());
     }
-    let node = graph.nodes.iter().find(|n| n.outputs.iter().any(|o| o == name))?;
+    let node = graph
+        .nodes
+        .iter()
+        .find(|n| n.outputs.iter().any(|o| o == name))?;
     match (node.op_type.as_str(), node.attr("value")) {
-        ("Constant", Some(Attr::Tensor(t))) => Some(Tensor { name: name.into(), ..t.clone() }),
+        ("Constant", Some(Attr::Tensor(t))) => Some(Tensor {
+            name: name.into(),
+            ..t.clone()
+        }),
         _ => None,
     }
 }

@@ -90,7 +90,10 @@ impl Check {
             };
             (row, Comparison::default(), [0; 2])
         };
-        Self { name, rows: yardstick::names(two).into_iter().map(row).collect() }
+        Self {
+            name,
+            rows: yardstick::names(two).into_iter().map(row).collect(),
+        }
     }
 
     /// Compares whole tensors of one case; a tensor that one file does not have is left out.
@@ -109,7 +112,10 @@ impl Check {
         row.cases += 1;
         let mut c = Comparison::default();
         if a.shape == b.shape {
-            a.values.iter().zip(&b.values).for_each(|(x, y)| c.push(*x, *y, tolerance));
+            a.values
+                .iter()
+                .zip(&b.values)
+                .for_each(|(x, y)| c.push(*x, *y, tolerance));
         } else {
             // Tensors of different shapes have no values in common; one comparison that fails stands for them.
             c.push(f64::NAN, 0.0, tolerance);
@@ -119,8 +125,19 @@ impl Check {
         }
         let worse = row.worst.is_none() || c.max_abs > all.max_abs;
         if let (Some(Worst { index, got, want }), true) = (&c.worst, worse) {
-            let index = if a.shape == b.shape { a.index(*index) } else { vec![] };
-            row.worst = Some(Place { case: case.name(), batch: case.batch, time: case.time, index, first: *got, second: *want });
+            let index = if a.shape == b.shape {
+                a.index(*index)
+            } else {
+                vec![]
+            };
+            row.worst = Some(Place {
+                case: case.name(),
+                batch: case.batch,
+                time: case.time,
+                index,
+                first: *got,
+                second: *want,
+            });
             row.tolerance = tolerance;
         } else if row.worst.is_none() {
             row.tolerance = row.tolerance.max(tolerance);
@@ -142,20 +159,32 @@ impl Check {
             holds: c.holds(),
             ..row
         };
-        self.rows.into_iter().filter(|(r, ..)| r.cases > 0).map(row).collect()
+        self.rows
+            .into_iter()
+            .filter(|(r, ..)| r.cases > 0)
+            .map(row)
+            .collect()
     }
 }
 
 impl Report {
     pub(crate) fn new(pairs: Vec<Pair>) -> Self {
         let holds = !pairs.is_empty() && pairs.iter().all(|p| p.holds);
-        Self { schema: "minrnn.verify.pair/1", holds, pairs }
+        Self {
+            schema: "minrnn.verify.pair/1",
+            holds,
+            pairs,
+        }
     }
 
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let pairs: Vec<String> = self.pairs.iter().map(Pair::text).collect();
-        let verdict = if self.holds { "Everything holds." } else { "SOMETHING DOES NOT HOLD." };
+        let verdict = if self.holds {
+            "Everything holds."
+        } else {
+            "SOMETHING DOES NOT HOLD."
+        };
         format!("{}\n{verdict}\n", pairs.join("\n"))
     }
 }
@@ -168,8 +197,14 @@ impl Pair {
         }
         for row in self.rows.iter().filter(|r| !r.holds) {
             if let Some(w) = &row.worst {
-                let place = format!("- {}, `{}`: worst at {:?} ({}): {} against {}", row.check, row.tensor, w.index, w.case, w.first, w.second);
-                text.push_str(&format!("{place}; {} of {} values fail\n", row.failing, row.values));
+                let place = format!(
+                    "- {}, `{}`: worst at {:?} ({}): {} against {}",
+                    row.check, row.tensor, w.index, w.case, w.first, w.second
+                );
+                text.push_str(&format!(
+                    "{place}; {} of {} values fail\n",
+                    row.failing, row.values
+                ));
             }
         }
         for note in &self.notes {
@@ -182,7 +217,16 @@ impl Pair {
     }
 
     fn table(&self) -> comfy_table::Table {
-        let header = ["check", "tensor", "cases", "max abs", "tolerance", "would pass at", "zeros", "holds"];
+        let header = [
+            "check",
+            "tensor",
+            "cases",
+            "max abs",
+            "tolerance",
+            "would pass at",
+            "zeros",
+            "holds",
+        ];
         let rows = self.rows.iter().map(|r| {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             [
@@ -201,5 +245,9 @@ impl Pair {
 }
 
 pub(crate) fn number(x: f64) -> String {
-    if x == 0.0 { "0".into() } else { format!("{x:.1e}") }
+    if x == 0.0 {
+        "0".into()
+    } else {
+        format!("{x:.1e}")
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::file::GraphFile;
 
 /// How to compare two files.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
     /// `(name in the first file, name in the second)`.
     pub(crate) names: Vec<(String, String)>,
@@ -87,7 +87,9 @@ impl FromStr for StateSpec {
         for option in options.split(',').filter(|o| !o.is_empty()) {
             match option.split_once('=') {
                 Some(("batch", axis)) => {
-                    let axis = axis.parse().map_err(|_| format!("batch={axis} is no axis"))?;
+                    let axis = axis
+                        .parse()
+                        .map_err(|_| format!("batch={axis} is no axis"))?;
                     state.batch = Some(axis);
                 }
                 Some(("init", value)) => state.init = init(value)?,
@@ -112,8 +114,15 @@ impl StateSpec {
 
 /// Names may hold colons, so options begin at the last colon that one of their keys follows.
 fn split_options<'a>(text: &'a str, keys: &[&str]) -> (&'a str, &'a str) {
-    let begins = |at: usize| keys.iter().any(|k| text[at + 1..].starts_with(&format!("{k}=")));
-    match text.match_indices(':').map(|(at, _)| at).find(|at| begins(*at)) {
+    let begins = |at: usize| {
+        keys.iter()
+            .any(|k| text[at + 1..].starts_with(&format!("{k}=")))
+    };
+    match text
+        .match_indices(':')
+        .map(|(at, _)| at)
+        .find(|at| begins(*at))
+    {
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, ""),
     }
@@ -127,9 +136,13 @@ fn init(value: &str) -> std::result::Result<Init, String> {
         return Ok(Init::Fill(number));
     }
     if !value.ends_with(".npy") {
-        return Err(format!("init={value} is neither zero, a number nor a .npy file"));
+        return Err(format!(
+            "init={value} is neither zero, a number nor a .npy file"
+        ));
     }
-    npy(Path::new(value)).map(Init::Values).map_err(|e| format!("{e:#}"))
+    npy(Path::new(value))
+        .map(Init::Values)
+        .map_err(|e| format!("{e:#}"))
 }
 
 fn npy(path: &Path) -> Result<Vec<f64>> {
@@ -143,21 +156,37 @@ fn npy(path: &Path) -> Result<Vec<f64>> {
 /// `NAME=DIMS[:int=LOW..HIGH]`, dimensions separated by commas: `B`, `T` or a number.
 pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec), String> {
     let (named, range) = split_options(text, &["int"]);
-    let (name, dims) = named.split_once('=').ok_or("expected NAME=DIMS, e.g. x=B,T,64")?;
+    let (name, dims) = named
+        .split_once('=')
+        .ok_or("expected NAME=DIMS, e.g. x=B,T,64")?;
     let role = |d: &str| match d {
         "B" => Ok(Role::Batch),
         "T" => Ok(Role::Time),
-        n => n.parse().ok().filter(|n| *n > 0).map(Role::Fixed).ok_or(format!("`{n}` is neither B, T nor a number of at least 1")),
+        n => n
+            .parse()
+            .ok()
+            .filter(|n| *n > 0)
+            .map(Role::Fixed)
+            .ok_or(format!("`{n}` is neither B, T nor a number of at least 1")),
     };
     let dims = match dims {
         "" => None,
-        list => Some(list.split([',', 'x']).map(role).collect::<std::result::Result<_, _>>()?),
+        list => Some(
+            list.split([',', 'x'])
+                .map(role)
+                .collect::<std::result::Result<_, _>>()?,
+        ),
     };
     let range = match range.strip_prefix("int=") {
         None => None,
         Some(range) => {
-            let ends = range.split_once("..").and_then(|(l, h)| Some((l.parse().ok()?, h.parse().ok()?)));
-            Some(ends.filter(|(l, h): &(i64, i64)| l <= h).ok_or(format!("int={range} is no range LOW..HIGH"))?)
+            let ends = range
+                .split_once("..")
+                .and_then(|(l, h)| Some((l.parse().ok()?, h.parse().ok()?)));
+            Some(
+                ends.filter(|(l, h): &(i64, i64)| l <= h)
+                    .ok_or(format!("int={range} is no range LOW..HIGH"))?,
+            )
         }
     };
     Ok((name.into(), InputSpec { dims, range }))
@@ -165,24 +194,36 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
 
 /// `NAME=N|T`
 pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=NUMBER or NAME=T")?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected NAME=NUMBER or NAME=T")?;
     let fill = match value {
         "T" => Fill::Time,
-        n => Fill::Number(n.parse().map_err(|_| format!("`{n}` is neither a number nor T"))?),
+        n => Fill::Number(
+            n.parse()
+                .map_err(|_| format!("`{n}` is neither a number nor T"))?,
+        ),
     };
     Ok((name.into(), fill))
 }
 
 /// `A=B`
 pub(crate) fn map_spec(text: &str) -> std::result::Result<(String, String), String> {
-    let (a, b) = text.split_once('=').filter(|(a, b)| !a.is_empty() && !b.is_empty()).ok_or("expected A=B, a name of the first file and one of the second")?;
+    let (a, b) = text
+        .split_once('=')
+        .filter(|(a, b)| !a.is_empty() && !b.is_empty())
+        .ok_or("expected A=B, a name of the first file and one of the second")?;
     Ok((a.into(), b.into()))
 }
 
 /// `NAME=N`
 pub(crate) fn dim_spec(text: &str) -> std::result::Result<(String, usize), String> {
-    let parsed = text.split_once('=').and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)));
-    parsed.filter(|(_, n)| *n > 0).ok_or_else(|| "expected NAME=N, N at least 1".into())
+    let parsed = text
+        .split_once('=')
+        .and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)));
+    parsed
+        .filter(|(_, n)| *n > 0)
+        .ok_or_else(|| "expected NAME=N, N at least 1".into())
 }
 
 #[derive(Debug, Deserialize)]
@@ -208,9 +249,14 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
     let one = |entry: StateEntry| -> Result<StateSpec> {
         let init = match &entry.initial {
             None => Init::Fill(0.0),
-            Some(value) => initial(value, path).with_context(|| format!("{}: state `{}`", place(), entry.input))?,
+            Some(value) => initial(value, path)
+                .with_context(|| format!("{}: state `{}`", place(), entry.input))?,
         };
-        Ok(StateSpec { batch: entry.batch, init, ..StateSpec::new(&entry.input, &entry.output) })
+        Ok(StateSpec {
+            batch: entry.batch,
+            init,
+            ..StateSpec::new(&entry.input, &entry.output)
+        })
     };
     file.state.into_iter().map(one).collect()
 }
@@ -223,12 +269,17 @@ fn initial(value: &toml::Value, beside: &Path) -> Result<Init> {
             let folder = beside.parent().map_or_else(PathBuf::new, Path::to_path_buf);
             Init::Values(npy(&folder.join(s))?)
         }
-        toml::Value::Array(list) => {
-            Init::Values(list.iter().map(number).collect::<Option<_>>().context("initial: a list of numbers has something else in it")?)
-        }
+        toml::Value::Array(list) => Init::Values(
+            list.iter()
+                .map(number)
+                .collect::<Option<_>>()
+                .context("initial: a list of numbers has something else in it")?,
+        ),
         other => match number(other) {
             Some(n) => Init::Fill(n),
-            None => bail!("initial is {other}; give \"zero\", a number, a list of numbers, or a .npy file"),
+            None => bail!(
+                "initial is {other}; give \"zero\", a number, a list of numbers, or a .npy file"
+            ),
         },
     })
 }
@@ -238,18 +289,33 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
     let Some(text) = file.metadata("minrnn.states") else {
         return Ok(vec![]);
     };
-    let broken = || format!("{}: metadata `minrnn.states` is not what the contract says", file.name());
+    let broken = || {
+        format!(
+            "{}: metadata `minrnn.states` is not what the contract says",
+            file.name()
+        )
+    };
     let list: Vec<Json> = serde_json::from_str(text).with_context(broken)?;
     let one = |state: &Json| -> Option<StateSpec> {
         let init = match &state["init"] {
             Json::String(s) if s == "zero" => Init::Fill(0.0),
-            Json::Array(list) => Init::Values(list.iter().map(Json::as_f64).collect::<Option<_>>()?),
+            Json::Array(list) => {
+                Init::Values(list.iter().map(Json::as_f64).collect::<Option<_>>()?)
+            }
             _ => return None,
         };
         let mut spec = StateSpec::new(state["input"].as_str()?, state["output"].as_str()?);
-        let shape = state["shape"].as_array()?.iter().map(Json::as_u64).collect::<Option<Vec<_>>>()?;
+        let shape = state["shape"]
+            .as_array()?
+            .iter()
+            .map(Json::as_u64)
+            .collect::<Option<Vec<_>>>()?;
         spec.batch = batch_axis(file, &spec.input, &shape);
-        Some(StateSpec { init, any_value: true, ..spec })
+        Some(StateSpec {
+            init,
+            any_value: true,
+            ..spec
+        })
     };
     list.iter().map(|s| one(s).with_context(broken)).collect()
 }
@@ -257,9 +323,18 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
 /// The axis that a declared input has beyond the shape of one row; a free one if there is a choice.
 fn batch_axis(file: &GraphFile, input: &str, row: &[u64]) -> Option<usize> {
     use minrnn_runtime::Dim;
-    let dims = file.inputs().iter().find(|p| p.name == input)?.dims.as_ref()?;
+    let dims = file
+        .inputs()
+        .iter()
+        .find(|p| p.name == input)?
+        .dims
+        .as_ref()?;
     let fits = |axis: &usize| {
-        let rest = dims.iter().enumerate().filter(|(i, _)| i != axis).map(|(_, d)| d);
+        let rest = dims
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| i != axis)
+            .map(|(_, d)| d);
         dims.len() == row.len() + 1 && rest.zip(row).all(|(d, n)| *d == Dim::Fixed(*n as usize))
     };
     let axes: Vec<usize> = (0..dims.len()).filter(fits).collect();
@@ -274,9 +349,19 @@ mod tests {
     #[test]
     fn states_are_read_from_an_argument() {
         let state: StateSpec = "past.0:h=present.0:h:batch=1,init=-0.5".parse().unwrap();
-        assert_eq!((state.input.as_str(), state.output.as_str()), ("past.0:h", "present.0:h"));
+        assert_eq!(
+            (state.input.as_str(), state.output.as_str()),
+            ("past.0:h", "present.0:h")
+        );
         assert_eq!((state.batch, state.init), (Some(1), Init::Fill(-0.5)));
-        for bad in ["h", "=h", "h=", "h=g:batch=x", "h=g:init=one", "h=g:init=none.npy"] {
+        for bad in [
+            "h",
+            "=h",
+            "h=",
+            "h=g:batch=x",
+            "h=g:init=one",
+            "h=g:init=none.npy",
+        ] {
             assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
         }
     }
@@ -286,7 +371,10 @@ mod tests {
         let (name, spec) = input_spec("ids=B,T:int=0..63").unwrap();
         assert_eq!((name.as_str(), spec.range), ("ids", Some((0, 63))));
         assert_eq!(spec.dims, Some(vec![Role::Batch, Role::Time]));
-        assert_eq!(input_spec("x=2x7x64").unwrap().1.dims, Some([2, 7, 64].map(Role::Fixed).to_vec()));
+        assert_eq!(
+            input_spec("x=2x7x64").unwrap().1.dims,
+            Some([2, 7, 64].map(Role::Fixed).to_vec())
+        );
         for bad in ["x", "x=B,T,0", "x=A", "x=B:int=3..1", "x=B:int=a..b"] {
             assert!(input_spec(bad).is_err(), "{bad}");
         }

@@ -43,7 +43,10 @@ impl Tensor {
         let inner: usize = self.shape[axis + 1..].iter().product();
         let row = self.shape[axis] * inner;
         let parts = self.values.chunks(row.max(1));
-        let values = parts.flat_map(|r| &r[from * inner..to * inner]).copied().collect();
+        let values = parts
+            .flat_map(|r| &r[from * inner..to * inner])
+            .copied()
+            .collect();
         let mut shape = self.shape.clone();
         shape[axis] = to - from;
         Self { shape, values }
@@ -67,7 +70,10 @@ impl Tensor {
             bail!("nothing to join");
         };
         let others = |s: &[usize]| [&s[..axis], &s[axis + 1..]].concat();
-        if parts.iter().any(|p| p.shape.len() <= axis || others(&p.shape) != others(&first.shape)) {
+        if parts
+            .iter()
+            .any(|p| p.shape.len() <= axis || others(&p.shape) != others(&first.shape))
+        {
             let shapes: Vec<_> = parts.iter().map(|p| &p.shape).collect();
             bail!("pieces of an output do not fit together: {shapes:?} along axis {axis}");
         }
@@ -87,11 +93,16 @@ impl Tensor {
     /// Where the value at a flat index stands.
     pub(crate) fn index(&self, flat: usize) -> Vec<usize> {
         let mut rest = flat;
-        let mut at: Vec<usize> = self.shape.iter().rev().map(|d| {
-            let i = rest % d;
-            rest /= d;
-            i
-        }).collect();
+        let mut at: Vec<usize> = self
+            .shape
+            .iter()
+            .rev()
+            .map(|d| {
+                let i = rest % d;
+                rest /= d;
+                i
+            })
+            .collect();
         at.reverse();
         at
     }
@@ -109,7 +120,10 @@ mod tests {
 
     #[test]
     fn cutting_and_joining_are_inverse_on_every_axis() {
-        let whole = Tensor { shape: vec![2, 5, 3], values: (0..30).map(f64::from).collect() };
+        let whole = Tensor {
+            shape: vec![2, 5, 3],
+            values: (0..30).map(f64::from).collect(),
+        };
         for axis in 0..3 {
             let n = whole.shape[axis];
             for at in 0..=n {
@@ -117,7 +131,10 @@ mod tests {
                 assert_eq!(Tensor::join(&parts, axis).unwrap(), whole);
             }
         }
-        assert_eq!(whole.cut(1, 2, 3).squeeze(1).values, [6.0, 7.0, 8.0, 21.0, 22.0, 23.0]);
+        assert_eq!(
+            whole.cut(1, 2, 3).squeeze(1).values,
+            [6.0, 7.0, 8.0, 21.0, 22.0, 23.0]
+        );
         assert_eq!(whole.index(23), [1, 2, 2]);
     }
 }

@@ -52,7 +52,10 @@ fn tensor(t: &mut Tensor) -> Result<(), String> {
     };
     let values: Vec<u8> = match t.to_f32() {
         Some(v) => v.iter().flat_map(|x| f64::from(*x).to_le_bytes()).collect(),
-        None => bytes.chunks_exact(2).flat_map(|c| half([c[0], c[1]]).to_le_bytes()).collect(),
+        None => bytes
+            .chunks_exact(2)
+            .flat_map(|c| half([c[0], c[1]]).to_le_bytes())
+            .collect(),
     };
     t.data = TensorData::Bytes(values);
     t.dtype = DType::F64;
@@ -74,18 +77,33 @@ fn half(bytes: [u8; 2]) -> f64 {
 
 fn attributes(node: &mut Node) -> Result<(), String> {
     let wide = i64::from(DType::F64.code());
-    let is_narrow = |code: i64| i32::try_from(code).ok().and_then(DType::from_code).is_some_and(narrow);
+    let is_narrow = |code: i64| {
+        i32::try_from(code)
+            .ok()
+            .and_then(DType::from_code)
+            .is_some_and(narrow)
+    };
     // LayerNormalization computes its mean in the type that `stash_type` says, f32 if it says nothing.
     if node.op_type == "LayerNormalization" {
         node.attributes.retain(|(name, _)| name != "stash_type");
         node.attributes.push(("stash_type".into(), Attr::Int(wide)));
     }
     if node.op_type == "ConstantOfShape" && node.attr("value").is_none() {
-        node.attributes.push(("value".into(), Attr::Tensor(Tensor::f32("", vec![1], &[0.0]))));
+        node.attributes.push((
+            "value".into(),
+            Attr::Tensor(Tensor::f32("", vec![1], &[0.0])),
+        ));
     }
     for (name, attr) in &mut node.attributes {
         match attr {
-            Attr::Int(code) if matches!((node.op_type.as_str(), name.as_str()), ("Cast", "to") | (_, "dtype")) && is_narrow(*code) => *code = wide,
+            Attr::Int(code)
+                if matches!(
+                    (node.op_type.as_str(), name.as_str()),
+                    ("Cast", "to") | (_, "dtype")
+                ) && is_narrow(*code) =>
+            {
+                *code = wide
+            }
             Attr::Tensor(t) => tensor(t)?,
             Attr::Float(v) if node.op_type == "Constant" => {
                 let mut t = Tensor::f32("", vec![], &[*v]);
@@ -134,7 +152,9 @@ impl Writer<'_> {
         self.made += 1;
         let name = format!("{}/float64.{}", self.base, self.made);
         let bytes = value.to_le_bytes().to_vec();
-        self.graph.initializers.push(Tensor::bytes(&*name, DType::F64, vec![], bytes));
+        self.graph
+            .initializers
+            .push(Tensor::bytes(&*name, DType::F64, vec![], bytes));
         name
     }
 }
@@ -145,7 +165,11 @@ fn written_out(node: &Node, graph: &mut Graph) {
         graph.nodes.push(node.clone());
         return;
     };
-    let w = &mut Writer { graph, base: y, made: 0 };
+    let w = &mut Writer {
+        graph,
+        base: y,
+        made: 0,
+    };
     match node.op_type.as_str() {
         // 1 / (1 + e^-x): e^-x = inf gives 0, as it should.
         "Sigmoid" => {

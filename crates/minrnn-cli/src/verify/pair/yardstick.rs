@@ -24,22 +24,32 @@ pub(crate) struct Yardstick {
 
 impl Yardstick {
     pub(crate) fn new(given: Option<f64>) -> Self {
-        Self { given, ..Self::default() }
+        Self {
+            given,
+            ..Self::default()
+        }
     }
 
     /// Remembers a run of file `side` as it is, and the same in float64.
     pub(crate) fn learn(&mut self, side: usize, case: &Case, narrow: &Ran, wide: &Ran) {
-        let distances = tensors(narrow).zip(tensors(wide)).map(|(n, w)| match (n, w) {
-            (Some(n), Some(w)) if n.shape == w.shape => distance(n, w),
-            _ => f64::INFINITY,
-        });
+        let distances = tensors(narrow)
+            .zip(tensors(wide))
+            .map(|(n, w)| match (n, w) {
+                (Some(n), Some(w)) if n.shape == w.shape => distance(n, w),
+                _ => f64::INFINITY,
+            });
         self.seen[side].push((case.time, distances.collect()));
     }
 
     /// Largest distance of a tensor in runs that are no longer than T (or short); `None` if nothing was measured.
     fn of(&self, side: usize, tensor: usize, time: usize) -> Option<f64> {
-        let known = self.seen[side].iter().filter(|(t, _)| *t <= time.max(SHORT));
-        known.filter_map(|(_, d)| d.get(tensor)).copied().reduce(f64::max)
+        let known = self.seen[side]
+            .iter()
+            .filter(|(t, _)| *t <= time.max(SHORT));
+        known
+            .filter_map(|(_, d)| d.get(tensor))
+            .copied()
+            .reduce(f64::max)
     }
 
     /// The tolerance for a tensor of a case, with values as large as `largest`.
@@ -48,7 +58,11 @@ impl Yardstick {
             return given;
         }
         let both = [0, 1].map(|side| self.of(side, tensor, case.time));
-        let measured = both.into_iter().flatten().filter(|d| d.is_finite()).reduce(f64::min);
+        let measured = both
+            .into_iter()
+            .flatten()
+            .filter(|d| d.is_finite())
+            .reduce(f64::min);
         match measured {
             Some(distance) => ACROSS * (2.0 * distance + 4.0 * EPS * largest),
             // Nothing measured: a recurrence errs by at most eps T times the largest value, whatever its gates.
@@ -72,11 +86,16 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
 
 /// Outputs, then states.
 pub(crate) fn tensors(ran: &Ran) -> impl Iterator<Item = Option<&Tensor>> {
-    ran.outputs.iter().map(Some).chain(ran.states.iter().map(Option::as_ref))
+    ran.outputs
+        .iter()
+        .map(Some)
+        .chain(ran.states.iter().map(Option::as_ref))
 }
 
 /// Their names, as the second file has them.
 pub(crate) fn names(two: &Two) -> Vec<String> {
     let outputs = two.face.outputs.iter().map(|n| n[1].clone());
-    outputs.chain(two.face.states.iter().map(|s| s.second.1.clone())).collect()
+    outputs
+        .chain(two.face.states.iter().map(|s| s.second.1.clone()))
+        .collect()
 }
