@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     Train(Train),
     Export(Export),
-    Verify(Verify),
+    Verify(Box<Verify>),
     Generate(Generate),
     Run(Run),
     Inspect(Inspect),

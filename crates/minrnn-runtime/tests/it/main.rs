@@ -7,6 +7,7 @@
     reason = "test code, one binary"
 )]
 
+mod any;
 mod breaches;
 mod exactness;
 mod graph_mutants;
