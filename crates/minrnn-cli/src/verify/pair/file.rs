@@ -76,6 +76,11 @@ impl GraphFile {
         self.wide.as_ref().err().map(String::as_str)
     }
 
+    /// Does without the float64 form from now on.
+    pub(super) fn narrow_down(&mut self, why: String) {
+        self.wide = Err(why);
+    }
+
     /// The name in messages.
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()

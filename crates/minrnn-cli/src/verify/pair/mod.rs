@@ -72,16 +72,44 @@ impl Two {
             face,
             times: vec![],
         };
+        two.probe();
         two.times = two
             .find_times()
             .context("finding the axis of time of the outputs")?;
         Ok(two)
     }
 
+    /// Runs both files in float64 once: operators that the engine has for f32 alone show only then.
+    fn probe(&mut self) {
+        let batch = self.face.batch.unwrap_or(BATCHES[1]);
+        let time = self.face.length.unwrap_or(1);
+        let case = Case::random(self, (batch, time), &mut Rng::named(0, "probe"));
+        for side in 0..2 {
+            if self.files[side].narrow_only().is_some() {
+                continue;
+            }
+            let states = self.start(&case);
+            let ran = match (side, self.kind) {
+                (1, Kind::Step) => self.step(Arithmetic::Wide, &case, 0, &states, &self.wanted(1)),
+                _ => self.tensors(side, Arithmetic::Wide, &case, &self.wanted(side)),
+            };
+            if let Err(e) = ran {
+                self.files[side].narrow_down(format!("{e:#}"));
+            }
+        }
+    }
+
+    /// The longest sequence that the files say they take.
+    fn stated(&self) -> Option<usize> {
+        let of = |f: &GraphFile| f.metadata("minrnn.max_seq_len")?.parse().ok();
+        self.files.iter().filter_map(of).min()
+    }
+
     /// Runs both files at two lengths: the axis that grows is time.
     fn find_times(&self) -> Result<Vec<(Option<usize>, bool)>> {
         let batch = self.face.batch.unwrap_or(BATCHES[1]);
-        let lengths = self.face.length.map_or([16, 17], |n| [n, n]);
+        let longest = self.stated().unwrap_or(usize::MAX).clamp(2, 17);
+        let lengths = self.face.length.map_or([longest - 1, longest], |n| [n, n]);
         // Shapes are the same in float64, whose plans are made much faster.
         let wide = self.files.iter().all(|f| f.narrow_only().is_none());
         let how = if wide {
@@ -244,12 +272,7 @@ impl Two {
     }
 
     fn longest(&self, request: &Request) -> usize {
-        let stated = self
-            .files
-            .iter()
-            .filter_map(|f| f.metadata("minrnn.max_seq_len")?.parse().ok())
-            .min();
-        let possible = stated.unwrap_or(usize::MAX);
+        let possible = self.stated().unwrap_or(usize::MAX);
         request.longest.unwrap_or(LONGEST).clamp(1, possible)
     }
 
