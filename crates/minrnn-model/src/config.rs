@@ -23,6 +23,9 @@ pub struct ModelConfig {
     /// Norm before each part of a block and before the head; `"none"` for no norm.
     #[serde(default)]
     pub norm: NormConfig,
+    /// Epsilon of the norms, added to the mean square or the variance under the root.
+    #[serde(default = "norm_eps", skip_serializing_if = "is_norm_eps")]
+    pub norm_eps: f64,
     /// Causal convolution before the cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conv: Option<ConvConfig>,
@@ -130,11 +133,11 @@ pub enum NormConfig {
 }
 
 impl NormConfig {
-    /// The layer, if any.
-    pub fn layer(self) -> Option<Norm> {
+    /// The layer with its epsilon, if any.
+    pub fn layer(self, eps: f64) -> Option<Norm> {
         match self {
-            Self::Rms => Some(Norm::Rms),
-            Self::Layer => Some(Norm::Layer),
+            Self::Rms => Some(Norm::Rms { eps }),
+            Self::Layer => Some(Norm::Layer { eps }),
             Self::None => None,
         }
     }
@@ -152,6 +155,9 @@ pub struct ConvConfig {
     /// Whether both have a bias.
     #[serde(default = "yes")]
     pub bias: bool,
+    /// Whether a norm (the model's, if it has any) comes before it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub norm: bool,
 }
 
 /// A feed-forward layer.
@@ -211,6 +217,16 @@ pub enum HeadSteps {
 fn yes() -> bool {
     true
 }
+// Defaults of keys younger than the format are not written: configurations without them keep their bytes.
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+fn norm_eps() -> f64 {
+    Norm::EPS
+}
+fn is_norm_eps(value: &f64) -> bool {
+    *value == Norm::EPS
+}
 fn four() -> f64 {
     4.0
 }
@@ -240,6 +256,10 @@ impl ModelConfig {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return fail("dropout", "must be at least 0 and below 1");
+        }
+        // Positive in f32 too: a row of zeros would be 0/0.
+        if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&self.norm_eps) {
+            return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
         if self.channels()? != self.width && !self.cell.output_projection {
             return fail(

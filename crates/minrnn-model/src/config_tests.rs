@@ -35,6 +35,8 @@ fn what_makes_no_model_is_refused_by_key() {
         ("layers = 0", "layers"),
         ("dropout = 1.0", "dropout"),
         ("dropout = nan", "dropout"),
+        ("norm_eps = 0.0", "norm_eps"),
+        ("norm_eps = nan", "norm_eps"),
         ("cell = { expansion = 1.3 }", "cell.expansion"),
         ("cell = { expansion = -1 }", "cell.expansion"),
         ("cell = { expansion = nan }", "cell.expansion"),
@@ -77,6 +79,25 @@ fn a_configuration_survives_json() {
     let model = Model::from_config(&config).expect("good");
     let again: ModelConfig = serde_json::from_value(model.config().clone()).expect("its own JSON");
     assert_eq!(Model::from_config(&again).expect("good"), model);
+}
+
+#[test]
+fn younger_keys_are_written_only_where_they_say_something() {
+    let keys = |text: &str| {
+        let model = Model::from_config(&parse(text).expect("good")).expect("good");
+        let config = model.config().clone();
+        let again: ModelConfig = serde_json::from_value(config.clone()).expect("its own JSON");
+        assert_eq!(Model::from_config(&again).expect("good"), model);
+        let names: Vec<_> = model.graph().params().iter().map(|p| &p.name).collect();
+        let normed = names.iter().any(|n| *n == "layers.0.conv.norm.weight");
+        let (eps, norm) = (config.get("norm_eps"), config["conv"].get("norm"));
+        (eps.cloned(), norm.cloned(), normed)
+    };
+    let conv = format!("{GOOD}[conv]\nkernel = 3\n");
+    assert_eq!(keys(&conv), (None, None, true));
+    let plain = format!("norm_eps = 1.1920928955078125e-7\n{conv}norm = false\n");
+    let eps = 1.192_092_895_507_812_5e-7;
+    assert_eq!(keys(&plain), (Some(eps.into()), Some(false.into()), false));
 }
 
 #[test]

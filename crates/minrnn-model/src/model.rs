@@ -188,7 +188,8 @@ fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value>
     Ok(x)
 }
 
-/// The paper's block (appendix C.2): convolution, recurrent layer, feed-forward layer, each optional but the second, each `x + f(norm(x))`.
+/// The paper's block (appendix C.2): convolution, recurrent layer, feed-forward layer, each optional but the second, each `x + f(norm(x))`;
+/// the convolution also as `x + f(x)`.
 fn block(
     g: &mut Graph,
     config: &ModelConfig,
@@ -196,7 +197,7 @@ fn block(
     mut x: Value,
 ) -> Result<Value> {
     if let Some(conv) = &config.conv {
-        x = part(g, config, "conv", x, |g, x| {
+        x = part(g, config, "conv", conv.norm, x, |g, x| {
             let y = g.apply(
                 &CausalConv {
                     kernel: conv.kernel,
@@ -211,7 +212,7 @@ fn block(
             }
         })?;
     }
-    x = part(g, config, "", x, |g, x| {
+    x = part(g, config, "", true, x, |g, x| {
         let y = g.apply(recurrent, x)?;
         if g.width(y) == config.width {
             return Ok(y);
@@ -235,7 +236,7 @@ fn block(
             gated: mlp.gated,
             bias: mlp.bias,
         };
-        x = part(g, config, "ff", x, |g, x| g.apply(&layer, x))?;
+        x = part(g, config, "ff", true, x, |g, x| g.apply(&layer, x))?;
     }
     Ok(x)
 }
@@ -245,11 +246,12 @@ fn part(
     g: &mut Graph,
     config: &ModelConfig,
     name: &str,
+    normed: bool,
     x: Value,
     body: impl FnOnce(&mut Graph, Value) -> Result<Value>,
 ) -> Result<Value> {
     let inner = |g: &mut Graph| {
-        let y = norm(g, config, x)?;
+        let y = if normed { norm(g, config, x)? } else { x };
         let y = body(g, y)?;
         let y = dropout(g, config, y)?;
         if config.residual { g.add(x, y) } else { Ok(y) }
@@ -262,7 +264,7 @@ fn part(
 }
 
 fn norm(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
-    match config.norm.layer() {
+    match config.norm.layer(config.norm_eps) {
         Some(layer) => g.apply(&layer, x),
         None => Ok(x),
     }

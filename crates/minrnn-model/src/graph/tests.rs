@@ -64,8 +64,8 @@ fn what_does_not_fit_is_refused() {
         g.op(Op::MatMul { weight }, &[a])
     });
     refused("defined twice", |g, x| {
-        let x = g.apply(&Norm::Rms, x)?;
-        g.apply(&Norm::Rms, x)
+        let x = g.apply(&Norm::Rms { eps: Norm::EPS }, x)?;
+        g.apply(&Norm::Rms { eps: Norm::EPS }, x)
     });
     refused("outside of a block", |g, x| {
         g.recurrence("h", x, x, StateInit::Zero)

@@ -1,22 +1,28 @@
 //! Normalisation over the channels.
 
-use serde::{Deserialize, Serialize};
-
 use super::Layer;
 use crate::error::Result;
 use crate::graph::{Fused, Graph, Op, Unary, Value};
 use crate::params::{Init, Role};
 
-const EPS: f64 = 1e-5;
-
-/// Normalisation over the channels, epsilon 1e-5 under the root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Normalisation over the channels.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Norm {
     /// `x / sqrt(mean(x^2) + eps) * weight`. Parameter `weight`.
-    Rms,
+    Rms {
+        /// Under the root; above 0.
+        eps: f64,
+    },
     /// `(x - mean) / sqrt(mean((x - mean)^2) + eps) * weight + bias`. Parameters `weight`, `bias`.
-    Layer,
+    Layer {
+        /// Under the root; above 0.
+        eps: f64,
+    },
+}
+
+impl Norm {
+    /// The usual epsilon.
+    pub const EPS: f64 = 1e-5;
 }
 
 impl Layer for Norm {
@@ -25,31 +31,32 @@ impl Layer for Norm {
     }
     fn fused(&self) -> Option<Fused> {
         Some(match self {
-            Self::Rms => Fused::RmsNorm { eps: EPS },
-            Self::Layer => Fused::LayerNorm { eps: EPS },
+            Self::Rms { eps } => Fused::RmsNorm { eps: *eps },
+            Self::Layer { eps } => Fused::LayerNorm { eps: *eps },
         })
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
         let width = g.width(x[0]);
+        let (Self::Rms { eps } | Self::Layer { eps }) = *self;
         let role = |c| Role::Weight {
             init: Init::Constant(c),
             decay: false,
         };
         let weight = g.param("weight", &[width], role(1.0))?;
         let bias = match self {
-            Self::Rms => None,
-            Self::Layer => Some(g.param("bias", &[width], role(0.0))?),
+            Self::Rms { .. } => None,
+            Self::Layer { .. } => Some(g.param("bias", &[width], role(0.0))?),
         };
         let centred = match self {
-            Self::Rms => x[0],
-            Self::Layer => {
+            Self::Rms { .. } => x[0],
+            Self::Layer { .. } => {
                 let mean = g.op(Op::Mean, x)?;
                 g.sub(x[0], mean)?
             }
         };
         let square = g.mul(centred, centred)?;
         let mean_square = g.op(Op::Mean, &[square])?;
-        let shifted = g.affine(mean_square, 1.0, EPS)?;
+        let shifted = g.affine(mean_square, 1.0, eps)?;
         let root = g.unary(Unary::Sqrt, shifted)?;
         let unit = g.div(centred, root)?;
         let mut y = g.op(

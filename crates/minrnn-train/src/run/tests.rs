@@ -39,7 +39,7 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
             "lstm",
             FEATURES,
             "kind = 'min_lstm'\ntime_scale = [2.0, 30.0]",
-            "[conv]\nkernel = 2\npointwise = false\n",
+            "[conv]\nkernel = 2\npointwise = false\nnorm = false\n",
         ),
         (
             "lstm-free",
