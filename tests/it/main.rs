@@ -5,6 +5,7 @@
 mod engines_candle;
 mod golden;
 mod graphs;
+mod import;
 mod invariants;
 mod models;
 mod mutations;

@@ -7,12 +7,14 @@
 //! * [`schedule`]: the learning rate as a function of the step.
 //! * [`tape`]: the same graph planned into launches over one arena, for GPUs.
 //! * [`run`]: the model's graph run by candle, with gradients; [`trainer`]: the loop; [`generate`]: text from a model.
+//! * [`import`]: weights of other implementations as checkpoints.
 //! * [`checkpoint`]: a folder that is replaced as a whole, and refused by name when it is damaged.
 
 pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod generate;
+pub mod import;
 pub mod optim;
 pub mod run;
 pub mod schedule;

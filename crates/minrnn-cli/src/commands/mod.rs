@@ -4,6 +4,7 @@ mod bench;
 mod diff;
 mod export;
 mod generate;
+mod import;
 mod inspect;
 mod quickstart;
 mod run;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: &Command, ui: &Ui) -> Result<Outcome> {
         Command::Run(args) => run::run(args, ui),
         Command::Inspect(args) => inspect::run(args, ui),
         Command::Diff(args) => diff::run(args, ui),
+        Command::Import(args) => import::run(args, ui),
         Command::Bench(args) => bench::run(args, ui),
     }
 }
