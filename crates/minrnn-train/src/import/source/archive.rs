@@ -1,35 +1,37 @@
 //! What `torch.save` writes: a zip archive with a pickle, `data.pkl`, and one member of raw values for each storage.
-//! PyTorch packs nothing, so a packed member is refused: no member is then larger than the file.
 
 use std::collections::BTreeMap;
-use std::io::{Cursor, Read};
-
-use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::{Id, Node, Pickle};
+use super::zip::Zip;
 use super::{Dtype, Info, Place};
 use crate::import::error::{ImportProblem, Result};
 
 const PICKLE: &str = "data.pkl";
 /// The pickle of a model with a thousand tensors and its optimizer has some 0.5 MB.
-const MAX_PICKLE: u64 = 8 << 20;
+const MAX_PICKLE: usize = 8 << 20;
 /// Entries in which training scripts keep the weights beside other things.
 const KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 
-type Zip<'a> = ZipArchive<Cursor<&'a [u8]>>;
-
 /// The tensors of an archive, and in words where they were.
 pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<(BTreeMap<String, Info>, String)> {
-    let mut zip = open(bytes)?;
+    let zip = Zip::open(bytes)?;
     let folder = folder(&zip)?;
-    if let Some(order) = optional(&mut zip, &format!("{folder}byteorder"))?
-        && order != b"little"
+    if zip
+        .get(&format!("{folder}byteorder"))?
+        .is_some_and(|order| order != b"little")
     {
         let message = "the values are not little-endian; save the file again on a common machine";
         return Err(ImportProblem::format(message));
     }
-    let program = member(&mut zip, &format!("{folder}{PICKLE}"), MAX_PICKLE)?;
-    let pickle = Pickle::read(&program)?;
+    let program = zip.get(&format!("{folder}{PICKLE}"))?.unwrap_or_default();
+    if program.len() > MAX_PICKLE {
+        return Err(ImportProblem::format(format!(
+            "member {folder}{PICKLE} has {} bytes, at most {MAX_PICKLE} are read; save the model's state_dict alone",
+            program.len()
+        )));
+    }
+    let pickle = Pickle::read(program)?;
     let (dictionary, path) = state_dict(&pickle, key)?;
     let mut tensors = BTreeMap::new();
     for (name, value) in pickle.items(dictionary).unwrap_or_default() {
@@ -48,19 +50,9 @@ pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<(BTreeMap<Strin
     Ok((tensors, format!("PyTorch archive{place}")))
 }
 
-fn open(bytes: &[u8]) -> Result<Zip<'_>> {
-    ZipArchive::new(Cursor::new(bytes)).map_err(|e| {
-        ImportProblem::format(format!("a zip archive that is damaged or cut off: {e}"))
-    })
-}
-
 /// The folder in the archive that everything is in, with its slash.
 fn folder(zip: &Zip) -> Result<String> {
-    let mut names: Vec<String> = (0..zip.len())
-        .filter_map(|i| Some(zip.name_for_index(i)?.ok()?.into_owned()))
-        .collect();
-    names.sort();
-    let mut folders = names.iter().filter_map(|n| n.strip_suffix(PICKLE));
+    let mut folders = zip.names().filter_map(|n| n.strip_suffix(PICKLE));
     let none = "a zip archive, but not of torch.save: it has no data.pkl";
     let folder = folders.next().ok_or_else(|| ImportProblem::format(none))?;
     if let Some(other) = folders.next() {
@@ -68,47 +60,13 @@ fn folder(zip: &Zip) -> Result<String> {
             "the archive has two pickles, {folder}{PICKLE} and {other}{PICKLE}"
         )));
     }
-    if names.contains(&format!("{folder}constants.pkl")) {
+    if zip.names().any(|n| n == format!("{folder}constants.pkl")) {
         return Err(ImportProblem::Unsupported {
             what: "a TorchScript file".into(),
             message: "load it with torch.jit.load and save its state_dict()".into(),
         });
     }
     Ok(folder.to_owned())
-}
-
-fn optional(zip: &mut Zip, name: &str) -> Result<Option<Vec<u8>>> {
-    match zip.index_for_name(name) {
-        Some(_) => member(zip, name, 64).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The bytes of a member of at most `limit`.
-fn member(zip: &mut Zip, name: &str, limit: u64) -> Result<Vec<u8>> {
-    let fail = |what: String| Err(ImportProblem::format(format!("member {name}: {what}")));
-    let mut file = match zip.by_name(name) {
-        Ok(file) => file,
-        Err(e) => return fail(format!("cannot be read: {e}")),
-    };
-    if file.compression() != CompressionMethod::Stored || file.size() != file.compressed_size() {
-        return fail(
-            "is packed, which torch.save never does; save the file again in PyTorch".into(),
-        );
-    }
-    let size = file.size();
-    if size > limit {
-        return fail(format!("has {size} bytes, expected at most {limit}"));
-    }
-    let mut content = vec![];
-    match (&mut file).take(size + 1).read_to_end(&mut content) {
-        Ok(_) if content.len() as u64 == size => Ok(content),
-        Ok(_) => fail(format!(
-            "is cut off after {} of {size} bytes",
-            content.len()
-        )),
-        Err(e) => fail(format!("is damaged: {e}")),
-    }
 }
 
 /// The dictionary of tensors, and the keys that led there.
@@ -288,8 +246,9 @@ pub(super) fn values(bytes: &[u8], name: &str, info: &Info) -> Result<Vec<f32>> 
     else {
         return fail("has no storage of weights".into());
     };
-    let stored = match member(&mut open(bytes)?, path, u64::MAX - 1) {
-        Ok(stored) => stored,
+    let stored = match Zip::open(bytes)?.get(path) {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return fail(format!("has no values: the archive has no {path}")),
         Err(e) => return fail(format!("has no values: {e}")),
     };
     if Some(stored.len()) != numel.checked_mul(size) {
@@ -298,7 +257,7 @@ pub(super) fn values(bytes: &[u8], name: &str, info: &Info) -> Result<Vec<f32>> 
             stored.len()
         ));
     }
-    let all = info.dtype.decode(&stored);
+    let all = info.dtype.decode(stored);
     let mut values = Vec::with_capacity(info.shape.iter().product());
     let mut index = vec![0; info.shape.len()];
     loop {

@@ -5,6 +5,7 @@ mod pickle;
 mod safetensors;
 #[cfg(test)]
 mod tests;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::path::Path;
