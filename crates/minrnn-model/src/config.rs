@@ -304,11 +304,13 @@ impl ModelConfig {
 /// `width * expansion` as a whole number of channels.
 pub(crate) fn whole(key: &str, width: usize, expansion: f64) -> Result<usize> {
     let channels = width as f64 * expansion;
-    if !(1.0..=1e7).contains(&channels) || channels.fract() != 0.0 {
+    let near = channels.round();
+    // A quotient of two whole numbers, rounded to float64, times one of them is off by the last place at most.
+    if !(1.0..=1e7).contains(&near) || (channels - near).abs() > 2.0 * f64::EPSILON * near {
         let what = format!(
             "times width {width} is {channels}; it must be a whole number of channels, 1 to 10000000"
         );
         return Err(ModelError::config(key, what));
     }
-    Ok(channels as usize)
+    Ok(near as usize)
 }

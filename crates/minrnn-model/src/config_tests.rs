@@ -82,6 +82,24 @@ fn a_configuration_survives_json() {
 }
 
 #[test]
+fn every_quotient_of_channels_is_a_factor() {
+    use crate::config::whole;
+    for width in 1..400 {
+        for part in (1..2000).step_by(7) {
+            let factor = part as f64 / width as f64;
+            assert_eq!(
+                whole("", width, factor).ok(),
+                Some(part),
+                "{part} of {width}"
+            );
+        }
+        assert!(whole("", width, (width as f64 + 0.001) / width as f64).is_err());
+    }
+    // No float64 times 73 is 2910.
+    assert_ne!(2910.0 / 73.0 * 73.0, 2910.0);
+}
+
+#[test]
 fn younger_keys_are_written_only_where_they_say_something() {
     let keys = |text: &str| {
         let model = Model::from_config(&parse(text).expect("good")).expect("good");

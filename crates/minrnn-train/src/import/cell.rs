@@ -55,7 +55,7 @@ impl CellFound {
         };
         Ok(CellConfig {
             kind: self.kind,
-            expansion: super::ratio(self.channels, width)?,
+            expansion: super::ratio(self.channels, width),
             normalize_gates,
             bias: self.biased(),
             initial_state: if self.learned {

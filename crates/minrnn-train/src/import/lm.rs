@@ -78,6 +78,13 @@ impl<'a> Lm<'a> {
                 message: "it belongs to no layout that is known".into(),
             });
         }
+        if !cell.projection && cell.channels != cell.width {
+            let message = format!(
+                "is missing; the cell has {} channels, the model {}",
+                cell.channels, cell.width
+            );
+            return Err(ImportProblem::tensor("layers.0.2.to_out.weight", message));
+        }
         let own = match norm {
             NormStyle::Weight => F32_EPSILON,
             // x / max(|x|, 1e-12) in theirs: the same in float32 wherever |x| is above 1e-8, and 0 at 0.
@@ -327,13 +334,11 @@ impl<'a> Lm<'a> {
     fn config(&self, input: InputConfig, outputs: usize, options: &Options) -> Result<ModelConfig> {
         let width = self.cell.width;
         let batch = self.norm == NormStyle::Batch;
-        let mlp = |ff: &FeedForward| -> Result<MlpConfig> {
-            Ok(MlpConfig {
-                expansion: ratio(ff.hidden, width)?,
-                activation: options.activation.unwrap_or(Activation::Gelu),
-                gated: ff.gated,
-                bias: true,
-            })
+        let mlp = |ff: &FeedForward| MlpConfig {
+            expansion: ratio(ff.hidden, width),
+            activation: options.activation.unwrap_or(Activation::Gelu),
+            gated: ff.gated,
+            bias: true,
         };
         Ok(ModelConfig {
             width,
@@ -352,7 +357,7 @@ impl<'a> Lm<'a> {
                 bias: true,
                 norm: false,
             }),
-            mlp: self.ff.as_ref().map(mlp).transpose()?,
+            mlp: self.ff.as_ref().map(mlp),
             residual: true,
             dropout: 0.0,
             head: HeadConfig {

@@ -253,14 +253,9 @@ fn notes(tensors: &Tensors, cell: &CellFound, plan: &Plan, options: &Options) ->
     notes
 }
 
-/// The factor that gives exactly `part` channels for `width`.
-fn ratio(part: usize, width: usize) -> Result<f64> {
-    let (part, width) = (part as f64, width as f64);
-    let near = part / width;
-    [near, near.next_up(), near.next_down()]
-        .into_iter()
-        .find(|r| width * r == part)
-        .ok_or_else(|| ImportProblem::format(format!("no factor makes {part} channels of {width}")))
+/// The factor that gives `part` channels for `width`.
+fn ratio(part: usize, width: usize) -> f64 {
+    part as f64 / width as f64
 }
 
 /// The characters of a vocabulary from JSON: a list in order, or an object from characters to numbers `0..n`.
