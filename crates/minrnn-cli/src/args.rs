@@ -375,8 +375,6 @@ pub(crate) struct Import {
     pub(crate) json: bool,
 }
 
-<<<<<<< HEAD
-=======
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LayoutChoice {
     /// The Python package minGRU-pytorch
@@ -396,7 +394,6 @@ pub(crate) enum ActivationChoice {
     Silu,
 }
 
->>>>>>> 1334c75 (Import of PyTorch weights: readers, mapping, golden data, command (in work))
 /// Measure kernels and training steps on a GPU.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {

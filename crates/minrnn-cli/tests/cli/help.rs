@@ -22,6 +22,7 @@ fn every_command() {
         "run",
         "inspect",
         "diff",
+        "import",
     ] {
         help(&format!("help_{command}"), &[command, "--help"]);
     }

@@ -7,6 +7,7 @@ mod diff;
 mod flags;
 mod harness;
 mod help;
+mod import;
 mod interrupt;
 mod onnx;
 mod pair;

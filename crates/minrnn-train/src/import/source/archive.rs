@@ -97,8 +97,8 @@ fn state_dict(pickle: &Pickle, key: Option<&str>) -> Result<(Id, Option<String>)
                     flag: "--key",
                 });
             }
-            // A script may keep a loss, too, as a tensor beside the weights: hence tensors only where no entry is.
-            [] if items.iter().any(|(_, v)| is_tensor(pickle, *v)) => {
+            // A script may keep a loss, too, as a tensor beside the weights: those of a model are not beside other dictionaries.
+            [] if (key.is_none() || !path.is_empty()) && is_weights(pickle, items) => {
                 return Ok((at, (!path.is_empty()).then(|| path.join("."))));
             }
             [] => return Err(no_weights(pickle, items, key)),
@@ -122,9 +122,15 @@ fn no_weights(pickle: &Pickle, items: &[(Id, Id)], key: Option<&str>) -> ImportP
             ImportProblem::option("--key", message)
         }
         None => ImportProblem::format(format!(
-            "no tensors found; the file has {names}; name the entry with the weights by --key"
+            "no weights found; the file has {names}; name the entry with them by --key"
         )),
     }
+}
+
+/// Whether there are tensors, and no dictionaries.
+fn is_weights(pickle: &Pickle, items: &[(Id, Id)]) -> bool {
+    items.iter().any(|(_, v)| is_tensor(pickle, *v))
+        && items.iter().all(|(_, v)| pickle.items(*v).is_none())
 }
 
 fn is_tensor(pickle: &Pickle, id: Id) -> bool {

@@ -171,7 +171,13 @@ fn half_precision_is_widened() {
 fn entries_are_found_or_asked_for() {
     let weights = || dictionary(&[("w", tensor("FloatStorage", "0", 6, 0, &[6], &[1]))]);
     let loss = tensor("FloatStorage", "0", 6, 0, &[], &[]);
+    let strange = dictionary(&[("loss", loss.clone()), ("ema", weights())]);
+    refused(open(&strange), "name the entry with them by --key");
     let one = dictionary(&[("step", int(3)), ("loss", loss), ("model", weights())]);
+    refused(
+        Source::read(archive(&one), Some("ema")),
+        "no tensors at \"ema\"",
+    );
     let source = open(&one).unwrap();
     assert_eq!(source.format, "PyTorch archive, entry \"model\"");
     assert_eq!(source.tensors.keys().collect::<Vec<_>>(), ["w"]);
@@ -205,7 +211,7 @@ fn nothing_is_called() {
     refused(open(&call), "an object of `posix.system` is not supported");
     refused(
         open(&dictionary(&[("w", call.clone())])),
-        "no tensors found",
+        "no weights found",
     );
     let beside = dictionary(&[
         ("w", tensor("FloatStorage", "0", 6, 0, &[6], &[1])),
@@ -262,7 +268,7 @@ fn tensors_that_do_not_fit_are_named() {
             tensor("FloatStorage", "../data.pkl", 6, 0, &[6], &[1]),
             "the archive has no",
         ),
-        (int(3), "no tensors found"),
+        (int(3), "no weights found"),
     ] {
         refused(open(&dictionary(&[("w", tensor)])), wanted);
     }
