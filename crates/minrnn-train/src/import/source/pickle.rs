@@ -218,7 +218,7 @@ impl<'a> Machine<'a> {
         Ok(id)
     }
 
-    fn to_mark(&mut self) -> Step<Vec<Id>> {
+    fn above_mark(&mut self) -> Step<Vec<Id>> {
         let floor = self
             .marks
             .pop()
@@ -284,7 +284,7 @@ impl<'a> Machine<'a> {
             0x95 => drop(self.take(8)?),
             b'(' => self.marks.push(self.stack.len()),
             b'0' => drop(self.pop()?),
-            b'1' => drop(self.to_mark()?),
+            b'1' => drop(self.above_mark()?),
             b'2' => {
                 let id = self.top()?;
                 self.stack.push(id);
@@ -309,18 +309,18 @@ impl<'a> Machine<'a> {
             b')' => self.tuple(0)?,
             0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
             b't' => {
-                let parts = self.to_mark()?;
+                let parts = self.above_mark()?;
                 self.push(Node::Tuple(parts))?;
             }
             b'l' | 0x91 => {
-                self.to_mark()?;
+                self.above_mark()?;
                 self.push(Node::Other)?;
             }
             b'a' => drop(self.pop()?),
-            b'e' | 0x90 => drop(self.to_mark()?),
+            b'e' | 0x90 => drop(self.above_mark()?),
             b'}' => self.push(Node::Dict(vec![]))?,
             b'd' => {
-                let flat = self.to_mark()?;
+                let flat = self.above_mark()?;
                 self.push(Node::Dict(vec![]))?;
                 self.set(&flat)?;
             }
@@ -329,7 +329,7 @@ impl<'a> Machine<'a> {
                 self.set(&[key, value])?;
             }
             b'u' => {
-                let flat = self.to_mark()?;
+                let flat = self.above_mark()?;
                 self.set(&flat)?;
             }
             b'q' | b'r' => {
