@@ -34,10 +34,10 @@ fn are_exported_again_byte_for_byte() {
         };
         let written = write_export(again.path(), &model, &params, &options).unwrap();
         for file in written.files {
-            let name = file.file_name().unwrap();
+            let name = file.path.file_name().unwrap();
             let stored = std::fs::read(dir.join("export").join(name)).unwrap();
             assert!(
-                std::fs::read(&file).unwrap() == stored,
+                std::fs::read(&file.path).unwrap() == stored,
                 "{} of {} differs",
                 name.display(),
                 dir.display()
