@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_train::checkpoint::Checkpoint;
-use minrnn_train::trainer::load_model;
+use minrnn_train::trainer::take_model;
 
 use crate::verify::Export;
 
@@ -23,6 +23,7 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
+    /// Configuration and vocabulary; its parameters are `params`.
     pub(crate) checkpoint: Checkpoint,
     pub(crate) model: Model,
     pub(crate) params: Params,
@@ -47,8 +48,8 @@ pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
             path.display()
         );
     }
-    let checkpoint = Checkpoint::load(&path)?;
-    let (model, params) = load_model(&checkpoint, &path)?;
+    let mut checkpoint = Checkpoint::load_weights(&path)?;
+    let (model, params) = take_model(&mut checkpoint, &path)?;
     Ok(Loaded {
         path,
         checkpoint,

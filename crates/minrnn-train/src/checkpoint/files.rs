@@ -95,17 +95,20 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     Ok((text + "\n").into_bytes())
 }
 
-/// Reads the files of the folder.
-pub(super) fn decode(folder: &Path) -> Result<Checkpoint> {
+/// Reads the files of the folder; `all`: also what only training needs.
+pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
     let config = parse(folder, CONFIG)?.ok_or_else(|| missing(folder, CONFIG))?;
     let model = read_tensors(folder, MODEL)?.ok_or_else(|| missing(folder, MODEL))?;
     Ok(Checkpoint {
         config,
         params: model.tensors,
-        optimizer: read_tensors(folder, OPTIMIZER)?
-            .map(|d| optimizer(folder, d))
-            .transpose()?,
-        trainer: parse(folder, TRAINER)?,
+        optimizer: match all {
+            true => read_tensors(folder, OPTIMIZER)?
+                .map(|d| optimizer(folder, d))
+                .transpose()?,
+            false => None,
+        },
+        trainer: if all { parse(folder, TRAINER)? } else { None },
         vocabulary: parse(folder, VOCABULARY)?,
     })
 }
@@ -144,12 +147,20 @@ fn parse<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
 
 fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
     let path = folder.join(file);
-    let Some(bytes) = read(&path)? else {
-        return Ok(None);
+    let mut file = match std::fs::File::open(&path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(TrainError::io("read", &path)(e)),
     };
-    tensors::decode(&bytes)
-        .map(Some)
-        .map_err(|problem| TrainError::checkpoint(&path, problem))
+    let size = file
+        .metadata()
+        .map_err(TrainError::io("read", &path))?
+        .len();
+    match tensors::decode_from(&mut file, size) {
+        Ok(decoded) => Ok(Some(decoded)),
+        Err(tensors::ReadError::Problem(problem)) => Err(TrainError::checkpoint(&path, problem)),
+        Err(tensors::ReadError::Io(e)) => Err(TrainError::io("read", &path)(e)),
+    }
 }
 
 /// Moments by name of their parameter.

@@ -57,7 +57,15 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::Checkpoint`] naming the file, the tensor or the line; [`TrainError::Io`].
     pub fn load(path: &Path) -> Result<Self> {
-        files::decode(&replace::locate(path)?)
+        files::decode(&replace::locate(path)?, true)
+    }
+
+    /// The same without what only training needs: optimizer and trainer are `None`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load_weights(path: &Path) -> Result<Self> {
+        files::decode(&replace::locate(path)?, false)
     }
 
     /// Whether the parameters are those of a model: every name there, no other, the same shapes. `path` is for messages.

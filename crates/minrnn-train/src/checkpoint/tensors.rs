@@ -2,6 +2,7 @@
 //! which names the tensor that is cut off or of another type, and checks every size before it is used.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -55,61 +56,90 @@ struct Entry {
     data_offsets: (usize, usize),
 }
 
-/// Reads the bytes of a whole file.
-pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, CheckpointProblem> {
-    let (header, data) = split(bytes)?;
-    let (entries, metadata) = parse_header(header)?;
-    check_cover(&entries, header.len(), data.len())?;
+/// Reads a file of `size` bytes, each tensor into its own memory: the file is never there as a whole.
+pub(super) fn decode_from(file: &mut impl Read, size: u64) -> Result<Decoded, ReadError> {
+    let cut = |needed| CheckpointProblem::Truncated {
+        what: "the header".to_owned(),
+        needed,
+        found: size,
+    };
+    if size < 8 {
+        return Err(cut(8).into());
+    }
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > MAX_HEADER {
+        let what = format!("not a safetensors file: a header of {length} bytes is announced");
+        return Err(malformed(what).into());
+    }
+    if length > size - 8 {
+        return Err(cut(8 + length).into());
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    let (entries, metadata) = parse_header(&header)?;
+    let data = usize::try_from(size - 8 - length).map_err(|_| malformed("is too large"))?;
+    check_cover(&entries, header.len(), data)?;
     let mut tensors = BTreeMap::new();
-    for (name, entry) in entries {
-        let values = &data[entry.data_offsets.0..entry.data_offsets.1];
-        let data: Vec<f32> = values
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect();
+    let mut in_order: Vec<(String, Entry)> = entries.into_iter().collect();
+    in_order.sort_by_key(|(_, entry)| entry.data_offsets);
+    for (name, entry) in in_order {
+        let (from, to) = entry.data_offsets;
+        let mut data = vec![0.0f32; (to - from) / 4];
+        file.read_exact(bytemuck::cast_slice_mut(&mut data))?;
+        if cfg!(target_endian = "big") {
+            let turn = |v: &mut f32| *v = f32::from_bits(v.to_bits().swap_bytes());
+            data.iter_mut().for_each(turn);
+        }
         if let Some((index, value)) = data.iter().enumerate().find(|(_, v)| !v.is_finite()) {
-            return Err(CheckpointProblem::NonFinite {
+            let value = *value;
+            let problem = CheckpointProblem::NonFinite {
                 tensor: name,
                 index,
-                value: *value,
-            });
+                value,
+            };
+            return Err(problem.into());
         }
-        tensors.insert(
-            name,
-            TensorData {
-                shape: entry.shape,
-                data,
-            },
-        );
+        let shape = entry.shape;
+        tensors.insert(name, TensorData { shape, data });
     }
     Ok(Decoded { tensors, metadata })
+}
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Problem(CheckpointProblem),
+    Io(std::io::Error),
+}
+
+impl From<CheckpointProblem> for ReadError {
+    fn from(problem: CheckpointProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The same from bytes.
+#[cfg(test)]
+fn decode(mut bytes: &[u8]) -> Result<Decoded, CheckpointProblem> {
+    let size = bytes.len() as u64;
+    decode_from(&mut bytes, size).map_err(|e| match e {
+        ReadError::Problem(problem) => problem,
+        ReadError::Io(e) => malformed(e.to_string()),
+    })
 }
 
 fn malformed(message: impl Into<String>) -> CheckpointProblem {
     CheckpointProblem::Malformed {
         message: message.into(),
     }
-}
-
-/// Header and data.
-fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), CheckpointProblem> {
-    let found = bytes.len() as u64;
-    let cut = |needed| CheckpointProblem::Truncated {
-        what: "the header".to_owned(),
-        needed,
-        found,
-    };
-    let (size, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| cut(8))?;
-    let size = u64::from_le_bytes(*size);
-    if size > MAX_HEADER {
-        return Err(malformed(format!(
-            "not a safetensors file: a header of {size} bytes is announced"
-        )));
-    }
-    rest.split_at_checked(size as usize)
-        .ok_or_else(|| cut(8 + size))
 }
 
 type Header = (BTreeMap<String, Entry>, BTreeMap<String, String>);

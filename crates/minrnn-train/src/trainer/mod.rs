@@ -387,6 +387,12 @@ fn checkpoint_config(config: &TrainConfig, model: &Model) -> Result<serde_json::
 /// # Errors
 /// [`TrainError::Checkpoint`] if its configuration describes no model, or its tensors are not those of the model.
 pub fn load_model(checkpoint: &Checkpoint, path: &Path) -> Result<(Model, Params)> {
+    let model = described(checkpoint, path)?;
+    let params = params_of(checkpoint, &model, path)?;
+    Ok((model, params))
+}
+
+fn described(checkpoint: &Checkpoint, path: &Path) -> Result<Model> {
     let json = checkpoint.config.get("model").cloned().unwrap_or_default();
     let bad = |message: String| TrainError::Data {
         path: path.join("config.json"),
@@ -404,23 +410,38 @@ pub fn load_model(checkpoint: &Checkpoint, path: &Path) -> Result<(Model, Params
     }
     let config: ModelConfig =
         serde_json::from_value(json).map_err(|e| bad(format!("is no model configuration: {e}")))?;
-    let model = Model::from_config(&config).map_err(|e| bad(e.to_string()))?;
-    let params = params_of(checkpoint, &model, path)?;
+    Model::from_config(&config).map_err(|e| bad(e.to_string()))
+}
+
+/// [`load_model`] that moves the parameters out of the checkpoint: a large model is in memory once.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn take_model(checkpoint: &mut Checkpoint, path: &Path) -> Result<(Model, Params)> {
+    let model = described(checkpoint, path)?;
+    checked(checkpoint, &model, path)?;
+    let params = std::mem::take(&mut checkpoint.params);
+    let named = params.into_iter().map(|(n, t)| (n, (t.shape, t.data)));
+    let params = Params::from_named(model.graph(), named.collect())?;
     Ok((model, params))
 }
 
 fn params_of(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<Params> {
-    let wanted: Vec<_> = model
-        .graph()
-        .params()
-        .iter()
-        .map(|s| (s.name.clone(), s.shape.clone()))
-        .collect();
-    checkpoint.check_against(path, &wanted)?;
+    checked(checkpoint, model, path)?;
     let named = checkpoint
         .params
         .iter()
         .map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())))
         .collect();
     Ok(Params::from_named(model.graph(), named)?)
+}
+
+fn checked(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<()> {
+    let wanted: Vec<_> = model
+        .graph()
+        .params()
+        .iter()
+        .map(|s| (s.name.clone(), s.shape.clone()))
+        .collect();
+    checkpoint.check_against(path, &wanted)
 }
