@@ -65,7 +65,7 @@ fn variants(name: &str) -> Vec<Variant> {
                 variant(&format!("-remembers-{}", lowering.name()), &|o| {
                     o.options.lowering = lowering;
                     o.options.opset = lowering.opset().max(17);
-                    o.options.target = engine(lowering);
+                    o.options.target = lowering.target();
                     o.options.max_seq_len = 128;
                 })
             }));
@@ -124,15 +124,6 @@ fn aim(o: &mut DirOptions, target: Target) {
         fused_norms: choices.fused_norms,
         ..o.options.clone()
     };
-}
-
-fn engine(lowering: Lowering) -> Target {
-    match lowering {
-        Lowering::KoggeStone | Lowering::KoggeStoneConcat | Lowering::LinearAttention => {
-            Target::OnnxRuntime
-        }
-        _ => Target::Portable,
-    }
 }
 
 fn types() -> [(Weights, &'static str); 4] {

@@ -3,7 +3,7 @@
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
-use minrnn_onnx::export::{ExportOptions, Form, Lowering, Target, export_graph};
+use minrnn_onnx::export::{ExportOptions, Form, Lowering, export_graph};
 use minrnn_onnx::text;
 
 const CELLS: [(&str, &str); 4] = [
@@ -36,10 +36,7 @@ fn snapshot(name: &str, model: &Model, form: Form, lowering: Lowering) {
         lowering,
         max_seq_len: 256,
         config,
-        target: match lowering {
-            Lowering::KoggeStone => Target::OnnxRuntime,
-            _ => Target::Portable,
-        },
+        target: lowering.target(),
         ..ExportOptions::default()
     };
     let onnx = export_graph(model.graph(), &params, &options).unwrap();

@@ -7,6 +7,7 @@ mod golden;
 mod graphs;
 mod import;
 mod invariants;
+mod manifest;
 mod models;
 mod mutations;
 mod snapshots_of_graphs;

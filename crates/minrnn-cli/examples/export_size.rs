@@ -27,8 +27,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .join("minrnn");
     for flags in [
         &["--weights", "shared"][..],
-        &["--weights", "shared", "--dtype", "f16", "--target", "onnxruntime"],
-        &["--weights", "shared", "--dtype", "int8", "--target", "onnxruntime"],
+        &[
+            "--weights",
+            "shared",
+            "--dtype",
+            "f16",
+            "--target",
+            "onnxruntime",
+        ],
+        &[
+            "--weights",
+            "shared",
+            "--dtype",
+            "int8",
+            "--target",
+            "onnxruntime",
+        ],
         &["--weights", "external", "--form", "step"],
     ] {
         let before = copy(&checkpoint.join("model.safetensors"), folder.path())?;
@@ -77,7 +91,9 @@ fn write(folder: &Path, millions: f64) -> Result<usize, Box<dyn std::error::Erro
     let count = params.count();
     let named = params.to_named(model.graph());
     drop(params);
-    let tensors = named.into_iter().map(|(n, (shape, data))| (n, TensorData { shape, data }));
+    let tensors = named
+        .into_iter()
+        .map(|(n, (shape, data))| (n, TensorData { shape, data }));
     let checkpoint = Checkpoint {
         config: serde_json::json!({ "model": model.config() }),
         params: tensors.collect(),

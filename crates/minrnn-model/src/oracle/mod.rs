@@ -33,13 +33,18 @@ pub enum Data<'a> {
 
 /// Values of parameters, in the graph's order: in float64, or in f32 and widened where they are read, so that a large model
 /// is in memory once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub enum Weights<'a> {
     /// As they are.
     F64(&'a [Vec<f64>]),
     /// Widened.
     F32(&'a Params),
+    /// Rounded to what is stored, then widened: from the parameter's index, the flat index in it, and the value.
+    Rounded(&'a Params, Stored<'a>),
 }
+
+/// What a value is stored as.
+pub type Stored<'a> = &'a (dyn Fn(usize, usize, f32) -> f32 + Sync);
 
 impl<'a> From<&'a [Vec<f64>]> for Weights<'a> {
     fn from(values: &'a [Vec<f64>]) -> Self {
@@ -69,14 +74,14 @@ impl<'a> Weights<'a> {
     fn len(self) -> usize {
         match self {
             Self::F64(v) => v.len(),
-            Self::F32(p) => p.len(),
+            Self::F32(p) | Self::Rounded(p, _) => p.len(),
         }
     }
 
     fn len_of(self, param: usize) -> usize {
         match self {
             Self::F64(v) => v[param].len(),
-            Self::F32(p) => p.get(param).len(),
+            Self::F32(p) | Self::Rounded(p, _) => p.get(param).len(),
         }
     }
 
@@ -85,6 +90,12 @@ impl<'a> Weights<'a> {
         match self {
             Self::F64(v) => Cow::Borrowed(&v[param][range]),
             Self::F32(p) => p.get(param)[range].iter().map(|x| f64::from(*x)).collect(),
+            Self::Rounded(p, stored) => {
+                let values = range.clone().zip(&p.get(param)[range]);
+                values
+                    .map(|(at, x)| f64::from(stored(param, at, *x)))
+                    .collect()
+            }
         }
     }
 }

@@ -94,10 +94,24 @@ impl fmt::Display for Problem {
 
 /// All rules that do not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the graph breaks {} rule(s): {}", problems.len(), problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("the graph breaks {} rule(s): {}", problems.len(), first(problems))]
 pub struct CheckError {
     /// In the order of the file; never empty.
     pub problems: Vec<Problem>,
+}
+
+/// The first problems: a rule that one node breaks is often broken by hundreds.
+fn first(problems: &[Problem]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = problems
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    match problems.len().saturating_sub(SHOWN) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more", shown.join("; ")),
+    }
 }
 
 /// Checks a model and gives the types and shapes of its values.

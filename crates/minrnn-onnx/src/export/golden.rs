@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 
 use minrnn_model::graph::{Graph, Input, StateSpec};
-use minrnn_model::oracle::{self, Data, Rounding, Run, Trace};
+use minrnn_model::oracle::{self, Data, Run, Trace};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use safetensors::Dtype;
@@ -78,23 +78,30 @@ pub(super) fn golden(
         let bytes = reset.iter().map(|r| u8::from(*r)).collect();
         entries.insert("reset".into(), (Dtype::BOOL, vec![batch, time], bytes));
     }
-    let narrow = Narrow::new(graph, params, options)?;
-    let run = |states: &Vec<Vec<f64>>, narrow: Option<&Narrow>| {
+    let narrow = options.weights != Weights::F32;
+    let store = Store::plan(graph, params, &options.weights, None)?;
+    let stored = |param, at, v| store.rounded(param, at, v);
+    let rounding = options.weights.rounding(graph);
+    let run = |states: &Vec<Vec<f64>>, narrow: bool| {
         let run = Run {
             states: Some(states),
             bounds: true,
             reset: reset.as_deref(),
-            rounding: narrow.and_then(|n| n.rounding.as_ref()),
+            rounding: rounding.as_ref().filter(|_| narrow),
             ..Run::new(batch, time, data)
         };
-        oracle::run(graph, narrow.map_or(params, |n| &n.params), &run).map_err(ExportError::Golden)
+        let values = match narrow {
+            true => oracle::Weights::Rounded(params, &stored),
+            false => oracle::Weights::F32(params),
+        };
+        oracle::run(graph, values, &run).map_err(ExportError::Golden)
     };
     let initial = oracle::initial_states(graph, params, batch);
     let given = given_states(graph, batch);
     let both = |states| -> Result<Trace, ExportError> {
-        let mut trace = run(states, narrow.as_ref())?;
-        if narrow.is_some() {
-            let plain = run(states, None)?;
+        let mut trace = run(states, narrow)?;
+        if narrow {
+            let plain = run(states, false)?;
             let pairs = trace.states.iter_mut().zip(&plain.states);
             for (own, wide) in pairs.chain([(&mut trace.output, &plain.output)]) {
                 widen(own, wide);
@@ -140,29 +147,6 @@ pub(super) fn golden(
         );
     }
     Ok(serialize(&entries, weights))
-}
-
-/// A model as it is stored: its weights, and what products round.
-struct Narrow {
-    params: Params,
-    rounding: Option<Rounding>,
-}
-
-impl Narrow {
-    fn new(
-        graph: &Graph,
-        params: &Params,
-        options: &ExportOptions,
-    ) -> Result<Option<Self>, ExportError> {
-        let weights = &options.weights;
-        if *weights == Weights::F32 {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            params: Store::plan(graph, params, weights, None)?.rounded(params),
-            rounding: weights.rounding(graph),
-        }))
-    }
 }
 
 /// Adds to the bounds of a tensor the most that the narrow type moved a value in it.

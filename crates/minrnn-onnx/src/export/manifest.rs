@@ -73,21 +73,26 @@ pub(super) fn manifest(
         "state_layout": options.state_layout.name(),
         "head": head(graph),
         "config": config,
-        "preprocessing": preprocessing(graph, dir),
+        "preprocessing": preprocessing(graph, config, dir),
         "vocabulary": dir.vocabulary,
         "end_of_stream": end_of_stream(dir),
     })
 }
 
 /// What is done to raw input before it goes in.
-fn preprocessing(graph: &Graph, dir: &DirOptions) -> Json {
+fn preprocessing(graph: &Graph, config: &Json, dir: &DirOptions) -> Json {
     use minrnn_model::graph::Input;
     match (graph.input(), &dir.vocabulary) {
         (Input::Tokens { .. }, Some(_)) => {
             json!({ "kind": "characters", "unknown": "refuse" })
         }
         (Input::Tokens { .. }, None) => json!({ "kind": "token_ids" }),
-        (Input::Features { .. }, _) => json!({ "kind": "features", "normalization": "none" }),
+        (Input::Features { .. }, _) => {
+            let given = |key| config.pointer(key).is_some_and(|v| !v.is_null());
+            let inside = given("/input/mean") || given("/input/std");
+            let where_ = if inside { "in_graph" } else { "none" };
+            json!({ "kind": "features", "normalization": where_ })
+        }
     }
 }
 

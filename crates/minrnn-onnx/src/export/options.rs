@@ -74,6 +74,16 @@ impl Lowering {
         }
     }
 
+    /// The target with the most engines that takes it with any T.
+    pub fn target(self) -> Target {
+        match self {
+            Self::Blocked | Self::BlockedScan | Self::OddEven => Target::Portable,
+            Self::KoggeStone | Self::KoggeStoneConcat | Self::LinearAttention => {
+                Target::OnnxRuntime
+            }
+        }
+    }
+
     /// The first opset that has its operators.
     pub fn opset(self) -> i64 {
         match self {

@@ -223,29 +223,23 @@ impl Store {
         }
     }
 
-    /// The parameters as they are read back: rounded to their types.
-    pub(crate) fn rounded(&self, params: &Params) -> Params {
-        let mut rounded = params.clone();
-        for entry in &self.entries {
-            let values = rounded.get_mut(entry.param);
-            match &entry.encoding {
-                Encoding::F32 | Encoding::Scales(_) => {}
-                Encoding::F16 => values
-                    .iter_mut()
-                    .for_each(|v| *v = f16::from_f32(*v).to_f32()),
-                Encoding::Bf16 => values
-                    .iter_mut()
-                    .for_each(|v| *v = bf16::from_f32(*v).to_f32()),
-                Encoding::Quantised { scales, by_row } => {
-                    let columns = entry.dims[1] as usize;
-                    for (at, v) in values.iter_mut().enumerate() {
-                        let scale = scales[if *by_row { at / columns } else { at % columns }];
-                        *v = step(*v, scale) * scale;
-                    }
-                }
+    /// A value as it is read back, by parameter and flat index.
+    pub(crate) fn rounded(&self, param: usize, at: usize, v: f32) -> f32 {
+        let of = self.of.get(&param).map_or(&[][..], Vec::as_slice);
+        // The values' own entry comes last.
+        let Some(entry) = of.last().map(|i| &self.entries[*i]) else {
+            return v;
+        };
+        match &entry.encoding {
+            Encoding::F32 | Encoding::Scales(_) => v,
+            Encoding::F16 => f16::from_f32(v).to_f32(),
+            Encoding::Bf16 => bf16::from_f32(v).to_f32(),
+            Encoding::Quantised { scales, by_row } => {
+                let columns = entry.dims[1] as usize;
+                let scale = scales[if *by_row { at / columns } else { at % columns }];
+                step(v, scale) * scale
             }
         }
-        rounded
     }
 
     /// The bytes of the other file, in pieces, in order.

@@ -40,6 +40,7 @@ pub(crate) fn export(form: Form, lowering: Lowering) -> Model {
     let options = ExportOptions {
         form,
         lowering,
+        target: lowering.target(),
         max_seq_len: 256,
         ..ExportOptions::default()
     };

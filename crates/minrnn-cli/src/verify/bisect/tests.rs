@@ -47,6 +47,7 @@ fn export(model: &Network, params: &Params, form: Form, lowering: Lowering) -> M
     let options = ExportOptions {
         form,
         lowering,
+        target: lowering.target(),
         max_seq_len: 64,
         ..ExportOptions::default()
     };

@@ -1,7 +1,7 @@
 use minrnn_model::compare::exact;
 use proptest::prelude::*;
 
-use super::models::{CONFIGS, Case, export, model, right, sequence_options, target};
+use super::models::{CONFIGS, Case, export, model, right, sequence_options};
 use crate::export::{ExportOptions, Form, Lowering, export_graph};
 use crate::ir::{Dim, Model};
 
@@ -42,7 +42,7 @@ fn a_fixed_length_is_right_too() {
             for time in [1, 7, 16, 33, 256, 300] {
                 let onnx = export(&model, &params, |o| {
                     (o.seq_len, o.batch, o.lowering) = (Some(time), Some(2), lowering);
-                    (o.target, o.opset) = (target(lowering), lowering.opset().max(17));
+                    (o.target, o.opset) = (lowering.target(), lowering.opset().max(17));
                 });
                 let padded = match lowering {
                     Lowering::Blocked | Lowering::BlockedScan => time % 16 != 0,
@@ -117,15 +117,15 @@ fn too_long_a_sequence_is_an_error() {
         export(&model, &params, |o| o.max_seq_len = 256),
         export(&model, &params, |o| {
             (o.max_seq_len, o.lowering) = (1, Lowering::KoggeStone);
-            o.target = target(o.lowering);
+            o.target = o.lowering.target();
         }),
         export(&model, &params, |o| {
             (o.max_seq_len, o.lowering) = (20, Lowering::KoggeStone);
-            o.target = target(o.lowering);
+            o.target = o.lowering.target();
         }),
         export(&model, &params, |o| {
             (o.max_seq_len, o.lowering) = (20, Lowering::KoggeStoneConcat);
-            o.target = target(o.lowering);
+            o.target = o.lowering.target();
         }),
         export(&model, &params, |o| {
             (o.max_seq_len, o.lowering) = (20, Lowering::OddEven)

@@ -8,7 +8,7 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 
 use crate::eval::{self, Array, Env};
-use crate::export::{ExportOptions, Form, Lowering, Target, export_graph};
+use crate::export::{ExportOptions, Form, Lowering, export_graph};
 use crate::ir;
 
 /// Name and configuration.
@@ -66,16 +66,6 @@ pub(super) fn export(
     export_graph(model.graph(), params, &options).unwrap()
 }
 
-/// An engine that has the lowering's operators.
-pub(super) fn target(lowering: Lowering) -> Target {
-    match lowering {
-        Lowering::KoggeStone | Lowering::KoggeStoneConcat | Lowering::LinearAttention => {
-            Target::OnnxRuntime
-        }
-        _ => Target::Portable,
-    }
-}
-
 /// Every way to export that takes any T up to 256.
 pub(super) fn sequence_options() -> Vec<(&'static str, ExportOptions)> {
     let base = ExportOptions {
@@ -84,7 +74,7 @@ pub(super) fn sequence_options() -> Vec<(&'static str, ExportOptions)> {
     };
     let lowered = |lowering: Lowering| ExportOptions {
         lowering,
-        target: target(lowering),
+        target: lowering.target(),
         opset: lowering.opset().max(17),
         ..base.clone()
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::models::{CONFIGS, model};
 use crate::build::Builder;
-use crate::check::{TRAPS, check, conform, infer};
-use crate::export::{ExportOptions, Lowering, Target, Weights, export_graph};
+use crate::check::{Problem, TRAPS, check, conform, infer};
+use crate::export::{ExportError, ExportOptions, Lowering, Target, Weights, export_graph};
 use crate::ir::{Attr, DType, Dim, External, Model, Tensor, TensorData};
 
 #[test]
@@ -59,18 +59,15 @@ fn lowerings_by_target() {
             };
             let said = match export_graph(model.graph(), &params, &options) {
                 Ok(_) => "takes it".to_owned(),
-                Err(e) => {
-                    let rules = e.to_string();
-                    let named = rules
-                        .split("(rule ")
-                        .skip(1)
-                        .filter_map(|r| r.split(')').next());
-                    let all: BTreeSet<&str> = named.filter(|r| *r != "Profile").collect();
-                    format!(
-                        "refuses: {}",
-                        all.into_iter().collect::<Vec<_>>().join(", ")
-                    )
+                Err(ExportError::Check(e)) => {
+                    let rule = |p: &Problem| {
+                        let (_, named) = p.detail.rsplit_once("(rule ").unwrap();
+                        named.trim_end_matches(')').to_owned()
+                    };
+                    let all: BTreeSet<String> = e.problems.iter().map(rule).collect();
+                    format!("refuses: {}", Vec::from_iter(all).join(", "))
                 }
+                Err(e) => panic!("{e}"),
             };
             lines.push(format!(
                 "{:12} {:20} {said}",

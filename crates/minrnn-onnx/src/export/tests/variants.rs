@@ -97,10 +97,9 @@ fn oracle_of(
         rounding: rounding.as_ref(),
         ..Run::new(case.batch, case.time, data)
     };
-    let stored = Store::plan(graph, params, &o.weights, None)
-        .unwrap()
-        .rounded(params);
-    oracle::run(graph, &stored, &run).unwrap()
+    let stored = Store::plan(graph, params, &o.weights, None).unwrap();
+    let stored = |param, at, v| stored.rounded(param, at, v);
+    oracle::run(graph, oracle::Weights::Rounded(params, &stored), &run).unwrap()
 }
 
 /// Each with its own lengths and resets.
@@ -276,9 +275,12 @@ fn what_is_stored_is_read_back() {
                 };
                 let onnx = export_graph(graph, &params, &o).unwrap();
                 let stored = read(&onnx, graph, std::path::Path::new("")).unwrap();
-                let rounded = Store::plan(graph, &params, &weights, None)
-                    .unwrap()
-                    .rounded(&params);
+                let store = Store::plan(graph, &params, &weights, None).unwrap();
+                let mut rounded = params.clone();
+                for param in 0..params.len() {
+                    let values = rounded.get_mut(param).iter_mut().enumerate();
+                    values.for_each(|(at, v)| *v = store.rounded(param, at, *v));
+                }
                 assert_eq!(stored.params, rounded, "{name} {}", weights.name());
                 assert_eq!(stored.weights, weights);
                 assert_eq!(stored.ports, ports(graph, &o).unwrap());
