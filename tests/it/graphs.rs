@@ -3,7 +3,7 @@
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
-use minrnn_onnx::export::{ExportOptions, Form, Lowering, export_graph};
+use minrnn_onnx::export::{ExportOptions, Form, Lowering, Target, export_graph};
 use minrnn_onnx::text;
 
 const CELLS: [(&str, &str); 4] = [
@@ -67,4 +67,48 @@ fn a_whole_block_of_the_language_model_step_by_step() {
         Form::Step,
         Lowering::Blocked,
     );
+}
+
+/// Every lowering for every target: targets whose graphs are the same share a snapshot, and the list says who shares it.
+#[test]
+fn every_lowering_for_every_target() {
+    let text = "width = 4\nlayers = 1\nnorm = 'layer'\n[input]\nvocab = 5\n[head]\nwidth = 5\n[conv]\nkernel = 3\n";
+    let config: ModelConfig = toml::from_str(text).unwrap();
+    let model = Model::from_config(&config).unwrap();
+    let params = Params::init(model.graph(), 1);
+    let (mut list, mut seen) = (vec![], vec![]);
+    for lowering in Lowering::ALL {
+        for target in Target::ALL {
+            let choices = target.choices();
+            let options = ExportOptions {
+                lowering,
+                block: 4,
+                max_seq_len: 16,
+                opset: choices.opset.max(lowering.opset()),
+                fused_norms: choices.fused_norms,
+                config: model.config().clone(),
+                target,
+                ..ExportOptions::default()
+            };
+            let line = format!("{:20} {:12}", lowering.name(), target.name());
+            let Ok(mut onnx) = export_graph(model.graph(), &params, &options) else {
+                list.push(format!("{line} refused"));
+                continue;
+            };
+            onnx.metadata.retain(|(key, _)| key != "minrnn.target");
+            let text = text::text(&onnx);
+            let known = seen
+                .iter()
+                .find(|(_, t)| *t == text)
+                .map(|(n, _): &(String, _)| n.clone());
+            let name = known.unwrap_or_else(|| {
+                let name = format!("{}.{}", lowering.name(), target.name());
+                insta::assert_snapshot!(format!("target.{name}"), text);
+                seen.push((name.clone(), text));
+                name
+            });
+            list.push(format!("{line} as {name}"));
+        }
+    }
+    insta::assert_snapshot!("targets", list.join("\n"));
 }

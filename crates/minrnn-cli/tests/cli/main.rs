@@ -4,6 +4,7 @@
 mod checkpoint;
 mod config;
 mod diff;
+mod export;
 mod flags;
 mod harness;
 mod help;

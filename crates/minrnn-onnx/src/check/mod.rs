@@ -88,7 +88,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} (rule {:?})", self.place, self.detail, self.rule)
+        match self.rule {
+            // Rules of profiles have names of their own.
+            Rule::Profile => write!(f, "{}: {}", self.place, self.detail),
+            rule => write!(f, "{}: {} (rule {rule:?})", self.place, self.detail),
+        }
     }
 }
 

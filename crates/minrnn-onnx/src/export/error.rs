@@ -49,6 +49,16 @@ pub enum ExportError {
     /// The written graph breaks a rule of ONNX: a defect of this exporter, caught before a file was written.
     #[error("the exported graph is not valid: {0}")]
     Check(#[from] CheckError),
+    /// What was chosen is not for the target.
+    #[error(
+        "the target {target} cannot run what was chosen (another target, lowering, opset or form would do): {source}"
+    )]
+    Target {
+        /// Its name.
+        target: &'static str,
+        /// The rules of its profile that are broken.
+        source: CheckError,
+    },
     /// The oracle refused to make the golden trace.
     #[error("cannot make the golden trace: {0}")]
     Golden(#[source] minrnn_model::ModelError),

@@ -108,6 +108,10 @@ fn render(
         ..Model::default()
     };
     let types = check::check(&model)?;
-    check::conform(&model, &types, options.target)?;
+    let target = options.target;
+    check::conform(&model, &types, target).map_err(|source| ExportError::Target {
+        target: target.name(),
+        source,
+    })?;
     Ok(model)
 }

@@ -58,7 +58,7 @@ impl Data {
     }
 
     /// The data must be of the model's kind.
-    fn fits(&self, model: &Model) -> Result<()> {
+    pub(super) fn fits(&self, model: &Model) -> Result<()> {
         let (own, theirs) = (self.trainer.model().graph(), model.graph());
         let width = |g: &Graph| g.width(g.output().value);
         if own.input() != theirs.input()
@@ -80,7 +80,6 @@ impl Data {
         model: &Model,
         params: &Params,
     ) -> Result<BTreeMap<String, f32>> {
-        self.fits(model)?;
         let graph = model.graph();
         let batch = self.task().batch(Split::Train, 0, CALIBRATION)?;
         let data = match &batch.input {
@@ -110,7 +109,6 @@ impl Data {
 
     /// Losses of the checkpoint and of the export in `out`, on the validation part.
     pub(super) fn measure(&self, model: &Model, params: &Params, out: &Path) -> Result<Measured> {
-        self.fits(model)?;
         let task = self.task();
         let samples = task.len(Split::Validation).unwrap_or(0).min(SAMPLES);
         if samples == 0 {

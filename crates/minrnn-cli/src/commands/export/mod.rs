@@ -24,6 +24,9 @@ pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
         .as_ref()
         .map(|path| loss::Data::open(path, &args.set))
         .transpose()?;
+    if let Some(data) = &data {
+        data.fits(&loaded.model)?;
+    }
     let options = options(args, &loaded, data.as_ref())?;
     ui.note(&format!("exporting {}", loaded.path.display()));
     let exported = write(&loaded, &args.out, &options)?;

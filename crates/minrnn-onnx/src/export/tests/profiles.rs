@@ -59,7 +59,7 @@ fn lowerings_by_target() {
             };
             let said = match export_graph(model.graph(), &params, &options) {
                 Ok(_) => "takes it".to_owned(),
-                Err(ExportError::Check(e)) => {
+                Err(ExportError::Target { source: e, .. }) => {
                     let rule = |p: &Problem| {
                         let (_, named) = p.detail.rsplit_once("(rule ").unwrap();
                         named.trim_end_matches(')').to_owned()
@@ -232,5 +232,41 @@ fn a_good_graph_keeps_every_profile() {
     let types = check(&model).unwrap();
     for target in Target::ALL {
         conform(&model, &types, target).unwrap();
+    }
+}
+
+/// One table: what the code chooses is what the docs print.
+#[test]
+fn the_docs_print_the_tables() {
+    let docs = include_str!("../../../../../docs/export.md");
+    for target in Target::ALL {
+        let c = target.choices();
+        let forms: Vec<&str> = c.forms.iter().map(|f| f.name()).collect();
+        let row = format!(
+            "| `{}` | {} | `{}`, C = {} | {} | {} | {} | {} |",
+            target.name(),
+            forms.join(", "),
+            c.lowering.name(),
+            c.block,
+            c.opset,
+            if c.fused_norms {
+                "LayerNormalization"
+            } else {
+                "primitives"
+            },
+            c.weights.join(", "),
+            if c.external { "yes" } else { "no" }
+        );
+        assert!(docs.contains(&row), "docs/export.md lacks {row}");
+    }
+    for trap in TRAPS {
+        let targets: Vec<&str> = trap.targets.iter().map(|t| t.name()).collect();
+        let row = format!(
+            "| `{}` | {} | {} |",
+            trap.name,
+            targets.join(", "),
+            trap.why
+        );
+        assert!(docs.contains(&row), "docs/export.md lacks {row}");
     }
 }
