@@ -25,7 +25,7 @@ def table(rows, model):
     copy = model == "recurrence"
     head = ["T", "D", *(["copy, ms"] if copy else []), "best, ms", *names]
     lines, notes = [head, ["---:"] * len(head)], []
-    for row in rows:
+    for row in sorted(rows, key=lambda r: (r["seq_len"], r["width"])):
         times = [c["median_ms"] for c in row["cells"] if "median_ms" in c]
         best = f"{min(times):.3g}" if times else "-"
         first = [str(row["seq_len"]), str(row["width"])]
@@ -43,18 +43,20 @@ def cell_text(cell, notes):
         ratio = cell["ratio"]
         text = f"{ratio:.2f}" if ratio < 9.95 else f"{ratio:.0f}"
         return f"**{text}**" if ratio == 1 else text
-    note = f"{cell['lowering']}: {plain(cell['why'])}"
     if cell["status"] == "slow":
         return "> 3 s"
-    if note not in notes:
-        notes.append(note)
-    return f"{cell['status']} ({notes.index(note) + 1})"
+    # One message for each lowering and outcome: they differ in sizes only.
+    key = f"{cell['lowering']}, {cell['status']}: "
+    at = next((i for i, note in enumerate(notes) if note.startswith(key)), len(notes))
+    if at == len(notes):
+        notes.append(key + plain(cell["why"]))
+    return f"{cell['status']} ({at + 1})"
 
 
 def plain(text):
-    """The end of an engine's message, where the cause stands, without what Markdown would read as its own."""
+    """The beginning of an engine's message, without what Markdown would read as its own."""
     text = text.replace("|", "/").replace("<", "‹").replace(">", "›").replace("*", "·")
-    return text if len(text) <= 160 else "..." + text[-157:]
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def errors(data):
