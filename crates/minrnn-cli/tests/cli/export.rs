@@ -36,14 +36,39 @@ fn what_cannot_be_is_refused_by_name() {
     let dir = trained();
     std::fs::remove_dir_all(dir.path().join("export")).ok();
     let refused: [(&str, &[&str]); 8] = [
-        ("export_target_and_type", &["--target", "candle", "--dtype", "int8"]),
-        ("export_target_and_form", &["--target", "rten", "--form", "scan"]),
+        (
+            "export_target_and_type",
+            &["--target", "candle", "--dtype", "int8"],
+        ),
+        (
+            "export_target_and_form",
+            &["--target", "rten", "--form", "scan"],
+        ),
         ("export_target_and_lowering", &["--lowering", "kogge-stone"]),
-        ("export_target_and_placement", &["--target", "web", "--weights", "shared"]),
-        ("export_static_without_data", &["--target", "tract", "--dtype", "int8", "--activations", "static"]),
-        ("export_genai_and_stacked", &["--state-names", "genai", "--state-layout", "stacked"]),
+        (
+            "export_target_and_placement",
+            &["--target", "web", "--weights", "shared"],
+        ),
+        (
+            "export_static_without_data",
+            &[
+                "--target",
+                "tract",
+                "--dtype",
+                "int8",
+                "--activations",
+                "static",
+            ],
+        ),
+        (
+            "export_genai_and_stacked",
+            &["--state-names", "genai", "--state-layout", "stacked"],
+        ),
         ("export_opset", &["--opset", "29"]),
-        ("export_end_of_stream", &["--end-of-stream", "no such token"]),
+        (
+            "export_end_of_stream",
+            &["--end-of-stream", "no such token"],
+        ),
     ];
     for (name, flags) in refused {
         let ran = export(dir.path(), flags);

@@ -405,7 +405,7 @@ fn fixed_sizes_are_exported_and_told() {
         "--batch",
         "1",
         "--lowering",
-        "kogge-stone",
+        "kogge-stone-concat",
     ];
     minrnn(dir.path(), &args).good();
     minrnn_with(dir.path(), &["run", "fixed", "--input", "-"], "1 2 3 4").good();

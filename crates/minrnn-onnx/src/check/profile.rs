@@ -250,9 +250,12 @@ fn engines(target: Target, model: &Model) -> Vec<Target> {
     let scan = model.graph.nodes.iter().any(|n| n.op_type == "Scan");
     let all = Target::ALL.into_iter().filter(|t| *t != Target::Portable);
     // Whether weights lie beside the graph is the caller's choice.
-    let beside = |t: &Target| !t.choices().external && outside(model);
-    all.filter(|t| !(scan && matches!(t, Candle | Rten)) && !beside(t))
-        .collect()
+    let outside = outside(model);
+    let runs = |t: &Target| {
+        let scans = !scan || t.choices().forms.contains(&crate::export::Form::Scan);
+        scans && (!outside || t.choices().external)
+    };
+    all.filter(runs).collect()
 }
 
 fn outside(model: &Model) -> bool {

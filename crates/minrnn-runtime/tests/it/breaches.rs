@@ -529,7 +529,7 @@ fn defects_of_the_data() {
         }
     };
     let at = "initializer `z.weight`";
-    breach(at, "outside the file", weight(|w| w.external = true));
+    breach(at, "keeps its data in", weight(|w| w.external = true));
     breach(at, "data of another length", weight(|w| w.raw.truncate(4)));
     breach(at, "data of another length", weight(|w| w.raw.clear()));
     breach(at, "data of another length", weight(|w| w.dims[0] += 1));
