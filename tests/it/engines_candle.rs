@@ -1,215 +1,113 @@
 //! candle-onnx, an engine with few operators and its own reading of them: exported files against the oracle.
 
-use std::collections::{BTreeMap, HashMap};
+mod traps;
 
-use candle_core::{Device, Tensor};
-use minrnn_model::compare::Comparison;
-use minrnn_model::graph::Input;
-use minrnn_model::model::Model;
-use minrnn_model::oracle::{self, Data, Run, Trace};
-use minrnn_model::params::Params;
-use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{ExportOptions, Form, Lowering, export_graph};
+use std::collections::BTreeSet;
 
-use crate::golden::read::{Golden, files};
+use candle_core::{DType, Device, Tensor, WithDType};
+use candle_onnx::onnx::ModelProto;
+use minrnn_onnx::export::{Activations, ExportOptions, Form, Lowering, Target, Weights};
 
-const BATCH: usize = 2;
-/// Two whole blocks of the blocked scan and a part of one.
-const TIME: usize = 37;
-/// A value may be off by its running bound, and by no more than this of the tensor's `1 + max|y|`: through several layers the
-/// bound, which assumes that no errors cancel, grows to the size of the values themselves. The rule of `tests/engines/check.py`.
-const RELATIVE: f64 = 1e-5;
+use crate::matrix::{Array, Engine, FIXED, Feed, Results, Values, cases, variants, words};
 
-struct Case {
-    model: Model,
-    params: Params,
-    ids: Vec<u32>,
-    features: Vec<f32>,
-    states: Vec<Vec<f32>>,
-}
+/// A file as candle-onnx reads it; it reads it again in each run.
+struct Candle(ModelProto);
 
-impl Case {
-    fn new(golden: &Golden) -> Self {
-        let model = Model::from_config(&golden.config).expect("a model");
-        let params = golden.params(&model);
-        let mut rng = Rng::named(5, "candle");
-        let (mut ids, mut features) = (vec![], vec![]);
-        match model.graph().input() {
-            Input::Tokens { vocab } => {
-                ids.extend((0..BATCH * TIME).map(|_| rng.below(vocab) as u32))
-            }
-            Input::Features { width } => {
-                features.extend((0..BATCH * TIME * width).map(|_| rng.normal() as f32))
-            }
-        }
-        let state =
-            |rng: &mut Rng, len: usize| (0..BATCH * len).map(|_| rng.normal() as f32).collect();
-        let states = model
-            .graph()
-            .states()
-            .iter()
-            .map(|s| state(&mut rng, s.len()))
-            .collect();
-        Self {
-            model,
-            params,
-            ids,
-            features,
-            states,
-        }
+impl Engine for Candle {
+    fn open(bytes: &[u8]) -> Result<Self, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        Ok(Self(
+            candle_onnx::read_file(file.path()).map_err(|e| e.to_string())?,
+        ))
     }
 
-    /// What is true, with the error that f32 may make.
-    fn oracle(&self) -> Trace {
-        let data = if self.features.is_empty() {
-            Data::Tokens(&self.ids)
-        } else {
-            Data::Features(&self.features)
+    fn run(&self, feed: Feed) -> Result<Results, String> {
+        let feed = feed.into_iter().map(|(name, x)| (name, tensor(x)));
+        let results = candle_onnx::simple_eval(&self.0, feed.collect());
+        let results = results.map_err(|e| e.to_string())?;
+        let plain = |(name, x): (String, Tensor)| {
+            assert_eq!(x.dtype(), DType::F32, "{name}");
+            let values = x.flatten_all().and_then(|x| x.to_vec1()).unwrap();
+            (name, (x.dims().to_vec(), values))
         };
-        let states: Vec<Vec<f64>> = self
-            .states
-            .iter()
-            .map(|s| s.iter().map(|v| f64::from(*v)).collect())
-            .collect();
-        let run = Run {
-            states: Some(&states),
-            bounds: true,
-            ..Run::new(BATCH, TIME, data)
-        };
-        oracle::run(self.model.graph(), &self.params.to_f64(), &run).expect("runs")
+        Ok(results.into_iter().map(plain).collect())
     }
+}
 
-    /// The file of these options, as candle-onnx reads it.
-    fn export(&self, options: ExportOptions) -> candle_onnx::onnx::ModelProto {
-        let onnx = export_graph(self.model.graph(), &self.params, &options).expect("exports");
-        let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(file.path(), onnx.encode()).expect("written");
-        candle_onnx::read_file(file.path()).expect("reads")
+fn tensor(x: Array) -> Tensor {
+    fn make<T: WithDType>(values: Vec<T>, shape: &[usize]) -> Tensor {
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     }
+    match x.values {
+        Values::F32(v) => make(v, &x.shape),
+        Values::I64(v) => make(v, &x.shape),
+        // The type that it reads bool as.
+        Values::Bool(v) => make(v.into_iter().map(u8::from).collect(), &x.shape),
+    }
+}
 
-    /// The input: name, and the tensor `[B, T, ..]`.
-    fn input(&self) -> (&'static str, Tensor) {
-        match self.model.graph().input() {
-            Input::Tokens { .. } => {
-                let ids: Vec<i64> = self.ids.iter().map(|i| i64::from(*i)).collect();
-                ("input_ids", tensor(ids, &[BATCH, TIME]))
+#[test]
+fn files_for_candle_are_the_oracles() {
+    let mut rows = BTreeSet::new();
+    for case in cases() {
+        for options in variants(&case, Target::Candle) {
+            let what = words(&options);
+            if let Err(said) = case.check::<Candle>(&options, &what) {
+                panic!("{}, {what}: {said}", case.name);
             }
-            Input::Features { width } => (
-                "features",
-                tensor(self.features.clone(), &[BATCH, TIME, width]),
-            ),
+            rows.insert(what);
         }
     }
-
-    fn first_states(&self) -> Vec<Tensor> {
-        let specs = self.model.graph().states().iter().zip(&self.states);
-        specs
-            .map(|(s, v)| tensor(v.clone(), &[vec![BATCH], s.shape()].concat()))
-            .collect()
-    }
-
-    /// One run: the output, and the states after it.
-    fn eval(
-        &self,
-        file: &candle_onnx::onnx::ModelProto,
-        input: Tensor,
-        states: Vec<Tensor>,
-    ) -> (Tensor, Vec<Tensor>) {
-        let graph = self.model.graph();
-        let names = graph.states().iter().map(|s| s.input_name());
-        let mut feed: HashMap<String, Tensor> = names.zip(states).collect();
-        feed.insert(self.input().0.to_owned(), input);
-        let results = candle_onnx::simple_eval(file, feed).expect("runs");
-        let results: BTreeMap<String, Tensor> = results.into_iter().collect();
-        let output = results[graph.output().kind.tensor_name()].clone();
-        (
-            output,
-            graph
-                .states()
-                .iter()
-                .map(|s| results[&s.output_name()].clone())
-                .collect(),
-        )
-    }
-
-    /// Output and states against the oracle's.
-    fn check(&self, what: &str, output: &Tensor, states: &[Tensor], want: &Trace) {
-        let got = std::iter::once(output).chain(states);
-        for (i, (got, want)) in got
-            .zip(std::iter::once(&want.output).chain(&want.states))
-            .enumerate()
-        {
-            let got = got
-                .flatten_all()
-                .and_then(|t| t.to_vec1::<f32>())
-                .expect("f32");
-            let size = want.data.iter().fold(0.0, |m: f64, v| m.max(v.abs()));
-            let mut c = Comparison::default();
-            c.extend(&got, &want.data, |i| {
-                want.bound[i].min(RELATIVE * (1.0 + size))
-            });
-            assert!(c.holds(), "{what}: result {i}: {c:?}");
-        }
-    }
+    insta::assert_snapshot!("candle", rows.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
-fn tensor<T: candle_core::WithDType>(values: Vec<T>, shape: &[usize]) -> Tensor {
-    Tensor::from_vec(values, shape, &Device::Cpu).expect("as many values as the shape says")
-}
-
-fn cases() -> impl Iterator<Item = (String, Case)> {
-    let read = |(name, bytes): (String, Vec<u8>)| {
-        (name, Case::new(&Golden::read(&bytes).expect("golden data")))
+/// What the target refuses, the engine refuses: each with a part of its words.
+#[test]
+fn what_is_not_for_candle_does_not_run() {
+    let own = ExportOptions {
+        target: Target::OnnxRuntime,
+        max_seq_len: 256,
+        ..ExportOptions::default()
     };
-    files().into_iter().map(read)
-}
-
-#[test]
-fn whole_sequences_are_the_oracles() {
-    for (name, case) in cases() {
-        let blocked = ExportOptions {
-            max_seq_len: 256,
-            ..ExportOptions::default()
-        };
-        // The doubling scan with a free T needs Pad, of which candle-onnx knows the mode `reflect` only.
-        let doubling = ExportOptions {
-            lowering: Lowering::KoggeStone,
-            seq_len: Some(TIME),
-            ..ExportOptions::default()
-        };
-        for options in [blocked, doubling] {
-            let what = format!("{name}, {}", options.lowering_name());
-            let (output, states) =
-                case.eval(&case.export(options), case.input().1, case.first_states());
-            case.check(&what, &output, &states, &case.oracle());
-        }
-    }
-}
-
-#[test]
-fn steps_are_the_oracles() {
-    for (name, case) in cases() {
-        let step = case.export(ExportOptions {
-            form: Form::Step,
-            ..ExportOptions::default()
-        });
-        let (input, mut states, mut rows) = (case.input().1, case.first_states(), vec![]);
-        for t in 0..TIME {
-            let now = input
-                .narrow(1, t, 1)
-                .and_then(|x| x.squeeze(1))
-                .and_then(|x| x.contiguous())
-                .expect("a step");
-            let (row, next) = case.eval(&step, now, states);
-            rows.push(row);
-            states = next;
-        }
-        let last = case.model.graph().is_last_step();
-        let output = if last {
-            rows.pop().expect("T > 0")
-        } else {
-            Tensor::stack(&rows, 1).expect("rows of one shape")
-        };
-        case.check(&name, &output, &states, &case.oracle());
+    let lowered = |lowering: Lowering| ExportOptions {
+        lowering,
+        opset: lowering.opset().max(17),
+        ..own.clone()
+    };
+    let typed = |weights| ExportOptions {
+        weights,
+        ..own.clone()
+    };
+    let rows = [
+        (lowered(Lowering::KoggeStone), "number of inputs 3 for Pad"),
+        (lowered(Lowering::BlockedScan), "Scan"),
+        (lowered(Lowering::LinearAttention), "LinearAttention"),
+        (
+            ExportOptions {
+                form: Form::Scan,
+                seq_len: Some(FIXED),
+                ..own.clone()
+            },
+            "Scan",
+        ),
+        (typed(Weights::Bf16), "Bfloat16"),
+        (typed(Weights::Int8(Activations::Row)), "Int8"),
+        (
+            ExportOptions {
+                fused_norms: true,
+                ..own.clone()
+            },
+            "LayerNormalization",
+        ),
+    ];
+    let case = cases()
+        .into_iter()
+        .find(|c| c.name == "lstm_tokens")
+        .unwrap();
+    for (options, says) in rows {
+        let what = words(&options);
+        let said = case.check::<Candle>(&options, &what).expect_err(&what);
+        assert!(said.contains(says), "{what}: {said}");
     }
 }

@@ -8,6 +8,8 @@ mod graphs;
 mod import;
 mod invariants;
 mod manifest;
+#[cfg(feature = "candle-onnx")]
+mod matrix;
 mod models;
 mod mutations;
 mod snapshots_of_graphs;

@@ -27,7 +27,7 @@ Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input; 
 pub(crate) enum Command {
     Quickstart(Quickstart),
     Train(Train),
-    Export(Export),
+    Export(Box<Export>),
     Verify(Box<Verify>),
     Generate(Generate),
     Run(Run),

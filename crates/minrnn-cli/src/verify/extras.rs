@@ -45,7 +45,7 @@ pub(super) fn rows(
         };
         let mut tally = Tally::new(
             "tract",
-            &format!("{name} with {what}"),
+            format!("{name} with {what}"),
             "oracle",
             Grade::Portable,
         );

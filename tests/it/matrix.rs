@@ -1,0 +1,410 @@
+//! Exported files in another engine against the oracle: every golden model, whole and in pieces with carried states.
+
+use std::collections::BTreeMap;
+
+use minrnn_model::compare::Comparison;
+use minrnn_model::graph::{Graph, Input};
+use minrnn_model::model::Model;
+use minrnn_model::oracle::{self, Data, Run, Tensor, Trace};
+use minrnn_model::params::Params;
+use minrnn_model::rng::Rng;
+use minrnn_onnx::export::{ExportOptions, Form, Port, Stored, Weights, export_graph, read};
+
+use crate::golden::read::{Golden, files};
+
+const BATCH: usize = 3;
+/// A fixed sequence length: two whole blocks of the blocked scan and a part of one.
+pub(crate) const FIXED: usize = 37;
+/// Twice that, so that a file of a fixed length runs twice.
+const TIME: usize = 2 * FIXED;
+/// A value may be off by its running bound, and by no more than this of the tensor's `1 + max|y|`: through several layers the
+/// bound, which assumes that no errors cancel, grows to the size of the values themselves. The rule of `tests/engines/check.py`.
+const RELATIVE: f64 = 1e-5;
+
+/// Values of an input.
+#[derive(Debug, Clone)]
+pub(crate) enum Values {
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+    Bool(Vec<bool>),
+}
+
+/// A tensor for an engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Array {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
+}
+
+/// Inputs by name.
+pub(crate) type Feed = BTreeMap<String, Array>;
+/// Outputs by name: shape and values.
+pub(crate) type Results = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// A file in an engine; its words where it refuses.
+pub(crate) trait Engine: Sized {
+    fn open(file: &[u8]) -> Result<Self, String>;
+    fn run(&self, feed: Feed) -> Result<Results, String>;
+}
+
+/// A golden model with random inputs.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) model: Model,
+    pub(crate) params: Params,
+    ids: Vec<u32>,
+    features: Vec<f32>,
+    states: Vec<Vec<f32>>,
+    reset: Vec<bool>,
+    lengths: Vec<usize>,
+}
+
+/// All of them.
+pub(crate) fn cases() -> Vec<Case> {
+    let read = |(name, bytes): (String, Vec<u8>)| Case::new(name, &Golden::read(&bytes).unwrap());
+    files().into_iter().map(read).collect()
+}
+
+/// Whether the states of a model can be stacked.
+pub(crate) fn stacks(case: &Case) -> bool {
+    let options = ExportOptions {
+        state_layout: minrnn_onnx::export::StateLayout::Stacked,
+        ..ExportOptions::default()
+    };
+    minrnn_onnx::export::ports(case.model.graph(), &options).is_ok()
+}
+
+impl Case {
+    fn new(name: String, golden: &Golden) -> Self {
+        let model = Model::from_config(&golden.config).unwrap();
+        let params = golden.params(&model);
+        let mut rng = Rng::named(5, "engines");
+        let (mut ids, mut features) = (vec![], vec![]);
+        match model.graph().input() {
+            Input::Tokens { vocab } => {
+                ids.extend((0..BATCH * TIME).map(|_| rng.below(vocab) as u32))
+            }
+            Input::Features { width } => {
+                features.extend((0..BATCH * TIME * width).map(|_| rng.normal() as f32))
+            }
+        }
+        let specs = model.graph().states();
+        let states = specs
+            .iter()
+            .map(|s| (0..BATCH * s.len()).map(|_| rng.normal() as f32).collect())
+            .collect();
+        Self {
+            name,
+            ids,
+            features,
+            states,
+            reset: (0..BATCH * TIME).map(|_| rng.below(8) == 0).collect(),
+            // Within a first block, at a block's end, all of it.
+            lengths: vec![5, 48, TIME],
+            model,
+            params,
+        }
+    }
+
+    fn graph(&self) -> &Graph {
+        self.model.graph()
+    }
+
+    /// What is true of a file, with how far an f32 engine may be off.
+    fn oracle(&self, options: &ExportOptions, stored: &Stored) -> Trace {
+        let data = match self.graph().input() {
+            Input::Tokens { .. } => Data::Tokens(&self.ids),
+            Input::Features { .. } => Data::Features(&self.features),
+        };
+        let wide = |s: &Vec<f32>| s.iter().map(|v| f64::from(*v)).collect();
+        let states: Vec<Vec<f64>> = self.states.iter().map(wide).collect();
+        let rounding = stored.weights.rounding(self.graph());
+        let run = Run {
+            states: Some(&states),
+            reset: options.reset.then_some(&self.reset),
+            lens: options.lengths.then_some(&self.lengths),
+            bounds: true,
+            rounding: rounding.as_ref(),
+            ..Run::new(BATCH, TIME, data)
+        };
+        let mut trace = oracle::run(self.graph(), &stored.params, &run).unwrap();
+        let plain = match rounding {
+            None => None,
+            Some(_) => {
+                let run = Run {
+                    rounding: None,
+                    ..run
+                };
+                Some(oracle::run(self.graph(), &stored.params, &run).unwrap())
+            }
+        };
+        let plain = plain.as_ref();
+        tolerate(&mut trace.output, plain.map(|p| &p.output));
+        for (i, state) in trace.states.iter_mut().enumerate() {
+            tolerate(state, plain.map(|p| &p.states[i]));
+        }
+        trace
+    }
+
+    /// Runs a file of these options whole (where its form and length allow) and in pieces.
+    ///
+    /// # Errors
+    /// The engine's word, where it refuses the file or a run.
+    ///
+    /// # Panics
+    /// Numbers that are not the oracle's.
+    pub(crate) fn check<E: Engine>(
+        &self,
+        options: &ExportOptions,
+        what: &str,
+    ) -> Result<(), String> {
+        let file = export_graph(self.graph(), &self.params, options)
+            .unwrap_or_else(|e| panic!("{}, {what}: {e}", self.name));
+        let stored = read(&file, self.graph(), std::path::Path::new(".")).unwrap();
+        let engine = E::open(&file.encode())?;
+        let want = self.oracle(options, &stored);
+        for pieces in pieces(options) {
+            let got = self.pieces(&engine, options, &stored.ports, &pieces)?;
+            let what = format!("{}, {what}, pieces {pieces:?}", self.name);
+            self.compare(&what, options, &stored.ports, &got, &want);
+        }
+        Ok(())
+    }
+
+    /// The output, its pieces joined along time, and the last states by their inputs' names.
+    fn pieces<E: Engine>(
+        &self,
+        engine: &E,
+        options: &ExportOptions,
+        ports: &[Port],
+        pieces: &[usize],
+    ) -> Result<(Vec<f32>, Results), String> {
+        let graph = self.graph();
+        let name = graph.output().kind.tensor_name();
+        let mut states: Results = ports
+            .iter()
+            .map(|p| (p.input.clone(), self.first(p)))
+            .collect();
+        let (mut parts, mut from) = (vec![], 0);
+        for time in pieces {
+            let mut feed = self.feed(options, from, *time);
+            feed.extend(states.into_iter().map(|(name, (shape, values))| {
+                let values = Values::F32(values);
+                (name, Array { shape, values })
+            }));
+            let mut results = engine.run(feed)?;
+            let (shape, values) = results.remove(name).ok_or("no output")?;
+            let width = graph.width(graph.output().value);
+            let timed = options.form != Form::Step && !graph.is_last_step();
+            let wanted: Vec<usize> = match timed {
+                true => vec![BATCH, *time, width],
+                false => vec![BATCH, width],
+            };
+            assert_eq!(shape, wanted, "{}: shape of {name}", self.name);
+            parts.push((*time, values));
+            states = ports
+                .iter()
+                .map(|p| (p.input.clone(), results.remove(&p.output).unwrap()))
+                .collect();
+            from += time;
+        }
+        let output = match graph.is_last_step() {
+            true => parts.pop().map(|p| p.1).unwrap(),
+            false => join(&parts),
+        };
+        Ok((output, states))
+    }
+
+    /// All but the states.
+    fn feed(&self, options: &ExportOptions, from: usize, time: usize) -> Feed {
+        let step = options.form == Form::Step;
+        let shape = if step { vec![BATCH] } else { vec![BATCH, time] };
+        let mut feed = Feed::new();
+        let (name, array) = match self.graph().input() {
+            Input::Tokens { .. } => {
+                let ids = cut(&self.ids, 1, from, time);
+                let values = Values::I64(ids.into_iter().map(i64::from).collect());
+                let shape = shape.clone();
+                ("input_ids", Array { shape, values })
+            }
+            Input::Features { width } => {
+                let values = Values::F32(cut(&self.features, width, from, time));
+                let shape = [&shape[..], &[width]].concat();
+                ("features", Array { shape, values })
+            }
+        };
+        feed.insert(name.into(), array);
+        if options.reset {
+            let values = Values::Bool(cut(&self.reset, 1, from, time));
+            feed.insert("reset".into(), Array { shape, values });
+        }
+        if options.lengths && !step {
+            let values = Values::I64(self.lengths.iter().map(|n| *n as i64).collect());
+            let shape = vec![BATCH];
+            feed.insert("lengths".into(), Array { shape, values });
+        }
+        feed
+    }
+
+    fn first(&self, port: &Port) -> (Vec<usize>, Vec<f32>) {
+        let values = port.gather(self.graph(), BATCH, |i| self.states[i].as_slice());
+        ([&[BATCH], &port.shape[..]].concat(), values)
+    }
+
+    fn compare(
+        &self,
+        what: &str,
+        options: &ExportOptions,
+        ports: &[Port],
+        (output, states): &(Vec<f32>, Results),
+        want: &Trace,
+    ) {
+        let timed = !self.graph().is_last_step();
+        let width = self.graph().width(self.graph().output().value);
+        // What stands behind a row's end means nothing.
+        let means = |i: usize| {
+            let (row, t) = (i / width / TIME, i / width % TIME);
+            !(timed && options.lengths) || t < self.lengths[row]
+        };
+        close(&format!("{what}: output"), output, &want.output, means);
+        for port in ports {
+            let (shape, values) = &states[&port.input];
+            assert_eq!(shape[..], [&[BATCH], &port.shape[..]].concat(), "{what}");
+            for (i, got) in port.scatter(self.graph(), BATCH, values) {
+                let what = format!("{what}: state {i}");
+                close(&what, &got, &want.states[i], |_| true);
+            }
+        }
+    }
+}
+
+/// In which pieces a file takes the whole sequence.
+fn pieces(options: &ExportOptions) -> Vec<Vec<usize>> {
+    if options.form == Form::Step {
+        return vec![vec![1; TIME]];
+    }
+    match options.seq_len {
+        Some(n) => vec![vec![n; TIME / n]],
+        None if options.lengths => vec![vec![TIME]],
+        None => vec![vec![TIME], vec![1, 16, 17, 3, 37]],
+    }
+}
+
+/// Steps of `[B, T, width]`.
+fn cut<T: Copy>(values: &[T], width: usize, from: usize, time: usize) -> Vec<T> {
+    let row = |b: usize| &values[(b * TIME + from) * width..][..time * width];
+    (0..BATCH).flat_map(row).copied().collect()
+}
+
+fn join(parts: &[(usize, Vec<f32>)]) -> Vec<f32> {
+    let row = |b: usize| {
+        parts.iter().flat_map(move |(_, values)| {
+            let len = values.len() / BATCH;
+            values[b * len..][..len].iter().copied()
+        })
+    };
+    (0..BATCH).flat_map(row).collect()
+}
+
+/// Puts into the bounds what is allowed. Where arguments of products are rounded, one near the middle of two steps may go
+/// either way: as much as all rounding moved the tensor, both ways.
+fn tolerate(own: &mut Tensor, plain: Option<&Tensor>) {
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    let allowed = RELATIVE * (1.0 + largest(&mut own.data.iter().map(|v| v.abs())));
+    match plain {
+        None => own.bound.iter_mut().for_each(|b| *b = b.min(allowed)),
+        Some(plain) => {
+            let pairs = own.data.iter().zip(&plain.data);
+            let moved = largest(&mut pairs.map(|(a, b)| (a - b).abs()));
+            own.bound
+                .iter_mut()
+                .for_each(|b| *b = allowed + 2.0 * moved);
+        }
+    }
+}
+
+fn close(what: &str, got: &[f32], want: &Tensor, means: impl Fn(usize) -> bool) {
+    assert_eq!(got.len(), want.data.len(), "{what}");
+    let mut c = Comparison::default();
+    for (i, got) in got.iter().enumerate().filter(|(i, _)| means(*i)) {
+        c.push(f64::from(*got), want.data[i], want.bound[i]);
+    }
+    assert!(c.count > 0 && c.holds(), "{what}: {c:?}");
+}
+
+/// The options of a target, and what can be added to them.
+pub(crate) fn variants(case: &Case, target: minrnn_onnx::export::Target) -> Vec<ExportOptions> {
+    use minrnn_onnx::export::{Lowering, StateLayout};
+    let choices = target.choices();
+    let own = ExportOptions {
+        lowering: choices.lowering,
+        block: choices.block,
+        opset: choices.opset,
+        fused_norms: choices.fused_norms,
+        max_seq_len: 256,
+        target,
+        ..ExportOptions::default()
+    };
+    let mut all = vec![];
+    let fits = |lowering: &Lowering| {
+        let options = ExportOptions {
+            lowering: *lowering,
+            opset: lowering.opset().max(own.opset),
+            ..own.clone()
+        };
+        export_graph(case.model.graph(), &case.params, &options).is_ok()
+    };
+    for lowering in Lowering::ALL.into_iter().filter(fits) {
+        for seq_len in [None, Some(FIXED)] {
+            all.push(ExportOptions {
+                lowering,
+                seq_len,
+                ..own.clone()
+            });
+        }
+        for lengths in [false, true] {
+            all.push(ExportOptions {
+                lowering,
+                lengths,
+                reset: true,
+                ..own.clone()
+            });
+        }
+    }
+    for weights in choices.weights {
+        let weights = match *weights {
+            "f16" => Weights::F16,
+            "bf16" => Weights::Bf16,
+            "int8" => Weights::Int8(minrnn_onnx::export::Activations::Row),
+            _ => Weights::F32,
+        };
+        for form in choices.forms {
+            for stacked in [false, true] {
+                if stacked && !stacks(case) {
+                    continue;
+                }
+                all.push(ExportOptions {
+                    form: *form,
+                    weights: weights.clone(),
+                    reset: stacked,
+                    state_layout: match stacked {
+                        true => StateLayout::Stacked,
+                        false => StateLayout::Separate,
+                    },
+                    ..own.clone()
+                });
+            }
+        }
+    }
+    all
+}
+
+/// Of options, in a few words.
+pub(crate) fn words(o: &ExportOptions) -> String {
+    let mut words = vec![o.lowering_name().to_owned(), o.weights.name().to_owned()];
+    words.extend(o.seq_len.map(|n| format!("T = {n}")));
+    words.extend(o.lengths.then(|| "lengths".to_owned()));
+    words.extend(o.reset.then(|| "reset".to_owned()));
+    words.push(o.state_layout.name().to_owned());
+    words.join(" ")
+}
