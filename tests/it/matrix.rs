@@ -128,16 +128,10 @@ impl Case {
             ..Run::new(BATCH, TIME, data)
         };
         let mut trace = oracle::run(self.graph(), &stored.params, &run).unwrap();
-        let plain = match rounding {
-            None => None,
-            Some(_) => {
-                let run = Run {
-                    rounding: None,
-                    ..run
-                };
-                Some(oracle::run(self.graph(), &stored.params, &run).unwrap())
-            }
-        };
+        let plain = (stored.weights != Weights::F32).then(|| {
+            let rounding = None;
+            oracle::run(self.graph(), &self.params, &Run { rounding, ..run }).unwrap()
+        });
         let plain = plain.as_ref();
         tolerate(&mut trace.output, plain.map(|p| &p.output));
         for (i, state) in trace.states.iter_mut().enumerate() {
@@ -306,8 +300,8 @@ fn join(parts: &[(usize, Vec<f32>)]) -> Vec<f32> {
     (0..BATCH).flat_map(row).collect()
 }
 
-/// Puts into the bounds what is allowed. Where arguments of products are rounded, one near the middle of two steps may go
-/// either way: as much as all rounding moved the tensor, both ways.
+/// Puts into the bounds what is allowed. With narrow weights, an argument near the middle of two steps may go either way, and
+/// engines round sums on their way (candle those of two terms, to f16): several times what the narrow type moved the tensor.
 fn tolerate(own: &mut Tensor, plain: Option<&Tensor>) {
     let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
     let allowed = RELATIVE * (1.0 + largest(&mut own.data.iter().map(|v| v.abs())));
@@ -318,7 +312,7 @@ fn tolerate(own: &mut Tensor, plain: Option<&Tensor>) {
             let moved = largest(&mut pairs.map(|(a, b)| (a - b).abs()));
             own.bound
                 .iter_mut()
-                .for_each(|b| *b = allowed + 2.0 * moved);
+                .for_each(|b| *b = allowed + 4.0 * moved);
         }
     }
 }

@@ -157,7 +157,7 @@ fn weights_in_another_file() {
         b.add(x, w)
     });
     // It takes the missing bytes for the tensor's.
-    refused("external-data", &external, "");
+    refused("external-data", &external, "buffer of size 0");
 }
 
 #[test]
