@@ -13,6 +13,7 @@ use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_train::checkpoint::{Checkpoint, TensorData};
 
+#[expect(clippy::print_stdout, reason = "a measure shows its figures")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let millions: f64 = std::env::args().nth(1).map_or(Ok(100.0), |n| n.parse())?;
     let folder = tempfile::tempdir_in(".")?;
