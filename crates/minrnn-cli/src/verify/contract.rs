@@ -1,6 +1,7 @@
 //! An export folder, held against its manifest and against itself before anything runs.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use minrnn_model::config::ModelConfig;
@@ -42,9 +43,17 @@ struct Manifest {
 struct FormEntry {
     file: String,
     sha256: String,
+    /// Weights beside the graph.
+    weights: Option<Beside>,
     max_seq_len: Option<usize>,
     inputs: Json,
     outputs: Json,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Beside {
+    file: String,
+    sha256: String,
 }
 
 /// One form of the export.
@@ -261,6 +270,40 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
+/// The weights beside a graph are those of the export. Read in pieces: they may be large.
+fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
+    let path = dir.join(&beside.file);
+    let fail = |what: String| ContractError {
+        file: path.clone(),
+        what,
+    };
+    if Path::new(&beside.file).components().count() != 1 {
+        return Err(fail("must be a file of the folder".into()));
+    }
+    let mut hash = Sha256::new();
+    let mut file = std::fs::File::open(&path).map_err(|e| {
+        fail(format!(
+            "cannot be read: {e}; the graphs need it beside them"
+        ))
+    })?;
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(n) => hash.update(&piece[..n]),
+            Err(e) => return Err(fail(format!("cannot be read: {e}"))),
+        }
+    }
+    let found: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    if found == beside.sha256 {
+        return Ok(());
+    }
+    Err(fail(format!(
+        "has the sha256 {found}, the manifest says {}; the file was changed after the export",
+        beside.sha256
+    )))
+}
+
 fn open_form(dir: &Path, name: &str, entry: &FormEntry, manifest: &Manifest) -> Result<FormFile> {
     if Path::new(&entry.file).components().count() != 1 || entry.file.starts_with('.') {
         let what = format!(
@@ -289,6 +332,9 @@ fn open_form(dir: &Path, name: &str, entry: &FormEntry, manifest: &Manifest) -> 
             "has the sha256 {hash}, the manifest says {}; the file was changed after the export",
             entry.sha256
         ));
+    }
+    if let Some(beside) = &entry.weights {
+        check_beside(dir, beside)?;
     }
     let model = match ir::Model::decode(&bytes) {
         Ok(model) => model,

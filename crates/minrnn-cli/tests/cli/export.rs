@@ -77,3 +77,30 @@ fn what_cannot_be_is_refused_by_name() {
         snapshot(name, &ran);
     }
 }
+
+/// Weights beside the graphs that were changed or lost after the export.
+#[test]
+fn weights_beside_are_held_to_the_manifest() {
+    let dir = trained();
+    std::fs::remove_dir_all(dir.path().join("export")).ok();
+    let flags = [
+        "--weights",
+        "shared",
+        "--dtype",
+        "int8",
+        "--target",
+        "tract",
+    ];
+    export(dir.path(), &flags).good();
+    let data = dir.path().join("export/model.data");
+    let mut bytes = std::fs::read(&data).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&data, &bytes).unwrap();
+    let ran = minrnn(dir.path(), &VERIFY);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(ran.err.contains("model.data") && ran.err.contains("changed after the export"));
+    std::fs::remove_file(&data).unwrap();
+    let ran = minrnn(dir.path(), &VERIFY);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(ran.err.contains("model.data"), "{}", ran.shown());
+}
