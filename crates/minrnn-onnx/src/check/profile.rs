@@ -117,7 +117,7 @@ pub static TRAPS: &[Trap] = &[
     Trap {
         name: "integer-mod",
         targets: &[Tract],
-        why: "tract folds Mod with the sign of the dividend",
+        why: "tract folds Mod of integers that come of a shape with the sign of the dividend",
         test: |p| (p.node.op_type == "Mod").then(|| "folds Mod with another sign; use Div".into()),
     },
     Trap {
