@@ -52,10 +52,13 @@
 
 mod any;
 mod contract;
+mod engine;
 mod error;
+mod exact;
 mod external;
 mod info;
 mod input;
+mod kernels;
 mod metadata;
 mod model;
 mod plan;
@@ -68,6 +71,6 @@ pub use any::{AnyModel, Array, Dim, Elem, Port, Values};
 pub use error::{Error, ErrorKind, Result};
 pub use info::{Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec};
 pub use input::{Extras, Input, Output};
-pub use model::{Model, Options};
+pub use model::{Execution, Model, Options};
 pub use session::Session;
 pub use state::State;

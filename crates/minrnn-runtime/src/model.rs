@@ -9,29 +9,63 @@ use tract_onnx::prelude::*;
 use crate::error::{Breach, Error, Result};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
-use crate::plan::{Engine, Key, Plan};
+use crate::engine::{Fault, Program};
+use crate::exact::{Batch, Exact, output_shape};
+use crate::plan::{Engine, Key};
 use crate::state::{Layout, State};
 use crate::{contract, external, metadata, structure};
+
+/// Who computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Execution {
+    /// The executor of this crate: the recurrence and every product in one fixed order, so that `parallel`, `scan` and `step`
+    /// agree bit for bit, in any chunks and any batch, on any CPU. A graph that it does not know runs portably:
+    /// [`Model::execution`] says so.
+    Exact,
+    /// tract, and the graph untouched: what another engine would make of the file.
+    Portable,
+}
 
 /// How a file is opened.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many plans a model keeps: one for each batch and length in use. Each holds its own packed copy of the
-    /// weights. Default 8, at least 1; the plan not used for longest goes first.
+    /// Who computes. Default: [`Execution::Exact`].
+    pub execution: Execution,
+    /// Threads of one call, at least 1. Sequences use them by chunks of time and rows, steps by rows, where there are enough.
+    /// Default: as many as the machine has. Results do not depend on it. Exact execution only.
+    pub threads: usize,
+    /// Portable execution: how many plans are kept, one for each batch and length in use, each with its own packed copy of
+    /// the weights. Default 8, at least 1; the plan not used for longest goes first.
     pub plans: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { plans: 8 }
+        Self {
+            execution: Execution::Exact,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            plans: 8,
+        }
     }
 }
 
 impl Options {
-    /// The default with room for `plans` plans.
+    /// Portable execution with room for `plans` plans.
     pub fn with_plans(plans: usize) -> Self {
-        Self { plans }
+        Self {
+            execution: Execution::Portable,
+            plans,
+            ..Self::default()
+        }
+    }
+
+    /// Exact execution on `threads` threads.
+    pub fn with_threads(threads: usize) -> Self {
+        Self {
+            threads,
+            ..Self::default()
+        }
     }
 }
 
@@ -39,11 +73,22 @@ impl Options {
 pub struct Model {
     info: Info,
     layout: Arc<Layout>,
-    engine: Engine,
+    file: String,
+    runner: Runner,
     /// What the graph's inputs are, in its order.
     inputs: Vec<Port>,
     /// What the graph's outputs are, in its order.
     outputs: Vec<Port>,
+}
+
+/// Who runs the file.
+enum Runner {
+    Exact(Exact),
+    Portable {
+        engine: Engine,
+        /// Why not exactly, where that was asked for.
+        why: Option<String>,
+    },
 }
 
 /// What a graph input or output carries.
@@ -60,9 +105,8 @@ enum Port {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let file = self.engine.file();
         f.debug_struct("Model")
-            .field("file", &file)
+            .field("file", &self.file)
             .field("info", &self.info)
             .finish_non_exhaustive()
     }
@@ -139,11 +183,25 @@ impl Model {
         };
         let inputs = ports(graph.input.iter().map(|i| &i.name), &info, |s| &s.input);
         let outputs = ports(graph.output.iter().map(|o| &o.name), &info, |s| &s.output);
-        let engine = Engine::new(file, &proto, options.plans)?;
+        let runner = match options.execution {
+            Execution::Exact => match Program::compile(graph, &info) {
+                Ok(program) => Ok(Exact::new(program, options.threads)),
+                Err(unsupported) => Err(Some(unsupported.to_string())),
+            },
+            Execution::Portable => Err(None),
+        };
+        let runner = match runner {
+            Ok(exact) => Runner::Exact(exact),
+            Err(why) => Runner::Portable {
+                engine: Engine::new(file, &proto, options.plans)?,
+                why,
+            },
+        };
         Ok(Self {
             layout: Arc::new(Layout::of(&info)),
             info,
-            engine,
+            file: file.into(),
+            runner,
             inputs,
             outputs,
         })
@@ -156,12 +214,40 @@ impl Model {
 
     /// The path given to [`Model::open`], or `<bytes>`.
     pub fn file(&self) -> &str {
-        self.engine.file()
+        &self.file
     }
 
-    /// How many plans are kept now.
+    /// How the file is run.
+    pub fn execution(&self) -> Execution {
+        match self.runner {
+            Runner::Exact(_) => Execution::Exact,
+            Runner::Portable { .. } => Execution::Portable,
+        }
+    }
+
+    /// Why the file is run portably although exact execution was asked for: the first tensor that the executor does not
+    /// know, and what is unusual about it.
+    pub fn not_exact_because(&self) -> Option<&str> {
+        match &self.runner {
+            Runner::Exact(_) => None,
+            Runner::Portable { why, .. } => why.as_deref(),
+        }
+    }
+
+    /// What computes: `"avx512"`, `"avx2"` or `"scalar"` of this crate's kernels, or `"tract"`.
+    pub fn kernels(&self) -> &'static str {
+        match &self.runner {
+            Runner::Exact(exact) => exact.cpu(),
+            Runner::Portable { .. } => "tract",
+        }
+    }
+
+    /// How many plans are kept now; none in exact execution, which needs none.
     pub fn plans(&self) -> usize {
-        self.engine.kept()
+        match &self.runner {
+            Runner::Exact(_) => 0,
+            Runner::Portable { engine, .. } => engine.kept(),
+        }
     }
 
     /// The state before the first step, for `batch` rows.
@@ -205,7 +291,10 @@ impl Model {
             },
         };
         nothing.check_lengths(&self.info)?;
-        self.plan(Key::Fixed { batch, time }).map(drop)
+        match &self.runner {
+            Runner::Exact(_) => Ok(()),
+            Runner::Portable { engine, .. } => engine.plan(Key::Fixed { batch, time }).map(drop),
+        }
     }
 
     /// Runs `input` from `state`; returns the output and the state after the last step. `state` is left as it is.
@@ -235,19 +324,27 @@ impl Model {
             batch: input.batch(),
             time: input.time(),
         };
-        let plan = self.plan(key)?;
-        self.run_plan(&plan, key, &input, extras, state)
+        match &self.runner {
+            Runner::Exact(exact) => self.run_exact(exact, &input, extras, state),
+            Runner::Portable { engine, .. } => self.run_plan(engine, key, &input, extras, state),
+        }
     }
 
     /// [`Model::run`] on one plan for all batches and lengths: one compilation, each run 3 to 5 times slower. Some
-    /// `parallel` graphs do not run so; they fail with an error, never with other values.
+    /// `parallel` graphs do not run so; they fail with an error, never with other values. Exact execution has no plans, and
+    /// runs as always.
     ///
     /// # Errors
     /// As [`Model::run`].
     pub fn run_symbolic(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
         self.check(&input, state)?;
-        let plan = self.plan(Key::Symbolic)?;
-        self.run_plan(&plan, Key::Symbolic, &input, &Extras::default(), state)
+        let extras = Extras::default();
+        match &self.runner {
+            Runner::Exact(exact) => self.run_exact(exact, &input, &extras, state),
+            Runner::Portable { engine, .. } => {
+                self.run_plan(engine, Key::Symbolic, &input, &extras, state)
+            }
+        }
     }
 
     pub(crate) fn layout(&self) -> &Arc<Layout> {
@@ -259,14 +356,59 @@ impl Model {
         state.check(&self.layout, input.batch())
     }
 
-    pub(crate) fn plan(&self, key: Key) -> Result<Plan> {
-        self.engine.plan(key)
+    /// `input` and `state` have passed [`Model::check`].
+    fn run_exact(
+        &self,
+        exact: &Exact,
+        input: &Input<'_>,
+        extras: &Extras<'_>,
+        state: &State,
+    ) -> Result<(Output, State)> {
+        let shape = output_shape(&self.info, input);
+        let mut output = Output {
+            values: vec![0.0; shape.iter().product()],
+            shape,
+        };
+        let mut next = state.clone();
+        let out = &mut output.values;
+        if self.info.form.is_sequence() {
+            let done = exact.sequence(input, extras, &state.values, out, &mut next.values);
+            done.map_err(|fault| self.failed(&fault))?;
+        } else {
+            let mut states = Batch {
+                before: &state.values,
+                after: &mut next.values,
+            };
+            let done = exact.step(input, extras.reset, &mut states, out, &mut vec![]);
+            done.map_err(|fault| self.failed(&fault))?;
+        }
+        for (spec, values) in self.info.states.iter().zip(&next.values) {
+            check_finite(&spec.output, values)
+                .map_err(|e| self.broken(&spec.output, e.to_string()))?;
+        }
+        Ok((output, next))
+    }
+
+    /// The executor, if that runs the file.
+    pub(crate) fn exact(&self) -> Option<&Exact> {
+        match &self.runner {
+            Runner::Exact(exact) => Some(exact),
+            Runner::Portable { .. } => None,
+        }
+    }
+
+    pub(crate) fn failed(&self, fault: &Fault) -> Error {
+        Error::Run {
+            file: self.file.clone(),
+            what: "the run stopped".into(),
+            source: fault.to_string().into(),
+        }
     }
 
     /// `input` and `state` have passed [`Model::check`].
-    pub(crate) fn run_plan(
+    fn run_plan(
         &self,
-        plan: &Plan,
+        engine: &Engine,
         key: Key,
         input: &Input<'_>,
         extras: &Extras<'_>,
@@ -295,7 +437,8 @@ impl Model {
         });
         let feeds: TractResult<TVec<TValue>> = feeds.collect();
         let feeds = feeds.map_err(|e| self.broken("an input", format!("{e:#}")))?;
-        let results = self.engine.run(plan, key, feeds)?;
+        let plan = engine.plan(key)?;
+        let results = engine.run(&plan, key, feeds)?;
         if results.len() != self.outputs.len() {
             return Err(self.broken("the outputs", format!("{} came back", results.len())));
         }
@@ -377,7 +520,7 @@ impl Model {
 
     fn broken(&self, name: &str, what: String) -> Error {
         Error::Run {
-            file: self.engine.file().into(),
+            file: self.file.clone(),
             what: format!("{name} is not what the file declares"),
             source: what.into(),
         }

@@ -121,10 +121,6 @@ impl Engine {
             source,
         })
     }
-
-    pub(crate) fn file(&self) -> &str {
-        &self.file
-    }
 }
 
 impl Key {

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::info::{Form, Head};
-use crate::input::{Extras, Input, Output};
+use crate::input::{Input, Output};
 use crate::model::Model;
-use crate::plan::{Key, Plan};
 use crate::state::State;
 
 /// The longest piece in which [`Session::prefill`] runs a prompt.
@@ -20,7 +19,6 @@ const SHORTEST_PIECE: usize = 16;
 #[derive(Debug)]
 pub struct Session {
     model: Arc<Model>,
-    plan: Plan,
     state: State,
 }
 
@@ -39,8 +37,8 @@ impl Session {
             ));
         }
         let state = model.initial_state(batch)?;
-        let plan = model.plan(Key::Fixed { batch, time: 1 })?;
-        Ok(Self { model, plan, state })
+        model.prepare(batch, 1)?;
+        Ok(Self { model, state })
     }
 
     /// The step model.
@@ -111,13 +109,7 @@ impl Session {
     }
 
     fn step_from(&self, input: &Input<'_>, state: &State) -> Result<(Output, State)> {
-        self.model.check(input, state)?;
-        let key = Key::Fixed {
-            batch: state.rows(),
-            time: 1,
-        };
-        self.model
-            .run_plan(&self.plan, key, input, &Extras::default(), state)
+        self.model.run(*input, state)
     }
 
     /// Runs a prompt through `sequence`, a `parallel` or `scan` file of the same model, from this session's state, and

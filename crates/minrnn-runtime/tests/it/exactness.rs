@@ -242,7 +242,7 @@ fn tokens_and_a_head_of_the_last_step() {
 fn each_run_starts_from_the_state_it_is_given() {
     let (batch, time, d) = (2, 7, 3);
     let mut random = Random::new(17);
-    let model = Spec::raw(Form::Scan, d).model();
+    let model = Spec::raw(Form::Scan, d).portable();
     let data = random.values(batch * time * 2 * d);
     for _ in 0..4 {
         let start = random_state(&model, batch, &mut random);
@@ -289,7 +289,8 @@ fn a_sequence_longer_than_the_graph_was_made_for_is_refused() {
     // What the refusal is for: with the limit taken out of its metadata, the ninth step is wrong.
     let mut file = spec.file();
     file.prop("minrnn.max_seq_len", "100");
-    let model = minrnn_runtime::Model::from_bytes(&file.to_bytes()).unwrap();
+    let options = minrnn_runtime::Options::with_plans(1);
+    let model = minrnn_runtime::Model::from_bytes_with(&file.to_bytes(), &options).unwrap();
     let (out, _) = model
         .run(
             features(&[1.0; 9 * 4], 1, 9, 4),

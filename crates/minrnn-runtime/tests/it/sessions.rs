@@ -198,12 +198,12 @@ fn prompts_through_parallel_and_fixed_files() {
     );
     let wanted: Vec<f64> = all.iter().map(|v| f64::from(*v)).collect();
     for sequence in [
-        spec.model(),
+        spec.portable(),
         Spec {
             seq_len: Some(20),
             ..spec.clone()
         }
-        .model(),
+        .portable(),
     ] {
         let mut session = session(&spec, 2);
         let out = session

@@ -78,6 +78,12 @@ impl Spec {
         self.file().to_bytes()
     }
 
+    /// The file in tract, untouched.
+    pub fn portable(&self) -> minrnn_runtime::Model {
+        let options = minrnn_runtime::Options::with_plans(8);
+        minrnn_runtime::Model::from_bytes_with(&self.bytes(), &options).expect("a good file")
+    }
+
     pub fn model(&self) -> minrnn_runtime::Model {
         minrnn_runtime::Model::from_bytes(&self.bytes()).expect("a good file")
     }

@@ -1,0 +1,201 @@
+//! Operations value by value, with the broadcasts of ONNX among trailing dimensions.
+
+use std::sync::Arc;
+
+use tract_onnx::pb::NodeProto;
+
+use super::{Compiler, Outcome, volume};
+use crate::engine::instr::{Instr, Operand};
+use crate::engine::value::{Elem, Flow, Phase, Value, View};
+use crate::kernels::{Binary, Unary};
+
+const UNARY: &[(&str, Unary)] = &[
+    ("Neg", Unary::Neg),
+    ("Abs", Unary::Abs),
+    ("Sqrt", Unary::Sqrt),
+    ("Reciprocal", Unary::Reciprocal),
+    ("Exp", Unary::Exp),
+    ("Log", Unary::Log),
+    ("Erf", Unary::Erf),
+    ("Tanh", Unary::Tanh),
+    ("Sigmoid", Unary::Sigmoid),
+    ("Softplus", Unary::Softplus),
+    ("Relu", Unary::Relu),
+    ("Floor", Unary::Floor),
+    ("Ceil", Unary::Ceil),
+    ("Round", Unary::Round),
+];
+
+const BINARY: &[(&str, Binary)] = &[
+    ("Add", Binary::Add),
+    ("Sub", Binary::Sub),
+    ("Mul", Binary::Mul),
+    ("Div", Binary::Div),
+    ("Min", Binary::Min),
+    ("Max", Binary::Max),
+];
+
+impl<'a> Compiler<'a> {
+    pub(super) fn pointwise(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+        let named = |(name, _): &&(&str, Unary)| *name == node.op_type;
+        if let Some((_, op)) = UNARY.iter().find(named) {
+            let x = self.flow(node, 0)?;
+            if x.elem != Elem::F32 {
+                return Err(format!("{} of another type than f32", node.op_type));
+            }
+            let y = self.result(&x, Elem::F32, x.dims.clone())?;
+            self.emit(
+                x.phase,
+                Instr::Unary {
+                    op: *op,
+                    x: x.at,
+                    out: y.at.reg,
+                },
+            );
+            return Ok(vec![Value::Flow(y)]);
+        }
+        let Some((_, op)) = BINARY.iter().find(|(name, _)| *name == node.op_type) else {
+            return Err(format!("operator `{}`", node.op_type));
+        };
+        if let Some(ints) = self.int_arithmetic(node)? {
+            return Ok(vec![ints]);
+        }
+        if let Some(ends) = self.later_ends(node)? {
+            return Ok(vec![ends]);
+        }
+        if node.input.len() != 2 {
+            return Err(format!("{} of {} tensors", node.op_type, node.input.len()));
+        }
+        let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        let y = self.binary(*op, &a, &b)?;
+        Ok(vec![Value::Flow(y)])
+    }
+
+    fn binary(&mut self, op: Binary, a: &Value<'a>, b: &Value<'a>) -> Result<Flow, String> {
+        let like = match (a, b) {
+            (Value::Flow(a), Value::Flow(b)) => paired(a, b)?,
+            (Value::Flow(f), Value::Const(_)) | (Value::Const(_), Value::Flow(f)) => f,
+            _ => return Err(format!("{op:?} of {} and {}", a.kind(), b.kind())),
+        };
+        let mut dims = vec![];
+        for side in [a, b] {
+            let trailing = match side {
+                Value::Flow(f) => f.dims.clone(),
+                Value::Const(c) => c
+                    .aligned(like.dims.len().max(stripped(&c.dims)))
+                    .ok_or("a constant with rows")?,
+                _ => return Err("no operand".into()),
+            };
+            dims = broadcast(&dims, &trailing)?;
+        }
+        if dims.len() > like.dims.len() {
+            return Err("a constant of more dimensions than the tensor".into());
+        }
+        let phase = like.phase;
+        let like = like.clone();
+        let width = volume(&dims).ok_or("too many values a row")?;
+        let a = self.side(a, &dims, width, phase)?;
+        let b = self.side(b, &dims, width, phase)?;
+        let y = self.result(&like, Elem::F32, dims)?;
+        self.emit(
+            phase,
+            Instr::Binary {
+                op,
+                a,
+                b,
+                out: y.at.reg,
+            },
+        );
+        Ok(y)
+    }
+
+    /// `value` as an operand of a result of these dimensions.
+    fn side(
+        &mut self,
+        value: &Value<'a>,
+        dims: &[usize],
+        width: usize,
+        phase: Phase,
+    ) -> Result<Operand, String> {
+        match value {
+            Value::Const(c) => match c.scalar() {
+                Some(x) => Ok(Operand::Scalar(x)),
+                None => {
+                    let row = c.spread_to(dims).ok_or("a constant that does not fit")?;
+                    Ok(Operand::Fixed(row.into()))
+                }
+            },
+            Value::Flow(f) if f.elem != Elem::F32 => Err("values of another type than f32".into()),
+            Value::Flow(f) if f.width() == width => Ok(Operand::Row(f.at)),
+            Value::Flow(f) if f.width() == 1 => Ok(Operand::Cell(f.at)),
+            Value::Flow(f) => Ok(Operand::Row(self.spread(f.at, &f.dims, dims, phase)?)),
+            _ => Err("no operand".into()),
+        }
+    }
+
+    /// A view of `from` dimensions repeated to `to`.
+    fn spread(
+        &mut self,
+        x: View,
+        from: &[usize],
+        to: &[usize],
+        phase: Phase,
+    ) -> Result<View, String> {
+        let ones = std::iter::repeat_n(1, to.len() - from.len());
+        let from: Vec<usize> = ones.chain(from.iter().copied()).collect();
+        let total = volume(to).ok_or("too many values a row")?;
+        let place = |at: usize| {
+            let (mut rest, mut place, mut step) = (at, 0, 1);
+            for (have, want) in from.iter().zip(to).rev() {
+                place += if *have == 1 { 0 } else { rest % want * step };
+                rest /= want;
+                step *= have;
+            }
+            u32::try_from(place).unwrap_or(u32::MAX)
+        };
+        let out = self.register(phase, Elem::F32, total)?;
+        let places: Arc<[u32]> = (0..total).map(place).collect();
+        self.emit(
+            phase,
+            Instr::Pick {
+                x,
+                places,
+                out: out.reg,
+            },
+        );
+        Ok(out)
+    }
+}
+
+/// The operand whose phase and time axis the result has.
+fn paired<'f>(a: &'f Flow, b: &'f Flow) -> Result<&'f Flow, String> {
+    if a.extent != b.extent {
+        return Err("tensors of different lengths".into());
+    }
+    if a.phase == Phase::Rows && b.phase != Phase::Rows || a.lead() != b.lead() {
+        return Err("a tensor of steps with one of none".into());
+    }
+    if a.dims.len() == b.dims.len() {
+        return Ok(if a.phase >= b.phase { a } else { b });
+    }
+    Err("tensors of different ranks".into())
+}
+
+/// How many dimensions remain without leading ones.
+fn stripped(dims: &[usize]) -> usize {
+    dims.len() - dims.iter().take_while(|d| **d == 1).count()
+}
+
+pub(super) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+    let rank = a.len().max(b.len());
+    let at = |dims: &[usize], i: usize| match (i + dims.len()).checked_sub(rank) {
+        Some(i) => dims[i],
+        None => 1,
+    };
+    let one = |i: usize| match (at(a, i), at(b, i)) {
+        (x, y) if x == y || y == 1 => Ok(x),
+        (1, y) => Ok(y),
+        (x, y) => Err(format!("{x} values with {y}")),
+    };
+    (0..rank).map(one).collect()
+}

@@ -1,0 +1,214 @@
+//! The program: what is done to each row, in order.
+
+use std::sync::Arc;
+
+use super::value::{Elem, View};
+use crate::kernels::{Binary, Matrix, MatrixU8, Unary};
+
+/// A register: a buffer with `width` values for each row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Register {
+    pub(super) elem: Elem,
+    pub(super) width: usize,
+}
+
+/// An operand of a binary operation.
+#[derive(Debug, Clone)]
+pub(super) enum Operand {
+    /// As wide as the result.
+    Row(View),
+    /// One value a row.
+    Cell(View),
+    /// The same row for all.
+    Fixed(Arc<[f32]>),
+    /// The same value for all.
+    Scalar(f32),
+}
+
+/// A reduction over a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reduction {
+    Sum,
+    /// The sum, divided by the number of values.
+    Mean,
+    Max,
+    Min,
+}
+
+/// A part of a copied row.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// Values of a register, written one after the other.
+    View(View),
+    Fixed(Arc<[f32]>),
+}
+
+/// One instruction. `out` is a register of its own, written whole.
+#[derive(Debug, Clone)]
+pub(super) enum Instr {
+    Unary {
+        op: Unary,
+        x: View,
+        out: usize,
+    },
+    Binary {
+        op: Binary,
+        a: Operand,
+        b: Operand,
+        out: usize,
+    },
+    /// `x` times a constant matrix, plus a bias.
+    Product {
+        x: View,
+        matrix: Arc<Matrix>,
+        bias: Option<Arc<[f32]>>,
+        out: usize,
+    },
+    /// u8 times u8 around their zero points, i32.
+    ProductInt {
+        x: View,
+        zero: u8,
+        matrix: Arc<MatrixU8>,
+        out: usize,
+    },
+    /// Each value to the nearest half, ties to even.
+    RoundToHalf {
+        x: View,
+        out: usize,
+    },
+    /// Over the values of the view, to one value.
+    Reduce {
+        op: Reduction,
+        x: View,
+        out: usize,
+    },
+    /// Rows of a table by id.
+    Gather {
+        table: Table,
+        ids: View,
+        out: usize,
+    },
+    /// Parts of rows, one after the other.
+    Copy {
+        parts: Vec<Part>,
+        out: usize,
+    },
+    /// Values of the row by place, for broadcasts among trailing dimensions.
+    Pick {
+        x: View,
+        places: Arc<[u32]>,
+        out: usize,
+    },
+    Cast {
+        x: View,
+        from: Elem,
+        to: Elem,
+        out: usize,
+    },
+    /// The recurrence `h[t] = h[t-1] * a[t] + b[t]` over the steps of each row of the batch.
+    Recur {
+        a: View,
+        b: View,
+        carry: usize,
+        out: usize,
+    },
+    /// The values of `by` steps before; before the first step, those of the carry.
+    Delay {
+        x: View,
+        by: usize,
+        carry: usize,
+        out: usize,
+    },
+    /// Moves a carry of the last steps of `x` on. After all `Delay`s of that carry.
+    Remember {
+        x: View,
+        carry: usize,
+    },
+    /// Keeps the row of each end plus an offset, for the phase `End`.
+    Capture {
+        x: View,
+        capture: usize,
+    },
+}
+
+/// A table of rows.
+#[derive(Debug, Clone)]
+pub(super) enum Table {
+    F32(Arc<[f32]>),
+    U8(Arc<[u8]>),
+}
+
+/// What goes from time chunk to time chunk, for each row of the batch.
+#[derive(Debug, Clone)]
+pub(super) struct Carry {
+    /// Steps remembered; 1 for a recurrence.
+    pub(super) steps: usize,
+    /// Values a step.
+    pub(super) width: usize,
+    pub(super) start: Start,
+}
+
+/// What a carry holds before the first step.
+#[derive(Debug, Clone)]
+pub(super) enum Start {
+    /// A view of a register of the phase `Begin`, `steps * width` values.
+    View(View),
+    Fixed(Arc<[f32]>),
+}
+
+/// Values taken out of the steps, into a register of the phase `End`.
+#[derive(Debug, Clone)]
+pub(super) struct Capture {
+    /// Steps relative to the end: -1 is the last.
+    pub(super) offsets: Vec<i64>,
+    /// Whether the end is each row's own length; else T.
+    pub(super) ragged: bool,
+    /// The carry with what stands before the first step.
+    pub(super) past: Option<usize>,
+    /// Values a step.
+    pub(super) width: usize,
+    /// Register of the batch.
+    pub(super) out: usize,
+}
+
+impl Instr {
+    /// Calls `f` on each view read and on the register written, to rename them.
+    pub(super) fn registers(&mut self, f: &mut impl FnMut(&mut usize)) {
+        match self {
+            Self::Unary { x, out, .. }
+            | Self::Product { x, out, .. }
+            | Self::ProductInt { x, out, .. }
+            | Self::RoundToHalf { x, out }
+            | Self::Reduce { x, out, .. }
+            | Self::Gather { ids: x, out, .. }
+            | Self::Pick { x, out, .. }
+            | Self::Cast { x, out, .. }
+            | Self::Delay { x, out, .. } => {
+                f(&mut x.reg);
+                f(out);
+            }
+            Self::Binary { a, b, out, .. } => {
+                for operand in [a, b] {
+                    if let Operand::Row(v) | Operand::Cell(v) = operand {
+                        f(&mut v.reg);
+                    }
+                }
+                f(out);
+            }
+            Self::Copy { parts, out } => {
+                for part in parts {
+                    if let Part::View(v) = part {
+                        f(&mut v.reg);
+                    }
+                }
+                f(out);
+            }
+            Self::Recur { a, b, out, .. } => {
+                f(&mut a.reg);
+                f(&mut b.reg);
+                f(out);
+            }
+            Self::Remember { x, .. } | Self::Capture { x, .. } => f(&mut x.reg),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Runs instructions over a block of rows.
+
+use super::instr::{Instr, Operand, Part, Table};
+use super::registers::Registers;
+use super::value::{Elem, View};
+use super::instr::Reduction;
+use crate::kernels::{self, Cpu, Rows, RowsMut};
+
+/// What can go wrong while running: nothing that the checks before do not already refuse in a sound file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// An id that the table has no row for.
+    Id { id: i64, rows: usize },
+    /// Another thread of the same run failed.
+    Stopped,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
+            Self::Stopped => write!(f, "another thread of the run failed"),
+        }
+    }
+}
+
+/// The instructions that cross time steps.
+pub(super) trait Steps {
+    fn recur(&mut self, carry: usize, a: Rows<'_>, b: Rows<'_>, out: RowsMut<'_>) -> Result<(), Fault>;
+    fn delay(&mut self, carry: usize, by: usize, x: Rows<'_>, out: RowsMut<'_>) -> Result<(), Fault>;
+    fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
+    fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
+}
+
+/// A program without time: a step form, or what is done to states before and after.
+pub(super) struct NoSteps;
+
+impl Steps for NoSteps {
+    fn recur(&mut self, _: usize, _: Rows<'_>, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn delay(&mut self, _: usize, _: usize, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn remember(&mut self, _: usize, _: Rows<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn capture(&mut self, _: usize, _: Rows<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+}
+
+/// Runs `instrs` over the first `rows` rows of `registers`.
+pub(super) fn run(
+    instrs: &[Instr],
+    registers: &mut Registers,
+    rows: usize,
+    cpu: Cpu,
+    steps: &mut impl Steps,
+) -> Result<(), Fault> {
+    let mut block = Block {
+        registers,
+        rows,
+        cpu,
+    };
+    instrs.iter().try_for_each(|i| block.one(i, steps))
+}
+
+struct Block<'a> {
+    registers: &'a mut Registers,
+    rows: usize,
+    cpu: Cpu,
+}
+
+impl Block<'_> {
+    fn one(&mut self, instr: &Instr, steps: &mut impl Steps) -> Result<(), Fault> {
+        let cpu = self.cpu;
+        match instr {
+            Instr::Unary { op, x, out } => self.write(*out, |b, to, width| {
+                let from = &b.registers.f32s[x.reg];
+                if b.whole(*x) && x.width == width {
+                    kernels::unary(cpu, *op, &from[..b.rows * width], to);
+                    return Ok(());
+                }
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    kernels::unary(cpu, *op, b.registers.row(*x, row), to);
+                }
+                Ok(())
+            }),
+            Instr::RoundToHalf { x, out } => self.write(*out, |b, to, width| {
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    kernels::round_to_f16(cpu, b.registers.row(*x, row), to);
+                }
+                Ok(())
+            }),
+            Instr::Binary { op, a, b, out } => self.write(*out, |block, to, width| {
+                if let (Some(a), Some(b)) = (block.flat(a, width), block.flat(b, width)) {
+                    kernels::binary(cpu, *op, a, b, to);
+                    return Ok(());
+                }
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    let (a, b) = (block.operand(a, row), block.operand(b, row));
+                    kernels::binary(cpu, *op, a, b, to);
+                }
+                Ok(())
+            }),
+            Instr::Product {
+                x,
+                matrix,
+                bias,
+                out,
+            } => self.write(*out, |b, to, _| {
+                matrix.product(cpu, b.view(*x), bias.as_deref(), RowsMut::dense(to, b.rows));
+                Ok(())
+            }),
+            Instr::Reduce { op, x, out } => self.write(*out, |b, to, _| {
+                for (row, to) in to.iter_mut().enumerate() {
+                    let values = b.registers.row(*x, row);
+                    *to = match op {
+                        Reduction::Sum => kernels::sum(cpu, values),
+                        Reduction::Mean => kernels::sum(cpu, values) / x.width as f32,
+                        Reduction::Max => kernels::max(cpu, values),
+                        Reduction::Min => kernels::min(cpu, values),
+                    };
+                }
+                Ok(())
+            }),
+            Instr::Copy { parts, out } => self.write(*out, |b, to, width| {
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    b.copy(parts, row, to);
+                }
+                Ok(())
+            }),
+            Instr::Pick { x, places, out } => self.write(*out, |b, to, width| {
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    let values = b.registers.row(*x, row);
+                    for (to, place) in to.iter_mut().zip(places.iter()) {
+                        *to = values[*place as usize];
+                    }
+                }
+                Ok(())
+            }),
+            Instr::Recur { a, b, carry, out } => self.write(*out, |block, to, _| {
+                let to = RowsMut::dense(to, block.rows);
+                steps.recur(*carry, block.view(*a), block.view(*b), to)
+            }),
+            Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
+                steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
+            }),
+            Instr::Remember { x, carry } => steps.remember(*carry, self.view(*x)),
+            Instr::Capture { x, capture } => steps.capture(*capture, self.view(*x)),
+            Instr::Gather { table, ids, out } => self.gather(table, *ids, *out),
+            Instr::ProductInt {
+                x,
+                zero,
+                matrix,
+                out,
+            } => {
+                let mut to = std::mem::take(&mut self.registers.i32s[*out]);
+                let (from, stride) = (&self.registers.u8s[x.reg], self.registers.widths[x.reg]);
+                let width = self.registers.widths[*out];
+                let from = Rows::new(&from[x.offset..], self.rows, x.width, stride);
+                let rows = RowsMut::dense(&mut to[..self.rows * width], self.rows);
+                matrix.product(cpu, from, *zero, rows);
+                self.registers.i32s[*out] = to;
+                Ok(())
+            }
+            Instr::Cast { x, from, to, out } => {
+                self.cast(*x, *from, *to, *out);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes the f32 register `out` away from the others, lets `f` write its rows, and puts it back.
+    fn write(
+        &mut self,
+        out: usize,
+        f: impl FnOnce(&Self, &mut [f32], usize) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut buffer = std::mem::take(&mut self.registers.f32s[out]);
+        let width = self.registers.widths[out];
+        let done = f(self, &mut buffer[..self.rows * width], width);
+        self.registers.f32s[out] = buffer;
+        done
+    }
+
+    fn whole(&self, view: View) -> bool {
+        view.offset == 0 && view.width == self.registers.widths[view.reg]
+    }
+
+    fn view(&self, view: View) -> Rows<'_> {
+        let data = &self.registers.f32s[view.reg][view.offset..];
+        Rows::new(data, self.rows, view.width, self.registers.widths[view.reg])
+    }
+
+    /// The operand for all rows at once, where that is one run of values or one value.
+    fn flat<'s>(&'s self, operand: &'s Operand, width: usize) -> Option<kernels::Operand<'s>> {
+        match operand {
+            Operand::Scalar(x) => Some(kernels::Operand::Scalar(*x)),
+            Operand::Row(v) if self.whole(*v) && v.width == width => {
+                let values = &self.registers.f32s[v.reg][..self.rows * width];
+                Some(kernels::Operand::Slice(values))
+            }
+            Operand::Fixed(row) if self.rows == 1 => Some(kernels::Operand::Slice(row)),
+            _ => None,
+        }
+    }
+
+    fn operand<'s>(&'s self, operand: &'s Operand, row: usize) -> kernels::Operand<'s> {
+        match operand {
+            Operand::Scalar(x) => kernels::Operand::Scalar(*x),
+            Operand::Fixed(values) => kernels::Operand::Slice(values),
+            Operand::Row(v) => kernels::Operand::Slice(self.registers.row(*v, row)),
+            Operand::Cell(v) => kernels::Operand::Scalar(self.registers.row(*v, row)[0]),
+        }
+    }
+
+    fn copy(&self, parts: &[Part], row: usize, mut to: &mut [f32]) {
+        for part in parts {
+            let values = match part {
+                Part::View(v) => self.registers.row(*v, row),
+                Part::Fixed(values) => values,
+            };
+            let (here, rest) = to.split_at_mut(values.len());
+            here.copy_from_slice(values);
+            to = rest;
+        }
+    }
+
+    fn gather(&mut self, table: &Table, ids: View, out: usize) -> Result<(), Fault> {
+        let (width, rows) = (self.registers.widths[out], self.rows);
+        let stride = self.registers.widths[ids.reg];
+        for row in 0..rows {
+            let id = self.registers.i64s[ids.reg][row * stride + ids.offset];
+            let from = usize::try_from(id).unwrap_or(usize::MAX).saturating_mul(width);
+            let place = row * width..(row + 1) * width;
+            let range = from..from.saturating_add(width);
+            let (known, done) = match table {
+                Table::F32(t) => {
+                    let found = t.get(range).map(|values| {
+                        self.registers.f32s[out][place].copy_from_slice(values);
+                    });
+                    (t.len(), found)
+                }
+                Table::U8(t) => {
+                    let found = t.get(range).map(|values| {
+                        self.registers.u8s[out][place].copy_from_slice(values);
+                    });
+                    (t.len(), found)
+                }
+            };
+            let rows = known / width;
+            done.ok_or(Fault::Id { id, rows })?;
+        }
+        Ok(())
+    }
+
+    /// f32 to u8 saturates, as Rust's `as` does; the graphs clamp before.
+    fn cast(&mut self, x: View, from: Elem, to: Elem, out: usize) {
+        let (rows, width) = (self.rows, self.registers.widths[out]);
+        let stride = self.registers.widths[x.reg];
+        let Registers {
+            f32s, u8s, i32s, ..
+        } = &mut *self.registers;
+        let spans = (0..rows).map(|r| (r * stride + x.offset, r * width));
+        match (from, to) {
+            (Elem::F32, Elem::U8) => {
+                for (from, to) in spans {
+                    let values = &f32s[x.reg][from..from + width];
+                    let target = &mut u8s[out][to..to + width];
+                    target.iter_mut().zip(values).for_each(|(t, v)| *t = *v as u8);
+                }
+            }
+            (Elem::I32, _) => {
+                for (from, to) in spans {
+                    let values = &i32s[x.reg][from..from + width];
+                    let target = &mut f32s[out][to..to + width];
+                    target.iter_mut().zip(values).for_each(|(t, v)| *t = *v as f32);
+                }
+            }
+            _ => {
+                for (from, to) in spans {
+                    let values = &u8s[x.reg][from..from + width];
+                    let target = &mut f32s[out][to..to + width];
+                    target.iter_mut().zip(values).for_each(|(t, v)| *t = f32::from(*v));
+                }
+            }
+        }
+    }
+}

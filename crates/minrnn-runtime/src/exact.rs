@@ -1,0 +1,125 @@
+//! The executor of the crate's own behind a [`Model`](crate::Model): checked calls in, checked values out.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
+use crate::info::{Head, Info};
+use crate::input::{Extras, Input};
+use crate::kernels::Cpu;
+
+/// A compiled file, and the buffers of those who run it.
+#[derive(Debug)]
+pub(crate) struct Exact {
+    program: Program,
+    cpu: Cpu,
+    threads: usize,
+    /// One team of workspaces for each call that runs at the same time.
+    teams: Mutex<Vec<Vec<Workspace>>>,
+}
+
+/// States of a batch: before in one place, after in another.
+pub(crate) struct Batch<'a> {
+    pub(crate) before: &'a [Vec<f32>],
+    pub(crate) after: &'a mut [Vec<f32>],
+}
+
+impl RowStates for Batch<'_> {
+    fn before(&self, slot: usize, row: usize, width: usize) -> &[f32] {
+        &self.before[slot][row * width..(row + 1) * width]
+    }
+
+    fn after(&mut self, slot: usize, row: usize, values: &[f32]) {
+        let width = values.len();
+        self.after[slot][row * width..(row + 1) * width].copy_from_slice(values);
+    }
+}
+
+impl Exact {
+    pub(crate) fn new(program: Program, threads: usize) -> Self {
+        Self {
+            program,
+            cpu: Cpu::detect(),
+            threads: threads.max(1),
+            teams: Mutex::default(),
+        }
+    }
+
+    /// The instruction set in use.
+    pub(crate) fn cpu(&self) -> &'static str {
+        self.cpu.name()
+    }
+
+    /// How many instructions the file became.
+    pub(crate) fn len(&self) -> usize {
+        self.program.len()
+    }
+
+    /// Runs a sequence. `out` and `next` have room for the output and the states after it.
+    pub(crate) fn sequence(
+        &self,
+        input: &Input<'_>,
+        extras: &Extras<'_>,
+        states: &[Vec<f32>],
+        out: &mut [f32],
+        next: &mut [Vec<f32>],
+    ) -> Result<(), Fault> {
+        let mut sequence = Sequence {
+            batch: input.batch(),
+            time: input.time(),
+            data: data(input),
+            lengths: extras.lengths,
+            reset: extras.reset,
+            states,
+            out,
+            next,
+        };
+        self.with_team(|team| self.program.sequence(team, self.cpu, &mut sequence))
+    }
+
+    /// Runs one step. Rows whose new state is not finite are added to `bad`.
+    pub(crate) fn step<S: RowStates>(
+        &self,
+        input: &Input<'_>,
+        reset: Option<&[bool]>,
+        states: &mut S,
+        out: &mut [f32],
+        bad: &mut Vec<usize>,
+    ) -> Result<(), Fault> {
+        let mut step = Step {
+            rows: input.batch(),
+            data: data(input),
+            reset,
+            out,
+        };
+        self.with_team(|team| self.program.step(team, self.cpu, &mut step, states, bad))
+    }
+
+    fn with_team<T>(&self, f: impl FnOnce(&mut [Workspace]) -> T) -> T {
+        let free = || self.teams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut team = free().pop().unwrap_or_else(|| {
+            std::iter::repeat_with(Workspace::default)
+                .take(self.threads)
+                .collect()
+        });
+        let result = f(&mut team);
+        free().push(team);
+        result
+    }
+}
+
+/// The shape of the data output of a call.
+pub(crate) fn output_shape(info: &Info, input: &Input<'_>) -> Vec<usize> {
+    let mut shape = vec![input.batch()];
+    if info.form.is_sequence() && info.head == Head::PerStep {
+        shape.push(input.time());
+    }
+    shape.push(info.output.width);
+    shape
+}
+
+fn data<'a>(input: &Input<'a>) -> Data<'a> {
+    match *input {
+        Input::Tokens { ids, .. } => Data::Ids(ids),
+        Input::Features { values, .. } => Data::Features(values),
+    }
+}

@@ -1,0 +1,37 @@
+//! Arithmetic of the engine, written once for all instruction sets.
+//!
+//! # The law
+//! Every result is defined on one row by a fixed sequence of IEEE 754 operations on f32. It depends neither on the
+//! instruction set, nor on the number of rows in a call, nor on how the caller cuts rows into blocks or threads: lanes
+//! never exchange values except in the fixed trees of [`reduce`]. Products accumulate over k in ascending order with
+//! fused multiply-adds; where "fused" is not said, each operation rounds. Only the sign and payload of a NaN are open.
+//!
+//! Nothing here allocates but the packing of weights. Shapes are the caller's promise: a wrong one panics.
+#![allow(
+    dead_code,
+    reason = "a vocabulary: which of it is in use depends on the graphs that the engine compiles"
+)]
+
+mod binary;
+mod cpu;
+mod half;
+mod lanes;
+mod math;
+mod matrix;
+mod matrix_u8;
+mod recurrence;
+mod reduce;
+mod rows;
+mod tile;
+mod unary;
+
+
+pub(crate) use binary::{Binary, Operand, binary, pow};
+pub(crate) use cpu::Cpu;
+pub(crate) use half::round_to_f16;
+pub(crate) use matrix::Matrix;
+pub(crate) use matrix_u8::MatrixU8;
+pub(crate) use recurrence::{recurrence, recurrence_step};
+pub(crate) use reduce::{max, min, sum, sum_of_squares};
+pub(crate) use rows::{Rows, RowsMut};
+pub(crate) use unary::{Unary, unary, unary_in_place};

@@ -1,0 +1,86 @@
+//! The recurrence of the models: h = a * h + b, the product rounded before the sum, as the step graph has it.
+
+use pulp::{Simd, WithSimd};
+
+use super::cpu::Cpu;
+use super::rows::{Rows, RowsMut};
+
+#[inline(always)]
+fn step<S: Simd>(simd: S, h: &mut [f32], a: &[f32], b: &[f32], out: &mut [f32]) {
+    let (h, h_tail) = S::as_mut_simd_f32s(h);
+    let ((a, a_tail), (b, b_tail)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    let (out, out_tail) = S::as_mut_simd_f32s(out);
+    for (((h, &a), &b), out) in h.iter_mut().zip(a).zip(b).zip(out) {
+        *h = simd.add_f32s(simd.mul_f32s(*h, a), b);
+        *out = *h;
+    }
+    if !h_tail.is_empty() {
+        let (a, b) = (
+            simd.partial_load_f32s(a_tail),
+            simd.partial_load_f32s(b_tail),
+        );
+        let v = simd.mul_f32s(simd.partial_load_f32s(h_tail), a);
+        let v = simd.add_f32s(v, b);
+        simd.partial_store_f32s(h_tail, v);
+        simd.partial_store_f32s(out_tail, v);
+    }
+}
+
+struct Step<'a> {
+    h: &'a mut [f32],
+    a: &'a [f32],
+    b: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Step<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        step(simd, self.h, self.a, self.b, self.out);
+    }
+}
+
+/// One step: h = h * a, then + b, two roundings; out = h. All of one length.
+pub(crate) fn recurrence_step(cpu: Cpu, h: &mut [f32], a: &[f32], b: &[f32], out: &mut [f32]) {
+    let lengths = [a.len(), b.len(), out.len()];
+    assert_eq!(lengths, [h.len(); 3], "a recurrence");
+    cpu.run(Step { h, a, b, out });
+}
+
+struct Steps<'a, 'b> {
+    h: &'a mut [f32],
+    a: Rows<'a>,
+    b: Rows<'a>,
+    out: &'a mut RowsMut<'b>,
+}
+
+impl WithSimd for Steps<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for t in 0..self.a.rows() {
+            step(
+                simd,
+                self.h,
+                self.a.row(t),
+                self.b.row(t),
+                self.out.row_mut(t),
+            );
+        }
+    }
+}
+
+/// One step for each row of a and b: rows are times of one stream. h [D] is the state before and, after, behind.
+pub(crate) fn recurrence(cpu: Cpu, h: &mut [f32], a: Rows<'_>, b: Rows<'_>, mut out: RowsMut<'_>) {
+    let shapes = [
+        (a.rows(), a.width()),
+        (b.rows(), b.width()),
+        (out.rows(), out.width()),
+    ];
+    assert_eq!(shapes, [(a.rows(), h.len()); 3], "a recurrence");
+    let out = &mut out;
+    cpu.run(Steps { h, a, b, out });
+}

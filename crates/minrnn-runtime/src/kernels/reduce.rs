@@ -1,0 +1,109 @@
+//! Sums and extrema of one row.
+//!
+//! Always 16 partial results: number i takes the elements i, i + 16, i + 32 and so on, in this order; then partial
+//! result i takes that of i + 8, then i + 4, i + 2, i + 1. How many fit into one register does not matter.
+
+use pulp::{Simd, WithSimd};
+
+use super::binary::{Add, Max, Min};
+use super::cpu::Cpu;
+use super::lanes::Lanewise2;
+
+/// Partial results of a reduction.
+const PARTS: usize = 16;
+
+/// What an element brings.
+trait Term: Copy {
+    fn term<S: Simd>(self, simd: S, v: S::f32s) -> S::f32s;
+}
+
+#[derive(Clone, Copy)]
+struct Same;
+
+#[derive(Clone, Copy)]
+struct Square;
+
+impl Term for Same {
+    #[inline(always)]
+    fn term<S: Simd>(self, _: S, v: S::f32s) -> S::f32s {
+        v
+    }
+}
+
+impl Term for Square {
+    #[inline(always)]
+    fn term<S: Simd>(self, simd: S, v: S::f32s) -> S::f32s {
+        simd.mul_f32s(v, v)
+    }
+}
+
+struct Reduce<'a, F, T> {
+    f: F,
+    term: T,
+    /// Changes nothing.
+    neutral: f32,
+    x: &'a [f32],
+}
+
+impl<F: Lanewise2, T: Term> Reduce<'_, F, T> {
+    /// V registers hold the parts.
+    #[inline(always)]
+    fn parts<S: Simd, const V: usize>(&self, simd: S) -> [f32; PARTS] {
+        let mut acc = [simd.splat_f32s(self.neutral); V];
+        let (blocks, tail) = self.x.as_chunks::<PARTS>();
+        let mut last = [self.neutral; PARTS];
+        last[..tail.len()].copy_from_slice(tail);
+        let padded = if tail.is_empty() { &[] } else { std::slice::from_ref(&last) };
+        for block in blocks.iter().chain(padded) {
+            let (v, _) = S::as_simd_f32s(block);
+            for i in 0..V {
+                acc[i] = self.f.apply(simd, acc[i], self.term.term(simd, v[i]));
+            }
+        }
+        let mut parts = [0.0; PARTS];
+        let (stored, _) = S::as_mut_simd_f32s(&mut parts);
+        stored.copy_from_slice(&acc);
+        parts
+    }
+}
+
+impl<F: Lanewise2, T: Term> WithSimd for Reduce<'_, F, T> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        let mut parts = match S::F32_LANES {
+            16 => self.parts::<S, 1>(simd),
+            8 => self.parts::<S, 2>(simd),
+            4 => self.parts::<S, 4>(simd),
+            _ => self.parts::<S, PARTS>(simd),
+        };
+        let one = pulp::Scalar;
+        for half in [8, 4, 2, 1] {
+            for i in 0..half {
+                parts[i] = self.f.apply(one, parts[i], parts[i + half]);
+            }
+        }
+        parts[0]
+    }
+}
+
+/// The sum; +0 of no elements.
+pub(crate) fn sum(cpu: Cpu, x: &[f32]) -> f32 {
+    cpu.run(Reduce { f: Add, term: Same, neutral: 0.0, x })
+}
+
+/// The sum of the squares, each rounded before it is added: the bits of the sum over a row of squares.
+pub(crate) fn sum_of_squares(cpu: Cpu, x: &[f32]) -> f32 {
+    cpu.run(Reduce { f: Add, term: Square, neutral: 0.0, x })
+}
+
+/// The largest element; NaN if one is, -infinity of no elements.
+pub(crate) fn max(cpu: Cpu, x: &[f32]) -> f32 {
+    cpu.run(Reduce { f: Max, term: Same, neutral: f32::NEG_INFINITY, x })
+}
+
+/// The smallest element; NaN if one is, infinity of no elements.
+pub(crate) fn min(cpu: Cpu, x: &[f32]) -> f32 {
+    cpu.run(Reduce { f: Min, term: Same, neutral: f32::INFINITY, x })
+}

@@ -1,0 +1,135 @@
+//! Functions of one value.
+
+use pulp::{Simd, WithSimd};
+
+use super::cpu::Cpu;
+use super::lanes::{self, Lanewise, map, map_in_place};
+use super::math;
+
+/// A function of one value: the ONNX operator of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unary {
+    Neg,
+    Abs,
+    Sqrt,
+    Reciprocal,
+    Exp,
+    Log,
+    Erf,
+    Tanh,
+    Sigmoid,
+    /// v where above zero or NaN, +0 else.
+    Relu,
+    Softplus,
+    Floor,
+    Ceil,
+    /// Ties to even.
+    Round,
+    /// -1, +0, 1; NaN at NaN.
+    Sign,
+}
+
+macro_rules! lanewise {
+    ($($name:ident($simd:ident, $v:ident) $body:expr;)*) => {$(
+        #[derive(Clone, Copy)]
+        struct $name;
+
+        impl Lanewise for $name {
+            #[inline(always)]
+            fn apply<S: Simd>(self, $simd: S, $v: S::f32s) -> S::f32s {
+                $body
+            }
+        }
+    )*};
+}
+
+lanewise! {
+    Neg(simd, v) simd.neg_f32s(v);
+    Abs(simd, v) lanes::abs(simd, v);
+    Sqrt(simd, v) simd.sqrt_f32s(v);
+    Reciprocal(simd, v) simd.div_f32s(simd.splat_f32s(1.0), v);
+    Exp(simd, v) math::exp(simd, v);
+    Log(simd, v) math::log(simd, v);
+    Erf(simd, v) math::erf(simd, v);
+    Tanh(simd, v) math::tanh(simd, v);
+    Sigmoid(simd, v) math::sigmoid(simd, v);
+    Relu(simd, v) relu(simd, v);
+    Softplus(simd, v) math::softplus(simd, v);
+    Floor(simd, v) floor(simd, v);
+    Ceil(simd, v) simd.neg_f32s(floor(simd, simd.neg_f32s(v)));
+    Round(simd, v) lanes::round(simd, v);
+    Sign(simd, v) sign(simd, v);
+}
+
+#[inline(always)]
+fn relu<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    simd.select_f32s(simd.less_than_or_equal_f32s(v, zero), zero, v)
+}
+
+#[inline(always)]
+fn floor<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
+    let rounded = lanes::round(simd, v);
+    let below = simd.sub_f32s(rounded, simd.splat_f32s(1.0));
+    simd.select_f32s(simd.greater_than_f32s(rounded, v), below, rounded)
+}
+
+#[inline(always)]
+fn sign<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
+    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let r = simd.select_f32s(simd.greater_than_f32s(v, zero), one, v);
+    let r = simd.select_f32s(simd.less_than_f32s(v, zero), simd.neg_f32s(one), r);
+    simd.select_f32s(simd.equal_f32s(v, zero), zero, r)
+}
+
+struct Map<'a, F> {
+    f: F,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl<F: Lanewise> WithSimd for Map<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        map(simd, self.f, self.x, self.out);
+    }
+}
+
+struct MapInPlace<'a, F> {
+    f: F,
+    out: &'a mut [f32],
+}
+
+impl<F: Lanewise> WithSimd for MapInPlace<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        map_in_place(simd, self.f, self.out);
+    }
+}
+
+/// Calls `$run` with the function of the operator as `$f`.
+macro_rules! with_function {
+    ($op:expr, $f:ident => $run:expr) => {
+        with_function!(@ $op, $f, $run, Neg Abs Sqrt Reciprocal Exp Log Erf Tanh Sigmoid Relu Softplus Floor Ceil Round Sign)
+    };
+    (@ $op:expr, $f:ident, $run:expr, $($name:ident)*) => {
+        match $op {
+            $(Unary::$name => { let $f = $name; $run })*
+        }
+    };
+}
+
+/// out = op(x); both of one length.
+pub(crate) fn unary(cpu: Cpu, op: Unary, x: &[f32], out: &mut [f32]) {
+    assert_eq!(x.len(), out.len(), "{op:?}");
+    with_function!(op, f => cpu.run(Map { f, x, out }));
+}
+
+/// out = op(out).
+pub(crate) fn unary_in_place(cpu: Cpu, op: Unary, out: &mut [f32]) {
+    with_function!(op, f => cpu.run(MapInPlace { f, out }));
+}
