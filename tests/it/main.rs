@@ -3,6 +3,8 @@
 
 #[cfg(feature = "candle-onnx")]
 mod engines_candle;
+
+mod exact;
 mod golden;
 mod graphs;
 mod import;

@@ -220,11 +220,22 @@ impl Export {
     /// # Errors
     /// What the runtime finds.
     pub fn load(&self, form: &str) -> Result<Option<runtime::Model>> {
+        self.open(form, &runtime::Options::default())
+    }
+
+    /// A form in tract, untouched; `None` if the export has no such form.
+    ///
+    /// # Errors
+    /// What the runtime finds.
+    pub fn load_portable(&self, form: &str) -> Result<Option<runtime::Model>> {
+        self.open(form, &runtime::Options::with_plans(64))
+    }
+
+    fn open(&self, form: &str, options: &runtime::Options) -> Result<Option<runtime::Model>> {
         let Some(file) = self.forms.get(form) else {
             return Ok(None);
         };
-        let options = runtime::Options::with_plans(64);
-        let model = runtime::Model::from_bytes_in(&self.dir, &file.bytes, &options);
+        let model = runtime::Model::from_bytes_in(&self.dir, &file.bytes, options);
         model.map(Some).map_err(|e| ContractError {
             file: file.path.clone(),
             what: chain(&e),

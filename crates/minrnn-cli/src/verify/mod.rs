@@ -5,6 +5,7 @@ mod bisect;
 mod case;
 mod contract;
 mod engine;
+mod exact;
 mod extras;
 mod golden;
 mod grade;
@@ -96,6 +97,7 @@ pub fn verify(
         rounding: rounding.as_ref(),
     };
     let forms = Forms::open(export, graph, &stored, rounding.is_none())?;
+    let mut exact = exact::Exact::open(export, graph, &stored)?;
     let (limit, mut notes) = longest(export, graph, options);
     let cases = cases(
         export,
@@ -113,11 +115,14 @@ pub fn verify(
     }
     for (i, case) in cases.iter().enumerate() {
         observe(i, total, &case.name());
-        run_case(graph, truths, &forms, case, &mut errors, &mut tallies)
+        run_case(graph, truths, &forms, case, &mut errors, &mut tallies, &mut exact)
             .with_context(|| case.name())?;
     }
     let mut rows = vec![golden::row(export, graph, &stored.ports, truths)?];
     rows.extend(tallies.rows());
+    let (exact_rows, unknown) = exact.rows();
+    rows.extend(exact_rows);
+    notes.extend(unknown);
     rows.extend(extras::rows(graph, truths, &forms, &errors, options.seed)?);
     if stored.weights != Weights::F32 {
         notes.push(format!(
@@ -162,7 +167,7 @@ struct Steps {
 impl<'a> Forms<'a> {
     fn open(export: &Export, graph: &'a Graph, stored: &Stored, candle: bool) -> Result<Self> {
         let tract = |m| Tract::new(graph, &stored.ports, m);
-        let open = |form| anyhow::Ok(export.load(form)?.map(tract));
+        let open = |form| anyhow::Ok(export.load_portable(form)?.map(tract));
         let candle = candle.then(|| Candle::new(graph, &stored.params));
         Ok(Self {
             candle: candle.transpose()?,
@@ -271,6 +276,7 @@ fn run_case(
     case: &Case,
     errors: &mut Errors,
     t: &mut Tallies,
+    exact: &mut exact::Exact,
 ) -> Result<()> {
     let truth = truth_of(graph, numbers, case)?;
     let (truth, moved) = (truth.0, truth.1);
@@ -278,6 +284,11 @@ fn run_case(
     errors.learn(&steps, case, &truth);
     let tract = widened(errors.tract.tolerances(case, &truth), &moved);
     let candle = errors.candle.tolerances(case, &truth);
+    let apart = match forms.candle.is_some() {
+        true => across(&candle),
+        false => across(&moved_only(&truth, &moved)),
+    };
+    exact.run(graph, case, &truth, &apart)?;
     let classes = t.logits.then(|| graph.width(graph.output().value));
     let portable = |tally: &mut Tally, got: &Outcome, tolerances: &[f64]| {
         grade::portable(tally, case, got, &truth, tolerances);
@@ -291,8 +302,7 @@ fn run_case(
         portable(&mut t.candle_step, steps, &across(&tract));
     }
     match &steps.tract {
-        Some(step) if forms.candle.is_some() => portable(&mut t.step, step, &across(&candle)),
-        Some(step) => portable(&mut t.step, step, &across(&moved_only(&truth, &moved))),
+        Some(step) => portable(&mut t.step, step, &apart),
         None => {}
     }
     if let Some(parallel) = &forms.parallel {

@@ -149,7 +149,7 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
         Ok(Tract::new(
             graph,
             &ports,
-            runtime::Model::from_bytes(&bytes)?,
+            runtime::Model::from_bytes_with(&bytes, &runtime::Options::with_plans(8))?,
         ))
     };
     let (parallel, scan, step) = (open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?);

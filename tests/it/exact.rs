@@ -1,0 +1,304 @@
+//! The promise of the runtime: all forms of a model, in any chunks, any batch and on any number of threads, bit for bit. And,
+//! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
+
+use std::path::Path;
+
+use minrnn_model::model::Model;
+use minrnn_model::rng::Rng;
+use minrnn_onnx::export::{
+    Activations, DirOptions, ExportOptions, Lowering, StateLayout, Target, Weights, write_export,
+};
+use minrnn_runtime::{Execution, Extras, Form, Input, InputSpec, Options, Output, Session, State};
+
+#[path = "../golden/read.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod read;
+
+/// A case of random values, long enough for several chunks on several threads.
+struct Case {
+    batch: usize,
+    time: usize,
+    ids: Vec<i64>,
+    values: Vec<f32>,
+    width: usize,
+}
+
+impl Case {
+    fn new(input: InputSpec, batch: usize, time: usize, rng: &mut Rng) -> Self {
+        let (vocab, width) = match input {
+            InputSpec::Tokens { vocab } => (vocab.unwrap_or(2), 0),
+            InputSpec::Features { width } => (1, width),
+        };
+        Self {
+            batch,
+            time,
+            ids: (0..batch * time)
+                .map(|_| rng.below(vocab) as i64)
+                .collect(),
+            values: (0..batch * time * width)
+                .map(|_| rng.normal() as f32)
+                .collect(),
+            width,
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        let (batch, time, width) = (self.batch, self.time, self.width);
+        if width == 0 {
+            return Input::Tokens {
+                ids: &self.ids,
+                batch,
+                time,
+            };
+        }
+        Input::Features {
+            values: &self.values,
+            batch,
+            time,
+            width,
+        }
+    }
+
+    /// Steps `from..from + len` of rows `rows`.
+    fn cut(&self, rows: std::ops::Range<usize>, from: usize, len: usize) -> Self {
+        let part = |v: &[i64]| -> Vec<i64> {
+            let row = |b: usize| &v[b * self.time + from..b * self.time + from + len];
+            rows.clone().flat_map(row).copied().collect()
+        };
+        let w = self.width;
+        let row = |b: usize| &self.values[(b * self.time + from) * w..(b * self.time + from + len) * w];
+        Self {
+            batch: rows.len(),
+            time: len,
+            ids: if w == 0 { part(&self.ids) } else { vec![] },
+            values: rows.clone().flat_map(row).copied().collect(),
+            width: w,
+        }
+    }
+}
+
+fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> State {
+    let mut state = model.initial_state(batch).unwrap();
+    let names: Vec<String> = state.names().map(str::to_owned).collect();
+    for name in names {
+        let len = state.get(&name).unwrap().len();
+        let values: Vec<f32> = (0..len).map(|_| rng.normal() as f32 * 0.5).collect();
+        state.set(&name, &values).unwrap();
+    }
+    state
+}
+
+fn same(what: &str, got: &[f32], want: &[f32]) {
+    assert_eq!(got.len(), want.len(), "{what}");
+    let off = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits() && !(*a == 0.0 && *b == 0.0);
+    let differing = got.iter().zip(want).filter(|(a, b)| off((a, b))).count();
+    assert_eq!(differing, 0, "{what}: of {} values", got.len());
+}
+
+fn same_states(what: &str, got: &State, want: &State) {
+    for name in want.names() {
+        same(&format!("{what}: {name}"), got.get(name).unwrap(), want.get(name).unwrap());
+    }
+}
+
+/// The last step's outputs of a per-step output, or the output of a last-step head.
+fn last(out: &Output, time: usize) -> Vec<f32> {
+    if out.shape.len() == 2 {
+        return out.values.clone();
+    }
+    let width = out.shape[2];
+    let rows = out.values.chunks_exact(time * width);
+    rows.flat_map(|row| &row[(time - 1) * width..]).copied().collect()
+}
+
+fn check(dir: &Path, name: &str) {
+    let open = |form: &str, threads| {
+        let path = dir.join(format!("model.{form}.onnx"));
+        path.exists().then(|| {
+            let model = minrnn_runtime::Model::open_with(&path, &Options::with_threads(threads));
+            let model = model.unwrap_or_else(|e| panic!("{name} {form}: {e}"));
+            let why = model.not_exact_because();
+            assert_eq!(model.execution(), Execution::Exact, "{name} {form}: {why:?}");
+            model
+        })
+    };
+    let step = open("step", 1).unwrap();
+    let info = step.info().clone();
+    let mut rng = Rng::named(11, "exact");
+    let sequences: Vec<_> = ["parallel", "scan"]
+        .iter()
+        .flat_map(|form| [1, 3].map(|threads| (format!("{name} {form} on {threads}"), open(form, threads))))
+        .filter_map(|(what, model)| Some((what, model?)))
+        .collect();
+    let fixed = sequences.iter().find_map(|(_, m)| Some((m.info().batch?, m.info().seq_len?)));
+    let (batch, time) = fixed.unwrap_or((3, 101));
+    let case = Case::new(info.input, batch, time, &mut rng);
+    let start = random_state(&step, batch, &mut rng);
+
+    // The step form is the measure: one row after the other, all rows together.
+    let mut stepped = vec![];
+    let mut state = start.clone();
+    for t in 0..time {
+        let (out, next) = step.run(case.cut(0..batch, t, 1).input(), &state).unwrap();
+        stepped.push(out.values);
+        state = next;
+    }
+    if info.batch.is_none() {
+        for b in 0..batch {
+            let mut one = start.select(&[b]).unwrap();
+            for (t, all) in stepped.iter().enumerate() {
+                let (out, next) = step.run(case.cut(b..b + 1, t, 1).input(), &one).unwrap();
+                let width = out.values.len();
+                same(&format!("{name}: row {b} alone"), &out.values, &all[b * width..(b + 1) * width]);
+                one = next;
+            }
+            same_states(&format!("{name}: row {b} alone"), &one, &state.select(&[b]).unwrap());
+        }
+    }
+    for (what, model) in &sequences {
+        let (out, next) = model.run(case.input(), &start).unwrap();
+        same(&format!("{what}: last outputs"), &last(&out, time), &stepped[time - 1]);
+        if out.shape.len() == 3 {
+            let width = out.shape[2];
+            for (t, want) in stepped.iter().enumerate() {
+                for b in 0..batch {
+                    let at = (b * time + t) * width;
+                    let want = &want[b * width..(b + 1) * width];
+                    same(&format!("{what}: row {b}, step {t}"), &out.values[at..at + width], want);
+                }
+            }
+        }
+        same_states(&format!("{what}: states"), &next, &state);
+        if fixed.is_none() {
+            let mut pieces = start.clone();
+            let mut from = 0;
+            for len in [1, 2, 15, 16, 17, 50] {
+                let (_, next) = model.run(case.cut(0..batch, from, len).input(), &pieces).unwrap();
+                (pieces, from) = (next, from + len);
+            }
+            assert_eq!(from, time);
+            same_states(&format!("{what}: in pieces"), &pieces, &state);
+            ends(what, model, &step, &case, &start);
+        }
+    }
+}
+
+/// Lengths and resets: each row as if it were alone, cut at its end and begun anew where it says so.
+fn ends(
+    what: &str,
+    model: &minrnn_runtime::Model,
+    step: &minrnn_runtime::Model,
+    case: &Case,
+    start: &State,
+) {
+    if !model.info().lengths || !model.info().reset {
+        return;
+    }
+    let lengths: Vec<i64> = (0..case.batch).map(|b| [case.time as i64, 1, 40][b % 3]).collect();
+    let reset: Vec<bool> = (0..case.batch * case.time).map(|i| i % 23 == 5).collect();
+    let extras = Extras {
+        lengths: Some(&lengths),
+        reset: Some(&reset),
+    };
+    let (out, next) = model.run_with(case.input(), &extras, start).unwrap();
+    for b in 0..case.batch {
+        let mut one = start.select(&[b]).unwrap();
+        let mut values = vec![];
+        for t in 0..lengths[b] as usize {
+            let flag = [reset[b * case.time + t]];
+            let extras = Extras {
+                reset: Some(&flag),
+                ..Extras::default()
+            };
+            let (out, next) = step.run_with(case.cut(b..b + 1, t, 1).input(), &extras, &one).unwrap();
+            (values, one) = (out.values, next);
+        }
+        let width = values.len();
+        let at = if out.shape.len() == 3 {
+            (b * case.time + lengths[b] as usize - 1) * width
+        } else {
+            b * width
+        };
+        same(&format!("{what}: end of row {b}"), &out.values[at..at + width], &values);
+        same_states(&format!("{what}: end of row {b}"), &next.select(&[b]).unwrap(), &one);
+    }
+}
+
+fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
+    let plain = ExportOptions {
+        max_seq_len: 4096,
+        ..ExportOptions::default()
+    };
+    let mut all = vec![("", plain.clone())];
+    let mut add = |suffix, change: &dyn Fn(&mut ExportOptions)| {
+        let mut options = plain.clone();
+        change(&mut options);
+        all.push((suffix, options));
+    };
+    add(" with lengths and resets", &|o| (o.lengths, o.reset) = (true, true));
+    add(" stacked", &|o| o.state_layout = StateLayout::Stacked);
+    add(" fixed", &|o| (o.batch, o.seq_len) = (Some(3), Some(37)));
+    if name.starts_with("gru_features") || name == "lstm_tokens" {
+        for (suffix, weights) in [
+            (" f16", Weights::F16),
+            (" bf16", Weights::Bf16),
+            (" int8", Weights::Int8(Activations::Row)),
+        ] {
+            add(suffix, &|o| (o.weights, o.target) = (weights.clone(), Target::OnnxRuntime));
+        }
+        for lowering in Lowering::ALL.into_iter().filter(|l| *l != Lowering::LinearAttention) {
+            add(lowering.name(), &|o| {
+                (o.lowering, o.target) = (lowering, lowering.target());
+                o.max_seq_len = 128;
+            });
+        }
+    }
+    all.into_iter()
+        .map(|(suffix, options)| {
+            let options = DirOptions {
+                options,
+                ..DirOptions::default()
+            };
+            (suffix, options)
+        })
+        .collect()
+}
+
+#[test]
+fn all_forms_agree_bit_for_bit() {
+    for (name, bytes) in read::files() {
+        let golden = read::Golden::read(&bytes).unwrap();
+        let model = Model::from_config(&golden.config).unwrap();
+        let params = golden.params(&model);
+        for (suffix, options) in variants(&name) {
+            let dir = tempfile::tempdir().unwrap();
+            write_export(dir.path(), &model, &params, &options).unwrap();
+            check(dir.path(), &format!("{name}{suffix}"));
+        }
+    }
+}
+
+/// A million steps in one session and in chunks of a sequence form: not one bit apart.
+#[test]
+fn a_long_stream_equals_its_chunks() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/copy-min-gru/export");
+    let parallel = minrnn_runtime::Model::open(dir.join("model.parallel.onnx")).unwrap();
+    let step = minrnn_runtime::Model::open(dir.join("model.step.onnx")).unwrap();
+    let total = 20_000;
+    let case = Case::new(step.info().input, 1, total, &mut Rng::named(5, "exact"));
+    let mut session = Session::new(step.into(), 1).unwrap();
+    let mut state = parallel.initial_state(1).unwrap();
+    let mut from = 0;
+    while from < total {
+        let len = (1 + from * 7 % 1777).min(total - from);
+        let (out, next) = parallel.run(case.cut(0..1, from, len).input(), &state).unwrap();
+        state = next;
+        let width = out.shape[2];
+        for (t, want) in out.values.chunks_exact(width).enumerate() {
+            let got = session.step_tokens(&[case.ids[from + t]]).unwrap();
+            same("outputs", &got.values, want);
+        }
+        from += len;
+    }
+    same_states("states", session.state(), &state);
+}
