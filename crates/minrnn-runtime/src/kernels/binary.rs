@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::cpu::Cpu;
-use super::lanes::{Lanewise, Lanewise2, map, map2, map_in_place};
+use super::lanes::{Lanewise, Lanewise2, map, map_in_place, map2};
 
 /// A function of two values: the ONNX operator of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +107,30 @@ impl<F: Lanewise2> WithSimd for Map2<'_, F> {
 macro_rules! with_function {
     ($op:expr, $f:ident => $run:expr) => {
         match $op {
-            Binary::Add => { let $f = Add; $run }
-            Binary::Sub => { let $f = Sub; $run }
-            Binary::Mul => { let $f = Mul; $run }
-            Binary::Div => { let $f = Div; $run }
-            Binary::Min => { let $f = Min; $run }
-            Binary::Max => { let $f = Max; $run }
+            Binary::Add => {
+                let $f = Add;
+                $run
+            }
+            Binary::Sub => {
+                let $f = Sub;
+                $run
+            }
+            Binary::Mul => {
+                let $f = Mul;
+                $run
+            }
+            Binary::Div => {
+                let $f = Div;
+                $run
+            }
+            Binary::Min => {
+                let $f = Min;
+                $run
+            }
+            Binary::Max => {
+                let $f = Max;
+                $run
+            }
         }
     };
 }
@@ -148,10 +166,7 @@ impl<F: Lanewise2> WithSimd for InPlace<'_, F> {
                     *out = f.apply(simd, *out, b);
                 }
                 if !tail.is_empty() {
-                    let (a, b) = (
-                        simd.partial_load_f32s(tail),
-                        simd.partial_load_f32s(b_tail),
-                    );
+                    let (a, b) = (simd.partial_load_f32s(tail), simd.partial_load_f32s(b_tail));
                     simd.partial_store_f32s(tail, f.apply(simd, a, b));
                 }
             }

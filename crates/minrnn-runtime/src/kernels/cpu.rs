@@ -1,8 +1,8 @@
 //! Which instructions the kernels use.
 
-use pulp::{Scalar, Simd, WithSimd};
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
+use pulp::{Scalar, Simd, WithSimd};
 
 /// The instruction set of all kernels: chosen once, handed to every call. It changes speed, never a bit.
 #[derive(Clone, Copy, Debug)]

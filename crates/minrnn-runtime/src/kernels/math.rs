@@ -104,10 +104,7 @@ pub(super) fn log<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     let bits = simd.add_u32s(bits, simd.splat_u32s(0x3f80_0000 - 0x3f35_04f3));
     let mantissa = simd.and_u32s(bits, simd.splat_u32s(0x007f_ffff));
     let mantissa = simd.add_u32s(mantissa, simd.splat_u32s(0x3f35_04f3));
-    let f = simd.sub_f32s(
-        simd.transmute_f32s_u32s(mantissa),
-        simd.splat_f32s(1.0),
-    );
+    let f = simd.sub_f32s(simd.transmute_f32s_u32s(mantissa), simd.splat_f32s(1.0));
     let exponent = simd.wrapping_dyn_shr_u32s(bits, simd.splat_u32s(23));
     // With the exponent of 2^23 the integer is a float, less 2^23.
     let exponent = simd.or_u32s(exponent, simd.splat_u32s(0x4b00_0000));
@@ -137,10 +134,7 @@ pub(super) fn sigmoid<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let z = decay(simd, v);
     let negative = simd.less_than_f32s(v, simd.splat_f32s(0.0));
-    simd.div_f32s(
-        simd.select_f32s(negative, z, one),
-        simd.add_f32s(one, z),
-    )
+    simd.div_f32s(simd.select_f32s(negative, z, one), simd.add_f32s(one, z))
 }
 
 /// ln(1 + e^v) as max(v, 0) + ln(1 + e^-|v|).
@@ -175,12 +169,12 @@ pub(super) fn tanh<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
             -0.333_332_8,
         ],
     );
-    let near = simd.mul_add_f32s(simd.mul_f32s(square, p), v, v);
+    let near = simd.mul_add_f32s(simd.mul_f32s(square, p), size, size);
     // The result is 1 from 9.1 on.
     let e = exp_within(simd, simd.mul_f32s(two, at_most(simd, size, 10.0)));
     let far = simd.sub_f32s(one, simd.div_f32s(two, simd.add_f32s(e, one)));
     let small = simd.less_than_f32s(size, simd.splat_f32s(0.625));
-    simd.select_f32s(small, near, with_sign(simd, far, v))
+    with_sign(simd, simd.select_f32s(small, near, far), v)
 }
 
 /// The error function: an odd polynomial about zero, 1 - e^h(|v|) beyond.
@@ -201,7 +195,7 @@ pub(super) fn erf<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
             0.128_379_17,
         ],
     );
-    let near = simd.mul_add_f32s(v, p, v);
+    let near = simd.mul_add_f32s(size, p, size);
     // -ln(1 - erf) from 0.9 to 3.95, where the result is 1.
     let h = polynomial(
         simd,
@@ -220,5 +214,5 @@ pub(super) fn erf<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     let rest = exp_within(simd, simd.neg_f32s(h));
     let far = simd.sub_f32s(simd.splat_f32s(1.0), rest);
     let small = simd.less_than_f32s(size, simd.splat_f32s(0.9));
-    simd.select_f32s(small, near, with_sign(simd, far, v))
+    with_sign(simd, simd.select_f32s(small, near, far), v)
 }

@@ -9,6 +9,7 @@
 //! Nothing here allocates but the packing of weights. Shapes are the caller's promise: a wrong one panics.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "a vocabulary: which of it is in use depends on the graphs that the engine compiles"
 )]
 
@@ -25,8 +26,10 @@ mod rows;
 mod tile;
 mod unary;
 
+#[cfg(test)]
+mod tests;
 
-pub(crate) use binary::{Binary, Operand, binary, pow};
+pub(crate) use binary::{Binary, Operand, binary, binary_in_place, pow};
 pub(crate) use cpu::Cpu;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;

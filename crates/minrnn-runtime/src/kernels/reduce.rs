@@ -53,7 +53,11 @@ impl<F: Lanewise2, T: Term> Reduce<'_, F, T> {
         let (blocks, tail) = self.x.as_chunks::<PARTS>();
         let mut last = [self.neutral; PARTS];
         last[..tail.len()].copy_from_slice(tail);
-        let padded = if tail.is_empty() { &[] } else { std::slice::from_ref(&last) };
+        let padded = if tail.is_empty() {
+            &[]
+        } else {
+            std::slice::from_ref(&last)
+        };
         for block in blocks.iter().chain(padded) {
             let (v, _) = S::as_simd_f32s(block);
             for i in 0..V {
@@ -90,20 +94,40 @@ impl<F: Lanewise2, T: Term> WithSimd for Reduce<'_, F, T> {
 
 /// The sum; +0 of no elements.
 pub(crate) fn sum(cpu: Cpu, x: &[f32]) -> f32 {
-    cpu.run(Reduce { f: Add, term: Same, neutral: 0.0, x })
+    cpu.run(Reduce {
+        f: Add,
+        term: Same,
+        neutral: 0.0,
+        x,
+    })
 }
 
 /// The sum of the squares, each rounded before it is added: the bits of the sum over a row of squares.
 pub(crate) fn sum_of_squares(cpu: Cpu, x: &[f32]) -> f32 {
-    cpu.run(Reduce { f: Add, term: Square, neutral: 0.0, x })
+    cpu.run(Reduce {
+        f: Add,
+        term: Square,
+        neutral: 0.0,
+        x,
+    })
 }
 
 /// The largest element; NaN if one is, -infinity of no elements.
 pub(crate) fn max(cpu: Cpu, x: &[f32]) -> f32 {
-    cpu.run(Reduce { f: Max, term: Same, neutral: f32::NEG_INFINITY, x })
+    cpu.run(Reduce {
+        f: Max,
+        term: Same,
+        neutral: f32::NEG_INFINITY,
+        x,
+    })
 }
 
 /// The smallest element; NaN if one is, infinity of no elements.
 pub(crate) fn min(cpu: Cpu, x: &[f32]) -> f32 {
-    cpu.run(Reduce { f: Min, term: Same, neutral: f32::INFINITY, x })
+    cpu.run(Reduce {
+        f: Min,
+        term: Same,
+        neutral: f32::INFINITY,
+        x,
+    })
 }

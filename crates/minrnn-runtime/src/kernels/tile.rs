@@ -28,7 +28,15 @@ pub(super) trait Tiles: Copy {
 }
 
 /// M rows by P panels; of the PV vectors of a panel the V from FROM.
-struct Tile<'j, 'a, const M: usize, const P: usize, const V: usize, const PV: usize, const FROM: usize> {
+struct Tile<
+    'j,
+    'a,
+    const M: usize,
+    const P: usize,
+    const V: usize,
+    const PV: usize,
+    const FROM: usize,
+> {
     job: &'j mut Job<'a>,
     row: usize,
     panel: usize,
