@@ -10,6 +10,11 @@ use crate::error::Breach;
 use crate::info::{Info, InputSpec, OutputSpec, StateSpec};
 use crate::metadata::{Metadata, short};
 
+mod recurrence;
+
+/// Values of states that a file of any size may have for each row.
+const SMALL_STATES: u64 = 1 << 16;
+
 /// Symbol of the batch dimension.
 pub(crate) const BATCH: &str = "batch";
 /// Symbol of the time dimension.
@@ -20,8 +25,8 @@ pub(crate) const LENGTHS: &str = "lengths";
 /// Name of the input with the steps at which states begin anew.
 pub(crate) const RESET: &str = "reset";
 
-/// Checks `graph` against its metadata and says what the file is.
-pub(crate) fn check(graph: &GraphProto, meta: Metadata) -> Result<Info, Breach> {
+/// Checks `graph` against its metadata and says what the file is. `size`: bytes of the file and of those beside it.
+pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Info, Breach> {
     let inputs = Ports::of(&graph.input, "input")?;
     let outputs = Ports::of(&graph.output, "output")?;
     let data = data_input(&inputs)?;
@@ -40,7 +45,8 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata) -> Result<Info, Breach> 
         state_port(inputs.get(&state.input)?, state, &mut dims)?;
         state_port(outputs.get(&state.output)?, state, &mut dims)?;
     }
-    recurrences(graph, &meta)?;
+    states_of_size(&meta, size)?;
+    recurrence::check(graph, &meta)?;
     let (batch, seq_len) = (fixed(dims.batch), fixed(dims.time));
     lengths(&meta, seq_len)?;
     Ok(Info {
@@ -375,32 +381,18 @@ fn state_port(port: &Port, state: &StateSpec, dims: &mut Dims) -> Result<(), Bre
     Err(Breach::new(&port.place, what))
 }
 
-fn recurrences(graph: &GraphProto, meta: &Metadata) -> Result<(), Breach> {
-    let mut names: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    names.extend(graph.input.iter().map(|i| i.name.as_str()));
-    names.extend(
-        graph
-            .node
-            .iter()
-            .flat_map(|n| n.output.iter())
-            .map(|o| o.as_str()),
-    );
-    for (at, r) in meta.recurrences.iter().enumerate() {
-        let all = [
-            ("a", &r.a),
-            ("b", &r.b),
-            ("h0", &r.h0),
-            ("h", &r.h),
-            ("h_last", &r.h_last),
-        ];
-        for (key, name) in all {
-            if name.is_empty() || !names.contains(name.as_str()) {
-                let what = format!("{at}.{key} is `{}`, no tensor of the graph", short(name));
-                return Err(Breach::new("metadata `minrnn.recurrences`", what));
-            }
-        }
+/// A state has weights that make it, so it is never larger than they are. Without this a file of a few lines could ask for
+/// any amount of memory in each of its states.
+fn states_of_size(meta: &Metadata, size: u64) -> Result<(), Breach> {
+    let all = meta
+        .states
+        .iter()
+        .fold(0u64, |n, s| n.saturating_add(s.len() as u64));
+    if all <= size.saturating_add(SMALL_STATES) {
+        return Ok(());
     }
-    Ok(())
+    let what = format!("has states of {all} values for each row, in a file of {size} bytes");
+    Err(Breach::new("metadata `minrnn.states`", what))
 }
 
 /// A doubling graph is silently wrong beyond the length it was made for, so it must say that length.

@@ -11,9 +11,10 @@ use crate::info::{Head, Info};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
 use crate::engine::{Fault, Program};
 use crate::exact::{Batch, Exact, output_shape};
-use crate::plan::{Engine, Key};
+use crate::plan::{Engine, Key, Plan};
 use crate::state::{Layout, State};
-use crate::{contract, external, metadata, structure};
+use crate::structure::{self, Shapes};
+use crate::{contract, external, metadata};
 
 /// Who computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,8 @@ impl Options {
 /// One exported file. Immutable for its users: any number of threads may run it at once.
 pub struct Model {
     info: Info,
+    /// What makes the shapes: held against each new batch and length before the engine sees them.
+    shapes: Shapes,
     layout: Arc<Layout>,
     file: String,
     runner: Runner,
@@ -128,7 +131,7 @@ impl Model {
     /// As [`Model::open`].
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        let bytes = external::plain(path).map_err(|source| Error::Read {
             file: path.to_path_buf(),
             source,
         })?;
@@ -170,15 +173,17 @@ impl Model {
         folder: Option<&Path>,
         options: &Options,
     ) -> Result<Self> {
+        structure::check_bytes(bytes).map_err(|breach| breach.of(file))?;
+        let size = bytes.len() as u64;
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
         let mut proto = decoded.map_err(|e| Error::Load {
             file: file.into(),
             what: "is no ONNX file, or a cut one".into(),
             source: format!("{e:#}").into(),
         })?;
-        external::read(&mut proto, folder).map_err(|breach| breach.of(file))?;
-        let checked = check(&proto).map_err(|breach| breach.of(file))?;
-        let Some((info, graph)) = checked else {
+        let beside = external::read(&mut proto, folder).map_err(|breach| breach.of(file))?;
+        let checked = check(&proto, size + beside).map_err(|breach| breach.of(file))?;
+        let Some((info, graph, shapes)) = checked else {
             return Err(Error::Foreign { file: file.into() });
         };
         let inputs = ports(graph.input.iter().map(|i| &i.name), &info, |s| &s.input);
@@ -200,6 +205,7 @@ impl Model {
         Ok(Self {
             layout: Arc::new(Layout::of(&info)),
             info,
+            shapes,
             file: file.into(),
             runner,
             inputs,
@@ -293,7 +299,9 @@ impl Model {
         nothing.check_lengths(&self.info)?;
         match &self.runner {
             Runner::Exact(_) => Ok(()),
-            Runner::Portable { engine, .. } => engine.plan(Key::Fixed { batch, time }).map(drop),
+            Runner::Portable { engine, .. } => {
+                self.plan(engine, Key::Fixed { batch, time }).map(drop)
+            }
         }
     }
 
@@ -405,6 +413,15 @@ impl Model {
         }
     }
 
+    /// tract's plan, once the shapes in it are known to be sane.
+    fn plan(&self, engine: &Engine, key: Key) -> Result<Plan> {
+        if let Key::Fixed { batch, time } = key {
+            let shapes = self.shapes.check(batch, time);
+            shapes.map_err(|breach| breach.of(&self.file))?;
+        }
+        engine.plan(key)
+    }
+
     /// `input` and `state` have passed [`Model::check`].
     fn run_plan(
         &self,
@@ -437,7 +454,7 @@ impl Model {
         });
         let feeds: TractResult<TVec<TValue>> = feeds.collect();
         let feeds = feeds.map_err(|e| self.broken("an input", format!("{e:#}")))?;
-        let plan = engine.plan(key)?;
+        let plan = self.plan(engine, key)?;
         let results = engine.run(&plan, key, feeds)?;
         if results.len() != self.outputs.len() {
             return Err(self.broken("the outputs", format!("{} came back", results.len())));
@@ -528,12 +545,18 @@ impl Model {
 }
 
 /// Everything that can be known before tract sees the graph.
-fn check(proto: &ModelProto) -> std::result::Result<Option<(Info, &GraphProto)>, Breach> {
+fn check(
+    proto: &ModelProto,
+    size: u64,
+) -> std::result::Result<Option<(Info, &GraphProto, Shapes)>, Breach> {
     let Some(meta) = metadata::read(proto)? else {
         return Ok(None);
     };
     let graph = structure::check(proto)?;
-    contract::check(graph, meta).map(|info| Some((info, graph)))
+    let info = contract::check(graph, meta, size)?;
+    let shapes = Shapes::of(graph, structure::opset_of(proto), size);
+    shapes.probe(&info)?;
+    Ok(Some((info, graph, shapes)))
 }
 
 /// The contract check has found each name exactly once, so what is no state is the data.

@@ -8,29 +8,20 @@ use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorPr
 use crate::error::Breach;
 use crate::metadata::short;
 
+mod operator;
 mod scan;
+mod shape;
 mod tensor;
+mod wire;
+
+pub(crate) use shape::Shapes;
+pub(crate) use wire::check as check_bytes;
 
 /// The tensors that a node may read, by name; with its data where a tensor stands in the file.
 type Names<'a> = BTreeMap<&'a str, Option<&'a TensorProto>>;
 
 /// Values that a constant shape may ask for.
 const MAX_VALUES: i64 = 1 << 28;
-
-/// Operators that minrnn's exporter may write and tract runs without state, chance or surprise. Left out on purpose:
-/// `Mod` (folded as a remainder of the other sign), `LSTM`, `GRU`, `RNN` (panic under a free batch), random operators, `Loop`.
-#[rustfmt::skip]
-const OPERATORS: &[&str] = &[
-    "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
-    "Constant", "ConstantOfShape", "Conv", "Cos", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Expand",
-    "Flatten", "Floor", "Gather", "GatherElements", "Gemm", "Greater", "GreaterOrEqual", "HardSigmoid", "Identity",
-    "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "MatMul", "MatMulInteger",
-    "Max", "Mean",
-    "Min", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Scan", "Shape", "Sigmoid", "Sign", "Sin", "Slice",
-    "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Transpose",
-    "Unsqueeze", "Where", "Xor",
-];
 
 /// Operators that the engine runs otherwise than ONNX says, or not twice alike, in files of other programs.
 const REFUSED: &[(&str, &str)] = &[
@@ -69,6 +60,9 @@ pub(crate) fn check_with(model: &ModelProto, rules: Rules) -> Result<&GraphProto
             "the engine does not read local functions",
         ));
     }
+    if !model.training_info.is_empty() {
+        return Err(Breach::new("training_info", "a model that runs has none"));
+    }
     let Some(graph) = &model.graph else {
         return Err(Breach::new("graph", "is missing"));
     };
@@ -101,6 +95,13 @@ fn opset(model: &ModelProto, rules: Rules) -> Result<(), Breach> {
         opset.version
     );
     Err(Breach::new(place, what).mend(mend))
+}
+
+/// The version of ONNX's operators that the file was written for, once it has been checked.
+pub(crate) fn opset_of(model: &ModelProto) -> i64 {
+    let mut all = model.opset_import.iter();
+    all.find(|o| plain_domain(&o.domain))
+        .map_or(0, |o| o.version)
 }
 
 fn plain_domain(domain: &str) -> bool {
@@ -193,10 +194,10 @@ fn check_node<'a>(
         Some(&node.name)
     };
     let place = format!("{path}node `{}`", short(label.map_or("", |l| l.as_str())));
-    let listed = OPERATORS.contains(&node.op_type.as_str());
+    let known = operator::find(&node.op_type).filter(|_| plain_domain(&node.domain));
     if rules == Rules::Any {
         refused(node, &place)?;
-    } else if !plain_domain(&node.domain) || !listed {
+    } else if known.is_none() {
         let what = format!(
             "operator `{}` of domain `{}`",
             short(&node.op_type),
@@ -208,9 +209,14 @@ fn check_node<'a>(
     if node.output.iter().all(|o| o.is_empty()) {
         return Err(Breach::new(place, "has no output"));
     }
+    if let Some(operator) = known.filter(|_| rules == Rules::Ours) {
+        operator
+            .fits(node)
+            .map_err(|what| Breach::new(&place, what))?;
+    }
     // Sorted order is part of ONNX; with it a graph can hold no cycle.
-    let known = |i: &str| i.is_empty() || here.contains_key(i) || outer.contains_key(i);
-    if let Some(name) = node.input.iter().find(|i| !known(i)) {
+    let defined = |i: &str| i.is_empty() || here.contains_key(i) || outer.contains_key(i);
+    if let Some(name) = node.input.iter().find(|i| !defined(i)) {
         let what = format!("reads `{}`, which nothing before it produces", short(name));
         return Err(Breach::new(place, what));
     }
@@ -274,6 +280,7 @@ fn check_attributes(node: &NodeProto, place: &str, rules: Rules) -> Result<(), B
             "If" => rules == Rules::Any,
             _ => false,
         };
+        operator::one_value(attr).map_err(|what| Breach::new(place, what))?;
         if (attr.g.is_some() || !attr.graphs.is_empty()) && !body {
             let what = format!("attribute `{}` holds a graph", short(&attr.name));
             return Err(Breach::new(place, what));

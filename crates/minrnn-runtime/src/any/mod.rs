@@ -15,6 +15,7 @@ use tract_onnx::prelude::tract_itertools::Itertools;
 use tract_onnx::prelude::*;
 
 use crate::error::{Breach, EXPORT_AGAIN, Error, Result};
+use crate::external;
 use crate::plan::{Plan, caught};
 use crate::structure::{self, Rules};
 
@@ -74,7 +75,7 @@ impl AnyModel {
     /// the engine would abort on or read otherwise than ONNX says).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        let bytes = external::plain(path).map_err(|source| Error::Read {
             file: path.to_path_buf(),
             source,
         })?;
@@ -99,21 +100,22 @@ impl AnyModel {
     }
 
     fn load(file: &str, mut bytes: &[u8], folder: Option<&Path>) -> Result<Self> {
+        structure::check_bytes(bytes).map_err(|breach| foreign(breach).of(file))?;
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
         let mut proto = decoded.map_err(|e| Error::Load {
             file: file.into(),
             what: "is no ONNX file, or a cut one".into(),
             source: format!("{e:#}").into(),
         })?;
+        external::read(&mut proto, folder).map_err(|breach| foreign(breach).of(file))?;
         let (inputs, outputs) = checked(&proto).map_err(|breach| foreign(breach).of(file))?;
         proto.graph.iter_mut().for_each(port::unname);
-        let folder = folder.map(|f| f.to_string_lossy().into_owned());
         let parse = || {
             let onnx = tract_onnx::onnx()
                 .with_ignore_value_info(true)
                 .with_ignore_output_shapes(true)
                 .with_ignore_output_types(true);
-            let parsed = onnx.parse(&proto, folder.as_deref())?;
+            let parsed = onnx.parse(&proto, None)?;
             if parsed.unresolved_inputs.is_empty() {
                 return Ok(parsed);
             }

@@ -1,10 +1,14 @@
 //! The operator that holds a graph of its own.
 
-use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_shape_proto::Dimension;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
+use tract_onnx::pb::type_proto::Value;
+use tract_onnx::pb::{NodeProto, ValueInfoProto};
 
 use super::{Names, Rules, attribute, check_graph};
 use crate::error::Breach;
+use crate::metadata::short;
 
 /// tract sizes buffers by `num_scan_inputs` and subtracts it from the number of inputs, both unchecked.
 pub(super) fn check<'a>(
@@ -47,6 +51,36 @@ pub(super) fn check<'a>(
             return breach(&format!("{name} does not fit the inputs and outputs"));
         }
     }
-    let seen: Names<'a> = outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect();
+    for port in body.input.iter().chain(&body.output) {
+        plain_dims(port, place)?;
+    }
+    // The bodies of our files read what they are given and nothing around them.
+    let seen: Names<'a> = match rules {
+        Rules::Ours => Names::new(),
+        Rules::Any => outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect(),
+    };
     check_graph(body, &seen, &format!("{place} body "), rules)
+}
+
+/// tract reads the name of a dimension as arithmetic, one call deeper with each bracket.
+fn plain_dims(port: &ValueInfoProto, place: &str) -> Result<(), Breach> {
+    let value = port.r#type.as_ref().and_then(|t| t.value.as_ref());
+    let Some(Value::TensorType(tensor)) = value else {
+        return Ok(());
+    };
+    let dims = tensor.shape.as_ref().map_or(&[][..], |s| &s.dim);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-/: ?".contains(c);
+    let fits = |d: &Dimension| match &d.value {
+        Some(DimValue::DimValue(n)) => (-1..1 << 40).contains(n),
+        Some(DimValue::DimParam(name)) => name.len() <= 128 && name.chars().all(plain),
+        None => true,
+    };
+    if dims.len() <= 8 && dims.iter().all(fits) {
+        return Ok(());
+    }
+    let what = format!(
+        "body port `{}` has a dimension that is no name or number",
+        short(&port.name)
+    );
+    Err(Breach::new(place, what))
 }

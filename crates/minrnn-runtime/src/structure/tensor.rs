@@ -9,14 +9,16 @@ use crate::error::Breach;
 /// One field of data, of the length that the dimensions say, inside the file.
 pub(super) fn check(tensor: &TensorProto, place: &str, rules: Rules) -> Result<(), Breach> {
     let breach = |what: String| Err(Breach::new(place, what));
-    if tensor.data_location == Some(DataLocation::External as i32)
+    // What lay beside the file has been read by now.
+    if tensor
+        .data_location
+        .is_some_and(|l| l != DataLocation::Default as i32)
         || !tensor.external_data.is_empty()
     {
-        if rules == Rules::Any {
-            // The engine reads it beside the model's file, and refuses what is not there.
-            return Ok(());
-        }
         return breach("keeps its data outside the file".into());
+    }
+    if tensor.segment.is_some() {
+        return breach("is a part of a tensor".into());
     }
     let dims = tensor
         .dims

@@ -269,7 +269,7 @@ fn what_the_engine_cannot_be_trusted_with_is_refused() {
     let mut external = small("Add", "n");
     external.weights[0].external = true;
     external.weights[0].raw.clear();
-    assert_eq!(refused(external, 17), ErrorKind::Load);
+    assert_eq!(refused(external, 17), ErrorKind::Contract);
     // An operator that the engine does not know.
     let any = AnyModel::from_bytes(&file(small("Frobnicate", "n")).to_bytes());
     let x = [("x", floats(&[1, 3], &[1.0; 3]))];

@@ -1,0 +1,548 @@
+//! The shape of every tensor of a graph, for one batch and one length, before anything is run: a shape that no model has is
+//! refused here, where it is a few numbers, and not in the engine, where it is an allocation that ends the process.
+//!
+//! Shapes of exports depend on the sizes of the inputs alone, never on their values, so all of them are known numbers.
+
+mod element;
+mod layout;
+mod make;
+mod part;
+mod product;
+mod scan;
+
+use std::collections::BTreeMap;
+
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+
+use super::operator;
+use super::tensor;
+use crate::contract::{BATCH, SEQ_LEN};
+use crate::error::Breach;
+use crate::info::{Form, Info, Recurrence};
+use crate::metadata::short;
+
+/// Numbers of a constant that are followed; longer ones are no shapes.
+const MAX_CONTENT: usize = 64;
+/// Bytes of all tensors together that any graph may ask for, at up to [`FEW`] rows and steps.
+const BASE_BYTES: u64 = 16 << 20;
+/// Bytes more for each byte of the file: weights are made wider, transposed, cut.
+const BYTES_PER_BYTE: u64 = 8;
+/// Multiplications that any graph may ask for, at up to [`FEW`] rows and steps.
+const BASE_WORK: u64 = 128 << 20;
+/// More for each byte of the file: a weight is used once for each row of a block.
+const WORK_PER_BYTE: u64 = 64;
+/// Rows times steps from which on the limits grow in proportion.
+const FEW: u64 = 8;
+
+/// How an operator makes its shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    Unary,
+    Same,
+    Arithmetic,
+    Compare,
+    Logic,
+    Where,
+    Clip,
+    Cast,
+    Softmax,
+    LayerNorm,
+    Reduce,
+    Shape,
+    Constant,
+    Fill,
+    Expand,
+    Reshape,
+    Squeeze,
+    Unsqueeze,
+    Transpose,
+    Pad,
+    Concat,
+    Slice,
+    Split,
+    Gather,
+    GatherElements,
+    MatMul,
+    MatMulInteger,
+    Gemm,
+    Scan,
+}
+
+/// What is known of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fact {
+    elem: DataType,
+    dims: Vec<usize>,
+    /// The numbers of a short integer tensor that is a number or a vector.
+    ints: Option<Vec<i64>>,
+}
+
+type Found = Result<Vec<Fact>, String>;
+type Facts<'a> = BTreeMap<&'a str, Fact>;
+
+/// A node and what it gets.
+struct Call<'a> {
+    node: &'a NodeProto,
+    inputs: Vec<Option<&'a Fact>>,
+    opset: i64,
+}
+
+/// What a graph asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// Bytes of all its tensors, as if none were given back.
+    pub(crate) bytes: u64,
+    /// Multiplications in its products, and one for each value elsewhere.
+    pub(crate) work: u64,
+}
+
+/// The part of a graph that makes its shapes: everything but the weights' values.
+#[derive(Debug, Clone)]
+pub(crate) struct Shapes {
+    graph: GraphProto,
+    opset: i64,
+    /// Bytes of the file and of those beside it.
+    size: u64,
+}
+
+impl Shapes {
+    pub(crate) fn of(graph: &GraphProto, opset: i64, size: u64) -> Self {
+        let bare = |t: &TensorProto| TensorProto {
+            name: t.name.clone(),
+            dims: t.dims.clone(),
+            data_type: t.data_type,
+            int64_data: known(t).unwrap_or_default(),
+            ..TensorProto::default()
+        };
+        let graph = GraphProto {
+            node: graph.node.clone(),
+            initializer: graph.initializer.iter().map(bare).collect(),
+            input: graph.input.clone(),
+            output: graph.output.clone(),
+            ..GraphProto::default()
+        };
+        Self { graph, opset, size }
+    }
+
+    /// Goes through the graph for that many rows and steps.
+    ///
+    /// # Errors
+    /// The first node whose inputs do not fit it, whose shape depends on values, or with which the graph asks for more
+    /// than a model of its size needs.
+    pub(crate) fn check(&self, batch: usize, time: usize) -> Result<Use, Breach> {
+        self.walk(batch, time).map(|(used, _)| used)
+    }
+
+    fn walk(&self, batch: usize, time: usize) -> Result<(Use, Facts<'_>), Breach> {
+        let cells = (batch as u64).saturating_mul(time as u64);
+        let times = cells.div_ceil(FEW).max(1);
+        let mut walk = Walk {
+            opset: self.opset,
+            bytes: limit(BASE_BYTES, BYTES_PER_BYTE, self.size, times),
+            work: limit(BASE_WORK, WORK_PER_BYTE, self.size, times),
+            used: Use::default(),
+        };
+        let mut facts = Facts::new();
+        for input in &self.graph.input {
+            facts.insert(&input.name, port(input, batch, time)?);
+        }
+        walk.graph(&self.graph, &mut facts, "")?;
+        Ok((walk.used, facts))
+    }
+
+    /// Goes through the graph once as for a short call, and holds its outputs and its recurrences to what the file says
+    /// about them.
+    ///
+    /// # Errors
+    /// As [`Shapes::check`]; an output or a tensor of a recurrence of another shape or type.
+    pub(crate) fn probe(&self, info: &Info) -> Result<(), Breach> {
+        let batch = info.batch.unwrap_or(2);
+        let time = match info.form {
+            Form::Step => 1,
+            _ => info.seq_len.unwrap_or(info.max_seq_len.unwrap_or(3).min(3)),
+        };
+        let (_, facts) = self.walk(batch, time)?;
+        for output in &self.graph.output {
+            let declared = port(output, batch, time)?;
+            let found = facts.get(output.name.as_str());
+            let found = found.map(|f| (f.elem, &f.dims));
+            if found != Some((declared.elem, &declared.dims)) {
+                let place = format!("output `{}`", short(&output.name));
+                let what = format!(
+                    "is declared as {:?}, the graph makes {found:?}",
+                    declared.dims
+                );
+                return Err(Breach::new(place, what));
+            }
+        }
+        let all = info.recurrences.iter().enumerate();
+        all.into_iter()
+            .try_for_each(|(at, r)| recurrence(at, r, &facts, info, batch, time))
+    }
+}
+
+/// `a`, `b`, `h` are f32 `[batch, T, D]` (`step`: `[batch, D]`), `h0` and `h_last` `[batch, D]`.
+fn recurrence(
+    at: usize,
+    names: &Recurrence,
+    facts: &Facts,
+    info: &Info,
+    batch: usize,
+    time: usize,
+) -> Result<(), Breach> {
+    let get = |name: &str| facts.get(name).filter(|f| f.elem == DataType::Float);
+    let dims = |name: &str| get(name).map(|f| f.dims.as_slice());
+    let Some(&[rows, width]) = dims(&names.h0).filter(|d| d[..1] == [batch]) else {
+        let what = format!("{at}.h0 `{}` is no f32 [batch, D]", short(&names.h0));
+        return Err(Breach::new(RECURRENCES, what));
+    };
+    let steps = match (dims(&names.h), info.form) {
+        (Some(&[_, steps, _]), Form::Parallel | Form::Scan) => Some(steps),
+        _ => None,
+    };
+    let padded = steps.is_some_and(|n| if info.padded { n < time } else { n != time });
+    let whole: Vec<usize> = [rows].into_iter().chain(steps).chain([width]).collect();
+    let rest = [("a", &names.a), ("b", &names.b), ("h", &names.h)];
+    let rest = rest.map(|(key, name)| (key, name, whole.as_slice()));
+    let last = [("h_last", &names.h_last, &[rows, width][..])];
+    for (key, name, wanted) in rest.into_iter().chain(last) {
+        if padded || dims(name) != Some(wanted) {
+            let found = dims(name);
+            let what = format!(
+                "{at}.{key} `{}` is {found:?}, not f32 {wanted:?}",
+                short(name)
+            );
+            return Err(Breach::new(RECURRENCES, what));
+        }
+    }
+    Ok(())
+}
+
+const RECURRENCES: &str = "metadata `minrnn.recurrences`";
+
+fn limit(base: u64, each: u64, size: u64, times: u64) -> u64 {
+    let one = base.saturating_add(each.saturating_mul(size));
+    one.saturating_mul(times)
+}
+
+/// The numbers of a short integer tensor.
+fn known(tensor: &TensorProto) -> Option<Vec<i64>> {
+    let few = |d: &i64| (0..=MAX_CONTENT as i64).contains(d);
+    if tensor.dims.len() > 1 || !tensor.dims.iter().all(few) {
+        return None;
+    }
+    tensor::int64s(tensor)
+}
+
+/// What the file declares for an input.
+fn port(info: &ValueInfoProto, batch: usize, time: usize) -> Result<Fact, Breach> {
+    let wrong = |what: &str| Breach::new(format!("input `{}`", short(&info.name)), what);
+    let value = info.r#type.as_ref().and_then(|t| t.value.as_ref());
+    let Some(type_proto::Value::TensorType(found)) = value else {
+        return Err(wrong("has no tensor type"));
+    };
+    let dims = found
+        .shape
+        .iter()
+        .flat_map(|s| &s.dim)
+        .map(|d| match &d.value {
+            Some(DimValue::DimValue(n)) => usize::try_from(*n).ok(),
+            Some(DimValue::DimParam(s)) if s == BATCH => Some(batch),
+            Some(DimValue::DimParam(s)) if s == SEQ_LEN => Some(time),
+            _ => None,
+        });
+    let dims: Option<Vec<usize>> = dims.collect();
+    let elem = DataType::try_from(found.elem_type).ok();
+    let (Some(dims), Some(elem)) = (dims, elem) else {
+        return Err(wrong("has a dimension or a type that is not known"));
+    };
+    Ok(Fact::new(elem, dims))
+}
+
+/// The way through a graph.
+struct Walk {
+    opset: i64,
+    bytes: u64,
+    work: u64,
+    used: Use,
+}
+
+impl Walk {
+    fn graph<'a>(
+        &mut self,
+        graph: &'a GraphProto,
+        facts: &mut Facts<'a>,
+        path: &str,
+    ) -> Result<(), Breach> {
+        for data in &graph.initializer {
+            let place = || format!("{path}initializer `{}`", short(&data.name));
+            let fact = Fact::of(data).ok_or_else(|| Breach::new(place(), "has no known shape"))?;
+            facts.insert(&data.name, fact);
+        }
+        for node in &graph.node {
+            let label = node.output.first().map_or("", String::as_str);
+            let name = if node.name.is_empty() {
+                label
+            } else {
+                &node.name
+            };
+            let place = format!("{path}node `{}`", short(name));
+            let found = self.node(node, facts, &place)?;
+            if found.len() != node.output.len() {
+                return Err(Breach::new(place, "has another number of outputs"));
+            }
+            for (name, fact) in node.output.iter().zip(found) {
+                facts.insert(name, fact);
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &NodeProto, facts: &Facts, place: &str) -> Result<Vec<Fact>, Breach> {
+        let breach = |what: String| Breach::new(place, format!("{}: {what}", short(&node.op_type)));
+        let call = Call {
+            node,
+            inputs: node.input.iter().map(|i| facts.get(i.as_str())).collect(),
+            opset: self.opset,
+        };
+        let Some(operator) = operator::find(&node.op_type) else {
+            return Err(breach("is not known".into()));
+        };
+        let found = match operator.rule {
+            Rule::Scan => scan::infer(self, &call, place)?,
+            rule => call.infer(rule).map_err(breach)?,
+        };
+        let work = call.work(operator.rule, &found);
+        self.count(&found, work, 1).map_err(breach)?;
+        Ok(found)
+    }
+
+    /// Adds what a node asks for, so many times over.
+    fn count(&mut self, found: &[Fact], work: u64, times: u64) -> Result<(), String> {
+        let bytes = found.iter().fold(0u64, |n, f| n.saturating_add(f.bytes()));
+        self.used.bytes = self.used.bytes.saturating_add(bytes);
+        self.used.work = self.used.work.saturating_add(work.saturating_mul(times));
+        if self.used.bytes > self.bytes {
+            let shapes: Vec<_> = found.iter().map(|f| &f.dims).collect();
+            return Err(format!(
+                "with its shape {shapes:?} the graph's tensors take more than {} bytes",
+                self.bytes
+            ));
+        }
+        if self.used.work > self.work {
+            let limit = self.work;
+            return Err(format!(
+                "with it the graph asks for more than {limit} multiplications"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Fact {
+    fn new(elem: DataType, dims: Vec<usize>) -> Self {
+        Self {
+            elem,
+            dims,
+            ints: None,
+        }
+    }
+
+    /// A vector of numbers.
+    fn vector(ints: Vec<i64>) -> Self {
+        Self {
+            elem: DataType::Int64,
+            dims: vec![ints.len()],
+            ints: Some(ints).filter(|i| i.len() <= MAX_CONTENT),
+        }
+    }
+
+    fn of(data: &TensorProto) -> Option<Self> {
+        let dims = data.dims.iter().map(|d| usize::try_from(*d).ok());
+        let ints = known(data).filter(|i| i.len() as i64 == data.dims.iter().product::<i64>());
+        Some(Self {
+            elem: DataType::try_from(data.data_type).ok()?,
+            dims: dims.collect::<Option<_>>()?,
+            ints,
+        })
+    }
+
+    fn with(mut self, ints: Option<Vec<i64>>) -> Self {
+        let count = self.volume();
+        self.ints = ints.filter(|i| i.len() as u64 == count && i.len() <= MAX_CONTENT);
+        self
+    }
+
+    fn volume(&self) -> u64 {
+        volume(&self.dims)
+    }
+
+    fn bytes(&self) -> u64 {
+        let size = match self.elem {
+            DataType::Double | DataType::Int64 | DataType::Uint64 => 8,
+            DataType::Float16 | DataType::Int16 | DataType::Uint16 => 2,
+            DataType::Bool | DataType::Int8 | DataType::Uint8 => 1,
+            _ => 4,
+        };
+        self.volume().saturating_mul(size)
+    }
+
+    fn is_float(&self) -> bool {
+        matches!(
+            self.elem,
+            DataType::Float | DataType::Float16 | DataType::Double
+        )
+    }
+
+    fn is_index(&self) -> bool {
+        matches!(self.elem, DataType::Int64 | DataType::Int32)
+    }
+}
+
+fn volume(dims: &[usize]) -> u64 {
+    dims.iter().fold(1u64, |n, d| n.saturating_mul(*d as u64))
+}
+
+impl<'a> Call<'a> {
+    fn infer(&self, rule: Rule) -> Found {
+        match rule {
+            Rule::Unary => element::unary(self),
+            Rule::Same => element::same(self),
+            Rule::Arithmetic => element::arithmetic(self),
+            Rule::Compare => element::compare(self),
+            Rule::Logic => element::logic(self),
+            Rule::Where => element::choose(self),
+            Rule::Clip => element::clip(self),
+            Rule::Cast => element::cast(self),
+            Rule::Softmax => product::softmax(self),
+            Rule::LayerNorm => product::layer_norm(self),
+            Rule::Reduce => product::reduce(self),
+            Rule::Shape => make::shape(self),
+            Rule::Constant => make::constant(self),
+            Rule::Fill => make::fill(self),
+            Rule::Expand => make::expand(self),
+            Rule::Reshape => layout::reshape(self),
+            Rule::Squeeze => layout::squeeze(self),
+            Rule::Unsqueeze => layout::unsqueeze(self),
+            Rule::Transpose => layout::transpose(self),
+            Rule::Pad => layout::pad(self),
+            Rule::Concat => part::concat(self),
+            Rule::Slice => part::slice(self),
+            Rule::Split => part::split(self),
+            Rule::Gather => part::gather(self),
+            Rule::GatherElements => part::gather_elements(self),
+            Rule::MatMul => product::matmul(self),
+            Rule::MatMulInteger => product::matmul_integer(self),
+            Rule::Gemm => product::gemm(self),
+            Rule::Scan => Err("is no single operation".into()),
+        }
+    }
+
+    /// Multiplications of a product; one for each value elsewhere.
+    fn work(&self, rule: Rule, found: &[Fact]) -> u64 {
+        let values = found.iter().fold(0u64, |n, f| n.saturating_add(f.volume()));
+        let inner = match (rule, self.inputs.first()) {
+            (Rule::MatMul | Rule::MatMulInteger, Some(Some(x))) => x.dims.last().copied(),
+            (Rule::Gemm, Some(Some(x))) => x.dims.iter().max().copied(),
+            _ => None,
+        };
+        let read = self.inputs.iter().flatten().map(|f| f.volume());
+        let read = read.fold(0u64, u64::saturating_add);
+        values
+            .saturating_mul(inner.unwrap_or(1) as u64)
+            .saturating_add(read)
+    }
+
+    fn get(&self, at: usize) -> Result<&'a Fact, String> {
+        let found = self.inputs.get(at).copied().flatten();
+        found.ok_or_else(|| format!("input {at} is missing"))
+    }
+
+    /// The input at `at`, if it is there.
+    fn option(&self, at: usize) -> Option<&'a Fact> {
+        self.inputs.get(at).copied().flatten()
+    }
+
+    /// The numbers of the vector at `at`.
+    fn ints(&self, at: usize) -> Result<&'a [i64], String> {
+        let fact = self.get(at)?;
+        if fact.dims.len() != 1 || !fact.is_index() {
+            return Err(format!("input {at} is no vector of integers"));
+        }
+        let what = || format!("input {at} depends on values, which no shape may");
+        fact.ints.as_deref().ok_or_else(what)
+    }
+
+    fn int(&self, name: &str) -> Option<i64> {
+        let mut all = self.node.attribute.iter();
+        all.find(|a| a.name == name).map(|a| a.i)
+    }
+
+    fn flag(&self, name: &str, default: bool) -> Result<bool, String> {
+        match self.int(name).unwrap_or(i64::from(default)) {
+            0 => Ok(false),
+            1 => Ok(true),
+            n => Err(format!("{name} is {n}, not 0 or 1")),
+        }
+    }
+
+    fn list(&self, name: &str) -> Option<&'a [i64]> {
+        let mut all = self.node.attribute.iter();
+        all.find(|a| a.name == name).map(|a| a.ints.as_slice())
+    }
+
+    fn axis(&self, default: i64, rank: usize) -> Result<usize, String> {
+        axis(self.int("axis").unwrap_or(default), rank)
+    }
+
+    fn one(&self, elem: DataType, dims: Vec<usize>) -> Found {
+        Ok(vec![Fact::new(elem, dims)])
+    }
+}
+
+/// An axis of a tensor of that rank; negative ones count from the end.
+fn axis(at: i64, rank: usize) -> Result<usize, String> {
+    let found = if at < 0 {
+        at.checked_add(rank as i64)
+    } else {
+        Some(at)
+    };
+    let found = found
+        .and_then(|a| usize::try_from(a).ok())
+        .filter(|a| *a < rank);
+    found.ok_or_else(|| format!("there is no axis {at} in {rank} dimensions"))
+}
+
+/// Some axes, each once.
+fn axes(at: &[i64], rank: usize) -> Result<Vec<usize>, String> {
+    if at.len() > rank {
+        return Err(format!("{} axes of {rank} dimensions", at.len()));
+    }
+    let mut found: Vec<usize> = at
+        .iter()
+        .map(|a| axis(*a, rank))
+        .collect::<Result<_, _>>()?;
+    found.sort_unstable();
+    if found.windows(2).any(|w| w[0] == w[1]) {
+        return Err(format!("axes {at:?} name one twice"));
+    }
+    Ok(found)
+}
+
+/// The shape that both are repeated to.
+fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+    let rank = a.len().max(b.len());
+    let at = |dims: &[usize], i: usize| match (i + dims.len()).checked_sub(rank) {
+        Some(i) => dims[i],
+        None => 1,
+    };
+    let dims = (0..rank).map(|i| match (at(a, i), at(b, i)) {
+        (x, y) if x == y => Ok(x),
+        (1, y) => Ok(y),
+        (x, 1) => Ok(x),
+        _ => Err(format!("shapes {a:?} and {b:?} do not fit")),
+    });
+    dims.collect()
+}

@@ -1,0 +1,127 @@
+//! Products and reductions.
+
+use tract_onnx::pb::tensor_proto::DataType;
+
+use super::{Call, Fact, Found, axes, broadcast};
+
+fn product(a: &Fact, b: &Fact, elem: DataType) -> Found {
+    let wrong = || format!("{:?} and {:?} do not fit", a.dims, b.dims);
+    let (Some((outer_a, [m, k])), Some((outer_b, [l, n]))) = (
+        a.dims.split_last_chunk::<2>(),
+        b.dims.split_last_chunk::<2>(),
+    ) else {
+        return Err(wrong());
+    };
+    if k != l {
+        return Err(wrong());
+    }
+    let mut dims = broadcast(outer_a, outer_b)?;
+    dims.extend([m, n]);
+    Ok(vec![Fact::new(elem, dims)])
+}
+
+pub(super) fn matmul(call: &Call) -> Found {
+    let (a, b) = (call.get(0)?, call.get(1)?);
+    if a.elem != b.elem || !a.is_float() {
+        return Err("takes floats of one type".into());
+    }
+    product(a, b, a.elem)
+}
+
+pub(super) fn matmul_integer(call: &Call) -> Found {
+    let (a, b) = (call.get(0)?, call.get(1)?);
+    let byte = |f: &Fact| matches!(f.elem, DataType::Int8 | DataType::Uint8);
+    if !byte(a) || !byte(b) {
+        return Err("takes bytes".into());
+    }
+    for (zero, of) in [(2, a), (3, b)] {
+        if let Some(zero) = call.option(zero)
+            && (zero.elem != of.elem || !zero.dims.is_empty())
+        {
+            return Err("has a zero point that is no single byte of its type".into());
+        }
+    }
+    product(a, b, DataType::Int32)
+}
+
+pub(super) fn gemm(call: &Call) -> Found {
+    let (a, b) = (call.get(0)?, call.get(1)?);
+    let ([m, k], [l, n]) = (a.dims.as_slice(), b.dims.as_slice()) else {
+        return Err("takes matrices".into());
+    };
+    let (m, k) = if call.flag("transA", false)? {
+        (k, m)
+    } else {
+        (m, k)
+    };
+    let (l, n) = if call.flag("transB", false)? {
+        (n, l)
+    } else {
+        (l, n)
+    };
+    if k != l || a.elem != b.elem || !a.is_float() {
+        return Err(format!("{:?} and {:?} do not fit", a.dims, b.dims));
+    }
+    let dims = vec![*m, *n];
+    if let Some(c) = call.option(2)
+        && (c.elem != a.elem || broadcast(&dims, &c.dims)? != dims)
+    {
+        return Err("adds what does not fit".into());
+    }
+    call.one(a.elem, dims)
+}
+
+pub(super) fn softmax(call: &Call) -> Found {
+    let x = call.get(0)?;
+    call.axis(-1, x.dims.len())?;
+    if !x.is_float() {
+        return Err("takes floats".into());
+    }
+    call.one(x.elem, x.dims.clone())
+}
+
+pub(super) fn layer_norm(call: &Call) -> Found {
+    let x = call.get(0)?;
+    call.axis(-1, x.dims.len())?;
+    for at in 1..call.inputs.len() {
+        let Some(weight) = call.option(at) else {
+            continue;
+        };
+        if weight.elem != x.elem || broadcast(&x.dims, &weight.dims)? != x.dims {
+            return Err(format!("scales {:?} by {:?}", x.dims, weight.dims));
+        }
+    }
+    if !x.is_float() || call.int("stash_type").is_some_and(|t| t != 1) {
+        return Err("takes floats and computes in f32".into());
+    }
+    call.one(x.elem, x.dims.clone())
+}
+
+/// Axes are an attribute, and an input from opset 18 on (ReduceSum: 13).
+pub(super) fn reduce(call: &Call) -> Found {
+    let x = call.get(0)?;
+    let rank = x.dims.len();
+    let by_input = call.opset >= 18 || call.node.op_type == "ReduceSum";
+    let given = match (call.list("axes"), call.option(1)) {
+        (Some(a), None) if !by_input => Some(a),
+        (None, Some(_)) if by_input => Some(call.ints(1)?),
+        (None, None) => None,
+        _ => return Err("has its axes where its opset has none".into()),
+    };
+    let noop = call.flag("noop_with_empty_axes", false)?;
+    let along = match given {
+        Some(a) if !a.is_empty() => axes(a, rank)?,
+        _ if noop => return Err("reduces nothing".into()),
+        _ => (0..rank).collect(),
+    };
+    let keep = call.flag("keepdims", true)?;
+    // A mean or a largest value of nothing is none.
+    if along.iter().any(|a| x.dims[*a] == 0) || x.elem == DataType::Bool {
+        return Err(format!("reduces axes {along:?} of {:?}", x.dims));
+    }
+    let size = |(i, d): (usize, &usize)| match along.contains(&i) {
+        true => keep.then_some(1),
+        false => Some(*d),
+    };
+    call.one(x.elem, x.dims.iter().enumerate().filter_map(size).collect())
+}
