@@ -32,9 +32,7 @@ impl Case {
         Self {
             batch,
             time,
-            ids: (0..batch * time)
-                .map(|_| rng.below(vocab) as i64)
-                .collect(),
+            ids: (0..batch * time).map(|_| rng.below(vocab) as i64).collect(),
             values: (0..batch * time * width)
                 .map(|_| rng.normal() as f32)
                 .collect(),
@@ -66,7 +64,8 @@ impl Case {
             rows.clone().flat_map(row).copied().collect()
         };
         let w = self.width;
-        let row = |b: usize| &self.values[(b * self.time + from) * w..(b * self.time + from + len) * w];
+        let row =
+            |b: usize| &self.values[(b * self.time + from) * w..(b * self.time + from + len) * w];
         Self {
             batch: rows.len(),
             time: len,
@@ -97,7 +96,11 @@ fn same(what: &str, got: &[f32], want: &[f32]) {
 
 fn same_states(what: &str, got: &State, want: &State) {
     for name in want.names() {
-        same(&format!("{what}: {name}"), got.get(name).unwrap(), want.get(name).unwrap());
+        same(
+            &format!("{what}: {name}"),
+            got.get(name).unwrap(),
+            want.get(name).unwrap(),
+        );
     }
 }
 
@@ -108,7 +111,9 @@ fn last(out: &Output, time: usize) -> Vec<f32> {
     }
     let width = out.shape[2];
     let rows = out.values.chunks_exact(time * width);
-    rows.flat_map(|row| &row[(time - 1) * width..]).copied().collect()
+    rows.flat_map(|row| &row[(time - 1) * width..])
+        .copied()
+        .collect()
 }
 
 fn check(dir: &Path, name: &str) {
@@ -118,7 +123,11 @@ fn check(dir: &Path, name: &str) {
             let model = minrnn_runtime::Model::open_with(&path, &Options::with_threads(threads));
             let model = model.unwrap_or_else(|e| panic!("{name} {form}: {e}"));
             let why = model.not_exact_because();
-            assert_eq!(model.execution(), Execution::Exact, "{name} {form}: {why:?}");
+            assert_eq!(
+                model.execution(),
+                Execution::Exact,
+                "{name} {form}: {why:?}"
+            );
             model
         })
     };
@@ -127,10 +136,14 @@ fn check(dir: &Path, name: &str) {
     let mut rng = Rng::named(11, "exact");
     let sequences: Vec<_> = ["parallel", "scan"]
         .iter()
-        .flat_map(|form| [1, 3].map(|threads| (format!("{name} {form} on {threads}"), open(form, threads))))
+        .flat_map(|form| {
+            [1, 3].map(|threads| (format!("{name} {form} on {threads}"), open(form, threads)))
+        })
         .filter_map(|(what, model)| Some((what, model?)))
         .collect();
-    let fixed = sequences.iter().find_map(|(_, m)| Some((m.info().batch?, m.info().seq_len?)));
+    let fixed = sequences
+        .iter()
+        .find_map(|(_, m)| Some((m.info().batch?, m.info().seq_len?)));
     let (batch, time) = fixed.unwrap_or((3, 101));
     let case = Case::new(info.input, batch, time, &mut rng);
     let start = random_state(&step, batch, &mut rng);
@@ -149,22 +162,38 @@ fn check(dir: &Path, name: &str) {
             for (t, all) in stepped.iter().enumerate() {
                 let (out, next) = step.run(case.cut(b..b + 1, t, 1).input(), &one).unwrap();
                 let width = out.values.len();
-                same(&format!("{name}: row {b} alone"), &out.values, &all[b * width..(b + 1) * width]);
+                same(
+                    &format!("{name}: row {b} alone"),
+                    &out.values,
+                    &all[b * width..(b + 1) * width],
+                );
                 one = next;
             }
-            same_states(&format!("{name}: row {b} alone"), &one, &state.select(&[b]).unwrap());
+            same_states(
+                &format!("{name}: row {b} alone"),
+                &one,
+                &state.select(&[b]).unwrap(),
+            );
         }
     }
     for (what, model) in &sequences {
         let (out, next) = model.run(case.input(), &start).unwrap();
-        same(&format!("{what}: last outputs"), &last(&out, time), &stepped[time - 1]);
+        same(
+            &format!("{what}: last outputs"),
+            &last(&out, time),
+            &stepped[time - 1],
+        );
         if out.shape.len() == 3 {
             let width = out.shape[2];
             for (t, want) in stepped.iter().enumerate() {
                 for b in 0..batch {
                     let at = (b * time + t) * width;
                     let want = &want[b * width..(b + 1) * width];
-                    same(&format!("{what}: row {b}, step {t}"), &out.values[at..at + width], want);
+                    same(
+                        &format!("{what}: row {b}, step {t}"),
+                        &out.values[at..at + width],
+                        want,
+                    );
                 }
             }
         }
@@ -173,7 +202,9 @@ fn check(dir: &Path, name: &str) {
             let mut pieces = start.clone();
             let mut from = 0;
             for len in [1, 2, 15, 16, 17, 50] {
-                let (_, next) = model.run(case.cut(0..batch, from, len).input(), &pieces).unwrap();
+                let (_, next) = model
+                    .run(case.cut(0..batch, from, len).input(), &pieces)
+                    .unwrap();
                 (pieces, from) = (next, from + len);
             }
             assert_eq!(from, time);
@@ -194,7 +225,9 @@ fn ends(
     if !model.info().lengths || !model.info().reset {
         return;
     }
-    let lengths: Vec<i64> = (0..case.batch).map(|b| [case.time as i64, 1, 40][b % 3]).collect();
+    let lengths: Vec<i64> = (0..case.batch)
+        .map(|b| [case.time as i64, 1, 40][b % 3])
+        .collect();
     let reset: Vec<bool> = (0..case.batch * case.time).map(|i| i % 23 == 5).collect();
     let extras = Extras {
         lengths: Some(&lengths),
@@ -210,7 +243,9 @@ fn ends(
                 reset: Some(&flag),
                 ..Extras::default()
             };
-            let (out, next) = step.run_with(case.cut(b..b + 1, t, 1).input(), &extras, &one).unwrap();
+            let (out, next) = step
+                .run_with(case.cut(b..b + 1, t, 1).input(), &extras, &one)
+                .unwrap();
             (values, one) = (out.values, next);
         }
         let width = values.len();
@@ -219,8 +254,16 @@ fn ends(
         } else {
             b * width
         };
-        same(&format!("{what}: end of row {b}"), &out.values[at..at + width], &values);
-        same_states(&format!("{what}: end of row {b}"), &next.select(&[b]).unwrap(), &one);
+        same(
+            &format!("{what}: end of row {b}"),
+            &out.values[at..at + width],
+            &values,
+        );
+        same_states(
+            &format!("{what}: end of row {b}"),
+            &next.select(&[b]).unwrap(),
+            &one,
+        );
     }
 }
 
@@ -235,7 +278,9 @@ fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
         change(&mut options);
         all.push((suffix, options));
     };
-    add(" with lengths and resets", &|o| (o.lengths, o.reset) = (true, true));
+    add(" with lengths and resets", &|o| {
+        (o.lengths, o.reset) = (true, true)
+    });
     add(" stacked", &|o| o.state_layout = StateLayout::Stacked);
     add(" fixed", &|o| (o.batch, o.seq_len) = (Some(3), Some(37)));
     if name.starts_with("gru_features") || name == "lstm_tokens" {
@@ -244,9 +289,14 @@ fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
             (" bf16", Weights::Bf16),
             (" int8", Weights::Int8(Activations::Row)),
         ] {
-            add(suffix, &|o| (o.weights, o.target) = (weights.clone(), Target::OnnxRuntime));
+            add(suffix, &|o| {
+                (o.weights, o.target) = (weights.clone(), Target::OnnxRuntime)
+            });
         }
-        for lowering in Lowering::ALL.into_iter().filter(|l| *l != Lowering::LinearAttention) {
+        for lowering in Lowering::ALL
+            .into_iter()
+            .filter(|l| *l != Lowering::LinearAttention)
+        {
             add(lowering.name(), &|o| {
                 (o.lowering, o.target) = (lowering, lowering.target());
                 o.max_seq_len = 128;
@@ -291,7 +341,9 @@ fn a_long_stream_equals_its_chunks() {
     let mut from = 0;
     while from < total {
         let len = (1 + from * 7 % 1777).min(total - from);
-        let (out, next) = parallel.run(case.cut(0..1, from, len).input(), &state).unwrap();
+        let (out, next) = parallel
+            .run(case.cut(0..1, from, len).input(), &state)
+            .unwrap();
         state = next;
         let width = out.shape[2];
         for (t, want) in out.values.chunks_exact(width).enumerate() {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 
+use crate::engine::{Fault, Program};
 use crate::error::{Breach, Error, Result};
+use crate::exact::{Batch, Exact, output_shape};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
-use crate::engine::{Fault, Program};
-use crate::exact::{Batch, Exact, output_shape};
 use crate::plan::{Engine, Key, Plan};
 use crate::state::{Layout, State};
 use crate::structure::{self, Shapes};
@@ -39,6 +39,10 @@ pub struct Options {
     /// Portable execution: how many plans are kept, one for each batch and length in use, each with its own packed copy of
     /// the weights. Default 8, at least 1; the plan not used for longest goes first.
     pub plans: usize,
+    /// Bytes that the tensors of a short call (8 rows times steps) may take at once beyond 8 for each byte of the file;
+    /// longer calls in proportion. A file that asks for more is refused before anything is run. Default 32 MiB, more
+    /// than any export of the lowerings without padding to a longest length needs.
+    pub memory: u64,
 }
 
 impl Default for Options {
@@ -47,6 +51,7 @@ impl Default for Options {
             execution: Execution::Exact,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             plans: 8,
+            memory: 32 << 20,
         }
     }
 }
@@ -182,7 +187,8 @@ impl Model {
             source: format!("{e:#}").into(),
         })?;
         let beside = external::read(&mut proto, folder).map_err(|breach| breach.of(file))?;
-        let checked = check(&proto, size + beside).map_err(|breach| breach.of(file))?;
+        let checked =
+            check(&proto, size + beside, options.memory).map_err(|breach| breach.of(file))?;
         let Some((info, graph, shapes)) = checked else {
             return Err(Error::Foreign { file: file.into() });
         };
@@ -548,13 +554,14 @@ impl Model {
 fn check(
     proto: &ModelProto,
     size: u64,
+    memory: u64,
 ) -> std::result::Result<Option<(Info, &GraphProto, Shapes)>, Breach> {
     let Some(meta) = metadata::read(proto)? else {
         return Ok(None);
     };
     let graph = structure::check(proto)?;
     let info = contract::check(graph, meta, size)?;
-    let shapes = Shapes::of(graph, structure::opset_of(proto), size);
+    let shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
     shapes.probe(&info)?;
     Ok(Some((info, graph, shapes)))
 }

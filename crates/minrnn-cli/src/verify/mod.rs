@@ -115,8 +115,16 @@ pub fn verify(
     }
     for (i, case) in cases.iter().enumerate() {
         observe(i, total, &case.name());
-        run_case(graph, truths, &forms, case, &mut errors, &mut tallies, &mut exact)
-            .with_context(|| case.name())?;
+        run_case(
+            graph,
+            truths,
+            &forms,
+            case,
+            &mut errors,
+            &mut tallies,
+            &mut exact,
+        )
+        .with_context(|| case.name())?;
     }
     let mut rows = vec![golden::row(export, graph, &stored.ports, truths)?];
     rows.extend(tallies.rows());

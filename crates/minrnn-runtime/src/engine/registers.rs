@@ -61,7 +61,13 @@ impl Registers {
     pub(super) fn fill(&mut self, view: View, at: usize, values: &[f32]) {
         let stride = self.widths[view.reg];
         let to = &mut self.f32s[view.reg][at * stride..];
-        copy_rows(values, view.width, &mut to[view.offset..], stride, view.width);
+        copy_rows(
+            values,
+            view.width,
+            &mut to[view.offset..],
+            stride,
+            view.width,
+        );
     }
 
     /// Reads as many rows of f32 values as `out` has room for.

@@ -1,9 +1,9 @@
 //! Runs instructions over a block of rows.
 
+use super::instr::Reduction;
 use super::instr::{Instr, Operand, Part, Table};
 use super::registers::Registers;
 use super::value::{Elem, View};
-use super::instr::Reduction;
 use crate::kernels::{self, Cpu, Rows, RowsMut};
 
 /// What can go wrong while running: nothing that the checks before do not already refuse in a sound file.
@@ -26,8 +26,20 @@ impl std::fmt::Display for Fault {
 
 /// The instructions that cross time steps.
 pub(super) trait Steps {
-    fn recur(&mut self, carry: usize, a: Rows<'_>, b: Rows<'_>, out: RowsMut<'_>) -> Result<(), Fault>;
-    fn delay(&mut self, carry: usize, by: usize, x: Rows<'_>, out: RowsMut<'_>) -> Result<(), Fault>;
+    fn recur(
+        &mut self,
+        carry: usize,
+        a: Rows<'_>,
+        b: Rows<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
+    fn delay(
+        &mut self,
+        carry: usize,
+        by: usize,
+        x: Rows<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
     fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
 }
@@ -233,7 +245,9 @@ impl Block<'_> {
         let stride = self.registers.widths[ids.reg];
         for row in 0..rows {
             let id = self.registers.i64s[ids.reg][row * stride + ids.offset];
-            let from = usize::try_from(id).unwrap_or(usize::MAX).saturating_mul(width);
+            let from = usize::try_from(id)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(width);
             let place = row * width..(row + 1) * width;
             let range = from..from.saturating_add(width);
             let (known, done) = match table {
@@ -269,21 +283,30 @@ impl Block<'_> {
                 for (from, to) in spans {
                     let values = &f32s[x.reg][from..from + width];
                     let target = &mut u8s[out][to..to + width];
-                    target.iter_mut().zip(values).for_each(|(t, v)| *t = *v as u8);
+                    target
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(t, v)| *t = *v as u8);
                 }
             }
             (Elem::I32, _) => {
                 for (from, to) in spans {
                     let values = &i32s[x.reg][from..from + width];
                     let target = &mut f32s[out][to..to + width];
-                    target.iter_mut().zip(values).for_each(|(t, v)| *t = *v as f32);
+                    target
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(t, v)| *t = *v as f32);
                 }
             }
             _ => {
                 for (from, to) in spans {
                     let values = &u8s[x.reg][from..from + width];
                     let target = &mut f32s[out][to..to + width];
-                    target.iter_mut().zip(values).for_each(|(t, v)| *t = f32::from(*v));
+                    target
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(t, v)| *t = f32::from(*v));
                 }
             }
         }

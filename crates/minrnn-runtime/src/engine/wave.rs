@@ -228,7 +228,11 @@ impl<'a> Wave<'a> {
     fn from_past(&self, capture: &Capture, row: usize, past: &[f32], to: &mut [f32]) {
         let end = self.end(capture, row);
         let steps = (past.len() / capture.width) as i64;
-        for (offset, to) in capture.offsets.iter().zip(to.chunks_exact_mut(capture.width)) {
+        for (offset, to) in capture
+            .offsets
+            .iter()
+            .zip(to.chunks_exact_mut(capture.width))
+        {
             let at = end + offset;
             if at < 0 && at + steps >= 0 {
                 let from = (at + steps) as usize * capture.width;
@@ -338,7 +342,10 @@ impl<'w> Chunk<'w> {
             if self.wave.stopped.load(Ordering::SeqCst) {
                 return Err(Fault::Stopped);
             }
-            left = cell.moved.wait(left).unwrap_or_else(PoisonError::into_inner);
+            left = cell
+                .moved
+                .wait(left)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         Ok(left)
     }

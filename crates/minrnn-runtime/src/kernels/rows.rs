@@ -81,7 +81,12 @@ impl<'a, T> Rows<'a, T> {
 
     /// Rows `from..from + count`.
     pub(crate) fn part(&self, from: usize, count: usize) -> Self {
-        Self::new(&self.data[from * self.stride..], count, self.width, self.stride)
+        Self::new(
+            &self.data[from * self.stride..],
+            count,
+            self.width,
+            self.stride,
+        )
     }
 
     #[inline(always)]

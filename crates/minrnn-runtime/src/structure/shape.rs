@@ -25,16 +25,16 @@ use crate::metadata::short;
 
 /// Numbers of a constant that are followed; longer ones are no shapes.
 const MAX_CONTENT: usize = 64;
-/// Bytes of all tensors together that any graph may ask for, at up to [`FEW`] rows and steps.
-const BASE_BYTES: u64 = 16 << 20;
 /// Bytes more for each byte of the file: weights are made wider, transposed, cut.
 const BYTES_PER_BYTE: u64 = 8;
-/// Multiplications that any graph may ask for, at up to [`FEW`] rows and steps.
-const BASE_WORK: u64 = 128 << 20;
-/// More for each byte of the file: a weight is used once for each row of a block.
+/// Operations for each byte of memory that a graph may ask for.
+const WORK_PER_MEMORY: u64 = 16;
+/// Operations more for each byte of the file: a weight is used once for each row of a block.
 const WORK_PER_BYTE: u64 = 64;
 /// Rows times steps from which on the limits grow in proportion.
 const FEW: u64 = 8;
+/// What a value costs that is more than a multiplication.
+const FUNCTION: u64 = 4;
 
 /// How an operator makes its shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +92,11 @@ struct Call<'a> {
 /// What a graph asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Use {
-    /// Bytes of all its tensors, as if none were given back.
+    /// Bytes of the tensors that exist now, if each is given back after its last reader.
+    now: u64,
+    /// Most that existed at once.
     pub(crate) bytes: u64,
-    /// Multiplications in its products, and one for each value elsewhere.
+    /// Multiplications and what costs as much.
     pub(crate) work: u64,
 }
 
@@ -105,10 +107,12 @@ pub(crate) struct Shapes {
     opset: i64,
     /// Bytes of the file and of those beside it.
     size: u64,
+    /// Bytes that the tensors of a short call may take at once, beyond what comes with the size.
+    memory: u64,
 }
 
 impl Shapes {
-    pub(crate) fn of(graph: &GraphProto, opset: i64, size: u64) -> Self {
+    pub(crate) fn of(graph: &GraphProto, opset: i64, size: u64, memory: u64) -> Self {
         let bare = |t: &TensorProto| TensorProto {
             name: t.name.clone(),
             dims: t.dims.clone(),
@@ -123,7 +127,12 @@ impl Shapes {
             output: graph.output.clone(),
             ..GraphProto::default()
         };
-        Self { graph, opset, size }
+        Self {
+            graph,
+            opset,
+            size,
+            memory,
+        }
     }
 
     /// Goes through the graph for that many rows and steps.
@@ -140,13 +149,22 @@ impl Shapes {
         let times = cells.div_ceil(FEW).max(1);
         let mut walk = Walk {
             opset: self.opset,
-            bytes: limit(BASE_BYTES, BYTES_PER_BYTE, self.size, times),
-            work: limit(BASE_WORK, WORK_PER_BYTE, self.size, times),
+            bytes: limit(self.memory, BYTES_PER_BYTE, self.size, times),
+            work: limit(
+                self.memory.saturating_mul(WORK_PER_MEMORY),
+                WORK_PER_BYTE,
+                self.size,
+                times,
+            ),
             used: Use::default(),
         };
         let mut facts = Facts::new();
         for input in &self.graph.input {
-            facts.insert(&input.name, port(input, batch, time)?);
+            let fact = port(input, batch, time)?;
+            let place = format!("input `{}`", short(&input.name));
+            walk.count(std::slice::from_ref(&fact), 0)
+                .map_err(|what| Breach::new(place, what).mend(RAISE))?;
+            facts.insert(&input.name, fact);
         }
         walk.graph(&self.graph, &mut facts, "")?;
         Ok((walk.used, facts))
@@ -220,6 +238,7 @@ fn recurrence(
     Ok(())
 }
 
+const RAISE: &str = "if the file is to be trusted, open it with a larger Options::memory";
 const RECURRENCES: &str = "metadata `minrnn.recurrences`";
 
 fn limit(base: u64, each: u64, size: u64, times: u64) -> u64 {
@@ -281,7 +300,8 @@ impl Walk {
             let fact = Fact::of(data).ok_or_else(|| Breach::new(place(), "has no known shape"))?;
             facts.insert(&data.name, fact);
         }
-        for node in &graph.node {
+        let readers = readers(graph);
+        for (at, node) in graph.node.iter().enumerate() {
             let label = node.output.first().map_or("", String::as_str);
             let name = if node.name.is_empty() {
                 label
@@ -295,6 +315,10 @@ impl Walk {
             }
             for (name, fact) in node.output.iter().zip(found) {
                 facts.insert(name, fact);
+            }
+            for name in readers.get(&at).into_iter().flatten() {
+                let freed = facts.get(name).map_or(0, Fact::bytes);
+                self.used.now = self.used.now.saturating_sub(freed);
             }
         }
         Ok(())
@@ -315,30 +339,52 @@ impl Walk {
             rule => call.infer(rule).map_err(breach)?,
         };
         let work = call.work(operator.rule, &found);
-        self.count(&found, work, 1).map_err(breach)?;
+        self.count(&found, work)
+            .map_err(|what| breach(what).mend(RAISE))?;
         Ok(found)
     }
 
-    /// Adds what a node asks for, so many times over.
-    fn count(&mut self, found: &[Fact], work: u64, times: u64) -> Result<(), String> {
+    /// Adds what a node asks for.
+    fn count(&mut self, found: &[Fact], work: u64) -> Result<(), String> {
         let bytes = found.iter().fold(0u64, |n, f| n.saturating_add(f.bytes()));
-        self.used.bytes = self.used.bytes.saturating_add(bytes);
-        self.used.work = self.used.work.saturating_add(work.saturating_mul(times));
+        self.used.now = self.used.now.saturating_add(bytes);
+        self.used.bytes = self.used.bytes.max(self.used.now);
+        self.used.work = self.used.work.saturating_add(work);
         if self.used.bytes > self.bytes {
             let shapes: Vec<_> = found.iter().map(|f| &f.dims).collect();
             return Err(format!(
-                "with its shape {shapes:?} the graph's tensors take more than {} bytes",
+                "with its shape {shapes:?} the graph asks for more than {} bytes at once",
                 self.bytes
             ));
         }
         if self.used.work > self.work {
             let limit = self.work;
             return Err(format!(
-                "with it the graph asks for more than {limit} multiplications"
+                "with it the graph asks for more than {limit} operations"
             ));
         }
         Ok(())
     }
+}
+
+/// For each node, the results of nodes of which it is the last reader.
+fn readers(graph: &GraphProto) -> BTreeMap<usize, Vec<&str>> {
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, node) in graph.node.iter().enumerate() {
+        for name in node.output.iter().chain(&node.input) {
+            last.insert(name, at);
+        }
+    }
+    let outside = graph.initializer.iter().map(|t| &t.name);
+    let outside = outside.chain(graph.input.iter().map(|i| &i.name));
+    for name in outside.chain(graph.output.iter().map(|o| &o.name)) {
+        last.remove(name.as_str());
+    }
+    let mut by_node: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (name, at) in last {
+        by_node.entry(at).or_default().push(name);
+    }
+    by_node
 }
 
 impl Fact {
@@ -450,9 +496,11 @@ impl<'a> Call<'a> {
         };
         let read = self.inputs.iter().flatten().map(|f| f.volume());
         let read = read.fold(0u64, u64::saturating_add);
-        values
-            .saturating_mul(inner.unwrap_or(1) as u64)
-            .saturating_add(read)
+        let each = match rule {
+            Rule::Unary | Rule::Softmax => FUNCTION,
+            _ => inner.unwrap_or(1) as u64,
+        };
+        values.saturating_mul(each).saturating_add(read)
     }
 
     fn get(&self, at: usize) -> Result<&'a Fact, String> {

@@ -60,7 +60,10 @@ fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
 fn the_same_as_the_runtime_of_our_files_and_nothing_is_kept() {
     for form in [Form::Scan, Form::Step, Form::KoggeStone(8)] {
         let spec = Spec::gated(form);
-        let (model, any) = (spec.portable(), AnyModel::from_bytes(&spec.bytes()).unwrap());
+        let (model, any) = (
+            spec.portable(),
+            AnyModel::from_bytes(&spec.bytes()).unwrap(),
+        );
         let mut random = Random::new(3);
         let (batch, time) = (2, if matches!(form, Form::Step) { 1 } else { 7 });
         for _ in 0..3 {

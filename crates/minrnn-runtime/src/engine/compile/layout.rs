@@ -282,7 +282,11 @@ pub(super) fn own_axis(axis: i64, x: &Flow) -> Result<usize, String> {
 fn fixed_range(start: &TDim, end: &TDim, len: usize) -> Result<(usize, usize), String> {
     let place = |d: &TDim| -> Result<usize, String> {
         let n = d.to_i64().map_err(|_| "computed places")?;
-        let n = if n < 0 { n.saturating_add(len as i64) } else { n };
+        let n = if n < 0 {
+            n.saturating_add(len as i64)
+        } else {
+            n
+        };
         Ok(usize::try_from(n.max(0)).map_or(len, |n| n.min(len)))
     };
     let (from, to) = (place(start)?, place(end)?);

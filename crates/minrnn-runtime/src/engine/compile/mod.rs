@@ -7,8 +7,8 @@ mod layout;
 mod pointwise;
 mod products;
 mod shapes;
-mod time;
 mod tidy;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

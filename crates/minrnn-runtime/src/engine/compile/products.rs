@@ -205,8 +205,7 @@ impl<'a> Compiler<'a> {
                 };
                 return Ok(vec![Value::Flow(same)]);
             }
-            (Elem::F32, Elem::F16 | Elem::U8)
-            | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
+            (Elem::F32, Elem::F16 | Elem::U8) | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
             _ => return Err("a cast between these types".into()),
         }
         let y = self.result(&x, to, x.dims.clone())?;
@@ -230,10 +229,7 @@ impl<'a> Compiler<'a> {
 fn matrix_dims(weight: &Constant, x: &Flow) -> Result<[usize; 2], String> {
     match weight.dims[..] {
         [k, n] if x.dims.last() == Some(&k) && x.width() == k => Ok([k, n]),
-        _ => Err(format!(
-            "a product of {:?} with {:?}",
-            x.dims, weight.dims
-        )),
+        _ => Err(format!("a product of {:?} with {:?}", x.dims, weight.dims)),
     }
 }
 

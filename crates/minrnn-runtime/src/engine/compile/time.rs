@@ -106,7 +106,12 @@ impl<'a> Compiler<'a> {
             }
         }
         let offsets: Vec<i64> = self.offsets(&start, &end)?.iter().map(|o| o - n).collect();
-        Ok(Value::Flow(self.capture(&x.x, Some(x.carry), &offsets, false)?))
+        Ok(Value::Flow(self.capture(
+            &x.x,
+            Some(x.carry),
+            &offsets,
+            false,
+        )?))
     }
 
     fn delayed(&mut self, x: &Extended, by: usize, extent: TDim) -> Result<Value<'a>, String> {
@@ -211,7 +216,10 @@ impl<'a> Compiler<'a> {
                 if pad.dims.len() != x.dims.len() + 1 || pad.dims[1..] != x.dims {
                     return Err("padding of another shape".into());
                 }
-                let extent = x.extent.clone().map(|e| (e + pad.dims[0] as i64).simplify());
+                let extent = x
+                    .extent
+                    .clone()
+                    .map(|e| (e + pad.dims[0] as i64).simplify());
                 Ok(Some(Value::Flow(Flow {
                     extent,
                     ..x.clone()
@@ -232,12 +240,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn extended(
-        &mut self,
-        past: &[usize],
-        start: Start,
-        x: &Flow,
-    ) -> Result<Value<'a>, String> {
+    fn extended(&mut self, past: &[usize], start: Start, x: &Flow) -> Result<Value<'a>, String> {
         let n = match past {
             [n, rest @ ..] if rest == x.dims && (1..=MAX_STEPS as usize).contains(n) => *n,
             _ => return Err("a past of another shape".into()),

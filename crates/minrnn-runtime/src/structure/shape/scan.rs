@@ -40,7 +40,9 @@ pub(super) fn infer(walk: &mut Walk, call: &Call, place: &str) -> Result<Vec<Fac
     walk.graph(body, &mut facts, &format!("{place} body "))?;
     let each = walk.used.work.saturating_sub(before.work);
     let more = each.saturating_mul(steps as u64 - 1);
-    walk.count(&[], more, 1).map_err(wrong)?;
+    walk.count(&[], more).map_err(wrong)?;
+    // What the body made is given back after each step.
+    walk.used.now = before.now;
     let mut found = Vec::new();
     for (at, output) in body.output.iter().enumerate() {
         let fact = facts.get(output.name.as_str());

@@ -1,0 +1,46 @@
+//! A bounded share of the mutants that `cargo run --release -p minrnn-tests --example mutate` makes a million of.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "test code")]
+
+mod campaign;
+mod mutation;
+mod random;
+mod seed;
+mod try_one;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// How long the share may take, and how many it is at most.
+const LONG: Duration = Duration::from_secs(25);
+const MANY: u64 = 20_000;
+
+/// One test: memory is counted for the whole process.
+#[test]
+fn mutants_of_every_form_are_refused_or_run() {
+    let seeds = seed::all();
+    for seed in &seeds {
+        let bytes = wire::write(&seed.tree);
+        let took = try_one::try_one(&bytes, &MEMORY);
+        let name = seed.name;
+        assert_eq!(took.end, Some(try_one::End::Ran), "the good file of {name}");
+        assert_eq!(took.panics, 0, "the good file of {name}");
+    }
+    try_one::count_panics();
+    let start = Instant::now();
+    let mut counts = campaign::Counts::default();
+    let mut index = 0;
+    while index < MANY && start.elapsed() < LONG {
+        counts.add(&seeds, 1, index, &MEMORY);
+        index += 1;
+    }
+    drop(std::panic::take_hook());
+    let text = counts.text(start);
+    assert!(counts.findings.is_empty(), "{text}");
+    assert!(counts.mutants >= 1000, "{text}");
+}
