@@ -115,6 +115,18 @@ impl<'a> Input<'a> {
         self.check_values(info)
     }
 
+    /// As [`Input::check`], but for the finiteness of features: that is each stream's own matter.
+    pub(crate) fn check_together(&self, info: &Info) -> Result<()> {
+        match (self, info.input) {
+            (Self::Features { width, .. }, InputSpec::Features { width: wanted })
+                if *width == wanted =>
+            {
+                self.check_lengths(info)
+            }
+            _ => self.check(info),
+        }
+    }
+
     /// Everything but T and the fixed batch: what holds for any part of a longer input as well.
     pub(crate) fn check_values(&self, info: &Info) -> Result<()> {
         let name = self.name();

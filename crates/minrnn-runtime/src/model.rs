@@ -411,6 +411,14 @@ impl Model {
         }
     }
 
+    pub(crate) fn not_finite(&self, what: String) -> Error {
+        Error::Run {
+            file: self.file.clone(),
+            what: "the step is refused".into(),
+            source: what.into(),
+        }
+    }
+
     pub(crate) fn failed(&self, fault: &Fault) -> Error {
         Error::Run {
             file: self.file.clone(),

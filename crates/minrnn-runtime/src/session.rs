@@ -1,9 +1,12 @@
 //! Streaming: one step a call, with a state that can be taken out and put back.
 
+mod together;
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::info::{Form, Head};
+use crate::exact::Batch;
+use crate::info::{Form, Head, Init};
 use crate::input::{Input, Output};
 use crate::model::Model;
 use crate::state::State;
@@ -20,6 +23,11 @@ const SHORTEST_PIECE: usize = 16;
 pub struct Session {
     model: Arc<Model>,
     state: State,
+    /// Room for the states after a step.
+    next: Vec<Vec<f32>>,
+    /// Rows whose last step gave values that are not finite.
+    bad: Vec<usize>,
+    begin_anew: bool,
 }
 
 impl Session {
@@ -38,7 +46,13 @@ impl Session {
         }
         let state = model.initial_state(batch)?;
         model.prepare(batch, 1)?;
-        Ok(Self { model, state })
+        Ok(Self {
+            next: state.values.clone(),
+            bad: Vec::with_capacity(batch),
+            begin_anew: false,
+            model,
+            state,
+        })
     }
 
     /// The step model.
@@ -75,6 +89,140 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a row whose step gives NaN or infinity begins anew at the initial state; the others go on. Default: no, the
+    /// step is refused and all rows stay where they were.
+    pub fn set_begin_anew(&mut self, begin_anew: bool) {
+        self.begin_anew = begin_anew;
+    }
+
+    /// The rows that began anew in the last step.
+    pub fn began_anew(&self) -> &[usize] {
+        if self.begin_anew { &self.bad } else { &[] }
+    }
+
+    /// A session of its own that goes on from the same state.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            model: self.model.clone(),
+            state: self.state.clone(),
+            next: self.next.clone(),
+            bad: Vec::with_capacity(self.batch()),
+            begin_anew: self.begin_anew,
+        }
+    }
+
+    /// [`Session::step_tokens`] into `out`, `[batch, C]`. In exact execution on one thread it allocates nothing.
+    ///
+    /// # Errors
+    /// As [`Model::run`]; [`Error::Input`] for an `out` of another length.
+    pub fn step_tokens_into(&mut self, ids: &[i64], out: &mut [f32]) -> Result<()> {
+        let batch = self.batch();
+        self.step_into(
+            &Input::Tokens {
+                ids,
+                batch,
+                time: 1,
+            },
+            out,
+        )
+    }
+
+    /// [`Session::step_features`] into `out`, `[batch, C]`. In exact execution on one thread it allocates nothing.
+    ///
+    /// # Errors
+    /// As [`Model::run`]; [`Error::Input`] for an `out` of another length.
+    pub fn step_features_into(&mut self, values: &[f32], out: &mut [f32]) -> Result<()> {
+        let batch = self.batch();
+        let width = values.len() / batch;
+        self.step_into(
+            &Input::Features {
+                values,
+                batch,
+                time: 1,
+                width,
+            },
+            out,
+        )
+    }
+
+    fn step_into(&mut self, input: &Input<'_>, out: &mut [f32]) -> Result<()> {
+        let wanted = self.batch() * self.model.info().output.width;
+        if out.len() != wanted {
+            let what = format!("has room for {} values, the step gives {wanted}", out.len());
+            return Err(Error::input("out", what, "give batch times C"));
+        }
+        let Some(exact) = self.model.exact() else {
+            let (output, state) = self.model.run(*input, &self.state)?;
+            out.copy_from_slice(&output.values);
+            self.state = state;
+            return Ok(());
+        };
+        input.check(self.model.info())?;
+        self.bad.clear();
+        let mut states = Batch {
+            before: &self.state.values,
+            after: &mut self.next,
+        };
+        let done = exact.step(input, None, &mut states, out, &mut self.bad);
+        done.map_err(|fault| self.model.failed(&fault))?;
+        if !self.bad.is_empty() {
+            if !self.begin_anew {
+                let what = format!("the state of row {} is not finite after it", self.bad[0]);
+                return Err(self.model.not_finite(what));
+            }
+            for &row in &self.bad {
+                restart(&self.model, &mut self.next, row);
+            }
+        }
+        std::mem::swap(&mut self.state.values, &mut self.next);
+        Ok(())
+    }
+
+    /// One step of many sessions of one model together: their states are gathered into one batch, computed with one product a
+    /// layer, and handed back. Each session may be at another step of another stream, and gets the bits that it would get
+    /// alone. `ids`: one for each row of each session, in order; `out`: `[rows, C]`.
+    ///
+    /// Returns the places of the sessions that did not step, because their state would not be finite: they stay where they
+    /// were, or begin anew if they were told to ([`Session::set_begin_anew`]).
+    ///
+    /// # Errors
+    /// [`Error::Input`] for sessions of several models, ids or an `out` that do not fit; [`Error::Run`] if the model is not run
+    /// exactly, or fails. No session has stepped then.
+    pub fn step_tokens_together(
+        sessions: &mut [&mut Self],
+        ids: &[i64],
+        out: &mut [f32],
+    ) -> Result<Vec<usize>> {
+        let batch = ids.len();
+        let input = Input::Tokens {
+            ids,
+            batch,
+            time: 1,
+        };
+        together::step(sessions, &input, out)
+    }
+
+    /// [`Session::step_tokens_together`] for features, `[rows, F]`. A NaN in the features of one session stops that one alone.
+    ///
+    /// # Errors
+    /// As [`Session::step_tokens_together`].
+    pub fn step_features_together(
+        sessions: &mut [&mut Self],
+        values: &[f32],
+        out: &mut [f32],
+    ) -> Result<Vec<usize>> {
+        let batch: usize = sessions.iter().map(|s| s.batch()).sum();
+        let width = values.len() / batch.max(1);
+        let input = Input::Features {
+            values,
+            batch,
+            time: 1,
+            width,
+        };
+        together::step(sessions, &input, out)
+    }
+
     /// One token for each row; the output is `[batch, C]`.
     ///
     /// # Errors
@@ -103,9 +251,10 @@ impl Session {
     }
 
     fn step(&mut self, input: Input<'_>) -> Result<Output> {
-        let (output, state) = self.step_from(&input, &self.state)?;
-        self.state = state;
-        Ok(output)
+        let shape = vec![self.batch(), self.model.info().output.width];
+        let mut values = vec![0.0; shape.iter().product()];
+        self.step_into(&input, &mut values)?;
+        Ok(Output { values, shape })
     }
 
     fn step_from(&self, input: &Input<'_>, state: &State) -> Result<(Output, State)> {
@@ -169,6 +318,18 @@ impl Session {
             return refuse("has another output than the step file");
         }
         Ok(())
+    }
+}
+
+/// Puts `row` of `states` back to the initial state.
+fn restart(model: &Model, states: &mut [Vec<f32>], row: usize) {
+    for (spec, values) in model.info().states.iter().zip(states) {
+        let len = spec.len();
+        let to = &mut values[row * len..(row + 1) * len];
+        match &spec.init {
+            Init::Zero => to.fill(0.0),
+            Init::Values(init) => to.copy_from_slice(init),
+        }
     }
 }
 

@@ -220,7 +220,7 @@ impl Export {
     /// # Errors
     /// What the runtime finds.
     pub fn load(&self, form: &str) -> Result<Option<runtime::Model>> {
-        self.open(form, &runtime::Options::default())
+        self.runtime(form, &runtime::Options::default())
     }
 
     /// A form in tract, untouched; `None` if the export has no such form.
@@ -228,10 +228,10 @@ impl Export {
     /// # Errors
     /// What the runtime finds.
     pub fn load_portable(&self, form: &str) -> Result<Option<runtime::Model>> {
-        self.open(form, &runtime::Options::with_plans(64))
+        self.runtime(form, &runtime::Options::with_plans(64))
     }
 
-    fn open(&self, form: &str, options: &runtime::Options) -> Result<Option<runtime::Model>> {
+    fn runtime(&self, form: &str, options: &runtime::Options) -> Result<Option<runtime::Model>> {
         let Some(file) = self.forms.get(form) else {
             return Ok(None);
         };

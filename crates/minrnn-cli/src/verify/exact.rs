@@ -3,9 +3,10 @@
 
 use anyhow::Result;
 use minrnn_model::graph::Graph;
+use minrnn_onnx::export::Stored;
 
 use super::case::Case;
-use super::contract::{Export, Stored};
+use super::contract::Export;
 use super::engine::{Engine, Outcome, Tract, Truth};
 use super::grade;
 use super::report::{Grade, Row, Tally};

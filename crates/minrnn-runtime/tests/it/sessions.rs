@@ -312,3 +312,84 @@ fn headers_that_lie_are_no_state() {
         "header",
     );
 }
+
+/// Streams that start and end at random, stepped together: each gets the bits that it gets alone.
+#[test]
+fn many_streams_together_equal_each_alone() {
+    let spec = Spec::gated(Form::Step);
+    let model = std::sync::Arc::new(spec.model());
+    let mut random = Random::new(77);
+    let open = |random: &mut Random| {
+        let mut session = Session::new(model.clone(), 1).unwrap();
+        session.set_state(random_state(&model, 1, random)).unwrap();
+        session
+    };
+    let mut streams: Vec<(Session, Session)> = vec![];
+    let outputs = model.info().output.width;
+    for round in 0..60 {
+        for _ in 0..(round * 7) % 11 {
+            let session = open(&mut random);
+            let alone = session.fork();
+            streams.push((session, alone));
+        }
+        if streams.len() > 40 {
+            streams.drain(..(round % 9) + 1);
+        }
+        if streams.is_empty() {
+            continue;
+        }
+        let data = random.values(streams.len() * spec.width);
+        let mut out = vec![0.0; streams.len() * outputs];
+        let mut together: Vec<&mut Session> = streams.iter_mut().map(|(s, _)| s).collect();
+        let stopped = Session::step_features_together(&mut together, &data, &mut out).unwrap();
+        assert!(stopped.is_empty());
+        let rows = data.chunks_exact(spec.width).zip(out.chunks_exact(outputs));
+        for ((session, alone), (x, got)) in streams.iter_mut().zip(rows) {
+            let want = alone.step_features(x).unwrap();
+            same_bits("output", got, &want.values);
+            same_states("state", session.state(), alone.state());
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_finite_stops_alone() {
+    let spec = Spec::gated(Form::Step);
+    let model = std::sync::Arc::new(spec.model());
+    let mut random = Random::new(78);
+    let mut sessions: Vec<Session> = (0..3)
+        .map(|_| Session::new(model.clone(), 1).unwrap())
+        .collect();
+    sessions[2].set_begin_anew(true);
+    let first = random.values(3 * spec.width);
+    let mut out = vec![0.0; 3 * model.info().output.width];
+    let mut step = |sessions: &mut [Session], data: &[f32]| {
+        let mut all: Vec<&mut Session> = sessions.iter_mut().collect();
+        Session::step_features_together(&mut all, data, &mut out).unwrap()
+    };
+    assert!(step(&mut sessions, &first).is_empty());
+    let before: Vec<State> = sessions.iter().map(|s| s.state().clone()).collect();
+    let mut bad = random.values(3 * spec.width);
+    bad[spec.width] = f32::NAN;
+    bad[2 * spec.width] = f32::INFINITY;
+    let stopped = step(&mut sessions, &bad);
+    assert!(stopped.contains(&1), "{stopped:?}");
+    assert_ne!(*sessions[0].state(), before[0], "the good one went on");
+    assert_eq!(*sessions[1].state(), before[1], "the bad one stayed");
+    if stopped.contains(&2) {
+        assert_eq!(*sessions[2].state(), model.initial_state(1).unwrap());
+        assert_eq!(sessions[2].began_anew(), [0]);
+    }
+}
+
+#[test]
+fn a_step_into_room_of_the_caller() {
+    let spec = Spec::gated(Form::Step);
+    let (mut a, mut b) = (session(&spec, 3), session(&spec, 3));
+    let data = Random::new(79).values(3 * spec.width);
+    let want = a.step_features(&data).unwrap();
+    let mut out = vec![f32::NAN; want.values.len()];
+    b.step_features_into(&data, &mut out).unwrap();
+    same_bits("output", &out, &want.values);
+    refused(b.step_features_into(&data, &mut out[1..]), "out");
+}

@@ -1,0 +1,85 @@
+//! Many sessions in one step.
+
+use std::sync::Arc;
+
+use super::{Session, restart};
+use crate::engine::RowStates;
+use crate::error::{Error, Result};
+use crate::input::Input;
+
+/// The states of all sessions, row by row. `owners`: session and row in it.
+struct Gathered<'a, 's> {
+    sessions: &'a mut [&'s mut Session],
+    owners: Vec<(usize, usize)>,
+}
+
+impl RowStates for Gathered<'_, '_> {
+    fn before(&self, slot: usize, row: usize, width: usize) -> &[f32] {
+        let (session, row) = self.owners[row];
+        &self.sessions[session].state.values[slot][row * width..(row + 1) * width]
+    }
+
+    fn after(&mut self, slot: usize, row: usize, values: &[f32]) {
+        let (session, row) = self.owners[row];
+        let to = row * values.len()..(row + 1) * values.len();
+        self.sessions[session].next[slot][to].copy_from_slice(values);
+    }
+}
+
+pub(super) fn step(
+    sessions: &mut [&mut Session],
+    input: &Input<'_>,
+    out: &mut [f32],
+) -> Result<Vec<usize>> {
+    let Some(first) = sessions.first() else {
+        return Err(Error::input("sessions", "are none", "give at least one"));
+    };
+    let model = first.model.clone();
+    if sessions.iter().any(|s| !Arc::ptr_eq(&s.model, &model)) {
+        let mend = "open the model once and share it";
+        return Err(Error::input("sessions", "are of several models", mend));
+    }
+    let each = sessions.iter().enumerate();
+    let owners: Vec<(usize, usize)> = each
+        .flat_map(|(i, s)| (0..s.batch()).map(move |row| (i, row)))
+        .collect();
+    let wanted = owners.len() * model.info().output.width;
+    if input.batch() != owners.len() || out.len() != wanted {
+        let what = format!("{} rows and room for {} values", input.batch(), out.len());
+        let mend = format!("give {} rows and {wanted} values", owners.len());
+        return Err(Error::input("sessions", what, mend));
+    }
+    let Some(exact) = model.exact() else {
+        let what = "the model is not run exactly".to_owned();
+        return Err(model.not_finite(what));
+    };
+    input.check_together(model.info())?;
+    let mut bad = vec![];
+    let mut states = Gathered {
+        sessions: &mut *sessions,
+        owners,
+    };
+    let done = exact.step(input, None, &mut states, out, &mut bad);
+    done.map_err(|fault| model.failed(&fault))?;
+    let owners = states.owners;
+    let mut stopped: Vec<usize> = bad.iter().map(|row| owners[*row].0).collect();
+    stopped.dedup();
+    for session in sessions.iter_mut() {
+        session.bad.clear();
+    }
+    for row in bad {
+        let (session, row) = owners[row];
+        sessions[session].bad.push(row);
+    }
+    for session in sessions.iter_mut() {
+        let session = &mut **session;
+        if !session.bad.is_empty() && !session.begin_anew {
+            continue;
+        }
+        for &row in &session.bad {
+            restart(&session.model, &mut session.next, row);
+        }
+        std::mem::swap(&mut session.state.values, &mut session.next);
+    }
+    Ok(stopped)
+}
