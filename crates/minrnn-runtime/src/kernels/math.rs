@@ -122,10 +122,15 @@ pub(super) fn log<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     simd.select_f32s(none, simd.splat_f32s(f32::NEG_INFINITY), r)
 }
 
-/// e^-|v|.
+/// e^-|v|, the bits of `exp`: n is at most 0, so that one factor moved by 2^64 takes the place of two.
 #[inline(always)]
 fn decay<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
-    exp(simd, simd.neg_f32s(abs(simd, v)))
+    let v = at_least(simd, simd.or_f32s(v, simd.splat_f32s(-0.0)), -104.0);
+    let (p, shifted) = exp_parts(simd, v);
+    let n = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let moved = simd.add_u32s(n, simd.splat_u32s((127 + 64) << 23));
+    let near = simd.mul_f32s(p, simd.transmute_f32s_u32s(moved));
+    simd.mul_f32s(near, simd.splat_f32s(5.421_010_9e-20))
 }
 
 /// 1 / (1 + e^-v), where nothing cancels or overflows: closed gates close, as far as f32 reaches.

@@ -13,13 +13,16 @@
     reason = "a vocabulary: which of it is in use depends on the graphs that the engine compiles"
 )]
 
+mod aligned;
 mod binary;
+mod blocking;
+mod bytes;
+mod bytes_tile;
 mod cpu;
 mod half;
 mod lanes;
 mod math;
 mod matrix;
-mod matrix_u8;
 mod recurrence;
 mod reduce;
 mod rows;
@@ -30,10 +33,10 @@ mod unary;
 mod tests;
 
 pub(crate) use binary::{Binary, Operand, binary, binary_in_place, pow};
+pub(crate) use bytes::MatrixU8;
 pub(crate) use cpu::Cpu;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;
-pub(crate) use matrix_u8::MatrixU8;
 pub(crate) use recurrence::{recurrence, recurrence_step};
 pub(crate) use reduce::{max, min, sum, sum_of_squares};
 pub(crate) use rows::{Rows, RowsMut};

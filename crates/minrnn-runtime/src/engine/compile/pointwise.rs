@@ -66,7 +66,13 @@ impl<'a> Compiler<'a> {
         if node.input.len() != 2 {
             return Err(format!("{} of {} tensors", node.op_type, node.input.len()));
         }
+        // A filler of a tensor without time is a constant of its trailing dimensions.
+        let plain = |value: Value<'a>, other: &Value<'a>| match (value, other) {
+            (Value::Spread(c), Value::Flow(f)) if f.extent.is_none() => Value::Const(c),
+            (value, _) => value,
+        };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        let (a, b) = (plain(a.clone(), &b), plain(b, &a));
         let y = self.binary(*op, &a, &b)?;
         Ok(vec![Value::Flow(y)])
     }

@@ -52,9 +52,7 @@ fn exact(op: Unary, v: f32) -> f64 {
         Unary::Tanh => libm::tanh(x),
         Unary::Sigmoid if x < 0.0 => libm::exp(x) / (1.0 + libm::exp(x)),
         Unary::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
-        Unary::Softplus => {
-            x.max(0.0) + libm::log1p(libm::exp(-x.abs())) + 0.0 * x.min(0.0).max(-1.0)
-        }
+        Unary::Softplus => x.max(0.0) + libm::log1p(libm::exp(-x.abs())) + 0.0 * x.clamp(-1.0, 0.0),
         Unary::Relu if x <= 0.0 => 0.0,
         Unary::Relu => x,
         Unary::Floor => x.floor(),
