@@ -207,13 +207,15 @@ fn an_activation() {
 #[test]
 fn two_states_swapped() {
     for form in FORMS {
-        for (a, b) in [
-            ("state.0.h", "state.1.h"),
-            ("next_state.0.conv", "next_state.1.conv"),
-        ] {
-            caught("two state names", form, Verdict::DoesNotHold, &|file| {
-                rename(file, a, b)
-            });
+        // The recurrences of the metadata name their h0, on which h then no longer depends.
+        let recurrent = ("state.0.h", "state.1.h", Verdict::BreaksContract);
+        let conv = (
+            "next_state.0.conv",
+            "next_state.1.conv",
+            Verdict::DoesNotHold,
+        );
+        for (a, b, verdict) in [recurrent, conv] {
+            caught("two state names", form, verdict, &|file| rename(file, a, b));
         }
     }
 }

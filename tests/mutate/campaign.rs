@@ -32,7 +32,8 @@ pub(crate) fn mutant(seeds: &[Seed], seed: u64, index: u64) -> (Vec<u8>, usize, 
 }
 
 impl Counts {
-    /// Tries one mutant. A slow one is tried again, twice: the machine may have been busy.
+    /// Tries one mutant. A slow one is tried again, twice: where the system counts no time by thread, another program may
+    /// have had its share.
     pub(crate) fn add(&mut self, seeds: &[Seed], seed: u64, index: u64, memory: &PeakAlloc) {
         let (bytes, how, _) = mutant(seeds, seed, index);
         let mut took = try_one(&bytes, memory);

@@ -569,7 +569,7 @@ fn check(
     };
     let graph = structure::check(proto)?;
     let info = contract::check(graph, meta, size)?;
-    let shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
+    let mut shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
     shapes.probe(&info)?;
     Ok(Some((info, graph, shapes)))
 }

@@ -209,6 +209,10 @@ fn check_node<'a>(
     if node.output.iter().all(|o| o.is_empty()) {
         return Err(Breach::new(place, "has no output"));
     }
+    let mut attributes = node.attribute.iter();
+    attributes
+        .try_for_each(operator::one_value)
+        .map_err(|what| Breach::new(&place, what))?;
     if let Some(operator) = known.filter(|_| rules == Rules::Ours) {
         operator
             .fits(node)
@@ -280,7 +284,6 @@ fn check_attributes(node: &NodeProto, place: &str, rules: Rules) -> Result<(), B
             "If" => rules == Rules::Any,
             _ => false,
         };
-        operator::one_value(attr).map_err(|what| Breach::new(place, what))?;
         if (attr.g.is_some() || !attr.graphs.is_empty()) && !body {
             let what = format!("attribute `{}` holds a graph", short(&attr.name));
             return Err(Breach::new(place, what));

@@ -23,6 +23,10 @@ use crate::error::Breach;
 use crate::info::{Form, Info, Recurrence};
 use crate::metadata::short;
 
+/// Dimensions of a tensor.
+const MAX_RANK: usize = 8;
+/// Size of one dimension: far above any, and far below where sums and signs go wrong. Holds for every fact.
+const MAX_DIM: usize = 1 << 40;
 /// Numbers of a constant that are followed; longer ones are no shapes.
 const MAX_CONTENT: usize = 64;
 /// Bytes more for each byte of the file: weights are made wider, transposed, cut.
@@ -33,6 +37,10 @@ const WORK_PER_MEMORY: u64 = 16;
 const WORK_PER_BYTE: u64 = 64;
 /// Rows times steps from which on the limits grow in proportion.
 const FEW: u64 = 8;
+/// How much more than in proportion a longer call may use.
+const GROWTH: u64 = 4;
+/// Of so few bytes or operations no call makes much.
+const SMALL: u64 = 1 << 16;
 /// What a value costs that is more than a multiplication.
 const FUNCTION: u64 = 4;
 
@@ -109,6 +117,8 @@ pub(crate) struct Shapes {
     size: u64,
     /// Bytes that the tensors of a short call may take at once, beyond what comes with the size.
     memory: u64,
+    /// What a short call uses, and how many rows times steps that were.
+    short: Option<(Use, u64)>,
 }
 
 impl Shapes {
@@ -132,6 +142,7 @@ impl Shapes {
             opset,
             size,
             memory,
+            short: None,
         }
     }
 
@@ -145,17 +156,11 @@ impl Shapes {
     }
 
     fn walk(&self, batch: usize, time: usize) -> Result<(Use, Facts<'_>), Breach> {
-        let cells = (batch as u64).saturating_mul(time as u64);
-        let times = cells.div_ceil(FEW).max(1);
+        let (bytes, work) = self.limits(cells(batch, time));
         let mut walk = Walk {
             opset: self.opset,
-            bytes: limit(self.memory, BYTES_PER_BYTE, self.size, times),
-            work: limit(
-                self.memory.saturating_mul(WORK_PER_MEMORY),
-                WORK_PER_BYTE,
-                self.size,
-                times,
-            ),
+            bytes,
+            work,
             used: Use::default(),
         };
         let mut facts = Facts::new();
@@ -170,18 +175,36 @@ impl Shapes {
         Ok((walk.used, facts))
     }
 
+    /// For a short call by the size of the file. For others in proportion to it: a model computes step by step and row by
+    /// row, so what grows with the square of either is none.
+    fn limits(&self, cells: u64) -> (u64, u64) {
+        if let Some((short, few)) = self.short {
+            let times = cells.div_ceil(few).saturating_mul(GROWTH);
+            return (
+                short.bytes.max(SMALL).saturating_mul(times),
+                short.work.max(SMALL).saturating_mul(times),
+            );
+        }
+        let times = cells.div_ceil(FEW).max(1);
+        let work = self.memory.saturating_mul(WORK_PER_MEMORY);
+        (
+            limit(self.memory, BYTES_PER_BYTE, self.size, times),
+            limit(work, WORK_PER_BYTE, self.size, times),
+        )
+    }
+
     /// Goes through the graph once as for a short call, and holds its outputs and its recurrences to what the file says
     /// about them.
     ///
     /// # Errors
     /// As [`Shapes::check`]; an output or a tensor of a recurrence of another shape or type.
-    pub(crate) fn probe(&self, info: &Info) -> Result<(), Breach> {
+    pub(crate) fn probe(&mut self, info: &Info) -> Result<(), Breach> {
         let batch = info.batch.unwrap_or(2);
         let time = match info.form {
             Form::Step => 1,
             _ => info.seq_len.unwrap_or(info.max_seq_len.unwrap_or(3).min(3)),
         };
-        let (_, facts) = self.walk(batch, time)?;
+        let (used, facts) = self.walk(batch, time)?;
         for output in &self.graph.output {
             let declared = port(output, batch, time)?;
             let found = facts.get(output.name.as_str());
@@ -195,9 +218,11 @@ impl Shapes {
                 return Err(Breach::new(place, what));
             }
         }
-        let all = info.recurrences.iter().enumerate();
-        all.into_iter()
-            .try_for_each(|(at, r)| recurrence(at, r, &facts, info, batch, time))
+        for (at, names) in info.recurrences.iter().enumerate() {
+            recurrence(at, names, &facts, info, batch, time)?;
+        }
+        self.short = Some((used, cells(batch, time)));
+        Ok(())
     }
 }
 
@@ -240,6 +265,10 @@ fn recurrence(
 
 const RAISE: &str = "if the file is to be trusted, open it with a larger Options::memory";
 const RECURRENCES: &str = "metadata `minrnn.recurrences`";
+
+fn cells(batch: usize, time: usize) -> u64 {
+    (batch as u64).saturating_mul(time as u64).max(1)
+}
 
 fn limit(base: u64, each: u64, size: u64, times: u64) -> u64 {
     let one = base.saturating_add(each.saturating_mul(size));
@@ -297,7 +326,8 @@ impl Walk {
     ) -> Result<(), Breach> {
         for data in &graph.initializer {
             let place = || format!("{path}initializer `{}`", short(&data.name));
-            let fact = Fact::of(data).ok_or_else(|| Breach::new(place(), "has no known shape"))?;
+            let fact = Fact::of(data).filter(|f| f.dims.iter().all(|d| *d <= MAX_DIM));
+            let fact = fact.ok_or_else(|| Breach::new(place(), "has no known shape"))?;
             facts.insert(&data.name, fact);
         }
         let readers = readers(graph);
@@ -346,6 +376,10 @@ impl Walk {
 
     /// Adds what a node asks for.
     fn count(&mut self, found: &[Fact], work: u64) -> Result<(), String> {
+        let wide = |f: &&Fact| f.dims.len() > MAX_RANK || f.dims.iter().any(|d| *d > MAX_DIM);
+        if let Some(fact) = found.iter().find(wide) {
+            return Err(format!("makes a tensor of shape {:?}", fact.dims));
+        }
         let bytes = found.iter().fold(0u64, |n, f| n.saturating_add(f.bytes()));
         self.used.now = self.used.now.saturating_add(bytes);
         self.used.bytes = self.used.bytes.max(self.used.now);

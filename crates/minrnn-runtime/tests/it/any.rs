@@ -42,6 +42,7 @@ fn small(op: &str, batch: &'static str) -> Graph {
         outputs: vec![port("z", F32, &dims)],
         nodes: vec![node(op, &["x", "w"], &["y"]), node("Neg", &["y"], &["z"])],
         weights: vec![Tensor::f32("w", &[3], &[0.5, -2.0, 3.0])],
+        tail: vec![],
     }
 }
 
@@ -212,6 +213,7 @@ fn every_element_type_goes_through() {
             outputs: vec![port("y", code, &[Dim::None])],
             nodes: vec![node("Identity", &["x"], &["y"])],
             weights: vec![],
+            tail: vec![],
         };
         let any = AnyModel::from_bytes(&file(graph).to_bytes()).unwrap();
         assert_eq!(any.inputs()[0].elem, Some(elem));
@@ -298,6 +300,7 @@ fn integers_index_tables() {
             &[3, 2],
             &[0.0, 1.0, 10.0, 11.0, 20.0, 21.0],
         )],
+        tail: vec![],
     };
     let any = AnyModel::from_bytes(&file(graph).to_bytes()).unwrap();
     let ids = Array {

@@ -118,7 +118,7 @@ fn mutate(file: &mut File, random: &mut Random) {
                 match attr {
                     Attr::Int(i) => *i = pick(random, &NUMBERS),
                     Attr::Ints(all) => all.push(pick(random, &NUMBERS)),
-                    Attr::Graph(_) | Attr::Tensor(_) => {}
+                    Attr::Graph(_) | Attr::Tensor(_) | Attr::Raw(_) => {}
                 }
             }
         }

@@ -10,8 +10,11 @@
 mod any;
 mod breaches;
 mod exactness;
+mod external;
 mod graph_mutants;
 mod inputs;
+mod limits;
 mod mutants;
+mod recurrences;
 mod sessions;
 mod support;

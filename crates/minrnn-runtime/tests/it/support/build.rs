@@ -321,6 +321,7 @@ impl<'a> Builder<'a> {
                 node("Identity", ["h_out", ""], "y_t"),
             ],
             weights: vec![],
+            tail: vec![],
         };
         let attrs = [
             ("body", Attr::Graph(body)),

@@ -26,6 +26,8 @@ pub struct Tensor {
     pub elem: i32,
     pub raw: Vec<u8>,
     pub external: bool,
+    /// What stands in `external_data`; then it is external as well.
+    pub entries: Vec<(String, String)>,
     pub floats: Vec<f32>,
 }
 
@@ -35,6 +37,8 @@ pub enum Attr {
     Ints(Vec<i64>),
     Graph(Graph),
     Tensor(Tensor),
+    /// Fields of the attribute behind its name.
+    Raw(Vec<u8>),
 }
 
 #[derive(Debug, Clone)]
@@ -52,6 +56,8 @@ pub struct Graph {
     pub outputs: Vec<Port>,
     pub nodes: Vec<Node>,
     pub weights: Vec<Tensor>,
+    /// Fields that stand behind all others, in bytes.
+    pub tail: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +76,7 @@ impl Tensor {
             elem: F32,
             raw,
             external: false,
+            entries: vec![],
             floats: vec![],
         }
     }
@@ -83,6 +90,7 @@ impl Tensor {
             elem: I64,
             raw,
             external: false,
+            entries: vec![],
             floats: vec![],
         }
     }
@@ -96,12 +104,12 @@ fn varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
-fn num(out: &mut Vec<u8>, field: u64, n: i64) {
+pub fn num(out: &mut Vec<u8>, field: u64, n: i64) {
     varint(out, field << 3);
     varint(out, n as u64);
 }
 
-fn bytes(out: &mut Vec<u8>, field: u64, data: &[u8]) {
+pub fn bytes(out: &mut Vec<u8>, field: u64, data: &[u8]) {
     varint(out, field << 3 | 2);
     varint(out, data.len() as u64);
     out.extend_from_slice(data);
@@ -148,11 +156,17 @@ impl Tensor {
         if !self.raw.is_empty() {
             bytes(&mut out, 9, &self.raw);
         }
+        let mut entries = self.entries.clone();
         if self.external {
+            entries.push(("location".into(), "../../secret".into()));
+        }
+        for (key, value) in &entries {
             let mut entry = vec![];
-            text(&mut entry, 1, "location");
-            text(&mut entry, 2, "../../secret");
+            text(&mut entry, 1, key);
+            text(&mut entry, 2, value);
             bytes(&mut out, 13, &entry);
+        }
+        if !entries.is_empty() {
             num(&mut out, 14, 1);
         }
         out
@@ -170,6 +184,11 @@ impl Node {
             let mut a = vec![];
             text(&mut a, 1, name);
             let kind = match attr {
+                Attr::Raw(fields) => {
+                    a.extend_from_slice(fields);
+                    bytes(&mut out, 5, &a);
+                    continue;
+                }
                 Attr::Int(i) => {
                     num(&mut a, 3, *i);
                     2
@@ -212,6 +231,7 @@ impl Graph {
         self.outputs
             .iter()
             .for_each(|p| bytes(&mut out, 12, &p.write()));
+        out.extend_from_slice(&self.tail);
         out
     }
 }
