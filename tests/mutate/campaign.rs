@@ -106,7 +106,7 @@ impl Counts {
 }
 
 /// What no file may do, however it is made.
-fn wrong(took: &Took, size: usize) -> Option<String> {
+pub(crate) fn wrong(took: &Took, size: usize) -> Option<String> {
     if took.end.is_none() {
         return Some("a panic came out".into());
     }

@@ -3,6 +3,7 @@
 //! Makes mutants of small exports of every form, opens and runs each in this process, and prints what became of them. The
 //! same numbers give the same mutants. The exit code is 1 if one panicked, took more than a second, or took more than
 //! 64 MiB beyond its size. `--journal` keeps the number of the mutant that is being tried, for those that end the process;
+//! `--bombs` tries the files of 1 MB that are made to cost much, and prints what each takes;
 //! `--write` writes the mutant `--from` to a file and ends.
 
 #![allow(
@@ -13,6 +14,7 @@
     reason = "a command for developers"
 )]
 
+mod bomb;
 mod campaign;
 mod mutation;
 mod random;
@@ -39,6 +41,7 @@ struct Args {
     seed: u64,
     journal: Option<std::fs::File>,
     write: Option<std::ffi::OsString>,
+    bombs: bool,
 }
 
 fn args() -> Result<Args, Box<dyn std::error::Error>> {
@@ -48,9 +51,14 @@ fn args() -> Result<Args, Box<dyn std::error::Error>> {
         seed: 7,
         journal: None,
         write: None,
+        bombs: false,
     };
     let mut given = std::env::args_os().skip(1);
     while let Some(name) = given.next() {
+        if name == "--bombs" {
+            all.bombs = true;
+            continue;
+        }
         let value = given.next().ok_or("each option has a value")?;
         let number = || value.to_string_lossy().parse::<u64>();
         match name.to_str() {
@@ -82,6 +90,21 @@ fn watch(now: Arc<AtomicU64>) {
     });
 }
 
+/// What each of the files takes that are made to take much.
+fn bombs(seeds: &[seed::Seed]) {
+    for (name, bytes) in bomb::all(seeds) {
+        let took = try_one::try_one(&bytes, &MEMORY);
+        let end = took.end.map_or("panic".into(), |end| format!("{end:?}"));
+        let mib = took.memory as f64 / 1048576.0;
+        println!(
+            "{:>8} bytes {mib:6.1} MiB  open {:>10.1?}  all {:>10.1?}  {end:<22} {name}",
+            bytes.len(),
+            took.open,
+            took.all
+        );
+    }
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = args()?;
     let seeds = seed::all();
@@ -91,6 +114,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(std::fs::write(path, bytes)?);
     }
     try_one::count_panics();
+    if args.bombs {
+        bombs(&seeds);
+        return Ok(());
+    }
     let now = Arc::new(AtomicU64::new(args.from));
     watch(now.clone());
     let start = Instant::now();

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "test code")]
 
+mod bomb;
 mod campaign;
 mod mutation;
 mod random;
@@ -20,7 +21,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const LONG: Duration = Duration::from_secs(25);
 const MANY: u64 = 20_000;
 
-/// One test: memory is counted for the whole process.
+/// Files made to cost much, then mutants. One test: memory is counted for the whole process.
 #[test]
 fn mutants_of_every_form_are_refused_or_run() {
     let seeds = seed::all();
@@ -32,6 +33,10 @@ fn mutants_of_every_form_are_refused_or_run() {
         assert_eq!(took.panics, 0, "the good file of {name}");
     }
     try_one::count_panics();
+    for (name, bytes) in bomb::all(&seeds) {
+        let took = try_one::try_one(&bytes, &MEMORY);
+        assert_eq!(campaign::wrong(&took, bytes.len()), None, "{name}");
+    }
     let start = Instant::now();
     let mut counts = campaign::Counts::default();
     let mut index = 0;

@@ -94,10 +94,12 @@ impl Clock {
     }
 
     fn elapsed(&self) -> Duration {
-        let cpu = on_cpu()
-            .zip(self.cpu)
-            .map(|(now, then)| now.saturating_sub(then));
-        cpu.unwrap_or_else(|| self.wall.elapsed())
+        let wall = self.wall.elapsed();
+        if wall < TIME {
+            return wall;
+        }
+        let cpu = on_cpu().zip(self.cpu);
+        cpu.map_or(wall, |(now, then)| now.saturating_sub(then).min(wall))
     }
 }
 

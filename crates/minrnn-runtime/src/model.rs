@@ -567,7 +567,7 @@ fn check(
     let Some(meta) = metadata::read(proto)? else {
         return Ok(None);
     };
-    let graph = structure::check(proto)?;
+    let graph = structure::check(proto, size)?;
     let info = contract::check(graph, meta, size)?;
     let mut shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
     shapes.probe(&info)?;

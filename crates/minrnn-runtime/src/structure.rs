@@ -23,6 +23,12 @@ type Names<'a> = BTreeMap<&'a str, Option<&'a TensorProto>>;
 /// Values that a constant shape may ask for.
 const MAX_VALUES: i64 = 1 << 28;
 
+/// Nodes, tensors and inputs that a file of any size may have.
+const SOME_PARTS: u64 = 2048;
+/// Bytes of a file for each one more. An export has about 200 with the weights left out; the engine takes up to 9 KB of
+/// memory and 0.15 ms for a node, whatever it computes.
+const BYTES_PER_PART: u64 = 256;
+
 /// Operators that the engine runs otherwise than ONNX says, or not twice alike, in files of other programs.
 const REFUSED: &[(&str, &str)] = &[
     (
@@ -46,9 +52,25 @@ pub(crate) enum Rules {
     Any,
 }
 
-/// Checks the whole file.
-pub(crate) fn check(model: &ModelProto) -> Result<&GraphProto, Breach> {
-    check_with(model, Rules::Ours)
+/// Checks the whole file. `size`: its bytes and those of files beside it.
+pub(crate) fn check(model: &ModelProto, size: u64) -> Result<&GraphProto, Breach> {
+    let graph = check_with(model, Rules::Ours)?;
+    let most = SOME_PARTS.saturating_add(size / BYTES_PER_PART);
+    let parts = parts(graph);
+    if parts <= most {
+        return Ok(graph);
+    }
+    let what =
+        format!("has {parts} nodes, tensors and inputs; a file of {size} bytes has at most {most}");
+    Err(Breach::new("graph", what))
+}
+
+/// Nodes, tensors and inputs, also of bodies.
+fn parts(graph: &GraphProto) -> u64 {
+    let own = graph.node.len() + graph.initializer.len() + graph.input.len();
+    let attributes = graph.node.iter().flat_map(|n| &n.attribute);
+    let bodies = attributes.filter_map(|a| a.g.as_ref()).map(parts);
+    bodies.fold(own as u64, u64::saturating_add)
 }
 
 /// [`check`] by the rules given.
