@@ -7,15 +7,16 @@ use peak_alloc::PeakAlloc;
 
 use super::mutation::{self, NAMES};
 use super::random::Random;
+use super::readers::{Place, Target};
 use super::seed::Seed;
-use super::try_one::{End, MEMORY, TIME, Took, sites, try_one};
+use super::try_one::{End, MEMORY, TIME, Took, measured, sites, try_one};
 
 /// Counts over a campaign.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) mutants: u64,
     ends: BTreeMap<String, u64>,
-    by_mutation: BTreeMap<&'static str, [u64; 3]>,
+    by_mutation: BTreeMap<String, [u64; 3]>,
     pub(crate) panics: u64,
     pub(crate) worst_memory: (usize, u64),
     pub(crate) worst_open: (Duration, u64),
@@ -44,12 +45,29 @@ impl Counts {
                 took.open = took.open.min(again.open);
             }
         }
-        self.count(index, how, &took);
+        self.count(index, NAMES[how], &took);
         self.findings
             .extend(wrong(&took, bytes.len()).map(|w| (index, w)));
     }
 
-    fn count(&mut self, index: u64, how: usize, took: &Took) {
+    /// Tries one mutant of the other files.
+    pub(crate) fn add_reader(
+        &mut self,
+        (place, targets): &(Place, Vec<Target>),
+        seed: u64,
+        index: u64,
+        memory: &PeakAlloc,
+    ) {
+        let target = &targets[(index % targets.len() as u64) as usize];
+        let bytes = place.mutant(target, &mut Random::of(seed, index));
+        let took = measured(memory, |_| place.read(target, &bytes));
+        place.restore(target);
+        self.count(index, &target.name, &took);
+        let found = wrong(&took, bytes.len()).map(|w| (index, format!("{}: {w}", target.name)));
+        self.findings.extend(found);
+    }
+
+    fn count(&mut self, index: u64, name: &str, took: &Took) {
         self.mutants += 1;
         self.panics += u64::from(took.panics > 0);
         let words = took
@@ -61,7 +79,7 @@ impl Counts {
             Some(End::Failed(_)) | None => 1,
             Some(End::Ran | End::Opened) => 2,
         };
-        self.by_mutation.entry(NAMES[how]).or_default()[column] += 1;
+        self.by_mutation.entry(name.to_owned()).or_default()[column] += 1;
         self.worst_memory = self.worst_memory.max((took.memory, index));
         self.worst_open = self.worst_open.max((took.open, index));
         self.worst_all = self.worst_all.max((took.all, index));
@@ -78,7 +96,7 @@ impl Counts {
         lines.extend(self.ends.iter().map(|(end, n)| format!("  {n:>9}  {end}")));
         lines.push("by mutation: refused at opening, failed in the engine, ran".into());
         for (name, [refused, failed, ran]) in &self.by_mutation {
-            lines.push(format!("  {name:<12} {refused:>8} {failed:>8} {ran:>8}"));
+            lines.push(format!("  {name:<40} {refused:>8} {failed:>8} {ran:>8}"));
         }
         let (memory, at) = self.worst_memory;
         lines.push(format!(

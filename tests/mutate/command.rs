@@ -3,6 +3,7 @@
 //! Makes mutants of small exports of every form, opens and runs each in this process, and prints what became of them. The
 //! same numbers give the same mutants. The exit code is 1 if one panicked, took more than a second, or took more than
 //! 64 MiB beyond its size. `--journal` keeps the number of the mutant that is being tried, for those that end the process;
+//! `--readers` does the same with configurations, checkpoints, manifests, saved states and files to import;
 //! `--bombs` tries the files of 1 MB that are made to cost much, and prints what each takes;
 //! `--write` writes the mutant `--from` to a file and ends.
 
@@ -18,6 +19,7 @@ mod bomb;
 mod campaign;
 mod mutation;
 mod random;
+mod readers;
 mod seed;
 mod try_one;
 mod wire;
@@ -42,6 +44,7 @@ struct Args {
     journal: Option<std::fs::File>,
     write: Option<std::ffi::OsString>,
     bombs: bool,
+    readers: bool,
 }
 
 fn args() -> Result<Args, Box<dyn std::error::Error>> {
@@ -52,11 +55,16 @@ fn args() -> Result<Args, Box<dyn std::error::Error>> {
         journal: None,
         write: None,
         bombs: false,
+        readers: false,
     };
     let mut given = std::env::args_os().skip(1);
     while let Some(name) = given.next() {
         if name == "--bombs" {
             all.bombs = true;
+            continue;
+        }
+        if name == "--readers" {
+            all.readers = true;
             continue;
         }
         let value = given.next().ok_or("each option has a value")?;
@@ -122,13 +130,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     watch(now.clone());
     let start = Instant::now();
     let mut counts = campaign::Counts::default();
+    let place = args.readers.then(readers::Place::new);
     for index in args.from..args.from.saturating_add(args.count) {
         now.store(index, Ordering::Relaxed);
         if let Some(journal) = &mut args.journal {
             journal.rewind()?;
             writeln!(journal, "{index:>20}")?;
         }
-        counts.add(&seeds, args.seed, index, &MEMORY);
+        match &place {
+            Some(place) => counts.add_reader(place, args.seed, index, &MEMORY),
+            None => counts.add(&seeds, args.seed, index, &MEMORY),
+        }
         if counts.mutants.is_multiple_of(50_000) {
             println!("{}\n", counts.text(start));
         }

@@ -1,5 +1,7 @@
 //! Ways to damage a file. Each knows what an ONNX file is made of, and breaks it where a reader would believe it.
 
+use serde_json::Value as Json;
+
 use super::random::Random;
 use super::wire::{self, Field, Kind, Value};
 
@@ -163,7 +165,8 @@ pub(crate) fn mutate(file: &[Field], random: &mut Random) -> (Vec<u8>, usize) {
     (wire::write(&tree), how)
 }
 
-fn damage(bytes: &mut Vec<u8>, how: usize, random: &mut Random) {
+/// Bytes changed (0) or cut out and put elsewhere (1).
+pub(crate) fn damage(bytes: &mut Vec<u8>, how: usize, random: &mut Random) {
     if bytes.is_empty() {
         return;
     }
@@ -505,7 +508,6 @@ fn metadata(tree: &mut Vec<Field>, random: &mut Random) {
 /// A text or a number inside of a value of the metadata becomes another, such as the name of another tensor.
 fn json(tree: &mut [Field], random: &mut Random) {
     let name = String::from_utf8_lossy(&some_tensor(tree, random)).into_owned();
-    let edge = random.edge();
     let Some(entry) = any(tree, Kind::Entry, random) else {
         return;
     };
@@ -515,22 +517,102 @@ fn json(tree: &mut [Field], random: &mut Random) {
     let Value::Bytes(bytes) = &mut field.value else {
         return;
     };
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let pieces: Vec<&str> = text
-        .split_inclusive(['"', ',', '[', ']', '{', '}', ':'])
-        .collect();
-    let at = random.below(pieces.len());
-    let mut new: Vec<String> = pieces.iter().map(|p| (*p).to_owned()).collect();
-    let Some(piece) = new.get_mut(at) else { return };
+    let old = String::from_utf8_lossy(bytes).into_owned();
+    *bytes = text(&old, &name, random).into_bytes();
+}
+
+fn pieces(text: &str) -> Vec<&str> {
+    text.split_inclusive(['"', ',', '[', ']', '{', '}', ':'])
+        .collect()
+}
+
+/// Some word or number of a JSON text.
+pub(crate) fn piece(text: &str, random: &mut Random) -> String {
+    let all = pieces(text);
+    let found = match all.is_empty() {
+        true => "",
+        false => random.pick(&all),
+    };
+    let end = found.char_indices().last().map_or(0, |(at, _)| at);
+    found[..end].to_owned()
+}
+
+/// JSON with one word or number in another's place: `other`, a number at an edge, nothing, brackets.
+pub(crate) fn text(text: &str, other: &str, random: &mut Random) -> String {
+    let edge = random.edge();
+    let mut new: Vec<String> = pieces(text).iter().map(|p| (*p).to_owned()).collect();
+    let at = random.below(new.len());
+    let Some(piece) = new.get_mut(at) else {
+        return other.to_owned();
+    };
     let end = piece.pop().unwrap_or('"');
-    match random.below(6) {
+    match random.below(7) {
         0 => *piece = format!("{edge}{end}"),
         1 => piece.clear(),
         2 => *piece = "[".repeat(random.below(5000)),
         3 => *piece = format!("{piece}{end}{piece}{end}"),
-        _ => *piece = format!("{name}{end}"),
+        4 => *piece = format!("1e{edge}{end}"),
+        _ => *piece = format!("{other}{end}"),
     }
-    *bytes = new.concat().into_bytes();
+    new.concat()
+}
+
+/// A part of well-formed JSON becomes something else that is well-formed.
+pub(crate) fn value(json: &mut Json, random: &mut Random) {
+    let stolen = part(json, random).clone();
+    let edge = random.edge();
+    let target = part(json, random);
+    match random.below(8) {
+        0 => *target = stolen,
+        1 => *target = edge.into(),
+        2 => *target = (edge as f64 * 0.37).into(),
+        3 => *target = (edge as u64).into(),
+        4 => *target = (*random.pick(TEXTS)).into(),
+        5 => {
+            let others = [
+                Json::Null,
+                true.into(),
+                1e308.into(),
+                1e-320.into(),
+                vec![stolen; 3].into(),
+            ];
+            *target = random.pick(&others).clone();
+        }
+        _ => match target {
+            Json::Object(map) => {
+                let keys: Vec<String> = map.keys().cloned().collect();
+                if !keys.is_empty() {
+                    map.remove(random.pick(&keys));
+                }
+            }
+            Json::Array(all) if !all.is_empty() => {
+                let again = all[random.below(all.len())].clone();
+                all.push(again);
+            }
+            other => *other = Json::Array(vec![]),
+        },
+    }
+}
+
+/// Some part of it, at any depth.
+fn part<'a>(json: &'a mut Json, random: &mut Random) -> &'a mut Json {
+    let inner = match json {
+        Json::Object(map) => map.len(),
+        Json::Array(all) => all.len(),
+        _ => 0,
+    };
+    if inner == 0 || random.below(6) == 0 {
+        return json;
+    }
+    let at = random.below(inner);
+    match json {
+        Json::Object(map) => match map.values_mut().nth(at) {
+            Some(value) => part(value, random),
+            None => unreachable!("counted above"),
+        },
+        Json::Array(all) => part(&mut all[at], random),
+        other => other,
+    }
 }
 
 fn versions(tree: &mut Vec<Field>, random: &mut Random) {

@@ -109,24 +109,30 @@ fn on_cpu() -> Option<Duration> {
     Some(Duration::from_nanos(nanos)).filter(|d| !d.is_zero())
 }
 
-/// Opens the file; runs it for a few steps, and a session for one. `end` is `None` where a panic came out.
+/// Opens the file; runs it for a few steps, and a session for one.
 pub(crate) fn try_one(bytes: &[u8], memory: &PeakAlloc) -> Took {
+    measured(memory, |opened| {
+        let model = Model::from_bytes(bytes);
+        opened();
+        match model {
+            Ok(model) => run(model).unwrap_or_else(|e| End::Failed(word(&e))),
+            Err(error) => End::Refused(word(&error)),
+        }
+    })
+}
+
+/// What `work` takes; it calls what it is given when the file is open. `end` is `None` where a panic came out.
+pub(crate) fn measured(memory: &PeakAlloc, work: impl FnOnce(&mut dyn FnMut()) -> End) -> Took {
     memory.reset_peak_usage();
     let (before, panics) = (memory.current_usage(), PANICS.get());
     let start = Clock::now();
     let mut open = Duration::ZERO;
-    let end = catch_unwind(AssertUnwindSafe(|| {
-        let opened = Model::from_bytes(bytes);
-        open = start.elapsed();
-        match opened {
-            Ok(model) => run(model).unwrap_or_else(|e| End::Failed(word(&e))),
-            Err(error) => End::Refused(word(&error)),
-        }
-    }));
+    let end = catch_unwind(AssertUnwindSafe(|| work(&mut || open = start.elapsed())));
+    let all = start.elapsed();
     Took {
         end: end.ok(),
-        open,
-        all: start.elapsed(),
+        open: if open.is_zero() { all } else { open },
+        all,
         memory: memory.peak_usage().saturating_sub(before),
         panics: PANICS.get() - panics,
     }

@@ -249,10 +249,12 @@ impl ModelConfig {
     /// The first key whose value makes no model, and what would mend it.
     pub fn validate(&self) -> Result<()> {
         let fail = |key: &str, what: &str| Err(ModelError::config(key, what));
-        for (key, value) in [("width", self.width), ("layers", self.layers)] {
-            if !(1..=1 << 20).contains(&value) {
-                return fail(key, "must be between 1 and 1048576");
-            }
+        if !(1..=1 << 20).contains(&self.width) {
+            return fail("width", "must be between 1 and 1048576");
+        }
+        // The graph has some fifty nodes a layer, and a file of a line can ask for any number of them.
+        if !(1..=1 << 10).contains(&self.layers) {
+            return fail("layers", "must be between 1 and 1024");
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return fail("dropout", "must be at least 0 and below 1");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
@@ -275,10 +275,31 @@ impl Export {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|e| ContractError {
+    let fail = |what: String| ContractError {
         file: path.to_path_buf(),
-        what: format!("cannot be read: {e}"),
-    })
+        what,
+    };
+    let unread = |e: std::io::Error| fail(format!("cannot be read: {e}"));
+    // A pipe or a device has no end to wait for.
+    if !std::fs::metadata(path).map_err(unread)?.is_file() {
+        return Err(fail("is no plain file".into()));
+    }
+    std::fs::read(path).map_err(unread)
+}
+
+/// Whether a manifest's word names a file of the folder: no path, not the folder itself or the one above, no link.
+fn is_own(dir: &Path, name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let plain = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
+    let link = || {
+        dir.join(name)
+            .symlink_metadata()
+            .is_ok_and(|m| !m.is_file())
+    };
+    plain && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']) && !link()
 }
 
 /// The weights beside a graph are those of the export. Read in pieces: they may be large.
@@ -288,7 +309,7 @@ fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
         file: path.clone(),
         what,
     };
-    if Path::new(&beside.file).components().count() != 1 {
+    if !is_own(dir, &beside.file) {
         return Err(fail("must be a file of the folder".into()));
     }
     let mut hash = Sha256::new();
@@ -316,7 +337,7 @@ fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
 }
 
 fn open_form(dir: &Path, name: &str, entry: &FormEntry, manifest: &Manifest) -> Result<FormFile> {
-    if Path::new(&entry.file).components().count() != 1 || entry.file.starts_with('.') {
+    if !is_own(dir, &entry.file) {
         let what = format!(
             "forms.{name}.file is `{}`; it must be a file of the folder",
             entry.file

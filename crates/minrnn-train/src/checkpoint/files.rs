@@ -108,9 +108,38 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
                 .transpose()?,
             false => None,
         },
-        trainer: if all { parse(folder, TRAINER)? } else { None },
+        trainer: match all {
+            true => trainer(folder)?,
+            false => None,
+        },
         vocabulary: parse(folder, VOCABULARY)?,
     })
+}
+
+/// Held to what is held to when it is written: a schedule that makes no sense would be followed.
+fn trainer(folder: &Path) -> Result<Option<TrainerState>> {
+    let state: Option<TrainerState> = parse(folder, TRAINER)?;
+    if let Some(Err(e)) = state.as_ref().map(check_trainer) {
+        let message = e.to_string();
+        let problem = CheckpointProblem::Malformed { message };
+        return Err(TrainError::checkpoint(&folder.join(TRAINER), problem));
+    }
+    Ok(state)
+}
+
+/// A pipe or a device has no end to wait for. What a link leads to counts.
+fn is_plain(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_file() => Ok(true),
+        Ok(_) => Err(TrainError::checkpoint(
+            path,
+            CheckpointProblem::Malformed {
+                message: "is no plain file".to_owned(),
+            },
+        )),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(TrainError::io("read", path)(e)),
+    }
 }
 
 fn missing(folder: &Path, file: &str) -> TrainError {
@@ -124,6 +153,9 @@ fn missing(folder: &Path, file: &str) -> TrainError {
 
 /// The bytes of a file, or `None` where it is absent.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    if !is_plain(path)? {
+        return Ok(None);
+    }
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -147,6 +179,9 @@ fn parse<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
 
 fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
     let path = folder.join(file);
+    if !is_plain(&path)? {
+        return Ok(None);
+    }
     let mut file = match std::fs::File::open(&path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
