@@ -49,11 +49,6 @@ impl Exact {
         self.cpu.name()
     }
 
-    /// How many instructions the file became.
-    pub(crate) fn len(&self) -> usize {
-        self.program.len()
-    }
-
     /// Runs a sequence. `out` and `next` have room for the output and the states after it.
     pub(crate) fn sequence(
         &self,

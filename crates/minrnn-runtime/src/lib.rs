@@ -40,15 +40,20 @@
 //! of strangers a memory limit.
 //!
 //! # Numbers
-//! Each call runs from its inputs alone, so the same call gives the same bits, on one machine. With two and more rows
-//! (B >= 2 in `step`, B * T >= 2 in sequence forms) and outputs of width 2 and more, `step` and `scan` are bit-equal, in
-//! any chunking. For a single row tract picks its matrix kernel by width and CPU, some of which sum in another order: a
-//! row alone and the same row in a batch may then differ in the last bits. `parallel` associates the recurrence
-//! otherwise and agrees within rounding. tract's `Sigmoid` saturates near 5e-7: gates of its plain form never close.
+//! Two ways to run a file, chosen by [`Options::execution`]:
+//! * **Exact**, the default: an executor of this crate. Every operation is defined on one row by one order of f32 operations
+//!   (products: k ascending, fused multiply-add; the recurrence: times a, rounded, plus b, rounded), whatever the number of
+//!   rows, the threads, the cut of the sequence or the instruction set. So `parallel`, `scan` and `step` are equal bit for bit.
+//!   A lowered recurrence is replaced by the recurrence itself, by the names in the metadata.
+//! * **Portable**: the untouched graph in tract, as another engine would run it. It agrees with the exact values within
+//!   rounding, and only it would show a broken lowering: `minrnn verify` always has rows of both.
+//!
+//! Exact execution knows the operators and shapes that minrnn's exporter writes. A graph beyond that runs portably, and
+//! [`Model::not_exact_because`] names the first tensor that was unknown; now so are the doubling lowerings (`kogge-stone`).
 //!
 //! # Plans
-//! tract runs a graph 3 to 5 times faster when batch and length are fixed, so a [`Model`] keeps a plan for each pair in
-//! use, at most [`Options::plans`] of them. Each holds a packed copy of the weights. [`Model::prepare`] makes one ahead.
+//! Exact execution has one program for all batches and lengths, weights packed once. Portable execution keeps a plan for each
+//! pair of batch and length in use, at most [`Options::plans`] of them, each with a packed copy of the weights.
 
 mod any;
 mod contract;

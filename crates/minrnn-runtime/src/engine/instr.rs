@@ -143,8 +143,6 @@ pub(super) enum Table {
 pub(super) struct Carry {
     /// Steps remembered; 1 for a recurrence.
     pub(super) steps: usize,
-    /// Values a step.
-    pub(super) width: usize,
     pub(super) start: Start,
 }
 

@@ -22,7 +22,7 @@ use crate::info::Info;
 pub(crate) use compile::Unsupported;
 pub(crate) use registers::Workspace;
 pub(crate) use rows::Fault;
-pub(crate) use step::{RowStates, Step, all_finite};
+pub(crate) use step::{RowStates, Step};
 pub(crate) use wave::{Data, Sequence};
 
 /// What an input or output of the graph is, and where its values are.
@@ -74,11 +74,6 @@ impl Program {
     /// Compiles `graph`, which has passed the checks of structure and contract.
     pub(crate) fn compile(graph: &GraphProto, info: &Info) -> Result<Self, Unsupported> {
         compile::compile(graph, info)
-    }
-
-    /// How many instructions a step takes.
-    pub(crate) fn len(&self) -> usize {
-        self.body.len()
     }
 
     /// Renames the registers of ports that have a row for each step.

@@ -153,7 +153,7 @@ impl Program {
 }
 
 /// Whether all values are finite: one sum, because a value times 0 is 0 or NaN.
-pub(crate) fn all_finite(values: &[f32]) -> bool {
+fn all_finite(values: &[f32]) -> bool {
     let mut lanes = [0.0f32; 16];
     let (chunks, rest) = values.as_chunks::<16>();
     for chunk in chunks {

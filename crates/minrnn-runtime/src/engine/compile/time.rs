@@ -35,7 +35,6 @@ impl<'a> Compiler<'a> {
         let h = self.result(&a, Elem::F32, a.dims.clone())?;
         self.carries.push(Carry {
             steps: 1,
-            width: h.width(),
             start: Start::View(h0.at),
         });
         let carry = self.carries.len() - 1;
@@ -248,11 +247,7 @@ impl<'a> Compiler<'a> {
         if x.elem != Elem::F32 {
             return Err("a past of another type than f32".into());
         }
-        self.carries.push(Carry {
-            steps: n,
-            width: x.width(),
-            start,
-        });
+        self.carries.push(Carry { steps: n, start });
         let extent = x.extent.clone().ok_or("no time axis")? + n as i64;
         Ok(Value::Extended(Rc::new(Extended {
             carry: self.carries.len() - 1,
