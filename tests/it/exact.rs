@@ -8,7 +8,7 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Lowering, StateLayout, Target, Weights, write_export,
 };
-use minrnn_runtime::{Execution, Extras, Form, Input, InputSpec, Options, Output, Session, State};
+use minrnn_runtime::{Execution, Extras, Input, InputSpec, Options, Output, Session, State};
 
 #[path = "../golden/read.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]

@@ -1,8 +1,14 @@
 //! Memory that begins on a cache line.
 
+<<<<<<< ours
 /// Values that begin on a cache line: loads of whole registers cross none.
 #[derive(Debug)]
 pub(super) struct Aligned<T> {
+=======
+/// Values that begin on a cache line: loads and stores of whole registers cross none. A value that is stored and soon
+/// loaded again, such as a state, is five times slower where they do.
+pub(crate) struct Aligned<T> {
+>>>>>>> theirs
     data: Vec<T>,
     start: usize,
     len: usize,
@@ -12,7 +18,7 @@ impl<T: Copy> Aligned<T> {
     const LINE: usize = 64;
 
     /// `len` times `value`.
-    pub(super) fn new(len: usize, value: T) -> Self {
+    pub(crate) fn new(len: usize, value: T) -> Self {
         let slack = Self::LINE / size_of::<T>();
         let data = vec![value; len + slack];
         // An allocator that cannot tell where the line begins costs speed only.
@@ -20,16 +26,16 @@ impl<T: Copy> Aligned<T> {
         Self { data, start, len }
     }
 
-    pub(super) fn get(&self) -> &[T] {
+    pub(crate) fn get(&self) -> &[T] {
         &self.data[self.start..][..self.len]
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut [T] {
+    pub(crate) fn get_mut(&mut self) -> &mut [T] {
         &mut self.data[self.start..][..self.len]
     }
 
     /// Memory in use, slack included.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data.len() * size_of::<T>()
     }
 }

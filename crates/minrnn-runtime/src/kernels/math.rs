@@ -130,7 +130,8 @@ fn decay<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     let n = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     let moved = simd.add_u32s(n, simd.splat_u32s((127 + 64) << 23));
     let near = simd.mul_f32s(p, simd.transmute_f32s_u32s(moved));
-    simd.mul_f32s(near, simd.splat_f32s(5.421_010_9e-20))
+    // 2^-64.
+    simd.mul_f32s(near, simd.splat_f32s(f32::from_bits((127 - 64) << 23)))
 }
 
 /// 1 / (1 + e^-v), where nothing cancels or overflows: closed gates close, as far as f32 reaches.

@@ -32,6 +32,7 @@ mod unary;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aligned::Aligned;
 pub(crate) use binary::{Binary, Operand, binary, binary_in_place, pow};
 pub(crate) use bytes::MatrixU8;
 pub(crate) use cpu::Cpu;

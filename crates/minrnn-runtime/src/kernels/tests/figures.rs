@@ -97,7 +97,7 @@ fn machine(cpu: Cpu) -> (f64, f64) {
     let peak = time(|| {
         black_box(cpu.run(Peak(steps)));
     });
-    let large = vec![1.0_f32; 64 << 20];
+    let large = vec![1.0_f32; 25 << 20];
     let read = time(|| {
         black_box(cpu.run(Read(&large)));
     });
