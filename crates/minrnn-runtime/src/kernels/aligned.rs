@@ -1,14 +1,9 @@
 //! Memory that begins on a cache line.
 
-<<<<<<< ours
-/// Values that begin on a cache line: loads of whole registers cross none.
-#[derive(Debug)]
-pub(super) struct Aligned<T> {
-=======
 /// Values that begin on a cache line: loads and stores of whole registers cross none. A value that is stored and soon
 /// loaded again, such as a state, is five times slower where they do.
+#[derive(Debug)]
 pub(crate) struct Aligned<T> {
->>>>>>> theirs
     data: Vec<T>,
     start: usize,
     len: usize,
