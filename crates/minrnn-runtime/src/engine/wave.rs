@@ -209,7 +209,7 @@ impl<'a> Wave<'a> {
             let mut values = vec![0.0; run_of.batch * width];
             if let Some(carry) = capture.past {
                 for (row, to) in values.chunks_exact_mut(width).enumerate() {
-                    wave.from_past(capture, row, &start(&program.carries[carry], row), to);
+                    wave.fill_from_past(capture, row, &start(&program.carries[carry], row), to);
                 }
             }
             wave.taken.push(Mutex::new(values));
@@ -225,7 +225,7 @@ impl<'a> Wave<'a> {
     }
 
     /// Entries before the first step.
-    fn from_past(&self, capture: &Capture, row: usize, past: &[f32], to: &mut [f32]) {
+    fn fill_from_past(&self, capture: &Capture, row: usize, past: &[f32], to: &mut [f32]) {
         let end = self.end(capture, row);
         let steps = (past.len() / capture.width) as i64;
         for (offset, to) in capture
