@@ -10,9 +10,7 @@ use minrnn_onnx::export::{
 };
 use minrnn_runtime::{Execution, Extras, Input, InputSpec, Options, Output, Session, State};
 
-#[path = "../golden/read.rs"]
-#[allow(dead_code, reason = "other tests use more of it")]
-mod read;
+use crate::golden::read;
 
 /// A case of random values, long enough for several chunks on several threads.
 struct Case {

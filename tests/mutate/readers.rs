@@ -95,7 +95,6 @@ impl Place {
             step: 3,
             first: params.clone(),
             second: params.clone(),
-            ..OptimizerState::default()
         };
         let checkpoint = Checkpoint {
             config: model.config().clone(),

@@ -33,6 +33,7 @@ fn what_makes_no_model_is_refused_by_key() {
     for (change, key) in [
         ("width = 0", "width"),
         ("layers = 0", "layers"),
+        ("layers = 1025", "layers"),
         ("dropout = 1.0", "dropout"),
         ("dropout = nan", "dropout"),
         ("norm_eps = 0.0", "norm_eps"),

@@ -445,3 +445,41 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_files_of_its_own_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("export");
+        std::fs::create_dir_all(dir.join("sub")).unwrap();
+        for file in ["a.onnx", "sub/b.onnx", "../c.onnx"] {
+            std::fs::write(dir.join(file), b"x").unwrap();
+        }
+        assert!(is_own(&dir, "a.onnx") && is_own(&dir, "not there"));
+        for name in [
+            "",
+            ".",
+            "..",
+            "/",
+            "../c.onnx",
+            "sub/b.onnx",
+            "sub",
+            "sub/../../c.onnx",
+            "/etc/passwd",
+            ".hidden",
+            "sub\\b.onnx",
+            "C:a.onnx",
+            "a.onnx\0",
+        ] {
+            assert!(!is_own(&dir, name), "{name}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("../c.onnx", dir.join("link.onnx")).unwrap();
+            assert!(!is_own(&dir, "link.onnx"));
+        }
+    }
+}

@@ -309,9 +309,8 @@ fn run_case(
         portable(&mut t.candle_whole, &engine.run(case)?, &candle);
         portable(&mut t.candle_step, steps, &across(&tract));
     }
-    match &steps.tract {
-        Some(step) => portable(&mut t.step, step, &apart),
-        None => {}
+    if let Some(step) = &steps.tract {
+        portable(&mut t.step, step, &apart);
     }
     if let Some(parallel) = &forms.parallel {
         portable(&mut t.parallel, &parallel.run(case)?, &tract);

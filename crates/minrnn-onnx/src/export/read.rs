@@ -178,10 +178,11 @@ fn beside(
 ) -> Result<Vec<u8>, ExportError> {
     let location = Path::new(&external.location);
     let mut parts = location.components();
-    if !matches!(
+    let plain = matches!(
         (parts.next(), parts.next()),
         (Some(Component::Normal(_)), None)
-    ) {
+    );
+    if !plain || external.location.contains(['/', '\\', ':', '\0']) {
         let what = format!(
             "is in `{}`, which is no file of the folder",
             external.location
@@ -200,6 +201,14 @@ fn beside(
         return Err(broken(&tensor.name, what));
     }
     let mut file = File::open(&path).map_err(ExportError::io("open", &path))?;
+    let opened = file.metadata().map_err(ExportError::io("open", &path))?;
+    if identity(&about).is_none() || identity(&about) != identity(&opened) {
+        let what = format!(
+            "is in `{}`, which has another name on disk or was exchanged while it was opened",
+            external.location
+        );
+        return Err(broken(&tensor.name, what));
+    }
     let mut bytes = vec![0; want];
     let read = |file: &mut File, bytes: &mut [u8]| {
         file.seek(SeekFrom::Start(offset))?;
@@ -207,6 +216,18 @@ fn beside(
     };
     read(&mut file, &mut bytes).map_err(ExportError::io("read", &path))?;
     Ok(bytes)
+}
+
+/// Which file it is, if it has no other name: a hard link may lead out of the folder.
+#[cfg(unix)]
+fn identity(about: &std::fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    (about.nlink() == 1).then(|| (about.dev(), about.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(about: &std::fs::Metadata) -> Option<u64> {
+    Some(about.len())
 }
 
 /// Learned initial states: they are in the metadata.

@@ -133,10 +133,10 @@ fn what_grows_faster_than_the_input() {
     let mut file = Spec::gated(Form::Scan).file();
     let at = file.graph.nodes.len();
     file.graph.weights.push(Tensor::i64("last", &[-1]));
-    for (name, to, perm) in [("v1", "twice", [0, 2, 1])] {
-        let perm = [("perm", Attr::Ints(perm.to_vec()))];
-        file.graph.nodes.push(node("Transpose", &[name], to, &perm));
-    }
+    let perm = [("perm", Attr::Ints(vec![0, 2, 1]))];
+    file.graph
+        .nodes
+        .push(node("Transpose", &["v1"], "twice", &perm));
     file.graph
         .nodes
         .push(node("MatMul", &["v1", "twice"], "square", &[]));

@@ -315,3 +315,23 @@ fn numbers_in_json_keep_every_bit() {
         assert_eq!(back.best.unwrap().value.to_bits(), value.to_bits());
     }
 }
+
+/// What is held to when it is written is held to when it is read; and nothing is waited for.
+#[test]
+fn states_that_were_never_saved() {
+    let place = saved();
+    let file = place.path.join("trainer_state.json");
+    let text = fs::read_to_string(&file).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["schedule"]["lr"] = (-1.0).into();
+    fs::write(&file, json.to_string()).unwrap();
+    let error = load_error(&place.path);
+    assert!(
+        error.contains("trainer_state.json") && error.contains("positive"),
+        "{error}"
+    );
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    let error = load_error(&place.path);
+    assert!(error.contains("is no plain file"), "{error}");
+}

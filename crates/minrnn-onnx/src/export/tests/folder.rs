@@ -210,3 +210,62 @@ fn the_golden_trace_fits_the_graph() {
         }
     }
 }
+
+/// Weights beside a graph are read from plain files of its folder that have no other name.
+#[test]
+fn weights_beside_a_graph_stay_in_its_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("out");
+    let (model, params) = model("gru");
+    let options = DirOptions {
+        placement: crate::export::Placement::Shared,
+        ..DirOptions::default()
+    };
+    write_export(&dir, &model, &params, &options).unwrap();
+    let bytes = fs::read(dir.join("model.step.onnx")).unwrap();
+    let good = Model::decode(&bytes).unwrap();
+    let read = |file: &Model| crate::export::read(file, model.graph(), &dir).map(drop);
+    let at = |location: &str| {
+        let mut file = good.clone();
+        let far = file.graph.initializers.iter_mut();
+        let mut far = far.filter_map(|t| match &mut t.data {
+            crate::ir::TensorData::External(e) => Some(e),
+            _ => None,
+        });
+        let first = far.next().expect("weights lie beside");
+        location.clone_into(&mut first.location);
+        file
+    };
+    read(&good).unwrap();
+    fs::copy(dir.join("model.data"), root.path().join("outside")).unwrap();
+    fs::create_dir(dir.join("sub")).unwrap();
+    fs::copy(dir.join("model.data"), dir.join("sub/inside")).unwrap();
+    for location in [
+        "../outside",
+        "sub/../../outside",
+        "sub/inside",
+        "..",
+        "",
+        "sub",
+        "a\\b",
+        "C:x",
+    ] {
+        let error = read(&at(location)).unwrap_err().to_string();
+        let words = ["no file of the folder", "no plain file"];
+        assert!(
+            words.iter().any(|w| error.contains(w)),
+            "{location}: {error}"
+        );
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(root.path().join("outside"), dir.join("link")).unwrap();
+        let error = read(&at("link")).unwrap_err().to_string();
+        assert!(error.contains("no plain file"), "{error}");
+        fs::hard_link(root.path().join("outside"), dir.join("hard")).unwrap();
+        let error = read(&at("hard")).unwrap_err().to_string();
+        assert!(error.contains("another name on disk"), "{error}");
+        fs::remove_file(root.path().join("outside")).unwrap();
+        read(&at("hard")).unwrap();
+    }
+}
