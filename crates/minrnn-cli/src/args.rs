@@ -394,7 +394,7 @@ pub(crate) enum ActivationChoice {
     Silu,
 }
 
-/// Measure kernels and training steps on a GPU.
+/// Measure kernels and training steps on a GPU, and inference on the CPU.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     #[command(subcommand)]
@@ -407,6 +407,45 @@ pub(crate) enum BenchWhat {
     Scan(BenchOptions),
     /// Whole training steps: single layers (forward, mean square, backward) and a language model (with clipping and AdamW)
     Train(BenchOptions),
+    Infer(BenchInfer),
+}
+
+/// Inference on the CPU: minrnn-runtime, and ONNX Runtime in turn with it on the same files and inputs.
+///
+/// Without EXPORT_DIR, models are made with random weights: `lm` (3 layers, width 384, expansion 2, as in the paper), steps of one row and of 64, whole sequences, weights of f32 and int8;
+/// `controller` and `controller-mlp` (2 layers, width 64), steps of one row. All outputs and states are held against ONNX Runtime's before anything is timed; exit code 1 if they do
+/// not agree. Then rounds, in each of which every engine runs for a while; figures are medians of the rounds. docs/performance.md says more.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchInfer {
+    /// Folders of exports to measure in the place of the models that are made
+    #[arg(value_name = "EXPORT_DIR")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Python that has onnxruntime and numpy, to measure ONNX Runtime as well
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) python: Option<PathBuf>,
+    /// Only rows whose name (model, form, type, sizes, threads) contains this; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Vec<String>,
+    /// Threads of the rows with several: sequences, and a step of many rows, which is measured on one as well
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// Rounds [default: 9, with --quick 5]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) rounds: Option<usize>,
+    /// Fewer rows and shorter sequences, and a tenth of the time for each: to try it out
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Write the figures as JSON, schema minrnn.bench.infer/1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// A number of threads or rounds.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1024) => Ok(n),
+        _ => Err("expected a number from 1 to 1024".into()),
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -426,28 +465,6 @@ pub(crate) struct BenchOptions {
     /// Write the figures as JSON, schema minrnn.bench.scan/1 or minrnn.bench.train/1
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-}
-
-#[cfg(feature = "cuda")]
-impl BenchWhat {
-    fn options(&self) -> &BenchOptions {
-        match self {
-            Self::Scan(options) | Self::Train(options) => options,
-        }
-    }
-    pub(crate) fn device(&self) -> Device {
-        self.options().device
-    }
-    pub(crate) fn only(&self) -> &[String] {
-        &self.options().only
-    }
-    /// Whether to profile, and whether products are chosen by time.
-    pub(crate) fn flags(&self) -> (bool, bool) {
-        (self.options().profile, self.options().tuned)
-    }
-    pub(crate) fn json(&self) -> Option<&std::path::Path> {
-        self.options().json.as_deref()
-    }
 }
 
 /// Where to compute.

@@ -1,5 +1,6 @@
 //! `minrnn bench`.
 
+mod infer;
 #[cfg(feature = "cuda")]
 mod memory;
 #[cfg(feature = "cuda")]
@@ -12,24 +13,33 @@ mod train;
 use anyhow::Result;
 
 use crate::Outcome;
-use crate::args::{Bench, BenchWhat};
+use crate::args::{Bench, BenchOptions, BenchWhat};
 use crate::ui::Ui;
 
-#[cfg(feature = "cuda")]
 pub(super) fn run(args: &Bench, ui: &Ui) -> Result<Outcome> {
-    let gpu = match args.what.device().open()? {
+    match &args.what {
+        BenchWhat::Infer(options) => infer::run(options, ui),
+        BenchWhat::Scan(options) => on_gpu("scan", options, ui),
+        BenchWhat::Train(options) => on_gpu("train", options, ui),
+    }
+}
+
+/// `scan` or `train`.
+#[cfg(feature = "cuda")]
+fn on_gpu(what: &str, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
+    let gpu = match options.device.open()? {
         minrnn_train::trainer::Device::Cuda(gpu) => gpu,
-        _ => return refuse(args),
+        _ => return refuse(what),
     };
     let only = |name: &str| {
-        let wanted = args.what.only();
+        let wanted = &options.only;
         wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()))
     };
-    let (json, text) = match &args.what {
-        BenchWhat::Scan(_) => scan::run(&gpu, ui, &only)?,
-        BenchWhat::Train(_) => train::run(&gpu, ui, &only, args.what.flags())?,
+    let (json, text) = match what {
+        "scan" => scan::run(&gpu, ui, &only)?,
+        _ => train::run(&gpu, ui, &only, (options.profile, options.tuned))?,
     };
-    if let Some(path) = args.what.json() {
+    if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&json)? + "\n";
         crate::files::write(path, text.as_bytes())?;
     }
@@ -38,16 +48,12 @@ pub(super) fn run(args: &Bench, ui: &Ui) -> Result<Outcome> {
 }
 
 #[cfg(not(feature = "cuda"))]
-pub(super) fn run(args: &Bench, _: &Ui) -> Result<Outcome> {
-    refuse(args)
+fn on_gpu(what: &str, _: &BenchOptions, _: &Ui) -> Result<Outcome> {
+    refuse(what)
 }
 
-fn refuse(args: &Bench) -> Result<Outcome> {
-    let what = match args.what {
-        BenchWhat::Scan(_) => "scan",
-        BenchWhat::Train(_) => "train",
-    };
+fn refuse(what: &str) -> Result<Outcome> {
     anyhow::bail!(
-        "bench {what} measures a GPU: give it --device cuda, in a build with --features cuda; for the CPU there is `cargo run --release -p minrnn-kernels --example bench_scan`"
+        "bench {what} measures a GPU: give it --device cuda, in a build with --features cuda; for the CPU there is `minrnn bench infer`, and `cargo run --release -p minrnn-kernels --example bench_scan`"
     )
 }

@@ -1,0 +1,98 @@
+//! What is measured: which model, in which form and sizes.
+
+use minrnn_runtime::{Info, InputSpec};
+
+use super::subject::{File, Subject};
+
+/// One line of the table: every engine and every file that can do it takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Case {
+    /// One step a call, or a whole sequence.
+    pub(super) step: bool,
+    /// B.
+    pub(super) batch: usize,
+    /// T of one call; 1 of a step.
+    pub(super) seq_len: usize,
+    pub(super) threads: usize,
+}
+
+/// A step of one row on one thread.
+pub(super) const ONE: Case = Case {
+    step: true,
+    batch: 1,
+    seq_len: 1,
+    threads: 1,
+};
+
+/// The cases of a model of which everything is of interest.
+pub(super) fn all(quick: bool, threads: usize) -> Vec<Case> {
+    let (batch, lengths) = if quick {
+        (8, [16, 64])
+    } else {
+        (64, [512, 4096])
+    };
+    let rows = |threads| Case {
+        batch,
+        threads,
+        ..ONE
+    };
+    let mut all = vec![ONE, rows(1), rows(threads)];
+    all.extend(lengths.map(|seq_len| Case {
+        step: false,
+        seq_len,
+        threads,
+        ..ONE
+    }));
+    all.dedup();
+    all
+}
+
+impl Case {
+    /// Name by which `--only` chooses and messages speak.
+    pub(super) fn name(self, model: &str, dtype: &str) -> String {
+        let form = if self.step { "step" } else { "sequence" };
+        let threads = if self.threads == 1 {
+            "thread"
+        } else {
+            "threads"
+        };
+        format!(
+            "{model} {form} {dtype} B={} T={} {} {threads}",
+            self.batch, self.seq_len, self.threads
+        )
+    }
+
+    /// The files that can do it.
+    pub(super) fn files(self, subject: &Subject) -> Vec<&File> {
+        let fits = |file: &&File| self.fits(&file.info);
+        subject.files.iter().filter(fits).collect()
+    }
+
+    /// Whether a file takes these sizes.
+    fn fits(self, info: &Info) -> bool {
+        self == self.within(info) && self.step != info.form.is_sequence()
+    }
+
+    /// The sizes nearest to these that the file takes.
+    pub(super) fn within(self, info: &Info) -> Self {
+        let longest = info.max_seq_len.unwrap_or(usize::MAX);
+        let seq_len = if self.step {
+            1
+        } else {
+            info.seq_len.unwrap_or(self.seq_len.min(longest))
+        };
+        Self {
+            batch: info.batch.unwrap_or(self.batch),
+            seq_len,
+            ..self
+        }
+    }
+}
+
+/// Whether the likeliest token of a step can be the input of the next one.
+pub(super) fn feeds_back(info: &Info) -> bool {
+    let InputSpec::Tokens { vocab: Some(words) } = info.input else {
+        return false;
+    };
+    info.output.name == "logits" && info.output.width == words
+}

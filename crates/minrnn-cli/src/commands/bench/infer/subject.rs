@@ -1,0 +1,199 @@
+//! The models that are measured, as exported files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use minrnn_model::config::ModelConfig;
+use minrnn_model::model::Model;
+use minrnn_model::params::Params;
+use minrnn_onnx::export::{
+    Activations, DirOptions, ExportOptions, Form, Target, Weights, write_export,
+};
+use minrnn_runtime::{self as runtime, Info};
+use serde_json::Value as Json;
+
+use super::case::{Case, ONE, all};
+use crate::files::{self, MANIFEST};
+
+/// A language model as large as the paper's: 3 layers, width 384, expansion 2, with convolution and feed-forward layer.
+const LM: &str = "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[conv]\nkernel = 4\n\
+                  [mlp]\nexpansion = 4.0\n[head]\nwidth = 65\n";
+/// Features in, values out: norms and cells.
+const CONTROLLER: &str = "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\nkind = 'min_gru'\n[head]\nwidth = 4\nkind = 'values'\n";
+/// The same with convolution and feed-forward layer.
+const CONTROLLER_MLP: &str = "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\nkind = 'min_gru'\n[conv]\nkernel = 4\n\
+                              [mlp]\nexpansion = 2.0\n[head]\nwidth = 4\nkind = 'values'\n";
+
+/// A model with its files.
+pub(super) struct Subject {
+    pub(super) name: String,
+    /// Type of the weights.
+    pub(super) dtype: String,
+    /// Parameters, where the model was made here.
+    pub(super) parameters: Option<usize>,
+    pub(super) files: Vec<File>,
+}
+
+/// One file of an export.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    /// What tables call it.
+    pub(super) form: String,
+    pub(super) path: PathBuf,
+    /// Of the file and of the weights beside it.
+    pub(super) bytes: u64,
+    /// Whether minrnn-runtime is measured with it; the rest are other ways for ONNX Runtime to compute the same.
+    pub(super) own: bool,
+    pub(super) info: Info,
+}
+
+/// A model made here, and the cases of interest.
+pub(super) struct Spec {
+    pub(super) name: &'static str,
+    pub(super) dtype: &'static str,
+    config: &'static str,
+    pub(super) cases: Vec<Case>,
+}
+
+/// The models of the table.
+pub(super) fn specs(quick: bool, threads: usize) -> Vec<Spec> {
+    let spec = |name, dtype, config, cases| Spec {
+        name,
+        dtype,
+        config,
+        cases,
+    };
+    let one = || vec![ONE];
+    vec![
+        spec("lm", "f32", LM, all(quick, threads)),
+        spec("lm", "int8", LM, one()),
+        spec("controller", "f32", CONTROLLER, one()),
+        spec("controller-mlp", "f32", CONTROLLER_MLP, one()),
+    ]
+}
+
+/// Exports the model with initial weights of a fixed seed into folders below `folder`; for `rivals` also the files that only
+/// ONNX Runtime runs.
+pub(super) fn export(spec: &Spec, folder: &Path, rivals: bool) -> Result<Subject> {
+    let config: ModelConfig = toml::from_str(spec.config)?;
+    let model = Model::from_config(&config)?;
+    let params = Params::init(model.graph(), 1);
+    let sequences = spec.cases.iter().filter(|c| !c.step);
+    let lengths: Vec<usize> = sequences.map(|c| c.seq_len).collect();
+    let mut forms = vec![];
+    if !lengths.is_empty() {
+        forms.push(Form::Parallel);
+        forms.extend(rivals.then_some(Form::Scan));
+    }
+    if spec.cases.iter().any(|c| c.step) {
+        forms.push(Form::Step);
+    }
+    // Files of int8 for tract are such that both engines take them.
+    let (target, weights) = match spec.dtype {
+        "int8" => (Target::Tract, Weights::Int8(Activations::Row)),
+        _ => (Target::Portable, Weights::F32),
+    };
+    let dir = folder.join(format!("{}-{}", spec.name, spec.dtype));
+    let write = |dir: &Path, forms: Vec<Form>, options| {
+        let options = DirOptions {
+            forms,
+            options,
+            ..DirOptions::default()
+        };
+        write_export(dir, &model, &params, &options)
+            .with_context(|| format!("cannot export the model {}", spec.name))
+    };
+    write(&dir, forms, of_target(target, weights))?;
+    let mut files = files_of(&dir)?;
+    for length in lengths.into_iter().filter(|_| rivals) {
+        let dir = folder.join(format!("{}-{length}", spec.name));
+        let options = ExportOptions {
+            batch: Some(1),
+            seq_len: Some(length),
+            ..of_target(Target::OnnxRuntime, Weights::F32)
+        };
+        write(&dir, vec![Form::Parallel], options)?;
+        files.extend(files_of(&dir)?.into_iter().map(|file| File {
+            form: "parallel for onnxruntime, B and T fixed".into(),
+            own: false,
+            ..file
+        }));
+    }
+    Ok(Subject {
+        name: spec.name.into(),
+        dtype: spec.dtype.into(),
+        parameters: Some(params.count()),
+        files,
+    })
+}
+
+fn of_target(target: Target, weights: Weights) -> ExportOptions {
+    let choices = target.choices();
+    ExportOptions {
+        lowering: choices.lowering,
+        block: choices.block,
+        opset: choices.opset,
+        fused_norms: choices.fused_norms,
+        weights,
+        target,
+        ..ExportOptions::default()
+    }
+}
+
+impl Subject {
+    /// The cases that its files take, of one file of a kind each.
+    pub(super) fn cases(&self, quick: bool, threads: usize) -> Vec<Case> {
+        let own = |case: &Case| {
+            let is = |f: &&File| f.info.form.is_sequence() != case.step;
+            self.files.iter().find(is).map(|f| case.within(&f.info))
+        };
+        let mut cases: Vec<Case> = all(quick, threads).iter().filter_map(own).collect();
+        cases.dedup();
+        cases
+    }
+}
+
+/// Somebody's export.
+pub(super) fn open(dir: &Path) -> Result<Subject> {
+    // Every file is held against the manifest.
+    files::open_export(dir)?;
+    let manifest = manifest(dir)?;
+    let name = dir.canonicalize().ok();
+    let name = name.as_deref().unwrap_or(dir).file_name();
+    Ok(Subject {
+        name: name.map_or("export".into(), |n| n.to_string_lossy().into_owned()),
+        dtype: manifest["dtype"].as_str().unwrap_or("f32").into(),
+        parameters: None,
+        files: files_of(dir)?,
+    })
+}
+
+fn manifest(dir: &Path) -> Result<Json> {
+    let path = dir.join(MANIFEST);
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
+}
+
+/// The files that the manifest lists, `parallel` before `scan`.
+fn files_of(dir: &Path) -> Result<Vec<File>> {
+    let manifest = manifest(dir)?;
+    let Some(forms) = manifest["forms"].as_object() else {
+        bail!("{} lists no forms", dir.join(MANIFEST).display());
+    };
+    let mut files = vec![];
+    for (form, entry) in forms {
+        let size = |name: &Json| match name.as_str() {
+            None => Ok(0),
+            Some(name) => std::fs::metadata(dir.join(name)).map(|m| m.len()),
+        };
+        let path = dir.join(entry["file"].as_str().unwrap_or_default());
+        files.push(File {
+            form: form.clone(),
+            bytes: size(&entry["file"])? + size(&entry["weights"]["file"])?,
+            own: true,
+            info: runtime::Model::open(&path)?.info().clone(),
+            path,
+        });
+    }
+    Ok(files)
+}
