@@ -35,11 +35,7 @@ pub(super) trait Contender {
 /// Where two outcomes are further apart than `tolerance` times the tensor's largest magnitude (1 at least); `None`: nowhere.
 pub(super) fn difference(ours: &[Vec<f32>], theirs: &[Vec<f32>], tolerance: f32) -> Option<String> {
     if ours.len() != theirs.len() {
-        return Some(format!(
-            "{} tensors against {}",
-            ours.len(),
-            theirs.len()
-        ));
+        return Some(format!("{} tensors against {}", ours.len(), theirs.len()));
     }
     let pairs = ours.iter().zip(theirs).enumerate();
     pairs.into_iter().find_map(|(i, (a, b))| {
@@ -76,10 +72,17 @@ mod tests {
         theirs[0][2] = 3.15;
         assert_eq!(difference(&ours, &theirs, 0.01), None);
         let said = difference(&ours, &theirs, 0.001).unwrap();
-        assert!(said.starts_with("the output at 2: 3 against 3.15"), "{said}");
+        assert!(
+            said.starts_with("the output at 2: 3 against 3.15"),
+            "{said}"
+        );
         theirs[0][2] = 3.0;
         theirs[1][0] = f32::NAN;
-        assert!(difference(&ours, &theirs, 0.1).unwrap().starts_with("state 0"));
+        assert!(
+            difference(&ours, &theirs, 0.1)
+                .unwrap()
+                .starts_with("state 0")
+        );
         assert!(difference(&theirs, &ours, 0.1).is_some());
         assert!(difference(&ours, &ours[..1], 0.1).is_some());
         assert!(difference(&ours, &[vec![1.0], vec![0.5]], 0.1).is_some());

@@ -109,7 +109,10 @@ fn bench(args: &BenchInfer, ui: &Ui) -> Result<Report> {
     memory.read();
     drop(progress);
     let overhead = match &bench.peer {
-        Some(peer) => Some(peer.borrow_mut().overhead(&overhead::write(bench.folder)?)?),
+        Some(peer) => Some(
+            peer.borrow_mut()
+                .overhead(&overhead::write(bench.folder)?)?,
+        ),
         None => None,
     };
     Ok(Report {

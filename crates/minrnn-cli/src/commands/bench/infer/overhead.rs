@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use minrnn_onnx::ir::{Dim, DType, Graph, Model, Node, ValueInfo};
+use minrnn_onnx::ir::{DType, Dim, Graph, Model, Node, ValueInfo};
 
 /// `y = Neg(x)`, one number.
 pub(super) fn write(folder: &Path) -> Result<PathBuf> {

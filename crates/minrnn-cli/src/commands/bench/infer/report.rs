@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::case::Case;
+use super::case::{Case, ONE};
 use super::contender::{Label, MINRNN, ORT};
 use super::machine::{self, Memory};
 use super::peer::Versions;
@@ -10,6 +10,9 @@ use super::rounds::{least, median};
 use super::subject::Subject;
 use crate::progress::short;
 use crate::table::{size, table};
+
+/// Bytes that a core may have a cache for.
+const IN_CACHE: u64 = 4 << 20;
 
 pub(super) const SCHEMA: &str = "minrnn.bench.infer/1";
 
@@ -94,10 +97,11 @@ impl Row {
         (self.case.batch * self.case.seq_len) as f64 / median(&self.seconds)
     }
 
-    /// Of a step of one row on one thread, which must read every weight once: bytes a second, over the speed of memory.
+    /// Of a step of one row on one thread, which must read every weight once: bytes a second, over the speed of memory. Not of
+    /// files that stay in a core's own cache.
     fn read_share(&self, memory: &Memory) -> Option<f64> {
-        let alone = self.case.step && self.case.batch == 1 && self.case.threads == 1;
-        alone.then(|| self.bytes as f64 / median(&self.seconds) / 1e9 / memory.gb_s)
+        let limited = self.case == ONE && self.bytes > IN_CACHE;
+        limited.then(|| self.bytes as f64 / median(&self.seconds) / 1e9 / memory.gb_s)
     }
 }
 
@@ -151,8 +155,7 @@ impl Report {
     /// Of narrow weights: the same engine's time with f32 over this one.
     fn ratio_to_f32(&self, row: &Row) -> Option<f64> {
         let wide = self.rows.iter().find(|r| {
-            r.dtype == "f32"
-                && (&r.model, r.case, &r.label) == (&row.model, row.case, &row.label)
+            r.dtype == "f32" && (&r.model, r.case, &r.label) == (&row.model, row.case, &row.label)
         })?;
         (row.dtype != "f32").then(|| wide.us_per_step() / row.us_per_step())
     }
@@ -178,8 +181,10 @@ impl Report {
                 bound * 1e6,
                 run * 1e6
             ),
-            _ => "ONNX Runtime was not measured: give a Python that has onnxruntime with --python.\n"
-                .to_owned(),
+            _ => {
+                "ONNX Runtime was not measured: give a Python that has onnxruntime with --python.\n"
+                    .to_owned()
+            }
         };
         for note in &self.notes {
             text += &format!("{note}\n");
@@ -190,10 +195,23 @@ impl Report {
     /// minrnn's rows, and of ONNX Runtime's the fastest.
     fn rows_table(&self) -> comfy_table::Table {
         let header = [
-            "model", "weights", "form", "B", "T", "threads", "engine", "us a step", "least",
-            "tokens/s", "times ONNX Runtime", "of memory's speed",
+            "model",
+            "weights",
+            "form",
+            "B",
+            "T",
+            "threads",
+            "engine",
+            "us a step",
+            "least",
+            "tokens/s",
+            "times ONNX Runtime",
+            "of memory's speed",
         ];
-        let shown = self.rows.iter().filter(|r| r.best || r.label.engine == MINRNN);
+        let shown = self
+            .rows
+            .iter()
+            .filter(|r| r.best || r.label.engine == MINRNN);
         let lines = shown.map(|row| {
             let form = match row.label.io {
                 Some("run") => format!("{}, plain run", row.label.form),
@@ -218,12 +236,21 @@ impl Report {
                     .map_or("-".into(), |share| format!("{:.0} %", 100.0 * share)),
             ]
         });
-        table(header, lines.collect::<Vec<_>>(), &[3, 4, 5, 7, 8, 9, 10, 11])
+        table(
+            header,
+            lines.collect::<Vec<_>>(),
+            &[3, 4, 5, 7, 8, 9, 10, 11],
+        )
     }
 
     fn loads_table(&self) -> comfy_table::Table {
         let header = [
-            "model", "weights", "file", "engine", "file to first output, ms", "least",
+            "model",
+            "weights",
+            "file",
+            "engine",
+            "file to first output, ms",
+            "least",
         ];
         let lines = self.loads.iter().map(|load| {
             [

@@ -143,7 +143,10 @@ mod tests {
         assert_eq!(seen, [0, 1, 2]);
         for (times, seconds) in times.iter().zip([0.7, 1e-3, 0.0]) {
             assert_eq!(times.len(), 3);
-            assert!(times.iter().all(|t| (t - seconds).abs() < 1e-12), "{times:?}");
+            assert!(
+                times.iter().all(|t| (t - seconds).abs() < 1e-12),
+                "{times:?}"
+            );
         }
         assert_eq!(turns(3, 0), [0, 1, 2]);
         assert_eq!(turns(3, 1), [2, 1, 0]);
