@@ -14,4 +14,5 @@ mod manifest;
 mod matrix;
 mod models;
 mod mutations;
+mod service;
 mod snapshots_of_graphs;

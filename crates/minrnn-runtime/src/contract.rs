@@ -64,6 +64,7 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Inf
         lengths: extras.contains(&LENGTHS),
         reset: extras.contains(&RESET),
         weights_sha256: meta.weights_sha256,
+        dtype: meta.dtype,
         config: meta.config,
     })
 }

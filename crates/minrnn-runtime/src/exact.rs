@@ -35,23 +35,24 @@ impl RowStates for Batch<'_> {
 }
 
 impl Exact {
-    pub(crate) fn new(program: Program, threads: usize) -> Self {
+    pub(crate) fn new(program: Program, threads: usize, cpu: Cpu) -> Self {
         Self {
             program,
-            cpu: Cpu::detect(),
+            cpu,
             threads: threads.max(1),
             teams: Mutex::default(),
         }
     }
 
-    /// The instruction set in use.
-    pub(crate) fn cpu(&self) -> &'static str {
-        self.cpu.name()
+    /// The instructions chosen at opening.
+    pub(crate) fn cpu(&self) -> Cpu {
+        self.cpu
     }
 
     /// Runs a sequence. `out` and `next` have room for the output and the states after it.
     pub(crate) fn sequence(
         &self,
+        cpu: Cpu,
         input: &Input<'_>,
         extras: &Extras<'_>,
         states: &[Vec<f32>],
@@ -68,12 +69,13 @@ impl Exact {
             out,
             next,
         };
-        self.with_team(|team| self.program.sequence(team, self.cpu, &mut sequence))
+        self.with_team(|team| self.program.sequence(team, cpu, &mut sequence))
     }
 
     /// Runs one step. Rows whose new state is not finite are added to `bad`.
     pub(crate) fn step<S: RowStates>(
         &self,
+        cpu: Cpu,
         input: &Input<'_>,
         reset: Option<&[bool]>,
         states: &mut S,
@@ -86,7 +88,7 @@ impl Exact {
             reset,
             out,
         };
-        self.with_team(|team| self.program.step(team, self.cpu, &mut step, states, bad))
+        self.with_team(|team| self.program.step(team, cpu, &mut step, states, bad))
     }
 
     fn with_team<T>(&self, f: impl FnOnce(&mut [Workspace]) -> T) -> T {

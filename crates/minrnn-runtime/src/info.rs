@@ -14,6 +14,8 @@ pub enum Form {
 }
 
 impl Form {
+    pub(crate) const ALL: [Self; 3] = [Self::Parallel, Self::Scan, Self::Step];
+
     /// The word in `minrnn.form`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,6 +73,33 @@ impl Lowering {
             Self::Scan => Form::Scan,
             Self::Step => Form::Step,
             _ => Form::Parallel,
+        }
+    }
+}
+
+/// The type of the numbers that products work with. The rest is f32 in all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    /// f32.
+    F32,
+    /// IEEE half.
+    F16,
+    /// bfloat16, 8 bits of precision.
+    Bf16,
+    /// 8-bit integers with a scale for each output.
+    Int8,
+}
+
+impl Dtype {
+    pub(crate) const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Int8];
+
+    /// The word in `minrnn.dtype`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 }
@@ -209,6 +238,8 @@ pub struct Info {
     pub reset: bool,
     /// sha256 over all parameters, lower-case hex: the same in all forms of one model.
     pub weights_sha256: String,
+    /// What the weights were rounded to.
+    pub dtype: Dtype,
     /// What the model was made from.
     pub config: Value,
 }

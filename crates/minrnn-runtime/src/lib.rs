@@ -67,15 +67,22 @@ mod kernels;
 mod metadata;
 mod model;
 mod plan;
+mod self_check;
 mod session;
 mod state;
 mod state_bytes;
 mod structure;
+mod weights;
 
 pub use any::{AnyModel, Array, Dim, Elem, Port, Values};
 pub use error::{Error, ErrorKind, Result};
-pub use info::{Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec};
+pub use info::{
+    Dtype, Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec,
+};
 pub use input::{Extras, Input, Output};
+pub use kernels::Kernels;
 pub use model::{Execution, Model, Options};
+pub use self_check::SelfCheck;
 pub use session::Session;
 pub use state::State;
+pub use weights::Weights;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tract_onnx::pb::ModelProto;
 
 use crate::error::Breach;
-use crate::info::{Form, Head, Init, Lowering, Recurrence, StateSpec};
+use crate::info::{Dtype, Form, Head, Init, Lowering, Recurrence, StateSpec};
 
 /// The version of the contract that this crate reads.
 const CONTRACT: &str = "1";
@@ -25,6 +25,7 @@ pub(crate) struct Metadata {
     pub(crate) recurrences: Vec<Recurrence>,
     pub(crate) padded: bool,
     pub(crate) weights_sha256: String,
+    pub(crate) dtype: Dtype,
     pub(crate) config: Value,
 }
 
@@ -68,6 +69,7 @@ impl<'a> Props<'a> {
                 if *p { "true" } else { "false" }
             })?,
             weights_sha256: self.weights()?,
+            dtype: self.dtype()?,
             config: self.config()?,
         })
     }
@@ -111,7 +113,6 @@ impl<'a> Props<'a> {
     }
 
     fn form(&self) -> Result<(Form, Lowering), Breach> {
-        let forms = [Form::Parallel, Form::Scan, Form::Step];
         let lowerings = [
             Lowering::Blocked,
             Lowering::BlockedScan,
@@ -122,7 +123,7 @@ impl<'a> Props<'a> {
             Lowering::Scan,
             Lowering::Step,
         ];
-        let form = self.one_of("minrnn.form", &forms, |f| f.as_str())?;
+        let form = self.one_of("minrnn.form", &Form::ALL, |f| f.as_str())?;
         let lowering = self.one_of("minrnn.lowering", &lowerings, |l| l.as_str())?;
         if lowering.form() == form {
             return Ok((form, lowering));
@@ -147,6 +148,15 @@ impl<'a> Props<'a> {
                 let what = format!("is `{}`, not a decimal number above 0", short(text));
                 Err(Breach::new(place(key), what))
             }
+        }
+    }
+
+    /// Files of the time before narrow weights do not say.
+    fn dtype(&self) -> Result<Dtype, Breach> {
+        let key = "minrnn.dtype";
+        match self.0.contains_key(key) {
+            true => self.one_of(key, &Dtype::ALL, |d| d.as_str()),
+            false => Ok(Dtype::F32),
         }
     }
 

@@ -11,9 +11,11 @@ use crate::error::{Breach, Error, Result};
 use crate::exact::{Batch, Exact, output_shape};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
+use crate::kernels::{Cpu, Kernels};
 use crate::plan::{Engine, Key, Plan};
 use crate::state::{Layout, State};
 use crate::structure::{self, Shapes};
+use crate::weights::Weights;
 use crate::{contract, external, metadata};
 
 /// Who computes.
@@ -43,6 +45,10 @@ pub struct Options {
     /// longer calls in proportion. A file that asks for more is refused before anything is run. Default 32 MiB, more
     /// than any export of the lowerings without padding to a longest length needs.
     pub memory: u64,
+    /// Where packed weights are held, to share them between models. Default: of this model alone. Exact execution only.
+    pub weights: Weights,
+    /// The instructions to use. Default: the best that the machine has. Results do not depend on it. Exact execution only.
+    pub kernels: Kernels,
 }
 
 impl Default for Options {
@@ -52,6 +58,8 @@ impl Default for Options {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             plans: 8,
             memory: 32 << 20,
+            weights: Weights::default(),
+            kernels: Kernels::Best,
         }
     }
 }
@@ -178,6 +186,10 @@ impl Model {
         folder: Option<&Path>,
         options: &Options,
     ) -> Result<Self> {
+        let cpu = Cpu::of(options.kernels).ok_or_else(|| {
+            let what = format!("{} is not what this machine has", options.kernels.as_str());
+            Error::input("kernels", what, "use `Kernels::Best`")
+        })?;
         structure::check_bytes(bytes).map_err(|breach| breach.of(file))?;
         let size = bytes.len() as u64;
         let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
@@ -195,8 +207,8 @@ impl Model {
         let inputs = ports(graph.input.iter().map(|i| &i.name), &info, |s| &s.input);
         let outputs = ports(graph.output.iter().map(|o| &o.name), &info, |s| &s.output);
         let runner = match options.execution {
-            Execution::Exact => match Program::compile(graph, &info) {
-                Ok(program) => Ok(Exact::new(program, options.threads)),
+            Execution::Exact => match Program::compile(graph, &info, &options.weights) {
+                Ok(program) => Ok(Exact::new(program, options.threads, cpu)),
                 Err(unsupported) => Err(Some(unsupported.to_string())),
             },
             Execution::Portable => Err(None),
@@ -249,7 +261,7 @@ impl Model {
     /// What computes: `"avx512"`, `"avx2"` or `"scalar"` of this crate's kernels, or `"tract"`.
     pub fn kernels(&self) -> &'static str {
         match &self.runner {
-            Runner::Exact(exact) => exact.cpu(),
+            Runner::Exact(exact) => exact.cpu().name(),
             Runner::Portable { .. } => "tract",
         }
     }
@@ -332,6 +344,17 @@ impl Model {
         extras: &Extras<'_>,
         state: &State,
     ) -> Result<(Output, State)> {
+        self.run_on(None, input, extras, state)
+    }
+
+    /// [`Model::run_with`] with other instructions than those chosen at opening.
+    pub(crate) fn run_on(
+        &self,
+        cpu: Option<Cpu>,
+        input: Input<'_>,
+        extras: &Extras<'_>,
+        state: &State,
+    ) -> Result<(Output, State)> {
         self.check(&input, state)?;
         extras.check(&self.info, &input)?;
         let key = Key::Fixed {
@@ -339,7 +362,9 @@ impl Model {
             time: input.time(),
         };
         match &self.runner {
-            Runner::Exact(exact) => self.run_exact(exact, &input, extras, state),
+            Runner::Exact(exact) => {
+                self.run_exact(exact, cpu.unwrap_or(exact.cpu()), &input, extras, state)
+            }
             Runner::Portable { engine, .. } => self.run_plan(engine, key, &input, extras, state),
         }
     }
@@ -354,7 +379,7 @@ impl Model {
         self.check(&input, state)?;
         let extras = Extras::default();
         match &self.runner {
-            Runner::Exact(exact) => self.run_exact(exact, &input, &extras, state),
+            Runner::Exact(exact) => self.run_exact(exact, exact.cpu(), &input, &extras, state),
             Runner::Portable { engine, .. } => {
                 self.run_plan(engine, Key::Symbolic, &input, &extras, state)
             }
@@ -374,6 +399,7 @@ impl Model {
     fn run_exact(
         &self,
         exact: &Exact,
+        cpu: Cpu,
         input: &Input<'_>,
         extras: &Extras<'_>,
         state: &State,
@@ -383,17 +409,20 @@ impl Model {
             values: vec![0.0; shape.iter().product()],
             shape,
         };
-        let mut next = state.clone();
+        let mut next = State {
+            form: self.info.form,
+            ..state.clone()
+        };
         let out = &mut output.values;
         if self.info.form.is_sequence() {
-            let done = exact.sequence(input, extras, &state.values, out, &mut next.values);
+            let done = exact.sequence(cpu, input, extras, &state.values, out, &mut next.values);
             done.map_err(|fault| self.failed(&fault))?;
         } else {
             let mut states = Batch {
                 before: &state.values,
                 after: &mut next.values,
             };
-            let done = exact.step(input, extras.reset, &mut states, out, &mut vec![]);
+            let done = exact.step(cpu, input, extras.reset, &mut states, out, &mut vec![]);
             done.map_err(|fault| self.failed(&fault))?;
         }
         for (spec, values) in self.info.states.iter().zip(&next.values) {
@@ -524,6 +553,7 @@ impl Model {
         }
         let state = State {
             layout: self.layout.clone(),
+            form: self.info.form,
             rows,
             values,
         };

@@ -9,6 +9,7 @@ use crate::exact::Batch;
 use crate::info::{Form, Head, Init};
 use crate::input::{Input, Output};
 use crate::model::Model;
+use crate::self_check::SelfCheck;
 use crate::state::State;
 
 /// The longest piece in which [`Session::prefill`] runs a prompt.
@@ -53,6 +54,14 @@ impl Session {
             model,
             state,
         })
+    }
+
+    /// [`Model::self_check`] of the step model. The session stays where it is.
+    ///
+    /// # Errors
+    /// As [`Model::self_check`].
+    pub fn self_check(&self) -> Result<SelfCheck> {
+        self.model.self_check()
     }
 
     /// The step model.
@@ -164,7 +173,7 @@ impl Session {
             before: &self.state.values,
             after: &mut self.next,
         };
-        let done = exact.step(input, None, &mut states, out, &mut self.bad);
+        let done = exact.step(exact.cpu(), input, None, &mut states, out, &mut self.bad);
         done.map_err(|fault| self.model.failed(&fault))?;
         if !self.bad.is_empty() {
             if !self.begin_anew {
@@ -175,8 +184,14 @@ impl Session {
                 restart(&self.model, &mut self.next, row);
             }
         }
-        std::mem::swap(&mut self.state.values, &mut self.next);
+        self.advance();
         Ok(())
+    }
+
+    /// The states after the step become the states.
+    fn advance(&mut self) {
+        std::mem::swap(&mut self.state.values, &mut self.next);
+        self.state.form = Form::Step;
     }
 
     /// One step of many sessions of one model together: their states are gathered into one batch, computed with one product a

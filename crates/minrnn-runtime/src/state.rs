@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::info::{Info, Init};
+use crate::info::{Dtype, Form, Info, Init};
 use crate::input::check_finite;
 
 /// Names and shapes of the states, and the weights they belong to. The same for all forms of one model.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) weights_sha256: String,
+    pub(crate) dtype: Dtype,
     pub(crate) slots: Vec<Slot>,
 }
 
@@ -31,6 +32,7 @@ impl Layout {
         };
         Self {
             weights_sha256: info.weights_sha256.clone(),
+            dtype: info.dtype,
             slots: info.states.iter().map(slot).collect(),
         }
     }
@@ -42,14 +44,23 @@ impl Layout {
 
 /// The named f32 states of `rows()` sequences, after any number of steps.
 ///
-/// A state belongs to weights, not to a file: what the parallel file returns goes into the step file of the same model.
-/// Two states are equal if all their values are (`-0.0 == 0.0`, NaN never).
-#[derive(Debug, Clone, PartialEq)]
+/// A state belongs to weights of one type, not to a file: what the parallel file returns goes into the step file of the same
+/// export, and into no other model. Two states are equal if all their values are (`-0.0 == 0.0`, NaN never), whatever form
+/// left them.
+#[derive(Debug, Clone)]
 pub struct State {
     pub(crate) layout: Arc<Layout>,
+    pub(crate) form: Form,
     pub(crate) rows: usize,
     /// One `[rows, shape..]` tensor a slot, row-major.
     pub(crate) values: Vec<Vec<f32>>,
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        let same = Arc::ptr_eq(&self.layout, &other.layout) || self.layout == other.layout;
+        same && self.rows == other.rows && self.values == other.values
+    }
 }
 
 impl State {
@@ -70,9 +81,20 @@ impl State {
         }
         Ok(Self {
             layout,
+            form: info.form,
             rows,
             values,
         })
+    }
+
+    /// The form of the file that left it, or began it.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The type of the weights it belongs to.
+    pub fn dtype(&self) -> Dtype {
+        self.layout.dtype
     }
 
     /// B: how many sequences this is the state of.
@@ -152,6 +174,7 @@ impl State {
             .collect();
         Ok(Self {
             layout: self.layout.clone(),
+            form: self.form,
             rows: rows.len(),
             values,
         })
@@ -189,6 +212,13 @@ impl State {
             format!(
                 "belongs to weights {:.12}, not {:.12}",
                 self.layout.weights_sha256, layout.weights_sha256
+            )
+        } else if self.layout.dtype != layout.dtype {
+            let (own, other) = (self.layout.dtype, layout.dtype);
+            format!(
+                "belongs to weights of {}, not {}",
+                own.as_str(),
+                other.as_str()
             )
         } else {
             "has other names or shapes than the model".to_string()

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::info::{Dtype, Form};
 use crate::state::{Layout, Slot, State};
 
 const MAGIC: &[u8; 8] = b"MINRNNST";
@@ -18,6 +19,8 @@ const SUM: usize = 32;
 struct Header {
     schema: String,
     weights_sha256: String,
+    dtype: String,
+    form: String,
     rows: usize,
     states: Vec<Entry>,
 }
@@ -30,7 +33,8 @@ struct Entry {
 }
 
 impl State {
-    /// The state as bytes that say what they are: names, shapes, the hash of the weights, a checksum.
+    /// The state as bytes that say what they are: names, shapes, the hash and type of the weights, the form
+    /// that left it, a checksum.
     /// The same state gives the same bytes on any machine.
     pub fn to_bytes(&self) -> Vec<u8> {
         let entry = |s: &Slot| Entry {
@@ -40,6 +44,8 @@ impl State {
         let header = Header {
             schema: SCHEMA.into(),
             weights_sha256: self.layout.weights_sha256.clone(),
+            dtype: self.layout.dtype.as_str().into(),
+            form: self.form.as_str().into(),
             rows: self.rows,
             states: self.layout.slots.iter().map(entry).collect(),
         };
@@ -91,6 +97,8 @@ impl Header {
         if self.schema != SCHEMA || self.rows == 0 || !data.len().is_multiple_of(4) {
             return None;
         }
+        let dtype = Dtype::ALL.into_iter().find(|d| d.as_str() == self.dtype)?;
+        let form = Form::ALL.into_iter().find(|f| f.as_str() == self.form)?;
         let mut words = data
             .chunks_exact(4)
             .filter_map(|w| w.try_into().ok().map(f32::from_le_bytes));
@@ -109,10 +117,12 @@ impl Header {
         }
         let layout = Arc::new(Layout {
             weights_sha256: self.weights_sha256,
+            dtype,
             slots,
         });
         (left == 0).then_some(State {
             layout,
+            form,
             rows: self.rows,
             values,
         })

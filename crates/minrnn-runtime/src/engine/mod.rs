@@ -18,6 +18,7 @@ use tract_onnx::pb::GraphProto;
 use self::instr::{Capture, Carry, Instr, Register};
 use self::value::View;
 use crate::info::Info;
+use crate::weights::Weights;
 
 pub(crate) use compile::Unsupported;
 pub(crate) use registers::Workspace;
@@ -72,8 +73,12 @@ pub(crate) struct Program {
 
 impl Program {
     /// Compiles `graph`, which has passed the checks of structure and contract.
-    pub(crate) fn compile(graph: &GraphProto, info: &Info) -> Result<Self, Unsupported> {
-        compile::compile(graph, info)
+    pub(crate) fn compile(
+        graph: &GraphProto,
+        info: &Info,
+        weights: &Weights,
+    ) -> Result<Self, Unsupported> {
+        compile::compile(graph, info, weights)
     }
 
     /// Renames the registers of ports that have a row for each step.

@@ -27,6 +27,18 @@ pub(crate) struct MatrixU8 {
 }
 
 impl MatrixU8 {
+    /// Whether these are its weights and its zero.
+    pub(crate) fn holds(&self, weights: &[u8], zero: u8) -> bool {
+        let (all, lines) = (self.panels.get(), self.k.div_ceil(2));
+        let mut rows = weights.chunks_exact(self.n.max(1)).enumerate();
+        zero == self.zero
+            && weights.len() == self.k * self.n
+            && rows.all(|(i, row)| {
+                let mut each = row.iter().enumerate();
+                each.all(|(column, w)| all[place(lines, i, column)] == *w)
+            })
+    }
+
     /// Packs row-major weights [k, n]; `zero` is the byte that means 0.
     pub(crate) fn pack(k: usize, n: usize, weights: &[u8], zero: u8) -> Self {
         assert_eq!(weights.len(), k * n, "weights of [{k}, {n}]");
@@ -35,9 +47,7 @@ impl MatrixU8 {
         let all = panels.get_mut();
         for (i, row) in weights.chunks_exact(n.max(1)).enumerate() {
             for (column, &w) in row.iter().enumerate() {
-                let (panel, column) = (column / PANEL, column % PANEL);
-                let line = (panel * lines + i / 2) * LINE;
-                all[line + 4 * (column % 16) + 2 * (i % 2) + column / 16] = w;
+                all[place(lines, i, column)] = w;
             }
         }
         Self { k, n, zero, panels }
@@ -83,4 +93,12 @@ impl MatrixU8 {
             Level::Scalar => blocks(pulp::Scalar, shape, &mut job),
         }
     }
+}
+
+/// Where the weight of `k` and `column` is, in panels of that many lines.
+#[inline]
+fn place(lines: usize, k: usize, column: usize) -> usize {
+    let (panel, column) = (column / PANEL, column % PANEL);
+    let line = (panel * lines + k / 2) * LINE;
+    line + 4 * (column % 16) + 2 * (k % 2) + column / 16
 }

@@ -20,7 +20,56 @@ pub(super) enum Level {
     Scalar,
 }
 
+/// The instructions that exact execution uses. They differ in speed, never in a bit of a result: choose one to test that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Kernels {
+    /// The best that the machine has.
+    #[default]
+    Best,
+    /// AVX-512 of x86-64 (level v4).
+    Avx512,
+    /// AVX2 and FMA of x86-64 (level v3).
+    Avx2,
+    /// What the compiler makes for the target: every machine has it.
+    Scalar,
+}
+
+impl Kernels {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Best, Self::Avx512, Self::Avx2, Self::Scalar];
+
+    /// `best`, `avx512`, `avx2` or `scalar`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Scalar => "scalar",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub fn available(self) -> bool {
+        Cpu::of(self).is_some()
+    }
+}
+
 impl Cpu {
+    /// `None`: this machine does not have it.
+    pub(crate) fn of(kernels: Kernels) -> Option<Self> {
+        match kernels {
+            Kernels::Best => Some(Self::detect()),
+            Kernels::Scalar => Some(Self(Level::Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Avx512 => V4::try_new().map(|t| Self(Level::Avx512(t))),
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Avx2 => V3::try_new().map(|t| Self(Level::Avx2(t))),
+            #[cfg(not(target_arch = "x86_64"))]
+            Kernels::Avx512 | Kernels::Avx2 => None,
+        }
+    }
+
     /// The best that this machine and its operating system have.
     pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]

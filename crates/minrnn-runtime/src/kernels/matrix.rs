@@ -43,6 +43,24 @@ impl Matrix {
         Self { k, n, panels }
     }
 
+    /// Whether these are its weights, row-major [k, n], bit for bit.
+    pub(crate) fn holds(&self, weights: &[f32]) -> bool {
+        let all = self.panels.get();
+        let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+        weights.len() == self.k * self.n
+            && weights
+                .chunks_exact(self.n.max(1))
+                .enumerate()
+                .all(|(i, row)| {
+                    row.chunks(PANEL).enumerate().all(|(p, columns)| {
+                        all[(p * self.k + i) * PANEL..]
+                            .iter()
+                            .zip(columns)
+                            .all(same)
+                    })
+                })
+    }
+
     /// K: the width of an input row.
     pub(crate) fn inputs(&self) -> usize {
         self.k

@@ -36,6 +36,7 @@ pub(crate) use aligned::Aligned;
 pub(crate) use binary::{Binary, Operand, binary, binary_in_place, pow};
 pub(crate) use bytes::MatrixU8;
 pub(crate) use cpu::Cpu;
+pub use cpu::Kernels;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;
 pub(crate) use recurrence::{recurrence, recurrence_step};

@@ -59,7 +59,7 @@ pub(super) fn step(
         sessions: &mut *sessions,
         owners,
     };
-    let done = exact.step(input, None, &mut states, out, &mut bad);
+    let done = exact.step(exact.cpu(), input, None, &mut states, out, &mut bad);
     done.map_err(|fault| model.failed(&fault))?;
     let owners = states.owners;
     let mut stopped: Vec<usize> = bad.iter().map(|row| owners[*row].0).collect();
@@ -79,7 +79,7 @@ pub(super) fn step(
         for &row in &session.bad {
             restart(&session.model, &mut session.next, row);
         }
-        std::mem::swap(&mut session.state.values, &mut session.next);
+        session.advance();
     }
     Ok(stopped)
 }

@@ -22,7 +22,7 @@ use super::value::{Elem, Flow, Phase, Value, View};
 use super::{Port, Program};
 use crate::contract::{LENGTHS, RESET};
 use crate::info::{Head, Info, InputSpec, Recurrence};
-use crate::kernels::{Matrix, MatrixU8};
+use crate::weights::Weights;
 
 /// Values that one row may hold in all registers together.
 const MAX_WIDTH: usize = 1 << 26;
@@ -57,8 +57,7 @@ pub(super) struct Compiler<'a> {
     end: Vec<Instr>,
     carries: Vec<Carry>,
     captures: Vec<Capture>,
-    matrices: BTreeMap<String, std::sync::Arc<Matrix>>,
-    matrices_u8: BTreeMap<String, std::sync::Arc<MatrixU8>>,
+    weights: &'a Weights,
     b: TDim,
     t: TDim,
     /// Dimensions simplify only while their scope lives.
@@ -67,8 +66,12 @@ pub(super) struct Compiler<'a> {
 }
 
 /// Compiles `graph`, which has passed the checks of structure and contract.
-pub(super) fn compile(graph: &GraphProto, info: &Info) -> Result<Program, Unsupported> {
-    let mut compiler = Compiler::new(info);
+pub(super) fn compile(
+    graph: &GraphProto,
+    info: &Info,
+    weights: &Weights,
+) -> Result<Program, Unsupported> {
+    let mut compiler = Compiler::new(info, weights);
     let at = |place: &str, what: String| Unsupported {
         place: place.into(),
         what,
@@ -134,7 +137,7 @@ fn live<'a>(
 }
 
 impl<'a> Compiler<'a> {
-    fn new(info: &'a Info) -> Self {
+    fn new(info: &'a Info, weights: &'a Weights) -> Self {
         let symbols = SymbolScope::default();
         let dim = |fixed: Option<usize>, name: &str| match fixed {
             Some(n) => TDim::Val(n as i64),
@@ -151,8 +154,7 @@ impl<'a> Compiler<'a> {
             end: vec![],
             carries: vec![],
             captures: vec![],
-            matrices: BTreeMap::new(),
-            matrices_u8: BTreeMap::new(),
+            weights,
             b: dim(info.batch, "batch"),
             t: dim(info.seq_len, "seq_len"),
             _symbols: symbols,

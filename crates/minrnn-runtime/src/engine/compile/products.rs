@@ -1,7 +1,5 @@
 //! Products with constant matrices, tables, reductions and casts.
 
-use std::sync::Arc;
-
 use tract_onnx::pb::NodeProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -9,7 +7,6 @@ use super::{Compiler, Outcome, attribute, axis_of, int};
 use crate::engine::constant::Constant;
 use crate::engine::instr::{Instr, Reduction, Table};
 use crate::engine::value::{Elem, Flow, Value};
-use crate::kernels::{Matrix, MatrixU8};
 
 impl<'a> Compiler<'a> {
     pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Outcome<'a> {
@@ -18,16 +15,8 @@ impl<'a> Compiler<'a> {
         if weight.elem != x.elem || !matches!(x.elem, Elem::F32 | Elem::F16) {
             return Err("MatMul of two types".into());
         }
-        let name = &node.input[1];
-        let matrix = match self.matrices.get(name) {
-            Some(packed) => packed.clone(),
-            None => {
-                let values = weight.f32s().ok_or("a weight without its values")?;
-                let packed = Arc::new(Matrix::pack(k, n, &values));
-                self.matrices.insert(name.clone(), packed.clone());
-                packed
-            }
-        };
+        let values = weight.f32s().ok_or("a weight without its values")?;
+        let matrix = self.weights.matrix(k, n, &values);
         let dims = with_last(&x.dims, n);
         let y = self.result(&x, x.elem, dims.clone())?;
         let out = y.at.reg;
@@ -75,16 +64,8 @@ impl<'a> Compiler<'a> {
         if k > 1 << 15 {
             return Err("MatMulInteger over more values than i32 surely holds".into());
         }
-        let name = format!("{} {w_zero}", node.input[1]);
-        let matrix = match self.matrices_u8.get(&name) {
-            Some(packed) => packed.clone(),
-            None => {
-                let values = weight.u8s().ok_or("a weight without its values")?;
-                let packed = Arc::new(MatrixU8::pack(k, n, &values, w_zero));
-                self.matrices_u8.insert(name, packed.clone());
-                packed
-            }
-        };
+        let values = weight.u8s().ok_or("a weight without its values")?;
+        let matrix = self.weights.matrix_u8(k, n, &values, w_zero);
         let y = self.result(&x, Elem::I32, with_last(&x.dims, n))?;
         self.emit(
             x.phase,
@@ -104,20 +85,14 @@ impl<'a> Compiler<'a> {
             return Err("Gather of something other than rows by id".into());
         }
         let rows = match table.elem {
-            Elem::F32 | Elem::F16 => Table::F32(
-                table
-                    .f32s()
-                    .ok_or("a table without its values")?
-                    .into_owned()
-                    .into(),
-            ),
-            Elem::U8 => Table::U8(
-                table
-                    .u8s()
-                    .ok_or("a table without its values")?
-                    .into_owned()
-                    .into(),
-            ),
+            Elem::F32 | Elem::F16 => {
+                let values = table.f32s().ok_or("a table without its values")?;
+                Table::F32(self.weights.table(&values))
+            }
+            Elem::U8 => {
+                let values = table.u8s().ok_or("a table without its values")?;
+                Table::U8(self.weights.byte_table(&values))
+            }
             _ => return Err("a table of another type".into()),
         };
         let dims = [&ids.dims[..], &table.dims[1..]].concat();

@@ -1,0 +1,415 @@
+//! Whether this machine computes what it should: the golden trace of an export, replayed.
+
+use std::path::Path;
+
+use safetensors::{Dtype as Kind, SafeTensors};
+
+use crate::error::{Error, Result};
+use crate::external;
+use crate::info::{Dtype, Form, Head, Info, InputSpec};
+use crate::input::{Extras, Input};
+use crate::kernels::{Cpu, Kernels};
+use crate::model::{Execution, Model};
+use crate::state::State;
+
+/// The name of the trace in the folder of an export.
+const GOLDEN: &str = "golden.safetensors";
+
+/// What [`Model::self_check`] found. [`SelfCheck::holds`] sums it up, `Display` prints all of it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SelfCheck {
+    /// Version of this crate.
+    pub version: &'static str,
+    /// The file that was run.
+    pub file: String,
+    /// Its form.
+    pub form: Form,
+    /// The type of its weights.
+    pub dtype: Dtype,
+    /// Who computed.
+    pub execution: Execution,
+    /// With which instructions: see [`Model::kernels`].
+    pub kernels: &'static str,
+    /// What this machine has of the instructions that kernels are written for.
+    pub cpu_features: Vec<&'static str>,
+    /// How many values were compared with the trace.
+    pub values: usize,
+    /// The largest distance from the trace.
+    pub worst: f64,
+    /// The largest distance as a part of its bound; right engines are below 1, mostly far below.
+    pub worst_of_bound: f64,
+    /// The tensor in which that was.
+    pub worst_in: String,
+    /// Values whose bits differ from those of [`Kernels::Scalar`]: none, on a sound machine. `None` in portable execution.
+    pub other_bits: Option<usize>,
+}
+
+impl SelfCheck {
+    /// Whether all values are within their bounds, and all bits those of the scalar kernels.
+    pub fn holds(&self) -> bool {
+        self.values > 0 && self.worst_of_bound <= 1.0 && self.other_bits.is_none_or(|n| n == 0)
+    }
+}
+
+impl std::fmt::Display for SelfCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verdict = if self.holds() { "holds" } else { "FAILS" };
+        let execution = match self.execution {
+            Execution::Exact => "exact",
+            Execution::Portable => "portable",
+        };
+        writeln!(f, "self check {verdict}: {}", self.file)?;
+        writeln!(
+            f,
+            "  minrnn-runtime {}, {execution} execution, kernels {}, cpu {}",
+            self.version,
+            self.kernels,
+            self.cpu_features.join(" ")
+        )?;
+        writeln!(
+            f,
+            "  {} form, weights of {}: {} values, at most {:.1e} from the trace ({:.1e} of the bound, in {})",
+            self.form.as_str(),
+            self.dtype.as_str(),
+            self.values,
+            self.worst,
+            self.worst_of_bound,
+            self.worst_in
+        )?;
+        match self.other_bits {
+            None => write!(f, "  portable execution promises no bits"),
+            Some(n) => write!(f, "  {n} values with other bits than plain scalar code"),
+        }
+    }
+}
+
+impl Model {
+    /// Replays the golden trace that lies beside the file (`golden.safetensors`, from a float64 computation), and in exact
+    /// execution also compares the kernels in use with plain scalar code, bit for bit. For the start of a service, or a new
+    /// kind of machine.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the model was not opened from a path; else as [`Model::self_check_with`].
+    pub fn self_check(&self) -> Result<SelfCheck> {
+        let path = Path::new(self.file());
+        if !path.is_file() {
+            let mend = "open the model from its folder, or give the trace to `self_check_with`";
+            return Err(Error::input("golden", "the model is no file", mend));
+        }
+        let path = path.with_file_name(GOLDEN);
+        let bytes = external::plain(&path);
+        self.self_check_with(&bytes.map_err(|source| Error::Read { file: path, source })?)
+    }
+
+    /// [`Model::self_check`] with the bytes of the trace.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a trace that is damaged, of another model, or too short for a file with a fixed batch or T; else as
+    /// [`Model::run`].
+    pub fn self_check_with(&self, golden: &[u8]) -> Result<SelfCheck> {
+        let golden = Golden::read(golden, self)?;
+        let mut check = SelfCheck {
+            version: env!("CARGO_PKG_VERSION"),
+            file: self.file().to_owned(),
+            form: self.info().form,
+            dtype: self.info().dtype,
+            execution: self.execution(),
+            kernels: self.kernels(),
+            cpu_features: features(),
+            values: 0,
+            worst: 0.0,
+            worst_of_bound: 0.0,
+            worst_in: String::new(),
+            other_bits: self.exact().map(|_| 0),
+        };
+        for prefix in ["initial", "given"] {
+            let found = golden.replay(self, prefix, None)?;
+            for (name, values) in &found {
+                golden.compare(&mut check, self.info(), &format!("{prefix}.{name}"), values)?;
+            }
+            if let Some(other_bits) = &mut check.other_bits {
+                let plain = golden.replay(self, prefix, Cpu::of(Kernels::Scalar))?;
+                let pairs = found
+                    .iter()
+                    .zip(&plain)
+                    .flat_map(|(a, b)| a.1.iter().zip(&b.1));
+                // The sign of a zero is open, as everywhere.
+                *other_bits += pairs.filter(|(a, b)| a != b).count();
+            }
+        }
+        if check.values == 0 {
+            let what = "has nothing that this file could be compared with";
+            return Err(refuse(what));
+        }
+        Ok(check)
+    }
+}
+
+/// The instructions that matter here and that this machine has.
+fn features() -> Vec<&'static str> {
+    let all = Kernels::ALL.into_iter().skip(1);
+    all.filter(|k| k.available()).map(Kernels::as_str).collect()
+}
+
+fn refuse(what: impl Into<String>) -> Error {
+    Error::input(
+        "golden",
+        what,
+        "take the golden.safetensors of the same export",
+    )
+}
+
+/// A trace that fits the model.
+struct Golden<'a> {
+    tensors: SafeTensors<'a>,
+    batch: usize,
+    time: usize,
+    ids: Vec<i64>,
+    features: Vec<f32>,
+    reset: Option<Vec<bool>>,
+}
+
+/// Tensors by name, and their values.
+type Found = Vec<(String, Vec<f32>)>;
+
+impl<'a> Golden<'a> {
+    fn read(bytes: &'a [u8], model: &Model) -> Result<Self> {
+        let broken = |e: safetensors::SafeTensorError| refuse(format!("does not parse: {e}"));
+        let (_, about) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+        let weights = about
+            .metadata()
+            .as_ref()
+            .and_then(|m| m.get("minrnn.weights"));
+        if weights != Some(&model.info().weights_sha256) {
+            return Err(refuse("is of another model"));
+        }
+        let mut golden = Self {
+            tensors: SafeTensors::deserialize(bytes).map_err(broken)?,
+            batch: 0,
+            time: 0,
+            ids: vec![],
+            features: vec![],
+            reset: None,
+        };
+        let name = model.info().input.name();
+        let (kind, rank) = match model.info().input {
+            InputSpec::Tokens { .. } => (Kind::I64, 2),
+            InputSpec::Features { .. } => (Kind::F32, 3),
+        };
+        let (shape, data) = golden.raw(name, kind)?;
+        if shape.len() != rank {
+            return Err(refuse(format!("`{name}` has shape {shape:?}")));
+        }
+        (golden.batch, golden.time) = (shape[0], shape[1]);
+        match kind {
+            Kind::I64 => golden.ids = words(data).map(i64::from_le_bytes).collect(),
+            _ => golden.features = words(data).map(f32::from_le_bytes).collect(),
+        }
+        if model.info().reset {
+            let (shape, data) = golden.raw("reset", Kind::BOOL)?;
+            if shape != [golden.batch, golden.time] {
+                return Err(refuse(format!("`reset` has shape {shape:?}")));
+            }
+            golden.reset = Some(data.iter().map(|b| *b != 0).collect());
+        } else if golden.tensors.names().contains(&"reset") {
+            return Err(refuse("has resets, the file takes none"));
+        }
+        Ok(golden)
+    }
+
+    fn raw(&self, name: &str, kind: Kind) -> Result<(Vec<usize>, &'a [u8])> {
+        let missing = |_| refuse(format!("has no `{name}`"));
+        let view = self.tensors.tensor(name).map_err(missing)?;
+        if view.dtype() != kind {
+            return Err(refuse(format!("`{name}` is {:?}", view.dtype())));
+        }
+        Ok((view.shape().to_vec(), view.data()))
+    }
+
+    fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let (shape, data) = self.raw(name, Kind::F32)?;
+        Ok((shape, words(data).map(f32::from_le_bytes).collect()))
+    }
+
+    /// Runs the trace's input from the states of `prefix`: the outputs, and after the whole trace the states.
+    fn replay(&self, model: &Model, prefix: &str, cpu: Option<Cpu>) -> Result<Found> {
+        let info = model.info();
+        let rows = info.batch.unwrap_or(self.batch);
+        let piece = info.longest().unwrap_or(self.time).min(self.time);
+        let uneven = info.seq_len.is_some_and(|n| n > self.time);
+        if rows == 0 || piece == 0 || !self.batch.is_multiple_of(rows) || uneven {
+            let what = format!(
+                "has {} rows of {} steps, the file takes only {rows} of {}",
+                self.batch,
+                self.time,
+                info.longest().unwrap_or(self.time)
+            );
+            return Err(refuse(what));
+        }
+        let mut all: Vec<Found> = vec![];
+        for first in (0..self.batch).step_by(rows) {
+            let state = self.state(model, prefix, first, rows)?;
+            all.push(self.rows(model, state, first, piece, cpu)?);
+        }
+        let mut joined = all.remove(0);
+        for part in all {
+            for (to, from) in joined.iter_mut().zip(part) {
+                to.1.extend(from.1);
+            }
+        }
+        Ok(joined)
+    }
+
+    fn state(&self, model: &Model, prefix: &str, first: usize, rows: usize) -> Result<State> {
+        let mut state = model.initial_state(rows)?;
+        for spec in &model.info().states {
+            let name = format!("{prefix}.{}", spec.input);
+            let (shape, values) = self.values(&name)?;
+            if shape != [&[self.batch], &spec.shape[..]].concat() {
+                return Err(refuse(format!("`{name}` has shape {shape:?}")));
+            }
+            let len = spec.len();
+            state.set(&spec.input, &values[first * len..(first + rows) * len])?;
+        }
+        Ok(state)
+    }
+
+    /// How many steps of the trace are run: a fixed T may leave some over.
+    fn covered(&self, info: &Info) -> usize {
+        let piece = info.seq_len.unwrap_or(1);
+        self.time / piece * piece
+    }
+
+    /// Some rows of the trace, in pieces of `piece` steps. If some steps are left over, the states are not those of the trace,
+    /// and left out; of the outputs, what is covered is compared.
+    fn rows(
+        &self,
+        model: &Model,
+        mut state: State,
+        first: usize,
+        piece: usize,
+        cpu: Option<Cpu>,
+    ) -> Result<Found> {
+        let info = model.info();
+        let (rows, width) = (state.rows(), info.output.width);
+        let steps = self.covered(info);
+        let mut output = vec![0.0; rows * self.time * width];
+        for from in (0..steps).step_by(piece) {
+            let len = piece.min(steps - from);
+            let cut = Cut {
+                first,
+                rows,
+                from,
+                len,
+            };
+            let (ids, features, reset) = self.cut(&cut);
+            let input = match info.input {
+                InputSpec::Tokens { .. } => Input::Tokens {
+                    ids: &ids,
+                    batch: rows,
+                    time: len,
+                },
+                InputSpec::Features { width } => Input::Features {
+                    values: &features,
+                    batch: rows,
+                    time: len,
+                    width,
+                },
+            };
+            let extras = Extras {
+                reset: reset.as_deref(),
+                lengths: None,
+            };
+            let (values, next) = model.run_on(cpu, input, &extras, &state)?;
+            state = next;
+            let each = values.values.len() / rows;
+            for (row, values) in values.values.chunks_exact(each).enumerate() {
+                let to = match info.head {
+                    Head::Last => row * width,
+                    Head::PerStep => (row * self.time + from) * width,
+                };
+                output[to..to + each].copy_from_slice(values);
+            }
+        }
+        let mut found = vec![];
+        if info.head == Head::Last {
+            output.truncate(rows * width);
+        }
+        if steps == self.time || info.head == Head::PerStep {
+            found.push((info.output.name.clone(), output));
+        }
+        if steps == self.time {
+            for spec in &info.states {
+                let values = state.get(&spec.input).unwrap_or_default().to_vec();
+                found.push((spec.output.clone(), values));
+            }
+        }
+        Ok(found)
+    }
+
+    fn cut(&self, cut: &Cut) -> (Vec<i64>, Vec<f32>, Option<Vec<bool>>) {
+        let reset = self.reset.as_ref().map(|r| cut.of(r, self.time, 1));
+        let width = self.features.len() / (self.batch * self.time).max(1);
+        (
+            cut.of(&self.ids, self.time, 1),
+            cut.of(&self.features, self.time, width),
+            reset,
+        )
+    }
+
+    fn compare(&self, check: &mut SelfCheck, info: &Info, name: &str, found: &[f32]) -> Result<()> {
+        let (_, wanted) = self.values(name)?;
+        let (_, bounds) = self.values(&format!("{name}.bound"))?;
+        if wanted.len() != found.len() || bounds.len() != found.len() {
+            return Err(refuse(format!("`{name}` has {} values", wanted.len())));
+        }
+        let (covered, width) = (self.covered(info), info.output.width);
+        for (at, ((found, wanted), bound)) in found.iter().zip(&wanted).zip(&bounds).enumerate() {
+            if covered < self.time && at / width % self.time >= covered {
+                continue;
+            }
+            let far = (f64::from(*found) - f64::from(*wanted)).abs();
+            let part = if far == 0.0 {
+                0.0
+            } else {
+                far / f64::from(*bound)
+            };
+            check.values += 1;
+            check.worst = check.worst.max(far);
+            // A NaN on either side is above every bound.
+            if part.is_nan() || part > check.worst_of_bound || check.worst_in.is_empty() {
+                check.worst_of_bound = if part.is_nan() { f64::INFINITY } else { part };
+                name.clone_into(&mut check.worst_in);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some rows and steps.
+struct Cut {
+    first: usize,
+    rows: usize,
+    from: usize,
+    len: usize,
+}
+
+impl Cut {
+    /// Of `[batch, time, width]`; nothing of nothing.
+    fn of<T: Copy>(&self, all: &[T], time: usize, width: usize) -> Vec<T> {
+        if all.is_empty() {
+            return vec![];
+        }
+        let rows = self.first..self.first + self.rows;
+        let row = |r: usize| {
+            let from = (r * time + self.from) * width;
+            &all[from..from + self.len * width]
+        };
+        rows.flat_map(row).copied().collect()
+    }
+}
+
+fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
+    bytes.as_chunks::<N>().0.iter().copied()
+}
