@@ -28,6 +28,8 @@ pub struct Session {
     next: Vec<Vec<f32>>,
     /// Rows whose last step gave values that are not finite.
     bad: Vec<usize>,
+    /// Session and row of each row, while this one is first of many that step together.
+    owners: Vec<(usize, usize)>,
     begin_anew: bool,
 }
 
@@ -50,6 +52,7 @@ impl Session {
         Ok(Self {
             next: state.values.clone(),
             bad: Vec::with_capacity(batch),
+            owners: vec![],
             begin_anew: false,
             model,
             state,
@@ -117,6 +120,7 @@ impl Session {
             state: self.state.clone(),
             next: self.next.clone(),
             bad: Vec::with_capacity(self.batch()),
+            owners: vec![],
             begin_anew: self.begin_anew,
         }
     }

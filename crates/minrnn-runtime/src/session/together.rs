@@ -39,14 +39,11 @@ pub(super) fn step(
         let mend = "open the model once and share it";
         return Err(Error::input("sessions", "are of several models", mend));
     }
-    let each = sessions.iter().enumerate();
-    let owners: Vec<(usize, usize)> = each
-        .flat_map(|(i, s)| (0..s.batch()).map(move |row| (i, row)))
-        .collect();
-    let wanted = owners.len() * model.info().output.width;
-    if input.batch() != owners.len() || out.len() != wanted {
+    let rows: usize = sessions.iter().map(|s| s.batch()).sum();
+    let wanted = rows * model.info().output.width;
+    if input.batch() != rows || out.len() != wanted {
         let what = format!("{} rows and room for {} values", input.batch(), out.len());
-        let mend = format!("give {} rows and {wanted} values", owners.len());
+        let mend = format!("give {rows} rows and {wanted} values");
         return Err(Error::input("sessions", what, mend));
     }
     let Some(exact) = model.exact() else {
@@ -55,20 +52,36 @@ pub(super) fn step(
     };
     input.check_together(model.info())?;
     let mut bad = vec![];
+    // The list lives on in a session, so that the next step finds room.
+    let mut owners = std::mem::take(&mut sessions[0].owners);
+    owners.clear();
+    owners.reserve(rows);
+    for (i, session) in sessions.iter().enumerate() {
+        owners.extend((0..session.batch()).map(|row| (i, row)));
+    }
     let mut states = Gathered {
         sessions: &mut *sessions,
         owners,
     };
     let done = exact.step(exact.cpu(), input, None, &mut states, out, &mut bad);
-    done.map_err(|fault| model.failed(&fault))?;
     let owners = states.owners;
+    let stopped = match done {
+        Ok(()) => Ok(finish(sessions, &owners, &bad)),
+        Err(fault) => Err(model.failed(&fault)),
+    };
+    sessions[0].owners = owners;
+    stopped
+}
+
+/// New states take the place of old ones, but in sessions with rows that are `bad`.
+fn finish(sessions: &mut [&mut Session], owners: &[(usize, usize)], bad: &[usize]) -> Vec<usize> {
     let mut stopped: Vec<usize> = bad.iter().map(|row| owners[*row].0).collect();
     stopped.dedup();
     for session in sessions.iter_mut() {
         session.bad.clear();
     }
     for row in bad {
-        let (session, row) = owners[row];
+        let (session, row) = owners[*row];
         sessions[session].bad.push(row);
     }
     for session in sessions.iter_mut() {
@@ -81,5 +94,5 @@ pub(super) fn step(
         }
         session.advance();
     }
-    Ok(stopped)
+    stopped
 }
