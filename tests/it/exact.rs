@@ -1,6 +1,8 @@
 //! The promise of the runtime: all forms of a model, in any chunks, any batch and on any number of threads, bit for bit. And,
 //! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
 
+mod referee;
+
 use std::path::Path;
 
 use minrnn_model::model::Model;
@@ -312,6 +314,11 @@ fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
 
 #[test]
 fn all_forms_agree_bit_for_bit() {
+    golden_variants(check);
+}
+
+/// Calls `f` with a folder of every variant of every golden model, and its name.
+fn golden_variants(f: impl Fn(&Path, &str)) {
     for (name, bytes) in read::files() {
         let golden = read::Golden::read(&bytes).unwrap();
         let model = Model::from_config(&golden.config).unwrap();
@@ -319,7 +326,7 @@ fn all_forms_agree_bit_for_bit() {
         for (suffix, options) in variants(&name) {
             let dir = tempfile::tempdir().unwrap();
             write_export(dir.path(), &model, &params, &options).unwrap();
-            check(dir.path(), &format!("{name}{suffix}"));
+            f(dir.path(), &format!("{name}{suffix}"));
         }
     }
 }

@@ -67,6 +67,7 @@ mod kernels;
 mod metadata;
 mod model;
 mod plan;
+mod referee;
 mod self_check;
 mod session;
 mod state;

@@ -27,6 +27,10 @@ pub enum Execution {
     Exact,
     /// tract, and the graph untouched: what another engine would make of the file.
     Portable,
+    /// The measure of [`Execution::Exact`], which must equal it bit for bit (-0 equals +0): tract runs the graph node by
+    /// node, without its rewrites, with the recurrence, the products, the sums and the exponentials as plain loops in
+    /// the order that the crate's documentation defines. Slow: for proofs.
+    Referee,
 }
 
 /// How a file is opened.
@@ -38,7 +42,7 @@ pub struct Options {
     /// Threads of one call, at least 1. Sequences use them by chunks of time and rows, steps by rows, where there are enough.
     /// Default: as many as the machine has. Results do not depend on it. Exact execution only.
     pub threads: usize,
-    /// Portable execution: how many plans are kept, one for each batch and length in use, each with its own packed copy of
+    /// Portable execution, and the referee's: how many plans are kept, one for each batch and length in use, each with its own packed copy of
     /// the weights. Default 8, at least 1; the plan not used for longest goes first.
     pub plans: usize,
     /// Bytes that the tensors of a short call (8 rows times steps) may take at once beyond 8 for each byte of the file;
@@ -74,6 +78,14 @@ impl Options {
         }
     }
 
+    /// The referee.
+    pub fn referee() -> Self {
+        Self {
+            execution: Execution::Referee,
+            ..Self::default()
+        }
+    }
+
     /// Exact execution on `threads` threads.
     pub fn with_threads(threads: usize) -> Self {
         Self {
@@ -104,6 +116,8 @@ enum Runner {
         engine: Engine,
         /// Why not exactly, where that was asked for.
         why: Option<String>,
+        /// With the referee's operations.
+        referee: bool,
     },
 }
 
@@ -211,13 +225,18 @@ impl Model {
                 Ok(program) => Ok(Exact::new(program, options.threads, cpu)),
                 Err(unsupported) => Err(Some(unsupported.to_string())),
             },
-            Execution::Portable => Err(None),
+            Execution::Portable | Execution::Referee => Err(None),
         };
+        let referee = options.execution == Execution::Referee;
         let runner = match runner {
             Ok(exact) => Runner::Exact(exact),
             Err(why) => Runner::Portable {
-                engine: Engine::new(file, &proto, options.plans)?,
+                engine: match referee {
+                    true => Engine::referee(file, &proto, options.plans, &info)?,
+                    false => Engine::new(file, &proto, options.plans)?,
+                },
                 why,
+                referee,
             },
         };
         Ok(Self {
@@ -245,6 +264,7 @@ impl Model {
     pub fn execution(&self) -> Execution {
         match self.runner {
             Runner::Exact(_) => Execution::Exact,
+            Runner::Portable { referee: true, .. } => Execution::Referee,
             Runner::Portable { .. } => Execution::Portable,
         }
     }

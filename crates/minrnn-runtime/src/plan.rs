@@ -11,6 +11,8 @@ use tract_onnx::tract_hir::infer::InferenceModelExt;
 
 use crate::contract::{BATCH, SEQ_LEN};
 use crate::error::{Cause, Error, Result};
+use crate::info::Info;
+use crate::referee;
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(crate) struct Engine {
     /// At most `capacity`, the one used last at the end.
     plans: Mutex<Vec<(Key, Plan)>>,
     capacity: usize,
+    /// Whether tract may rewrite the graph.
+    rewritten: bool,
 }
 
 impl Engine {
@@ -40,11 +44,33 @@ impl Engine {
         model: &tract_onnx::pb::ModelProto,
         capacity: usize,
     ) -> Result<Self> {
+        Self::parse(file, model, capacity, None)
+    }
+
+    /// The same graph with the operations of [`referee`], not rewritten.
+    pub(crate) fn referee(
+        file: &str,
+        model: &tract_onnx::pb::ModelProto,
+        capacity: usize,
+        info: &Info,
+    ) -> Result<Self> {
+        Self::parse(file, model, capacity, Some(info))
+    }
+
+    fn parse(
+        file: &str,
+        model: &tract_onnx::pb::ModelProto,
+        capacity: usize,
+        referee: Option<&Info>,
+    ) -> Result<Self> {
         // tract would unify the declared type of each inner tensor with what it finds; it finds all of them by itself.
         let parse = || {
-            let onnx = tract_onnx::onnx().with_ignore_value_info(true);
-            let parsed = onnx.parse(model, None)?;
+            let onnx = referee.map_or_else(tract_onnx::onnx, |_| referee::parser());
+            let mut parsed = onnx.with_ignore_value_info(true).parse(model, None)?;
             if parsed.unresolved_inputs.is_empty() {
+                if let Some(info) = referee {
+                    referee::replace(&mut parsed, model, info)?;
+                }
                 return Ok(parsed.model);
             }
             let names = parsed.unresolved_inputs.iter().join(", ");
@@ -60,6 +86,7 @@ impl Engine {
             graph,
             plans: Mutex::default(),
             capacity: capacity.max(1),
+            rewritten: referee.is_none(),
         })
     }
 
@@ -109,7 +136,10 @@ impl Engine {
             ]);
             InferenceModelExt::set_symbols(&mut graph, &values)?;
         }
-        graph.into_optimized()?.into_runnable()
+        if self.rewritten {
+            return graph.into_optimized()?.into_runnable();
+        }
+        graph.into_typed()?.into_runnable()
     }
 
     /// Runs `plan` from nothing but its inputs: a new tract state each call, because a kept one carries the hidden

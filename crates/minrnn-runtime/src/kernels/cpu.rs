@@ -84,6 +84,11 @@ impl Cpu {
         Self(Level::Scalar)
     }
 
+    /// Plain Rust, whatever the machine has.
+    pub(crate) fn scalar() -> Self {
+        Self(Level::Scalar)
+    }
+
     /// All that this machine has, the best first: for tests.
     pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
