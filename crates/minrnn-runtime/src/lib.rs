@@ -40,13 +40,16 @@
 //! of strangers a memory limit.
 //!
 //! # Numbers
-//! Two ways to run a file, chosen by [`Options::execution`]:
+//! Three ways to run a file, chosen by [`Options::execution`]:
 //! * **Exact**, the default: an executor of this crate. Every operation is defined on one row by one order of f32 operations
 //!   (products: k ascending, fused multiply-add; the recurrence: times a, rounded, plus b, rounded), whatever the number of
 //!   rows, the threads, the cut of the sequence or the instruction set. So `parallel`, `scan` and `step` are equal bit for bit.
 //!   A lowered recurrence is replaced by the recurrence itself, by the names in the metadata.
 //! * **Portable**: the untouched graph in tract, as another engine would run it. It agrees with the exact values within
 //!   rounding, and only it would show a broken lowering: `minrnn verify` always has rows of both.
+//! * **Referee**, for proofs: tract goes through the graph node by node; the recurrence, products, sums and exponentials are
+//!   plain loops in the order named above. Exact execution must equal it bit for bit. Operators that it has no definition of
+//!   are refused.
 //!
 //! Exact execution knows the operators and shapes that minrnn's exporter writes. A graph beyond that runs portably, and
 //! [`Model::not_exact_because`] names the first tensor that was unknown; now so are the doubling lowerings (`kogge-stone`).

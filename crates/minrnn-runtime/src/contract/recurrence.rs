@@ -18,23 +18,31 @@ struct Reach {
     b: u64,
     h0: u64,
     h: u64,
+    /// On an input of the graph by a path around their `a`, `b` and `h0`.
+    around: u64,
     /// Whether it depends on a state input.
     state: bool,
 }
 
 impl Reach {
+    /// Of a tensor's own marks: the recurrences that it is a part of.
+    fn parts(&self) -> u64 {
+        self.a | self.b | self.h0
+    }
+
     fn add(&mut self, other: Self) {
         self.a |= other.a;
         self.b |= other.b;
         self.h0 |= other.h0;
         self.h |= other.h;
+        self.around |= other.around;
         self.state |= other.state;
     }
 }
 
 /// # Errors
 /// A name that the graph does not have; an `h` that another recurrence has too, that does not depend on `a`, `b` and `h0`,
-/// or that one of them depends on; an `h_last` that comes from elsewhere; an `h0` that no state reaches.
+/// that depends on an input in another way as well, or that one of them depends on; an `h_last` that comes from elsewhere; an `h0` that no state reaches.
 pub(super) fn check(graph: &GraphProto, meta: &Metadata) -> Result<(), Breach> {
     names(graph, &meta.recurrences)?;
     for (from, some) in meta.recurrences.chunks(64).enumerate() {
@@ -116,6 +124,10 @@ fn dependencies(
             );
             return Err(breach(at, what));
         }
+        if h.around & bit != 0 {
+            let what = format!("h `{}` depends on more than a, b and h0", short(&r.h));
+            return Err(breach(at, what));
+        }
     }
     Ok(())
 }
@@ -145,15 +157,25 @@ fn reaches<'a>(
     for state in &meta.states {
         marks.entry(&state.input).or_default().state = true;
     }
+    let all = u64::MAX >> (64 - some.len().clamp(1, 64));
+    for input in &graph.input {
+        marks.entry(&input.name).or_default().around = all;
+    }
     let mut reach = marks.clone();
+    reach.values_mut().for_each(|r| r.around &= !r.parts());
     for node in &graph.node {
         let mut all = Reach::default();
         for input in &node.input {
             all.add(reach.get(input.as_str()).copied().unwrap_or_default());
         }
+        if node.op_type == "Shape" {
+            all.around = 0;
+        }
         for output in &node.output {
             let mut own = marks.get(output.as_str()).copied().unwrap_or_default();
+            let here = own.parts();
             own.add(all);
+            own.around &= !here;
             reach.insert(output, own);
         }
     }

@@ -8,7 +8,8 @@
 //!   all that is replaced: last states and each row's ends stay what the graph makes of `h`.
 //! * In step and scan forms nothing is replaced: the graph's own product and sum of one step run, in tract's own Scan.
 //! * Products with a matrix, reductions over the last axis and functions of one value that are no single IEEE operation are
-//!   operations of [`ops`]. Sums, products value by value, quotients, shapes, slices, gathers and casts are tract's.
+//!   operations of [`ops`]. Sums, products value by value, quotients, shapes, slices, gathers and casts are tract's. Any
+//!   other operator is refused.
 //! * tract's rewrites (declutter, optimise) do not run: they would turn quotients into products, or fuse operations.
 
 mod ops;
@@ -32,6 +33,12 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 pub(crate) fn parser() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     let register = &mut onnx.op_register;
+    // tract's kernels are no judge of anything else.
+    for (name, builder) in &mut register.0 {
+        if !TRACTS.contains(&name.as_str()) {
+            *builder = unjudged;
+        }
+    }
     register.insert("Exp", |_, _| own(Own::Unary(Unary::Exp)));
     register.insert("Log", |_, _| own(Own::Unary(Unary::Log)));
     register.insert("Erf", |_, _| own(Own::Unary(Unary::Erf)));
@@ -44,27 +51,55 @@ pub(crate) fn parser() -> Onnx {
     register.insert("ReduceMin", |c, n| reduce(c, n, Reduction::Min));
     register.insert("MatMul", |_, _| own(Own::Product));
     register.insert("MatMulInteger", product_int);
-    // Nothing of these has a definition here: refused rather than judged by tract's kernels.
-    for name in UNJUDGED {
-        register.insert(name, unjudged);
-    }
     onnx
 }
 
-/// Operators with roundings inside for which no export has a use.
-const UNJUDGED: [&str; 12] = [
-    "Conv",
-    "ConvTranspose",
-    "Einsum",
-    "Elu",
-    "Gelu",
-    "Gemm",
-    "GRU",
-    "LSTM",
-    "LayerNormalization",
-    "Pow",
-    "RNN",
-    "Softmax",
+/// Operators that stay tract's: they move values, compare them, count, or round once as IEEE 754 has it.
+const TRACTS: &[&str] = &[
+    "Abs",
+    "Add",
+    "And",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Div",
+    "Equal",
+    "Expand",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "GatherElements",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "Pad",
+    "Range",
+    "Reciprocal",
+    "Relu",
+    "Reshape",
+    "Round",
+    "Scan",
+    "Shape",
+    "Slice",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+    "Where",
 ];
 
 fn own(op: Own) -> Built {

@@ -163,17 +163,13 @@ fn shapes_and_types() {
             });
             // One step of all.
             refused(form, "0.a `squeezed`", |file, all| {
-                let a = all[0]["a"].as_str().unwrap().to_owned();
+                let [a, b] = ["a", "b"].map(|k| all[0][k].as_str().unwrap().to_owned());
                 file.graph.weights.push(Tensor::i64("all_axes", &[1]));
-                let at = file
-                    .graph
-                    .nodes
-                    .iter()
-                    .position(|n| n.outputs.contains(&a))
-                    .unwrap();
+                let made = |n: &Node| n.outputs.contains(&a) || n.outputs.contains(&b);
+                let at = file.graph.nodes.iter().rposition(made).unwrap();
                 let mut mean = node("ReduceMean", &[&a], "squeezed");
                 mean.attrs = vec![("axes".into(), Attr::Ints(vec![1]))];
-                let again = node("Mul", &[&a, "squeezed"], "wider");
+                let again = node("Mul", &["squeezed", &b], "wider");
                 file.graph.nodes.insert(at + 1, mean);
                 file.graph.nodes.insert(at + 2, again);
                 for later in &mut file.graph.nodes[at + 3..] {
@@ -186,18 +182,47 @@ fn shapes_and_types() {
                 all[0]["a"] = "squeezed".into();
             });
         }
-        refused(form, "h0 `v1`", |_, all| {
-            let h = all[0]["h"].clone();
-            all[0]["h0"] = "v1".into();
-            all[0]["h"] = h;
+        // An axis more, which the graph takes away again.
+        refused(form, "h0 `taller`", |file, all| {
+            let h0 = all[0]["h0"].as_str().unwrap().to_owned();
+            file.graph.weights.push(Tensor::i64("second", &[1]));
+            let nodes = &mut file.graph.nodes;
+            let made = nodes.iter().position(|n| n.outputs.contains(&h0));
+            let at = made.map_or(0, |i| i + 1);
+            let readers = nodes[at..].iter_mut().flat_map(|n| &mut n.inputs);
+            readers
+                .filter(|i| **i == h0)
+                .for_each(|i| *i = "back".into());
+            nodes.insert(at, node("Unsqueeze", &[&h0, "second"], "taller"));
+            nodes.insert(at + 1, node("Squeeze", &["taller", "second"], "back"));
+            all[0]["h0"] = "taller".into();
         });
     }
-    // A length of its own, though the file says that nothing is padded.
-    let mut spec = Spec::gated(Form::Scan);
-    spec.d = 4;
-    let mut file = spec.file();
-    let mut all = names(&file);
-    all[0]["b"] = all[0]["a"].clone();
-    file.prop("minrnn.recurrences", &all.to_string());
-    Model::from_bytes(&file.to_bytes()).expect("a is a part of h, twice");
+}
+
+#[test]
+fn h_depends_on_nothing_else() {
+    for form in FORMS {
+        // The engine would make h = h * a + a of it, though h depends on all that is named.
+        for (key, other) in [("a", "b"), ("b", "a")] {
+            refused(form, "depends on more than a, b and h0", |_, all| {
+                all[0][key] = all[0][other].clone();
+            });
+        }
+    }
+    // A later tensor with more in it.
+    refused(
+        Form::Step,
+        "depends on more than a, b and h0",
+        |file, all| {
+            let [h, b] = ["h", "b"].map(|k| all[0][k].as_str().unwrap().to_owned());
+            behind(file, &b, "of_b");
+            behind(file, &h, "of_h");
+            file.graph.nodes.push(node("Add", &["of_h", "of_b"], "sum"));
+            all[0]["b"] = "of_b".into();
+            for key in ["h", "h_last"] {
+                all[0][key] = "sum".into();
+            }
+        },
+    );
 }
