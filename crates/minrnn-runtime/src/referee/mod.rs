@@ -34,11 +34,10 @@ pub(crate) fn parser() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     let register = &mut onnx.op_register;
     // tract's kernels are no judge of anything else.
-    for (name, builder) in &mut register.0 {
-        if !TRACTS.contains(&name.as_str()) {
-            *builder = unjudged;
-        }
-    }
+    let others = register.0.iter_mut();
+    others
+        .filter(|(name, _)| !TRACTS.contains(&name.as_str()))
+        .for_each(|(_, builder)| *builder = unjudged);
     register.insert("Exp", |_, _| own(Own::Unary(Unary::Exp)));
     register.insert("Log", |_, _| own(Own::Unary(Unary::Log)));
     register.insert("Erf", |_, _| own(Own::Unary(Unary::Erf)));
