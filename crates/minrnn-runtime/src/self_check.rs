@@ -65,6 +65,7 @@ impl std::fmt::Display for SelfCheck {
         let execution = match self.execution {
             Execution::Exact => "exact",
             Execution::Portable => "portable",
+            Execution::Referee => "referee",
         };
         writeln!(f, "self check {verdict}: {}", self.file)?;
         writeln!(
@@ -85,7 +86,7 @@ impl std::fmt::Display for SelfCheck {
             self.worst_in
         )?;
         match self.other_bits {
-            None => write!(f, "  portable execution promises no bits"),
+            None => write!(f, "  {execution} execution is not held to scalar code"),
             Some(n) => write!(f, "  {n} values with other bits than plain scalar code"),
         }
     }

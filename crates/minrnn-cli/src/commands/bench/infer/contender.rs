@@ -52,7 +52,10 @@ pub(super) fn difference(ours: &[Vec<f32>], theirs: &[Vec<f32>], tolerance: f32)
         }
         let scale = b.iter().fold(1f32, |m, x| m.max(x.abs()));
         // NaN is no agreement.
-        let apart = |(_, (x, y)): &(usize, (&f32, &f32))| !((*x - *y).abs() <= tolerance * scale);
+        let apart = |(_, (x, y)): &(usize, (&f32, &f32))| {
+            let far = (*x - *y).abs();
+            far.is_nan() || far > tolerance * scale
+        };
         let (at, (x, y)) = a.iter().zip(b).enumerate().find(apart)?;
         Some(format!(
             "{tensor} at {at}: {x} against {y}, where {tolerance} of {scale} is allowed"

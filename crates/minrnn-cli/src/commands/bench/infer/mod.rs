@@ -131,12 +131,11 @@ fn bench(args: &BenchInfer, ui: &Ui) -> Result<Report> {
     })
 }
 
-/// Models, and cases each with the index of its model: those of the folders, or those made here, less what `--only` leaves out.
-fn subjects(
-    args: &BenchInfer,
-    folder: &Path,
-    ui: &Ui,
-) -> Result<(Vec<Subject>, Vec<(usize, Case)>)> {
+/// Models, and cases each with the index of its model.
+type Chosen = (Vec<Subject>, Vec<(usize, Case)>);
+
+/// What is measured: the models of the folders, or those made here, less what `--only` leaves out.
+fn subjects(args: &BenchInfer, folder: &Path, ui: &Ui) -> Result<Chosen> {
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|w| name.contains(w));
     let (mut subjects, mut cases, mut names) = (vec![], vec![], vec![]);
     let mut choose = |model: &str, dtype: &str, all: Vec<Case>| {

@@ -14,11 +14,6 @@ use super::data::Data;
 use super::subject::File;
 use crate::verify::argmax;
 
-/// How files are opened to run on so many threads: the one place that knows.
-fn options(_threads: usize) -> Options {
-    Options::default()
-}
-
 /// One file, ready to run.
 pub(super) struct Ours {
     form: String,
@@ -28,7 +23,7 @@ pub(super) struct Ours {
 
 enum Runner {
     Step {
-        session: Session,
+        session: Box<Session>,
         /// Whether the likeliest tokens are the next input.
         feedback: bool,
         ids: Vec<i64>,
@@ -42,11 +37,11 @@ enum Runner {
 
 impl Ours {
     pub(super) fn new(file: &File, case: Case, data: Rc<Data>) -> Result<Self> {
-        let model = Model::open_with(&file.path, &options(case.threads))?;
+        let model = Model::open_with(&file.path, &Options::with_threads(case.threads))?;
         let runner = if case.step {
             Runner::Step {
                 feedback: feeds_back(model.info()),
-                session: Session::new(Arc::new(model), case.batch)?,
+                session: Box::new(Session::new(Arc::new(model), case.batch)?),
                 ids: first_ids(&data),
                 at: 0,
             }
@@ -150,7 +145,7 @@ fn states(state: &State) -> impl Iterator<Item = Vec<f32>> + '_ {
 /// Seconds from a file to the first output of a step.
 pub(super) fn load(path: &Path, threads: usize, data: &Data) -> Result<f64> {
     let begin = Instant::now();
-    let model = Model::open_with(path, &options(threads))?;
+    let model = Model::open_with(path, &Options::with_threads(threads))?;
     let mut session = Session::new(Arc::new(model), data.batch)?;
     let output = step(&mut session, data.input(0)).context("the first step")?;
     let seconds = begin.elapsed().as_secs_f64();
