@@ -5,6 +5,7 @@
 mod engines_candle;
 
 mod exact;
+mod examples;
 mod golden;
 mod graphs;
 mod import;

@@ -17,4 +17,5 @@ mod limits;
 mod mutants;
 mod recurrences;
 mod sessions;
+mod subprocess;
 mod support;

@@ -30,7 +30,7 @@ enum Runner {
         at: usize,
     },
     Sequence {
-        model: Model,
+        model: Box<Model>,
         start: State,
     },
 }
@@ -48,7 +48,7 @@ impl Ours {
         } else {
             Runner::Sequence {
                 start: model.initial_state(case.batch)?,
-                model,
+                model: Box::new(model),
             }
         };
         Ok(Self {
