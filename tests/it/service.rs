@@ -41,11 +41,11 @@ fn ten_thousand_streams_come_and_go() {
     let mut rng = Rng::named(3, "arrivals");
     let (count, mut waiting) = (10_000, vec![]);
     for at in 0..count {
-        let len = 1 + rng.below(12) as usize;
+        let len = 1 + rng.below(12);
         waiting.push(Stream {
             ids: (0..len).map(|_| rng.below(16) as i64).collect(),
             outputs: vec![],
-            arrives: at / 40 + rng.below(8) as usize,
+            arrives: at / 40 + rng.below(8),
             done: 0,
             session: None,
         });
@@ -65,7 +65,7 @@ fn ten_thousand_streams_come_and_go() {
         // Ready in this round: two of three, in an order of its own.
         let mut ready: Vec<&mut Stream> = running.iter_mut().filter(|_| rng.below(3) > 0).collect();
         for i in (1..ready.len()).rev() {
-            ready.swap(i, rng.below(i + 1) as usize);
+            ready.swap(i, rng.below(i + 1));
         }
         step_together(&mut ready, width);
         let (over, rest): (Vec<_>, Vec<_>) =
