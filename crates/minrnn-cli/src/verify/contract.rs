@@ -231,6 +231,25 @@ impl Export {
         self.runtime(form, &runtime::Options::with_plans(64))
     }
 
+    /// A form, as the runtime's referee runs it; the inner error: why it cannot.
+    pub(super) fn load_referee(
+        &self,
+        form: &str,
+    ) -> Result<std::result::Result<runtime::Model, String>> {
+        let fail = |what: String| ContractError {
+            file: self.dir.clone(),
+            what,
+        };
+        let file = self.forms.get(form);
+        let file = file.ok_or_else(|| fail(format!("has no form `{form}`")))?;
+        let options = runtime::Options::referee();
+        match runtime::Model::from_bytes_in(&self.dir, &file.bytes, &options) {
+            Ok(model) => Ok(Ok(model)),
+            Err(e) if e.kind() == runtime::ErrorKind::Load => Ok(Err(chain(&e))),
+            Err(e) => Err(fail(chain(&e))),
+        }
+    }
+
     fn runtime(&self, form: &str, options: &runtime::Options) -> Result<Option<runtime::Model>> {
         let Some(file) = self.forms.get(form) else {
             return Ok(None);

@@ -1,5 +1,6 @@
-//! The files in the runtime's own executor: all forms bit for bit alike. These rows never stand alone: the rows of tract hold
-//! the untouched files, lowered recurrences and all, to the oracle.
+//! The files in the runtime's own executor: all forms bit for bit alike, and alike with the runtime's referee, which shares
+//! no compiler, order or vectors with it. These rows never stand alone: the rows of tract hold the untouched files, lowered
+//! recurrences and all, to the oracle.
 
 use anyhow::Result;
 use minrnn_model::graph::Graph;
@@ -7,29 +8,37 @@ use minrnn_onnx::export::Stored;
 
 use super::case::Case;
 use super::contract::Export;
-use super::engine::{Engine, Outcome, Tract, Truth};
-use super::grade;
+use super::engine::{Engine, Tract, Truth};
 use super::report::{Grade, Row, Tally};
+use super::{grade, work};
+
+/// Multiply-adds that the referee's plain loops are given in one run; longer runs are left to the others.
+const REFEREE: f64 = 3e8;
+/// Longest sequence of the referee, which plans each length anew: past a block of the default lowering, and past two.
+const LONGEST: usize = 33;
 
 /// The forms of an export, and what was found of each.
 pub(super) struct Exact<'a> {
-    step: Option<Tract<'a>>,
-    sequences: Vec<Sequence<'a>>,
+    step: Option<Form<'a>>,
+    sequences: Vec<Form<'a>>,
     near: Tally,
     notes: Vec<String>,
     pieces: bool,
 }
 
-struct Sequence<'a> {
-    tract: Tract<'a>,
+struct Form<'a> {
+    exact: Tract<'a>,
+    /// None where it has no definition of an operator; a note says so.
+    referee: Option<Tract<'a>>,
     whole: Tally,
     chunks: Tally,
+    judged: Tally,
 }
 
 impl<'a> Exact<'a> {
     pub(super) fn open(export: &Export, graph: &'a Graph, stored: &Stored) -> Result<Self> {
         let mut notes = vec![];
-        let mut open = |form: &str| -> Result<Option<Tract<'a>>> {
+        let mut open = |form: &str| -> Result<Option<Form<'a>>> {
             let Some(model) = export.load(form)? else {
                 return Ok(None);
             };
@@ -37,19 +46,24 @@ impl<'a> Exact<'a> {
                 notes.push(format!("{form} is not computed exactly: {why}"));
                 return Ok(None);
             }
-            Ok(Some(Tract::new(graph, &stored.ports, model)))
+            let referee = export.load_referee(form)?;
+            if let Err(why) = &referee {
+                notes.push(format!("{form} has no referee: {why}"));
+            }
+            let tract = |model| Tract::new(graph, &stored.ports, model);
+            let tally = |form: String, against| Tally::new("minrnn", form, against, Grade::Exact);
+            Ok(Some(Form {
+                exact: tract(model),
+                referee: referee.ok().map(tract),
+                whole: tally(form.to_owned(), "step"),
+                chunks: tally(format!("{form} in chunks"), "step"),
+                judged: tally(form.to_owned(), "referee"),
+            }))
         };
         let step = open("step")?;
         let mut sequences = vec![];
         for form in ["scan", "parallel"] {
-            if let Some(tract) = open(form)? {
-                let tally = |form: String| Tally::new("minrnn", form, "step", Grade::Exact);
-                sequences.push(Sequence {
-                    tract,
-                    whole: tally(form.to_owned()),
-                    chunks: tally(format!("{form} in chunks")),
-                });
-            }
+            sequences.extend(open(form)?);
         }
         Ok(Self {
             step,
@@ -68,25 +82,37 @@ impl<'a> Exact<'a> {
         truth: &Truth,
         tolerances: &[f64],
     ) -> Result<()> {
-        let Some(step) = &self.step else {
-            return Ok(());
-        };
-        let step: Outcome = step.stream(case)?;
-        grade::portable(&mut self.near, case, &step, truth, tolerances);
-        for sequence in &mut self.sequences {
-            let whole = sequence.tract.run(case)?;
-            grade::exact(&mut sequence.whole, case, &whole, &step);
+        let beyond = self.pieces && case.time > LONGEST
+            || work(graph) * (case.batch * case.time) as f64 > REFEREE;
+        let mut streamed = None;
+        if let Some(form) = &mut self.step {
+            let step = form.exact.stream(case)?;
+            grade::portable(&mut self.near, case, &step, truth, tolerances);
+            if let (false, Some(referee)) = (beyond, &form.referee) {
+                grade::exact(&mut form.judged, case, &step, &referee.stream(case)?);
+            }
+            streamed = Some(step);
+        }
+        for form in &mut self.sequences {
+            let whole = form.exact.run(case)?;
+            if let (false, Some(referee)) = (beyond, &form.referee) {
+                grade::exact(&mut form.judged, case, &whole, &referee.run(case)?);
+            }
+            let Some(step) = &streamed else {
+                continue;
+            };
+            grade::exact(&mut form.whole, case, &whole, step);
             if self.pieces {
-                let chunks = sequence.tract.run_pieces(graph, case, &case.pieces)?;
-                grade::exact(&mut sequence.chunks, case, &chunks, &step);
+                let chunks = form.exact.run_pieces(graph, case, &case.pieces)?;
+                grade::exact(&mut form.chunks, case, &chunks, step);
             }
         }
         Ok(())
     }
 
     pub(super) fn rows(self) -> (Vec<Row>, Vec<String>) {
-        let sequences = self.sequences.into_iter();
-        let tallies = sequences.flat_map(|s| [s.whole, s.chunks]);
+        let forms = self.step.into_iter().chain(self.sequences);
+        let tallies = forms.flat_map(|s| [s.whole, s.chunks, s.judged]);
         let all = std::iter::once(self.near).chain(tallies);
         let seen = all.filter(|t| t.cases() > 0).map(Tally::row);
         (seen.collect(), self.notes)

@@ -1,7 +1,7 @@
 //! Probes: the cells of the model alone, with extreme gates, over very long sequences. They show what a whole model hides: gates that
 //! do not close in an engine, a recurrence that drifts. They test engines and lowerings, not a file.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use minrnn_model::graph::{Fused, Graph, Input, OutputKind, StateInit};
 use minrnn_model::layers::{Gates, MinGru, MinLstm};
 use minrnn_model::model::Model;
@@ -51,6 +51,9 @@ pub(super) fn rows(
         row("tract", "parallel"),
         row("tract", "scan"),
         row("tract", "step"),
+        row("minrnn", "parallel"),
+        row("minrnn", "scan"),
+        row("minrnn", "step"),
     ];
     for (i, probe) in probes(graph).into_iter().enumerate() {
         observe(i, "extreme gates");
@@ -131,12 +134,12 @@ impl Probe {
     }
 }
 
-fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> {
+fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 8]) -> Result<()> {
     let model = probe.model()?;
     let graph = model.graph();
     let params = Params::init(graph, 0);
     let candle = Candle::new(graph, &params)?;
-    let open = |form| -> Result<Tract> {
+    let open = |form, how: runtime::Options| -> Result<Tract> {
         let config = model.config().clone();
         let options = ExportOptions {
             form,
@@ -146,13 +149,21 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
         };
         let bytes = export_graph(graph, &params, &options)?.encode();
         let ports = ports(graph, &options)?;
-        Ok(Tract::new(
-            graph,
-            &ports,
-            runtime::Model::from_bytes_with(&bytes, &runtime::Options::with_plans(8))?,
-        ))
+        let model = runtime::Model::from_bytes_with(&bytes, &how)?;
+        if let Some(why) = model.not_exact_because() {
+            bail!(
+                "the probe's {} graph is not computed exactly: {why}",
+                form.name()
+            );
+        }
+        Ok(Tract::new(graph, &ports, model))
     };
-    let (parallel, scan, step) = (open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?);
+    let all = |how: runtime::Options| -> Result<[Tract; 3]> {
+        let open = |form| open(form, how.clone());
+        Ok([open(Form::Parallel)?, open(Form::Scan)?, open(Form::Step)?])
+    };
+    let tract = all(runtime::Options::with_plans(8))?;
+    let exact = all(runtime::Options::default())?;
     let mut rng = Rng::named(options.seed, "probe");
     let numbers = Numbers {
         params: &[],
@@ -169,13 +180,13 @@ fn run(probe: Probe, options: &Options, tallies: &mut [Tally; 5]) -> Result<()> 
         }
         let truth = truth(graph, numbers, &case, true)?;
         let name = format!("{probe:?}, {}", case.name());
-        let runs = [
+        let mut runs = vec![
             candle.run(&case)?,
             candle.run_pieces(graph, &case, &vec![1; time])?,
-            parallel.run(&case)?,
-            scan.run(&case)?,
-            step.stream(&case)?,
         ];
+        for [parallel, scan, step] in [&tract, &exact] {
+            runs.extend([parallel.run(&case)?, scan.run(&case)?, step.stream(&case)?]);
+        }
         for (tally, outcome) in tallies.iter_mut().zip(runs) {
             grade::bound(tally, &name, &outcome.output, &truth);
         }
