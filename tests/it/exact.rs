@@ -1,6 +1,7 @@
 //! The promise of the runtime: all forms of a model, in any chunks, any batch and on any number of threads, bit for bit. And,
 //! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
 
+mod beyond;
 mod referee;
 
 use std::path::Path;

@@ -59,7 +59,10 @@ fn what_cannot_be_measured_is_named() {
         ),
         ("bench_infer_threads", &["--threads", "0"]),
     ] {
-        let ran = minrnn(dir.path(), &[&["bench", "infer", "--quiet", "--quick"], args].concat());
+        let ran = minrnn(
+            dir.path(),
+            &[&["bench", "infer", "--quiet", "--quick"], args].concat(),
+        );
         assert_eq!(ran.code, Some(2), "{}", ran.shown());
         snapshot(name, &ran);
     }

@@ -7,11 +7,6 @@
 //! fused multiply-adds; where "fused" is not said, each operation rounds. Only the sign and payload of a NaN are open.
 //!
 //! Nothing here allocates but the packing of weights. Shapes are the caller's promise: a wrong one panics.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "a vocabulary: which of it is in use depends on the graphs that the engine compiles"
-)]
 
 mod aligned;
 mod binary;
