@@ -53,16 +53,6 @@ impl MatrixU8 {
         Self { k, n, zero, panels }
     }
 
-    /// K: the width of an input row.
-    pub(crate) fn inputs(&self) -> usize {
-        self.k
-    }
-
-    /// N: the width of an output row.
-    pub(crate) fn outputs(&self) -> usize {
-        self.n
-    }
-
     /// Memory of the packed weights.
     pub(crate) fn bytes(&self) -> usize {
         self.panels.bytes()

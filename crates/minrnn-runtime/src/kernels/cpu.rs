@@ -90,6 +90,7 @@ impl Cpu {
     }
 
     /// All that this machine has, the best first: for tests.
+    #[cfg(test)]
     pub(crate) fn all() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]

@@ -27,14 +27,13 @@ mod unary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use aligned::Aligned;
-pub(crate) use binary::{Binary, Operand, binary, binary_in_place, pow};
+pub(crate) use binary::{Binary, Operand, binary};
 pub(crate) use bytes::MatrixU8;
 pub(crate) use cpu::Cpu;
 pub use cpu::Kernels;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;
-pub(crate) use recurrence::{recurrence, recurrence_step};
-pub(crate) use reduce::{max, min, sum, sum_of_squares};
+pub(crate) use recurrence::recurrence;
+pub(crate) use reduce::{max, min, sum};
 pub(crate) use rows::{Rows, RowsMut};
-pub(crate) use unary::{Unary, unary, unary_in_place};
+pub(crate) use unary::{Unary, unary};

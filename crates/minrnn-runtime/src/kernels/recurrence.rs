@@ -26,29 +26,6 @@ fn step<S: Simd>(simd: S, h: &mut [f32], a: &[f32], b: &[f32], out: &mut [f32]) 
     }
 }
 
-struct Step<'a> {
-    h: &'a mut [f32],
-    a: &'a [f32],
-    b: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Step<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        step(simd, self.h, self.a, self.b, self.out);
-    }
-}
-
-/// One step: h = h * a, then + b, two roundings; out = h. All of one length.
-pub(crate) fn recurrence_step(cpu: Cpu, h: &mut [f32], a: &[f32], b: &[f32], out: &mut [f32]) {
-    let lengths = [a.len(), b.len(), out.len()];
-    assert_eq!(lengths, [h.len(); 3], "a recurrence");
-    cpu.run(Step { h, a, b, out });
-}
-
 struct Steps<'a, 'b> {
     h: &'a mut [f32],
     a: Rows<'a>,

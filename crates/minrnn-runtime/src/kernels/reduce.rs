@@ -12,40 +12,14 @@ use super::lanes::Lanewise2;
 /// Partial results of a reduction.
 const PARTS: usize = 16;
 
-/// What an element brings.
-trait Term: Copy {
-    fn term<S: Simd>(self, simd: S, v: S::f32s) -> S::f32s;
-}
-
-#[derive(Clone, Copy)]
-struct Same;
-
-#[derive(Clone, Copy)]
-struct Square;
-
-impl Term for Same {
-    #[inline(always)]
-    fn term<S: Simd>(self, _: S, v: S::f32s) -> S::f32s {
-        v
-    }
-}
-
-impl Term for Square {
-    #[inline(always)]
-    fn term<S: Simd>(self, simd: S, v: S::f32s) -> S::f32s {
-        simd.mul_f32s(v, v)
-    }
-}
-
-struct Reduce<'a, F, T> {
+struct Reduce<'a, F> {
     f: F,
-    term: T,
     /// Changes nothing.
     neutral: f32,
     x: &'a [f32],
 }
 
-impl<F: Lanewise2, T: Term> Reduce<'_, F, T> {
+impl<F: Lanewise2> Reduce<'_, F> {
     /// V registers hold the parts.
     #[inline(always)]
     fn parts<S: Simd, const V: usize>(&self, simd: S) -> [f32; PARTS] {
@@ -61,7 +35,7 @@ impl<F: Lanewise2, T: Term> Reduce<'_, F, T> {
         for block in blocks.iter().chain(padded) {
             let (v, _) = S::as_simd_f32s(block);
             for i in 0..V {
-                acc[i] = self.f.apply(simd, acc[i], self.term.term(simd, v[i]));
+                acc[i] = self.f.apply(simd, acc[i], v[i]);
             }
         }
         let mut parts = [0.0; PARTS];
@@ -71,7 +45,7 @@ impl<F: Lanewise2, T: Term> Reduce<'_, F, T> {
     }
 }
 
-impl<F: Lanewise2, T: Term> WithSimd for Reduce<'_, F, T> {
+impl<F: Lanewise2> WithSimd for Reduce<'_, F> {
     type Output = f32;
 
     #[inline(always)]
@@ -96,17 +70,6 @@ impl<F: Lanewise2, T: Term> WithSimd for Reduce<'_, F, T> {
 pub(crate) fn sum(cpu: Cpu, x: &[f32]) -> f32 {
     cpu.run(Reduce {
         f: Add,
-        term: Same,
-        neutral: 0.0,
-        x,
-    })
-}
-
-/// The sum of the squares, each rounded before it is added: the bits of the sum over a row of squares.
-pub(crate) fn sum_of_squares(cpu: Cpu, x: &[f32]) -> f32 {
-    cpu.run(Reduce {
-        f: Add,
-        term: Square,
         neutral: 0.0,
         x,
     })
@@ -116,7 +79,6 @@ pub(crate) fn sum_of_squares(cpu: Cpu, x: &[f32]) -> f32 {
 pub(crate) fn max(cpu: Cpu, x: &[f32]) -> f32 {
     cpu.run(Reduce {
         f: Max,
-        term: Same,
         neutral: f32::NEG_INFINITY,
         x,
     })
@@ -126,7 +88,6 @@ pub(crate) fn max(cpu: Cpu, x: &[f32]) -> f32 {
 pub(crate) fn min(cpu: Cpu, x: &[f32]) -> f32 {
     cpu.run(Reduce {
         f: Min,
-        term: Same,
         neutral: f32::INFINITY,
         x,
     })

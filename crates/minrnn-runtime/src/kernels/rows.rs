@@ -50,7 +50,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     /// One row.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn one(data: &'a [T]) -> Self {
         let width = data.len();
         Self {
@@ -62,7 +62,7 @@ impl<'a, T> Rows<'a, T> {
     }
 
     /// `rows` rows without gaps that fill all of `data`.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn dense(data: &'a [T], rows: usize) -> Self {
         let width = data.len() / rows.max(1);
         assert_eq!(width * rows, data.len(), "{rows} rows");
@@ -109,7 +109,7 @@ impl<'a, T> RowsMut<'a, T> {
     }
 
     /// One row.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn one(data: &'a mut [T]) -> Self {
         let width = data.len();
         Self {

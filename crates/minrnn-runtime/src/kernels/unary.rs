@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::cpu::Cpu;
-use super::lanes::{self, Lanewise, map, map_in_place};
+use super::lanes::{self, Lanewise, map};
 use super::math;
 
 /// A function of one value: the ONNX operator of this name.
@@ -25,8 +25,6 @@ pub(crate) enum Unary {
     Ceil,
     /// Ties to even.
     Round,
-    /// -1, +0, 1; NaN at NaN.
-    Sign,
 }
 
 macro_rules! lanewise {
@@ -58,7 +56,6 @@ lanewise! {
     Floor(simd, v) floor(simd, v);
     Ceil(simd, v) simd.neg_f32s(floor(simd, simd.neg_f32s(v)));
     Round(simd, v) lanes::round(simd, v);
-    Sign(simd, v) sign(simd, v);
 }
 
 #[inline(always)]
@@ -72,14 +69,6 @@ fn floor<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
     let rounded = lanes::round(simd, v);
     let below = simd.sub_f32s(rounded, simd.splat_f32s(1.0));
     simd.select_f32s(simd.greater_than_f32s(rounded, v), below, rounded)
-}
-
-#[inline(always)]
-fn sign<S: Simd>(simd: S, v: S::f32s) -> S::f32s {
-    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
-    let r = simd.select_f32s(simd.greater_than_f32s(v, zero), one, v);
-    let r = simd.select_f32s(simd.less_than_f32s(v, zero), simd.neg_f32s(one), r);
-    simd.select_f32s(simd.equal_f32s(v, zero), zero, r)
 }
 
 struct Map<'a, F> {
@@ -97,24 +86,10 @@ impl<F: Lanewise> WithSimd for Map<'_, F> {
     }
 }
 
-struct MapInPlace<'a, F> {
-    f: F,
-    out: &'a mut [f32],
-}
-
-impl<F: Lanewise> WithSimd for MapInPlace<'_, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        map_in_place(simd, self.f, self.out);
-    }
-}
-
 /// Calls `$run` with the function of the operator as `$f`.
 macro_rules! with_function {
     ($op:expr, $f:ident => $run:expr) => {
-        with_function!(@ $op, $f, $run, Neg Abs Sqrt Reciprocal Exp Log Erf Tanh Sigmoid Relu Softplus Floor Ceil Round Sign)
+        with_function!(@ $op, $f, $run, Neg Abs Sqrt Reciprocal Exp Log Erf Tanh Sigmoid Relu Softplus Floor Ceil Round)
     };
     (@ $op:expr, $f:ident, $run:expr, $($name:ident)*) => {
         match $op {
@@ -127,9 +102,4 @@ macro_rules! with_function {
 pub(crate) fn unary(cpu: Cpu, op: Unary, x: &[f32], out: &mut [f32]) {
     assert_eq!(x.len(), out.len(), "{op:?}");
     with_function!(op, f => cpu.run(Map { f, x, out }));
-}
-
-/// out = op(out).
-pub(crate) fn unary_in_place(cpu: Cpu, op: Unary, out: &mut [f32]) {
-    with_function!(op, f => cpu.run(MapInPlace { f, out }));
 }

@@ -8,8 +8,8 @@ use pulp::{Simd, WithSimd};
 
 use super::super::aligned::Aligned;
 use super::super::{
-    Binary, Cpu, Matrix, MatrixU8, Operand, Rows, RowsMut, Unary, binary, recurrence_step,
-    round_to_f16, sum, unary,
+    Binary, Cpu, Matrix, MatrixU8, Operand, Rows, RowsMut, Unary, binary, recurrence, round_to_f16,
+    sum, unary,
 };
 use super::Random;
 
@@ -249,7 +249,8 @@ fn figures() {
             black_box(sum(cpu, black_box(x)));
         });
         pointwise(cpu, "recurrence", n, || {
-            recurrence_step(cpu, h, x, x, black_box(&mut *out));
+            let out = RowsMut::one(black_box(&mut *out));
+            recurrence(cpu, h, Rows::one(x), Rows::one(x), out);
         });
         let tail = 100;
         pointwise(cpu, "Exp", tail, || {
