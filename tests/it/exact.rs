@@ -6,6 +6,7 @@ mod referee;
 
 use std::path::Path;
 
+use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{
@@ -268,7 +269,13 @@ fn ends(
     }
 }
 
-fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
+/// Activations as 8-bit numbers of scales that some values are beyond.
+fn fixed_scales(graph: &Graph) -> Weights {
+    let names = graph.params().iter().map(|p| p.name.clone());
+    Weights::Int8(Activations::Static(names.map(|n| (n, 2.5)).collect()))
+}
+
+fn variants(name: &str, graph: &Graph) -> Vec<(&'static str, DirOptions)> {
     let plain = ExportOptions {
         max_seq_len: 4096,
         ..ExportOptions::default()
@@ -289,6 +296,7 @@ fn variants(name: &str) -> Vec<(&'static str, DirOptions)> {
             (" f16", Weights::F16),
             (" bf16", Weights::Bf16),
             (" int8", Weights::Int8(Activations::Row)),
+            (" int8 by fixed scales", fixed_scales(graph)),
         ] {
             add(suffix, &|o| {
                 (o.weights, o.target) = (weights.clone(), Target::OnnxRuntime)
@@ -324,7 +332,7 @@ fn golden_variants(f: impl Fn(&Path, &str)) {
         let golden = read::Golden::read(&bytes).unwrap();
         let model = Model::from_config(&golden.config).unwrap();
         let params = golden.params(&model);
-        for (suffix, options) in variants(&name) {
+        for (suffix, options) in variants(&name, model.graph()) {
             let dir = tempfile::tempdir().unwrap();
             write_export(dir.path(), &model, &params, &options).unwrap();
             f(dir.path(), &format!("{name}{suffix}"));
