@@ -16,14 +16,14 @@ const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 2), (2, 17), (1, 64), (3, 101)]
 /// How often states are carried on.
 const PIECES: usize = 3;
 
-struct Pair {
-    what: String,
-    exact: minrnn_runtime::Model,
+pub(super) struct Pair {
+    pub(super) what: String,
+    pub(super) exact: minrnn_runtime::Model,
     referee: minrnn_runtime::Model,
 }
 
 impl Pair {
-    fn open(path: &Path, what: String) -> Self {
+    pub(super) fn open(path: &Path, what: String) -> Self {
         let open = |options: &Options, execution| {
             let model = minrnn_runtime::Model::open_with(path, options);
             let model = model.unwrap_or_else(|e| {
@@ -42,7 +42,7 @@ impl Pair {
     }
 
     /// Some pieces of one shape, each from the states behind the one before.
-    fn hold(&self, batch: usize, time: usize, rng: &mut Rng) {
+    pub(super) fn hold(&self, batch: usize, time: usize, rng: &mut Rng) {
         let info = self.exact.info();
         let mut state = random_state(&self.exact, batch, rng);
         for piece in 0..PIECES {

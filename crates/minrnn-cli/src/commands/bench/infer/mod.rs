@@ -51,11 +51,12 @@ pub(super) fn run(args: &BenchInfer, ui: &Ui) -> Result<Outcome> {
     let _watch = Watch::new();
     match bench(args, ui) {
         Ok(report) => {
+            // The table first: a file that cannot be written loses no figures.
+            ui.print(&report.text())?;
             if let Some(path) = &args.json {
                 let text = serde_json::to_string_pretty(&report.json())? + "\n";
                 crate::files::write(path, text.as_bytes())?;
             }
-            ui.print(&report.text())?;
             Ok(Outcome::Holds)
         }
         Err(error) if error.is::<Stopped>() => Ok(Outcome::Interrupted),
