@@ -55,15 +55,19 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
 
 fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
     let json = serde_json::to_string_pretty(report)? + "\n";
+    let file = args.json.as_deref().filter(|p| *p != Path::new("-"));
+    // What was asked for on stdout first: a file that cannot be written loses nothing of it.
+    match args.json.is_some() && file.is_none() {
+        true => ui.print(&json)?,
+        false => ui.print(&shown(report))?,
+    }
     if let Some(path) = &args.report {
         files::write(path, report.markdown().as_bytes())?;
     }
-    match args.json.as_deref() {
-        Some(path) if path == Path::new("-") => return ui.print(&json),
-        Some(path) => files::write(path, json.as_bytes())?,
-        None => {}
+    if let Some(path) = file {
+        files::write(path, json.as_bytes())?;
     }
-    ui.print(&shown(report))
+    Ok(())
 }
 
 /// Table, remarks and verdict.

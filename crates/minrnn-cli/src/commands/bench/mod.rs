@@ -39,11 +39,12 @@ fn on_gpu(what: &str, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
         "scan" => scan::run(&gpu, ui, &only)?,
         _ => train::run(&gpu, ui, &only, (options.profile, options.tuned))?,
     };
+    // The table first: a file that cannot be written loses no figures.
+    ui.print(&text)?;
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&json)? + "\n";
         crate::files::write(path, text.as_bytes())?;
     }
-    ui.print(&text)?;
     Ok(Outcome::Holds)
 }
 

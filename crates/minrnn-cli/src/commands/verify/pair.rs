@@ -44,11 +44,14 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
 fn write(json: Option<&Path>, report: &Report, ui: &Ui) -> Result<()> {
     let text = serde_json::to_string_pretty(report)? + "\n";
     match json {
-        Some(path) if path == Path::new("-") => return ui.print(&text),
-        Some(path) => files::write(path, text.as_bytes())?,
-        None => {}
+        Some(path) if path == Path::new("-") => ui.print(&text),
+        // The table first: a file that cannot be written loses nothing of it.
+        Some(path) => {
+            ui.print(&report.text())?;
+            files::write(path, text.as_bytes())
+        }
+        None => ui.print(&report.text()),
     }
-    ui.print(&report.text())
 }
 
 fn request(args: &args::Verify) -> Result<Request> {
