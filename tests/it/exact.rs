@@ -271,7 +271,7 @@ fn ends(
 }
 
 /// Activations as 8-bit numbers of scales that some values are beyond.
-fn fixed_scales(graph: &Graph) -> Weights {
+pub(crate) fn fixed_scales(graph: &Graph) -> Weights {
     let names = graph.params().iter().map(|p| p.name.clone());
     Weights::Int8(Activations::Static(names.map(|n| (n, 2.5)).collect()))
 }

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minrnn_model::model::Model;
+use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, StateLayout, Target, Weights as Narrow, write_export,
 };
 use minrnn_runtime::{Execution, Kernels, Options, Session, State, Weights};
 
+use crate::exact::fixed_scales;
 use crate::golden::read;
 
 fn copying() -> PathBuf {
@@ -310,4 +312,33 @@ fn a_state_goes_to_no_other_model() {
     let read = step.state_from_bytes(&state.to_bytes()).unwrap();
     assert_eq!(read.form(), minrnn_runtime::Form::Parallel);
     assert_eq!(read, state);
+}
+
+/// Products of bytes know no NaN: it is seen before it is gone.
+#[test]
+fn a_nan_is_not_lost_among_bytes() {
+    let config = "width = 4\nlayers = 1\nnorm = \"none\"\n[input]\nfeatures = 3\n[head]\nwidth = 2\nkind = \"values\"\n";
+    let model = Model::from_config(&toml::from_str(config).unwrap()).unwrap();
+    let options = DirOptions {
+        options: ExportOptions {
+            weights: fixed_scales(model.graph()),
+            target: Target::OnnxRuntime,
+            ..ExportOptions::default()
+        },
+        ..DirOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let params = Params::init(model.graph(), 6);
+    write_export(dir.path(), &model, &params, &options).unwrap();
+    let path = dir.path().join("model.step.onnx");
+    let step = Arc::new(open(&path, &Options::default()));
+    let mut sessions = [0; 2].map(|_| Session::new(step.clone(), 1).unwrap());
+    let mut out = [0.0; 4];
+    let mut all: Vec<&mut Session> = sessions.iter_mut().collect();
+    let values = [0.5, f32::NAN, 0.25, 0.5, -0.5, 0.25];
+    let stopped = Session::step_features_together(&mut all, &values, &mut out).unwrap();
+    assert_eq!(stopped, [0]);
+    assert!(out[..2].iter().all(|v| v.is_nan()) && out[2..].iter().all(|v| v.is_finite()));
+    assert_eq!(*sessions[0].state(), step.initial_state(1).unwrap());
+    assert_ne!(*sessions[1].state(), step.initial_state(1).unwrap());
 }

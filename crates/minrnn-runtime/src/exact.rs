@@ -1,11 +1,13 @@
 //! The executor of the crate's own behind a [`Model`](crate::Model): checked calls in, checked values out.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input};
 use crate::kernels::Cpu;
+use crate::plan::words;
 
 /// A compiled file, and the buffers of those who run it.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Exact {
         self.with_team(|team| self.program.sequence(team, cpu, &mut sequence))
     }
 
-    /// Runs one step. Rows whose new state is not finite are added to `bad`.
+    /// Runs one step. Rows whose features or new state are not finite are added to `bad`, in order, and their outputs are NaN.
     pub(crate) fn step<S: RowStates>(
         &self,
         cpu: Cpu,
@@ -82,26 +84,49 @@ impl Exact {
         out: &mut [f32],
         bad: &mut Vec<usize>,
     ) -> Result<(), Fault> {
+        let rows = input.batch();
         let mut step = Step {
-            rows: input.batch(),
+            rows,
             data: data(input),
             reset,
             out,
         };
-        self.with_team(|team| self.program.step(team, cpu, &mut step, states, bad))
+        self.with_team(|team| self.program.step(team, cpu, &mut step, states, bad))?;
+        // Not all that goes in comes out: a product of bytes has no NaN.
+        let poor = (0..rows).filter(|row| !input.is_finite_at(*row));
+        bad.extend(poor);
+        bad.sort_unstable();
+        bad.dedup();
+        let width = out.len() / rows.max(1);
+        for row in bad {
+            out[*row * width..][..width].fill(f32::NAN);
+        }
+        Ok(())
     }
 
-    fn with_team<T>(&self, f: impl FnOnce(&mut [Workspace]) -> T) -> T {
+    /// A team that was at work when something panicked is not used again.
+    fn with_team(
+        &self,
+        f: impl FnOnce(&mut [Workspace]) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let free = || self.teams.lock().unwrap_or_else(PoisonError::into_inner);
         let mut team = free().pop().unwrap_or_else(|| {
             std::iter::repeat_with(Workspace::default)
                 .take(self.threads)
                 .collect()
         });
-        let result = f(&mut team);
-        free().push(team);
+        let result = caught(|| f(&mut team));
+        if !matches!(result, Err(Fault::Panicked(_))) {
+            free().push(team);
+        }
         result
     }
+}
+
+/// Runs `f`, and makes a fault of a panic.
+fn caught(f: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+    let done = catch_unwind(AssertUnwindSafe(f));
+    done.unwrap_or_else(|payload| Err(Fault::Panicked(words(&*payload).into())))
 }
 
 /// The shape of the data output of a call.
@@ -118,5 +143,17 @@ fn data<'a>(input: &Input<'a>) -> Data<'a> {
     match *input {
         Input::Tokens { ids, .. } => Data::Ids(ids),
         Input::Features { values, .. } => Data::Features(values),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault() {
+        let fault = caught(|| panic!("at row {}", 3)).unwrap_err();
+        assert_eq!(fault.to_string(), "a panic: at row 3");
+        assert_eq!(caught(|| Err(Fault::Stopped)), Err(Fault::Stopped));
     }
 }

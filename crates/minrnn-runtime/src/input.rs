@@ -117,18 +117,32 @@ impl<'a> Input<'a> {
 
     /// As [`Input::check`], but for the finiteness of features: that is each stream's own matter.
     pub(crate) fn check_together(&self, info: &Info) -> Result<()> {
-        match (self, info.input) {
-            (Self::Features { width, .. }, InputSpec::Features { width: wanted })
-                if *width == wanted =>
-            {
-                self.check_lengths(info)
+        self.check_lengths(info)?;
+        self.check_counts(info)
+    }
+
+    /// Whether the features of `row` of a step are finite. Ids always are.
+    pub(crate) fn is_finite_at(&self, row: usize) -> bool {
+        match self {
+            Self::Features { values, width, .. } => {
+                let row = &values[row * width..(row + 1) * width];
+                row.iter().all(|v| v.is_finite())
             }
-            _ => self.check(info),
+            Self::Tokens { .. } => true,
         }
     }
 
     /// Everything but T and the fixed batch: what holds for any part of a longer input as well.
     pub(crate) fn check_values(&self, info: &Info) -> Result<()> {
+        self.check_counts(info)?;
+        match self {
+            Self::Features { values, .. } => check_finite(self.name(), values),
+            Self::Tokens { .. } => Ok(()),
+        }
+    }
+
+    /// As [`Input::check_values`], but for the finiteness of features.
+    fn check_counts(&self, info: &Info) -> Result<()> {
         let name = self.name();
         let refuse = |what: String, mend: &str| Err(Error::input(name, what, mend));
         if self.batch() == 0 || self.time() == 0 {
@@ -147,7 +161,6 @@ impl<'a> Input<'a> {
                         "give that width",
                     );
                 }
-                check_finite(name, values)?;
                 (values.len(), *width)
             }
             (_, wanted) => {

@@ -1,4 +1,4 @@
-//! Runs exported minrnn models with tract: whole sequences and streaming sessions.
+//! Runs exported minrnn models: whole sequences and streaming sessions, in an executor of its own and in tract.
 //!
 //! The `.onnx` file and its metadata are all this crate knows; they are held against each other before anything runs
 //! (`crates/README.md`, "The contract of an exported file"). Letters: B batch, T time, D channels, F features, C outputs.
@@ -33,8 +33,8 @@
 //! the length a graph was made for, ids outside the vocabulary, values that are not finite, a state of other weights or
 //! of another batch ([`Error::Input`]). Each says what, where, and what would mend it; [`Error::kind`] tells them apart.
 //!
-//! # Panics of the engine
-//! Parsing, planning and running happen behind `catch_unwind`, so a panic of tract becomes [`Error::Load`] or
+//! # Panics
+//! Reading, planning and running happen behind `catch_unwind`, so a panic of tract or of this crate becomes [`Error::Load`] or
 //! [`Error::Run`]. A program built with `panic = "abort"` ends instead; and the program's panic hook, which prints to
 //! stderr by default, still sees the panic. An allocation that fails ends any program: give a process that opens files
 //! of strangers a memory limit.

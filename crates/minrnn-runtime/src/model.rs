@@ -12,7 +12,7 @@ use crate::exact::{Batch, Exact, output_shape};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
 use crate::kernels::{Cpu, Kernels};
-use crate::plan::{Engine, Key, Plan};
+use crate::plan::{Engine, Key, Plan, words};
 use crate::state::{Layout, State};
 use crate::structure::{self, Shapes};
 use crate::weights::Weights;
@@ -194,7 +194,20 @@ impl Model {
         Self::load("<bytes>", bytes, Some(folder.as_ref()), options)
     }
 
-    fn load(
+    /// Nothing is half made where this fails, by an error or by a panic of any of the readers.
+    fn load(file: &str, bytes: &[u8], folder: Option<&Path>, options: &Options) -> Result<Self> {
+        let read = || Self::read(file, bytes, folder, options);
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        done.unwrap_or_else(|payload| {
+            Err(Error::Load {
+                file: file.into(),
+                what: "made a reader panic".into(),
+                source: words(&*payload).into(),
+            })
+        })
+    }
+
+    fn read(
         file: &str,
         mut bytes: &[u8],
         folder: Option<&Path>,

@@ -173,7 +173,8 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> TractResult<T>) -> std::result::Resu
     }
 }
 
-fn words(payload: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn words(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| payload.downcast_ref::<&str>().copied())
         .unwrap_or("no message")

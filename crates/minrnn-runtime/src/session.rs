@@ -101,8 +101,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a row whose step gives NaN or infinity begins anew at the initial state; the others go on. Default: no, the
-    /// step is refused and all rows stay where they were.
+    /// Whether a row whose features or new state are NaN or infinite begins anew at the initial state, with outputs of NaN for
+    /// this step; the others go on. Default: no, the step is refused and all rows stay where they were. Exact execution only.
     pub fn set_begin_anew(&mut self, begin_anew: bool) {
         self.begin_anew = begin_anew;
     }
@@ -171,7 +171,10 @@ impl Session {
             self.state = state;
             return Ok(());
         };
-        input.check(self.model.info())?;
+        match self.begin_anew {
+            true => input.check_together(self.model.info())?,
+            false => input.check(self.model.info())?,
+        }
         self.bad.clear();
         let mut states = Batch {
             before: &self.state.values,
@@ -202,8 +205,8 @@ impl Session {
     /// layer, and handed back. Each session may be at another step of another stream, and gets the bits that it would get
     /// alone. `ids`: one for each row of each session, in order; `out`: `[rows, C]`.
     ///
-    /// Returns the places of the sessions that did not step, because their state would not be finite: they stay where they
-    /// were, or begin anew if they were told to ([`Session::set_begin_anew`]).
+    /// Returns the places of the sessions that did not step, because their features or new states are not finite: they stay
+    /// where they were, or begin anew if they were told to ([`Session::set_begin_anew`]). Outputs of such rows are NaN.
     ///
     /// # Errors
     /// [`Error::Input`] for sessions of several models, ids or an `out` that do not fit; [`Error::Run`] if the model is not run

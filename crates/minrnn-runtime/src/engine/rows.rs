@@ -13,6 +13,8 @@ pub(crate) enum Fault {
     Id { id: i64, rows: usize },
     /// Another thread of the same run failed.
     Stopped,
+    /// A defect of this crate.
+    Panicked(String),
 }
 
 impl std::fmt::Display for Fault {
@@ -20,6 +22,7 @@ impl std::fmt::Display for Fault {
         match self {
             Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
             Self::Stopped => write!(f, "another thread of the run failed"),
+            Self::Panicked(words) => write!(f, "a panic: {words}"),
         }
     }
 }

@@ -373,13 +373,53 @@ fn a_stream_that_is_not_finite_stops_alone() {
     bad[spec.width] = f32::NAN;
     bad[2 * spec.width] = f32::INFINITY;
     let stopped = step(&mut sessions, &bad);
-    assert!(stopped.contains(&1), "{stopped:?}");
+    assert_eq!(stopped, [1, 2]);
     assert_ne!(*sessions[0].state(), before[0], "the good one went on");
     assert_eq!(*sessions[1].state(), before[1], "the bad one stayed");
-    if stopped.contains(&2) {
-        assert_eq!(*sessions[2].state(), model.initial_state(1).unwrap());
-        assert_eq!(sessions[2].began_anew(), [0]);
+    assert_eq!(*sessions[2].state(), model.initial_state(1).unwrap());
+    assert_eq!(sessions[2].began_anew(), [0]);
+    let (good, poor) = out.split_at(out.len() / 3);
+    assert!(good.iter().all(|v| v.is_finite()) && poor.iter().all(|v| v.is_nan()));
+    // One value too many is not left out.
+    let mut all: Vec<&mut Session> = sessions.iter_mut().collect();
+    bad.push(0.0);
+    refused(
+        Session::step_features_together(&mut all, &bad, &mut out),
+        "features",
+    );
+}
+
+/// Rows of one session are streams of their own too.
+#[test]
+fn a_row_that_is_not_finite_begins_anew_alone() {
+    let spec = Spec::gated(Form::Step);
+    let (mut a, mut b) = (session(&spec, 3), session(&spec, 3));
+    a.set_begin_anew(true);
+    let mut random = Random::new(80);
+    let first = random.values(3 * spec.width);
+    assert_eq!(
+        a.step_features(&first).unwrap(),
+        b.step_features(&first).unwrap()
+    );
+    let good = random.values(3 * spec.width);
+    let want = b.step_features(&good).unwrap();
+    let mut bad = good.clone();
+    bad[2 * spec.width - 1] = f32::NEG_INFINITY;
+    let got = a.step_features(&bad).unwrap();
+    assert_eq!(a.began_anew(), [1]);
+    let width = want.values.len() / 3;
+    for row in [0, 2] {
+        let at = row * width..(row + 1) * width;
+        same_bits("output", &got.values[at.clone()], &want.values[at]);
     }
+    assert!(got.values[width..2 * width].iter().all(|v| v.is_nan()));
+    let others = [0, 2];
+    assert_eq!(
+        a.state().select(&others).unwrap(),
+        b.state().select(&others).unwrap()
+    );
+    let start = a.model().initial_state(1).unwrap();
+    assert_eq!(a.state().select(&[1]).unwrap(), start);
 }
 
 #[test]
