@@ -341,7 +341,7 @@ fn empty_tensors_of_endless_dimensions() {
 /// A reduction over an axis that is not there: the engine panics over it.
 #[test]
 fn axes_that_are_not_there() {
-    for (op, axis) in [("ReduceMean", 7), ("ReduceMax", 2), ("ReduceSum", -3)] {
+    for (op, axis) in [("ReduceMean", 7), ("ReduceMax", 2), ("ReduceMin", -3)] {
         let axes: &[(&str, Attr)] = &[("axes", Attr::Ints(vec![axis]))];
         refused(&format!("/{op}"), "axis", |f| {
             f.graph.nodes.push(node(op, &["state.0.h"], "x", axes));
