@@ -3,25 +3,31 @@
 //! The `.onnx` file and its metadata are all this crate knows; they are held against each other before anything runs
 //! (`crates/README.md`, "The contract of an exported file"). Letters: B batch, T time, D channels, F features, C outputs.
 //!
-//! ```no_run
+//! ```
 //! use std::sync::Arc;
 //! use minrnn_runtime::{Input, Model, Session};
 //!
 //! # fn main() -> minrnn_runtime::Result<()> {
+//! # let export = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/copy-min-gru/export");
 //! // Whole sequences: [B, T] in, [B, T, C] out, the state handed from call to call.
-//! let parallel = Model::open("export/model.parallel.onnx")?;
+//! let parallel = Model::open(format!("{export}/model.parallel.onnx"))?;
 //! let ids = [3, 1, 4, 1, 5, 9];
 //! let start = parallel.initial_state(2)?;
 //! let (logits, state) = parallel.run(Input::Tokens { ids: &ids, batch: 2, time: 3 }, &start)?;
 //! assert_eq!(logits.shape[..2], [2, 3]);
 //!
 //! // Streaming: the step file of the same model goes on where the parallel file ended.
-//! let step = Arc::new(Model::open("export/model.step.onnx")?);
-//! let mut session = Session::new(step, 2)?;
+//! let step = Arc::new(Model::open(format!("{export}/model.step.onnx"))?);
+//! let mut session = Session::new(step.clone(), 2)?;
 //! session.set_state(state)?;
 //! let next = session.step_tokens(&[2, 6])?;
 //! assert_eq!(next.shape.len(), 2);
-//! std::fs::write("paused.state", session.state().to_bytes()).ok();
+//!
+//! // A state that is put away goes on later, with the same bits.
+//! let saved = session.state().to_bytes();
+//! let next = session.step_tokens(&[7, 1])?;
+//! session.set_state(step.state_from_bytes(&saved)?)?;
+//! assert_eq!(session.step_tokens(&[7, 1])?, next);
 //! # Ok(())
 //! # }
 //! ```
