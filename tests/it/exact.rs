@@ -9,6 +9,7 @@ use std::path::Path;
 
 use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
+use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Lowering, StateLayout, Target, Weights, write_export,
@@ -268,6 +269,23 @@ fn ends(
             &one,
         );
     }
+}
+
+/// A model of `config` with parameters of `seed`, exported; `options` may look at its graph.
+pub(crate) fn exported(
+    config: &str,
+    seed: u64,
+    options: impl FnOnce(&Graph) -> ExportOptions,
+) -> tempfile::TempDir {
+    let model = Model::from_config(&toml::from_str(config).unwrap()).unwrap();
+    let params = Params::init(model.graph(), seed);
+    let options = DirOptions {
+        options: options(model.graph()),
+        ..DirOptions::default()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    write_export(dir.path(), &model, &params, &options).unwrap();
+    dir
 }
 
 /// Activations as 8-bit numbers of scales that some values are beyond.

@@ -4,14 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use minrnn_model::model::Model;
-use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, StateLayout, Target, Weights as Narrow, write_export,
 };
 use minrnn_runtime::{Execution, Kernels, Options, Session, State, Weights};
 
-use crate::exact::fixed_scales;
+use crate::exact::{exported, fixed_scales};
 use crate::golden::read;
 
 fn copying() -> PathBuf {
@@ -318,18 +317,11 @@ fn a_state_goes_to_no_other_model() {
 #[test]
 fn a_nan_is_not_lost_among_bytes() {
     let config = "width = 4\nlayers = 1\nnorm = \"none\"\n[input]\nfeatures = 3\n[head]\nwidth = 2\nkind = \"values\"\n";
-    let model = Model::from_config(&toml::from_str(config).unwrap()).unwrap();
-    let options = DirOptions {
-        options: ExportOptions {
-            weights: fixed_scales(model.graph()),
-            target: Target::OnnxRuntime,
-            ..ExportOptions::default()
-        },
-        ..DirOptions::default()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let params = Params::init(model.graph(), 6);
-    write_export(dir.path(), &model, &params, &options).unwrap();
+    let dir = exported(config, 6, |graph| ExportOptions {
+        weights: fixed_scales(graph),
+        target: Target::OnnxRuntime,
+        ..ExportOptions::default()
+    });
     let path = dir.path().join("model.step.onnx");
     let step = Arc::new(open(&path, &Options::default()));
     let mut sessions = [0; 2].map(|_| Session::new(step.clone(), 1).unwrap());

@@ -2,31 +2,21 @@
 
 use std::process::Command;
 
-use minrnn_model::model::Model;
-use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{DirOptions, ExportOptions, write_export};
+use minrnn_onnx::export::ExportOptions;
 use minrnn_runtime::Session;
 
-use super::{Case, same, same_states};
+use super::{Case, exported, same, same_states};
 
 /// T M above 2^24: a place that went through f32 would be another place.
 #[test]
 fn more_values_than_an_f32_can_count() {
     let config = "width = 16\nlayers = 1\n[input]\nfeatures = 2\n[cell]\nexpansion = 1.0\n[conv]\nkernel = 3\n\
                   [head]\nwidth = 3\nkind = \"values\"\n";
-    let model = Model::from_config(&toml::from_str(config).unwrap()).unwrap();
-    let params = Params::init(model.graph(), 9);
-    let options = ExportOptions {
+    let dir = exported(config, 9, |_| ExportOptions {
         max_seq_len: 1 << 21,
         ..ExportOptions::default()
-    };
-    let options = DirOptions {
-        options,
-        ..DirOptions::default()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    write_export(dir.path(), &model, &params, &options).unwrap();
+    });
     let open = |form: &str| {
         let path = dir.path().join(format!("model.{form}.onnx"));
         minrnn_runtime::Model::open(path).unwrap()

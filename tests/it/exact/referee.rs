@@ -9,7 +9,7 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{DirOptions, ExportOptions, Lowering, Target, write_export};
 use minrnn_runtime::{ErrorKind, Execution, Extras, Form, Options};
 
-use super::{Case, golden_variants, random_state, same, same_states};
+use super::{Case, exported, golden_variants, random_state, same, same_states};
 
 /// Batches and lengths: one row and several, shorter than a block of the lowering, a block and one more, several chunks.
 const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 2), (2, 17), (1, 64), (3, 101)];
@@ -150,18 +150,11 @@ fn in_every_lowering_the_referee_finds_the_same() {
 #[test]
 fn the_referee_refuses_what_it_has_no_definition_of() {
     let config = "width = 5\nlayers = 1\nnorm = \"layer\"\n[input]\nvocab = 3\n[head]\nwidth = 2\n";
-    let model = Model::from_config(&toml::from_str(config).unwrap()).unwrap();
-    let options = DirOptions {
-        options: ExportOptions {
-            fused_norms: true,
-            target: Target::OnnxRuntime,
-            ..ExportOptions::default()
-        },
-        ..DirOptions::default()
-    };
-    let dir = tempfile::tempdir().unwrap();
-    let params = Params::init(model.graph(), 5);
-    write_export(dir.path(), &model, &params, &options).unwrap();
+    let dir = exported(config, 5, |_| ExportOptions {
+        fused_norms: true,
+        target: Target::OnnxRuntime,
+        ..ExportOptions::default()
+    });
     let path = dir.path().join("model.step.onnx");
     let error = minrnn_runtime::Model::open_with(path, &Options::referee()).unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
