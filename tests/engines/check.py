@@ -22,6 +22,8 @@ Exit status 1: something differs, or does not run.
 """
 
 import argparse
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -263,6 +265,20 @@ def one_line(error):
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:1000]
 
 
+def check_card(folder, table):
+    """The program of the model card runs as it stands, in the folder."""
+    folder = Export(folder).folder
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    key = (folder.name, "onnxruntime", "card", "its own program")
+    programs = re.findall(r"^```python\n(.*?)^```$", card, re.DOTALL | re.MULTILINE)
+    if len(programs) != 1:
+        return table.fail(key, f"the card has {len(programs)} programs, wanted one")
+    ran = subprocess.run([sys.executable, "-c", programs[0]], cwd=folder, capture_output=True, text=True)
+    if ran.returncode != 0 or not ran.stdout.startswith("("):
+        return table.fail(key, f"{ran.stdout}{ran.stderr}")
+    table.note(key, f"gives {ran.stdout.strip()}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+")
@@ -275,6 +291,8 @@ def main():
     table = Table()
     for folder in arguments.folders:
         check_export(folder, engines, arguments.seed, table)
+        if "onnxruntime" in engines:
+            check_card(folder, table)
     table.print()
     for failure in table.failures:
         print("DIFFERS", failure, file=sys.stderr)

@@ -12,7 +12,7 @@ class Export:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text())
-        assert self.manifest["schema"] == "minrnn.manifest/1", self.manifest["schema"]
+        assert self.manifest["schema"] in ("minrnn.manifest/1", "minrnn.manifest/2"), self.manifest["schema"]
         self.forms = list(self.manifest["forms"])
         self.states = self.manifest["states"]
         self.models, self.metadata = {}, {}

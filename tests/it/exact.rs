@@ -17,6 +17,7 @@ use minrnn_onnx::export::{
 use minrnn_runtime::{Execution, Extras, Input, InputSpec, Options, Output, Session, State};
 
 use crate::golden::read;
+use crate::regressions::regressions;
 
 /// A case of random values, long enough for several chunks on several threads.
 struct Case {
@@ -310,7 +311,8 @@ fn variants(name: &str, graph: &Graph) -> Vec<(&'static str, DirOptions)> {
     });
     add(" stacked", &|o| o.state_layout = StateLayout::Stacked);
     add(" fixed", &|o| (o.batch, o.seq_len) = (Some(3), Some(37)));
-    if name.starts_with("gru_features") || name == "lstm_tokens" {
+    let many = ["gru_features", "values"];
+    if many.iter().any(|n| name.starts_with(n)) || name == "lstm_tokens" {
         for (suffix, weights) in [
             (" f16", Weights::F16),
             (" bf16", Weights::Bf16),
@@ -345,12 +347,17 @@ fn all_forms_agree_bit_for_bit() {
     golden_variants(check);
 }
 
-/// Calls `f` with a folder of every variant of every golden model, and its name.
+/// Calls `f` with a folder of every variant of every golden model and every regression, and its name.
 fn golden_variants(f: impl Fn(&Path, &str)) {
-    for (name, bytes) in read::files() {
+    let golden = read::files().into_iter().map(|(name, bytes)| {
         let golden = read::Golden::read(&bytes).unwrap();
         let model = Model::from_config(&golden.config).unwrap();
         let params = golden.params(&model);
+        (name, model, params)
+    });
+    let regressions = regressions().into_iter();
+    let regressions = regressions.map(|(name, model, params)| (name.to_owned(), model, params));
+    for (name, model, params) in golden.chain(regressions) {
         for (suffix, options) in variants(&name, model.graph()) {
             let dir = tempfile::tempdir().unwrap();
             write_export(dir.path(), &model, &params, &options).unwrap();

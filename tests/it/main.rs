@@ -6,6 +6,8 @@ mod engines_candle;
 
 mod exact;
 mod examples;
+mod forged;
+mod formulas;
 mod golden;
 mod graphs;
 mod import;
@@ -15,5 +17,7 @@ mod manifest;
 mod matrix;
 mod models;
 mod mutations;
+mod padding;
+mod regressions;
 mod service;
 mod snapshots_of_graphs;

@@ -17,8 +17,20 @@ fn schema() -> jsonschema::Validator {
 
 /// The manifest of the first model of that name, exported so.
 fn manifest(name: &str, change: impl FnOnce(&mut DirOptions)) -> Value {
+    named(name, false, change)
+}
+
+/// The same, of a model with names for what goes in and out.
+fn named(name: &str, names: bool, change: impl FnOnce(&mut DirOptions)) -> Value {
     let (_, bytes) = files().into_iter().find(|(n, _)| n == name).unwrap();
-    let golden = Golden::read(&bytes).unwrap();
+    let mut golden = Golden::read(&bytes).unwrap();
+    if names {
+        let list = |n: usize| Some((0..n).map(|i| format!("channel {i}")).collect());
+        let config = &mut golden.config;
+        config.head.names = list(config.head.width.unwrap());
+        let input = config.input.as_mut().unwrap();
+        input.names = input.features.and_then(list);
+    }
     let model = Model::from_config(&golden.config).unwrap();
     let params = golden.params(&model);
     let dir = tempfile::tempdir().unwrap();
@@ -51,7 +63,19 @@ fn all() -> Vec<Value> {
     }));
     let features = "gru_features_conv_mlp_last";
     all.push(manifest(features, narrow(Weights::Int8(Activations::Row))));
+    let fixed = [("head.weight".to_owned(), 2.5f32)];
+    let fixed = Activations::Static(fixed.into());
+    all.push(manifest(features, narrow(Weights::Int8(fixed))));
     all.push(manifest(features, narrow(Weights::Bf16)));
+    for (name, keys) in [
+        (features, vec!["features"]),
+        ("gru_tokens", vec!["classes"]),
+    ] {
+        let manifest = named(name, true, |_| {});
+        keys.iter()
+            .for_each(|k| assert!(manifest[k].is_array(), "{name} {k}"));
+        all.push(manifest);
+    }
     all.push(manifest(features, |o| {
         o.options.state_layout = StateLayout::Stacked;
     }));
@@ -101,6 +125,31 @@ fn the_schema_refuses_what_is_no_manifest() {
         changed += 2;
     }
     assert!(changed > 20);
+    // Names are of schema 2, one text each.
+    let names = [
+        ("minrnn.manifest/2", json!(["a", "b"]), true),
+        ("minrnn.manifest/1", json!(["a", "b"]), false),
+        ("minrnn.manifest/2", json!(["a", "a"]), false),
+        ("minrnn.manifest/2", json!([""]), false),
+        ("minrnn.manifest/3", json!(["a", "b"]), false),
+    ];
+    for (version, list, holds) in names {
+        let mut other = good.clone();
+        (other["schema"], other["classes"]) = (json!(version), list.clone());
+        assert_eq!(schema.is_valid(&other), holds, "{version} {list}");
+    }
+    // Scales are of int8 alone.
+    for (dtype, scales, holds) in [
+        ("int8", json!("row"), true),
+        ("int8", json!({ "head.weight": 2.5 }), true),
+        ("int8", json!("tensor"), false),
+        ("int8", json!({ "head.weight": "2.5" }), false),
+        ("f32", json!("row"), false),
+    ] {
+        let mut other = good.clone();
+        (other["dtype"], other["activations"]) = (json!(dtype), scales.clone());
+        assert_eq!(schema.is_valid(&other), holds, "{dtype} {scales}");
+    }
     let edits: [(&str, Value); 6] = [
         ("/forms/step/file", json!("../model.onnx")),
         ("/forms/step/sha256", json!("ABC")),

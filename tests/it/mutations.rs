@@ -60,13 +60,15 @@ fn report(dir: &Path, model: &Model, params: &Params) -> anyhow::Result<Report> 
     )
 }
 
-/// Changes one file and makes the manifest's hash of it right again.
+/// Changes one file and makes the manifest's hash of it right again. The file says that it is of another version, so that values
+/// have to show the change: of this version, its graph would.
 fn mutate(dir: &Path, form: &str, change: &dyn Fn(&mut ir::Model)) {
     let path = dir.join(format!("model.{form}.onnx"));
     let mut file = ir::Model::decode(&std::fs::read(&path).unwrap()).unwrap();
     let before = file.clone();
     change(&mut file);
     assert!(file != before, "the mutation of {form} changes nothing");
+    file.producer_version = "0.0.9".into();
     let bytes = file.encode();
     std::fs::write(&path, &bytes).unwrap();
     let manifest = dir.join("manifest.json");
@@ -236,10 +238,11 @@ fn rename(file: &mut ir::Model, a: &str, b: &str) {
 #[test]
 fn a_block_boundary_of_the_scan() {
     // The begins of blocks are h0, then the ends of all but the last; turned around they are off by one block.
+    // No recurrence is known in that: the runtime does not open the file.
     caught(
         "a block boundary",
         "parallel",
-        Verdict::DoesNotHold,
+        Verdict::BreaksContract,
         &|file| {
             let begins = file.graph.nodes.iter_mut().find(|n| {
                 n.op_type == "Concat"
@@ -254,18 +257,23 @@ fn a_block_boundary_of_the_scan() {
 
 #[test]
 fn the_order_of_the_recurrence_in_a_scan_body() {
-    caught("the body of Scan", "scan", Verdict::DoesNotHold, &|file| {
-        let scan = node(file, "Scan", "layers.0");
-        for (_, attr) in &mut scan.attributes {
-            if let ir::Attr::Graph(body) = attr {
-                body.nodes
-                    .iter_mut()
-                    .find(|n| n.op_type == "Add")
-                    .expect("an Add")
-                    .op_type = "Sub".into();
+    caught(
+        "the body of Scan",
+        "scan",
+        Verdict::BreaksContract,
+        &|file| {
+            let scan = node(file, "Scan", "layers.0");
+            for (_, attr) in &mut scan.attributes {
+                if let ir::Attr::Graph(body) = attr {
+                    body.nodes
+                        .iter_mut()
+                        .find(|n| n.op_type == "Add")
+                        .expect("an Add")
+                        .op_type = "Sub".into();
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 #[test]

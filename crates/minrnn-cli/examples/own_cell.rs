@@ -63,8 +63,8 @@ fn run(dir: &std::path::Path, steps: u64) -> anyhow::Result<(Metrics, Report)> {
     let params = trainer.params()?;
     write_export(dir, trainer.model(), &params, &DirOptions::default())?;
     let options = Options {
-        longest: Some(600),
-        probe_steps: 4096,
+        longest: Some(130),
+        probe_steps: 1024,
         ..Options::default()
     };
     let report = verify(

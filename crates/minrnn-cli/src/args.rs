@@ -21,7 +21,8 @@ pub(crate) struct Args {
 const EXIT_CODES: &str = "\
 Letters in shapes: B batch, T time, F features, C classes or values.
 Results go to stdout, progress and errors to stderr.
-Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input; 130 stopped by Ctrl-C.";
+Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input;
+stopped by a signal, 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -73,13 +74,29 @@ A file to begin with (the next character of a text):
   batch = 32
   lr = 3e-3
   warmup_steps = 100
-  eval_every = 200";
+  eval_every = 200
+
+The task of labelled feature sequences (README.md has all keys):
+
+  [task]
+  kind = \"sequences\"
+  path = \"pump.csv\"        # a row a step; or .npz with x, y and lengths; or .npy
+  id_column = \"run\"
+  feature_columns = [\"flow\", \"pressure\"]
+  target_columns = [\"level\"]
+  ignore_columns = [\"time\"]
+  target = \"values\"        # or classes; values are normalised, unless normalize_targets = false
+  per = \"step\"             # or sequence";
 
 /// Train a model as a TOML file says.
 ///
 /// In the folder DIR: `best` is the checkpoint with the lowest validation loss so far (export this one), `last` the
 /// newest (--resume goes on from it, bit for bit), `metrics.jsonl` one JSON object for each step and each evaluation.
-/// Ctrl-C saves `last` first. Relative paths in the file are relative to the current folder.
+/// Ctrl-C, SIGTERM and SIGHUP save `last` first; a second one ends at once. Relative paths in the file are relative to the current folder.
+///
+/// --resume holds CONFIG.toml against the checkpoint. What the model means must be the same: [model] but its dropout, the kind
+/// of the task, the vocabulary, the names and the order of features and targets, the seed, and the content of the data.
+/// The rest may change (steps, learning rate, batch, seq_len, optimizer, evaluation, precision, device); a note says what that does.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLE)]
 pub(crate) struct Train {
@@ -95,9 +112,18 @@ pub(crate) struct Train {
     /// Folder of the run [default: runs/ and the name of CONFIG.toml]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Go on where the run in DIR stopped
+    /// Go on where the run in DIR stopped; [model] may be left out
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Begin also where the run seems to need more memory than there is
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// With --resume: the data may be others than those of the checkpoint; its vocabulary and statistics stay
+    #[arg(long, requires = "resume")]
+    pub(crate) new_data: bool,
+    /// Begin a new run with the weights, the vocabulary and the statistics of a checkpoint, a run (its `best`) or an import; [model] may be left out
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// Export a checkpoint to ONNX.
@@ -142,10 +168,13 @@ pub(crate) struct Export {
     /// With --dtype int8, activations to 8 bits: row (each row by its own largest value) or static (calibrated on the training part of --eval)
     #[arg(long, value_name = "HOW", default_value = "row", value_parser = ["row", "static"])]
     pub(crate) activations: String,
-    /// Measure what the type of the weights costs: loss on the validation part of this training configuration
-    #[arg(long, value_name = "CONFIG.toml")]
-    pub(crate) eval: Option<PathBuf>,
-    /// Replaces a value of the file of --eval; may be repeated
+    /// Measure what the type of the weights costs: loss and accuracy on the validation part of the data that the checkpoint was trained on, or of this training configuration
+    #[arg(long, value_name = "CONFIG.toml", num_args = 0..=1)]
+    pub(crate) eval: Option<Option<PathBuf>>,
+    /// Windows of the validation part that --eval takes, from the first on [default: all]
+    #[arg(long, value_name = "N", requires = "eval", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) eval_samples: Option<u64>,
+    /// Replaces a value of the configuration of --eval, e.g. --set 'task.path="a.txt"'; may be repeated
     #[arg(long, value_name = "KEY=VALUE", requires = "eval")]
     pub(crate) set: Vec<String>,
     /// Where weights are: inline, external (a file beside each form), shared (one file for all forms), or auto (inline up to 64 MiB)
@@ -186,7 +215,7 @@ pub(crate) struct Verify {
     /// Checkpoint to compare with (or a run, then its `best`) [default: the weights in the files]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) checkpoint: Option<PathBuf>,
-    /// Write the report as JSON, schema minrnn.verify/1, of two files minrnn.verify.pair/1; - for stdout, in place of the table
+    /// Write the report as JSON, schema minrnn.verify/1, of two files minrnn.verify.pair/2; - for stdout, in place of the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Write the report as Markdown
@@ -224,10 +253,10 @@ pub(crate) struct Pair {
     /// Find the first operation that differs; for an export, of its step form against its other forms
     #[arg(long)]
     pub(crate) bisect: bool,
-    /// A state of the step file, input and output; may be repeated. VALUE: zero, a number or FILE.npy [default: as the metadata of a minrnn file says]
-    #[arg(long, value_name = "IN=OUT[:batch=AXIS,init=VALUE]")]
+    /// A state of the step file, input and output; may be repeated. VALUE: zero, a number or FILE.npy. first: its names in the other file, if they are others; A+B: two tensors that are one in the other file [default: as the metadata of a minrnn file says]
+    #[arg(long, value_name = "IN=OUT[:batch=AXIS,init=VALUE,first=IN=OUT]")]
     pub(crate) state: Vec<StateSpec>,
-    /// States from a file: tables [[state]] with input, output, batch, initial
+    /// States from a file: tables [[state]] with input, output, batch, initial, first
     #[arg(long, value_name = "FILE.toml", conflicts_with = "state")]
     pub(crate) states: Option<PathBuf>,
     /// Size of a named dimension
@@ -236,8 +265,8 @@ pub(crate) struct Pair {
     /// Shape of an input, of B, T and numbers (x=B,T,64), and the range of its integers
     #[arg(long, value_name = "NAME=DIMS[:int=LOW..HIGH]", value_parser = input_spec)]
     pub(crate) input: Vec<(String, InputSpec)>,
-    /// Fill an input that only one file has, with a number or the number of steps
-    #[arg(long, value_name = "NAME=N|T", value_parser = value_spec)]
+    /// Fill an input with a number, the number of steps, or random lengths of rows
+    #[arg(long, value_name = "NAME=N|T|lengths", value_parser = value_spec)]
     pub(crate) value: Vec<(String, Fill)>,
     /// A name of the first file and one of the second that mean the same input or output
     #[arg(long, value_name = "A=B", value_parser = map_spec)]
@@ -277,6 +306,8 @@ pub(crate) struct Generate {
 ///
 /// Input: an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
 /// token ids of one sequence on stdin, separated by blanks. Output: [B, T, C], or [B, C] for a model that answers once a sequence.
+/// With --lengths each row ends at its own step: its state, and the answer of a model that answers once, are those of that step;
+/// of the steps behind it, nothing is printed, and NaN is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Folder of an export
@@ -285,6 +316,10 @@ pub(crate) struct Run {
     /// What goes in: an .npy file, or - for token ids on stdin
     #[arg(long, value_name = "FILE.npy")]
     pub(crate) input: PathBuf,
+    /// Steps of each row, each from 1 to T, where rows are padded: an .npy file of integers [B], a text file, or a list such as 9,5,7. Needed where the
+    /// export has an input lengths
+    #[arg(long, value_name = "FILE|LIST")]
+    pub(crate) lengths: Option<PathBuf>,
     /// Which file of the export runs [default: the first it has of parallel, scan, step]
     #[arg(long, value_name = "FORM")]
     pub(crate) form: Option<RunForm>,

@@ -1,11 +1,17 @@
 //! Errors as people read them.
 
-/// The error and everything that led to it, each cause once.
+use crate::words::plain;
+
+/// The error and everything that led to it, each cause once, without types of Rust.
 pub(crate) fn text(error: &anyhow::Error) -> String {
-    let mut said = error.to_string();
+    plain(&chain(error))
+}
+
+fn chain(error: &anyhow::Error) -> String {
+    let mut said = cut(&error.to_string());
     let mut text = format!("error: {}", indented(&said));
     for cause in error.chain().skip(1) {
-        let words = cause.to_string();
+        let words = cut(&cause.to_string());
         // Some errors repeat their source in their own words.
         if said.contains(words.trim()) {
             continue;
@@ -14,6 +20,24 @@ pub(crate) fn text(error: &anyhow::Error) -> String {
         said = words;
     }
     text
+}
+
+/// Bytes of a message that anybody reads: what it repeats from a file may be as long as that.
+const MOST: usize = 8000;
+
+/// A message without the middle of what is too long.
+fn cut(text: &str) -> String {
+    if text.len() <= MOST {
+        return text.to_owned();
+    }
+    let from = text.floor_char_boundary(MOST - MOST / 8);
+    let to = text.ceil_char_boundary(text.len() - MOST / 8);
+    let left_out = text[from..to].chars().count();
+    format!(
+        "{} … ({left_out} characters left out) … {}",
+        &text[..from],
+        &text[to..]
+    )
 }
 
 /// Lines after the first one moved in.
@@ -26,6 +50,20 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn messages_are_bounded() {
+        let long = format!("begin{}end", "ü".repeat(50_000_000));
+        let error = anyhow::anyhow!("{long}").context(long.clone());
+        let text = text(&error);
+        assert!(text.len() < 2 * MOST, "{}", text.len());
+        assert!(text.starts_with("error: begin") && text.ends_with("end"));
+        assert!(
+            text.contains("(49996005 characters left out)"),
+            "{}",
+            &text[6990..7060]
+        );
+    }
 
     #[test]
     fn the_chain_is_printed_without_echoes() {

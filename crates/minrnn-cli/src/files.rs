@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
+use minrnn_onnx::export::is_unfinished;
 use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::data::read_at_most;
 use minrnn_train::trainer::take_model;
 
+use crate::lock;
 use crate::verify::Export;
 
 /// The newest checkpoint of a run.
@@ -29,15 +32,16 @@ pub(crate) struct Loaded {
     pub(crate) params: Params,
 }
 
-/// Whether the folder is a checkpoint or a run.
+/// Whether the folder is a checkpoint or a run. A training may be replacing either of them.
 pub(crate) fn has_checkpoint(path: &Path) -> bool {
-    path.join("config.json").exists() || path.join(BEST).is_dir()
+    let inner = [BEST, LAST].map(|name| path.join(name));
+    path.join("config.json").exists() || inner.iter().any(|inner| Checkpoint::is_there(inner))
 }
 
-/// Reads the checkpoint in `path`; if that is the folder of a run, its `best`.
-pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
+/// Where the checkpoint in `path` is; if that is the folder of a run, its `best`.
+pub(crate) fn find_checkpoint(path: &Path) -> Result<PathBuf> {
     let best = path.join(BEST);
-    let path = if !path.join("config.json").exists() && best.is_dir() {
+    let path = if !path.join("config.json").exists() && Checkpoint::is_there(&best) {
         best
     } else {
         path.to_path_buf()
@@ -48,6 +52,20 @@ pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
             path.display()
         );
     }
+    let last = path.join(LAST);
+    if !path.join("config.json").exists() && Checkpoint::is_there(&last) {
+        bail!(
+            "{} has no {BEST} yet, which the first evaluation makes; wait for it, or give {}",
+            path.display(),
+            last.display()
+        );
+    }
+    Ok(path)
+}
+
+/// Reads the checkpoint in `path`; if that is the folder of a run, its `best`.
+pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
+    let path = find_checkpoint(path)?;
     let mut checkpoint = Checkpoint::load_weights(&path)?;
     let (model, params) = take_model(&mut checkpoint, &path)?;
     Ok(Loaded {
@@ -60,7 +78,7 @@ pub(crate) fn load_checkpoint(path: &Path) -> Result<Loaded> {
 
 /// The export in the folder `path`, every file held against the manifest.
 pub(crate) fn open_export(path: &Path) -> Result<Export> {
-    if path.is_dir() && !path.join(MANIFEST).exists() {
+    if path.is_dir() && !path.join(MANIFEST).exists() && !is_unfinished(path) {
         bail!(
             "{} is no export: it has no {MANIFEST}; `minrnn export CHECKPOINT --out DIR` makes one",
             path.display()
@@ -69,13 +87,28 @@ pub(crate) fn open_export(path: &Path) -> Result<Export> {
     Ok(Export::open(path)?)
 }
 
-/// Whether the folder is absent or has nothing in it.
+/// Whether the folder is absent or has nothing in it but a lock, which a killed program leaves.
 pub(crate) fn is_free(dir: &Path) -> Result<bool> {
+    let ours = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| entry.file_name() == lock::NAME)
+    };
     match std::fs::read_dir(dir) {
-        Ok(mut entries) => Ok(entries.next().is_none()),
+        Ok(mut entries) => Ok(entries.all(ours)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(true),
         Err(e) => Err(e).with_context(|| format!("cannot use {} as a folder", dir.display())),
     }
+}
+
+/// A text file that people or programs wrote for us, at most `most` bytes of it: a device or a pipe may have no end.
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
+    let what = || format!("cannot read {}", path.display());
+    let bytes = read_at_most(path, most).with_context(what)?;
+    String::from_utf8(bytes)
+        .map_err(|e| {
+            let at = e.utf8_error().valid_up_to();
+            anyhow!("it is not UTF-8 from byte {at} on")
+        })
+        .with_context(what)
 }
 
 /// Writes a file whole: beside, then renamed.

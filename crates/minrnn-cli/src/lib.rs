@@ -2,7 +2,7 @@
 //!
 //! It is a library so that programs with layers of their own can use [`verify`], and so that tests can call it.
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or
-//! bad input; 130 stopped by Ctrl-C.
+//! bad input; stopped by a signal, 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 
 mod args;
 mod commands;
@@ -10,7 +10,10 @@ mod config;
 mod environment;
 mod errors;
 mod files;
+mod gap;
 mod interrupt;
+mod lock;
+mod memory;
 mod metrics;
 mod npy;
 mod progress;
@@ -18,6 +21,7 @@ mod table;
 mod training;
 mod ui;
 pub mod verify;
+mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -35,7 +39,7 @@ enum Outcome {
     Holds,
     /// A check did not hold.
     Fails,
-    /// Ctrl-C.
+    /// A signal, as Ctrl-C.
     Interrupted,
 }
 
@@ -57,7 +61,7 @@ where
     match commands::run(&args.command, &ui) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Fails) => ExitCode::from(1),
-        Ok(Outcome::Interrupted) => ExitCode::from(130),
+        Ok(Outcome::Interrupted) => ExitCode::from(interrupt::exit_code()),
         Err(error) => {
             ui.error(&errors::text(&error));
             ExitCode::from(2)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files;
 
-/// A line of the log. `seconds` since the training (again) began.
+/// A line of the log. `seconds` of training up to it, those before a resume too.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Line {
@@ -35,6 +35,10 @@ enum Line {
 struct Head {
     event: String,
     step: u64,
+    #[serde(default)]
+    tokens: u64,
+    #[serde(default)]
+    seconds: f64,
 }
 
 /// The log of a run.
@@ -43,6 +47,10 @@ pub(crate) struct Log {
     path: PathBuf,
     file: BufWriter<File>,
     start: Instant,
+    /// Seconds of the runs before that this one goes on from.
+    before: f64,
+    /// Steps of input that the log has.
+    tokens: u64,
 }
 
 impl Log {
@@ -54,7 +62,8 @@ impl Log {
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
             Err(e) => return Err(failed("read", &path)(e).into()),
         };
-        files::write(&path, kept(&text, done).as_bytes())?;
+        let (text, before, tokens) = kept(&text, done);
+        files::write(&path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
             .open(&path)
@@ -63,11 +72,14 @@ impl Log {
             path,
             file: BufWriter::new(file),
             start: Instant::now(),
+            before,
+            tokens,
         })
     }
 
     pub(crate) fn step(&mut self, log: StepLog) -> Result<(), TrainError> {
         let seconds = self.seconds();
+        self.tokens += log.tokens as u64;
         self.line(&Line::Step { log, seconds })
     }
 
@@ -91,8 +103,13 @@ impl Log {
         self.file.flush().map_err(failed("write", &self.path))
     }
 
+    /// Seconds and steps of input of the whole run, whose lines are all here.
+    pub(crate) fn whole(&self) -> (f64, f64) {
+        (self.seconds(), self.tokens as f64)
+    }
+
     fn seconds(&self) -> f64 {
-        (self.start.elapsed().as_secs_f64() * 1e3).round() / 1e3
+        ((self.before + self.start.elapsed().as_secs_f64()) * 1e3).round() / 1e3
     }
 
     fn line(&mut self, line: &Line) -> Result<(), TrainError> {
@@ -113,18 +130,34 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TrainE
     }
 }
 
-/// The lines of the first `done` steps. A step's number is counted from 0, an evaluation's is that of the steps before it.
-fn kept(text: &str, done: u64) -> String {
-    let keep = |line: &&str| match serde_json::from_str::<Head>(line) {
-        Ok(head) if head.event == "step" => head.step < done,
-        Ok(head) => head.step <= done,
-        // Cut off by a crash.
-        Err(_) => false,
+/// The lines of the first `done` steps, the seconds up to the last of them, and their steps of input. A step's number is counted
+/// from 0, an evaluation's is that of the steps before it.
+fn kept(text: &str, done: u64) -> (String, f64, u64) {
+    let (mut kept, mut seconds, mut tokens) = (String::new(), 0.0_f64, 0_u64);
+    for line in text.lines() {
+        // A line that is none was cut off by a crash.
+        let Ok(head) = serde_json::from_str::<Head>(line) else {
+            continue;
+        };
+        if head.step < done || (head.step == done && head.event != "step") {
+            kept.push_str(line);
+            kept.push('\n');
+            seconds = head.seconds.max(0.0);
+            tokens = tokens.saturating_add(head.tokens);
+        }
+    }
+    (kept, seconds, tokens)
+}
+
+/// Whether a file is the log of a run: every line but one that a crash cut off is a step or an evaluation.
+pub(crate) fn is_log(path: &Path) -> Result<bool> {
+    let bytes = std::fs::read(path).map_err(failed("read", path))?;
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+    let known = |line: &[u8]| {
+        serde_json::from_slice::<Head>(line).is_ok_and(|h| ["step", "eval"].contains(&&*h.event))
     };
-    text.lines()
-        .filter(keep)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let mut lines = bytes[..whole].split(|b| *b == b'\n');
+    Ok(lines.all(|line| line.is_empty() || known(line)))
 }
 
 #[cfg(test)]
@@ -148,6 +181,8 @@ mod tests {
         };
         let run = |from: u64, to: u64| {
             let mut log = Log::open(dir.path(), from).unwrap();
+            assert_eq!(log.whole().1, from as f64 * 8.0);
+            std::thread::sleep(std::time::Duration::from_millis(30));
             for s in from..to {
                 log.step(step(s)).unwrap();
                 log.eval(s + 1, metrics, false).unwrap();
@@ -160,6 +195,12 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         run(2, 5);
         let text = std::fs::read_to_string(&path).unwrap();
+        let heads = || {
+            text.lines()
+                .map(|l| serde_json::from_str::<Head>(l).unwrap())
+        };
+        let times: Vec<f64> = heads().map(|h| h.seconds).collect();
+        assert!(times.is_sorted() && times[0] > 0.02, "{times:?}");
         let lines: Vec<(String, u64)> = text
             .lines()
             .map(|l| serde_json::from_str::<Head>(l).unwrap())

@@ -3,97 +3,154 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Time between plain lines.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Time between new messages of a bar; more often nobody reads.
+const FRAME: Duration = Duration::from_millis(80);
+/// What turns goes on turning where a part takes long.
+const TICK: Duration = Duration::from_millis(500);
+/// Columns from which on there is room for a bar.
+const WIDE: u16 = 100;
 
 /// Progress of something with a known number of parts.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    what: &'static str,
+    total: u64,
     shown: Shown,
+    last: Option<Instant>,
 }
 
 #[derive(Debug)]
 enum Shown {
     Nothing,
-    Bar(ProgressBar),
-    Lines {
-        what: &'static str,
-        total: u64,
-        last: Instant,
+    Bar {
+        bar: ProgressBar,
+        width: fn() -> u16,
+        wide: Option<bool>,
     },
+    Lines,
 }
 
 impl Progress {
-    pub(crate) fn hidden() -> Self {
+    fn new(what: &'static str, total: u64, shown: Shown) -> Self {
         Self {
-            shown: Shown::Nothing,
+            what,
+            total,
+            shown,
+            last: None,
         }
+    }
+
+    pub(crate) fn hidden() -> Self {
+        Self::new("", 0, Shown::Nothing)
     }
 
     pub(crate) fn bar(what: &'static str, total: u64) -> Self {
-        let bar = ProgressBar::new(total);
-        let template = "{prefix} [{bar:24}] {pos}/{len}  {msg}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
+        let width = || Term::stderr().size().1;
+        let progress = Self::bar_on(ProgressDrawTarget::stderr(), width, what, total);
+        if let Shown::Bar { bar, .. } = &progress.shown {
+            bar.enable_steady_tick(TICK);
         }
-        bar.set_prefix(what);
-        Self {
-            shown: Shown::Bar(bar),
-        }
+        progress
+    }
+
+    fn bar_on(
+        target: ProgressDrawTarget,
+        width: fn() -> u16,
+        what: &'static str,
+        total: u64,
+    ) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let wide = None;
+        let mut progress = Self::new(what, total, Shown::Bar { bar, width, wide });
+        progress.set(0, String::new);
+        progress
     }
 
     pub(crate) fn lines(what: &'static str, total: u64) -> Self {
-        Self {
-            shown: Shown::Lines {
-                what,
-                total,
-                last: Instant::now(),
-            },
-        }
+        let mut progress = Self::new(what, total, Shown::Lines);
+        progress.last = Some(Instant::now());
+        progress
     }
 
     /// `done` parts are done; the message is made only where it is shown.
     pub(crate) fn set(&mut self, done: u64, message: impl FnOnce() -> String) {
+        let pause = match &self.shown {
+            Shown::Nothing => return,
+            Shown::Bar { .. } => FRAME,
+            Shown::Lines => PAUSE,
+        };
+        if self.last.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        // A line that is cut off loses its end, so what says most comes first.
+        let text = format!("{} {done}/{}  {}", self.what, self.total, message());
         match &mut self.shown {
             Shown::Nothing => {}
-            Shown::Bar(bar) => {
-                bar.set_position(done);
-                bar.set_message(message());
-            }
-            Shown::Lines { what, total, last } => {
-                if last.elapsed() >= PAUSE {
-                    *last = Instant::now();
-                    line(&format!("{what} {done}/{total}  {}", message()));
+            Shown::Bar { bar, width, wide } => {
+                let now = width() >= WIDE;
+                if *wide != Some(now) {
+                    *wide = Some(now);
+                    bar.set_style(style(now));
                 }
+                bar.set_position(done);
+                bar.set_message(text);
             }
+            Shown::Lines => line(&text),
         }
     }
 
     /// [`Self::set`] where the number of parts is known only now.
     pub(crate) fn set_of(&mut self, done: u64, all: u64, message: impl FnOnce() -> String) {
-        match &mut self.shown {
-            Shown::Nothing => {}
-            Shown::Bar(bar) => bar.set_length(all),
-            Shown::Lines { total, .. } => *total = all,
+        if let Shown::Bar { bar, .. } = &self.shown {
+            bar.set_length(all);
         }
+        self.total = all;
         self.set(done, message);
+    }
+
+    /// Says a line that stays, from any thread, and also where progress is hidden.
+    pub(crate) fn teller(&self) -> impl Fn(&str) + Send + 'static {
+        let bar = match &self.shown {
+            Shown::Bar { bar, .. } => Some(bar.clone()),
+            Shown::Nothing | Shown::Lines => None,
+        };
+        move |text| match &bar {
+            Some(bar) => bar.println(text),
+            None => line(text),
+        }
     }
 
     /// A line that stays.
     pub(crate) fn note(&self, text: &str) {
         match &self.shown {
             Shown::Nothing => {}
-            Shown::Bar(bar) => bar.println(text),
-            Shown::Lines { .. } => line(text),
+            Shown::Bar { bar, .. } => bar.println(text),
+            Shown::Lines => line(text),
         }
     }
 }
 
+/// One line, cut off at the terminal's edge.
+fn style(wide: bool) -> ProgressStyle {
+    let template = match wide {
+        true => "{spinner} [{bar:24}] {wide_msg}",
+        false => "{spinner} {wide_msg}",
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .progress_chars("=> ")
+        .tick_chars("-\\|/ ")
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Shown::Bar(bar) = &self.shown {
+        if let Shown::Bar { bar, .. } = &self.shown {
             bar.finish_and_clear();
         }
     }
@@ -174,6 +231,8 @@ pub(crate) fn short(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -187,6 +246,80 @@ mod tests {
             (short(950.4), short(61_234.0), short(3.44e6)),
             ("950".into(), "61.2 k".into(), "3.4 M".into())
         );
+    }
+
+    /// A terminal that remembers what was written to it.
+    #[derive(Debug, Clone)]
+    struct Screen {
+        width: u16,
+        written: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl indicatif::TermLike for Screen {
+        fn width(&self) -> u16 {
+            self.width
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, s: &str) -> io::Result<()> {
+            self.write_str(s)
+        }
+        fn write_str(&self, s: &str) -> io::Result<()> {
+            self.written.lock().unwrap().push(s.to_owned());
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a bar writes to a terminal of so many columns.
+    fn drawn(width: u16, size: fn() -> u16) -> Vec<String> {
+        let written = Arc::new(Mutex::new(vec![]));
+        let screen = Screen {
+            width,
+            written: written.clone(),
+        };
+        let target = ProgressDrawTarget::term_like(Box::new(screen));
+        let mut progress = Progress::bar_on(target, size, "step", 200_000);
+        std::thread::sleep(FRAME);
+        let message = "loss 0.1234  3 h 05 min left  61.2 k time steps/s  lr 1.0e-3";
+        progress.set(123_456, || message.to_owned());
+        drop(progress);
+        written.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn a_bar_never_wraps_and_says_most_first() {
+        for (width, size) in [
+            (30, (|| 30) as fn() -> u16),
+            (60, || 60),
+            (99, || 99),
+            (120, || 120),
+        ] {
+            let written = drawn(width, size);
+            assert!(
+                written.iter().all(|l| l.chars().count() <= width.into()),
+                "{written:?}"
+            );
+            let last = |text: &str| written.iter().any(|l| l.contains(text));
+            assert!(last("step 123456/200000"), "{written:?}");
+            assert_eq!(last("[==="), width >= WIDE, "{written:?}");
+            assert_eq!(last("3 h 05 min left"), width >= 60, "{written:?}");
+        }
     }
 
     #[test]

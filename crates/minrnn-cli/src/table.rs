@@ -34,7 +34,8 @@ fn plain() -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Disabled);
+        // On a terminal a table is as wide as that at most; elsewhere as wide as it is.
+        .set_content_arrangement(ContentArrangement::Dynamic);
     table
 }
 
@@ -63,6 +64,32 @@ pub(crate) fn grouped(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_fits_the_terminal_and_loses_nothing() {
+        let row = [
+            "model.parallel.onnx",
+            "1.2 MB",
+            &"0123456789abcdef".repeat(4),
+        ]
+        .map(str::to_owned);
+        let mut table = table(["file", "size", "sha256"], [row.clone()], &[1]);
+        let widest = |text: &str| text.lines().map(|l| l.chars().count()).max();
+        assert!(
+            widest(&table.to_string()) > Some(90),
+            "not a terminal, not cut"
+        );
+        for width in [40, 60, 80] {
+            let text = table.set_width(width).to_string();
+            assert!(widest(&text) <= Some(usize::from(width)), "{text}");
+            let glyphs = |s: &str| s.chars().filter(char::is_ascii_alphanumeric).count();
+            let header = glyphs("filesizesha256");
+            assert_eq!(
+                glyphs(&text),
+                header + row.iter().map(|c| glyphs(c)).sum::<usize>()
+            );
+        }
+    }
 
     #[test]
     fn numbers_are_easy_to_read() {

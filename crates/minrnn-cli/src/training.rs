@@ -1,14 +1,16 @@
-//! A training run in its folder, with progress, checkpoints and Ctrl-C.
+//! A training run in its folder, with progress, checkpoints and signals that end it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use minrnn_model::graph::Input;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::BestMetric;
 use minrnn_train::trainer::{Control, Event, Metrics, StepLog, Trainer};
 
 use crate::files;
+use crate::gap::Gap;
 use crate::interrupt::{self, Watch};
 use crate::metrics::Log;
 use crate::progress::{Pace, Progress, duration, short};
@@ -16,48 +18,70 @@ use crate::ui::Ui;
 
 /// Time between checkpoints where evaluations are far apart.
 const SAVE: Duration = Duration::from_secs(300);
+/// An evaluation that takes longer has a checkpoint before it.
+const LONG: Duration = Duration::from_secs(5);
 
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The last evaluation, over the whole validation part; `None` after Ctrl-C.
+    /// The last evaluation, over the whole validation part; `None` after a signal.
     pub(crate) metrics: Option<Metrics>,
     /// The best evaluation of the whole run.
     pub(crate) best: Option<BestMetric>,
-    /// Tokens a second, the last ones counting most.
-    pub(crate) rate: f64,
-    /// Time taken.
+    /// `61.2 k tokens/s`: all work of the run by all its time, evaluations and checkpoints too.
+    pub(crate) speed: String,
+    /// Time taken, that before a resume too.
     pub(crate) time: Duration,
 }
 
-/// Trains to the end. In `dir`: `last` after each evaluation and at Ctrl-C, `best` whenever the validation loss is the lowest so far, and the log.
+/// Trains to the end. In `dir`: `last` before a long evaluation, after each evaluation and at a signal, `best` whenever the
+/// validation loss is the lowest so far, and the log.
 pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-    let _watch = Watch::new();
     let steps = trainer.config().train.steps;
+    let progress = ui.progress("step", steps);
+    let tell = progress.teller();
+    let watch = Watch::new(move |signal| {
+        tell(&format!(
+            "{signal}: stops and saves when this step, or this batch of an evaluation, is done; once more ends at once and saves nothing"
+        ));
+    });
     let mut watcher = Watcher {
         dir: dir.to_path_buf(),
         log: Log::open(dir, trainer.steps_done())?,
-        progress: ui.progress("step", steps),
+        progress,
         pace: Pace::new(),
+        gap: Gap::default(),
         saved: Instant::now(),
+        evaluating: None,
+        evaluations: LONG,
         steps,
+        unit: unit(trainer),
         interrupted: false,
     };
-    let start = Instant::now();
     let metrics = match trainer.fit(&mut |trainer, event| watcher.see(trainer, event)) {
         Ok(metrics) => Some(metrics),
         Err(_) if watcher.interrupted => None,
         Err(error) => return Err(watcher.explain(error)),
     };
+    drop(watch);
     watcher.log.flush()?;
     let best = trainer.checkpoint()?.trainer.and_then(|t| t.best);
+    let (time, work) = watcher.log.whole();
     Ok(Ended {
         metrics,
         best,
-        rate: watcher.pace.rate(),
-        time: start.elapsed(),
+        speed: format!("{} {}", short(work / time.max(1e-9)), watcher.unit),
+        time: Duration::try_from_secs_f64(time).unwrap_or_default(),
     })
+}
+
+/// What a step of input is called.
+fn unit(trainer: &Trainer) -> &'static str {
+    match trainer.model().graph().input() {
+        Input::Tokens { .. } => "tokens/s",
+        Input::Features { .. } => "time steps/s",
+    }
 }
 
 struct Watcher {
@@ -65,28 +89,48 @@ struct Watcher {
     log: Log,
     progress: Progress,
     pace: Pace,
+    gap: Gap,
     saved: Instant,
+    /// When the evaluation that goes on began.
+    evaluating: Option<Instant>,
+    /// How long the last one took; at first it may be long.
+    evaluations: Duration,
     steps: u64,
+    unit: &'static str,
     interrupted: bool,
 }
 
 impl Watcher {
     fn see(&mut self, trainer: &Trainer, event: Event) -> Result<Control, TrainError> {
-        match event {
-            Event::Step(log) => self.step(trainer, log)?,
+        let at_end = match event {
+            Event::Step(log) => {
+                self.step(trainer, log)?;
+                // The rest of the steps that a device took in one go is done too, and belongs into the log.
+                if log.step + 1 < trainer.steps_done() {
+                    return Ok(Control::Continue);
+                }
+                false
+            }
+            Event::Evaluating { done, all } => {
+                self.evaluating(trainer, done, all)?;
+                false
+            }
             Event::Eval {
                 step,
                 metrics,
                 best,
-            } => self.eval(trainer, step, metrics, best)?,
-        }
-        if interrupt::asked() && trainer.steps_done() < self.steps {
+            } => {
+                self.eval(trainer, step, metrics, best)?;
+                step >= self.steps
+            }
+        };
+        if interrupt::asked() && !at_end {
             self.save(trainer, files::LAST)?;
             self.interrupted = true;
             // An error and no `Control::Stop`, which would go through the whole validation part first.
             return Err(TrainError::Config {
                 field: "interrupt".into(),
-                message: "Ctrl-C".into(),
+                message: interrupt::name().into(),
             });
         }
         Ok(Control::Continue)
@@ -94,19 +138,36 @@ impl Watcher {
 
     fn step(&mut self, trainer: &Trainer, log: StepLog) -> Result<(), TrainError> {
         self.log.step(log)?;
+        self.gap.step(log.loss);
         self.pace.step(log.tokens);
-        let (pace, left) = (&self.pace, self.steps - trainer.steps_done());
+        let (pace, unit) = (&self.pace, self.unit);
+        let left = self.steps.saturating_sub(log.step + 1);
         self.progress.set(log.step + 1, || {
             let StepLog { loss, lr, .. } = log;
             format!(
-                "loss {loss:.4}  lr {lr:.1e}  {} tokens/s  {} left",
+                "{}loss {}  {} left  {} {unit}  lr {lr:.1e}",
+                normalised(trainer),
+                number(loss),
+                duration(pace.left(left)),
                 short(pace.rate()),
-                duration(pace.left(left))
             )
         });
-        if self.saved.elapsed() >= SAVE {
+        if self.saved.elapsed() >= SAVE && log.step + 1 == trainer.steps_done() {
             self.save(trainer, files::LAST)?;
         }
+        Ok(())
+    }
+
+    fn evaluating(&mut self, trainer: &Trainer, done: u64, all: u64) -> Result<(), TrainError> {
+        if done == 0 {
+            self.evaluating = Some(Instant::now());
+            if self.evaluations >= LONG {
+                self.save(trainer, files::LAST)?;
+            }
+        }
+        self.progress.set(trainer.steps_done(), || {
+            format!("validation, {done} of {all} sequences")
+        });
         Ok(())
     }
 
@@ -118,6 +179,9 @@ impl Watcher {
         best: bool,
     ) -> Result<(), TrainError> {
         self.log.eval(step, metrics, best)?;
+        if let Some(began) = self.evaluating.take() {
+            self.evaluations = began.elapsed();
+        }
         if best {
             self.save(trainer, files::BEST)?;
         }
@@ -125,6 +189,13 @@ impl Watcher {
         let mark = if best { "  best so far" } else { "" };
         self.progress
             .note(&format!("step {step}  {}{mark}", said(&metrics)));
+        // Squared errors have no scale by which a gap is wide.
+        if metrics.accuracy.is_some() {
+            let dropout = trainer.config().model.dropout;
+            if let Some(warning) = self.gap.eval(metrics.loss, dropout) {
+                self.progress.note(&warning);
+            }
+        }
         self.pace.restart();
         Ok(())
     }
@@ -155,7 +226,24 @@ pub(crate) fn said(metrics: &Metrics) -> String {
     let accuracy = metrics
         .accuracy
         .map_or(String::new(), |a| format!(", accuracy {}", percent(a)));
-    format!("validation loss {:.4}{accuracy}", metrics.loss)
+    format!("validation loss {}{accuracy}", number(metrics.loss))
+}
+
+/// What a step's loss is measured in, where that is not what an evaluation's is.
+fn normalised(trainer: &Trainer) -> &'static str {
+    match trainer.model().graph().denormalisation() {
+        Some(_) => "normalised ",
+        None => "",
+    }
+}
+
+/// A loss; its digits where it is very small or large, as squares in the units of the data may be.
+pub(crate) fn number(loss: f64) -> String {
+    if loss == 0.0 || (1e-3..1e6).contains(&loss) {
+        format!("{loss:.4}")
+    } else {
+        format!("{loss:.4e}")
+    }
 }
 
 /// A share, never rounded up to 100 %.
@@ -167,6 +255,20 @@ pub(crate) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn losses_keep_their_digits() {
+        let all = [0.0, 1e-9, 0.0123456, 2.5, 959_564.12, 1.5e9];
+        let wanted = [
+            "0.0000",
+            "1.0000e-9",
+            "0.0123",
+            "2.5000",
+            "959564.1200",
+            "1.5000e9",
+        ];
+        assert_eq!(all.map(number), wanted);
+    }
 
     #[test]
     fn shares_are_never_better_than_they_are() {

@@ -12,6 +12,15 @@ pub(crate) struct Ui {
     quiet: bool,
 }
 
+/// How what goes to stdout may look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    /// Columns of the terminal; none where stdout is no terminal: nothing is cut or wrapped there.
+    pub(crate) width: Option<usize>,
+    /// Whether colours are shown, and wanted.
+    pub(crate) colour: bool,
+}
+
 impl Ui {
     pub(crate) fn new(quiet: bool) -> Self {
         Self { quiet }
@@ -45,9 +54,24 @@ impl Ui {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// By the terminal, and by `NO_COLOR` (<https://no-color.org>).
+    pub(crate) fn look(&self) -> Look {
+        let terminal = io::stdout().is_terminal();
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        Look {
+            width: comfy_table::Table::new()
+                .width()
+                .filter(|_| terminal)
+                .map(usize::from),
+            colour: terminal && !unwanted,
+        }
+    }
+
     /// Progress over `total` parts of `what`.
     pub(crate) fn progress(&self, what: &'static str, total: u64) -> Progress {
-        match (self.quiet, io::stderr().is_terminal()) {
+        // A terminal that cannot move its cursor would show each state of a bar.
+        let moves = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        match (self.quiet, moves && io::stderr().is_terminal()) {
             (true, _) => Progress::hidden(),
             (_, true) => Progress::bar(what, total),
             (_, false) => Progress::lines(what, total),

@@ -74,6 +74,24 @@ impl Comparison {
         }
     }
 
+    /// Compares one integer, exactly. `also`: another value is right as well.
+    pub fn push_int(&mut self, got: i128, want: i128, also: bool) {
+        let index = self.count;
+        self.count += 1;
+        if got == want {
+            return;
+        }
+        self.differing += 1;
+        self.failing += usize::from(!also);
+        let difference = got.abs_diff(want) as f64;
+        if difference > self.max_abs || self.worst.is_none() {
+            self.max_abs = self.max_abs.max(difference);
+            self.min_tolerance = self.max_abs;
+            let (got, want) = (got as f64, want as f64);
+            self.worst = Some(Worst { index, got, want });
+        }
+    }
+
     /// Compares two slices, the tolerance given for each index.
     ///
     /// # Panics
@@ -157,6 +175,17 @@ pub fn ulp_distance(a: f32, b: f32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_that_float64_does_not_tell_apart_differ() {
+        let mut c = Comparison::default();
+        c.push_int(1 << 60, 1 << 60, false);
+        assert!(c.holds());
+        c.push_int((1 << 60) + 1, 1 << 60, true);
+        assert!(c.holds() && c.max_abs == 1.0);
+        c.push_int((1 << 60) + 1, 1 << 60, false);
+        assert!(!c.holds() && c.failing == 1 && c.differing == 2);
+    }
 
     const NAN: f64 = f64::NAN;
     const INF: f64 = f64::INFINITY;

@@ -1,6 +1,7 @@
 //! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::{ModelError, Result};
 use crate::graph::OutputKind;
@@ -59,6 +60,9 @@ pub struct InputConfig {
     /// Standard deviation of each feature, divided by (a buffer of the model).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub std: Option<Vec<f32>>,
+    /// Name of each feature, in order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
 }
 
 /// A recurrent cell.
@@ -76,7 +80,10 @@ pub struct CellConfig {
     /// Whether linear maps of the layer have a bias.
     pub bias: bool,
     /// Shortest and longest time scale, in steps, that gates begin with.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "shortest_and_longest"
+    )]
     pub time_scale: Option<[f64; 2]>,
     /// Where the state begins.
     pub initial_state: InitialState,
@@ -191,6 +198,15 @@ pub struct HeadConfig {
     pub steps: HeadSteps,
     /// Whether there is a bias.
     pub bias: bool,
+    /// Name of each class or value, in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<String>>,
+    /// Of values: mean of each in the data, added last (a buffer of the model).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Vec<f32>>,
+    /// Of values: standard deviation of each in the data, multiplied by before the mean is added (a buffer of the model).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub std: Option<Vec<f32>>,
 }
 
 impl Default for HeadConfig {
@@ -200,6 +216,9 @@ impl Default for HeadConfig {
             kind: OutputKind::Logits,
             steps: HeadSteps::Every,
             bias: false,
+            names: None,
+            mean: None,
+            std: None,
         }
     }
 }
@@ -217,6 +236,23 @@ pub enum HeadSteps {
 fn yes() -> bool {
     true
 }
+
+/// Formats hand out the first two of three numbers without a word.
+fn shortest_and_longest<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<[f64; 2]>, D::Error> {
+    let Some(numbers) = Option::<Vec<f64>>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let pair = <[f64; 2]>::try_from(numbers);
+    pair.map(Some).map_err(|numbers| {
+        let count = numbers.len();
+        D::Error::custom(format!(
+            "time_scale has {count} numbers, expected two: the shortest and the longest number of steps"
+        ))
+    })
+}
+
 // Defaults of keys younger than the format are not written: configurations without them keep their bytes.
 fn is_yes(value: &bool) -> bool {
     *value
@@ -270,10 +306,11 @@ impl ModelConfig {
             );
         }
         if let Some([min, max]) = self.cell.time_scale {
-            if !(min > 0.0 && min <= max && max.is_finite()) {
+            // Beyond, f32 takes the gate for 0 or 1.
+            if !(min <= max && min >= 0.01 && max <= 1e7) {
                 return fail(
                     "cell.time_scale",
-                    "must be two positive numbers of steps, the shorter first",
+                    "must be two numbers of steps from 0.01 to 1e7, the shorter first",
                 );
             }
             if !self.cell.bias {

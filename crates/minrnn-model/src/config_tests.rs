@@ -47,6 +47,9 @@ fn what_makes_no_model_is_refused_by_key() {
         ),
         ("cell = { time_scale = [5, 1] }", "cell.time_scale"),
         ("cell = { time_scale = [0, 1] }", "cell.time_scale"),
+        ("cell = { time_scale = [1e-300, 1.0] }", "cell.time_scale"),
+        ("cell = { time_scale = [1.0, 1e300] }", "cell.time_scale"),
+        ("cell = { time_scale = [1.0, nan] }", "cell.time_scale"),
         (
             "cell = { time_scale = [1, 2], bias = false }",
             "cell.time_scale",
@@ -61,6 +64,25 @@ fn what_makes_no_model_is_refused_by_key() {
         ("input = { vocab = 5, mean = [1.0] }", "input.mean"),
         ("input = { features = 2, std = [1.0, 0.0] }", "input.std"),
         ("input = { features = 2, mean = [1.0] }", "input.mean"),
+        ("input = { features = 1, mean = [1e300] }", "input.mean"),
+        ("input = { features = 1, std = [1e-40] }", "input.std"),
+        ("input = { features = 2, names = ['a'] }", "input.names"),
+        (
+            "input = { features = 2, names = ['a', 'a'] }",
+            "input.names",
+        ),
+        ("input = { features = 1, names = [''] }", "input.names"),
+        ("input = { vocab = 5, names = ['a'] }", "input.names"),
+        ("head = { width = 2, names = ['a'] }", "head.names"),
+        ("head = { width = 1, mean = [0.0] }", "head.mean"),
+        (
+            "head = { width = 2, kind = 'values', std = [1.0] }",
+            "head.std",
+        ),
+        (
+            "head = { width = 1, kind = 'values', std = [0.0] }",
+            "head.std",
+        ),
     ] {
         let name = change.split(' ').next().expect("a key");
         let mut table: toml::Table = GOOD.parse().expect("it is TOML");
@@ -69,6 +91,81 @@ fn what_makes_no_model_is_refused_by_key() {
         let config: ModelConfig = table.try_into().expect(change);
         let e = Model::from_config(&config).expect_err(change).to_string();
         assert!(e.starts_with(&format!("{key}:")), "{change}: {e}");
+    }
+}
+
+#[test]
+fn a_third_number_of_a_pair_is_refused_by_key() {
+    for numbers in ["[]", "[1]", "[1, 2, 3]"] {
+        let text = format!("{GOOD}[cell]\ntime_scale = {numbers}\n");
+        let e = parse(&text).expect_err(&text).to_string();
+        assert!(e.contains("line 8") && e.contains("time_scale has"), "{e}");
+        let json = serde_json::to_value(text.parse::<toml::Table>().expect("it is TOML"));
+        let e = serde_json::from_value::<ModelConfig>(json.expect("plain data"));
+        let e = e.expect_err(&text).to_string();
+        assert!(e.contains("expected two"), "{e}");
+    }
+    let text = format!("{GOOD}[cell]\ntime_scale = [1, 64]\n");
+    let config = parse(&text).expect("whole numbers too");
+    assert_eq!(config.cell.time_scale, Some([1.0, 64.0]));
+}
+
+#[test]
+fn values_end_in_the_units_of_the_data_and_the_graph_knows_where_they_are_not() {
+    use crate::oracle::{self, Data, Run};
+    use crate::params::Params;
+    let text = |head: &str| {
+        format!(
+            "width = 8\nlayers = 1\n[input]\nfeatures = 2\n[head]\nwidth = 2\nkind = 'values'\n{head}"
+        )
+    };
+    let model = |head: &str| Model::from_config(&parse(&text(head)).expect(head)).expect(head);
+    let plain = model("");
+    assert_eq!(plain.graph().denormalisation(), None);
+    assert!(plain.graph().normalised().is_none());
+    for (steps, mean, std) in [
+        ("every", "mean = [1000.0, -3.0]", "std = [10.0, 0.5]"),
+        ("last", "mean = [1000.0, -3.0]", "std = [10.0, 0.5]"),
+        ("every", "mean = [1000.0, -3.0]", ""),
+        ("last", "", "std = [10.0, 0.5]"),
+    ] {
+        let model = model(&format!("steps = '{steps}'\n{mean}\n{std}\n"));
+        let graph = model.graph();
+        let inner = graph.normalised().expect("it has statistics");
+        assert_eq!(inner.normalised(), None);
+        assert_eq!(
+            (inner.params(), inner.states()),
+            (graph.params(), graph.states())
+        );
+        let end = graph.denormalisation().expect("it has statistics");
+        assert_eq!(
+            (end.shift.is_some(), end.scale.is_some()),
+            (!mean.is_empty(), !std.is_empty())
+        );
+        let params = Params::init(graph, 3);
+        let run = |g| {
+            let x = [0.5, -1.0, 2.0, 0.25, 1.0, -0.5];
+            let run = Run::new(1, 3, Data::Features(&x));
+            oracle::run(g, &params, &run).expect("it runs").output.data
+        };
+        let (whole, inner) = (run(graph), run(&inner));
+        let mean = if mean.is_empty() {
+            [0.0; 2]
+        } else {
+            [1000.0, -3.0]
+        };
+        let std = if std.is_empty() {
+            [1.0; 2]
+        } else {
+            [10.0, 0.5]
+        };
+        assert_eq!(whole.len(), inner.len());
+        for (i, (y, x)) in whole.iter().zip(&inner).enumerate() {
+            assert!(
+                (y - (x * std[i % 2] + mean[i % 2])).abs() < 1e-9,
+                "{i}: {y} {x}"
+            );
+        }
     }
 }
 

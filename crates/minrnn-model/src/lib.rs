@@ -30,6 +30,7 @@ pub mod model;
 pub mod oracle;
 pub mod params;
 pub mod rng;
+pub mod usual;
 
 mod error;
 pub use error::{ModelError, Result};

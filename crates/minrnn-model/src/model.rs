@@ -1,5 +1,7 @@
 //! A model: its graph and what it was made from.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::config::{CellKind, HeadSteps, InitialState, ModelConfig, whole};
@@ -93,6 +95,7 @@ impl Model {
             return Err(ModelError::config("head.width", "must be at least 1"));
         }
         let input = input_of(config)?;
+        check_head(config, head)?;
         Self::trace(input, config.head.kind, json, |g, x| {
             let mut x = g.scope("input", |g| embed(g, config, input, x))?;
             for index in 0..config.layers {
@@ -103,9 +106,63 @@ impl Model {
             }
             g.scope("head", |g| {
                 let x = norm(g, config, x)?;
-                g.apply(&Linear::new("", head, config.head.bias), x)
+                let x = g.apply(&Linear::new("", head, config.head.bias), x)?;
+                denormalize(g, config, x)
             })
         })
+    }
+}
+
+/// Statistics of the head have one number a value, names are one a class or value.
+fn check_head(config: &ModelConfig, width: usize) -> Result<()> {
+    let head = &config.head;
+    names("head.names", head.names.as_deref(), width)?;
+    for (key, values) in [("head.mean", &head.mean), ("head.std", &head.std)] {
+        if values.is_some() && head.kind == OutputKind::Logits {
+            return Err(ModelError::config(key, "is for values, not for classes"));
+        }
+        statistics(key, values.as_deref(), width)?;
+    }
+    Ok(())
+}
+
+/// One finite number for each of `width` channels; standard deviations are positive.
+fn statistics(key: &str, values: Option<&[f32]>, width: usize) -> Result<()> {
+    let Some(values) = values else { return Ok(()) };
+    if values.len() != width || !values.iter().all(|v| v.is_finite()) {
+        let what = format!("must have {width} finite numbers, one a channel");
+        return Err(ModelError::config(key, what));
+    }
+    // The inverse of a standard deviation must be a number too.
+    let usable = |v: &f32| *v > 0.0 && (1.0 / v).is_finite();
+    if key.ends_with(".std") && !values.iter().all(usable) {
+        return Err(ModelError::config(key, "must be positive, 3e-39 or more"));
+    }
+    Ok(())
+}
+
+/// Bytes of a name.
+const NAME: usize = 1000;
+
+/// A name that is not empty for each of `width` channels, none twice.
+fn names(key: &str, names: Option<&[String]>, width: usize) -> Result<()> {
+    let Some(names) = names else { return Ok(()) };
+    let fail = |what| Err(ModelError::config(key, what));
+    if names.len() != width {
+        return fail(format!("has {} names for {width} channels", names.len()));
+    }
+    let mut seen = BTreeSet::new();
+    match names
+        .iter()
+        .find(|n| n.is_empty() || n.len() > NAME || !seen.insert(*n))
+    {
+        Some(name) if name.is_empty() => fail("has an empty name".into()),
+        Some(name) if name.len() > NAME => fail(format!(
+            "has a name of {} bytes, the most is {NAME}",
+            name.len()
+        )),
+        Some(name) => fail(format!("has `{name}` twice")),
+        None => Ok(()),
     }
 }
 
@@ -117,30 +174,23 @@ fn input_of(config: &ModelConfig) -> Result<Input> {
         )
     };
     let input = config.input.as_ref().ok_or_else(missing)?;
-    let statistics = [("input.mean", &input.mean), ("input.std", &input.std)];
     match (input.vocab, input.features) {
         (Some(vocab), None) => {
-            if let Some((key, _)) = statistics.iter().find(|(_, s)| s.is_some()) {
-                return Err(ModelError::config(
-                    *key,
-                    "is for features, not for token ids",
-                ));
+            let given = [
+                ("input.mean", input.mean.is_some()),
+                ("input.std", input.std.is_some()),
+                ("input.names", input.names.is_some()),
+            ];
+            if let Some((key, _)) = given.iter().find(|(_, given)| *given) {
+                let what = "is for features, not for token ids";
+                return Err(ModelError::config(*key, what));
             }
             Ok(Input::Tokens { vocab })
         }
         (None, Some(width)) => {
-            for (key, values) in statistics {
-                let Some(values) = values else { continue };
-                if values.len() != width || !values.iter().all(|v| v.is_finite()) {
-                    return Err(ModelError::config(
-                        key,
-                        format!("must have {width} finite numbers, one a feature"),
-                    ));
-                }
-                if key == "input.std" && values.iter().any(|v| *v <= 0.0) {
-                    return Err(ModelError::config(key, "must be positive"));
-                }
-            }
+            names("input.names", input.names.as_deref(), width)?;
+            statistics("input.mean", input.mean.as_deref(), width)?;
+            statistics("input.std", input.std.as_deref(), width)?;
             Ok(Input::Features { width })
         }
         (None, None) => Err(missing()),
@@ -184,6 +234,22 @@ fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value>
         let values = std.iter().map(|s| 1.0 / s).collect();
         let param = g.param("scale", &[width], Role::Buffer { values })?;
         x = g.op(Op::MulVec { param, row: 0 }, &[x])?;
+    }
+    Ok(x)
+}
+
+/// `x * std + mean` by buffers `scale = std` and `shift = mean`: values leave the model in the units of the data.
+fn denormalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value> {
+    let width = g.width(x);
+    if let Some(std) = &config.head.std {
+        let values = std.clone();
+        let param = g.param("scale", &[width], Role::Buffer { values })?;
+        x = g.op(Op::MulVec { param, row: 0 }, &[x])?;
+    }
+    if let Some(mean) = &config.head.mean {
+        let values = mean.clone();
+        let param = g.param("shift", &[width], Role::Buffer { values })?;
+        x = g.op(Op::AddVec { param, row: 0 }, &[x])?;
     }
     Ok(x)
 }

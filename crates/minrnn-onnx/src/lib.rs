@@ -5,6 +5,7 @@
 //! | [`ir`] | the ONNX graph as plain Rust types; bytes in and out |
 //! | [`build`] | makes such graphs: names, shared constants, sub-graphs |
 //! | [`check`] | rules of ONNX, with inference of types and shapes |
+//! | [`eval`] | what a file means: every operator by the standard's words, in float64 |
 //! | [`export`] | a model to files: forms, metadata, manifest, golden trace |
 //! | [`text`] | a graph as text: as it is, and canonical, whatever its names and order |
 //! | [`diff`] | where two graphs differ; whether only in weights |
@@ -16,8 +17,7 @@
 pub mod build;
 pub mod check;
 pub mod diff;
-#[cfg(test)]
-mod eval;
+pub mod eval;
 pub mod export;
 pub mod ir;
 mod lower;

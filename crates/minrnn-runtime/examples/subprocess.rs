@@ -95,7 +95,7 @@ fn limited(memory: &str) -> Result<Command, Box<dyn Error>> {
 
 /// Some steps of the file: one line of outputs each.
 fn child(file: &str) -> Result<String, Box<dyn Error>> {
-    let model = Arc::new(Model::open(file).map_err(|e| cause(&e))?);
+    let model = Arc::new(Model::open(file)?);
     let mut outputs = vec![0.0; model.info().output.width];
     let input = model.info().input;
     let mut session = Session::new(model, 1)?;
@@ -115,12 +115,4 @@ fn child(file: &str) -> Result<String, Box<dyn Error>> {
         text.push('\n');
     }
     Ok(text)
-}
-
-/// An error with what caused it.
-fn cause(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", cause(source)),
-        None => error.to_string(),
-    }
 }

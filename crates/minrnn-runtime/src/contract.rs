@@ -10,6 +10,7 @@ use crate::error::Breach;
 use crate::info::{Info, InputSpec, OutputSpec, StateSpec};
 use crate::metadata::{Metadata, short};
 
+pub(crate) mod formula;
 mod recurrence;
 
 /// Values of states that a file of any size may have for each row.
@@ -75,6 +76,16 @@ enum Dim {
     Fixed(usize),
     Symbol(String),
     Unnamed,
+}
+
+impl std::fmt::Display for Dim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(n) => write!(f, "{n}"),
+            Self::Symbol(name) => write!(f, "`{}`", short(name)),
+            Self::Unnamed => f.write_str("not stated"),
+        }
+    }
 }
 
 /// A graph input or output with its declared type.
@@ -243,14 +254,14 @@ fn agree(seen: &mut Option<Dim>, symbol: &str, port: &Port, axis: usize) -> Resu
         Dim::Unnamed => false,
     };
     if !known {
-        let what = format!("dimension {axis} is {dim:?}; it must be `{symbol}` or a number");
+        let what = format!("dimension {axis} is {dim}; it must be `{symbol}` or a number");
         return Err(Breach::new(&port.place, what));
     }
     match seen {
         None => *seen = Some(dim.clone()),
         Some(other) if other == dim => {}
         Some(other) => {
-            let what = format!("dimension {axis} is {dim:?}, elsewhere {other:?}");
+            let what = format!("dimension {axis} is {dim}, elsewhere {other}");
             return Err(Breach::new(&port.place, what));
         }
     }
@@ -374,9 +385,10 @@ fn state_port(port: &Port, state: &StateSpec, dims: &mut Dims) -> Result<(), Bre
     if same {
         return Ok(());
     }
+    let words: Vec<String> = port.dims[1..].iter().map(Dim::to_string).collect();
     let what = format!(
-        "has shape {:?}, and `minrnn.states` says {:?}",
-        &port.dims[1..],
+        "has shape [{}], and `minrnn.states` says {:?}",
+        words.join(", "),
         state.shape
     );
     Err(Breach::new(&port.place, what))

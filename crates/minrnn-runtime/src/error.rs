@@ -1,4 +1,4 @@
-//! What can go wrong, in five kinds, each with its place and what would mend it.
+//! What can go wrong, each with its place and what would mend it. What an error says has its cause in it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The file could not be read from disk.
-    #[error("cannot read {}", file.display())]
+    #[error("cannot read {}: {source}", file.display())]
     Read {
         /// The file that was asked for.
         file: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
         mend: String,
     },
     /// The bytes are no ONNX model, or tract cannot make a plan of the graph.
-    #[error("{file}: {what}")]
+    #[error("{file}: {what}: {source}")]
     Load {
         /// The file, or `<bytes>`.
         file: String,
@@ -61,7 +61,7 @@ pub enum Error {
         mend: String,
     },
     /// The engine failed, or returned something other than the file declares.
-    #[error("{file}: {what}")]
+    #[error("{file}: {what}: {source}")]
     Run {
         /// The file, or `<bytes>`.
         file: String,
@@ -122,6 +122,51 @@ impl Error {
             mend: mend.into(),
         }
     }
+}
+
+/// An error of JSON without the names that its parser has for types.
+pub(crate) fn plain(error: &serde_json::Error) -> String {
+    const WORDS: [(&str, &str); 7] = [
+        (
+            "data did not match any variant of untagged enum RawInit",
+            "it must be `zero` or a list of numbers",
+        ),
+        ("a sequence", "a list"),
+        ("a map", "an object"),
+        ("usize", "a whole number of at least 0"),
+        ("u64", "a whole number of at least 0"),
+        ("f32", "a number"),
+        ("unit", "nothing"),
+    ];
+    let mut text = error.to_string();
+    for (rust, words) in WORDS {
+        text = text.replace(rust, words);
+    }
+    // `struct RawState`
+    while let Some(at) = text.find("struct ") {
+        let name = text[at + 7..]
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .count();
+        text.replace_range(at..at + 7 + name, "an object");
+    }
+    if text.chars().count() > 200 {
+        // Some of it is the file's own text.
+        let end = text
+            .chars()
+            .rev()
+            .take(40)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev();
+        return text
+            .chars()
+            .take(150)
+            .chain(" .. ".chars())
+            .chain(end)
+            .collect();
+    }
+    text
 }
 
 /// A breach of the contract, before the name of the file is put to it.

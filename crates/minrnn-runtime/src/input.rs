@@ -53,11 +53,7 @@ impl Extras<'_> {
                     "export it with lengths",
                 );
             }
-            let fits = |n: &i64| usize::try_from(*n).is_ok_and(|n| (1..=time).contains(&n));
-            if lengths.len() != batch || !lengths.iter().all(fits) {
-                let what = format!("are not {batch} numbers from 1 to {time}");
-                return wrong("lengths", what, "give each row's own length");
-            }
+            check_rows(lengths, batch, time)?;
         }
         match self.reset {
             Some(_) if !info.reset => wrong(
@@ -252,7 +248,25 @@ pub(crate) fn check_batch(batch: usize, info: &Info) -> Result<()> {
     }
 }
 
-fn check_ids(ids: &[i64], vocab: Option<usize>) -> Result<()> {
+/// Refuses lengths of rows that no row of `time` steps has: the graph would take a step that is padding for the row's last.
+pub(crate) fn check_rows(lengths: &[i64], batch: usize, time: usize) -> Result<()> {
+    let mend = "give each row's own length, from 1 to T";
+    if lengths.len() != batch {
+        let what = format!("are {} numbers for {batch} rows", lengths.len());
+        return Err(Error::input("lengths", what, mend));
+    }
+    let fits = |n: &i64| usize::try_from(*n).is_ok_and(|n| (1..=time).contains(&n));
+    match lengths.iter().position(|n| !fits(n)) {
+        None => Ok(()),
+        Some(row) => {
+            let what = format!("row {row} has {} steps of T = {time}", lengths[row]);
+            Err(Error::input("lengths", what, mend))
+        }
+    }
+}
+
+/// Refuses ids that no row of the embedding has: a negative one would be counted from the table's end.
+pub(crate) fn check_ids(ids: &[i64], vocab: Option<usize>) -> Result<()> {
     let outside = |id: &i64| match usize::try_from(*id) {
         Ok(id) => vocab.is_some_and(|v| id >= v),
         Err(_) => true,

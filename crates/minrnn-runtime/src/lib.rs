@@ -75,6 +75,7 @@ mod input;
 mod kernels;
 mod metadata;
 mod model;
+mod names;
 mod plan;
 mod referee;
 mod self_check;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tract_onnx::pb::ModelProto;
 
-use crate::error::Breach;
+use crate::error::{Breach, plain};
 use crate::info::{Dtype, Form, Head, Init, Lowering, Recurrence, StateSpec};
 
 /// The version of the contract that this crate reads.
@@ -96,7 +96,7 @@ impl<'a> Props<'a> {
 
     fn json<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<T, Breach> {
         serde_json::from_str(self.get(key)?)
-            .map_err(|e| Breach::new(place(key), format!("does not parse: {e}")))
+            .map_err(|e| Breach::new(place(key), format!("does not parse: {}", plain(&e))))
     }
 
     fn version(&self) -> Result<(), Breach> {

@@ -316,17 +316,12 @@ impl Model {
         State::initial(self.layout.clone(), &self.info, batch)
     }
 
-    /// [`State::from_bytes`], and refuses a state of another model.
+    /// [`State::from_bytes`], its tensors in the model's order; refuses a state of another model.
     ///
     /// # Errors
     /// [`Error::Input`].
     pub fn state_from_bytes(&self, bytes: &[u8]) -> Result<State> {
-        let state = State::from_bytes(bytes)?;
-        state.check_layout(&self.layout)?;
-        Ok(State {
-            layout: self.layout.clone(),
-            ..state
-        })
+        State::from_bytes(bytes)?.fitted(&self.layout)
     }
 
     /// Makes the plan for `batch` rows of `time` steps now, so that the first run does not pay for it.
@@ -633,7 +628,11 @@ fn check(
     let graph = structure::check(proto, size)?;
     let info = contract::check(graph, meta, size)?;
     let mut shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
-    shapes.probe(&info)?;
+    let probe = shapes.probe(&info)?;
+    contract::formula::check(graph, &info, &shapes, &probe)?;
+    let short = probe.short();
+    drop(probe);
+    shapes.settle(short);
     Ok(Some((info, graph, shapes)))
 }
 

@@ -230,7 +230,10 @@ impl<'a> Golden<'a> {
         let missing = |_| refuse(format!("has no `{name}`"));
         let view = self.tensors.tensor(name).map_err(missing)?;
         if view.dtype() != kind {
-            return Err(refuse(format!("`{name}` is {:?}", view.dtype())));
+            return Err(refuse(format!(
+                "`{name}` is of another type: {}",
+                view.dtype()
+            )));
         }
         Ok((view.shape().to_vec(), view.data()))
     }

@@ -87,6 +87,7 @@ impl Session {
     /// # Errors
     /// [`Error::Input`] for a state of another model, of another number of rows, or one that is not finite.
     pub fn set_state(&mut self, state: State) -> Result<()> {
+        let state = state.fitted(self.model.layout())?;
         state.check(self.model.layout(), self.batch())?;
         self.state = state;
         Ok(())

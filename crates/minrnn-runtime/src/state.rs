@@ -15,7 +15,7 @@ pub(crate) struct Layout {
 }
 
 /// One named state of a [`Layout`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Slot {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
@@ -201,6 +201,32 @@ impl State {
             }
         }
         Ok(all)
+    }
+
+    /// As a state of the model of `layout`, its tensors in that order: in a file they may stand in any.
+    pub(crate) fn fitted(mut self, layout: &Arc<Layout>) -> Result<Self> {
+        let places: Option<Vec<usize>> = layout
+            .slots
+            .iter()
+            .map(|s| self.layout.at(&s.name))
+            .collect();
+        let count = self.layout.slots.len();
+        if let Some(places) = places.filter(|p| p.len() == count) {
+            let slot = |at: &usize| self.layout.slots[*at].clone();
+            let ordered = Layout {
+                weights_sha256: self.layout.weights_sha256.clone(),
+                dtype: self.layout.dtype,
+                slots: places.iter().map(slot).collect(),
+            };
+            self.values = places
+                .iter()
+                .map(|at| std::mem::take(&mut self.values[*at]))
+                .collect();
+            self.layout = Arc::new(ordered);
+        }
+        self.check_layout(layout)?;
+        self.layout = layout.clone();
+        Ok(self)
     }
 
     /// Whether this is a state of the model of `layout`.

@@ -1,12 +1,13 @@
 //! Refuses cheap structural defects before tract sees a graph: some of them make its version 0.23.9 panic, ask for
 //! gigabytes, or read another operator than the file means.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
 use crate::error::Breach;
 use crate::metadata::short;
+use crate::names::ByName;
 
 mod operator;
 mod scan;
@@ -14,11 +15,11 @@ mod shape;
 mod tensor;
 mod wire;
 
-pub(crate) use shape::Shapes;
+pub(crate) use shape::{Probe, Shapes, Sizes, axis, broadcast};
 pub(crate) use wire::check as check_bytes;
 
 /// The tensors that a node may read, by name; with its data where a tensor stands in the file.
-type Names<'a> = BTreeMap<&'a str, Option<&'a TensorProto>>;
+type Names<'a> = ByName<&'a str, Option<&'a TensorProto>>;
 
 /// Values that a constant shape may ask for.
 const MAX_VALUES: i64 = 1 << 28;
@@ -88,7 +89,7 @@ pub(crate) fn check_with(model: &ModelProto, rules: Rules) -> Result<&GraphProto
     let Some(graph) = &model.graph else {
         return Err(Breach::new("graph", "is missing"));
     };
-    check_graph(graph, &Names::new(), "", rules)?;
+    check_graph(graph, &Names::default(), "", rules)?;
     Ok(graph)
 }
 
@@ -143,7 +144,7 @@ fn check_graph<'a>(
             "has sparse initializers",
         ));
     }
-    let mut here = Names::new();
+    let mut here = Names::default();
     for input in &graph.input {
         define(&mut here, &input.name, None, path, "input")?;
     }

@@ -36,6 +36,16 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: CheckpointProblem,
     },
+    /// A checkpoint and a configuration mean different models or different data.
+    #[error("checkpoint {} and the configuration do not belong together:{}\n{mend}", path.display(), Lines(differences))]
+    Differs {
+        /// The folder of the checkpoint.
+        path: PathBuf,
+        /// All that differs.
+        differences: Vec<Difference>,
+        /// What would mend it.
+        mend: &'static str,
+    },
     /// Tensors given by the caller do not fit the place they are meant for.
     #[error("tensor `{tensor}`: {message}")]
     Tensor {
@@ -74,6 +84,14 @@ pub enum TrainError {
     #[cfg(feature = "cuda")]
     #[error(transparent)]
     Cuda(#[from] minrnn_kernels::cuda::CudaError),
+    /// A run needs more memory than there is.
+    #[error("{needs}; {} are available", bytes(*limit))]
+    Memory {
+        /// What it needs.
+        needs: crate::trainer::Memory,
+        /// Bytes that it may take.
+        limit: u64,
+    },
     /// The file system failed.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -84,6 +102,15 @@ pub enum TrainError {
         /// The reason given by the system.
         source: std::io::Error,
     },
+}
+
+/// One thing in which a checkpoint and a configuration differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Dotted key of the configuration, or what it is about: `vocabulary`, `data`.
+    pub what: String,
+    /// Both sides.
+    pub message: String,
 }
 
 /// Why a checkpoint cannot be used.
@@ -152,10 +179,16 @@ pub enum CheckpointProblem {
         /// The value.
         value: f32,
     },
-    /// The folder holds files that no checkpoint has, so it is not replaced.
+    /// What has the name of the checkpoint, or of a folder that a save goes through, is no folder.
     #[error(
-        "the folder holds `{file}`, which is not a file of a checkpoint; choose a new or an empty folder"
+        "{what} has the name of a folder that a save makes and replaces; move it away, or choose another folder"
     )]
+    InTheWay {
+        /// What it is: a file, a link, ...
+        what: &'static str,
+    },
+    /// The folder holds files and is no checkpoint, so it is not replaced.
+    #[error("the folder holds `{file}` and is no checkpoint; choose a new or an empty folder")]
     ForeignFile {
         /// Name of the first such file.
         file: String,
@@ -210,6 +243,17 @@ impl TrainError {
     }
 }
 
+/// `812 B`, `12.3 kB`, `4.9 MB`, `1.1 GB`, `2.4 TB`.
+pub(crate) fn bytes(n: u64) -> String {
+    match n as f64 {
+        b if b >= 1e12 => format!("{:.1} TB", b / 1e12),
+        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
+        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
+        b if b >= 1e3 => format!("{:.1} kB", b / 1e3),
+        _ => format!("{n} B"),
+    }
+}
+
 /// Writes ", place" unless the place is empty.
 struct Place<'a>(&'a str);
 
@@ -220,6 +264,18 @@ impl fmt::Display for Place<'_> {
         } else {
             write!(f, ", {}", self.0)
         }
+    }
+}
+
+/// One difference a line.
+struct Lines<'a>(&'a [Difference]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Difference { what, message } in self.0 {
+            write!(f, "\n  {what}: {message}")?;
+        }
+        Ok(())
     }
 }
 

@@ -22,4 +22,4 @@ pub mod tape;
 pub mod task;
 pub mod trainer;
 
-pub use error::{CheckpointProblem, Result, TrainError};
+pub use error::{CheckpointProblem, Difference, Result, TrainError};

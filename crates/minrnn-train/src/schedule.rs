@@ -63,11 +63,13 @@ impl Schedule {
     /// # Errors
     /// [`TrainError::Config`] naming the option.
     pub fn validate(&self) -> Result<()> {
+        let wrong = |message: String| Err(TrainError::config("lr", message));
         if !(self.lr.is_finite() && self.lr > 0.0) {
-            return Err(TrainError::config(
-                "lr",
-                format!("is {}, expected a positive number", self.lr),
-            ));
+            return wrong(format!("is {}, expected a positive number", self.lr));
+        }
+        // What is 0 or infinite in float32 teaches nothing.
+        if !(self.lr as f32).is_normal() {
+            return wrong(format!("is {:e}, which float32 cannot hold", self.lr));
         }
         if self.decay == Decay::Constant {
             return Ok(());
@@ -78,12 +80,18 @@ impl Schedule {
                 format!("is {}, expected 0 to lr = {}", self.min_lr, self.lr),
             ));
         }
+        if self.total_steps == 0 {
+            return Err(TrainError::config(
+                "total_steps",
+                "is 0, expected at least 1",
+            ));
+        }
         if self.total_steps <= self.warmup_steps {
             let message = format!(
-                "is {}, expected more than warmup_steps = {}",
-                self.total_steps, self.warmup_steps
+                "is {}, expected less than the run's {} steps: the cosine comes behind the warm-up",
+                self.warmup_steps, self.total_steps
             );
-            return Err(TrainError::config("total_steps", message));
+            return Err(TrainError::config("warmup_steps", message));
         }
         Ok(())
     }
@@ -145,9 +153,15 @@ mod tests {
         let bad = [
             (Schedule::constant(0.0), "`lr`"),
             (Schedule::constant(f64::NAN), "`lr`"),
+            (Schedule::cosine(1.0, 0.0, 0, 0), "`total_steps`"),
+            (Schedule::constant(1e-50), "`lr`"),
+            (Schedule::constant(1e50), "`lr`"),
             (Schedule::cosine(1.0, 2.0, 0, 5), "`min_lr`"),
             (Schedule::cosine(1.0, f64::NAN, 0, 5), "`min_lr`"),
-            (Schedule::cosine(1.0, 0.0, 5, 5), "`total_steps`"),
+            (
+                Schedule::cosine(1.0, 0.0, 5, 5),
+                "`warmup_steps`: is 5, expected less than the run's 5 steps",
+            ),
         ];
         for (schedule, field) in bad {
             assert!(schedule.validate().unwrap_err().to_string().contains(field));

@@ -59,9 +59,13 @@ fn config() -> impl Strategy<Value = String> {
         (2usize..20).prop_map(|n| format!("vocab = {n}")),
         (1usize..5).prop_map(|n| format!("features = {n}")),
     ];
-    let head = (1usize..20, select(vec!["every", "last"]), any::<bool>());
+    let head = (
+        1usize..20,
+        select(vec!["every", "last"]),
+        any::<[bool; 3]>(),
+    );
     (width, 1usize..4, norm, any::<bool>(), input, layers(), head).prop_map(
-        |(width, count, norm, residual, input, layers, (out, steps, bias))| {
+        |(width, count, norm, residual, input, layers, (out, steps, [bias, mean, std]))| {
             let mut text = format!(
                 "width = {width}\nlayers = {count}\nnorm = \"{norm}\"\nresidual = {residual}\n"
             );
@@ -70,7 +74,15 @@ fn config() -> impl Strategy<Value = String> {
                 "[input]\n{input}\n[head]\nwidth = {out}\nkind = \"values\"\n"
             )
             .unwrap();
-            write!(text, "steps = \"{steps}\"\nbias = {bias}\n{layers}").unwrap();
+            write!(text, "steps = \"{steps}\"\nbias = {bias}\n").unwrap();
+            let numbers = |from: f64| (0..out).map(|i| from + i as f64 / 3.0).collect::<Vec<_>>();
+            if mean {
+                writeln!(text, "mean = {:?}", numbers(700.0)).unwrap();
+            }
+            if std {
+                writeln!(text, "std = {:?}", numbers(0.01)).unwrap();
+            }
+            text += &layers;
             text
         },
     )

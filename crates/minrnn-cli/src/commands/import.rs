@@ -4,17 +4,24 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use minrnn_model::layers::Activation;
+use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::import::{Imported, Layout, Options, Row, import, vocabulary};
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
 use crate::args::{ActivationChoice, Import, LayoutChoice};
 use crate::files;
+use crate::lock::Lock;
 use crate::table::{facts, grouped, table};
 use crate::ui::Ui;
 
+/// No vocabulary and no configuration is longer, bytes.
+const MOST: u64 = 64 << 20;
+
 pub(super) fn run(args: &Import, ui: &Ui) -> Result<Outcome> {
     check_own(&args.out)?;
+    let _lock = Lock::beside(&args.out, ui)?;
+    Checkpoint::check_place(&args.out)?;
     let imported = import(&args.file, &options(args)?)?;
     imported
         .checkpoint
@@ -39,7 +46,7 @@ pub(super) fn run(args: &Import, ui: &Ui) -> Result<Outcome> {
 /// A folder with anything else than an earlier import is somebody's; a training run's checkpoint is, too.
 fn check_own(out: &Path) -> Result<()> {
     let earlier = || {
-        let text = std::fs::read_to_string(out.join("config.json")).ok()?;
+        let text = files::read_text(&out.join("config.json"), MOST).ok()?;
         serde_json::from_str::<Json>(&text)
             .ok()?
             .get("import")
@@ -56,8 +63,7 @@ fn check_own(out: &Path) -> Result<()> {
 
 fn options(args: &Import) -> Result<Options> {
     let read = |path: &Path| {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text = files::read_text(path, MOST)?;
         vocabulary(&text).map_err(|e| anyhow!("{}: {e}", path.display()))
     };
     Ok(Options {

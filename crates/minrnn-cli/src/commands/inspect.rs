@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use minrnn_onnx::ir::{Dim, Graph, Model, ValueInfo};
 use minrnn_onnx::text::{canonical, text};
+use minrnn_train::data::read_data;
 use serde_json::{Value as Json, json};
 
 use crate::Outcome;
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Inspect, ui: &Ui) -> Result<Outcome> {
 /// The model in a file.
 pub(super) fn read(path: &Path) -> Result<Model> {
     let file = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {file}"))?;
+    let bytes = read_data(path).with_context(|| format!("cannot read {file}"))?;
     Model::decode(&bytes).with_context(|| format!("{file} is no ONNX model, or is damaged"))
 }
 

@@ -1,49 +1,65 @@
 //! `minrnn train`.
 
+mod folder;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use minrnn_model::config::ModelConfig;
+use minrnn_train::TrainError;
 use minrnn_train::checkpoint::Checkpoint;
-use minrnn_train::trainer::{TrainConfig, Trainer};
+use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer, model_config};
 
 use crate::Outcome;
 use crate::args::Train;
 use crate::config::Config;
 use crate::files;
-use crate::progress::{duration, short};
+use crate::interrupt;
+use crate::lock::Lock;
+use crate::memory;
+use crate::progress::duration;
 use crate::table::{facts, grouped};
-use crate::training::{self, Ended, said};
+use crate::training::{self, Ended, number, said};
 use crate::ui::Ui;
+use folder::Folder;
 
 pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     let device = args.device.open()?;
-    let config = Config::read(&args.config, &args.set)?;
     let dir = args
         .out
         .clone()
         .unwrap_or_else(|| default_dir(&args.config));
-    let mut trainer = if args.resume {
-        let last = dir.join(files::LAST);
-        if files::is_free(&dir)? {
-            bail!(
-                "{} holds no run to go on with; leave --resume out to begin one",
-                dir.display()
-            );
-        }
-        let checkpoint = Checkpoint::load(&last)?;
-        Trainer::resume(&config.train, &checkpoint, &last, &device)
-            .map_err(|e| config.explain(e))?
-    } else {
-        check_free(&dir)?;
-        Trainer::new(&config.train, &device).map_err(|e| config.explain(e))?
+    check_before(&Folder::of(&dir)?, args.resume, &dir)?;
+    let _lock = Lock::inside(&dir, ui)?;
+    // At the first save, hours from here, is too late.
+    for name in [files::LAST, files::BEST] {
+        Checkpoint::check_place(&dir.join(name))?;
+    }
+    let origin = Origin::of(args, &dir, ui)?;
+    let model = origin.model()?;
+    let mut config = Config::read_for(&args.config, &args.set, model.as_ref())?;
+    config.train.train.memory = match args.force {
+        true => None,
+        false => memory::available(),
     };
+    let mut trainer = origin
+        .trainer(&config.train, &device, args.new_data)
+        .map_err(|e| config.explain(e))?;
+    for warning in trainer.task().warnings() {
+        ui.error(&format!("warning: {warning}"));
+    }
+    for note in trainer.notes() {
+        ui.note(&format!("note: {note}"));
+    }
+    let begin = origin.begin(&trainer);
+    if matches!(origin, Origin::Weights(..)) {
+        // From here on --resume goes on from these weights, and never from others.
+        trainer.checkpoint()?.save(&dir.join(files::LAST))?;
+    }
+    // A checkpoint is as large as the model with its moments: not for the whole training.
+    drop(origin);
     let steps = trainer.config().train.steps;
     let count = trainer.params()?.count();
-    let begin = if args.resume {
-        format!(", from step {}", trainer.steps_done())
-    } else {
-        String::new()
-    };
     ui.note(&format!(
         "training {} parameters for {steps} steps{begin}, into {}",
         grouped(count),
@@ -51,9 +67,13 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     ));
     let ended = training::fit(&mut trainer, &dir, ui)?;
     if ended.metrics.is_none() {
-        let again = "the same command with --resume goes on";
+        let again = match args.from {
+            Some(_) => "the same command with --resume in the place of --from goes on",
+            None => "the same command with --resume goes on",
+        };
         ui.error(&format!(
-            "stopped after step {}; saved {}; {again}",
+            "{}: stopped after step {}; saved {}; {again}",
+            interrupt::name(),
             trainer.steps_done(),
             dir.join(files::LAST).display()
         ));
@@ -68,20 +88,97 @@ fn default_dir(config: &Path) -> PathBuf {
     Path::new("runs").join(config.file_stem().unwrap_or_default())
 }
 
-fn check_free(dir: &Path) -> Result<()> {
-    if files::is_free(dir)? {
-        return Ok(());
+/// What needs no lock to be known. Whether there is a run already is said under it: that one goes on there says more.
+fn check_before(folder: &Folder, resume: bool, dir: &Path) -> Result<()> {
+    match (folder, resume) {
+        (Folder::Free | Folder::Foreign, true) => bail!("{}", nothing(dir)),
+        (Folder::Foreign, false) => folder.check_new(dir),
+        _ => Ok(()),
     }
-    if dir.join(files::LAST).is_dir() || dir.join(files::METRICS).exists() {
-        bail!(
-            "{} holds a run already; go on with --resume, or choose another folder with --out",
-            dir.display()
-        );
-    }
-    bail!(
-        "{} is not empty and no run of minrnn; choose another folder with --out",
+}
+
+fn nothing(dir: &Path) -> String {
+    format!(
+        "{} holds no run to go on with; leave --resume out to begin one",
         dir.display()
-    );
+    )
+}
+
+/// What a run begins with.
+enum Origin {
+    /// Weights by chance.
+    New,
+    /// A checkpoint of the same run.
+    Run(PathBuf, Box<Checkpoint>),
+    /// The weights of another run, or of an import.
+    Weights(PathBuf, Box<Checkpoint>),
+}
+
+impl Origin {
+    fn of(args: &Train, dir: &Path, ui: &Ui) -> Result<Self> {
+        let folder = Folder::of(dir)?;
+        if let (true, Folder::Run(path)) = (args.resume, &folder) {
+            if !path.ends_with(files::LAST) {
+                ui.note(&format!(
+                    "note: {} has no last; going on from best",
+                    dir.display()
+                ));
+            }
+            return Ok(Self::Run(path.clone(), Box::new(Checkpoint::load(path)?)));
+        }
+        match (args.resume, &folder) {
+            (true, Folder::Begun) => {
+                ui.note(&format!(
+                    "note: {} has no checkpoint yet; beginning at step 0",
+                    dir.display()
+                ));
+            }
+            (true, _) => bail!("{}", nothing(dir)),
+            (false, _) => folder.check_new(dir)?,
+        }
+        let Some(from) = &args.from else {
+            return Ok(Self::New);
+        };
+        let path = files::find_checkpoint(from)?;
+        let checkpoint = Checkpoint::load_weights(&path)?;
+        Ok(Self::Weights(path, Box::new(checkpoint)))
+    }
+
+    /// The model that [model] may leave out.
+    fn model(&self) -> Result<Option<ModelConfig>> {
+        match self {
+            Self::New => Ok(None),
+            Self::Run(path, checkpoint) | Self::Weights(path, checkpoint) => {
+                Ok(Some(model_config(checkpoint, path)?))
+            }
+        }
+    }
+
+    fn trainer(
+        &self,
+        config: &TrainConfig,
+        device: &Device,
+        new_data: bool,
+    ) -> Result<Trainer, TrainError> {
+        match self {
+            Self::New => Trainer::new(config, device),
+            Self::Run(path, checkpoint) => {
+                Trainer::resume(config, checkpoint, path, device, ResumeOptions { new_data })
+            }
+            Self::Weights(path, checkpoint) => {
+                Trainer::from_weights(config, checkpoint, path, device)
+            }
+        }
+    }
+
+    /// How it begins, for the first line.
+    fn begin(&self, trainer: &Trainer) -> String {
+        match self {
+            Self::New => String::new(),
+            Self::Run(..) => format!(", from step {}", trainer.steps_done()),
+            Self::Weights(path, _) => format!(", from the weights of {}", path.display()),
+        }
+    }
 }
 
 fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String {
@@ -103,10 +200,7 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
             ),
         ),
         ("steps", format!("{done}{early}, batch {}", train.batch)),
-        (
-            "time",
-            format!("{}, {} tokens/s", duration(ended.time), short(ended.rate)),
-        ),
+        ("time", format!("{}, {}", duration(ended.time), ended.speed)),
     ];
     if let Some(metrics) = &ended.metrics {
         rows.push(("at the end", said(metrics)));
@@ -115,8 +209,10 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
         rows.push((
             "best",
             format!(
-                "validation {} {:.4}, after step {}",
-                best.name, best.value, best.step
+                "validation {} {}, after step {}",
+                best.name,
+                number(best.value),
+                best.step
             ),
         ));
     }

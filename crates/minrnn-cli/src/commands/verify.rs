@@ -25,6 +25,8 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
     let (model, params) = match &args.checkpoint {
         Some(path) => {
             let loaded = files::load_checkpoint(path)?;
+            let words = loaded.checkpoint.vocabulary.as_deref();
+            verify::belongs(&export, &loaded.model, words)?;
             (loaded.model, loaded.params)
         }
         None => {
@@ -59,7 +61,10 @@ fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
     // What was asked for on stdout first: a file that cannot be written loses nothing of it.
     match args.json.is_some() && file.is_none() {
         true => ui.print(&json)?,
-        false => ui.print(&shown(report))?,
+        false => {
+            let look = ui.look();
+            ui.print(&report.text(look.width, look.colour))?;
+        }
     }
     if let Some(path) = &args.report {
         files::write(path, report.markdown().as_bytes())?;
@@ -68,19 +73,4 @@ fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
         files::write(path, json.as_bytes())?;
     }
     Ok(())
-}
-
-/// Table, remarks and verdict.
-pub(super) fn shown(report: &Report) -> String {
-    let remarks: String = report
-        .remarks()
-        .iter()
-        .map(|r| format!("- {r}\n"))
-        .collect();
-    let verdict = if report.holds {
-        "Everything holds."
-    } else {
-        "SOMETHING DOES NOT HOLD."
-    };
-    format!("{}\n{remarks}{verdict}\n", report.table())
 }

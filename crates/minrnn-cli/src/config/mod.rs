@@ -6,8 +6,9 @@ mod tests;
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use minrnn_model::ModelError;
+use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
 use minrnn_train::task::{SelectiveCopyingOptions, SequencesOptions, TaskConfig, TextOptions};
 use minrnn_train::trainer::TrainConfig;
@@ -15,7 +16,14 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use crate::files;
 use source::{Fault, Source};
+
+/// No configuration is longer, bytes; names of many features fit.
+const MOST: u64 = 4 << 20;
+
+/// What to do about a run that needs too much memory.
+const SMALLER: &str = "; a smaller model, fewer or shorter sequences in a batch need less, and --force begins nonetheless";
 
 /// A configuration and where each of its keys stands.
 #[derive(Debug)]
@@ -27,20 +35,32 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads a file and replaces values.
-    pub(crate) fn read(path: &Path, sets: &[String]) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&path.display().to_string(), &text, sets)
+    /// Reads a file and replaces values. The model may be that of a checkpoint: [model] may be left out then, or say its dropout only.
+    pub(crate) fn read_for(
+        path: &Path,
+        sets: &[String],
+        model: Option<&ModelConfig>,
+    ) -> Result<Self> {
+        let text = files::read_text(path, MOST)?;
+        Self::parse_for(&path.display().to_string(), &text, sets, model)
     }
 
-    /// The same from the text of a file.
+    /// The same from the text of a file, whole.
     pub(crate) fn parse(file: &str, text: &str, sets: &[String]) -> Result<Self> {
+        Self::parse_for(file, text, sets, None)
+    }
+
+    fn parse_for(
+        file: &str,
+        text: &str,
+        sets: &[String],
+        model: Option<&ModelConfig>,
+    ) -> Result<Self> {
         let source = Source::new(file, text, sets);
         let table = merged(&source).map_err(|fault| source.error(&fault))?;
         let mut keys = vec![];
         flatten("", &table, &mut keys);
-        let train = train_config(table).map_err(|fault| source.error(&fault))?;
+        let train = train_config(table, model).map_err(|fault| source.error(&fault))?;
         Ok(Self {
             train,
             source,
@@ -53,6 +73,8 @@ impl Config {
         let field = match &error {
             TrainError::Config { field, .. } => Some(field.as_str()),
             TrainError::Model(ModelError::Config { key, .. }) => Some(key.as_str()),
+            TrainError::Memory { needs, .. } if needs.is_weights() => Some("model.width"),
+            TrainError::Memory { .. } => Some("train.batch"),
             TrainError::Data { .. } => return anyhow::Error::new(error),
             TrainError::Io { .. } => {
                 return anyhow::Error::new(error).context("cannot open the data of the task; relative paths are relative to the current folder");
@@ -67,7 +89,10 @@ impl Config {
         };
         match field.and_then(|f| self.place(f)) {
             Some(at) => {
-                let message = error.to_string().replace("`total_steps`", "`train.steps`");
+                let mut message = error.to_string().replace("`total_steps`", "`train.steps`");
+                if matches!(error, TrainError::Memory { .. }) {
+                    message.push_str(SMALLER);
+                }
                 self.source.error(&Fault {
                     message,
                     at: Some(at),
@@ -154,7 +179,10 @@ fn flatten(prefix: &str, table: &DeTable, keys: &mut Vec<(String, usize)>) {
 }
 
 /// The tables one by one, so that every error keeps its place: a tagged enum alone would lose it.
-fn train_config(mut table: DeTable) -> Result<TrainConfig, Fault> {
+fn train_config(
+    mut table: DeTable,
+    checkpoint: Option<&ModelConfig>,
+) -> Result<TrainConfig, Fault> {
     let known = ["task", "model", "train"];
     if let Some((key, _)) = table
         .iter()
@@ -169,9 +197,37 @@ fn train_config(mut table: DeTable) -> Result<TrainConfig, Fault> {
     let [task, model, train] = known.map(|name| take(&mut table, name));
     Ok(TrainConfig {
         task: task_config(task?)?,
-        model: read(model?)?,
+        model: match checkpoint {
+            Some(checkpoint) => model_over(model.ok(), checkpoint)?,
+            None => read(model?)?,
+        },
         train: read(train?)?,
     })
+}
+
+/// The whole table [model] as it is written; or the model of a checkpoint, where the table is absent or says the dropout only.
+fn model_over(
+    model: Option<Spanned<DeValue>>,
+    checkpoint: &ModelConfig,
+) -> Result<ModelConfig, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Only {
+        dropout: f64,
+    }
+    let only_dropout = |model: &Spanned<DeValue>| match model.get_ref() {
+        DeValue::Table(table) => {
+            table.len() == 1 && table.keys().all(|key| key.get_ref() == "dropout")
+        }
+        _ => false,
+    };
+    match model {
+        None => Ok(checkpoint.clone()),
+        Some(model) if only_dropout(&model) => Ok(ModelConfig {
+            dropout: read::<Only>(model)?.dropout,
+            ..checkpoint.clone()
+        }),
+        Some(model) => read(model),
+    }
 }
 
 fn take<'a>(table: &mut DeTable<'a>, name: &str) -> Result<Spanned<DeValue<'a>>, Fault> {

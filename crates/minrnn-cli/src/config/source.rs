@@ -79,7 +79,7 @@ impl Source {
         let start = self.starts[part];
         if part > 0 {
             let set = self.text[start..].lines().next().unwrap_or("");
-            return anyhow!("--set {set}: {message}{}", hint(set));
+            return anyhow!("--set {}: {message}{}", window(set, 0).0, hint(set));
         }
         let before = &self.text.as_bytes()[..at];
         let begin = before
@@ -89,7 +89,8 @@ impl Source {
         let number = 1 + before.iter().filter(|b| **b == b'\n').count();
         let line = self.text[begin..].lines().next().unwrap_or("");
         let column = 1 + String::from_utf8_lossy(&before[begin..]).chars().count();
-        let caret = " ".repeat(number.to_string().len() + 2 + column);
+        let (line, shown) = window(line, column - 1);
+        let caret = " ".repeat(number.to_string().len() + 3 + shown);
         anyhow!(
             "{}, line {number}, column {column}: {message}\n{number} | {line}\n{caret}^",
             self.file
@@ -97,11 +98,25 @@ impl Source {
     }
 }
 
+/// Characters of a long line that are shown before a place and from it on.
+const AROUND: usize = 100;
+
+/// The part of a line around character `at`, and where that is in it.
+fn window(line: &str, at: usize) -> (String, usize) {
+    let skipped = at.saturating_sub(AROUND);
+    let mut rest = line.chars().skip(skipped);
+    let before = if skipped > 0 { "…" } else { "" };
+    let part: String = rest.by_ref().take(at - skipped + AROUND).collect();
+    let behind = if rest.next().is_some() { "…" } else { "" };
+    let shown = before.chars().count() + at - skipped;
+    (format!("{before}{part}{behind}"), shown)
+}
+
 /// Shells take quotes away, and then a text is no TOML.
 fn hint(set: &str) -> String {
     match set.split_once('=') {
         None => "; write it as key=value".into(),
-        Some((key, value)) if is_bare(value) => format!(
+        Some((key, value)) if value.len() < AROUND && is_bare(value) => format!(
             "; a text needs quotes inside quotes: --set '{}=\"{}\"'",
             key.trim(),
             value.trim()
@@ -115,4 +130,22 @@ fn is_bare(value: &str) -> bool {
     let value = value.trim();
     let table = format!("x = {value}").parse::<toml::Table>();
     !value.is_empty() && table.is_err() && !value.starts_with(['"', '\'', '[', '{'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_shown_where_it_matters() {
+        assert_eq!(window("steps = x", 8), ("steps = x".to_owned(), 8));
+        let line = "é".repeat(1_000_000) + "!" + &"b".repeat(1_000_000);
+        let (shown, at) = window(&line, 1_000_000);
+        assert_eq!(shown.chars().count(), 202);
+        assert_eq!(shown.chars().nth(at), Some('!'));
+        assert!(shown.starts_with('…') && shown.ends_with('…'));
+        let source = Source::new("a.toml", &line, &[]);
+        let fault = Fault::at("is wrong".to_owned(), line.len());
+        assert!(source.error(&fault).to_string().len() < 1000);
+    }
 }

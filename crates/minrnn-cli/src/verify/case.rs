@@ -2,12 +2,30 @@
 
 use minrnn_model::graph::{Graph, Input};
 use minrnn_model::rng::Rng;
+use minrnn_model::usual::Usual;
+
+/// How features are drawn. A model sees little of features that are far from those that it normalises: all of them look alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Draw {
+    /// Normal numbers with the model's own means and spreads.
+    #[default]
+    Usual,
+    /// Normal numbers, whatever the model normalises.
+    Raw,
+    /// As the model's own, with a hundred times the spread.
+    Large,
+}
+
+/// Times the model's own spread.
+const LARGE: f64 = 100.0;
 
 /// One run of all engines.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) batch: usize,
     pub(super) time: usize,
+    /// How the features were drawn.
+    pub(super) draw: Draw,
     /// `[B, T]`, for models that take tokens.
     pub(super) ids: Vec<u32>,
     /// `[B, T, F]`, for models that take features.
@@ -40,6 +58,7 @@ impl Case {
         Self {
             batch,
             time,
+            draw: Draw::Usual,
             ids,
             features,
             states,
@@ -47,11 +66,29 @@ impl Case {
         }
     }
 
+    /// The same with its features, normal numbers, drawn so. `usual`: what the model normalises; none: nothing.
+    pub(super) fn drawn(mut self, draw: Draw, usual: Option<&Usual>) -> Self {
+        self.draw = draw;
+        let by = match draw {
+            Draw::Raw => return self,
+            Draw::Usual => 1.0,
+            Draw::Large => LARGE,
+        };
+        let width = self.features.len() / (self.batch * self.time);
+        for (i, x) in self.features.iter_mut().enumerate() {
+            let channel = i % width;
+            let (mean, std) = usual.map_or((0.0, 1.0), |u| (u.mean[channel], u.std[channel]));
+            *x = (mean + by * std * f64::from(*x)) as f32;
+        }
+        self
+    }
+
     /// The steps `from..to` of all rows, beginning with `states`.
     pub(super) fn cut(&self, from: usize, to: usize, states: Option<Vec<Vec<f32>>>) -> Self {
         Self {
             batch: self.batch,
             time: to - from,
+            draw: self.draw,
             ids: cut(&self.ids, self.batch, self.time, from, to),
             features: cut(&self.features, self.batch, self.time, from, to),
             states,
@@ -66,7 +103,15 @@ impl Case {
         } else {
             "initial"
         };
-        format!("B={}, T={}, {states} states", self.batch, self.time)
+        let features = match (self.features.is_empty(), self.draw) {
+            (true, _) | (_, Draw::Usual) => "",
+            (_, Draw::Raw) => ", features that are not normalised",
+            (_, Draw::Large) => ", large features",
+        };
+        format!(
+            "B={}, T={}, {states} states{features}",
+            self.batch, self.time
+        )
     }
 }
 
@@ -138,6 +183,28 @@ mod tests {
             assert_eq!(all.iter().sum::<usize>(), time);
             assert!(all.iter().all(|p| *p > 0));
         }
+    }
+
+    #[test]
+    fn features_are_drawn_as_the_model_normalises_them() {
+        let case = Case {
+            batch: 1,
+            time: 2,
+            draw: Draw::Raw,
+            ids: vec![],
+            features: vec![1.0, -1.0, 0.0, 2.0],
+            states: None,
+            pieces: vec![2],
+        };
+        let usual = Usual {
+            mean: vec![100.0, 0.0],
+            std: vec![2.0, 0.5],
+        };
+        let of = |draw, usual| case.clone().drawn(draw, usual).features;
+        assert_eq!(of(Draw::Usual, Some(&usual)), [102.0, -0.5, 100.0, 1.0]);
+        assert_eq!(of(Draw::Raw, Some(&usual)), case.features);
+        assert_eq!(of(Draw::Large, Some(&usual)), [300.0, -50.0, 100.0, 100.0]);
+        assert_eq!(of(Draw::Usual, None), case.features);
     }
 
     #[test]

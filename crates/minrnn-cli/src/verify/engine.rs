@@ -302,6 +302,7 @@ fn row(case: &Case, b: usize) -> Case {
     Case {
         batch: 1,
         time: case.time,
+        draw: case.draw,
         ids,
         features: part(&case.features),
         states,

@@ -9,8 +9,10 @@ use minrnn_onnx::export::Stored;
 use super::case::Case;
 use super::contract::Export;
 use super::engine::{Engine, Tract, Truth};
+use super::fresh::fresh;
+use super::grade;
+use super::plan::work;
 use super::report::{Grade, Row, Tally};
-use super::{grade, work};
 
 /// Multiply-adds that the referee's plain loops are given in one run; longer runs are left to the others.
 const REFEREE: f64 = 3e8;
@@ -22,11 +24,16 @@ pub(super) struct Exact<'a> {
     step: Option<Form<'a>>,
     sequences: Vec<Form<'a>>,
     near: Tally,
+    /// A new export of the same weights, where products are narrow: the tolerance of the oracle is as wide as what they round.
+    renewed: Option<(&'static str, Tract<'a>, Tally)>,
+    /// What should be there and is not.
+    missing: Vec<Row>,
     notes: Vec<String>,
     pieces: bool,
 }
 
 struct Form<'a> {
+    name: &'static str,
     exact: Tract<'a>,
     /// None where it has no definition of an operator; a note says so.
     referee: Option<Tract<'a>>,
@@ -37,22 +44,37 @@ struct Form<'a> {
 
 impl<'a> Exact<'a> {
     pub(super) fn open(export: &Export, graph: &'a Graph, stored: &Stored) -> Result<Self> {
-        let mut notes = vec![];
-        let mut open = |form: &str| -> Result<Option<Form<'a>>> {
+        let (mut notes, mut missing) = (vec![], vec![]);
+        let mut open = |form: &'static str| -> Result<Option<Form<'a>>> {
             let Some(model) = export.load(form)? else {
                 return Ok(None);
             };
             if let Some(why) = model.not_exact_because() {
-                notes.push(format!("{form} is not computed exactly: {why}"));
+                // Files that nobody changed are as a new export is.
+                let new = fresh(export, graph, stored, form)?;
+                match new.is_some_and(|new| new.exact().is_some()) {
+                    false => notes.push(format!("{form} is not computed exactly: {why}")),
+                    true => missing.push(Tally::new("minrnn", form, "step", Grade::Exact).missing(
+                        format!("it is not computed exactly, as a new export is: {why}"),
+                    )),
+                }
                 return Ok(None);
             }
             let referee = export.load_referee(form)?;
             if let Err(why) = &referee {
-                notes.push(format!("{form} has no referee: {why}"));
+                let new = fresh(export, graph, stored, form)?;
+                match new.is_some_and(|new| new.has_referee()) {
+                    false => notes.push(format!("{form} has no referee: {why}")),
+                    true => missing.push(
+                        Tally::new("minrnn", form, "referee", Grade::Exact)
+                            .missing(format!("it has no referee, as a new export has: {why}")),
+                    ),
+                }
             }
             let tract = |model| Tract::new(graph, &stored.ports, model);
             let tally = |form: String, against| Tally::new("minrnn", form, against, Grade::Exact);
             Ok(Some(Form {
+                name: form,
                 exact: tract(model),
                 referee: referee.ok().map(tract),
                 whole: tally(form.to_owned(), "step"),
@@ -65,9 +87,24 @@ impl<'a> Exact<'a> {
         for form in ["scan", "parallel"] {
             sequences.extend(open(form)?);
         }
+        let first = match (&step, sequences.first()) {
+            (Some(_), _) => Some("step"),
+            (None, first) => first.map(|form| form.name),
+        };
+        let narrow = stored.weights.rounding(graph).is_some();
+        let mut renewed = None;
+        if let Some(form) = first.filter(|_| narrow) {
+            let new = fresh(export, graph, stored, form)?;
+            renewed = new.and_then(|new| new.exact()).map(|model| {
+                let tally = Tally::new("minrnn", form, "new export", Grade::Exact);
+                (form, Tract::new(graph, &stored.ports, model), tally)
+            });
+        }
         Ok(Self {
             step,
             sequences,
+            renewed,
+            missing,
             near: Tally::new("minrnn", "step", "oracle", Grade::Portable),
             notes,
             pieces: export.fixed().1.is_none(),
@@ -91,12 +128,20 @@ impl<'a> Exact<'a> {
             if let (false, Some(referee)) = (beyond, &form.referee) {
                 grade::exact(&mut form.judged, case, &step, &referee.stream(case)?);
             }
+            if let (false, Some(("step", new, tally))) = (beyond, &mut self.renewed) {
+                grade::exact(tally, case, &step, &new.stream(case)?);
+            }
             streamed = Some(step);
         }
         for form in &mut self.sequences {
             let whole = form.exact.run(case)?;
             if let (false, Some(referee)) = (beyond, &form.referee) {
                 grade::exact(&mut form.judged, case, &whole, &referee.run(case)?);
+            }
+            if let (false, Some((name, new, tally))) = (beyond, &mut self.renewed)
+                && *name == form.name
+            {
+                grade::exact(tally, case, &whole, &new.run(case)?);
             }
             let Some(step) = &streamed else {
                 continue;
@@ -113,8 +158,9 @@ impl<'a> Exact<'a> {
     pub(super) fn rows(self) -> (Vec<Row>, Vec<String>) {
         let forms = self.step.into_iter().chain(self.sequences);
         let tallies = forms.flat_map(|s| [s.whole, s.chunks, s.judged]);
-        let all = std::iter::once(self.near).chain(tallies);
+        let renewed = self.renewed.map(|(_, _, tally)| tally);
+        let all = std::iter::once(self.near).chain(tallies).chain(renewed);
         let seen = all.filter(|t| t.cases() > 0).map(Tally::row);
-        (seen.collect(), self.notes)
+        (seen.chain(self.missing).collect(), self.notes)
     }
 }

@@ -4,9 +4,10 @@ use anyhow::Result;
 use minrnn_model::graph::{Graph, Input};
 use minrnn_model::oracle::{self, Data};
 use minrnn_model::rng::Rng;
+use minrnn_model::usual::Usual;
 use minrnn_runtime as runtime;
 
-use super::case::Case;
+use super::case::{Case, Draw};
 use super::engine::{Numbers, Outcome, Tract, Truth, join};
 use super::report::{Row, Tally};
 use super::{Errors, Forms, grade};
@@ -26,6 +27,7 @@ pub(super) fn rows(
     numbers: Numbers,
     forms: &Forms,
     errors: &Errors,
+    usual: Option<&Usual>,
     seed: u64,
 ) -> Result<Vec<Row>> {
     let all = [
@@ -56,7 +58,7 @@ pub(super) fn rows(
         let mut rng = Rng::named(seed, "extras");
         for time in times {
             let batch = info.batch.unwrap_or(BATCH);
-            let case = Case::random(graph, (batch, time), true, &mut rng);
+            let case = Case::random(graph, (batch, time), true, &mut rng).drawn(Draw::Usual, usual);
             let extra = Extra::random(&case, info, &mut rng);
             let (truth, moved) = extra.truth(graph, numbers, &case)?;
             let tolerances = super::widened(errors.tract.tolerances(&case, &truth), &moved);

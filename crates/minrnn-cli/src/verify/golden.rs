@@ -1,10 +1,11 @@
-//! The golden trace of an export against the oracle.
+//! The golden trace of an export against the oracle: its values, and the bounds that others hold their engines to.
 
 use anyhow::Result;
 use minrnn_model::compare::Comparison;
 use minrnn_model::graph::{Graph, Input};
 use minrnn_model::oracle::{self, Data, Run};
-use minrnn_onnx::export::Port;
+use minrnn_model::params::Params;
+use minrnn_onnx::export::{Port, Stored, Weights, golden_bounds, widen_golden_bounds};
 use safetensors::{Dtype, SafeTensors};
 
 use super::contract::{ContractError, Export};
@@ -12,8 +13,16 @@ use super::engine::Numbers;
 use super::report::Tally;
 use super::{Grade, Row};
 
-/// `golden.safetensors` must be, bit for bit, what the oracle computes from the model's description and the files' weights.
-pub(super) fn row(export: &Export, graph: &Graph, ports: &[Port], numbers: Numbers) -> Result<Row> {
+/// `golden.safetensors` must be, bit for bit, what the oracle computes from the model's description and the files' weights: values, and
+/// how far an engine may be from them. `originals`: the parameters before they were rounded, where they are known. The remark says what
+/// of the bounds cannot be told.
+pub(super) fn row(
+    export: &Export,
+    graph: &Graph,
+    stored: &Stored,
+    numbers: Numbers,
+    originals: Option<&Params>,
+) -> Result<(Row, Option<String>)> {
     let (path, bytes) = export.golden()?;
     let fail = |what: String| ContractError {
         file: path.clone(),
@@ -21,22 +30,56 @@ pub(super) fn row(export: &Export, graph: &Graph, ports: &[Port], numbers: Numbe
     };
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
-    let trace = Trace { file, fail: &fail };
+    let mut trace = Trace {
+        file,
+        fail: &fail,
+        plain: match (&stored.weights, originals) {
+            (Weights::F32, _) => Plain::Same,
+            (_, Some(params)) => Plain::Of(params),
+            (_, None) => Plain::Unknown,
+        },
+        ours: export.is_of_this_version(),
+        other_bounds: false,
+    };
     let mut tally = Tally::new("oracle", "golden trace", "golden file", Grade::Exact);
     for prefix in ["initial", "given"] {
-        trace.compare(graph, ports, numbers, prefix, &mut tally)?;
+        trace.compare(graph, &stored.ports, numbers, prefix, &mut tally)?;
     }
-    Ok(tally.row())
+    let remark = match (trace.other_bounds, &trace.plain) {
+        (true, _) => Some(
+            "golden trace: its bounds are not those that this version writes, and it is of another one; what an engine is held to by them is not known",
+        ),
+        (false, Plain::Unknown) => Some(
+            "golden trace: how much the narrow weights add to its bounds is known with the checkpoint alone (--checkpoint)",
+        ),
+        _ => None,
+    };
+    Ok((tally.row(), remark.map(str::to_owned)))
+}
+
+/// The run without any rounding, whose distance from the trace is a part of the bounds.
+enum Plain<'a> {
+    /// The trace itself.
+    Same,
+    /// With these parameters.
+    Of(&'a Params),
+    /// With parameters that are in none of the files.
+    Unknown,
 }
 
 struct Trace<'a> {
     file: SafeTensors<'a>,
     fail: &'a dyn Fn(String) -> ContractError,
+    plain: Plain<'a>,
+    /// Whether this version wrote it.
+    ours: bool,
+    /// Whether bounds were found that this version does not write, in a trace of another one.
+    other_bounds: bool,
 }
 
 impl Trace<'_> {
     fn compare(
-        &self,
+        &mut self,
         graph: &Graph,
         ports: &[Port],
         numbers: Numbers,
@@ -71,38 +114,90 @@ impl Trace<'_> {
                 states[at] = values;
             }
         }
+        self.lengths(batch, time)?;
         let reset = self.resets(batch * time)?;
         let run = Run {
             states: Some(&states),
             reset: reset.as_deref(),
             rounding: numbers.rounding,
+            bounds: true,
             ..Run::new(batch, time, data)
         };
-        let trace =
-            oracle::run(graph, numbers.params, &run).map_err(|e| (self.fail)(e.to_string()))?;
-        let mut c = Comparison::default();
-        let output = graph.output().kind.tensor_name();
-        let outputs = std::iter::once((output.to_owned(), trace.output.to_f32()));
-        let nexts = ports.iter().map(|port| {
-            let values = port.gather(graph, batch, |i| trace.states[i].data.as_slice());
-            let narrow = values.iter().map(|v| *v as f32).collect();
-            (port.output.clone(), narrow)
-        });
-        for (name, got) in outputs.chain(nexts) {
-            let name = format!("{prefix}.{name}");
-            let (want, _) = self.floats(&name)?;
-            if got.len() != want.len() {
-                return Err((self.fail)(format!(
-                    "`{name}` has {} values, the model gives {}",
-                    want.len(),
-                    got.len()
-                ))
-                .into());
+        let fail = |e: minrnn_model::ModelError| (self.fail)(e.to_string());
+        let mut trace = oracle::run(graph, numbers.params, &run).map_err(fail)?;
+        if let Plain::Of(params) = self.plain {
+            let run = Run {
+                rounding: None,
+                ..run
+            };
+            let plain = oracle::run(graph, params, &run).map_err(fail)?;
+            let states = trace.states.iter_mut().zip(&plain.states);
+            for (own, wide) in states.chain([(&mut trace.output, &plain.output)]) {
+                widen_golden_bounds(own, wide);
             }
-            c.extend_exact(&got, &want);
+        }
+        let mut c = Comparison::default();
+        let mut bounds = Comparison::default();
+        let out = (&trace.output.data[..], &trace.output.bound[..]);
+        let outputs = [(
+            graph.output().kind.tensor_name().to_owned(),
+            out.0.to_vec(),
+            out.1.to_vec(),
+        )];
+        let nexts = ports.iter().map(|port| {
+            let data = port.gather(graph, batch, |i| trace.states[i].data.as_slice());
+            let bound = port.gather(graph, batch, |i| trace.states[i].bound.as_slice());
+            (port.output.clone(), data, bound)
+        });
+        for (name, data, bound) in outputs.into_iter().chain(nexts) {
+            let name = format!("{prefix}.{name}");
+            let got: Vec<f32> = data.iter().map(|v| *v as f32).collect();
+            c.extend_exact(&got, &self.as_many(&name, got.len())?);
+            let name = format!("{name}.bound");
+            let allowed = golden_bounds(&data, &bound);
+            let found = match self.as_many(&name, allowed.len()) {
+                Err(_) if !self.ours => {
+                    self.other_bounds = true;
+                    continue;
+                }
+                found => found?,
+            };
+            match self.plain {
+                Plain::Unknown => unknown_part(&found, &allowed, &mut bounds),
+                Plain::Same | Plain::Of(_) => bounds.extend_exact(&found, &allowed),
+            }
         }
         tally.add(&format!("{prefix} states"), &c);
+        match self.ours || bounds.holds() {
+            true => tally.add(&format!("{prefix} states, bounds"), &bounds),
+            false => self.other_bounds = true,
+        }
         Ok(())
+    }
+
+    /// So many values of a tensor.
+    fn as_many(&self, name: &str, count: usize) -> Result<Vec<f32>> {
+        let (values, _) = self.floats(name)?;
+        if values.len() == count {
+            return Ok(values);
+        }
+        Err((self.fail)(format!(
+            "`{name}` has {} values, the model gives {count}",
+            values.len()
+        ))
+        .into())
+    }
+
+    /// Rows are as long as the input, if the trace says how long they are.
+    fn lengths(&self, batch: usize, time: usize) -> Result<()> {
+        let Ok(view) = self.file.tensor("lengths") else {
+            return Ok(());
+        };
+        let wanted = (time as i64).to_le_bytes().repeat(batch);
+        if view.dtype() == Dtype::I64 && view.shape() == [batch] && view.data() == wanted {
+            return Ok(());
+        }
+        Err((self.fail)(format!("`lengths` is not I64 [{batch}], each {time}")).into())
     }
 
     /// Steps at which states begin anew, if the trace has such.
@@ -153,5 +248,20 @@ impl Trace<'_> {
                 .collect(),
             [b, t],
         ))
+    }
+}
+
+/// Bounds of narrow weights, whose part by what they were rounded from is the same for all values of a tensor: no bound may be
+/// below what is known, nor be wider than its neighbours by more.
+fn unknown_part(found: &[f32], known: &[f32], c: &mut Comparison) {
+    let pairs = || found.iter().zip(known);
+    let more = |(f, k): (&f32, &f32)| f64::from(*f) - f64::from(*k);
+    let top = found
+        .iter()
+        .fold(0.0, |m: f64, f| m.max(f64::from(f.abs())));
+    let least = pairs().map(more).fold(f64::INFINITY, f64::min).max(0.0);
+    for (f, k) in pairs() {
+        let wanted = f64::from(*k) + least;
+        c.push(f64::from(*f), wanted, 4.0 * f64::from(f32::EPSILON) * top);
     }
 }

@@ -2,17 +2,26 @@
 
 use minrnn_model::compare::Comparison;
 
-use super::case::Case;
+use super::case::{Case, Draw};
 use super::engine::{Outcome, Truth};
 use super::report::Tally;
 
 /// Cases up to this length share one estimate of the step form's error: a handful of values alone may be right by luck.
 pub(super) const SHORT: usize = 64;
 
-/// How far a step form was from the oracle: `(T, tensor, error)`; tensor 0 is the output, then the states.
+/// How many times worse than another right one an engine, or a file that adds in another order, may round.
+pub(super) const ACROSS: f64 = 4.0;
+
+/// The ruler of the grade `portable`: twice the error that was measured, and four last places of the largest value.
+pub(super) fn portable_tolerance(error: f64, eps: f64, largest: f64) -> f64 {
+    2.0 * error + 4.0 * eps * largest
+}
+
+/// How far a step form was from the oracle: `(draw, T, errors by tensor)`; tensor 0 is the output, then the states. Features that
+/// are drawn in another way have errors of another size: they do not excuse each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepErrors {
-    seen: Vec<(usize, Vec<f64>)>,
+    seen: Vec<(Draw, usize, Vec<f64>)>,
 }
 
 /// What narrow products may add to each tensor: as much as their rounding moved a value of it at most. An argument near the
@@ -38,13 +47,14 @@ impl StepErrors {
                     .fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs()))
             })
             .collect();
-        self.seen.push((case.time, errors));
+        self.seen.push((case.draw, case.time, errors));
     }
 
-    /// Largest error of a tensor in runs that are no longer than T (or short).
-    fn of(&self, tensor: usize, time: usize) -> f64 {
-        let known = self.seen.iter().filter(|(t, _)| *t <= time.max(SHORT));
-        known.map(|(_, e)| e[tensor]).fold(0.0, f64::max)
+    /// Largest error of a tensor in runs that are drawn alike and no longer (or short).
+    fn of(&self, tensor: usize, case: &Case) -> f64 {
+        let alike = |(draw, t): (Draw, usize)| draw == case.draw && t <= case.time.max(SHORT);
+        let known = self.seen.iter().filter(|(d, t, _)| alike((*d, *t)));
+        known.map(|(_, _, e)| e[tensor]).fold(0.0, f64::max)
     }
 
     /// Tolerance of each tensor: twice the step form's error plus `4 eps max|y|`.
@@ -55,7 +65,7 @@ impl StepErrors {
             .map(largest);
         scale
             .enumerate()
-            .map(|(i, y)| 2.0 * self.of(i, case.time) + 4.0 * f64::from(f32::EPSILON) * y)
+            .map(|(i, y)| portable_tolerance(self.of(i, case), f64::from(f32::EPSILON), y))
             .collect()
     }
 }
@@ -128,6 +138,7 @@ mod tests {
         Case {
             batch: 1,
             time,
+            draw: Draw::Usual,
             ids: vec![0; time],
             features: vec![],
             states: None,
@@ -181,6 +192,18 @@ mod tests {
         steps.learn(&case(5000), &outcome(2.0), &truth(1.0));
         assert!(steps.tolerances(&case(10), &truth(1.0))[0] < 1e-5);
         assert!(steps.tolerances(&case(5000), &truth(1.0))[0] > 1.9);
+    }
+
+    #[test]
+    fn errors_of_large_features_do_not_loosen_usual_ones() {
+        let mut steps = StepErrors::default();
+        let large = Case {
+            draw: Draw::Large,
+            ..case(10)
+        };
+        steps.learn(&large, &outcome(2.0), &truth(1.0));
+        assert!(steps.tolerances(&case(10), &truth(1.0))[0] < 1e-5);
+        assert!(steps.tolerances(&large, &truth(1.0))[0] > 1.9);
     }
 
     #[test]

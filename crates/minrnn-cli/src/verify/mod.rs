@@ -3,29 +3,34 @@
 pub(crate) mod against;
 mod bisect;
 mod case;
+pub(crate) mod contender;
 mod contract;
 mod engine;
 mod exact;
 mod extras;
+mod fresh;
 mod golden;
 mod grade;
 pub(crate) mod pair;
+mod plan;
 mod probe;
 mod report;
+mod show;
 
 use anyhow::{Context, Result};
-use minrnn_model::graph::{Graph, Op};
+use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{Stored, Weights, weights_sha256};
+use minrnn_model::usual::usual;
+use minrnn_onnx::export::{Stored, Weights};
 
 use case::Case;
 use engine::{Candle, Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
 use grade::StepErrors;
 use report::Tally;
 
-pub use contract::{ContractError, Export};
+pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
 
@@ -60,14 +65,32 @@ const SINGLE_ROW: &str = "one row: tract picks matrix kernels by width and CPU f
 
 const ACROSS: &str = "a step form is what the others are measured by; it is itself held to four times the tolerance that the other engine's steps give";
 
+/// Why models of one channel are not exact.
+const ONE_CHANNEL: &str =
+    "a value of one channel: how tract sums and rounds it depends on the number of rows";
+
 /// Why f16 is not exact.
 const F16: &str = "tract sums products of f16 in another order for another number of rows";
+
+/// Whether an export is of a checkpoint: of its shapes, its configuration and its vocabulary.
+///
+/// # Errors
+/// What differs.
+pub fn belongs(
+    export: &Export,
+    model: &Model,
+    vocabulary: Option<&[String]>,
+) -> std::result::Result<(), OtherModel> {
+    export.is_of(model)?;
+    export.has_vocabulary(vocabulary)
+}
 
 /// Verifies an export against its model. `params` are the trainer's, for instance of the checkpoint; with those of the files
 /// ([`Export::params`]) the files are verified by themselves.
 ///
 /// # Errors
-/// [`ContractError`] where a file breaks its contract; an engine that fails to run. What does not hold is no error: it is in the report.
+/// [`ContractError`] where a file breaks its contract, [`OtherModel`] where the export is of another model or other weights; an
+/// engine that fails to run. What does not hold is no error: it is in the report.
 pub fn verify(
     export: &Export,
     model: &Model,
@@ -76,20 +99,14 @@ pub fn verify(
     observe: Observer,
 ) -> Result<Report> {
     let graph = model.graph();
-    let stored = export.stored(model)?;
-    let same = match stored.weights {
-        Weights::F32 => stored.params == *params,
-        // The files hold the narrow values, and the hash of the others.
-        _ => stored.params == *params || export.weights_sha256() == weights_sha256(graph, params),
-    };
-    if !same {
-        let what = "holds other weights than the checkpoint; export the checkpoint again".into();
-        return Err(ContractError {
-            file: export.dir().to_path_buf(),
-            what,
-        }
-        .into());
-    }
+    let Held {
+        stored,
+        rows: held,
+        notes: told,
+    } = hold(export, model, params)?;
+    export.ends_where_it_says(graph, plan::affordable(graph, options))?;
+    let usual = usual(graph, &stored.params);
+    let usual = usual.as_ref();
     let rounding = stored.weights.rounding(graph);
     let wide = stored.params.to_f64();
     let truths = Numbers {
@@ -98,18 +115,23 @@ pub fn verify(
     };
     let forms = Forms::open(export, graph, &stored, rounding.is_none())?;
     let mut exact = exact::Exact::open(export, graph, &stored)?;
-    let (limit, mut notes) = longest(export, graph, options);
-    let cases = cases(
+    let (limit, mut notes) = plan::longest(export, graph, options);
+    let cases = plan::cases(
         export,
         graph,
+        usual,
         limit,
         &mut Rng::named(options.seed, "verify"),
     );
     let total = cases.len() + probe::count(graph);
-    let mut tallies = Tallies::new(graph.output().kind, stored.weights != Weights::F16);
+    let unlike = match stored.weights {
+        Weights::F16 => Some(F16),
+        _ => plan::has_one_channel(graph).then_some(ONE_CHANNEL),
+    };
+    let mut tallies = Tallies::new(graph.output().kind, unlike);
     let mut errors = Errors::default();
     observe(0, total, "measuring the error of steps");
-    for case in &calibration(export, graph, options.seed) {
+    for case in &plan::calibration(export, graph, usual, options.seed) {
         let truth = truth(graph, truths, case, false)?;
         errors.learn(&forms.steps(graph, case)?, case, &truth);
     }
@@ -126,12 +148,23 @@ pub fn verify(
         )
         .with_context(|| case.name())?;
     }
-    let mut rows = vec![golden::row(export, graph, &stored.ports, truths)?];
+    let mut rows = held;
+    notes.extend(told);
     rows.extend(tallies.rows());
     let (exact_rows, unknown) = exact.rows();
     rows.extend(exact_rows);
     notes.extend(unknown);
-    rows.extend(extras::rows(graph, truths, &forms, &errors, options.seed)?);
+    rows.extend(extras::rows(
+        graph,
+        truths,
+        &forms,
+        &errors,
+        usual,
+        options.seed,
+    )?);
+    if usual.is_some() {
+        notes.push("features are drawn as the model normalises them, some raw and some a hundred times as far out besides; tolerances are measured for each kind".into());
+    }
     if stored.weights != Weights::F32 {
         notes.push(format!(
             "weights are {}: the oracle has them as they are stored{}",
@@ -153,6 +186,47 @@ pub fn verify(
         options.seed
     ));
     Ok(Report::new(rows, notes))
+}
+
+/// Verifies what needs no engine: the contract of the files, their weights, their graphs and the golden trace. [`verify`] begins
+/// with it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_files(export: &Export, model: &Model, params: &Params) -> Result<Report> {
+    let held = hold(export, model, params)?;
+    Ok(Report::new(held.rows, held.notes))
+}
+
+/// What the files hold, and what was found of it.
+struct Held {
+    stored: Stored,
+    rows: Vec<Row>,
+    notes: Vec<String>,
+}
+
+fn hold(export: &Export, model: &Model, params: &Params) -> Result<Held> {
+    let graph = model.graph();
+    export.is_of(model)?;
+    let stored = export.stored(model)?;
+    export.agrees(model, &stored)?;
+    export.holds_weights(graph, &stored, params)?;
+    let rounding = stored.weights.rounding(graph);
+    let wide = stored.params.to_f64();
+    let numbers = Numbers {
+        params: &wide,
+        rounding: rounding.as_ref(),
+    };
+    let originals = export.originals(graph, params);
+    let (golden, bounds) = golden::row(export, graph, &stored, numbers, originals)?;
+    let (graphs, mut notes) = fresh::graphs(export, graph, &stored)?;
+    notes.extend(bounds);
+    let rows = std::iter::once(golden).chain(graphs).collect();
+    Ok(Held {
+        stored,
+        rows,
+        notes,
+    })
 }
 
 /// All that runs; an export may lack forms.
@@ -219,7 +293,7 @@ impl Errors {
 
 struct Tallies {
     logits: bool,
-    /// Whether a row's products are the same bits beside any others: not those of f16.
+    /// Whether tract computes a row with the same bits beside any others.
     rows_alike: bool,
     candle_whole: Tally,
     candle_step: Tally,
@@ -234,15 +308,16 @@ struct Tallies {
 }
 
 impl Tallies {
-    fn new(kind: minrnn_model::graph::OutputKind, rows_alike: bool) -> Self {
+    /// `unlike`: why tract does not compute a row alike beside any others, where it does not.
+    fn new(kind: minrnn_model::graph::OutputKind, unlike: Option<&str>) -> Self {
         let oracle = |engine, form: &str| Tally::new(engine, form, "oracle", Grade::Portable);
         let step = |form: &str, grade| Tally::new("tract", form, "step", grade);
-        let alike = |form: &str| match rows_alike {
-            true => step(form, Grade::Exact),
-            false => step(form, Grade::Portable).because(F16),
+        let alike = |form: &str| match unlike {
+            None => step(form, Grade::Exact),
+            Some(why) => step(form, Grade::Portable).because(why),
         };
         Self {
-            rows_alike,
+            rows_alike: unlike.is_none(),
             logits: kind == minrnn_model::graph::OutputKind::Logits,
             candle_whole: oracle("candle", "whole"),
             candle_step: oracle("candle", "step by step").because(ACROSS),
@@ -399,66 +474,8 @@ fn prefill_then_step(
     })
 }
 
-/// Multiply-adds of one step of one row.
-fn work(graph: &Graph) -> f64 {
-    let of = |n: &minrnn_model::graph::Node| match n.op {
-        Op::MatMul { weight } => graph.param_spec(weight).len(),
-        _ => n.width,
-    };
-    graph.nodes().iter().map(of).sum::<usize>() as f64
-}
-
-/// The longest length to run, and what to say about it.
-fn longest(export: &Export, graph: &Graph, options: &Options) -> (usize, Vec<String>) {
-    if let Some(fixed) = export.fixed().1 {
-        return (fixed, vec![format!("the files take T = {fixed} only")]);
-    }
-    let possible = export.longest().unwrap_or(65_536);
-    let limit = options.longest.unwrap_or(possible).clamp(1, possible);
-    let affordable = ((options.budget / (2.0 * work(graph))) as usize).max(1);
-    if limit <= affordable {
-        return (limit, vec![]);
-    }
-    let note = format!(
-        "lengths from {} to {possible} were left out: they cost more than {:e} multiply-adds a run (--budget)",
-        affordable + 1,
-        options.budget
-    );
-    (affordable, vec![note])
-}
-
 /// Tolerances for an engine's steps from another engine's errors. Engines sum in different orders, some with fused
 /// multiply-adds, so one may be a few times as far off as another; a wrong operation is orders of magnitude off.
 fn across(tolerances: &[f64]) -> Vec<f64> {
-    tolerances.iter().map(|t| 4.0 * t).collect()
-}
-
-/// Runs that only measure how far each engine's steps are from the oracle. Errors of a trained model have a long tail: a few
-/// cases alone would sample it too thinly to compare one engine with another.
-fn calibration(export: &Export, graph: &Graph, seed: u64) -> Vec<Case> {
-    let mut rng = Rng::named(seed, "calibration");
-    let batch = export.fixed().0.unwrap_or(8);
-    (0..24)
-        .map(|i| Case::random(graph, (batch, grade::SHORT), i % 2 == 0, &mut rng))
-        .collect()
-}
-
-fn cases(export: &Export, graph: &Graph, limit: usize, rng: &mut Rng) -> Vec<Case> {
-    let (batch, time) = export.fixed();
-    let lengths = time.map_or_else(|| case::lengths(limit), |t| vec![t]);
-    let mut all = vec![];
-    for (i, time) in lengths.into_iter().enumerate() {
-        all.push(Case::random(
-            graph,
-            (batch.unwrap_or(2), time),
-            i % 3 != 2,
-            rng,
-        ));
-        if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
-            all.push(Case::random(graph, (1, time), true, rng));
-            all.push(Case::random(graph, (1, time), false, rng));
-            all.push(Case::random(graph, (3, time), false, rng));
-        }
-    }
-    all
+    tolerances.iter().map(|t| grade::ACROSS * t).collect()
 }

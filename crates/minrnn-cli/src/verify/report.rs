@@ -1,6 +1,6 @@
 //! What a verification found.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::Table;
 use minrnn_model::compare::Comparison;
 use serde::Serialize;
 
@@ -79,45 +79,20 @@ impl Report {
         }
     }
 
-    /// The rows as a table for people.
+    /// The rows, those that fail first, else in their order.
+    pub(crate) fn failures_first(&self) -> impl Iterator<Item = &Row> {
+        let of = |holds: bool| self.rows.iter().filter(move |r| r.holds == holds);
+        of(false).chain(of(true))
+    }
+
+    /// The rows as a table for people, failures first: as wide as it gets, without colours.
     pub fn table(&self) -> Table {
-        let mut table = Table::new();
-        table
-            .load_style(UTF8_FULL_CONDENSED)
-            .set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header([
-            "engine",
-            "form",
-            "against",
-            "grade",
-            "cases",
-            "max abs",
-            "max ulp",
-            "would pass at",
-            "argmax",
-            "holds",
-        ]);
-        for r in &self.rows {
-            table.add_row([
-                r.engine.clone(),
-                r.form.clone(),
-                r.against.clone(),
-                r.grade.name().into(),
-                r.cases.to_string(),
-                number(r.max_abs),
-                ulps(r.max_ulp),
-                number(r.min_tolerance),
-                r.argmax_agreement
-                    .map_or("-".into(), |a| format!("{:.3} %", a * 100.0)),
-                if r.holds { "yes" } else { "NO" }.into(),
-            ]);
-        }
-        for column in 4..9 {
-            if let Some(column) = table.column_mut(column) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table
+        super::show::whole(self, false)
+    }
+
+    /// Table, remarks and verdict, for a terminal of `width` columns (none: as wide as it gets), `NO` in red if `colour`.
+    pub fn text(&self, width: Option<usize>, colour: bool) -> String {
+        super::show::text(self, width, colour)
     }
 
     /// The table and the notes as Markdown.
@@ -133,10 +108,10 @@ impl Report {
         format!("# Verification\n\n{verdict}\n\n{table}\n\n{notes}")
     }
 
-    /// Notes of rows and of the whole, each once.
+    /// Notes of rows, failures first, and of the whole, each once.
     pub fn remarks(&self) -> Vec<String> {
         let mut all: Vec<String> = vec![];
-        let rows = self.rows.iter().filter_map(|r| {
+        let rows = self.failures_first().filter_map(|r| {
             r.note
                 .as_ref()
                 .map(|n| format!("{} {}: {n}", r.engine, r.form))
@@ -147,22 +122,6 @@ impl Report {
             }
         }
         all
-    }
-}
-
-fn number(x: f64) -> String {
-    if x == 0.0 {
-        "0".into()
-    } else {
-        format!("{x:.1e}")
-    }
-}
-
-fn ulps(n: u64) -> String {
-    if n > 1 << 30 {
-        "> 2^30".into()
-    } else {
-        n.to_string()
     }
 }
 
@@ -207,6 +166,19 @@ impl Tally {
     pub(super) fn because(mut self, why: &str) -> Self {
         self.why = Some(why.into());
         self
+    }
+
+    /// The row of a check that could not be made and should have been.
+    pub(super) fn missing(mut self, why: String) -> Row {
+        self.failed = Some(why);
+        self.row()
+    }
+
+    /// The row of a check that compares no values and holds.
+    pub(super) fn agreeing(mut self) -> Row {
+        self.cases = 1;
+        self.comparison.extend_exact(&[0.0], &[0.0]);
+        self.row()
     }
 
     /// Takes in the comparison of one case.

@@ -2,15 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod bench;
+mod bounded;
 mod checkpoint;
 mod config;
 mod diff;
 mod export;
 mod flags;
+mod forged;
 mod harness;
 mod help;
 mod import;
 mod interrupt;
+mod lengths;
 mod onnx;
 mod pair;
+mod resume;
+mod sequences;
+mod shared;
+mod training;
 mod whole;

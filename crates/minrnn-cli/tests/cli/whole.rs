@@ -221,7 +221,7 @@ fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let array = read_npy(path).unwrap();
     match array.values {
         Values::Floats(values) => (array.shape, values),
-        Values::Ints(_) => panic!("integers"),
+        other => panic!("{other:?}"),
     }
 }
 

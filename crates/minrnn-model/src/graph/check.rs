@@ -98,7 +98,9 @@ impl Graph {
                     Some(lag) if by <= lag && s.width == width => width,
                     _ => {
                         return fail(format!(
-                            "by {by} of {width} channels does not fit the state {s:?}"
+                            "by {by} of {width} channels does not fit the state `{}` of shape {:?}",
+                            s.name,
+                            s.shape()
                         ));
                     }
                 }
@@ -108,8 +110,10 @@ impl Graph {
                 let s = self.state_spec(state);
                 if s.lag.is_some() || s.width != width || self.width(x[1]) != width {
                     return fail(format!(
-                        "of {width} and {} channels does not fit the state {s:?}",
-                        self.width(x[1])
+                        "of {width} and {} channels does not fit the state `{}` of shape {:?}",
+                        self.width(x[1]),
+                        s.name,
+                        s.shape()
                     ));
                 }
                 width
@@ -161,9 +165,9 @@ impl Graph {
                 .enumerate()
                 .filter(|(i, _)| !region.nodes.contains(i));
             if outside.flat_map(|(_, n)| &n.inputs).any(inner) || inner(&self.output().value) {
-                return Err(
-                    self.shape_error("region", format!("{:?} leaks an inner value", region.fused))
-                );
+                let first = self.nodes.get(region.nodes.start);
+                let scope = first.map_or("", |n| n.scope.as_str());
+                return Err(self.shape_error("region", format!("`{scope}` leaks an inner value")));
             }
         }
         Ok(())

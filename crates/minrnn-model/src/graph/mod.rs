@@ -4,6 +4,7 @@
 //! what must be remembered between steps; parameters carry their role. A *region* marks the nodes of a layer for which an
 //! interpreter may have a faster whole; the nodes stay the definition.
 
+mod affine;
 mod build;
 mod check;
 mod op;
@@ -13,6 +14,7 @@ mod tests;
 
 use std::ops::Range;
 
+pub use affine::Denormalisation;
 pub use op::{Binary, Op, Unary};
 
 use crate::params::ParamSpec;

@@ -1,184 +1,272 @@
-//! Values: every element type that is evaluated, in two kinds of numbers.
+//! Arrays: floats in float64, integers and booleans exactly.
 
+mod bytes;
+
+use std::sync::Arc;
+
+use super::EvalErrorKind as Fault;
+use super::number::{int_range, round, wrap};
 use crate::ir::{DType, Tensor, TensorData};
 
-/// A value.
+/// Values of one element type in a shape. Floats are held in float64 and need not be values of the type; cloning is cheap.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Array {
-    pub(crate) dims: Vec<usize>,
-    pub(super) dtype: DType,
-    pub(super) data: Data,
+pub struct Array {
+    dims: Vec<usize>,
+    dtype: DType,
+    data: Data,
 }
 
-/// Elements; always such as the element type holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Data {
-    /// f32, and f16 rounded to it.
-    Floats(Vec<f32>),
-    /// i64, i32, i8, u8, bool.
-    Ints(Vec<i64>),
+    Floats(Arc<Vec<f64>>),
+    Ints(Arc<Vec<i128>>),
 }
 
-/// To the nearest f16, ties to even.
-pub(super) fn round_f16(x: f32) -> f32 {
-    const SMALLEST_NORMAL: f32 = 6.103_515_6e-5;
-    let size = x.abs();
-    if !size.is_finite() {
-        x
-    } else if size >= 65_520.0 {
-        f32::INFINITY.copysign(x)
-    } else if size < SMALLEST_NORMAL {
-        const STEPS: f32 = 16_777_216.0;
-        (x * STEPS).round_ties_even() / STEPS
-    } else {
-        // 13 of the 23 bits go: add half of their unit, less one bit if what stays is even.
-        let bits = x.to_bits();
-        let even = (bits >> 13) & 1;
-        f32::from_bits((bits + 0xfff + even) & !0x1fff)
-    }
-}
-
-fn f16_value(bits: u16) -> f32 {
-    let (sign, exponent, fraction) = (bits >> 15, (bits >> 10) & 31, f32::from(bits & 1023));
-    let size = match exponent {
-        0 => fraction * 2f32.powi(-24),
-        31 if fraction == 0.0 => f32::INFINITY,
-        31 => f32::NAN,
-        e => (1.0 + fraction / 1024.0) * 2f32.powi(i32::from(e) - 15),
-    };
-    if sign == 1 { -size } else { size }
+/// Product of dimensions, if it can be counted. Of a shape with a 0 the other dimensions count too: products of them are
+/// what operators walk over.
+pub(super) fn count(dims: &[usize]) -> Option<usize> {
+    let empty = dims.contains(&0);
+    let most = if empty { 1 << 24 } else { 1 << 48 };
+    let walked = dims
+        .iter()
+        .try_fold(1usize, |n, d| n.checked_mul((*d).max(1)));
+    walked
+        .filter(|n| *n <= most)
+        .map(|n| if empty { 0 } else { n })
 }
 
 impl Array {
-    /// Floats of that type, rounded to it.
-    pub(super) fn floats_of(dtype: DType, dims: &[usize], mut data: Vec<f32>) -> Self {
-        assert_eq!(dims.iter().product::<usize>(), data.len());
-        match dtype {
-            DType::F32 => {}
-            DType::F16 => data.iter_mut().for_each(|x| *x = round_f16(*x)),
-            DType::BF16 => data
-                .iter_mut()
-                .for_each(|x| *x = half::bf16::from_f32(*x).to_f32()),
-            other => panic!("{other} is not evaluated as a float"),
-        }
-        let (dims, data) = (dims.to_vec(), Data::Floats(data));
+    /// Floats of a type, as they are given; the length is that of the shape.
+    pub(super) fn of_floats(dtype: DType, dims: Vec<usize>, data: Vec<f64>) -> Self {
+        debug_assert_eq!(count(&dims), Some(data.len()));
+        let data = Data::Floats(Arc::new(data));
         Self { dims, dtype, data }
     }
 
-    /// True or false.
-    pub(crate) fn bools(dims: &[usize], data: Vec<bool>) -> Self {
-        Self::ints_of(DType::Bool, dims, data.into_iter().map(i64::from).collect())
-    }
-
-    /// Integers of that type; what does not fit loses its high bits.
-    pub(super) fn ints_of(dtype: DType, dims: &[usize], mut data: Vec<i64>) -> Self {
-        assert_eq!(dims.iter().product::<usize>(), data.len());
-        let wrap = |n: i64| match dtype {
-            DType::I64 => n,
-            DType::I32 => i64::from(n as i32),
-            DType::I8 => i64::from(n as i8),
-            DType::U8 => i64::from(n as u8),
-            DType::Bool => i64::from(n != 0),
-            other => panic!("{other} is not evaluated as an integer"),
-        };
-        data.iter_mut().for_each(|n| *n = wrap(*n));
-        let (dims, data) = (dims.to_vec(), Data::Ints(data));
+    /// Integers of a type; what does not fit loses its high bits. The length is that of the shape.
+    pub(super) fn of_ints(dtype: DType, dims: Vec<usize>, mut data: Vec<i128>) -> Self {
+        debug_assert_eq!(count(&dims), Some(data.len()));
+        data.iter_mut().for_each(|n| *n = wrap(dtype, *n));
+        let data = Data::Ints(Arc::new(data));
         Self { dims, dtype, data }
     }
 
-    pub(super) fn of(dtype: DType, dims: &[usize], data: Data) -> Self {
-        match data {
-            Data::Floats(v) => Self::floats_of(dtype, dims, v),
-            Data::Ints(v) => Self::ints_of(dtype, dims, v),
+    pub(super) fn of_bools(dims: Vec<usize>, data: impl Iterator<Item = bool>) -> Self {
+        Self::of_ints(DType::Bool, dims, data.map(i128::from).collect())
+    }
+
+    pub(super) fn of_i64s(dims: Vec<usize>, data: impl Iterator<Item = i64>) -> Self {
+        Self::of_ints(DType::I64, dims, data.map(i128::from).collect())
+    }
+
+    /// Floats of type f32, f16, bf16 or f64, rounded to it.
+    ///
+    /// # Errors
+    /// Another type, or not as many values as the shape has.
+    pub fn from_floats(dtype: DType, dims: &[usize], data: &[f64]) -> Result<Self, Fault> {
+        fits(dims, data.len())?;
+        match dtype.is_float() {
+            true => {
+                let data = data.iter().map(|x| round(dtype, *x)).collect();
+                Ok(Self::of_floats(dtype, dims.to_vec(), data))
+            }
+            false => Err(Fault::Type(format!("{dtype} is no float"))),
         }
     }
 
-    pub(crate) fn f32(dims: &[usize], data: Vec<f32>) -> Self {
-        Self::floats_of(DType::F32, dims, data)
-    }
-
-    pub(crate) fn i64(dims: &[usize], data: Vec<i64>) -> Self {
-        Self::ints_of(DType::I64, dims, data)
-    }
-
-    pub(super) fn bool(dims: &[usize], data: impl Iterator<Item = bool>) -> Self {
-        Self::ints_of(DType::Bool, dims, data.map(i64::from).collect())
-    }
-
-    pub(crate) fn floats(&self) -> &[f32] {
-        match &self.data {
-            Data::Floats(v) => v,
-            Data::Ints(_) => panic!("{} is no float", self.dtype),
-        }
-    }
-
-    pub(super) fn ints(&self) -> &[i64] {
-        match &self.data {
-            Data::Ints(v) => v,
-            Data::Floats(_) => panic!("{} is no integer", self.dtype),
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.dims.iter().product()
-    }
-
-    /// The elements at flat indices, in a new shape; `None` is zero.
-    pub(super) fn pick_or_zero(
-        &self,
-        dims: Vec<usize>,
-        at: impl Iterator<Item = Option<usize>>,
-    ) -> Self {
-        let data = match &self.data {
-            Data::Floats(v) => Data::Floats(at.map(|i| i.map_or(0.0, |i| v[i])).collect()),
-            Data::Ints(v) => Data::Ints(at.map(|i| i.map_or(0, |i| v[i])).collect()),
+    /// Integers of a type, or booleans as 0 and 1.
+    ///
+    /// # Errors
+    /// Another type, a value that the type does not hold, or not as many values as the shape has.
+    pub fn from_ints(dtype: DType, dims: &[usize], data: &[i128]) -> Result<Self, Fault> {
+        fits(dims, data.len())?;
+        let Some((low, high)) = int_range(dtype) else {
+            return Err(Fault::Type(format!("{dtype} is no integer")));
         };
-        Self {
-            dims,
-            dtype: self.dtype,
-            data,
+        match data.iter().find(|n| !(low..=high).contains(*n)) {
+            Some(n) => Err(Fault::Value(format!("{dtype} has no {n}"))),
+            None => Ok(Self::of_ints(dtype, dims.to_vec(), data.to_vec())),
+        }
+    }
+
+    /// A tensor whose values are here.
+    pub(super) fn of_tensor(t: &Tensor) -> Result<Self, Fault> {
+        let dims = tensor_dims(t)?;
+        match &t.data {
+            TensorData::Bytes(bytes) => Self::from_bytes(t.dtype, &dims, bytes),
+            TensorData::Strings(_) => Err(Fault::Elements(t.dtype)),
+            TensorData::External(_) => Err(Fault::External(
+                "they may not be those of an attribute".into(),
+            )),
+        }
+    }
+
+    /// The shape.
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match &self.data {
+            Data::Floats(v) => v.len(),
+            Data::Ints(v) => v.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The floats, in row-major order; `None` for integers and booleans.
+    pub fn floats(&self) -> Option<&[f64]> {
+        match &self.data {
+            Data::Floats(v) => Some(v),
+            Data::Ints(_) => None,
+        }
+    }
+
+    /// The integers, or booleans as 0 and 1, in row-major order; `None` for floats.
+    pub fn ints(&self) -> Option<&[i128]> {
+        match &self.data {
+            Data::Ints(v) => Some(v),
+            Data::Floats(_) => None,
+        }
+    }
+
+    /// Floats rounded to the element type; integers as they are.
+    pub fn rounded(&self) -> Self {
+        let Data::Floats(v) = &self.data else {
+            return self.clone();
+        };
+        // What is rounded already is shared, not copied: so equal values stay known as equal.
+        if v.iter().all(|x| same(*x, round(self.dtype, *x))) {
+            return self.clone();
+        }
+        let all = v.iter().map(|x| round(self.dtype, *x)).collect();
+        Self::of_floats(self.dtype, self.dims.clone(), all)
+    }
+
+    /// The same elements in another shape.
+    ///
+    /// # Errors
+    /// A shape of another number of elements.
+    pub fn reshaped(&self, dims: &[usize]) -> Result<Self, Fault> {
+        fits(dims, self.len())?;
+        Ok(self.shaped(dims.to_vec()))
+    }
+
+    pub(super) fn data(&self) -> &Data {
+        &self.data
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self.data, Data::Floats(_))
+    }
+
+    /// Whether both are the same values in memory.
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        match (&self.data, &other.data) {
+            (Data::Floats(a), Data::Floats(b)) => Arc::ptr_eq(a, b),
+            (Data::Ints(a), Data::Ints(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
+    /// Bytes that the values take here.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.data {
+            Data::Floats(v) => 8 * v.len() as u64,
+            Data::Ints(v) => 16 * v.len() as u64,
         }
     }
 
     /// The elements at flat indices, in a new shape.
     pub(super) fn pick(&self, dims: Vec<usize>, at: impl Iterator<Item = usize>) -> Self {
-        self.pick_or_zero(dims, at.map(Some))
+        let data = match &self.data {
+            Data::Floats(v) => Data::Floats(Arc::new(at.map(|i| v[i]).collect())),
+            Data::Ints(v) => Data::Ints(Arc::new(at.map(|i| v[i]).collect())),
+        };
+        let dtype = self.dtype;
+        Self { dims, dtype, data }
     }
 
-    /// The same elements in another shape.
+    /// The elements at flat indices, in a new shape; for `None`, the first element of `other`, which has the same type.
+    pub(super) fn pick_or(
+        &self,
+        other: Option<&Self>,
+        dims: Vec<usize>,
+        at: impl Iterator<Item = Option<usize>>,
+    ) -> Self {
+        let float = other.and_then(|o| o.floats()?.first().copied());
+        let int = other.and_then(|o| o.ints()?.first().copied());
+        let (float, int) = (float.unwrap_or(0.0), int.unwrap_or(0));
+        let data = match &self.data {
+            Data::Floats(v) => {
+                Data::Floats(Arc::new(at.map(|i| i.map_or(float, |i| v[i])).collect()))
+            }
+            Data::Ints(v) => Data::Ints(Arc::new(at.map(|i| i.map_or(int, |i| v[i])).collect())),
+        };
+        let dtype = self.dtype;
+        Self { dims, dtype, data }
+    }
+
+    /// The same elements in another shape of as many.
     pub(super) fn shaped(&self, dims: Vec<usize>) -> Self {
-        assert_eq!(dims.iter().product::<usize>(), self.len());
+        debug_assert_eq!(count(&dims), Some(self.len()));
         Self {
             dims,
             ..self.clone()
         }
     }
 
-    pub(super) fn constant(t: &Tensor) -> Self {
-        let dims: Vec<usize> = t.dims.iter().map(|d| *d as usize).collect();
-        let TensorData::Bytes(bytes) = &t.data else {
-            panic!("{} is not here", t.name)
-        };
-        let ints = match t.dtype {
-            DType::F32 => return Self::f32(&dims, t.to_f32().unwrap()),
-            DType::BF16 => {
-                let halves = bytes.chunks_exact(2);
-                let values = halves.map(|c| half::bf16::from_le_bytes([c[0], c[1]]).to_f32());
-                return Self::floats_of(DType::BF16, &dims, values.collect());
-            }
-            DType::F16 => {
-                let halves = bytes.chunks_exact(2);
-                let values = halves.map(|c| f16_value(u16::from_le_bytes([c[0], c[1]])));
-                return Self::floats_of(DType::F16, &dims, values.collect());
-            }
-            DType::I64 => t.to_i64().unwrap(),
-            DType::I32 => bytes
-                .chunks_exact(4)
-                .map(|c| i64::from(i32::from_le_bytes([c[0], c[1], c[2], c[3]])))
-                .collect(),
-            DType::I8 => bytes.iter().map(|b| i64::from(*b as i8)).collect(),
-            _ => bytes.iter().map(|b| i64::from(*b)).collect(),
-        };
-        Self::ints_of(t.dtype, &dims, ints)
+    /// Other floats of the same type and shape.
+    pub(super) fn with(&self, data: Vec<f64>) -> Self {
+        Self::of_floats(self.dtype, self.dims.clone(), data)
     }
+
+    /// Every element by a function of floats, or one of integers.
+    pub(super) fn map(&self, float: impl Fn(f64) -> f64, int: impl Fn(i128) -> i128) -> Self {
+        match &self.data {
+            Data::Floats(v) => self.with(v.iter().map(|x| float(*x)).collect()),
+            Data::Ints(v) => {
+                let all = v.iter().map(|n| int(*n)).collect();
+                Self::of_ints(self.dtype, self.dims.clone(), all)
+            }
+        }
+    }
+
+    /// Every element as a float.
+    pub(super) fn as_floats(&self) -> Vec<f64> {
+        match &self.data {
+            Data::Floats(v) => v.to_vec(),
+            Data::Ints(v) => v.iter().map(|n| *n as f64).collect(),
+        }
+    }
+}
+
+/// Bit for bit, or both no number.
+pub(super) fn same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+}
+
+fn fits(dims: &[usize], got: usize) -> Result<(), Fault> {
+    match count(dims) == Some(got) {
+        true => Ok(()),
+        false => Err(Fault::Shape(format!("{got} values for the shape {dims:?}"))),
+    }
+}
+
+pub(super) fn tensor_dims(t: &Tensor) -> Result<Vec<usize>, Fault> {
+    t.dims
+        .iter()
+        .map(|d| usize::try_from(*d).ok())
+        .collect::<Option<_>>()
+        .ok_or_else(|| Fault::Shape(format!("{:?} is not possible", t.dims)))
 }

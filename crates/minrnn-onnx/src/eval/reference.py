@@ -143,6 +143,77 @@ def cases():
     yield "LinearAttention", 27, [q, k, w], {**heads, "update_rule": "linear"}, 2
     yield "LinearAttention", 27, [q, k, w, past, None, beta], {**heads, "update_rule": "delta"}, 2
     yield "LinearAttention", 27, [q, k, w, past, decay, beta], heads, 2
+    yield from more_cases()
+
+
+def more_cases():
+    x, w = f(1, 4, 5), f(6, 2, 3)
+    yield "Conv", 17, [x, w, f(6)], {"group": 2, "pads": [1, 2], "strides": [2]}, 1
+    yield "Conv", 17, [f(1, 2, 4, 3), f(2, 2, 2, 2)], {"dilations": [2, 1], "auto_pad": "SAME_UPPER"}, 1
+    yield "ConvTranspose", 17, [f(1, 2, 4), f(2, 3, 3), f(3)], {"strides": [2], "pads": [1, 0], "output_padding": [1]}, 1
+    yield "MaxPool", 17, [f(1, 2, 5, 4)], {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [0, 1, 1, 1]}, 2
+    yield "AveragePool", 19, [f(1, 2, 7)], {"kernel_shape": [3], "strides": [2], "pads": [1, 1], "count_include_pad": 1}, 1
+    yield "GlobalAveragePool", 17, [f(2, 3, 4)], {}, 1
+    yield "LpPool", 18, [f(1, 2, 6)], {"kernel_shape": [2], "p": 2}, 1
+    yield "Einsum", 17, [f(2, 3), f(3, 4), f(4)], {"equation": "ij,jk,k->ki"}, 1
+    yield "Einsum", 17, [f(3, 3)], {"equation": "ii->i"}, 1
+    yield "ScatterElements", 18, [f(3, 4), v([0, 2, 1, 0]), f(1, 4)], {"axis": 0, "reduction": "add"}, 1
+    yield "ScatterND", 18, [f(4, 3), v([1], [3]), f(2, 3)], {"reduction": "mul"}, 1
+    yield "Compress", 17, [f(3, 4), np.array([True, False, True])], {"axis": 1}, 1
+    yield "OneHot", 17, [v(1, -1, 7), s(3), v(0.5, 2.0, dtype=np.float32)], {"axis": 0}, 1
+    yield "NonZero", 17, [v([0, 2], [3, 0])], {}, 1
+    yield "Unique", 17, [v(2, 1, 1, 3, 2)], {"sorted": 0}, 4
+    yield "TopK", 17, [f(3, 5), v(2)], {"axis": 1, "largest": 0}, 2
+    yield "ArgMax", 17, [v([1, 3, 3], [2, 2, 0])], {"axis": 1, "select_last_index": 1}, 1
+    yield "ArgMin", 17, [f(3, 4)], {"axis": 0, "keepdims": 0}, 1
+    yield "Trilu", 17, [f(2, 3, 4), s(-1)], {"upper": 0}, 1
+    yield "ReverseSequence", 17, [f(4, 3), v(4, 1, 2)], {}, 1
+    yield "DepthToSpace", 17, [f(1, 8, 2, 1)], {"blocksize": 2, "mode": "CRD"}, 1
+    yield "SpaceToDepth", 17, [f(1, 1, 4, 2)], {"blocksize": 2}, 1
+    yield "EyeLike", 17, [f(3, 4)], {"k": 1, "dtype": 7}, 1
+    for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSumExp"):
+        yield op, 18, [f(2, 3, 2), v(1)], {}, 1
+    yield "ReduceLogSum", 18, [positive(2, 3), v(1)], {}, 1
+    yield "BatchNormalization", 17, [f(2, 3, 2), f(3), f(3), f(3), positive(3)], {"epsilon": 0.01}, 1
+    yield "InstanceNormalization", 17, [f(2, 3, 4), f(3), f(3)], {}, 1
+    yield "GroupNormalization", 21, [f(2, 4, 3), f(4), f(4)], {"num_groups": 2}, 1
+    # With values above 0: the reference sums them without their absolute value.
+    yield "LpNormalization", 17, [positive(3, 4)], {"axis": 0, "p": 1}, 1
+    # As many rows as channels: the reference counts one for the other.
+    yield "LRN", 17, [f(3, 3, 2, 1)], {"size": 3, "alpha": 0.1}, 1
+    yield "LogSoftmax", 17, [f(2, 5)], {}, 1
+    yield "Hardmax", 17, [f(2, 5)], {}, 1
+    for op in ("Sin", "Cos", "Atan", "Asinh", "Softsign", "Mish", "HardSwish"):
+        yield op, 22, [f(5) * 2], {}, 1
+    yield "LeakyRelu", 17, [f(6)], {"alpha": 0.2}, 1
+    yield "Elu", 17, [f(6)], {"alpha": 0.7}, 1
+    yield "Celu", 17, [f(6)], {"alpha": 1.3}, 1
+    yield "Selu", 17, [f(6)], {}, 1
+    yield "HardSigmoid", 17, [f(6) * 3], {"alpha": 0.3}, 1
+    yield "ThresholdedRelu", 17, [f(6)], {"alpha": 0.4}, 1
+    yield "Shrink", 17, [f(6)], {"bias": 0.1, "lambd": 0.3}, 1
+    yield "PRelu", 17, [f(2, 3, 2), f(3, 1)], {}, 1
+    yield "Mod", 17, [v(-7, 7, -7, 5), v(3, -3, -3, 3)], {}, 1
+    yield "Mod", 17, [v(-7, 7, -7, 5), v(3, -3, -3, 3)], {"fmod": 1}, 1
+    yield "BitShift", 17, [v(1, 200, 255, dtype=np.uint8), v(3, 1, 4, dtype=np.uint8)], {"direction": "LEFT"}, 1
+    yield "BitwiseXor", 18, [i(4), i(4)], {}, 1
+    yield "Sum", 17, [f(2, 3), f(3), f(2, 1)], {}, 1
+    yield "Mean", 17, [f(2, 3), f(3)], {}, 1
+    a, c = i(2, 3, low=0, high=255, dtype=np.uint8), i(3, 2, low=0, high=255, dtype=np.uint8)
+    q = [a, s(0.02, np.float32), s(120, np.uint8), c, s(0.03, np.float32), s(130, np.uint8), s(0.1, np.float32), s(100, np.uint8)]
+    yield "QLinearMatMul", 17, q, {}, 1
+    yield "ConvInteger", 17, [i(1, 1, 4, low=0, high=255, dtype=np.uint8), i(2, 1, 2, low=0, high=255, dtype=np.uint8), s(9, np.uint8)], {"pads": [1, 0]}, 1
+    heads = [f(1, 4, 2, 3), f(1, 2, 3, 3), f(1, 2, 3, 2)]
+    yield "Attention", 23, heads, {}, 1
+    yield "Attention", 24, [*heads, f(2, 3)], {"is_causal": 1, "softcap": 2.0, "scale": 0.3, "qk_matmul_output_mode": 1}, 4
+    yield "Attention", 24, [*heads, None, f(1, 2, 2, 3), f(1, 2, 2, 2)], {"is_causal": 1}, 3
+    angles = f(8, 2)
+    turn = [f(2, 3, 8), np.cos(angles), np.sin(angles), i(2, 3, low=0, high=8)]
+    yield "RotaryEmbedding", 23, turn, {"num_heads": 2}, 1
+    yield "RotaryEmbedding", 23, turn, {"num_heads": 2, "interleaved": 1}, 1
+    yield "CausalConvWithState", 27, [f(2, 3, 4), f(3, 1, 3), f(3), f(2, 3, 2)], {"activation": "silu"}, 2
+    yield "TensorScatter", 24, [f(2, 5, 2), f(2, 2, 2), v(3, 1)], {"mode": "linear"}, 1
+    yield "SwiGLU", 28, [f(3), f(3)], {"alpha": 1.2}, 1
 
 
 def value(array):

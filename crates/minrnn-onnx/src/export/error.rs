@@ -25,6 +25,14 @@ pub enum ExportError {
         /// What is wrong.
         what: String,
     },
+    /// A file, read back, says of itself what no export says.
+    #[error("metadata `{key}` {what}")]
+    Metadata {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        what: String,
+    },
     /// An operation that a file of this kind cannot hold.
     #[error("{scope}: {op} {what}")]
     Unsupported {
@@ -62,6 +70,24 @@ pub enum ExportError {
     /// The oracle refused to make the golden trace.
     #[error("cannot make the golden trace: {0}")]
     Golden(#[source] minrnn_model::ModelError),
+    /// Another export writes into the folder.
+    #[error(
+        "another export is being written into {}; wait for its end, or choose another folder",
+        dir.display()
+    )]
+    Busy {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Something of somebody's is where the mark of an export is to be.
+    #[error(
+        "{} is in the place of the mark of an export and is none, which would be an empty file; move it away, or choose another folder",
+        path.display()
+    )]
+    NotOurs {
+        /// Where.
+        path: PathBuf,
+    },
     /// A file could not be written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {

@@ -1,5 +1,6 @@
 //! An export's folder, written so that at no time a half-written file stands where a good one was.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use minrnn_model::model::Model as Network;
 use minrnn_model::params::Params;
 use sha2::{Digest, Sha256};
 
+use super::lock::{Lock, MANIFEST};
 use super::manifest::{Data, FormFile, manifest};
 use super::weights::hex;
 use super::{
@@ -40,10 +42,12 @@ pub struct DirOptions {
     pub options: ExportOptions,
     /// Where the weights are.
     pub placement: Placement,
-    /// The text of each token, for the manifest.
+    /// The text of each token, for the manifest; its hash is in the files.
     pub vocabulary: Option<Vec<String>>,
     /// The token after which a text has ended, for the manifest.
     pub end_of_stream: Option<usize>,
+    /// What the model was measured to do, and the figure, for the model card.
+    pub measured: Vec<(String, String)>,
 }
 
 impl Default for DirOptions {
@@ -54,6 +58,7 @@ impl Default for DirOptions {
             placement: Placement::Auto,
             vocabulary: None,
             end_of_stream: None,
+            measured: vec![],
         }
     }
 }
@@ -78,8 +83,6 @@ pub struct Written {
     pub sha256: String,
 }
 
-const MANIFEST: &str = "manifest.json";
-
 fn file_name(form: Form) -> String {
     format!("model.{}.onnx", form.name())
 }
@@ -87,13 +90,14 @@ fn file_name(form: Form) -> String {
 /// Exports `model` into the folder `dir`: `model.{form}.onnx`, weights beside them where the placement says so,
 /// `golden.safetensors`, `README.md`, `manifest.json`.
 ///
-/// Everything is made, checked, written and synced in a temporary folder beside; then each file is renamed into place, the
-/// manifest last. Files of another export in `dir` that this one does not write (a form that is not asked for) are removed
-/// before the manifest that no longer lists them is in place. Weights in a file beside are written in pieces: they are in
-/// memory once, as the parameters.
+/// Everything is made, checked, written and synced in a temporary folder inside of `dir`. Then the old manifest goes, each file
+/// is renamed into place, and the new manifest comes last: at any moment the manifest fits its files or there is none
+/// ([`super::is_unfinished`]). Files of another export in `dir` that this one does not write (a form that is not asked for)
+/// are removed, all others stay. Weights in a file beside are written in pieces: they are in memory once, as the parameters.
 ///
 /// # Errors
-/// Those of [`super::export_graph`]; a vocabulary of another size than the model's; files that cannot be written.
+/// Those of [`super::export_graph`]; a vocabulary of another size than the model's; another export into the same folder at the
+/// same time; files that cannot be written.
 pub fn write_export(
     dir: &Path,
     model: &Network,
@@ -102,27 +106,25 @@ pub fn write_export(
 ) -> Result<Exported, ExportError> {
     check(model, options)?;
     weights::fits(model.graph(), params)?;
-    let parent = match dir.parent() {
-        Some(p) if p != Path::new("") => p,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(ExportError::io("create", parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".minrnn-export-")
-        .tempdir_in(parent)
-        .map_err(ExportError::io("create a temporary folder in", parent))?;
+    let mut lock = Lock::take(dir)?;
+    // Dropped before the lock.
+    let staging = lock.staging()?;
     let mut staged = Staged {
         dir: staging.path(),
         files: vec![],
     };
     let weights_sha256 = weights_sha256(model.graph(), params);
     stage(&mut staged, model, params, options, &weights_sha256)?;
-    fs::create_dir_all(dir).map_err(ExportError::io("create", dir))?;
     let names: Vec<String> = staged.files.iter().map(|(name, ..)| name.clone()).collect();
+    replaceable(dir, &names)?;
+    lock.half = true;
+    remove(dir, MANIFEST)?;
+    sync_dir(dir)?;
+    remove_stale(dir, &names)?;
     let mut files = vec![];
     for (name, bytes, sha256) in staged.files {
         if name == MANIFEST {
-            remove_stale(dir, &names)?;
+            sync_dir(dir)?;
         }
         let path = dir.join(&name);
         fs::rename(staging.path().join(&name), &path)
@@ -140,6 +142,17 @@ pub fn write_export(
     })
 }
 
+/// A folder where a file is to be would stop the export when the old manifest is gone.
+fn replaceable(dir: &Path, names: &[String]) -> Result<(), ExportError> {
+    let mut paths = names.iter().map(|name| dir.join(name));
+    match paths.find(|path| path.is_dir()) {
+        Some(path) => Err(ExportError::io("replace", path)(
+            std::io::ErrorKind::IsADirectory.into(),
+        )),
+        None => Ok(()),
+    }
+}
+
 fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
     let wrong = |option, what: String| Err(ExportError::Option { option, what });
     if dir.forms.is_empty() {
@@ -155,11 +168,8 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
             ),
         };
     };
-    if let Some(words) = &dir.vocabulary
-        && words.len() != vocab
-    {
-        let what = format!("has {} entries, the model {vocab} tokens", words.len());
-        return wrong("vocabulary", what);
+    if let Some(words) = &dir.vocabulary {
+        vocabulary(words, vocab).or_else(|what| wrong("vocabulary", what))?;
     }
     match dir.end_of_stream {
         Some(token) if token >= vocab => wrong(
@@ -168,6 +178,31 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
         ),
         _ => Ok(()),
     }
+}
+
+/// Each token of a text model is one character, and none stands there twice: else a text has no token ids, or several.
+fn vocabulary(words: &[String], tokens: usize) -> Result<(), String> {
+    if words.len() != tokens {
+        return Err(format!(
+            "has {} entries, the model {tokens} tokens",
+            words.len()
+        ));
+    }
+    let mut seen = BTreeMap::new();
+    for (i, word) in words.iter().enumerate() {
+        let first = *seen.entry(word).or_insert(i);
+        let what = match word.chars().count() {
+            0 => "is empty".to_owned(),
+            1 if first == i => continue,
+            1 => format!("is entry {first}, too"),
+            _ => "is more than one character".to_owned(),
+        };
+        let shown: String = word.chars().take(20).collect();
+        return Err(format!(
+            "entry {i}, {shown:?}, {what}; each token must be a character of its own"
+        ));
+    }
+    Ok(())
 }
 
 /// Files written into the temporary folder: name, size, sha256.
@@ -241,7 +276,10 @@ fn stage(
         };
         let store = Store::plan(graph, params, &options.weights, beside.as_deref())?;
         weights::small_enough(&store)?;
-        let onnx = super::render(graph, params, &store, weights_sha256, &options)?;
+        let mut onnx = super::render(graph, params, &store, weights_sha256, &options)?;
+        let words = dir.vocabulary.as_deref().map(super::vocabulary_sha256);
+        let entry = words.map(|hash| ("minrnn.vocabulary".to_owned(), hash));
+        onnx.metadata.extend(entry);
         staged.add_bytes(&file_name(form), &onnx.encode())?;
         let file = staged.last();
         let data = match (store.file(), &shared) {
@@ -259,7 +297,17 @@ fn stage(
     let ports = states::ports(graph, &made[0].options)?;
     let golden = golden::golden(graph, params, &ports, &made[0].options, weights_sha256)?;
     staged.add_bytes("golden.safetensors", &golden)?;
-    let card = card::card(graph, params, model.config(), weights_sha256, &ports, &made);
+    let names = super::names::names(graph, model.config())?;
+    let card = card::card(&card::Content {
+        graph,
+        params,
+        config: model.config(),
+        weights: weights_sha256,
+        ports: &ports,
+        names: &names,
+        forms: &made,
+        dir,
+    });
     staged.add_bytes("README.md", card.as_bytes())?;
     let manifest = manifest(
         graph,
@@ -267,10 +315,11 @@ fn stage(
         model.config(),
         weights_sha256,
         &ports,
+        &names,
         &made,
         dir,
     );
-    let manifest = super::json::canonical(&manifest) + "\n";
+    let manifest = super::json::pretty(&manifest) + "\n";
     staged.add_bytes(MANIFEST, manifest.as_bytes())
 }
 
@@ -297,12 +346,21 @@ fn remove_stale(dir: &Path, files: &[String]) -> Result<(), ExportError> {
     let of = |form: Form| [file_name(form), format!("model.{}.data", form.name())];
     let all = Form::ALL.into_iter().flat_map(of);
     for name in all.chain(["model.data".to_owned()]) {
-        let path = dir.join(&name);
-        if !files.contains(&name) && path.exists() {
-            fs::remove_file(&path).map_err(ExportError::io("remove", &path))?;
+        if !files.contains(&name) {
+            remove(dir, &name)?;
         }
     }
     Ok(())
+}
+
+fn remove(dir: &Path, name: &str) -> Result<(), ExportError> {
+    let path = dir.join(name);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(ExportError::io("remove", path)(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Renames last only once the folder itself is on disk; where folders cannot be opened as files there is nothing to do.

@@ -10,6 +10,7 @@
 //! | `lengths` i64 `[B]`, `reset` bool `[B, T]` | where the files take them |
 //! | `{entry}.bound` | how far any right f32 engine is from the entry at most |
 //!
+//! Features are drawn as the model's own normalisation has them (mean + std N(0, 1)), raw N(0, 1) where it has none.
 //! Values are the oracle's, rounded to f32 once: with the weights as they are stored and, where products are narrow, with their
 //! arguments rounded as the graph rounds them. There an argument may fall on the other side of a rounding, so the bound has, for
 //! each tensor, the most that the narrow type moved a value in it. The bound takes every rounding for the worst one: behind norms and several
@@ -21,6 +22,7 @@ use minrnn_model::graph::{Graph, Input, StateSpec};
 use minrnn_model::oracle::{self, Data, Run, Trace};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::usual::usual;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -53,7 +55,7 @@ pub(super) fn golden(
 ) -> Result<Vec<u8>, ExportError> {
     let mut entries = Entries::new();
     let (batch, time) = size(params.count());
-    let (ids, features) = input(graph, batch, time);
+    let (ids, features) = input(graph, params, batch, time);
     let data = match graph.input() {
         Input::Tokens { .. } => {
             let bytes = ids
@@ -149,8 +151,9 @@ pub(super) fn golden(
     Ok(serialize(&entries, weights))
 }
 
-/// Adds to the bounds of a tensor the most that the narrow type moved a value in it.
-fn widen(own: &mut oracle::Tensor, wide: &oracle::Tensor) {
+/// Adds to the bounds of a tensor the most that the narrow type moved a value in it. `wide`: the same run with the weights as they
+/// were before they were stored, and no argument rounded.
+pub fn widen(own: &mut oracle::Tensor, wide: &oracle::Tensor) {
     let moved = own.data.iter().zip(&wide.data);
     let most = moved.fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()));
     own.bound.iter_mut().for_each(|b| *b += most);
@@ -163,7 +166,7 @@ fn resets(count: usize) -> Vec<bool> {
 }
 
 /// Token ids or features, as the graph takes them; the other list is empty.
-fn input(graph: &Graph, batch: usize, time: usize) -> (Vec<u32>, Vec<f32>) {
+fn input(graph: &Graph, params: &Params, batch: usize, time: usize) -> (Vec<u32>, Vec<f32>) {
     match graph.input() {
         Input::Tokens { vocab } => {
             let mut rng = Rng::named(SEED, "input_ids");
@@ -172,8 +175,22 @@ fn input(graph: &Graph, batch: usize, time: usize) -> (Vec<u32>, Vec<f32>) {
                 vec![],
             )
         }
-        Input::Features { width } => (vec![], noise("features", batch * time * width)),
+        Input::Features { width } => (vec![], features(graph, params, batch * time, width)),
     }
+}
+
+/// A model of time stamps sees nothing in numbers around 0.
+fn features(graph: &Graph, params: &Params, steps: usize, width: usize) -> Vec<f32> {
+    let mut values = noise("features", steps * width);
+    if let Some(usual) = usual(graph, params) {
+        for row in values.chunks_exact_mut(width) {
+            let scales = usual.mean.iter().zip(&usual.std);
+            for (v, (mean, std)) in row.iter_mut().zip(scales) {
+                *v = (mean + std * f64::from(*v)) as f32;
+            }
+        }
+    }
+    values
 }
 
 /// Approximately normal values, all of them f32.
@@ -198,13 +215,17 @@ fn put(entries: &mut Entries, name: &str, shape: Vec<usize>, values: impl Iterat
 }
 
 fn put_bounded(entries: &mut Entries, name: &str, shape: Vec<usize>, data: &[f64], bound: &[f64]) {
-    // Rounding to f32 is part of what an engine may differ by.
-    let all = bound
-        .iter()
-        .zip(data)
-        .map(|(b, v)| (b + v.abs() * oracle::UNIT) as f32);
+    let all = allowed(data, bound).into_iter();
     put(entries, &format!("{name}.bound"), shape.clone(), all);
     put(entries, name, shape, data.iter().map(|v| *v as f32));
+}
+
+/// What stands in the trace under `.bound`: rounding to f32 is part of what an engine may differ by.
+pub fn allowed(data: &[f64], bound: &[f64]) -> Vec<f32> {
+    let pairs = bound.iter().zip(data);
+    pairs
+        .map(|(b, v)| (b + v.abs() * oracle::UNIT) as f32)
+        .collect()
 }
 
 fn serialize(entries: &Entries, weights: &str) -> Vec<u8> {

@@ -4,7 +4,8 @@ use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 use serde_json::{Map, Value as Json, json};
 
-use super::metadata::{head, states};
+use super::metadata::{activations, head, states};
+use super::names::{Named, entries};
 use super::{DirOptions, ExportOptions, Port};
 use crate::ir::{Dim, Model, ValueInfo};
 
@@ -47,13 +48,16 @@ impl FormFile {
     }
 }
 
-/// The manifest, schema `minrnn.manifest/1` (`docs/manifest.schema.json`). `vocabulary[i]` is the text of token i.
+/// The manifest, schema `minrnn.manifest/2` (`docs/manifest.schema.json`). `vocabulary[i]` is the text of token i; what has names has
+/// them under `features`, `classes` or `targets`; int8 has what its activations are scaled by under `activations`.
+#[expect(clippy::too_many_arguments, reason = "everything that was written")]
 pub(super) fn manifest(
     graph: &Graph,
     params: &Params,
     config: &Json,
     weights: &str,
     ports: &[Port],
+    names: &[Named],
     forms: &[FormFile],
     dir: &DirOptions,
 ) -> Json {
@@ -62,8 +66,8 @@ pub(super) fn manifest(
         .iter()
         .map(|f| (f.options.form.name().to_owned(), form(f)))
         .collect();
-    json!({
-        "schema": "minrnn.manifest/1",
+    let mut manifest = json!({
+        "schema": "minrnn.manifest/2",
         "weights_sha256": weights,
         "dtype": options.weights.name(),
         "target": options.target.name(),
@@ -76,7 +80,12 @@ pub(super) fn manifest(
         "preprocessing": preprocessing(graph, config, dir),
         "vocabulary": dir.vocabulary,
         "end_of_stream": end_of_stream(dir),
-    })
+    });
+    if let Json::Object(all) = &mut manifest {
+        all.extend(entries(names));
+        all.extend(activations(&options.weights).map(|a| ("activations".to_owned(), a)));
+    }
+    manifest
 }
 
 /// What is done to raw input before it goes in.

@@ -5,6 +5,7 @@ use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
 
 use super::json::canonical;
+use super::names::Named;
 use super::{Activations, ExportOptions, Port, Weights};
 use crate::lower::Lowered;
 
@@ -16,6 +17,7 @@ pub(super) fn metadata(
     params: &Params,
     ports: &[Port],
     weights: &str,
+    names: &[Named],
     options: &ExportOptions,
     lowered: &Lowered,
 ) -> Vec<(String, String)> {
@@ -32,30 +34,35 @@ pub(super) fn metadata(
         ("padded", lowered.padded.to_string()),
         ("weights", weights.to_owned()),
         ("dtype", options.weights.name().to_owned()),
-        ("activations", activations(options)),
+    ]);
+    let activations = activations(&options.weights);
+    entries.extend(activations.map(|a| ("activations", canonical(&a))));
+    entries.extend([
         ("target", options.target.name().to_owned()),
         ("state_names", options.state_names.name().to_owned()),
         ("state_layout", options.state_layout.name().to_owned()),
         ("config", canonical(&options.config)),
     ]);
+    entries.extend(
+        names
+            .iter()
+            .map(|(key, list)| (*key, canonical(&json!(list)))),
+    );
     entries
         .into_iter()
-        .filter(|(key, _)| *key != "activations" || matches!(options.weights, Weights::Int8(_)))
         .map(|(key, value)| (format!("minrnn.{key}"), value))
         .collect()
 }
 
-/// `"row"`, or the largest magnitudes by name of the weight.
-fn activations(options: &ExportOptions) -> String {
-    match &options.weights {
+/// Of int8 only: `"row"`, or the largest magnitudes by name of the weight, as f64, whose decimals give back the f32 exactly.
+pub(super) fn activations(weights: &Weights) -> Option<Json> {
+    match weights {
         Weights::Int8(Activations::Static(largest)) => {
-            let all = largest.iter();
-            canonical(
-                &all.map(|(name, v)| (name.clone(), json!(f64::from(*v))))
-                    .collect(),
-            )
+            let one = |(name, v): (&String, &f32)| (name.clone(), json!(f64::from(*v)));
+            Some(largest.iter().map(one).collect())
         }
-        _ => canonical(&json!("row")),
+        Weights::Int8(Activations::Row) => Some("row".into()),
+        Weights::F32 | Weights::F16 | Weights::Bf16 => None,
     }
 }
 
@@ -90,7 +97,7 @@ fn init(port: &Port, graph: &Graph, params: &Params) -> Json {
 }
 
 /// Tensor names of each recurrence.
-fn recurrences(lowered: &Lowered) -> Json {
+pub(super) fn recurrences(lowered: &Lowered) -> Json {
     let name = |v| lowered.builder.name(v);
     let one = |r: &crate::lower::Recurrence| json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) });
     lowered.recurrences.iter().map(one).collect()

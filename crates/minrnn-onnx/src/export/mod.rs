@@ -15,12 +15,17 @@
 //! ```
 
 mod card;
+mod deviation;
 mod error;
+mod expect;
 mod files;
 mod golden;
 mod json;
+mod lock;
 mod manifest;
 mod metadata;
+mod names;
+mod notes;
 mod options;
 mod read;
 mod states;
@@ -30,10 +35,16 @@ mod target;
 mod tests;
 mod weights;
 
+pub use deviation::{deviation, is_of_this_version};
 pub use error::ExportError;
+pub use expect::{Outline, differing, outline, tied};
 pub use files::{DirOptions, Exported, Placement, Written, write_export};
+pub use golden::{allowed as golden_bounds, widen as widen_golden_bounds};
+pub use lock::is_unfinished;
+pub use names::vocabulary_sha256;
 pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
-pub use read::{Stored, read};
+pub(crate) use read::bytes as bytes_beside;
+pub use read::{Stored, options, read};
 pub use states::{Port, ports};
 pub(crate) use store::Store;
 pub use target::{Choices, Target};
@@ -96,13 +107,14 @@ fn render(
 ) -> Result<Model, ExportError> {
     options.validate()?;
     let ports = states::ports(graph, options)?;
+    let names = names::names(graph, &options.config)?;
     let lowered = lower::lower(graph, params, store, &ports, options);
-    let metadata = metadata::metadata(graph, params, &ports, weights, options, &lowered);
-    let model = Model {
+    let metadata = metadata::metadata(graph, params, &ports, weights, &names, options, &lowered);
+    let mut model = Model {
         ir_version: ir_version(options.opset),
         opsets: vec![(String::new(), options.opset)],
-        producer: "minrnn".to_owned(),
-        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        producer: deviation::PRODUCER.to_owned(),
+        producer_version: deviation::VERSION.to_owned(),
         metadata,
         graph: lowered.builder.finish()?,
         ..Model::default()
@@ -113,5 +125,14 @@ fn render(
         target: target.name(),
         source,
     })?;
+    notes::describe(
+        &mut model.graph,
+        graph,
+        params,
+        &ports,
+        &names,
+        options.form,
+    );
+    model.graph.value_info = notes::value_info(&model.graph, &types);
     Ok(model)
 }

@@ -11,9 +11,10 @@ use minrnn_model::params::Params;
 use serde_json::Value as Json;
 
 use super::{
-    Activations, ExportError, ExportOptions, Form, Port, StateLayout, StateNames, Weights, ports,
+    Activations, ExportError, ExportOptions, Form, Lowering, Port, StateLayout, StateNames, Store,
+    Target, Weights, ports,
 };
-use crate::ir::{DType, External, Model, Tensor, TensorData};
+use crate::ir::{DType, Dim, External, Model, Tensor, TensorData};
 
 /// What a file of ours holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +27,7 @@ pub struct Stored {
     pub ports: Vec<Port>,
 }
 
-fn broken(name: &str, what: impl Into<String>) -> ExportError {
+pub(super) fn broken(name: &str, what: impl Into<String>) -> ExportError {
     ExportError::Param {
         name: name.to_owned(),
         what: what.into(),
@@ -42,10 +43,32 @@ pub fn read(model: &Model, graph: &Graph, dir: &Path) -> Result<Stored, ExportEr
     let options = options(model)?;
     let ports = ports(graph, &options)?;
     let mut named = BTreeMap::new();
-    for spec in graph.params() {
+    let types = Store::types(graph, &options.weights);
+    for (i, spec) in graph.params().iter().enumerate() {
         let Some(tensor) = find(model, &spec.name) else {
             continue;
         };
+        let wanted = types.get(&i).copied().unwrap_or(DType::F32);
+        if tensor.dtype != wanted {
+            let what = format!(
+                "is {}, and by `minrnn.dtype` ({}) it would be {wanted}",
+                tensor.dtype,
+                options.weights.name()
+            );
+            return Err(broken(&spec.name, what));
+        }
+        if !tensor
+            .dims
+            .iter()
+            .map(|d| *d as u128)
+            .eq(spec.shape.iter().map(|d| *d as u128))
+        {
+            let what = format!(
+                "is {:?} in the file, {:?} by the configuration",
+                tensor.dims, spec.shape
+            );
+            return Err(broken(&spec.name, what));
+        }
         let values = values(model, tensor, dir)?;
         named.insert(spec.name.clone(), (spec.shape.clone(), values));
     }
@@ -58,50 +81,95 @@ pub fn read(model: &Model, graph: &Graph, dir: &Path) -> Result<Stored, ExportEr
     })
 }
 
-fn find<'a>(model: &'a Model, name: &str) -> Option<&'a Tensor> {
+pub(super) fn find<'a>(model: &'a Model, name: &str) -> Option<&'a Tensor> {
     model.graph.initializers.iter().find(|t| t.name == name)
 }
 
-/// The options that the metadata tell of.
-fn options(model: &Model) -> Result<ExportOptions, ExportError> {
-    let mut options = ExportOptions::default();
-    if model.metadata("minrnn.form") == Some("step") {
-        options.form = Form::Step;
-    }
-    let unknown = |key: &str, word: &str| {
-        Err(broken(
-            "",
-            format!("metadata `{key}` is `{word}`, which is not known here"),
-        ))
+/// The options that a file of ours was made with, as far as it tells: the steps of its blocks are not among them.
+///
+/// # Errors
+/// Words that this version does not know.
+pub fn options(model: &Model) -> Result<ExportOptions, ExportError> {
+    let mut options = ExportOptions {
+        form: word(model, "minrnn.form", Form::ALL, Form::name)?.unwrap_or(Form::Parallel),
+        state_names: word(
+            model,
+            "minrnn.state_names",
+            StateNames::ALL,
+            StateNames::name,
+        )?
+        .unwrap_or_default(),
+        state_layout: word(
+            model,
+            "minrnn.state_layout",
+            [StateLayout::Separate, StateLayout::Stacked],
+            StateLayout::name,
+        )?
+        .unwrap_or_default(),
+        target: word(model, "minrnn.target", Target::ALL, Target::name)?.unwrap_or_default(),
+        opset: model.opset().unwrap_or_default(),
+        fused_norms: model
+            .graph
+            .nodes
+            .iter()
+            .any(|n| n.op_type.ends_with("Normalization")),
+        ..ExportOptions::default()
     };
-    if let Some(word) = model.metadata("minrnn.state_names") {
-        match StateNames::ALL.into_iter().find(|n| n.name() == word) {
-            Some(names) => options.state_names = names,
-            None => return unknown("minrnn.state_names", word),
-        }
+    if options.form == Form::Parallel
+        && let Some(lowering) = word(model, "minrnn.lowering", Lowering::ALL, Lowering::name)?
+    {
+        options.lowering = lowering;
     }
-    match model.metadata("minrnn.state_layout") {
-        None | Some("separate") => {}
-        Some("stacked") => options.state_layout = StateLayout::Stacked,
-        Some(word) => return unknown("minrnn.state_layout", word),
+    if let Some(longest) = model.metadata("minrnn.max_seq_len") {
+        options.max_seq_len = longest
+            .parse()
+            .map_err(|_| unknown("minrnn.max_seq_len", longest))?;
     }
+    let input = |name: &str| model.graph.inputs.iter().any(|i| i.name == name);
+    options.lengths = input("lengths") && options.form != Form::Step;
+    options.reset = input("reset");
+    let dims = model.graph.inputs.first().and_then(|i| i.dims.as_deref());
+    let fixed = |at: usize| match dims.and_then(|d| d.get(at)) {
+        Some(Dim::Fixed(n)) => usize::try_from(*n).ok(),
+        _ => None,
+    };
+    options.batch = fixed(0);
+    options.seq_len = fixed(1).filter(|_| options.form != Form::Step);
     options.weights = match model.metadata("minrnn.dtype") {
         None | Some("f32") => Weights::F32,
         Some("f16") => Weights::F16,
         Some("bf16") => Weights::Bf16,
         Some("int8") => Weights::Int8(activations(model)?),
-        Some(word) => return unknown("minrnn.dtype", word),
+        Some(word) => return Err(unknown("minrnn.dtype", word)),
     };
     Ok(options)
 }
 
+/// The choice that a key of the metadata names.
+fn word<T: Copy, const N: usize>(
+    model: &Model,
+    key: &'static str,
+    all: [T; N],
+    name: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, ExportError> {
+    let Some(word) = model.metadata(key) else {
+        return Ok(None);
+    };
+    let found = all.into_iter().find(|one| name(*one) == word);
+    found.map(Some).ok_or_else(|| unknown(key, word))
+}
+
+fn unknown(key: &'static str, word: &str) -> ExportError {
+    let word: String = word.chars().take(40).collect();
+    let what = format!("is `{word}`, which is not known here");
+    ExportError::Metadata { key, what }
+}
+
 fn activations(model: &Model) -> Result<Activations, ExportError> {
     let text = model.metadata("minrnn.activations").unwrap_or("null");
-    let wrong = || {
-        broken(
-            "",
-            "metadata `minrnn.activations` is neither \"row\" nor magnitudes by weight",
-        )
+    let wrong = || ExportError::Metadata {
+        key: "minrnn.activations",
+        what: "is neither \"row\" nor magnitudes by weight".into(),
     };
     match serde_json::from_str(text).map_err(|_| wrong())? {
         Json::String(word) if word == "row" => Ok(Activations::Row),
@@ -155,7 +223,8 @@ fn values(model: &Model, tensor: &Tensor, dir: &Path) -> Result<Vec<f32>, Export
     })
 }
 
-fn bytes(tensor: &Tensor, dir: &Path) -> Result<Vec<u8>, ExportError> {
+/// The bytes of a tensor: here, or in a plain file of the folder.
+pub(crate) fn bytes(tensor: &Tensor, dir: &Path) -> Result<Vec<u8>, ExportError> {
     tensor
         .validate()
         .map_err(|e| broken(&tensor.name, e.to_string()))?;
@@ -260,6 +329,16 @@ fn initial(
         for (member, values) in port.scatter(graph, 1, &init) {
             if let StateInit::Learned(p) = graph.states()[member].init {
                 let spec = graph.param_spec(p);
+                // Files with resets have them in the graph as well.
+                if let Some((_, own)) = named.get(&spec.name)
+                    && !own
+                        .iter()
+                        .map(|v| v.to_bits())
+                        .eq(values.iter().map(|v| v.to_bits()))
+                {
+                    let what = "is not what `minrnn.states` says of its state";
+                    return Err(broken(&spec.name, what));
+                }
                 named.insert(spec.name.clone(), (spec.shape.clone(), values));
             }
         }

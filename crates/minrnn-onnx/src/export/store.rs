@@ -142,6 +142,20 @@ impl Store {
         Ok(store)
     }
 
+    /// By parameter that an operation reads: the type that its values are stored in.
+    pub(crate) fn types(graph: &Graph, weights: &Weights) -> BTreeMap<usize, DType> {
+        let of = |used| match (weights, used) {
+            (_, Use::Other) | (Weights::F32, _) => DType::F32,
+            (Weights::F16, _) => DType::F16,
+            (Weights::Bf16, _) => DType::BF16,
+            (Weights::Int8(_), _) => DType::U8,
+        };
+        uses(graph)
+            .into_iter()
+            .map(|(i, used)| (i, of(used)))
+            .collect()
+    }
+
     fn add(&mut self, param: usize, name: String, dims: Vec<i64>, encoding: Encoding) {
         let count: u64 = dims.iter().map(|d| *d as u64).product();
         let bytes = count * encoding.dtype().bits().unwrap_or(0) as u64 / 8;

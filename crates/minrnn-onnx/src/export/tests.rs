@@ -1,8 +1,11 @@
 //! Exported graphs, evaluated by the definitions of their operators, against the oracle.
 
 mod contract;
+mod deviation;
 mod folder;
 mod forms;
 mod models;
+mod names;
 mod profiles;
 mod variants;
+mod whole;

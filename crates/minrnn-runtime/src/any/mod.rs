@@ -4,6 +4,7 @@
 //! the next. Names of dimensions are promises among inputs, and are held to; the engine gets numbers.
 
 mod array;
+mod ours;
 mod port;
 
 use std::collections::{BTreeMap, HashMap};
@@ -178,8 +179,9 @@ impl AnyModel {
     /// Runs the graph on inputs by name; gives the outputs in the graph's order.
     ///
     /// # Errors
-    /// [`Error::Input`] for a missing, unknown or misshapen input, or one of 0 values, before anything runs;
-    /// [`Error::Load`] if the engine cannot plan the graph for these shapes; [`Error::Run`] if it fails.
+    /// [`Error::Input`] for a missing, unknown or misshapen input, or one of 0 values, before anything runs; in a file whose
+    /// metadata say that minrnn exported it, also for a token id outside the vocabulary and for a length of a row that is not
+    /// from 1 to T; [`Error::Load`] if the engine cannot plan the graph for these shapes; [`Error::Run`] if it fails.
     pub fn run(&self, feeds: &[(&str, Array)]) -> Result<Vec<Array>> {
         let wanted: Vec<&str> = self.outputs.iter().map(|o| o.name.as_str()).collect();
         self.run_for(feeds, &wanted)
@@ -252,6 +254,7 @@ impl AnyModel {
             fits(port, array, &mut symbols)?;
             given.push(array);
         }
+        ours::check(self, &given)?;
         Ok(given)
     }
 

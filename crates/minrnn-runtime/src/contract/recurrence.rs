@@ -1,15 +1,16 @@
 //! Holds the recurrences of the metadata against the graph. The engine puts an operation of its own in the place of each,
 //! so a wrong name would make another model of the file, or a cycle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tract_onnx::pb::GraphProto;
 
 use crate::error::Breach;
 use crate::info::Recurrence;
 use crate::metadata::{Metadata, short};
+use crate::names::ByName;
 
-const PLACE: &str = "metadata `minrnn.recurrences`";
+pub(super) const PLACE: &str = "metadata `minrnn.recurrences`";
 
 /// Of up to 64 recurrences, those that a tensor depends on: on their `a`, their `b`, their `h0`, their `h`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +61,7 @@ fn names(graph: &GraphProto, all: &[Recurrence]) -> Result<(), Breach> {
     names.extend(graph.input.iter().map(|i| i.name.as_str()));
     let outputs = graph.node.iter().flat_map(|n| n.output.iter());
     names.extend(outputs.map(String::as_str));
-    let mut made = BTreeMap::new();
+    let mut made = ByName::default();
     for (at, r) in all.iter().enumerate() {
         let parts = [
             ("a", &r.a),
@@ -146,8 +147,8 @@ fn reaches<'a>(
     graph: &'a GraphProto,
     meta: &'a Metadata,
     some: &'a [Recurrence],
-) -> BTreeMap<&'a str, Reach> {
-    let mut marks: BTreeMap<&str, Reach> = BTreeMap::new();
+) -> ByName<&'a str, Reach> {
+    let mut marks: ByName<&str, Reach> = ByName::default();
     for (i, r) in some.iter().enumerate() {
         marks.entry(&r.a).or_default().a |= 1 << i;
         marks.entry(&r.b).or_default().b |= 1 << i;

@@ -13,14 +13,14 @@ mod step;
 mod value;
 mod wave;
 
-use tract_onnx::pb::GraphProto;
+use tract_onnx::pb::{GraphProto, TensorProto};
 
 use self::instr::{Capture, Carry, Instr, Register};
 use self::value::View;
 use crate::info::Info;
 use crate::weights::Weights;
 
-pub(crate) use compile::Unsupported;
+pub(crate) use compile::{BINARY, UNARY, Unsupported};
 pub(crate) use registers::Workspace;
 pub(crate) use rows::Fault;
 pub(crate) use step::{RowStates, Step};
@@ -49,6 +49,12 @@ impl Port {
             Self::Lengths => None,
         }
     }
+}
+
+/// All values of an f32 constant.
+pub(crate) fn floats(data: &TensorProto) -> Option<Vec<f32>> {
+    let constant = constant::Constant::of(data).filter(|c| c.elem == value::Elem::F32)?;
+    constant.f32s().map(std::borrow::Cow::into_owned)
 }
 
 /// A compiled graph. Immutable; weights are packed once.

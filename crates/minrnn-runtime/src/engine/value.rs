@@ -28,6 +28,17 @@ pub(super) enum Phase {
     End,
 }
 
+impl Phase {
+    /// For messages.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Begin => "before the first step",
+            Self::Rows => "of each step",
+            Self::End => "after the last step",
+        }
+    }
+}
+
 /// `width` values at `offset` of each row of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct View {

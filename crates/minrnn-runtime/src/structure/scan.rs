@@ -56,7 +56,7 @@ pub(super) fn check<'a>(
     }
     // The bodies of our files read what they are given and nothing around them.
     let seen: Names<'a> = match rules {
-        Rules::Ours => Names::new(),
+        Rules::Ours => Names::default(),
         Rules::Any => outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect(),
     };
     check_graph(body, &seen, &format!("{place} body "), rules)

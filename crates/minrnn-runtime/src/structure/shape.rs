@@ -10,8 +10,6 @@ mod part;
 mod product;
 mod scan;
 
-use std::collections::BTreeMap;
-
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
@@ -22,6 +20,7 @@ use crate::contract::{BATCH, SEQ_LEN};
 use crate::error::Breach;
 use crate::info::{Form, Info, Recurrence};
 use crate::metadata::short;
+use crate::names::ByName;
 
 /// Dimensions of a tensor.
 const MAX_RANK: usize = 8;
@@ -88,7 +87,7 @@ pub(super) struct Fact {
 }
 
 type Found = Result<Vec<Fact>, String>;
-type Facts<'a> = BTreeMap<&'a str, Fact>;
+type Facts<'a> = ByName<&'a str, Fact>;
 
 /// A node and what it gets.
 struct Call<'a> {
@@ -108,10 +107,39 @@ pub(crate) struct Use {
     pub(crate) work: u64,
 }
 
+/// What a short call makes of the graph.
+pub(crate) struct Probe<'a> {
+    pub(crate) batch: usize,
+    pub(crate) time: usize,
+    pub(crate) sizes: Sizes<'a>,
+    used: Use,
+}
+
+impl Probe<'_> {
+    /// What it used, and how many rows times steps that were.
+    pub(crate) fn short(&self) -> (Use, u64) {
+        (self.used, cells(self.batch, self.time))
+    }
+}
+
+/// The shapes of all tensors of the main graph, and the numbers that shapes are made of.
+pub(crate) struct Sizes<'a>(Facts<'a>);
+
+impl Sizes<'_> {
+    pub(crate) fn dims(&self, name: &str) -> Option<&[usize]> {
+        self.0.get(name).map(|f| f.dims.as_slice())
+    }
+
+    pub(crate) fn ints(&self, name: &str) -> Option<&[i64]> {
+        self.0.get(name).and_then(|f| f.ints.as_deref())
+    }
+}
+
 /// The part of a graph that makes its shapes: everything but the weights' values.
 #[derive(Debug, Clone)]
 pub(crate) struct Shapes {
     graph: GraphProto,
+    readers: Readers,
     opset: i64,
     /// Bytes of the file and of those beside it.
     size: u64,
@@ -138,6 +166,7 @@ impl Shapes {
             ..GraphProto::default()
         };
         Self {
+            readers: Readers::of(&graph),
             graph,
             opset,
             size,
@@ -152,18 +181,23 @@ impl Shapes {
     /// The first node whose inputs do not fit it, whose shape depends on values, or with which the graph asks for more
     /// than a model of its size needs.
     pub(crate) fn check(&self, batch: usize, time: usize) -> Result<Use, Breach> {
-        self.walk(batch, time).map(|(used, _)| used)
+        self.walk(self.short, batch, time).map(|(used, _)| used)
     }
 
-    fn walk(&self, batch: usize, time: usize) -> Result<(Use, Facts<'_>), Breach> {
-        let (bytes, work) = self.limits(cells(batch, time));
+    fn walk(
+        &self,
+        few: Option<(Use, u64)>,
+        batch: usize,
+        time: usize,
+    ) -> Result<(Use, Facts<'_>), Breach> {
+        let (bytes, work) = self.limits(few, cells(batch, time));
         let mut walk = Walk {
             opset: self.opset,
             bytes,
             work,
             used: Use::default(),
         };
-        let mut facts = Facts::new();
+        let mut facts = Facts::default();
         for input in &self.graph.input {
             let fact = port(input, batch, time)?;
             let place = format!("input `{}`", short(&input.name));
@@ -171,14 +205,14 @@ impl Shapes {
                 .map_err(|what| Breach::new(place, what).mend(RAISE))?;
             facts.insert(&input.name, fact);
         }
-        walk.graph(&self.graph, &mut facts, "")?;
+        walk.graph(&self.graph, &self.readers, &mut facts, "")?;
         Ok((walk.used, facts))
     }
 
     /// For a short call by the size of the file. For others in proportion to it: a model computes step by step and row by
     /// row, so what grows with the square of either is none.
-    fn limits(&self, cells: u64) -> (u64, u64) {
-        if let Some((short, few)) = self.short {
+    fn limits(&self, short: Option<(Use, u64)>, cells: u64) -> (u64, u64) {
+        if let Some((short, few)) = short {
             let times = cells.div_ceil(few).saturating_mul(GROWTH);
             return (
                 short.bytes.max(SMALL).saturating_mul(times),
@@ -198,13 +232,13 @@ impl Shapes {
     ///
     /// # Errors
     /// As [`Shapes::check`]; an output or a tensor of a recurrence of another shape or type.
-    pub(crate) fn probe(&mut self, info: &Info) -> Result<(), Breach> {
+    pub(crate) fn probe(&self, info: &Info) -> Result<Probe<'_>, Breach> {
         let batch = info.batch.unwrap_or(2);
         let time = match info.form {
             Form::Step => 1,
             _ => info.seq_len.unwrap_or(info.max_seq_len.unwrap_or(3).min(3)),
         };
-        let (used, facts) = self.walk(batch, time)?;
+        let (used, facts) = self.walk(None, batch, time)?;
         for output in &self.graph.output {
             let declared = port(output, batch, time)?;
             let found = facts.get(output.name.as_str());
@@ -212,8 +246,11 @@ impl Shapes {
             if found != Some((declared.elem, &declared.dims)) {
                 let place = format!("output `{}`", short(&output.name));
                 let what = format!(
-                    "is declared as {:?}, the graph makes {found:?}",
-                    declared.dims
+                    "is declared as {}, the graph makes {}",
+                    declared.words(),
+                    facts
+                        .get(output.name.as_str())
+                        .map_or("nothing".into(), Fact::words)
                 );
                 return Err(Breach::new(place, what));
             }
@@ -221,8 +258,23 @@ impl Shapes {
         for (at, names) in info.recurrences.iter().enumerate() {
             recurrence(at, names, &facts, info, batch, time)?;
         }
-        self.short = Some((used, cells(batch, time)));
-        Ok(())
+        Ok(Probe {
+            batch,
+            time,
+            sizes: Sizes(facts),
+            used,
+        })
+    }
+
+    /// The sizes at another length. What grows faster than in proportion to the probe is refused.
+    pub(crate) fn sizes(&self, probe: &Probe, time: usize) -> Result<Sizes<'_>, Breach> {
+        let walked = self.walk(Some(probe.short()), probe.batch, time)?;
+        Ok(Sizes(walked.1))
+    }
+
+    /// Holds longer calls to what the probe used.
+    pub(crate) fn settle(&mut self, (used, cells): (Use, u64)) {
+        self.short = Some((used, cells));
     }
 }
 
@@ -252,9 +304,11 @@ fn recurrence(
     let last = [("h_last", &names.h_last, &[rows, width][..])];
     for (key, name, wanted) in rest.into_iter().chain(last) {
         if padded || dims(name) != Some(wanted) {
-            let found = dims(name);
+            let found = facts
+                .get(name.as_str())
+                .map_or("nothing".into(), Fact::words);
             let what = format!(
-                "{at}.{key} `{}` is {found:?}, not f32 {wanted:?}",
+                "{at}.{key} `{}` is {found}, not f32 {wanted:?}",
                 short(name)
             );
             return Err(Breach::new(RECURRENCES, what));
@@ -321,6 +375,7 @@ impl Walk {
     fn graph<'a>(
         &mut self,
         graph: &'a GraphProto,
+        readers: &Readers,
         facts: &mut Facts<'a>,
         path: &str,
     ) -> Result<(), Breach> {
@@ -330,23 +385,17 @@ impl Walk {
             let fact = fact.ok_or_else(|| Breach::new(place(), "has no known shape"))?;
             facts.insert(&data.name, fact);
         }
-        let readers = readers(graph);
         for (at, node) in graph.node.iter().enumerate() {
-            let label = node.output.first().map_or("", String::as_str);
-            let name = if node.name.is_empty() {
-                label
-            } else {
-                &node.name
-            };
-            let place = format!("{path}node `{}`", short(name));
+            let place = || place(node, path);
             let found = self.node(node, facts, &place)?;
             if found.len() != node.output.len() {
-                return Err(Breach::new(place, "has another number of outputs"));
+                return Err(Breach::new(place(), "has another number of outputs"));
             }
             for (name, fact) in node.output.iter().zip(found) {
                 facts.insert(name, fact);
             }
-            for name in readers.get(&at).into_iter().flatten() {
+            for (maker, output) in readers.0.get(at).into_iter().flatten() {
+                let name = graph.node[*maker].output[*output].as_str();
                 let freed = facts.get(name).map_or(0, Fact::bytes);
                 self.used.now = self.used.now.saturating_sub(freed);
             }
@@ -354,8 +403,14 @@ impl Walk {
         Ok(())
     }
 
-    fn node(&mut self, node: &NodeProto, facts: &Facts, place: &str) -> Result<Vec<Fact>, Breach> {
-        let breach = |what: String| Breach::new(place, format!("{}: {what}", short(&node.op_type)));
+    fn node(
+        &mut self,
+        node: &NodeProto,
+        facts: &Facts,
+        place: &dyn Fn() -> String,
+    ) -> Result<Vec<Fact>, Breach> {
+        let breach =
+            |what: String| Breach::new(place(), format!("{}: {what}", short(&node.op_type)));
         let call = Call {
             node,
             inputs: node.input.iter().map(|i| facts.get(i.as_str())).collect(),
@@ -365,7 +420,7 @@ impl Walk {
             return Err(breach("is not known".into()));
         };
         let found = match operator.rule {
-            Rule::Scan => scan::infer(self, &call, place)?,
+            Rule::Scan => scan::infer(self, &call, &place())?,
             rule => call.infer(rule).map_err(breach)?,
         };
         let work = call.work(operator.rule, &found);
@@ -401,24 +456,44 @@ impl Walk {
     }
 }
 
-/// For each node, the results of nodes of which it is the last reader.
-fn readers(graph: &GraphProto) -> BTreeMap<usize, Vec<&str>> {
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, node) in graph.node.iter().enumerate() {
-        for name in node.output.iter().chain(&node.input) {
-            last.insert(name, at);
+/// A node, for messages.
+fn place(node: &NodeProto, path: &str) -> String {
+    let label = node.output.first().map_or("", String::as_str);
+    let name = if node.name.is_empty() {
+        label
+    } else {
+        &node.name
+    };
+    format!("{path}node `{}`", short(name))
+}
+
+/// For each node, the results of nodes of which it is the last reader: the node that makes each, and which of its results it is.
+#[derive(Debug, Clone)]
+struct Readers(Vec<Vec<(usize, usize)>>);
+
+impl Readers {
+    fn of(graph: &GraphProto) -> Self {
+        let mut last: ByName<&str, usize> = ByName::default();
+        for (at, node) in graph.node.iter().enumerate() {
+            for name in node.output.iter().chain(&node.input) {
+                last.insert(name, at);
+            }
         }
+        let outside = graph.initializer.iter().map(|t| &t.name);
+        let outside = outside.chain(graph.input.iter().map(|i| &i.name));
+        for name in outside.chain(graph.output.iter().map(|o| &o.name)) {
+            last.remove(name.as_str());
+        }
+        let mut by_node = vec![vec![]; graph.node.len()];
+        for (maker, node) in graph.node.iter().enumerate() {
+            for (output, name) in node.output.iter().enumerate() {
+                if let Some(at) = last.get(name.as_str()) {
+                    by_node[*at].push((maker, output));
+                }
+            }
+        }
+        Self(by_node)
     }
-    let outside = graph.initializer.iter().map(|t| &t.name);
-    let outside = outside.chain(graph.input.iter().map(|i| &i.name));
-    for name in outside.chain(graph.output.iter().map(|o| &o.name)) {
-        last.remove(name.as_str());
-    }
-    let mut by_node: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-    for (name, at) in last {
-        by_node.entry(at).or_default().push(name);
-    }
-    by_node
 }
 
 impl Fact {
@@ -447,6 +522,17 @@ impl Fact {
             dims: dims.collect::<Option<_>>()?,
             ints,
         })
+    }
+
+    /// For messages.
+    fn words(&self) -> String {
+        let elem = match self.elem {
+            DataType::Float => "f32".into(),
+            DataType::Double => "f64".into(),
+            DataType::Float16 => "f16".into(),
+            other => other.as_str_name().to_ascii_lowercase(),
+        };
+        format!("{elem} {:?}", self.dims)
     }
 
     fn with(mut self, ints: Option<Vec<i64>>) -> Self {
@@ -585,7 +671,7 @@ impl<'a> Call<'a> {
 }
 
 /// An axis of a tensor of that rank; negative ones count from the end.
-fn axis(at: i64, rank: usize) -> Result<usize, String> {
+pub(crate) fn axis(at: i64, rank: usize) -> Result<usize, String> {
     let found = if at < 0 {
         at.checked_add(rank as i64)
     } else {
@@ -614,7 +700,7 @@ fn axes(at: &[i64], rank: usize) -> Result<Vec<usize>, String> {
 }
 
 /// The shape that both are repeated to.
-fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let at = |dims: &[usize], i: usize| match (i + dims.len()).checked_sub(rank) {
         Some(i) => dims[i],

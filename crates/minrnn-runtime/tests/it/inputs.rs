@@ -224,12 +224,21 @@ fn states_that_do_not_fit() {
         "state.0.h",
         "not finite",
     );
-    // Bytes may carry what `set` refuses.
-    let mut bytes = state.to_bytes();
-    let at = bytes.len() - 32 - 4;
-    bytes[at..at + 4].copy_from_slice(&f32::INFINITY.to_le_bytes());
-    let sum = <sha2::Sha256 as sha2::Digest>::digest(&bytes[..at + 4]);
-    bytes[at + 4..].copy_from_slice(&sum);
+    // Bytes may carry what `set` refuses: of the format of earlier versions, whose sum stands at the end.
+    let header = format!(
+        r#"{{"schema":"minrnn.state/1","weights_sha256":"{}","dtype":"f32","form":"{}","rows":{},"states":[{{"name":"state.0.h","shape":[6]}}]}}"#,
+        state.weights_sha256(),
+        state.form().as_str(),
+        state.rows()
+    );
+    let mut values = state.get("state.0.h").unwrap().to_vec();
+    values[5] = f32::INFINITY;
+    let mut bytes = b"MINRNNST".to_vec();
+    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    let sum = <sha2::Sha256 as sha2::Digest>::digest(&bytes);
+    bytes.extend_from_slice(&sum);
     let state = model.state_from_bytes(&bytes).unwrap();
     run_refused(&model, input, &state, "state.0.h", "place 5 is not finite");
 }

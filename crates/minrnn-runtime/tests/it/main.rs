@@ -11,6 +11,7 @@ mod any;
 mod breaches;
 mod exactness;
 mod external;
+mod formulas;
 mod graph_mutants;
 mod inputs;
 mod limits;

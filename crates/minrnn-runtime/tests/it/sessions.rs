@@ -259,33 +259,63 @@ fn damaged_bytes_are_no_state() {
     );
 }
 
+/// A state in the format before safetensors.
+fn before(state: &State, change: impl Fn(String) -> String) -> Vec<u8> {
+    let entry = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","shape":{:?}}}"#,
+            state.shape(name).unwrap()
+        )
+    };
+    let entries: Vec<String> = state.names().map(entry).collect();
+    let header = change(format!(
+        r#"{{"schema":"minrnn.state/1","weights_sha256":"{}","dtype":"{}","form":"{}","rows":{},"states":[{}]}}"#,
+        state.weights_sha256(),
+        state.dtype().as_str(),
+        state.form().as_str(),
+        state.rows(),
+        entries.join(",")
+    ));
+    let mut bytes = b"MINRNNST".to_vec();
+    bytes.extend_from_slice(&(header.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(header.as_bytes());
+    for name in state.names() {
+        bytes.extend(
+            state
+                .get(name)
+                .unwrap()
+                .iter()
+                .flat_map(|v| v.to_le_bytes()),
+        );
+    }
+    let sum = <sha2::Sha256 as sha2::Digest>::digest(&bytes);
+    bytes.extend_from_slice(&sum);
+    bytes
+}
+
+#[test]
+fn states_of_earlier_versions_are_read() {
+    let spec = Spec {
+        conv: true,
+        ..Spec::gated(Form::Step)
+    };
+    let model = spec.model();
+    let state = random_state(&model, 2, &mut Random::new(4));
+    let old = before(&state, |h| h);
+    assert_eq!(State::from_bytes(&old).unwrap(), state);
+    assert_eq!(model.state_from_bytes(&old).unwrap(), state);
+    for at in 0..old.len() {
+        let mut bad = old.clone();
+        bad[at] ^= 4;
+        refused(State::from_bytes(&bad), "state bytes");
+        refused(State::from_bytes(&old[..at]), "state bytes");
+    }
+}
+
 /// With a checksum that fits, the header is all that stands between its numbers and the memory.
 #[test]
 fn headers_that_lie_are_no_state() {
-    let good = Spec::gated(Form::Step)
-        .model()
-        .initial_state(1)
-        .unwrap()
-        .to_bytes();
-    let header_len = u64::from_le_bytes(good[8..16].try_into().unwrap()) as usize;
-    let header = std::str::from_utf8(&good[16..16 + header_len])
-        .unwrap()
-        .to_string();
-    let values = good[16 + header_len..good.len() - 32].to_vec();
-    let sealed = |header: &str, len: u64, values: &[u8]| {
-        let mut bytes = [
-            b"MINRNNST",
-            len.to_le_bytes().as_slice(),
-            header.as_bytes(),
-            values,
-        ]
-        .concat();
-        let sum = <sha2::Sha256 as sha2::Digest>::digest(&bytes);
-        bytes.extend_from_slice(&sum);
-        bytes
-    };
-    let same = State::from_bytes(&sealed(&header, header_len as u64, &values)).unwrap();
-    assert_eq!(same.to_bytes(), good);
+    let state = Spec::gated(Form::Step).model().initial_state(1).unwrap();
     for (from, to) in [
         ("[6]", "[7]"),
         ("[6]", "[18446744073709551615,2]"),
@@ -293,24 +323,170 @@ fn headers_that_lie_are_no_state() {
         ("\"rows\":1", "\"rows\":0"),
         ("\"rows\":1", "\"rows\":2"),
         ("\"rows\":1", "\"rows\":18446744073709551615"),
+        ("\"rows\":1", "\"rows\":-1"),
         ("minrnn.state/1", "minrnn.state/2"),
         ("\"rows\"", "\"columns\""),
     ] {
-        assert!(header.contains(from), "{header}");
-        let header = header.replace(from, to);
-        refused(
-            State::from_bytes(&sealed(&header, header.len() as u64, &values)),
-            "header",
+        let lying = before(&state, |h| {
+            assert!(h.contains(from), "{h}");
+            h.replace(from, to)
+        });
+        let error = State::from_bytes(&lying).unwrap_err().to_string();
+        assert!(error.contains("header"), "{error}");
+        assert!(
+            !error.contains("usize") && !error.contains("struct"),
+            "{error}"
         );
     }
-    refused(
-        State::from_bytes(&sealed(&header, u64::MAX, &values)),
-        "cut off",
+}
+
+/// A writer of its own, of the layout in docs/runtime.md: tensors in the order given.
+fn by_hand(
+    state: &State,
+    order: &[&str],
+    change: impl Fn(&mut Vec<(&str, String)>),
+    tamper: (&str, &str),
+) -> Vec<u8> {
+    use sha2::Digest;
+    let shape = |name: &str| [&[state.rows()], state.shape(name).unwrap()].concat();
+    let values = |name: &str| -> Vec<u8> {
+        state
+            .get(name)
+            .unwrap()
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect()
+    };
+    let lines = [
+        "minrnn.state/1",
+        state.weights_sha256(),
+        state.dtype().as_str(),
+        state.form().as_str(),
+    ];
+    let mut sum = sha2::Sha256::new();
+    lines
+        .iter()
+        .for_each(|line| sum.update(format!("{line}\n")));
+    let mut sorted = order.to_vec();
+    sorted.sort_unstable();
+    for name in sorted {
+        sum.update(format!("{name} {:?}\n", shape(name)));
+        sum.update(values(name));
+    }
+    let sum: String = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    let keys = ["schema", "weights", "dtype", "form"];
+    let mut about: Vec<(&str, String)> = keys.into_iter().zip(lines.map(String::from)).collect();
+    about.push(("sha256", sum));
+    about.push(("format", "pt".into()));
+    change(&mut about);
+    let about: Vec<String> = about.iter().map(|(k, v)| format!("{k:?}: {v:?}")).collect();
+    let (mut header, mut data) = (
+        format!("{{\"__metadata__\": {{{}}}", about.join(", ")),
+        vec![],
     );
-    refused(
-        State::from_bytes(&sealed(&header, header_len as u64, &values[1..])),
-        "header",
+    for name in order {
+        let from = data.len();
+        data.extend(values(name));
+        header += &format!(
+            ", \"{name}\": {{\"dtype\": \"F32\", \"shape\": {:?}, \"data_offsets\": [{from}, {}]}}",
+            shape(name),
+            data.len()
+        );
+    }
+    header += "}";
+    assert!(header.contains(tamper.0), "{header}");
+    let header = header.replace(tamper.0, tamper.1);
+    [
+        &(header.len() as u64).to_le_bytes()[..],
+        header.as_bytes(),
+        &data,
+    ]
+    .concat()
+}
+
+#[test]
+fn a_saved_state_is_a_safetensors_file() {
+    let model = Spec {
+        conv: true,
+        ..Spec::gated(Form::Step)
+    }
+    .model();
+    let state = random_state(&model, 3, &mut Random::new(4));
+    let bytes = state.to_bytes();
+    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    assert!(len.is_multiple_of(8));
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
+    assert_eq!(header["__metadata__"]["schema"], "minrnn.state/1");
+    assert_eq!(
+        header["__metadata__"]["weights"],
+        model.info().weights_sha256
     );
+    for name in ["state.0.conv", "state.0.h"] {
+        let entry = &header[name];
+        let whole = [&[3], state.shape(name).unwrap()].concat();
+        assert_eq!(entry["dtype"], "F32");
+        assert_eq!(entry["shape"], serde_json::json!(whole));
+        let at = |i: usize| 8 + len + entry["data_offsets"][i].as_u64().unwrap() as usize;
+        let found = bytes[at(0)..at(1)].chunks_exact(4);
+        let found: Vec<f32> = found
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect();
+        same_bits(name, &found, state.get(name).unwrap());
+    }
+}
+
+#[test]
+fn a_state_that_another_program_wrote() {
+    let spec = Spec {
+        conv: true,
+        ..Spec::gated(Form::Step)
+    };
+    let model = std::sync::Arc::new(spec.model());
+    let state = random_state(&model, 2, &mut Random::new(4));
+    let order = ["state.0.h", "state.0.conv"];
+    let bytes = by_hand(&state, &order, |_| (), ("", ""));
+    assert_eq!(model.state_from_bytes(&bytes).unwrap(), state);
+    let mut session = Session::new(model.clone(), 2).unwrap();
+    session
+        .set_state(State::from_bytes(&bytes).unwrap())
+        .unwrap();
+    assert_eq!(*session.state(), state);
+    let lies: [(&str, &str, &str); 9] = [
+        ("minrnn.state/1", "minrnn.state/2", "schema"),
+        ("\"form\": \"step\"", "\"form\": \"step2\"", "`form`"),
+        ("\"form\": \"step\"", "\"form\": \"scan\"", "sha256 differs"),
+        ("\"dtype\": \"f32\"", "\"dtype\": \"f64\"", "`dtype`"),
+        ("state.0.h", "state.1.h", "sha256 differs"),
+        ("F32", "I32", "other"),
+        ("[2, 6]", "[6, 2]", ""),
+        ("[2, 6]", "[12]", "[rows, ..]"),
+        ("[2, 6]", "[0, 6]", ""),
+    ];
+    for (from, to, words) in lies {
+        refused(
+            State::from_bytes(&by_hand(&state, &order, |_| (), (from, to))),
+            words,
+        );
+    }
+    let without = |key: &'static str| {
+        by_hand(
+            &state,
+            &order,
+            move |about| about.retain(|(k, _)| *k != key),
+            ("", ""),
+        )
+    };
+    for key in ["schema", "weights", "dtype", "form", "sha256"] {
+        refused(State::from_bytes(&without(key)), key);
+    }
+    assert!(State::from_bytes(&without("format")).is_ok());
+    let more = by_hand(
+        &state,
+        &order,
+        |about| about.push(("note", "x".into())),
+        ("", ""),
+    );
+    refused(State::from_bytes(&more), "`note`");
 }
 
 /// Streams that start and end at random, stepped together: each gets the bits that it gets alone.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Checkpoint, TensorData, TrainerState, tensors};
+use crate::data::read_at_most;
 use crate::error::{CheckpointProblem, Result, TrainError};
 use crate::optim::OptimizerState;
 
@@ -17,6 +18,9 @@ const TRAINER: &str = "trainer_state.json";
 const VOCABULARY: &str = "vocabulary.json";
 /// Every file that a checkpoint may have.
 pub(super) const ALL: [&str; 5] = [CONFIG, MODEL, OPTIMIZER, TRAINER, VOCABULARY];
+
+/// Longest of the files that are text: names of many features and tokens fit, a device does not.
+const MOST_TEXT: u64 = 64 << 20;
 
 /// Name and bytes.
 pub(super) type File = (&'static str, Vec<u8>);
@@ -49,6 +53,7 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
     }
     if let Some(trainer) = &checkpoint.trainer {
         check_trainer(trainer)?;
+        refuse_contradiction(path, checkpoint)?;
         files.push((TRAINER, json(trainer)?));
     }
     if let Some(vocabulary) = &checkpoint.vocabulary {
@@ -88,6 +93,21 @@ fn check_trainer(trainer: &TrainerState) -> Result<()> {
     }
 }
 
+/// States that cannot be of one moment of one training.
+fn refuse_contradiction(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
+    let (trainer, optimizer) = (&checkpoint.trainer, &checkpoint.optimizer);
+    let found = trainer
+        .as_ref()
+        .and_then(|t| t.contradiction(optimizer.as_ref()));
+    match found {
+        Some(message) => Err(TrainError::checkpoint(
+            &path.join(TRAINER),
+            CheckpointProblem::Malformed { message },
+        )),
+        None => Ok(()),
+    }
+}
+
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     let text = serde_json::to_string_pretty(value);
     let text = text
@@ -99,7 +119,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
     let config = parse(folder, CONFIG)?.ok_or_else(|| missing(folder, CONFIG))?;
     let model = read_tensors(folder, MODEL)?.ok_or_else(|| missing(folder, MODEL))?;
-    Ok(Checkpoint {
+    let checkpoint = Checkpoint {
         config,
         params: model.tensors,
         optimizer: match all {
@@ -113,7 +133,9 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
             false => None,
         },
         vocabulary: parse(folder, VOCABULARY)?,
-    })
+    };
+    refuse_contradiction(folder, &checkpoint)?;
+    Ok(checkpoint)
 }
 
 /// Held to what is held to when it is written: a schedule that makes no sense would be followed.
@@ -156,7 +178,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     if !is_plain(path)? {
         return Ok(None);
     }
-    match std::fs::read(path) {
+    match read_at_most(path, MOST_TEXT) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(TrainError::io("read", path)(e)),

@@ -13,6 +13,7 @@
 
 mod files;
 mod replace;
+mod siblings;
 mod tensor;
 mod tensors;
 mod trainer;
@@ -42,22 +43,38 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes the folder `path`, replacing a checkpoint that is there.
+    /// Writes the folder `path`, replacing a checkpoint that is there. Readers may read meanwhile; a second writer may not,
+    /// and to keep it away is the caller's part.
     ///
     /// # Errors
-    /// [`TrainError::Checkpoint`] if a weight is not finite, or if the folder holds other files than those of a
-    /// checkpoint; [`TrainError::Tensor`] if shape and data of a tensor disagree; [`TrainError::Io`].
+    /// [`TrainError::Checkpoint`] if a weight is not finite, if states contradict each other, or for what
+    /// [`Checkpoint::check_place`] refuses (files of others in a checkpoint move along); [`TrainError::Tensor`] if shape and data of a tensor disagree; [`TrainError::Io`].
     pub fn save(&self, path: &Path) -> Result<()> {
         let files = files::encode(self, path)?;
         replace::replace(path, &files, &mut |_| Ok(()))
     }
 
-    /// Reads the folder `path`; where a crash left only the finished new folder beside it, reads that.
+    /// Whether [`Checkpoint::save`] would find its place at `path` free, to be asked before hours of work.
+    ///
+    /// # Errors
+    /// [`TrainError::Checkpoint`] if a link, a file or a folder of others has its name or that of a folder beside it
+    /// through which a save goes; [`TrainError::Io`].
+    pub fn check_place(path: &Path) -> Result<()> {
+        replace::check_replaceable(path)
+    }
+
+    /// Reads the folder `path`; where a crash left only the finished new folder beside it, reads that. A training may
+    /// replace the folder meanwhile: what is given is one whole checkpoint, the old or the new one.
     ///
     /// # Errors
     /// [`TrainError::Checkpoint`] naming the file, the tensor or the line; [`TrainError::Io`].
     pub fn load(path: &Path) -> Result<Self> {
-        files::decode(&replace::locate(path)?, true)
+        replace::read_whole(path, |folder| files::decode(folder, true))
+    }
+
+    /// Whether [`Checkpoint::load`] finds a folder to read for `path`, in its place or just beside.
+    pub fn is_there(path: &Path) -> bool {
+        replace::is_there(path)
     }
 
     /// The same without what only training needs: optimizer and trainer are `None`.
@@ -65,7 +82,7 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::load`].
     pub fn load_weights(path: &Path) -> Result<Self> {
-        files::decode(&replace::locate(path)?, false)
+        replace::read_whole(path, |folder| files::decode(folder, false))
     }
 
     /// Whether the parameters are those of a model: every name there, no other, the same shapes. `path` is for messages.

@@ -4,15 +4,19 @@
 //! 2. rename `.c.tmp` to `.c.new`: from here on the new checkpoint is complete;
 //! 3. rename `c`, if there is one, to `.c.old`;
 //! 4. rename `.c.new` to `c`;
-//! 5. remove `.c.old`.
+//! 5. move files of others from `.c.old` to `c`, and remove it.
 //!
 //! After a crash `c` is the old or the new checkpoint, or it is absent between 3 and 4, and then `.c.new` is complete.
+//! A file of others (`.DS_Store`, notes) is never removed and never in the way: it moves along from folder to folder.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::files::{ALL, CONFIG, File};
+use super::files::{ALL, CONFIG, File, MODEL};
+use super::siblings::Siblings;
 use crate::error::{CheckpointProblem, Result, TrainError};
 
 /// A moment at which a crash is simulated by tests.
@@ -30,41 +34,6 @@ pub(super) enum Stage {
     InPlace,
 }
 
-/// The folders beside a checkpoint.
-struct Siblings {
-    parent: PathBuf,
-    tmp: PathBuf,
-    new: PathBuf,
-    old: PathBuf,
-}
-
-impl Siblings {
-    fn of(path: &Path) -> Result<Self> {
-        let Some(name) = path.file_name() else {
-            return Err(TrainError::config(
-                "checkpoint",
-                format!("{} is not the name of a folder", path.display()),
-            ));
-        };
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let beside = |ending: &str| {
-            let mut sibling = std::ffi::OsString::from(".");
-            sibling.push(name);
-            sibling.push(ending);
-            parent.join(sibling)
-        };
-        Ok(Self {
-            tmp: beside(".tmp"),
-            new: beside(".new"),
-            old: beside(".old"),
-            parent,
-        })
-    }
-}
-
 /// Writes `files` as the folder `path`. `crash` is called at each [`Stage`]; an error from it stops right there.
 pub(super) fn replace(
     path: &Path,
@@ -72,7 +41,7 @@ pub(super) fn replace(
     crash: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<()> {
     let siblings = Siblings::of(path)?;
-    refuse_foreign(path)?;
+    check_replaceable(path)?;
     fs::create_dir_all(&siblings.parent).map_err(TrainError::io("create", &siblings.parent))?;
     recover(path, &siblings)?;
     write_all(&siblings.tmp, files, crash)?;
@@ -85,53 +54,173 @@ pub(super) fn replace(
     crash(Stage::OldAside)?;
     rename(&siblings.new, path, &siblings.parent)?;
     crash(Stage::InPlace)?;
-    remove(&siblings.old)
+    clear(&siblings.old, path)
 }
 
-/// Where the checkpoint is to be read: `path`, or the complete new folder if a crash came between two renames.
-pub(super) fn locate(path: &Path) -> Result<PathBuf> {
+/// Where the checkpoint is to be read: `path`, or the complete new folder if a crash came between two renames, or a writer
+/// is between them now.
+fn locate(path: &Path) -> Result<PathBuf> {
     let siblings = Siblings::of(path)?;
     for candidate in [path, &siblings.new] {
         if exists(candidate)? {
             return Ok(candidate.to_path_buf());
         }
     }
+    Err(absent(path))
+}
+
+/// How often a reader looks again where the folder was replaced meanwhile.
+const TRIES: u32 = 100;
+/// Time for a writer to finish its renames.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Whether there is a checkpoint at `path`, as readers find it.
+pub(super) fn is_there(path: &Path) -> bool {
+    (0..2).any(|_| place(path).is_ok())
+}
+
+/// What `read` makes of the checkpoint at `path`. Readers take no lock: where the folder was another one after the reading
+/// than before, what was read (an error, or files of two checkpoints) does not count, and it is read once more.
+pub(super) fn read_whole<T>(path: &Path, read: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    for attempt in 0..TRIES {
+        let before = place(path);
+        let result = before.as_ref().ok().map(|(folder, _)| read(folder));
+        match (before, result, place(path)) {
+            (Ok(before), Some(result), Ok(after)) if before == after => return result,
+            // One look may fall between two renames that put the folder back.
+            (Err(error), _, Err(_)) if attempt > 0 => return Err(error),
+            _ => {}
+        }
+        if attempt > 0 {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    let message = "is replaced again and again while it is read; try again".to_owned();
     Err(TrainError::checkpoint(
+        path,
+        CheckpointProblem::Malformed { message },
+    ))
+}
+
+/// The folder to read, and what tells it from one that takes its name later.
+fn place(path: &Path) -> Result<(PathBuf, Identity)> {
+    let folder = locate(path)?;
+    let about = match fs::metadata(&folder) {
+        Ok(about) => about,
+        // It was renamed since `locate` saw it.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(absent(path)),
+        Err(e) => return Err(TrainError::io("find", &folder)(e)),
+    };
+    Ok((folder, Identity::of(&about)))
+}
+
+fn absent(path: &Path) -> TrainError {
+    TrainError::checkpoint(
         path,
         CheckpointProblem::MissingFile {
             file: CONFIG.to_owned(),
         },
-    ))
+    )
+}
+
+/// A folder, whatever it is called. Its number alone may be given again once it is removed.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    modified: Option<SystemTime>,
+    #[cfg(unix)]
+    number: (u64, u64),
+}
+
+impl Identity {
+    fn of(about: &fs::Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            modified: about.modified().ok(),
+            #[cfg(unix)]
+            number: (about.dev(), about.ino()),
+        }
+    }
 }
 
 /// Finishes or clears away what a crash left.
 fn recover(path: &Path, siblings: &Siblings) -> Result<()> {
-    if !exists(path)? && exists(&siblings.new)? {
-        rename(&siblings.new, path, &siblings.parent)?;
+    for leftover in [&siblings.new, &siblings.old] {
+        if !exists(path)? && exists(leftover)? {
+            rename(leftover, path, &siblings.parent)?;
+        }
     }
     [&siblings.tmp, &siblings.new, &siblings.old]
         .into_iter()
-        .try_for_each(|leftover| remove(leftover))
+        .try_for_each(|leftover| clear(leftover, path))
 }
 
-/// A folder with other files is somebody's work, not ours to replace.
+/// Whether [`replace`] would find nothing in its way: each of its folders is absent or a folder, and `path` is nobody else's.
+/// A link is in the way as well: a folder that takes its name would be another one than that to which it leads.
+pub(super) fn check_replaceable(path: &Path) -> Result<()> {
+    let siblings = Siblings::of(path)?;
+    siblings.check_folders(path)?;
+    refuse_foreign(path)
+}
+
+/// A folder with other files that is no checkpoint is somebody's work, not ours to replace.
 fn refuse_foreign(path: &Path) -> Result<()> {
-    if !exists(path)? {
+    if !exists(path)? || (exists(&path.join(CONFIG))? && exists(&path.join(MODEL))?) {
         return Ok(());
     }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(path).map_err(TrainError::io("list", path))? {
-        let entry = entry.map_err(TrainError::io("list", path))?;
-        names.push(entry.file_name().to_string_lossy().into_owned());
-    }
-    names.sort_unstable();
-    match names.into_iter().find(|name| !ALL.contains(&name.as_str())) {
-        Some(file) => Err(TrainError::checkpoint(
-            path,
-            CheckpointProblem::ForeignFile { file },
-        )),
+    match foreign(path)?.into_iter().next() {
+        Some(file) => Err(foreign_file(path, &file)),
         None => Ok(()),
     }
+}
+
+fn foreign_file(path: &Path, file: &OsStr) -> TrainError {
+    let file = file.to_string_lossy().into_owned();
+    TrainError::checkpoint(path, CheckpointProblem::ForeignFile { file })
+}
+
+/// What no checkpoint has, in order of name. A folder with the name of one of its files is nothing of ours.
+fn foreign(folder: &Path) -> Result<Vec<OsString>> {
+    let failed = || TrainError::io("list", folder);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let name = entry.file_name();
+        let known = ALL.iter().any(|own| name == OsStr::new(own));
+        if !known || entry.file_type().map_err(failed())?.is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Removes a folder of ours; what others put into it goes on into the checkpoint `into`.
+fn clear(folder: &Path, into: &Path) -> Result<()> {
+    if !exists(folder)? {
+        return Ok(());
+    }
+    for name in foreign(folder)? {
+        if !exists(into)? {
+            return Err(foreign_file(folder, &name));
+        }
+        let from = folder.join(&name);
+        fs::rename(&from, free_name(into, &name)).map_err(TrainError::io("move", &from))?;
+    }
+    remove(folder)
+}
+
+/// The name itself, or with the first number that makes it a new one: nothing is overwritten.
+fn free_name(folder: &Path, name: &OsStr) -> PathBuf {
+    let mut path = folder.join(name);
+    let mut number = 0_u64;
+    while fs::symlink_metadata(&path).is_ok() {
+        number += 1;
+        let mut other = name.to_os_string();
+        other.push(format!(".{number}"));
+        path = folder.join(other);
+    }
+    path
 }
 
 fn write_all(

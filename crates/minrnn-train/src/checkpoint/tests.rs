@@ -42,6 +42,7 @@ fn sample(k: f32) -> Checkpoint {
             schedule: Schedule::cosine(1e-3, 1e-5, 10, 100),
             best: Some(best),
             evals_since_best: 2,
+            evaluation_due: true,
         }),
         vocabulary: Some(vec!["\n".into(), "a".into(), "\u{e9}".into()]),
     }
@@ -180,12 +181,156 @@ fn folders_of_others_are_not_replaced() {
     let p = place();
     fs::create_dir_all(&p.path).unwrap();
     sample(1.0).save(&p.path).unwrap();
+    fs::remove_file(p.path.join("config.json")).unwrap();
     fs::write(p.path.join("thesis.txt"), "years of work").unwrap();
     let error = sample(2.0).save(&p.path).unwrap_err().to_string();
     assert!(error.contains("`thesis.txt`"), "{error}");
-    assert_eq!(Checkpoint::load(&p.path).unwrap(), sample(1.0));
+    assert_eq!(contents(&p.path)["thesis.txt"], b"years of work");
     assert!(sample(1.0).save(Path::new("/")).is_err());
     assert!(sample(1.0).save(Path::new("..")).is_err());
+}
+
+/// Of the checkpoint itself and of each folder that a save goes through. What it finds late, `check_place` finds at once.
+#[cfg(unix)]
+#[test]
+fn links_and_files_in_the_place_of_a_folder_are_found_before_anything_is_written() {
+    use std::os::unix::fs::symlink;
+    type Put<'a> = &'a dyn Fn(&Path);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let cases: [(Put, &str); 4] = [
+        (
+            &|at| symlink("nowhere", at).unwrap(),
+            "a link that leads nowhere",
+        ),
+        (&|at| symlink(elsewhere.path(), at).unwrap(), "a link has"),
+        (&|at| fs::write(at, "mine").unwrap(), "a file has"),
+        (
+            &|at| drop(std::os::unix::net::UnixListener::bind(at).unwrap()),
+            "a device, a pipe or a socket",
+        ),
+    ];
+    for ((put, wanted), name) in cases
+        .iter()
+        .flat_map(|case| ["c", ".c.tmp", ".c.new", ".c.old"].map(|name| (case, name)))
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        if name != "c" {
+            sample(1.0).save(&path).unwrap();
+        }
+        Checkpoint::check_place(&path).unwrap();
+        let before = fs::read_dir(&path).map_or(0, Iterator::count);
+        let at = dir.path().join(name);
+        put(&at);
+        let kind = fs::symlink_metadata(&at).unwrap().file_type();
+        for result in [Checkpoint::check_place(&path), sample(2.0).save(&path)] {
+            let error = result.unwrap_err().to_string();
+            let begin = format!("checkpoint {}: {wanted}", at.display());
+            assert!(error.starts_with(&begin), "wanted {begin:?} in {error:?}");
+            assert!(
+                error.ends_with("move it away, or choose another folder"),
+                "{error}"
+            );
+        }
+        assert_eq!(fs::symlink_metadata(&at).unwrap().file_type(), kind);
+        assert_eq!(
+            fs::read_dir(&path).map_or(0, Iterator::count),
+            before,
+            "{name}"
+        );
+        if name != "c" {
+            assert_eq!(Checkpoint::load(&path).unwrap(), sample(1.0));
+        }
+    }
+}
+
+/// A file of others, a folder of others with the name of a file of ours, and what they are after any number of saves,
+/// with a crash at any moment of one of them.
+#[test]
+fn files_of_others_in_a_checkpoint_survive_every_save() {
+    let stages = [0, 1, 2, 3, 4].map(Stage::Writing).into_iter();
+    let stages = stages.chain([
+        Stage::Written,
+        Stage::Complete,
+        Stage::OldAside,
+        Stage::InPlace,
+    ]);
+    for stage in stages.map(Some).chain([None]) {
+        let p = saved();
+        fs::write(p.path.join(".DS_Store"), "view").unwrap();
+        fs::create_dir(p.path.join("notes")).unwrap();
+        fs::write(p.path.join("notes/a.txt"), "mine").unwrap();
+        let files = files::encode(&sample(2.0), &p.path).unwrap();
+        let crashed = replace::replace(&p.path, &files, &mut |now| match Some(now) == stage {
+            true => Err(TrainError::config("crash", "here")),
+            false => Ok(()),
+        });
+        assert_eq!(crashed.is_err(), stage.is_some(), "{stage:?}");
+        if stage == Some(Stage::InPlace) {
+            // A new one came before the old one was moved along: both stay.
+            fs::write(p.path.join(".DS_Store"), "later").unwrap();
+        }
+        sample(3.0).save(&p.path).unwrap();
+        assert_eq!(Checkpoint::load(&p.path).unwrap(), sample(3.0), "{stage:?}");
+        let mut views = vec![fs::read(p.path.join(".DS_Store")).unwrap()];
+        if stage == Some(Stage::InPlace) {
+            views.push(fs::read(p.path.join(".DS_Store.1")).unwrap());
+        }
+        assert!(views.contains(&b"view".to_vec()), "{stage:?}");
+        assert_eq!(fs::read(p.path.join("notes/a.txt")).unwrap(), b"mine");
+        let beside = fs::read_dir(p.path.parent().unwrap()).unwrap().count();
+        assert_eq!(beside, 1, "{stage:?}: leftovers");
+    }
+}
+
+/// Steps and samples that no training reaches together are neither written nor read.
+#[test]
+fn states_that_contradict_each_other_are_refused() {
+    type Change = fn(&mut Checkpoint);
+    let cases: [(Change, &str); 4] = [
+        (
+            |c| c.optimizer.as_mut().unwrap().step = 7,
+            "the optimizer's state is of step 7, the trainer's of step 50",
+        ),
+        (
+            |c| c.trainer.as_mut().unwrap().samples = 49,
+            "49 samples were used in 50 steps",
+        ),
+        (
+            |c| c.trainer.as_mut().unwrap().best.as_mut().unwrap().step = 51,
+            "the best loss is of step 51, but only 50 steps",
+        ),
+        (
+            |c| {
+                c.optimizer.as_mut().unwrap().step = 0;
+                c.trainer.as_mut().unwrap().step = 0;
+                c.trainer.as_mut().unwrap().best = None;
+            },
+            "3200 samples were used in 0 steps",
+        ),
+    ];
+    for (change, wanted) in cases {
+        let p = saved();
+        let mut bad = sample(2.0);
+        change(&mut bad);
+        let error = bad.save(&p.path).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+        assert_eq!(Checkpoint::load(&p.path).unwrap(), sample(1.0));
+    }
+    // Files of two checkpoints in one folder.
+    let (p, other) = (saved(), place());
+    let mut later = sample(1.0);
+    later.optimizer.as_mut().unwrap().step = 60;
+    later.trainer.as_mut().unwrap().step = 60;
+    later.save(&other.path).unwrap();
+    let file = "optimizer.safetensors";
+    fs::copy(other.path.join(file), p.path.join(file)).unwrap();
+    let error = load_error(&p.path);
+    assert!(
+        error.contains("trainer_state.json: the optimizer's state is of step 60"),
+        "{error}"
+    );
+    Checkpoint::load_weights(&p.path).unwrap();
 }
 
 #[test]
@@ -334,4 +479,47 @@ fn states_that_were_never_saved() {
     fs::create_dir(&file).unwrap();
     let error = load_error(&place.path);
     assert!(error.contains("is no plain file"), "{error}");
+}
+
+/// Weights and configuration of one and the same checkpoint, whenever it is read; and no reader finds nothing.
+#[test]
+fn readers_find_a_whole_checkpoint_while_it_is_replaced() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let place = saved();
+    let (done, path) = (AtomicBool::new(false), place.path.as_path());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..50 {
+                sample((round % 7) as f32).save(path).unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        let mut reads = 0;
+        while !done.load(Ordering::SeqCst) {
+            assert!(Checkpoint::is_there(path));
+            let found = Checkpoint::load(path).unwrap_or_else(|e| panic!("read {reads}: {e}"));
+            let k = found.config["model"]["k"].as_f64().unwrap();
+            assert_eq!(found, sample(k as f32), "read {reads}");
+            reads += 1;
+        }
+        assert!(reads > 5, "{reads}");
+    });
+}
+
+/// A folder that a reader was in the middle of, replaced at every file in turn.
+#[test]
+fn what_was_read_of_two_checkpoints_does_not_count() {
+    let place = saved();
+    let looked = std::cell::Cell::new(0);
+    let read = |folder: &Path| {
+        let config = fs::read(folder.join("config.json")).unwrap();
+        if looked.replace(looked.get() + 1) == 0 {
+            sample(2.0).save(&place.path).unwrap();
+        }
+        Ok((config, fs::read(folder.join("model.safetensors")).unwrap()))
+    };
+    let (config, model) = replace::read_whole(&place.path, read).unwrap();
+    let now = contents(&place.path);
+    assert_eq!(looked.get(), 2);
+    assert!(config == now["config.json"] && model == now["model.safetensors"]);
 }

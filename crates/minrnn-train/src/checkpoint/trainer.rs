@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::optim::OptimizerState;
 use crate::schedule::Schedule;
 
 /// The best validation result so far.
@@ -34,4 +35,30 @@ pub struct TrainerState {
     /// Evaluations since the best one, for early stopping.
     #[serde(default)]
     pub evals_since_best: u64,
+    /// Whether an evaluation comes before the next step: the checkpoint was taken before it, or within.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub evaluation_due: bool,
+}
+
+impl TrainerState {
+    /// Counters that no training reaches together, in words. Steps would be counted twice, or bias corrections be wrong.
+    pub(crate) fn contradiction(&self, optimizer: Option<&OptimizerState>) -> Option<String> {
+        let Self { step, samples, .. } = *self;
+        if let Some(optimizer) = optimizer.filter(|o| o.step != step) {
+            return Some(format!(
+                "the optimizer's state is of step {}, the trainer's of step {step}: files of two checkpoints were mixed",
+                optimizer.step
+            ));
+        }
+        if samples < step || (step == 0 && samples > 0) {
+            return Some(format!(
+                "{samples} samples were used in {step} steps, which cannot be"
+            ));
+        }
+        let best = self.best.as_ref().filter(|best| best.step > step)?;
+        Some(format!(
+            "the best {} is of step {}, but only {step} steps were done",
+            best.name, best.step
+        ))
+    }
 }

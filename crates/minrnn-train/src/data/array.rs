@@ -7,6 +7,8 @@ pub enum Values {
     Ints(Vec<i64>),
     /// Floats; float64 is rounded to float32.
     Floats(Vec<f32>),
+    /// Texts.
+    Texts(Vec<String>),
 }
 
 /// A dense array in row-major order.
@@ -21,11 +23,12 @@ pub struct Array {
 }
 
 impl Array {
-    /// The values as float32; integers are rounded.
-    pub fn into_floats(self) -> Vec<f32> {
+    /// The values as float32; integers are rounded. `None` for texts.
+    pub fn into_floats(self) -> Option<Vec<f32>> {
         match self.values {
-            Values::Floats(values) => values,
-            Values::Ints(values) => values.into_iter().map(|v| v as f32).collect(),
+            Values::Floats(values) => Some(values),
+            Values::Ints(values) => Some(values.into_iter().map(|v| v as f32).collect()),
+            Values::Texts(_) => None,
         }
     }
 }

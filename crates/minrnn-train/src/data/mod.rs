@@ -1,6 +1,8 @@
 //! Reading of data files, and the random numbers and statistics that tasks need. No tensors here.
 
 mod array;
+mod bounded;
+mod classes;
 mod npy;
 mod npz;
 mod rng;
@@ -9,22 +11,26 @@ mod sequences_csv;
 mod sequences_npy;
 mod statistics;
 mod vocabulary;
+pub(crate) mod zip_directory;
 
 pub use array::{Array, Values};
+pub(crate) use bounded::open_data;
+pub use bounded::{read_at_most, read_data};
 pub use npy::read_npy;
 pub use npz::read_npz;
+pub(crate) use npz::unpacked;
 pub use rng::SampleRng;
 pub use sequences::{Labels, SequenceSet};
 pub use sequences_csv::{CsvColumns, read_csv};
 pub use sequences_npy::{ArrayFiles, read_arrays};
-pub use statistics::Normalisation;
+pub use statistics::{Normalisation, Statistics};
 pub use vocabulary::Vocabulary;
 
 /// What the labels of a sequence file are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LabelKind {
-    /// Class numbers 0, 1, 2, ...
+    /// Class numbers 0, 1, 2, ..., or names; numbers that are all padded with zeros to one width (01, 02, 10) are names.
     Classes,
     /// Real numbers.
     Values,
@@ -38,4 +44,21 @@ pub enum LabelScope {
     Step,
     /// One label for each sequence.
     Sequence,
+}
+
+/// The names among `found` that are neither used nor ignored, in quotes, sorted, at most eight of them. `*` ignores all.
+fn unused<'a>(
+    found: impl Iterator<Item = &'a str>,
+    used: impl Fn(&str) -> bool,
+    ignored: &[String],
+) -> Option<String> {
+    const SHOWN: usize = 8;
+    let known = |n: &str| used(n) || ignored.iter().any(|i| i == n || i == "*");
+    let mut names: Vec<&str> = found.filter(|n| !known(n)).collect();
+    names.sort_unstable();
+    let mut list: Vec<String> = names.iter().take(SHOWN).map(|n| format!("'{n}'")).collect();
+    if names.len() > SHOWN {
+        list.push(format!("{} more", names.len() - SHOWN));
+    }
+    (!list.is_empty()).then(|| list.join(", "))
 }

@@ -6,18 +6,19 @@ use std::path::Path;
 
 use self::header::{Header, parse_header};
 use super::array::{Array, Values};
+use super::read_data;
 use crate::error::{Result, TrainError};
 
 mod header;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 
-/// Reads one `.npy` file: bool, integers and floats of either byte order, C or Fortran order.
+/// Reads one `.npy` file: bool, integers, floats and texts (`<U`, and `|S` in UTF-8) of either byte order, C or Fortran order.
 ///
 /// # Errors
 /// [`TrainError::Io`] if the file cannot be read, [`TrainError::Data`] if it is not such an array.
 pub fn read_npy(path: &Path) -> Result<Array> {
-    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    let bytes = read_data(path).map_err(TrainError::io("read", path))?;
     parse_npy(&bytes).map_err(|message| TrainError::data(path, "", message))
 }
 
@@ -50,6 +51,20 @@ pub(crate) fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
         values,
         dtype,
     })
+}
+
+/// How many bytes a file has, by what it begins with. The error is that of [`parse_npy`].
+pub(crate) fn announced(begin: &[u8]) -> Result<u64, String> {
+    let (header, data) = split_header(begin)?;
+    let Header { item, shape, .. } = parse_header(header)?;
+    let head = (begin.len() - data.len()) as u64;
+    let count = shape
+        .iter()
+        .try_fold(1_u64, |n, &d| n.checked_mul(d as u64));
+    count
+        .and_then(|n| n.checked_mul(item.size() as u64))
+        .and_then(|n| n.checked_add(head))
+        .ok_or_else(|| format!("the header says shape {shape:?}, which no memory holds"))
 }
 
 /// The text of the header and the bytes after it.
@@ -90,7 +105,14 @@ enum Kind {
     Signed,
     Unsigned,
     Float,
+    /// Code points of four bytes, filled up with zeros.
+    Unicode,
+    /// Bytes, filled up with zeros.
+    Bytes,
 }
+
+/// Characters of a text; more is no label.
+const LONGEST: usize = 4096;
 
 impl Item {
     fn parse(descr: &str) -> Option<Self> {
@@ -105,9 +127,17 @@ impl Item {
             'i' => Kind::Signed,
             'u' => Kind::Unsigned,
             'f' => Kind::Float,
+            'U' => Kind::Unicode,
+            'S' => Kind::Bytes,
             _ => return None,
         };
+        let length = |digits: &str| {
+            let length = digits.parse::<usize>().ok();
+            length.filter(|n| (1..=LONGEST).contains(n))
+        };
         let width = match (kind, chars.as_str()) {
+            (Kind::Unicode, digits) => 4 * length(digits)?,
+            (Kind::Bytes, digits) => length(digits)?,
             (Kind::Bool | Kind::Signed | Kind::Unsigned, "1") => 1,
             (Kind::Signed | Kind::Unsigned, "2") => 2,
             (Kind::Signed | Kind::Unsigned | Kind::Float, "4") => 4,
@@ -127,6 +157,12 @@ impl Item {
 
     fn decode(self, data: &[u8]) -> Result<Values, String> {
         let items = data.chunks_exact(self.width);
+        if matches!(self.kind, Kind::Unicode | Kind::Bytes) {
+            let texts = items.map(|b| self.text(b)).collect::<Option<_>>();
+            return texts
+                .map(Values::Texts)
+                .ok_or_else(|| "a text is not Unicode".to_owned());
+        }
         if self.kind == Kind::Float {
             return Ok(Values::Floats(items.map(|b| self.float(b)).collect()));
         }
@@ -143,6 +179,18 @@ impl Item {
         } else {
             item.iter().rev().fold(0, join)
         }
+    }
+
+    /// A text without the zeros behind it.
+    fn text(self, item: &[u8]) -> Option<String> {
+        let text: Option<String> = match self.kind {
+            Kind::Bytes => std::str::from_utf8(item).ok().map(str::to_owned),
+            _ => {
+                let points = item.chunks_exact(4).map(|b| self.raw(b) as u32);
+                points.map(char::from_u32).collect()
+            }
+        };
+        text.map(|t| t.trim_end_matches('\0').to_owned())
     }
 
     fn float(self, item: &[u8]) -> f32 {
@@ -170,11 +218,12 @@ impl Values {
         match self {
             Self::Ints(values) => Self::Ints(row_major(&values, shape)),
             Self::Floats(values) => Self::Floats(row_major(&values, shape)),
+            Self::Texts(values) => Self::Texts(row_major(&values, shape)),
         }
     }
 }
 
-fn row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
+fn row_major<T: Clone>(values: &[T], shape: &[usize]) -> Vec<T> {
     let mut index = vec![0_usize; shape.len()];
     let mut out = Vec::with_capacity(values.len());
     for _ in 0..values.len() {
@@ -183,7 +232,7 @@ fn row_major<T: Copy>(values: &[T], shape: &[usize]) -> Vec<T> {
             .zip(shape)
             .rev()
             .fold(0, |acc, (i, d)| acc * d + i);
-        out.push(values[flat]);
+        out.push(values[flat].clone());
         for (i, d) in index.iter_mut().zip(shape).rev() {
             *i += 1;
             if *i < *d {

@@ -1,29 +1,53 @@
 //! The npz format: a zip archive of npy files, stored or deflated.
 
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
 // Brings the pure-Rust inflater that `zip` is built on here.
 use flate2 as _;
 
 use super::array::Array;
-use super::npy::parse_npy;
+use super::npy::{announced, parse_npy};
+use super::zip_directory::{entries, twice};
+use super::{read_data, unused};
 use crate::error::{Result, TrainError};
 
 /// No deflated stream is larger than this many times its bytes (the format's limit is 1032), plus some room.
 const MAX_RATIO: u64 = 1040;
 
-/// Reads those arrays of an `.npz` file whose names are in `names`, in the order of `names`; `None` where absent.
+/// Reads those arrays of an `.npz` file whose names are in `names`, in the order of `names`; `None` where absent. The file may hold
+/// others only if they are named in `ignored`, or if that is `*`.
 ///
 /// # Errors
-/// [`TrainError::Io`] if the file cannot be read, [`TrainError::Data`] if it is no npz or an array is malformed.
-pub fn read_npz(path: &Path, names: &[&str]) -> Result<Vec<Option<Array>>> {
-    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
-    parse_npz(&bytes, names).map_err(|(place, message)| TrainError::data(path, place, message))
+/// [`TrainError::Io`] if the file cannot be read, [`TrainError::Data`] if it is no npz, an array is malformed, or nothing uses it.
+pub fn read_npz(path: &Path, names: &[&str], ignored: &[String]) -> Result<Vec<Option<Array>>> {
+    let bytes = read_data(path).map_err(TrainError::io("read", path))?;
+    parse_npz(&bytes, names, ignored)
+        .map_err(|(place, message)| TrainError::data(path, place, message))
 }
 
+/// How many bytes all arrays of an `.npz` file have when they are unpacked; 0 for what is no npz.
+///
+/// # Errors
+/// [`TrainError::Io`] if the file cannot be read.
+pub(crate) fn unpacked(path: &Path) -> Result<u64> {
+    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let Ok(mut archive) = zip::ZipArchive::new(BufReader::new(file)) else {
+        return Ok(0);
+    };
+    let sizes = (0..archive.len()).map(|i| archive.by_index_raw(i).map_or(0, |file| file.size()));
+    Ok(sizes.fold(0, u64::saturating_add))
+}
+
+/// What an npy header fits into.
+const HEAD: u64 = 128 << 10;
+
 /// The error is (place, message).
-fn parse_npz(bytes: &[u8], names: &[&str]) -> Result<Vec<Option<Array>>, (String, String)> {
+fn parse_npz(
+    bytes: &[u8],
+    names: &[&str],
+    ignored: &[String],
+) -> Result<Vec<Option<Array>>, (String, String)> {
     let no_zip = |e: zip::result::ZipError| {
         (
             String::new(),
@@ -31,6 +55,28 @@ fn parse_npz(bytes: &[u8], names: &[&str]) -> Result<Vec<Option<Array>>, (String
         )
     };
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(no_zip)?;
+    check_once(bytes, archive.len())?;
+    let members = archive.file_names().filter_map(Result::ok);
+    if let Some(name) = members
+        .map(|n| n.to_string())
+        .find(|n| names.contains(&n.as_str()))
+    {
+        let message = "lacks the ending .npy, without which no program reads an array of it";
+        return Err((format!("member '{name}'"), message.to_owned()));
+    }
+    let found = archive
+        .file_names()
+        .map(|name| name.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(no_zip)?;
+    let found = found.iter().map(String::as_str);
+    if let Some(list) = unused(found, |n| names.contains(&n), ignored) {
+        let message = format!(
+            "nothing uses {list}; what is used is {}; list the others in `ignore_arrays`, or [\"*\"]",
+            names.join(", ")
+        );
+        return Err((String::new(), message));
+    }
     names
         .iter()
         .map(|name| {
@@ -43,6 +89,20 @@ fn parse_npz(bytes: &[u8], names: &[&str]) -> Result<Vec<Option<Array>>, (String
                 .map_err(|message| (format!("array '{name}'"), message))
         })
         .collect()
+}
+
+/// Of two members with one name the library knows `found`, the last ones, only.
+fn check_once(bytes: &[u8], found: usize) -> Result<(), (String, String)> {
+    let entries = entries(bytes).unwrap_or_default();
+    if let Some(name) = twice(&entries) {
+        let message = "stands in the archive twice; write it with one of them";
+        return Err((format!("member '{name}'"), message.to_owned()));
+    }
+    if entries.len() != found {
+        let message = "its directory, at the end of the file, is not one of a zip archive alone; write the file again";
+        return Err((String::new(), message.to_owned()));
+    }
+    Ok(())
 }
 
 /// The unpacked bytes of a member, at most as many as its packed bytes can hold.
@@ -63,11 +123,23 @@ fn member(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, index: usize) -> Result<
         ));
     }
     let mut content = Vec::new();
+    let mut unpack = |content: &mut Vec<u8>, most: u64| {
+        let read = (&mut file).take(most).read_to_end(content);
+        read.map_err(|e| format!("cannot be unpacked: {e}"))
+    };
+    unpack(&mut content, HEAD)?;
+    // A few bytes may unpack to a gigabyte: only an array is unpacked whole.
+    let wanted = announced(&content)?;
+    if wanted != size {
+        return Err(format!(
+            "its header announces {wanted} bytes, but the archive has {size} of them"
+        ));
+    }
+    let more = usize::try_from(size).unwrap_or(usize::MAX) - content.len().min(size as usize);
+    let reserved = content.try_reserve_exact(more.saturating_add(1));
+    reserved.map_err(|_| format!("has {size} bytes, which the memory does not hold"))?;
     // One byte more than promised, so that a longer stream is seen.
-    let read = (&mut file)
-        .take(size.saturating_add(1))
-        .read_to_end(&mut content);
-    read.map_err(|e| format!("cannot be unpacked: {e}"))?;
+    unpack(&mut content, (more as u64).saturating_add(1))?;
     if content.len() as u64 != size {
         return Err(format!(
             "the archive promises {size} bytes, but they unpack to another number"
@@ -86,8 +158,9 @@ mod tests {
 
     #[test]
     fn stored_and_deflated_archives_hold_the_same() {
-        let stored = parse_npz(STORED, &["x", "y", "lens", "absent"]).unwrap();
-        let deflated = parse_npz(DEFLATED, &["features", "targets", "lens", "absent"]).unwrap();
+        let stored = parse_npz(STORED, &["x", "y", "lens", "absent"], &[]).unwrap();
+        let deflated =
+            parse_npz(DEFLATED, &["features", "targets", "lens", "absent"], &[]).unwrap();
         assert_eq!(stored, deflated);
         assert_eq!(stored[0].as_ref().unwrap().shape, [20, 5, 3]);
         assert_eq!(stored[1].as_ref().unwrap().dtype, "<i8");
@@ -95,8 +168,69 @@ mod tests {
     }
 
     #[test]
+    fn a_member_without_its_ending_is_not_taken_for_an_array() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for name in ["x.npy", "lengths"] {
+            zip.start_file(name, options).unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        let (place, message) = parse_npz(&bytes, &["x", "lengths"], &[]).unwrap_err();
+        assert!(
+            place == "member 'lengths'" && message.starts_with("lacks the ending .npy"),
+            "{place} {message}"
+        );
+    }
+
+    /// Two arrays of one name: a library gives the one or the other, and no word.
+    #[test]
+    fn two_members_of_one_name_are_refused_by_it() {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for name in ["abcd.npy", "efgh.npy"] {
+            zip.start_file(name, options).unwrap();
+        }
+        let mut two = zip.finish().unwrap().into_inner();
+        for at in 0..two.len() - 8 {
+            if &two[at..at + 8] == b"efgh.npy" {
+                two[at..at + 4].copy_from_slice(b"abcd");
+            }
+        }
+        // Whether it is used or not.
+        for (names, ignored) in [(&["abcd"][..], vec![]), (&["x"], vec!["*".to_owned()])] {
+            let (place, message) = parse_npz(&two, names, &ignored).unwrap_err();
+            assert_eq!(place, "member 'abcd.npy'");
+            assert!(
+                message.starts_with("stands in the archive twice"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_array_that_nothing_uses_is_named() {
+        let (_, message) = parse_npz(STORED, &["y", "features"], &[]).unwrap_err();
+        assert!(
+            message.starts_with("nothing uses 'lens', 'x';"),
+            "{message}"
+        );
+        let ignored = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|n| (*n).into()).collect();
+            parse_npz(STORED, &["y"], &names).map(|all| all.len())
+        };
+        assert!(
+            ignored(&["x"])
+                .unwrap_err()
+                .1
+                .starts_with("nothing uses 'lens';")
+        );
+        assert_eq!(ignored(&["x", "lens", "absent"]), Ok(1));
+        assert_eq!(ignored(&["*"]), Ok(1));
+    }
+
+    #[test]
     fn other_files_and_damaged_members_are_named() {
-        let (place, message) = parse_npz(b"hello", &["x"]).unwrap_err();
+        let (place, message) = parse_npz(b"hello", &["x"], &[]).unwrap_err();
         assert!(
             place.is_empty() && message.contains("not an npz"),
             "{message}"
@@ -104,7 +238,8 @@ mod tests {
         let mut damaged = STORED.to_vec();
         let at = damaged.windows(6).position(|w| w == b"\x93NUMPY").unwrap() + 200;
         damaged[at] ^= 0xff;
-        let (place, message) = parse_npz(&damaged, &["x"]).unwrap_err();
+        let all = ["x".to_owned(), "*".into()];
+        let (place, message) = parse_npz(&damaged, &["x"], &all).unwrap_err();
         assert_eq!(place, "array 'x'");
         assert!(message.contains("cannot be unpacked"), "{message}");
     }
@@ -115,9 +250,40 @@ mod tests {
         let mut bytes = STORED.to_vec();
         let entry = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
         bytes[entry + 24..entry + 28].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
-        let (_, message) = parse_npz(&bytes, &["x"]).unwrap_err();
+        let (_, message) = parse_npz(&bytes, &["x"], &["*".to_owned()]).unwrap_err();
         assert!(
             message.contains("no archive can do") || message.contains("unpack"),
+            "{message}"
+        );
+    }
+
+    /// An archive of one deflated member.
+    fn packed(content: &[u8]) -> Vec<u8> {
+        use std::io::Write;
+        let mut archive = zip::ZipWriter::new(Cursor::new(vec![]));
+        let options = zip::write::SimpleFileOptions::default();
+        archive.start_file("x.npy", options).unwrap();
+        archive.write_all(content).unwrap();
+        archive.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_is_no_array_is_not_unpacked_whole() {
+        let (_, message) = parse_npz(&packed(&vec![0; 2 << 20]), &["x"], &[]).unwrap_err();
+        assert!(message.contains("not an npy file"), "{message}");
+        let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, 4), }\n";
+        let mut array = b"\x93NUMPY\x01\x00".to_vec();
+        array.extend((header.len() as u16).to_le_bytes());
+        array.extend(header);
+        let head = array.len();
+        array.resize(head + 96, 0);
+        let good = parse_npz(&packed(&array), &["x"], &[]).unwrap();
+        assert_eq!(good[0].as_ref().unwrap().shape, [2, 3, 4]);
+        array.resize(head + (2 << 20), 0);
+        let (place, message) = parse_npz(&packed(&array), &["x"], &[]).unwrap_err();
+        assert_eq!(place, "array 'x'");
+        assert!(
+            message.contains(&format!("announces {} bytes", head + 96)),
             "{message}"
         );
     }
@@ -127,8 +293,8 @@ mod tests {
         fn a_changed_or_cut_archive_never_panics(at in 0..DEFLATED.len(), byte: u8, cut in 0..DEFLATED.len()) {
             let mut bytes = DEFLATED.to_vec();
             bytes[at] = byte;
-            let _ = parse_npz(&bytes, &["features", "targets", "lens"]);
-            prop_assert!(parse_npz(&DEFLATED[..cut], &["features"]).is_err());
+            let _ = parse_npz(&bytes, &["features", "targets", "lens"], &[]);
+            prop_assert!(parse_npz(&DEFLATED[..cut], &["features"], &[]).is_err());
         }
     }
 }

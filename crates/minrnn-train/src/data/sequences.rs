@@ -31,6 +31,10 @@ pub struct SequenceSet {
     pub labels: Labels,
     /// What each label belongs to.
     pub scope: LabelScope,
+    /// Name of each feature, where the file has names.
+    pub feature_names: Option<Vec<String>>,
+    /// Name of each class (in the order of their numbers) or of each real target, where the file has names.
+    pub label_names: Option<Vec<String>>,
 }
 
 impl SequenceSet {

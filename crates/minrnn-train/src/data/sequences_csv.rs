@@ -1,12 +1,14 @@
 //! Sequence sets from CSV: one row a step, the rows of a sequence one after the other.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use csv::StringRecord;
 
+use super::classes::Classes;
 use super::sequences::{Labels, SequenceSet};
-use super::{LabelKind, LabelScope};
+use super::{LabelKind, LabelScope, open_data, unused};
 use crate::error::{Result, TrainError};
 
 /// Which columns of a CSV file mean what. The first row of the file names the columns.
@@ -18,13 +20,16 @@ pub struct CsvColumns {
     pub features: Vec<String>,
     /// The label column; for real targets there may be several.
     pub labels: Vec<String>,
+    /// Columns that the file may have besides; `*` stands for all others.
+    pub ignored: Vec<String>,
 }
 
 /// Reads a CSV file. The rows of a sequence must follow each other; they are steps in the order of the file.
-/// A label for each sequence must be the same in all its rows.
+/// A label for each sequence must be the same in all its rows. Classes are numbers 0, 1, 2, ... or names, which their sorted order numbers.
 ///
 /// # Errors
-/// [`TrainError::Io`], [`TrainError::Config`] for unusable column lists, [`TrainError::Data`] naming row and column.
+/// [`TrainError::Io`], [`TrainError::Config`] for unusable column lists, [`TrainError::Data`] naming row (the line of the file in which
+/// it begins, from 1) and column.
 pub fn read_csv(
     path: &Path,
     columns: &CsvColumns,
@@ -32,12 +37,16 @@ pub fn read_csv(
     scope: LabelScope,
 ) -> Result<SequenceSet> {
     check_columns(columns, kind)?;
-    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let file = open_data(path).map_err(TrainError::io("read", path))?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
         .from_reader(file);
     let header = reader.headers().map_err(|e| csv_error(path, e))?.clone();
-    let find = |name: &String| position(path, &header, name);
+    let row = match header.position() {
+        Some(position) => format!("row {}", line(path, position)),
+        None => "row 1".to_owned(),
+    };
+    let find = |name: &String| position(path, &header, &row, name);
     let mut rows = Rows {
         path,
         header: &header,
@@ -48,24 +57,23 @@ pub fn read_csv(
         scope,
         current: None,
         seen: BTreeSet::new(),
+        classes: Classes::default(),
+        values: Vec::new(),
         set: SequenceSet {
             width: columns.features.len(),
             features: Vec::new(),
             starts: vec![0],
-            labels: match kind {
-                LabelKind::Classes => Labels::Classes(Vec::new()),
-                LabelKind::Values => Labels::Values {
-                    values: Vec::new(),
-                    width: columns.labels.len(),
-                },
-            },
+            labels: Labels::Classes(Vec::new()),
             scope,
+            feature_names: Some(columns.features.clone()),
+            label_names: None,
         },
     };
+    refuse_unused(path, &header, &row, columns)?;
     for record in reader.records() {
         rows.add(&record.map_err(|e| csv_error(path, e))?)?;
     }
-    rows.finish()
+    rows.finish(&columns.labels)
 }
 
 fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
@@ -81,11 +89,50 @@ fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
             format!("{labels} columns are given; classes need one, real targets one or more");
         return Err(TrainError::config("target_columns", message));
     }
-    Ok(())
+    let lists = [
+        ("feature_columns", &columns.features),
+        ("target_columns", &columns.labels),
+    ];
+    for (field, names) in lists {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(TrainError::config(field, format!("has '{twice}' twice")));
+        }
+    }
+    let used = |name: &&String| is_used(columns, name);
+    match columns.ignored.iter().find(used) {
+        Some(name) => Err(TrainError::config(
+            "ignore_columns",
+            format!("has '{name}', which is used; remove it here or there"),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn is_used(columns: &CsvColumns, name: &str) -> bool {
+    let mut used = columns.features.iter().chain(&columns.labels);
+    columns.id == name || used.any(|used| used == name)
+}
+
+/// A column that nothing uses may be one that was forgotten.
+fn refuse_unused(
+    path: &Path,
+    header: &StringRecord,
+    row: &str,
+    columns: &CsvColumns,
+) -> Result<()> {
+    let used = |name: &str| is_used(columns, name);
+    let Some(list) = unused(header.iter(), used, &columns.ignored) else {
+        return Ok(());
+    };
+    let message = format!(
+        "nothing uses column {list}; name it in feature_columns or target_columns, or in `ignore_columns` ([\"*\"]: all others)"
+    );
+    Err(TrainError::data(path, row, message))
 }
 
 /// The place of the only column of that name.
-fn position(path: &Path, header: &StringRecord, name: &String) -> Result<usize> {
+fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Result<usize> {
     let mut found = header
         .iter()
         .enumerate()
@@ -95,14 +142,14 @@ fn position(path: &Path, header: &StringRecord, name: &String) -> Result<usize> 
         (Some(i), None) => Ok(i),
         (Some(_), Some(_)) => Err(TrainError::data(
             path,
-            "row 1",
+            row,
             format!("column '{name}' occurs twice"),
         )),
         _ => {
             let names: Vec<&str> = header.iter().take(20).collect();
             Err(TrainError::data(
                 path,
-                "row 1",
+                row,
                 format!("there is no column '{name}'; the columns are {names:?}"),
             ))
         }
@@ -112,7 +159,7 @@ fn position(path: &Path, header: &StringRecord, name: &String) -> Result<usize> 
 fn csv_error(path: &Path, error: csv::Error) -> TrainError {
     let place = error
         .position()
-        .map(|p| format!("row {}", p.line()))
+        .map(|p| format!("row {}", line(path, p)))
         .unwrap_or_default();
     match error.into_kind() {
         csv::ErrorKind::Io(source) => TrainError::io("read", path)(source),
@@ -130,6 +177,59 @@ fn csv_error(path: &Path, error: csv::Error) -> TrainError {
     }
 }
 
+/// The line of the file, from 1, in which a record begins. The reader's own count takes line breaks of two bytes, and empty lines, for
+/// part of the record behind them.
+fn line(path: &Path, position: &csv::Position) -> u64 {
+    let count = || -> std::io::Result<u64> {
+        let mut lines = Lines::default();
+        let mut reader = BufReader::new(std::fs::File::open(path)?);
+        loop {
+            let bytes = reader.fill_buf()?;
+            if bytes.is_empty() || bytes.iter().any(|b| lines.ends(*b, position.byte())) {
+                return Ok(lines.line);
+            }
+            let len = bytes.len();
+            reader.consume(len);
+        }
+    };
+    // A pipe cannot be read twice.
+    let again = path.is_file().then(count).and_then(Result::ok);
+    again.unwrap_or_else(|| position.line())
+}
+
+/// Counts lines that end in any of the three ways.
+struct Lines {
+    line: u64,
+    byte: u64,
+    after_return: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            line: 1,
+            byte: 0,
+            after_return: false,
+        }
+    }
+}
+
+impl Lines {
+    /// Takes the next byte; whether it is the first of the record that is said to begin at byte `begin` or later.
+    fn ends(&mut self, byte: u8, begin: u64) -> bool {
+        let breaks = matches!(byte, b'\r' | b'\n');
+        if self.byte >= begin && !breaks {
+            return true;
+        }
+        if breaks && !(byte == b'\n' && self.after_return) {
+            self.line += 1;
+        }
+        self.after_return = byte == b'\r';
+        self.byte += 1;
+        false
+    }
+}
+
 /// The rows read so far.
 struct Rows<'a> {
     path: &'a Path,
@@ -141,6 +241,8 @@ struct Rows<'a> {
     scope: LabelScope,
     current: Option<String>,
     seen: BTreeSet<String>,
+    classes: Classes,
+    values: Vec<f32>,
     set: SequenceSet,
 }
 
@@ -160,6 +262,10 @@ impl Rows<'_> {
 
     /// Closes the sequence before and opens the one called `id`.
     fn begin(&mut self, record: &StringRecord, id: &str) -> Result<()> {
+        if id.is_empty() {
+            let message = "is empty; every row says which sequence it belongs to";
+            return Err(self.error(record, self.id, message.to_owned()));
+        }
         if !self.seen.insert(id.to_owned()) {
             let message = format!(
                 "sequence '{id}' goes on after another one began; sort the rows by sequence"
@@ -178,27 +284,24 @@ impl Rows<'_> {
     /// Keeps the label of a step, or of a sequence at its first row; at the others it must be the same.
     fn label(&mut self, record: &StringRecord, begins: bool) -> Result<()> {
         let keep = begins || self.scope == LabelScope::Step;
+        let width = self.label_columns.len();
         for (k, column) in self.label_columns.clone().into_iter().enumerate() {
             let same = match self.kind {
                 LabelKind::Classes => {
-                    let class = self.class(record, column)?;
-                    let Labels::Classes(all) = &mut self.set.labels else {
-                        continue;
-                    };
+                    let cell = self.cell(record, column)?;
+                    let class = self.classes.number(cell);
+                    let class = class.map_err(|message| self.error(record, column, message))?;
                     if keep {
-                        all.push(class);
+                        self.classes.keep(class);
                     }
-                    all.last() == Some(&class)
+                    self.classes.last() == Some(class)
                 }
                 LabelKind::Values => {
                     let value = self.number(record, column)?;
-                    let Labels::Values { values, width } = &mut self.set.labels else {
-                        continue;
-                    };
                     if keep {
-                        values.push(value);
+                        self.values.push(value);
                     }
-                    keep || values[values.len() - *width + k] == value
+                    keep || self.values[self.values.len() - width + k] == value
                 }
             };
             if !same {
@@ -209,7 +312,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<SequenceSet> {
+    fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
         if self.current.is_none() {
             return Err(TrainError::data(
                 self.path,
@@ -220,6 +323,16 @@ impl Rows<'_> {
         self.set
             .starts
             .push(self.set.features.len() / self.set.width);
+        (self.set.labels, self.set.label_names) = match self.kind {
+            LabelKind::Classes => {
+                let (ids, names) = self.classes.finish();
+                (Labels::Classes(ids), names)
+            }
+            LabelKind::Values => {
+                let (values, width) = (self.values, labels.len());
+                (Labels::Values { values, width }, Some(labels.to_vec()))
+            }
+        };
         Ok(self.set)
     }
 
@@ -237,25 +350,13 @@ impl Rows<'_> {
         }
     }
 
-    fn class(&self, record: &StringRecord, column: usize) -> Result<u32> {
-        let cell = self.cell(record, column)?;
-        let wrong = |_| {
-            self.error(
-                record,
-                column,
-                format!("'{cell}' is not a class number 0, 1, 2, ..."),
-            )
-        };
-        cell.parse().map_err(wrong)
-    }
-
     fn error(
         &self,
         record: &StringRecord,
         column: usize,
         message: impl Into<String>,
     ) -> TrainError {
-        let row = record.position().map_or(0, csv::Position::line);
+        let row = record.position().map_or(0, |p| line(self.path, p));
         let name = self.header.get(column).unwrap_or_default();
         TrainError::data(self.path, format!("row {row}, column '{name}'"), message)
     }

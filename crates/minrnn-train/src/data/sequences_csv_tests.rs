@@ -8,6 +8,10 @@ fn read(text: &str, labels: &[&str], kind: LabelKind, scope: LabelScope) -> Resu
         id: "id".into(),
         features: vec!["a".into(), "b".into()],
         labels: labels.iter().map(|s| s.to_string()).collect(),
+        ignored: vec!["z".into(), "y".into()]
+            .into_iter()
+            .filter(|n: &String| !labels.contains(&n.as_str()))
+            .collect(),
     };
     read_csv(file.path(), &columns, kind, scope)
 }
@@ -51,7 +55,13 @@ fn every_fault_names_row_and_column() {
             "id,a,b,y\np,1,2,-1\n",
             c,
             step,
-            "column 'y': '-1' is not a class number",
+            "row 2, column 'y': '-1' is not a class number",
+        ),
+        (
+            "id,a,b,y\np,1,2,0\n,1,2,0\n",
+            c,
+            step,
+            "row 3, column 'id': is empty",
         ),
         (
             "id,a,b,y\np,1,2,0\nq,1,2,0\np,1,2,0\n",
@@ -84,6 +94,18 @@ fn every_fault_names_row_and_column() {
             "row 1: there is no column 'b'",
         ),
         ("id,a,b,y,a\np,1,2,0,0\n", c, seq, "column 'a' occurs twice"),
+        (
+            "id,a,b,y,w,,v\np,1,2,0,0,0,0\n",
+            c,
+            seq,
+            "row 1: nothing uses column '', 'v', 'w'; name it in feature_columns",
+        ),
+        (
+            "id,a,b,y\np,1,2,up\nq,1,2,1\n",
+            c,
+            seq,
+            "row 3, column 'y': '1' is a number, the first label 'up' is a name",
+        ),
         ("id,a,b,y\n", c, seq, "there are no rows"),
         ("", c, seq, "there is no column 'id'"),
     ];
@@ -91,10 +113,87 @@ fn every_fault_names_row_and_column() {
         let found = read(text, &["y"], kind, scope).unwrap_err().to_string();
         assert!(found.contains(wanted), "wanted {wanted:?} in {found:?}");
     }
+    for (list, wanted) in [
+        (["a", "a"], "`feature_columns`"),
+        (["a", "z"], "`ignore_columns`"),
+    ] {
+        let columns = CsvColumns {
+            id: "id".into(),
+            features: list.map(String::from).to_vec(),
+            labels: vec!["y".into()],
+            ignored: vec!["z".into()],
+        };
+        let found = read_csv(Path::new("absent"), &columns, c, seq).unwrap_err();
+        assert!(found.to_string().contains(wanted), "{found}");
+    }
     assert!(
         read(GOOD, &["y", "z"], c, seq)
             .unwrap_err()
             .to_string()
             .contains("target_columns")
     );
+}
+
+#[test]
+fn names_of_columns_and_classes_are_kept() {
+    let text = "id,a,b,y\np,1,2,walk\np,1,2,rest\nq,1,2,walk\n";
+    let set = read(text, &["y"], LabelKind::Classes, LabelScope::Step).unwrap();
+    let names = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+    assert_eq!(set.labels, Labels::Classes(vec![1, 0, 1]));
+    assert_eq!(set.label_names, names(&["rest", "walk"]));
+    assert_eq!(set.feature_names, names(&["a", "b"]));
+    let set = read(GOOD, &["z", "y"], LabelKind::Values, LabelScope::Step).unwrap();
+    assert_eq!(set.label_names, names(&["z", "y"]));
+    let set = read(GOOD, &["y"], LabelKind::Classes, LabelScope::Step).unwrap();
+    assert_eq!(set.label_names, None);
+}
+
+/// Rows are lines of the file, whatever ends lines, with empty lines and with breaks in quotes before them.
+#[test]
+fn faults_are_told_by_the_line_of_the_file() {
+    for end in ["\n", "\r\n", "\r"] {
+        for (before, line) in [
+            (vec![], 2),
+            (vec!["p,1,2,0"], 3),
+            (vec!["p,1,2,0", "", "", "p,1,2,0"], 6),
+            (vec!["\"p<END>q\",1,2,0"], 4),
+            (vec!["\"p<END><END>\",1,2,0", "", "r,1,2,0"], 7),
+        ] {
+            let lines = [vec!["id,a,b,y"], before].concat();
+            let start = lines.join(end).replace("<END>", end) + end;
+            for (bad, what) in [
+                ("s,1,x,0", "column 'b': 'x'"),
+                ("s,1,2", "has 3 columns"),
+                ("s,1,2,-3", "column 'y': '-3'"),
+            ] {
+                let text = format!("{start}{bad}{end}t,1,2,0{end}");
+                let c = LabelKind::Classes;
+                let found = read(&text, &["y"], c, LabelScope::Step).unwrap_err();
+                let found = found.to_string();
+                let wanted = format!("row {line}");
+                let at = found
+                    .split("row ")
+                    .nth(1)
+                    .and_then(|r| r.split([',', ':']).next());
+                assert_eq!(
+                    at.map(|n| format!("row {n}")),
+                    Some(wanted),
+                    "{text:?}: {found}"
+                );
+                assert!(found.contains(what), "{found}");
+            }
+        }
+    }
+    let latin = [b"id,a,b,y\r\n\r\np,1,2,0\r\ns,1,2,\xe9\r\n".as_slice()].concat();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&latin).unwrap();
+    let columns = CsvColumns {
+        id: "id".into(),
+        features: vec!["a".into(), "b".into()],
+        labels: vec!["y".into()],
+        ignored: vec![],
+    };
+    let found = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
+    let found = found.unwrap_err().to_string();
+    assert!(found.contains("row 4: is not UTF-8"), "{found}");
 }

@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::array::{Array, Values};
+use super::classes::Classes;
 use super::sequences::{Labels, SequenceSet};
 use super::{LabelKind, LabelScope, read_npy, read_npz};
 use crate::error::{Result, TrainError};
 
 const FEATURES: [&str; 2] = ["x", "features"];
 const LABELS: [&str; 3] = ["y", "labels", "targets"];
-const LENS: [&str; 1] = ["lens"];
+const LENGTHS: [&str; 2] = ["lengths", "lens"];
 
-/// Where the arrays are: one `.npz` with `x` or `features`, `y` or `labels` or `targets`, and optionally `lens`;
+/// Where the arrays are: one `.npz` with `x` or `features`, `y` or `labels` or `targets`, and optionally `lengths` (or `lens`);
 /// or an `.npy` for each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrayFiles {
@@ -20,7 +21,9 @@ pub struct ArrayFiles {
     /// The `.npy` of the labels.
     pub labels: Option<PathBuf>,
     /// The `.npy` of the lengths.
-    pub lens: Option<PathBuf>,
+    pub lengths: Option<PathBuf>,
+    /// Arrays that the `.npz` may have besides; `*` stands for all others.
+    pub ignored: Vec<String>,
 }
 
 /// An array and where it came from.
@@ -40,7 +43,8 @@ impl Named {
     }
 }
 
-/// Reads and checks a sequence set. Steps behind a sequence's length are dropped unread.
+/// Reads and checks a sequence set. Steps behind a sequence's length are dropped unread. Classes are numbers 0, 1, 2, ... or names, which
+/// their sorted order numbers.
 ///
 /// # Errors
 /// [`TrainError::Io`]; [`TrainError::Data`] naming file, array and element.
@@ -63,7 +67,7 @@ pub fn read_arrays(files: &ArrayFiles, kind: LabelKind, scope: LabelScope) -> Re
     }
     let lens = lengths(lens.as_ref(), n, t)?;
     let label_rows = LabelRows::new(&labels, n, t, scope)?;
-    let labels = label_rows.read(&labels, kind, &lens)?;
+    let (labels, label_names) = label_rows.read(&labels, kind, &lens)?;
     let features = gather_features(features, t, width, &lens)?;
     let starts = std::iter::once(0).chain(lens.iter().scan(0, |at, len| {
         *at += len;
@@ -75,6 +79,8 @@ pub fn read_arrays(files: &ArrayFiles, kind: LabelKind, scope: LabelScope) -> Re
         starts: starts.collect(),
         labels,
         scope,
+        feature_names: None,
+        label_names,
     })
 }
 
@@ -84,13 +90,7 @@ fn load(files: &ArrayFiles) -> Result<(Named, Named, Option<Named>)> {
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("npz"));
     if is_npz {
-        let features = pick(&files.features, &FEATURES)?;
-        let labels = pick(&files.features, &LABELS)?;
-        return Ok((
-            require(features, &files.features, &FEATURES)?,
-            require(labels, &files.features, &LABELS)?,
-            pick(&files.features, &LENS)?,
-        ));
+        return load_npz(&files.features, &files.ignored);
     }
     let Some(labels) = &files.labels else {
         let message = "an npy file holds one array only; name the file of the labels too";
@@ -106,26 +106,49 @@ fn load(files: &ArrayFiles) -> Result<(Named, Named, Option<Named>)> {
     Ok((
         open(&files.features)?,
         open(labels)?,
-        files.lens.as_deref().map(open).transpose()?,
+        files.lengths.as_deref().map(open).transpose()?,
+    ))
+}
+
+fn load_npz(path: &Path, ignored: &[String]) -> Result<(Named, Named, Option<Named>)> {
+    // What is ignored by its name is not used; `*` stands for what nothing uses.
+    let used = |names: &[&'static str]| -> Vec<&'static str> {
+        let is_used = |n: &&'static str| ignored.iter().all(|i| i != n);
+        names.iter().copied().filter(is_used).collect()
+    };
+    let names = used(&[&FEATURES[..], &LABELS, &LENGTHS].concat());
+    let mut found = read_npz(path, &names, ignored)?.into_iter();
+    let mut pick = |names: &[&'static str]| {
+        let names = used(names);
+        pick(path, &names, found.by_ref().take(names.len()))
+    };
+    let (features, labels) = (pick(&FEATURES)?, pick(&LABELS)?);
+    Ok((
+        require(features, path, &FEATURES)?,
+        require(labels, path, &LABELS)?,
+        pick(&LENGTHS)?,
     ))
 }
 
 /// The one array among `names` that the archive has.
-fn pick(path: &Path, names: &[&str]) -> Result<Option<Named>> {
-    let found = read_npz(path, names)?;
-    let mut present = names
+fn pick(
+    path: &Path,
+    names: &[&str],
+    found: impl Iterator<Item = Option<Array>>,
+) -> Result<Option<Named>> {
+    let mut present: Vec<(&str, Array)> = names
         .iter()
         .zip(found)
-        .filter_map(|(name, array)| Some((name, array?)));
-    let first = present.next();
-    if let (Some((a, _)), Some((b, _))) = (&first, present.next()) {
+        .filter_map(|(name, array)| Some((*name, array?)))
+        .collect();
+    if let [(a, _), (b, _), ..] = present[..] {
         return Err(TrainError::data(
             path,
             "",
             format!("both '{a}' and '{b}' are in the archive; keep one of them"),
         ));
     }
-    Ok(first.map(|(name, array)| Named {
+    Ok(present.pop().map(|(name, array)| Named {
         array,
         path: path.to_path_buf(),
         place: format!("array '{name}'"),
@@ -169,7 +192,11 @@ fn lengths(lens: Option<&Named>, n: usize, t: usize) -> Result<Vec<usize>> {
 
 fn gather_features(features: Named, t: usize, width: usize, lens: &[usize]) -> Result<Vec<f32>> {
     let Named { array, path, place } = features;
-    let values = array.into_floats();
+    let dtype = array.dtype.clone();
+    let Some(values) = array.into_floats() else {
+        let message = format!("features have dtype '{dtype}', expected numbers");
+        return Err(TrainError::data(&path, place, message));
+    };
     let mut out = Vec::with_capacity(lens.iter().sum::<usize>() * width);
     for (i, len) in lens.iter().enumerate() {
         let row = &values[i * t * width..][..len * width];
@@ -225,62 +252,81 @@ impl LabelRows {
         })
     }
 
-    /// The labels within the lengths.
-    fn read(&self, labels: &Named, kind: LabelKind, lens: &[usize]) -> Result<Labels> {
-        match (kind, &labels.array.values) {
-            (LabelKind::Classes, Values::Ints(values)) if self.width == 1 => Ok(Labels::Classes(
-                self.gather(values, lens, |i, step, _, v| {
-                    u32::try_from(v).map_err(|_| {
-                        labels.at(
-                            &[i, step],
-                            format!("is {v}, expected a class number from 0 on"),
-                        )
+    /// The labels within the lengths, and the names of classes where they have names.
+    fn read(
+        &self,
+        labels: &Named,
+        kind: LabelKind,
+        lens: &[usize],
+    ) -> Result<(Labels, Option<Vec<String>>)> {
+        let dtype = &labels.array.dtype;
+        let values = match (kind, &labels.array.values) {
+            (LabelKind::Classes, _) if self.width != 1 => {
+                let width = self.width;
+                return Err(labels.error(format!(
+                    "class labels have {width} numbers each, expected one"
+                )));
+            }
+            (LabelKind::Classes, Values::Ints(values)) => {
+                let class = |i, step, _, v: &i64| {
+                    u32::try_from(*v).map_err(|_| {
+                        let what = format!("is {v}, expected a class number from 0 on");
+                        labels.at(&[i, step], what)
                     })
-                })?,
-            )),
-            (LabelKind::Classes, Values::Ints(_)) => Err(labels.error(format!(
-                "class labels have {} numbers each, expected one",
-                self.width
-            ))),
+                };
+                return Ok((Labels::Classes(self.gather(values, lens, class)?), None));
+            }
+            (LabelKind::Classes, Values::Texts(values)) => {
+                let mut classes = Classes::default();
+                self.gather(values, lens, |i, step, _, text: &String| {
+                    let number = classes.number(text);
+                    let number = number.map_err(|what| labels.at(&[i, step], what))?;
+                    classes.keep(number);
+                    Ok(())
+                })?;
+                let (ids, names) = classes.finish();
+                return Ok((Labels::Classes(ids), names));
+            }
             (LabelKind::Classes, Values::Floats(_)) => {
-                let dtype = &labels.array.dtype;
-                Err(labels.error(format!("class labels have dtype '{dtype}', expected integers (or `target = \"values\"`)")))
+                return Err(labels.error(format!(
+                    "class labels have dtype '{dtype}', expected integers or texts (or `target = \"values\"`)"
+                )));
             }
             (LabelKind::Values, Values::Ints(values)) => {
-                self.values(self.gather(values, lens, |_, _, _, v| Ok(v as f32))?)
+                self.gather(values, lens, |_, _, _, v| Ok(*v as f32))?
             }
             (LabelKind::Values, Values::Floats(values)) => {
-                self.values(self.gather(values, lens, |i, step, c, v| {
+                self.gather(values, lens, |i, step, c, v| {
                     if v.is_finite() {
-                        Ok(v)
+                        Ok(*v)
                     } else {
                         Err(labels.at(&[i, step, c], format!("is {v}, expected a finite float32")))
                     }
-                })?)
+                })?
             }
-        }
-    }
-
-    fn values(&self, values: Vec<f32>) -> Result<Labels> {
-        Ok(Labels::Values {
-            values,
-            width: self.width,
-        })
+            (LabelKind::Values, Values::Texts(_)) => {
+                return Err(labels.error(format!(
+                    "labels have dtype '{dtype}', expected numbers (or `target = \"classes\"`)"
+                )));
+            }
+        };
+        let width = self.width;
+        Ok((Labels::Values { values, width }, None))
     }
 
     /// Applies `take(sequence, step, number, value)` to the values within the lengths.
-    fn gather<A: Copy, B>(
+    fn gather<A, B>(
         &self,
         all: &[A],
         lens: &[usize],
-        take: impl Fn(usize, usize, usize, A) -> Result<B>,
+        mut take: impl FnMut(usize, usize, usize, &A) -> Result<B>,
     ) -> Result<Vec<B>> {
         let stride = self.per_sequence * self.width;
         let mut out = Vec::new();
         for (i, len) in lens.iter().enumerate() {
             let used = (*len).min(self.per_sequence) * self.width;
             for (k, value) in all[i * stride..][..used].iter().enumerate() {
-                out.push(take(i, k / self.width, k % self.width, *value)?);
+                out.push(take(i, k / self.width, k % self.width, value)?);
             }
         }
         Ok(out)

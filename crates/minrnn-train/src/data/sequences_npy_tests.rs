@@ -30,7 +30,8 @@ fn fixture(labels: Vec<u8>, lens: Option<Vec<u8>>) -> Fixture {
     let files = ArrayFiles {
         features: put("x.npy", npy("<f4", "2, 3, 2", &floats(&x))),
         labels: Some(put("y.npy", labels)),
-        lens: lens.map(|bytes| put("lens.npy", bytes)),
+        lengths: lens.map(|bytes| put("lens.npy", bytes)),
+        ignored: vec![],
     };
     Fixture { dir, files }
 }
@@ -80,7 +81,8 @@ fn npz_with_either_name_and_lengths() {
     let files = |features: PathBuf| ArrayFiles {
         features,
         labels: None,
-        lens: None,
+        lengths: None,
+        ignored: vec![],
     };
     let a = read_arrays(
         &files(features.clone()),
@@ -136,6 +138,21 @@ fn every_fault_names_file_and_element() {
             fixture(y(), Some(npy("|i1", "2,", &[4, 1]))),
             classes,
             "lens.npy: element [0] is 4, expected 1 to 3",
+        ),
+        (
+            fixture(npy("|S2", "2,", b"upx\0"), None),
+            values,
+            "labels have dtype '|S2', expected numbers",
+        ),
+        (
+            fixture(npy("|S2", "2,", b"upx\xff"), None),
+            classes,
+            "not Unicode",
+        ),
+        (
+            fixture(npy("|S2", "2,", b"up1\0"), None),
+            classes,
+            "y.npy: element [1, 0] '1' is a number",
         ),
         (
             fixture(y(), Some(npy("|i1", "2,", &[1, 0]))),
@@ -195,9 +212,93 @@ fn numbers_behind_the_length_may_be_anything() {
         [0.0, 3.0, 4.0]
     );
     let mut all = f.files.clone();
-    all.lens = None;
+    all.lengths = None;
     let found = read_arrays(&all, LabelKind::Values, LabelScope::Step)
         .unwrap_err()
         .to_string();
     assert!(found.contains("element [0, 1, 0] is NaN"), "{found}");
+}
+
+#[test]
+fn texts_are_classes_by_their_sorted_names() {
+    let text = |word: &str| -> Vec<u8> {
+        let padded = word.chars().chain(std::iter::repeat('\0')).take(5);
+        padded.flat_map(|c| (c as u32).to_le_bytes()).collect()
+    };
+    let words = ["walk", "räst", "gone", "räst", "walk", "run"];
+    let all: Vec<u8> = words.iter().flat_map(|w| text(w)).collect();
+    let f = fixture(npy("<U5", "2, 3", &all), Some(npy("|i1", "2,", &[2, 3])));
+    let set = read_arrays(&f.files, LabelKind::Classes, LabelScope::Step).unwrap();
+    assert_eq!(set.labels, Labels::Classes(vec![2, 1, 1, 2, 0]));
+    let names = ["run", "räst", "walk"].map(String::from).to_vec();
+    assert_eq!(set.label_names, Some(names));
+    let bytes = fixture(npy("|S4", "2,", b"walkup\0\0"), None);
+    let set = read_arrays(&bytes.files, LabelKind::Classes, LabelScope::Sequence).unwrap();
+    assert_eq!(set.labels, Labels::Classes(vec![1, 0]));
+    std::fs::write(&f.files.features, npy("<U5", "2, 3, 1", &all)).unwrap();
+    let found = error(&f, LabelKind::Classes, LabelScope::Step);
+    assert!(
+        found.contains("features have dtype '<U5', expected numbers"),
+        "{found}"
+    );
+}
+
+/// An archive of stored members.
+fn archive(members: &[(&str, Vec<u8>)]) -> tempfile::NamedTempFile {
+    use std::io::Write;
+    let file = tempfile::Builder::new().suffix(".npz").tempfile().unwrap();
+    let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
+    let stored =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in members {
+        zip.start_file(format!("{name}.npy"), stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+    file
+}
+
+#[test]
+fn an_archive_says_lengths_or_lens_and_nothing_that_is_not_read() {
+    let x = || ("x", npy("<f4", "2, 3", &floats(&[0., 1., 2., 3., 4., 5.])));
+    let y = || ("y", npy("|u1", "2,", &[0, 1]));
+    let lengths = |name| (name, npy("|i1", "2,", &[2, 3]));
+    let read = |members: &[(&str, Vec<u8>)], ignored: &[&str]| {
+        let file = archive(members);
+        let files = ArrayFiles {
+            features: file.path().to_path_buf(),
+            labels: None,
+            lengths: None,
+            ignored: ignored.iter().map(|n| (*n).to_owned()).collect(),
+        };
+        read_arrays(&files, LabelKind::Classes, LabelScope::Sequence).map_err(|e| e.to_string())
+    };
+    for name in ["lengths", "lens"] {
+        let set = read(&[x(), y(), lengths(name)], &[]).unwrap();
+        assert_eq!(
+            (set.starts, set.features),
+            (vec![0, 2, 5], vec![0., 1., 3., 4., 5.])
+        );
+    }
+    let both = read(&[x(), y(), lengths("lens"), lengths("lengths")], &[]).unwrap_err();
+    assert!(both.contains("both 'lengths' and 'lens'"), "{both}");
+    let more = [x(), y(), lengths("len")];
+    let found = read(&more, &[]).unwrap_err();
+    assert!(
+        found.contains("nothing uses 'len'; what is used is x, features"),
+        "{found}"
+    );
+    assert_eq!(read(&more, &["len"]).unwrap().starts, [0, 3, 6]);
+    // What is ignored by its name is not used; `*` is for the others.
+    let ragged = [x(), y(), lengths("lengths")];
+    assert_eq!(read(&ragged, &["lengths"]).unwrap().starts, [0, 3, 6]);
+    assert_eq!(read(&ragged, &["*"]).unwrap().starts, [0, 2, 5]);
+    let labels = ("labels", npy("|u1", "2,", &[1, 1]));
+    let set = read(&[x(), y(), labels], &["y"]).unwrap();
+    assert_eq!(set.labels, Labels::Classes(vec![1, 1]));
+    let none = read(&[x(), y()], &["x"]).unwrap_err();
+    assert!(
+        none.contains("there is no array 'x' or 'features'"),
+        "{none}"
+    );
 }

@@ -1,19 +1,40 @@
-//! Mean and standard deviation of features.
+//! Mean and standard deviation of features and of values that are predicted.
 
-/// Statistics of each feature over the steps of the training part, to be stored as buffers of a model
-/// that computes `(x - mean) / std`.
+/// Statistics of each column over the training part, to be stored as buffers of a model: of features, `(x - mean) / std` begins it,
+/// of values, `y * std + mean` ends it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
     /// Mean, `[F]`.
     pub mean: Vec<f32>,
-    /// Standard deviation (of the population), `[F]`; 1 for a feature that never changes.
+    /// Standard deviation (of the population), `[F]`; 1 for a column that never changes.
     pub std: Vec<f32>,
 }
 
 impl Normalisation {
     /// Statistics over `rows`, each of `width` values, in float64 and in the order given.
     /// Without rows: mean 0, standard deviation 1.
+    pub fn over<'a>(width: usize, rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
+        Statistics::over(width, rows).normalisation()
+    }
+}
+
+/// The same in float64, as they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// Mean, `[F]`.
+    pub mean: Vec<f64>,
+    /// Standard deviation (of the population), `[F]`; 0 for a column that never changes.
+    pub std: Vec<f64>,
+}
+
+/// Means that are more standard deviations than this away from 0 leave float32 too few digits for what varies.
+const FAR: f64 = 1e5;
+/// Remarks that are made one by one.
+const SHOWN: usize = 8;
+
+impl Statistics {
+    /// Over `rows`, each of `width` values, in the order given. Without rows: 0.
     pub fn over<'a>(width: usize, rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
         let count = rows.clone().count().max(1) as f64;
         let mut mean = vec![0.0_f64; width];
@@ -23,31 +44,58 @@ impl Normalisation {
                 .for_each(|(m, x)| *m += f64::from(*x));
         }
         mean.iter_mut().for_each(|m| *m /= count);
-        let mut square = vec![0.0_f64; width];
+        let mut std = vec![0.0_f64; width];
         for row in rows {
-            for ((s, m), x) in square.iter_mut().zip(&mean).zip(row) {
+            for ((s, m), x) in std.iter_mut().zip(&mean).zip(row) {
                 *s += (f64::from(*x) - m).powi(2);
             }
         }
-        let std = square
-            .iter()
-            .zip(&mean)
-            .map(|(s, m)| Self::usable((s / count).sqrt(), *m))
-            .collect();
-        Self {
-            mean: mean.iter().map(|m| *m as f32).collect(),
-            std,
+        std.iter_mut().for_each(|s| *s = (*s / count).sqrt());
+        Self { mean, std }
+    }
+
+    /// As buffers of a model.
+    pub fn normalisation(&self) -> Normalisation {
+        let std = (0..self.std.len()).map(|i| match self.is_constant(i) {
+            true => 1.0,
+            false => self.std[i] as f32,
+        });
+        Normalisation {
+            mean: self.mean.iter().map(|m| *m as f32).collect(),
+            std: std.collect(),
         }
     }
 
-    /// A spread within the rounding of the values themselves is that of a constant.
-    fn usable(std: f64, mean: f64) -> f32 {
-        let noise = f64::from(f32::EPSILON) * mean.abs();
-        if std > noise && std as f32 >= f32::MIN_POSITIVE {
-            std as f32
-        } else {
-            1.0
+    /// Whether column `i` never changes: a spread within the rounding of the sums is that of a constant. Two f32 that differ, differ by more.
+    pub fn is_constant(&self, i: usize) -> bool {
+        let noise = 1e-12 * self.mean[i].abs();
+        self.std[i] <= noise || (self.std[i] as f32) < f32::MIN_POSITIVE
+    }
+
+    /// What to know of columns whose values float32 can hardly hold, a line each. `name` is what column `i` is called.
+    pub fn remarks(&self, name: impl Fn(usize) -> String) -> Vec<String> {
+        let far = (0..self.mean.len()).filter(|i| self.mean[*i].abs() > FAR * self.std[*i]);
+        let far = far.filter(|i| !self.is_constant(*i) || self.mean[*i].abs() > FAR);
+        let mut remarks: Vec<String> = far
+            .map(|i| {
+                let (name, mean, std) = (name(i), self.mean[i], self.std[i]);
+                if self.is_constant(i) {
+                    format!(
+                        "{name} is {mean} in all of the training part, as far as float32 can tell; if it varies, subtract an offset in the data"
+                    )
+                } else {
+                    format!(
+                        "{name} has mean {mean:.6e} and standard deviation {std:.3e}: float32 leaves few digits for what varies; subtract an offset in the data"
+                    )
+                }
+            })
+            .collect();
+        if remarks.len() > SHOWN {
+            let more = remarks.len() - SHOWN;
+            remarks.truncate(SHOWN);
+            remarks.push(format!("and {more} columns more like these"));
         }
+        remarks
     }
 }
 
@@ -79,6 +127,40 @@ mod tests {
                 mean: vec![0.0; 2],
                 std: vec![1.0; 2]
             }
+        );
+    }
+
+    #[test]
+    fn values_that_float32_can_hardly_hold_are_named() {
+        let rows = |mean: f32, step: f32| (0..10).map(move |i| mean + step * (i % 2) as f32);
+        let of = |mean, step| {
+            let data: Vec<f32> = rows(mean, step).collect();
+            Statistics::over(1, data.chunks_exact(1)).remarks(|_| "feature `t`".into())
+        };
+        let one = |mean, step| of(mean, step).pop().unwrap_or_default();
+        assert!(
+            one(1.7e9, 1024.0).contains("feature `t` has mean 1.700001e9"),
+            "{}",
+            one(1.7e9, 1024.0)
+        );
+        assert!(one(1.7e9, 1.0).contains("in all of the training part"));
+        // Neighbours in f32 are two values, not one.
+        assert!(one(1.7e9, 128.0).contains("standard deviation 6.400e1"));
+        assert!(one(-1e6, 10.0).contains("float32 leaves few digits"));
+        for fine in [
+            (1e6, 100.0),
+            (5.0, 0.0),
+            (0.0, 0.0),
+            (5.5e5, 20.0),
+            (0.0, 1e-30),
+        ] {
+            assert_eq!(of(fine.0, fine.1), Vec::<String>::new(), "{fine:?}");
+        }
+        let many = [1e9_f32; 40];
+        let remarks = Statistics::over(20, many.chunks_exact(20)).remarks(|i| i.to_string());
+        assert_eq!(
+            (remarks.len(), remarks[8].as_str()),
+            (9, "and 12 columns more like these")
         );
     }
 }

@@ -11,11 +11,12 @@ mod found;
 mod lm;
 mod names;
 mod rows;
+mod separate;
 mod source;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use minrnn_model::config::{CellKind, ModelConfig};
@@ -26,6 +27,7 @@ use minrnn_model::params::Params;
 pub use error::{ImportError, ImportProblem};
 pub use found::Layout;
 pub use rows::{How, Row};
+pub use vocabulary::vocabulary;
 
 use crate::checkpoint::Checkpoint;
 use crate::data::Vocabulary;
@@ -164,6 +166,9 @@ fn plan(tensors: &Tensors, options: &Options) -> Result<(CellFound, Plan)> {
 }
 
 fn unknown(tensors: &Tensors) -> ImportProblem {
+    if let Some(problem) = separate::layers(tensors) {
+        return problem;
+    }
     let cells = tensors.keys().find(|n| n.contains("to_hidden_and_"));
     let names: Vec<_> = tensors.keys().take(6).map(|n| format!("`{n}`")).collect();
     ImportProblem::format(match cells {
@@ -256,37 +261,4 @@ fn notes(tensors: &Tensors, cell: &CellFound, plan: &Plan, options: &Options) ->
 /// The factor that gives `part` channels for `width`.
 fn ratio(part: usize, width: usize) -> f64 {
     part as f64 / width as f64
-}
-
-/// The characters of a vocabulary from JSON: a list in order, or an object from characters to numbers `0..n`.
-///
-/// # Errors
-/// In words: no such JSON, or numbers that are not `0..n`.
-pub fn vocabulary(json: &str) -> std::result::Result<Vec<String>, String> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        List(Vec<String>),
-        Numbers(BTreeMap<String, usize>),
-    }
-    let wanted =
-        "expected a JSON list of characters, or an object from characters to their numbers";
-    match serde_json::from_str(json) {
-        Ok(Either::List(list)) => Ok(list),
-        Ok(Either::Numbers(numbers)) => {
-            let by_number: BTreeMap<usize, &String> =
-                numbers.iter().map(|(c, n)| (*n, c)).collect();
-            let whole =
-                by_number.len() == numbers.len() && by_number.keys().copied().eq(0..numbers.len());
-            match whole {
-                true => Ok(by_number.into_values().cloned().collect()),
-                false => Err(format!(
-                    "the numbers are not 0 to {}",
-                    numbers.len().saturating_sub(1)
-                )),
-            }
-        }
-        Err(e) if e.is_data() => Err(wanted.into()),
-        Err(e) => Err(format!("{wanted}: {e}")),
-    }
 }

@@ -39,38 +39,35 @@ impl AdamWConfig {
     /// # Errors
     /// [`TrainError::Config`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        let positive = |x: f64| x.is_finite() && x > 0.0;
+        // The kernels take all of them as float32.
+        let normal = |x: f64| x > 0.0 && (x as f32).is_normal();
+        let memory = |x: f64| x >= 0.0 && (x as f32) < 1.0;
         let checks = [
             (
                 "beta1",
                 self.beta1,
-                (0.0..1.0).contains(&self.beta1),
-                "0 or more and less than 1",
+                memory(self.beta1),
+                "0 or more and less than 1, as a float32",
             ),
             (
                 "beta2",
                 self.beta2,
-                (0.0..1.0).contains(&self.beta2),
-                "0 or more and less than 1",
+                memory(self.beta2),
+                "0 or more and less than 1, as a float32",
             ),
             // Smaller ones are 0 in float32, and 0 / 0 follows for a parameter without gradient.
-            (
-                "eps",
-                self.eps,
-                positive(self.eps) && self.eps as f32 >= f32::MIN_POSITIVE,
-                "a positive float32",
-            ),
+            ("eps", self.eps, normal(self.eps), "a positive float32"),
             (
                 "weight_decay",
                 self.weight_decay,
-                self.weight_decay.is_finite() && self.weight_decay >= 0.0,
-                "0 or more",
+                self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite(),
+                "0 or more, as a float32",
             ),
             (
                 "clip_norm",
                 self.clip_norm.unwrap_or(1.0),
-                self.clip_norm.is_none_or(positive),
-                "more than 0",
+                self.clip_norm.is_none_or(normal),
+                "a positive float32",
             ),
         ];
         match checks.iter().find(|(_, _, ok, _)| !ok) {

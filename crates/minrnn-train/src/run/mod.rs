@@ -198,7 +198,12 @@ impl<'a> Walk<'a> {
         let (batch, time) = match (graph.input(), run.input.dims()) {
             (Input::Tokens { .. }, &[b, t]) => (b, t),
             (Input::Features { width }, &[b, t, f]) if f == width => (b, t),
-            (wanted, got) => bail!("the model takes {wanted:?}, got an input of shape {got:?}"),
+            (Input::Tokens { .. }, got) => {
+                bail!("the model takes token ids [B, T], got an input of shape {got:?}")
+            }
+            (Input::Features { width }, got) => {
+                bail!("the model takes features [B, T, {width}], got an input of shape {got:?}")
+            }
         };
         if batch == 0 || time == 0 {
             bail!("a run needs at least one row and one step, got B={batch}, T={time}");
@@ -206,7 +211,7 @@ impl<'a> Walk<'a> {
         if let Some(lens) = run.lens
             && (lens.len() != batch || lens.iter().any(|n| *n == 0 || *n as usize > time))
         {
-            bail!("lens must have B = {batch} values between 1 and T = {time}, got {lens:?}");
+            bail!("lengths must have B = {batch} values between 1 and T = {time}, got {lens:?}");
         }
         let resets = match run.reset {
             Some(r) if r.len() != batch * time => bail!(

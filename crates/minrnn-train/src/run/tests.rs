@@ -77,6 +77,16 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
             all.push((name, model, params));
         }
     }
+    for (name, steps) in [("values", "every"), ("values, last", "last")] {
+        let text = format!(
+            "width = 6\nlayers = 1\n{FEATURES}[head]\nwidth = 3\nkind = 'values'\nbias = true\nsteps = '{steps}'\n\
+             mean = [10.0, -3.0, 0.5]\nstd = [4.0, 0.5, 2.0]\n"
+        );
+        let config: ModelConfig = toml::from_str(&text).expect(&text);
+        let model = Model::from_config(&config).expect(&text);
+        let params = Params::init(model.graph(), 7);
+        all.push((name, model, params));
+    }
     all.push((
         "primitives",
         primitives(),
@@ -290,28 +300,33 @@ fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
                     .collect();
                 scalar(&all)
             };
-            for fused in [false, true] {
+            let grads = [false, true].map(|fused| {
                 let weights = Weights::new(graph, &params, DType::F64, &Device::Cpu).unwrap();
-                let grads = scalar_tensor(&case.candle(graph, &weights, DType::F64, fused))
-                    .backward()
-                    .unwrap();
-                let mut base = params.to_f64();
-                for (i, var) in weights.vars() {
-                    let spec = &graph.params()[i];
+                let outcome = case.candle(graph, &weights, DType::F64, fused);
+                let grads = scalar_tensor(&outcome).backward().unwrap();
+                (fused, weights, grads)
+            });
+            // All values of a parameter move at once, each by a step of its own: no entry's gradient is left out.
+            let mut rng = Rng::named(seed, "direction");
+            let mut base = params.to_f64();
+            for (i, spec) in graph.params().iter().enumerate() {
+                let way: Vec<f64> = (0..spec.len()).map(|_| rng.range(-1.0, 1.0)).collect();
+                let keep = base[i].clone();
+                let mut at = |eps: f64| {
+                    base[i] = keep.iter().zip(&way).map(|(v, d)| v + eps * d).collect();
+                    loss(&base)
+                };
+                let eps = 1e-5;
+                let want = (at(eps) - at(-eps)) / (2.0 * eps);
+                base[i] = keep;
+                for (fused, weights, grads) in &grads {
+                    let Some((_, var)) = weights.vars().find(|(k, _)| *k == i) else {
+                        continue;
+                    };
                     let got = grads.get(var).map_or(vec![0.0; spec.len()], floats);
+                    let got: f64 = got.iter().zip(&way).map(|(g, d)| g * d).sum();
                     let mut c = Comparison::default();
-                    let stride = spec.len().div_ceil(7);
-                    for j in (0..spec.len()).step_by(stride) {
-                        let eps = 1e-5;
-                        let keep = base[i][j];
-                        base[i][j] = keep + eps;
-                        let up = loss(&base);
-                        base[i][j] = keep - eps;
-                        let down = loss(&base);
-                        base[i][j] = keep;
-                        let want = (up - down) / (2.0 * eps);
-                        c.push(got[j], want, 1e-6 * (1.0 + want.abs()));
-                    }
+                    c.push(got, want, 1e-6 * (1.0 + want.abs()));
                     assert!(
                         c.holds(),
                         "{name} {} fused={fused} seed={seed}: {c:?}",
@@ -339,7 +354,7 @@ fn wrong_runs_are_refused_by_name() {
             lens: Some(&[3, 4]),
             ..Run::new(&ids)
         },
-        "lens must have",
+        "lengths must have",
     );
     check(
         Run {

@@ -33,7 +33,7 @@ impl Planner<'_> {
     }
 
     fn is_output(&self, value: usize) -> bool {
-        self.graph.output().value.index() == value
+        self.ends.contains(&value)
     }
 
     fn read(&mut self, slot: SlotId) -> Place {

@@ -191,6 +191,8 @@ pub(super) type SlotId = usize;
 /// A plan in the making.
 pub(super) struct Planner<'a> {
     pub(super) graph: &'a Graph,
+    /// The output and, where it is one in the units of the data, the normalised values before it: f32 in every compute type.
+    pub(super) ends: [usize; 2],
     pub(super) options: Options,
     pub(super) layout: Layout,
     scratch: &'a dyn Scratch,
@@ -231,8 +233,11 @@ impl<'a> Planner<'a> {
         };
         let mut of_node = vec![None; graph.nodes().len()];
         of_node[0] = Some(0);
+        let output = graph.output().value;
+        let inner = graph.denormalisation().map_or(output, |end| end.value);
         Self {
             graph,
+            ends: [output.index(), inner.index()],
             options,
             layout: Layout::new(graph),
             scratch,

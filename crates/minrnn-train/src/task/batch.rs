@@ -120,13 +120,13 @@ impl Batch {
         let Some(lens) = &self.lens else {
             return Ok(());
         };
-        size("lens", lens.len(), self.batch)?;
+        size("lengths", lens.len(), self.batch)?;
         match lens
             .iter()
             .find(|len| !(1..=self.time).contains(&(**len as usize)))
         {
             Some(len) => Err(TrainError::tensor(
-                "lens",
+                "lengths",
                 format!("has {len}, expected 1 to {}", self.time),
             )),
             None => Ok(()),

@@ -4,6 +4,9 @@
 //! position in the data is one number, and a resumed run, another batch size or more threads see the same samples.
 
 mod batch;
+mod digest;
+mod memory;
+mod range;
 mod selective_copying;
 mod sequences;
 mod text;
@@ -11,6 +14,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Input, Targets};
+pub use digest::DataDigest;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
 pub use text::{Text, TextOptions};
@@ -82,6 +86,15 @@ pub struct TaskShape {
     pub per_step: bool,
 }
 
+/// By which statistics a model normalises; `None`: mean 0, standard deviation 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Scales<'a> {
+    /// Means, one a column.
+    pub mean: Option<&'a [f32]>,
+    /// Standard deviations, one a column.
+    pub std: Option<&'a [f32]>,
+}
+
 /// Samples by index.
 pub trait Task: Send + Sync + std::fmt::Debug {
     /// What a model must be like.
@@ -97,14 +110,66 @@ pub trait Task: Send + Sync + std::fmt::Debug {
     /// [`TrainError::Config`] if `count` is 0, or goes beyond the end of validation or test.
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch>;
 
+    /// T of the longest sample, steps.
+    ///
+    /// # Errors
+    /// Those of [`Task::batch`].
+    fn longest(&self) -> Result<usize> {
+        Ok(self.batch(Split::Train, 0, 1)?.time)
+    }
+
     /// The characters of a text task.
     fn vocabulary(&self) -> Option<&Vocabulary> {
+        None
+    }
+
+    /// From here on the characters of a text have the numbers that they have in `vocabulary`: that of a checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming a character that is not in it; a task without characters.
+    fn adopt_vocabulary(&mut self, vocabulary: &Vocabulary) -> Result<()> {
+        let message = format!("has {} characters, but the task has none", vocabulary.len());
+        Err(TrainError::config("vocabulary", message))
+    }
+
+    /// What tells its data from others; `None` where that is not known.
+    fn digest(&self) -> Option<DataDigest> {
         None
     }
 
     /// Statistics of the training part's features; to be buffers of the model, which the task does not apply.
     fn normalisation(&self) -> Option<&Normalisation> {
         None
+    }
+
+    /// Statistics of the training part's real targets, `[C]`; to be buffers of the model, which the task does not apply. `None`: the
+    /// model's values are those of the data.
+    fn target_normalisation(&self) -> Option<&Normalisation> {
+        None
+    }
+
+    /// Name of each feature, `[F]`, where the data has names.
+    fn feature_names(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// Name of each class or real target, `[C]`, where the data has names.
+    fn target_names(&self) -> Option<&[String]> {
+        None
+    }
+
+    /// Whether float32 can compute with all values of all parts where a model normalises them by these statistics.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] with the sequence, the step and the column of the first value that is too large.
+    fn check_values(&self, features: Scales, targets: Scales) -> Result<()> {
+        let _ = (features, targets);
+        Ok(())
+    }
+
+    /// What is doubtful about the data, a line each, to be shown before a training.
+    fn warnings(&self) -> &[String] {
+        &[]
     }
 }
 
@@ -127,6 +192,7 @@ pub fn eval_ranges(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum TaskConfig {
     /// Remember the data tokens among noise.
     SelectiveCopying(SelectiveCopyingOptions),
@@ -142,6 +208,15 @@ impl TaskConfig {
     /// # Errors
     /// [`TrainError::Config`], [`TrainError::Io`], [`TrainError::Data`].
     pub fn open(&self, seed: u64) -> Result<Box<dyn Task>> {
+        self.open_within(seed, None)
+    }
+
+    /// The same where no more than `memory` bytes may be taken (`None`: any number).
+    ///
+    /// # Errors
+    /// As [`TaskConfig::open`]; [`TrainError::Data`] for files that need more, before they are read.
+    pub fn open_within(&self, seed: u64, memory: Option<u64>) -> Result<Box<dyn Task>> {
+        self.check_reading(memory)?;
         Ok(match self {
             Self::SelectiveCopying(options) => Box::new(SelectiveCopying::new(options, seed)?),
             Self::Text(options) => Box::new(Text::open(options, seed)?),

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+    Batch, DataDigest, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory,
+    check_range, digest::Hasher,
 };
 use crate::data::SampleRng;
 use crate::error::{Result, TrainError};
@@ -169,6 +170,28 @@ impl Task for SelectiveCopying {
             weights: Some((0..count * time).map(counts).collect()),
             lens: None,
             reset: None,
+        })
+    }
+
+    /// Of the options and the seed, from which the samples follow. The validation part is a stream, of which
+    /// `eval_samples` tells how much is used.
+    fn digest(&self) -> Option<DataDigest> {
+        let part = |split: Split, seed: u64| {
+            let mut hasher = Hasher::new("selective_copying");
+            hasher.text(split.name());
+            for option in [
+                self.options.length,
+                self.options.data_tokens,
+                self.options.vocab,
+            ] {
+                hasher.number(option as u64);
+            }
+            hasher.number(seed);
+            hasher.finish()
+        };
+        Some(DataDigest {
+            train: part(Split::Train, self.seed),
+            validation: part(Split::Validation, 0),
         })
     }
 }

@@ -6,11 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+    Batch, DataDigest, Input, InputKind, Scales, Split, TargetKind, Targets, Task, TaskShape,
+    check_memory, check_range, digest, range,
 };
 use crate::data::{
     ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
-    read_arrays, read_csv,
+    Statistics, read_arrays, read_csv,
 };
 use crate::error::{Result, TrainError};
 
@@ -18,14 +19,17 @@ use crate::error::{Result, TrainError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SequencesOptions {
-    /// `.npz` with `x`/`features`, `y`/`labels`/`targets` and optionally `lens`; `.npy` of the features; or `.csv`.
+    /// `.npz` with `x`/`features`, `y`/`labels`/`targets` and optionally `lengths`/`lens`; `.npy` of the features; or `.csv`.
     pub path: PathBuf,
     /// With `.npy`: the file of the labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels_path: Option<PathBuf>,
     /// With `.npy`: the file of the lengths.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lens_path: Option<PathBuf>,
+    #[serde(default, alias = "lens_path", skip_serializing_if = "Option::is_none")]
+    pub lengths_path: Option<PathBuf>,
+    /// With `.npz`: arrays that nothing uses; `*` stands for all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_arrays: Vec<String>,
     /// With `.csv`: the column that tells which sequence a row belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_column: Option<String>,
@@ -35,6 +39,9 @@ pub struct SequencesOptions {
     /// With `.csv`: the column of the label, or the columns of the real targets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_columns: Vec<String>,
+    /// With `.csv`: columns that nothing uses; `*` stands for all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_columns: Vec<String>,
     /// Whether labels are classes or real numbers.
     pub target: LabelKind,
     /// Whether there is a label for each step or for each sequence.
@@ -42,6 +49,16 @@ pub struct SequencesOptions {
     /// Number of classes; by default the largest label in the file plus one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<usize>,
+    /// Names of the classes in the order of their numbers; by default the labels themselves, sorted, if they are texts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_names: Vec<String>,
+    /// Whether `class_names` are what labels were called before: then a number is no place among names that are not of digits.
+    #[serde(skip)]
+    pub(crate) labels_were_names: bool,
+    /// Of real targets: whether the model computes in units of their standard deviation from their mean, and its last operation leads
+    /// back to those of the data. By default it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalize_targets: Option<bool>,
     /// The part of the sequences that is kept for validation.
     #[serde(default = "tenth")]
     pub validation_fraction: f64,
@@ -60,11 +77,15 @@ fn tenth() -> f64 {
 /// The task. Training goes through all its sequences in an order that is new in each pass.
 #[derive(Debug)]
 pub struct Sequences {
+    /// For messages.
+    path: PathBuf,
     set: SequenceSet,
     /// Sequences of train, validation and test, ascending.
     parts: [Vec<usize>; 3],
     shape: TaskShape,
     normalisation: Normalisation,
+    target_normalisation: Option<Normalisation>,
+    warnings: Vec<String>,
     seed: u64,
     /// The order of the pass last asked for: a cache, never a state.
     order: Mutex<Option<(u64, Vec<usize>)>>,
@@ -76,7 +97,8 @@ impl Sequences {
     /// # Errors
     /// [`TrainError::Config`]; [`TrainError::Io`]; [`TrainError::Data`] naming file, row, column or element.
     pub fn open(options: &SequencesOptions, seed: u64) -> Result<Self> {
-        let set = read(options)?;
+        let mut set = read(options)?;
+        name_classes(options, &mut set)?;
         let parts = split(options, set.len())?;
         let target = target_kind(options, &set)?;
         let shape = TaskShape {
@@ -87,12 +109,23 @@ impl Sequences {
         let rows = parts[0]
             .iter()
             .flat_map(|i| set.features_of(*i).chunks_exact(set.width));
-        let normalisation = Normalisation::over(set.width, rows);
+        let features = Statistics::over(set.width, rows);
+        let mut warnings = features.remarks(|i| called("feature", &set.feature_names, i));
+        let targets = target_statistics(&set, &parts[0]);
+        if let Some(targets) = &targets {
+            let name = |i| called("target", &set.label_names, i);
+            check_squares(options, targets, name)?;
+            warnings.extend(targets.remarks(name));
+        }
+        let normalised = targets.filter(|_| options.normalize_targets.unwrap_or(true));
         Ok(Self {
+            path: options.path.clone(),
+            normalisation: features.normalisation(),
+            target_normalisation: normalised.map(|t| t.normalisation()),
+            warnings,
             set,
             parts,
             shape,
-            normalisation,
             seed,
             order: Mutex::new(None),
         })
@@ -157,6 +190,91 @@ impl Sequences {
     }
 }
 
+/// `feature `speed``, or `feature 3` where there are no names.
+fn called(what: &str, names: &Option<Vec<String>>, i: usize) -> String {
+    match names.as_ref().and_then(|names| names.get(i)) {
+        Some(name) => format!("{what} `{name}`"),
+        None => format!("{what} {i}"),
+    }
+}
+
+/// Statistics of real targets over the labels of sequences `members`; padding is none of them.
+fn target_statistics(set: &SequenceSet, members: &[usize]) -> Option<Statistics> {
+    let Labels::Values { values, width } = &set.labels else {
+        return None;
+    };
+    let rows = members.iter().flat_map(|i| {
+        let labels = set.labels_of(*i);
+        values[labels.start * width..labels.end * width].chunks_exact(*width)
+    });
+    Some(Statistics::over(*width, rows))
+}
+
+/// Errors in the data's units are squared in float32, which holds 1e-38 to 1e38. Single values are looked at by [`range::check`].
+fn check_squares(
+    options: &SequencesOptions,
+    targets: &Statistics,
+    name: impl Fn(usize) -> String,
+) -> Result<()> {
+    let out =
+        |i: &usize| !(1e-18..=range::MOST).contains(&targets.std[*i]) && !targets.is_constant(*i);
+    let far = |i: &usize| targets.mean[*i].abs() > range::MOST;
+    match (0..targets.std.len()).find(|i| out(i) || far(i)) {
+        Some(i) => {
+            let (mean, std) = (targets.mean[i], targets.std[i]);
+            let message = format!(
+                "has mean {mean:e} and standard deviation {std:e}, whose squares are beyond float32; give it in another unit"
+            );
+            Err(TrainError::data(&options.path, name(i), message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Gives classes the names that the options have, in their order. Numbers are places in that order, unless the names are of digits:
+/// then they are what labels are called, as 10 is of 08, 09, 10.
+fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) -> Result<()> {
+    if options.class_names.is_empty() {
+        return Ok(());
+    }
+    let wanted = &options.class_names;
+    let place = |name: &str| {
+        let place = wanted.iter().position(|w| w == name);
+        place.map(|i| i as u32).ok_or_else(|| {
+            let message = format!("there is a label '{name}', which is not in `class_names`");
+            TrainError::data(&options.path, "", message)
+        })
+    };
+    let digits = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+    if let Labels::Classes(ids) = &mut set.labels {
+        match &set.label_names {
+            Some(found) => {
+                let places = found
+                    .iter()
+                    .map(|name| place(name))
+                    .collect::<Result<Vec<_>>>()?;
+                ids.iter_mut().for_each(|id| *id = places[*id as usize]);
+            }
+            None if wanted.iter().all(digits) => {
+                for id in ids.iter_mut() {
+                    *id = place(&id.to_string())?;
+                }
+            }
+            None if options.labels_were_names => {
+                let first = ids.first().copied().unwrap_or(0);
+                return Err(TrainError::data(
+                    &options.path,
+                    "",
+                    format!("the label {first} is a number, and the classes have names"),
+                ));
+            }
+            None => {}
+        }
+    }
+    set.label_names = Some(wanted.clone());
+    Ok(())
+}
+
 /// The slices of all members, each filled up with zeros to `size`.
 fn padded<'a, T: Copy + Default + 'a>(
     members: &[usize],
@@ -185,7 +303,8 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
             let files = ArrayFiles {
                 features: options.path.clone(),
                 labels: options.labels_path.clone(),
-                lens: options.lens_path.clone(),
+                lengths: options.lengths_path.clone(),
+                ignored: options.ignore_arrays.clone(),
             };
             read_arrays(&files, options.target, options.per)
         }
@@ -206,6 +325,7 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
                     id,
                     features,
                     labels,
+                    ignored: options.ignore_columns.clone(),
                 },
                 options.target,
                 options.per,
@@ -221,18 +341,26 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
 /// An option that the format does not use is a misunderstanding.
 fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
     let (npy, csv) = (ending == "npy", ending == "csv");
+    let values = options.target == LabelKind::Values;
     let given = [
         ("labels_path", options.labels_path.is_some() && !npy),
-        ("lens_path", options.lens_path.is_some() && !npy),
+        ("lengths_path", options.lengths_path.is_some() && !npy),
+        (
+            "ignore_arrays",
+            !options.ignore_arrays.is_empty() && ending != "npz",
+        ),
+        ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
         ("id_column", options.id_column.is_some() && !csv),
         (
             "feature_columns",
             !options.feature_columns.is_empty() && !csv,
         ),
         ("target_columns", !options.target_columns.is_empty() && !csv),
+        ("classes", options.classes.is_some() && values),
+        ("class_names", !options.class_names.is_empty() && values),
         (
-            "classes",
-            options.classes.is_some() && options.target == LabelKind::Values,
+            "normalize_targets",
+            options.normalize_targets.is_some() && !values,
         ),
     ];
     match given.iter().find(|(_, unused)| *unused) {
@@ -288,12 +416,22 @@ fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKi
     /// A class number beyond this is rather an identifier.
     const MOST: usize = 1 << 20;
     let largest = ids.iter().copied().max().unwrap_or(0) as usize;
-    let count = options.classes.unwrap_or(largest + 1);
+    let named = set.label_names.as_ref().map(Vec::len);
+    if let (Some(named), Some(count)) = (named, options.classes)
+        && named != count
+    {
+        let message = format!("is {count}, but the classes have {named} names; leave it out");
+        return Err(TrainError::config("classes", message));
+    }
+    let count = named.or(options.classes).unwrap_or(largest + 1);
     if largest >= count {
         return Err(TrainError::data(
             &options.path,
             "",
-            format!("there is a label {largest}, but classes = {count}"),
+            match named {
+                Some(_) => format!("there is a label {largest}, but {count} `class_names`"),
+                None => format!("there is a label {largest}, but classes = {count}"),
+            },
         ));
     }
     if !(2..=MOST).contains(&count) {
@@ -310,6 +448,11 @@ impl Task for Sequences {
 
     fn len(&self, split: Split) -> Option<u64> {
         Some(self.part(split).len() as u64)
+    }
+
+    fn longest(&self) -> Result<usize> {
+        let steps = |i| self.set.features_of(i).len() / self.set.width;
+        Ok((0..self.set.len()).map(steps).max().unwrap_or(1))
     }
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
@@ -340,5 +483,36 @@ impl Task for Sequences {
 
     fn normalisation(&self) -> Option<&Normalisation> {
         Some(&self.normalisation)
+    }
+
+    fn target_normalisation(&self) -> Option<&Normalisation> {
+        self.target_normalisation.as_ref()
+    }
+
+    fn feature_names(&self) -> Option<&[String]> {
+        self.set.feature_names.as_deref()
+    }
+
+    fn target_names(&self) -> Option<&[String]> {
+        self.set.label_names.as_deref()
+    }
+
+    fn check_values(&self, features: Scales, targets: Scales) -> Result<()> {
+        let (set, path) = (&self.set, self.path.as_path());
+        let feature = |i| called("feature", &set.feature_names, i);
+        let target = |i| called("target", &set.label_names, i);
+        range::check(set, path, (features, targets), [&feature, &target])
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn digest(&self) -> Option<DataDigest> {
+        let part = |split| digest::of_sequences(&self.set, self.part(split));
+        Some(DataDigest {
+            train: part(Split::Train),
+            validation: part(Split::Validation),
+        })
     }
 }

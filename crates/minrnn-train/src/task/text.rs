@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory, check_range,
+    Batch, DataDigest, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory,
+    check_range, digest::Hasher,
 };
-use crate::data::{SampleRng, Vocabulary};
+use crate::data::{SampleRng, Vocabulary, read_data};
 use crate::error::{Result, TrainError};
 
 /// Options of [`Text`].
@@ -72,6 +73,20 @@ impl Text {
         })
     }
 
+    /// The hash of some of the characters, whatever their numbers.
+    fn digest_of(&self, ids: &[u32]) -> String {
+        let mut hasher = Hasher::new("text");
+        for part in ids.chunks(1 << 16) {
+            let tokens = self.vocabulary.tokens();
+            let text: String = part
+                .iter()
+                .map(|id| tokens[*id as usize].as_str())
+                .collect();
+            hasher.text(&text);
+        }
+        hasher.finish()
+    }
+
     /// The window of a sample: at most T + 1 characters, the inputs and, one later, the targets.
     fn window(&self, split: Split, index: u64) -> &[u32] {
         let t = self.seq_len;
@@ -88,7 +103,7 @@ impl Text {
 
 /// The file as text, or where it stops being UTF-8.
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(TrainError::io("read", path))?;
+    let bytes = read_data(path).map_err(TrainError::io("read", path))?;
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..at]
@@ -173,5 +188,22 @@ impl Task for Text {
 
     fn vocabulary(&self) -> Option<&Vocabulary> {
         Some(&self.vocabulary)
+    }
+
+    fn adopt_vocabulary(&mut self, vocabulary: &Vocabulary) -> Result<()> {
+        let numbers = vocabulary.encode(&self.vocabulary.tokens().concat())?;
+        self.ids
+            .iter_mut()
+            .for_each(|id| *id = numbers[*id as usize]);
+        self.vocabulary = vocabulary.clone();
+        Ok(())
+    }
+
+    fn digest(&self) -> Option<DataDigest> {
+        let (train, validation) = self.ids.split_at(self.train);
+        Some(DataDigest {
+            train: self.digest_of(train),
+            validation: self.digest_of(validation),
+        })
     }
 }

@@ -1,9 +1,11 @@
 //! Where the weights live and the steps are computed.
 
 use candle_core::{DType, Tensor};
+use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::params::{Params, Role};
 
+use super::aim::Aim;
 use super::config::{Precision, TrainConfig};
 use super::loss::Tensors;
 use crate::error::{Result, TrainError};
@@ -23,6 +25,10 @@ pub enum Device {
 }
 
 impl Device {
+    pub(super) fn is_cpu(&self) -> bool {
+        matches!(self, Self::Cpu)
+    }
+
     /// CUDA GPU number `ordinal`.
     ///
     /// # Errors
@@ -46,6 +52,17 @@ impl Device {
     }
 }
 
+impl Device {
+    /// The kind of device: two of one kind go on bit for bit after each other.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            #[cfg(feature = "cuda")]
+            Self::Cuda(_) => "cuda",
+        }
+    }
+}
+
 /// One step as the backend reports it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report {
@@ -59,14 +76,20 @@ pub(super) enum Backend {
     Candle {
         weights: Weights,
         optimizer: Box<AdamW>,
+        aim: Box<Aim>,
     },
     #[cfg(feature = "cuda")]
     Cuda(Box<super::cuda::Cuda>),
 }
 
 impl Backend {
-    pub(super) fn new(config: &TrainConfig, model: &Model, device: &Device) -> Result<Self> {
-        let params = Params::init(model.graph(), config.train.seed);
+    /// With `params` as first values, statistics included.
+    pub(super) fn new(
+        config: &TrainConfig,
+        model: &Model,
+        params: &Params,
+        device: &Device,
+    ) -> Result<Self> {
         match device {
             Device::Cpu => {
                 if config.train.precision != Precision::F32 {
@@ -76,12 +99,8 @@ impl Backend {
                     );
                     return Err(TrainError::config("train.precision", message));
                 }
-                let weights = Weights::new(
-                    model.graph(),
-                    &params,
-                    DType::F32,
-                    &candle_core::Device::Cpu,
-                )?;
+                let weights =
+                    Weights::new(model.graph(), params, DType::F32, &candle_core::Device::Cpu)?;
                 let parameters = weights.vars().map(|(i, var)| {
                     let spec = &model.graph().params()[i];
                     Parameter {
@@ -94,11 +113,12 @@ impl Backend {
                 Ok(Self::Candle {
                     weights,
                     optimizer: Box::new(optimizer),
+                    aim: Box::new(Aim::new(model.graph())),
                 })
             }
             #[cfg(feature = "cuda")]
             Device::Cuda(gpu) => {
-                let cuda = super::cuda::Cuda::new(gpu, config, model, &params)?;
+                let cuda = super::cuda::Cuda::new(gpu, config, model, params)?;
                 Ok(Self::Cuda(Box::new(cuda)))
             }
         }
@@ -109,21 +129,6 @@ impl Backend {
             Self::Candle { weights, .. } => Ok(weights.to_params(model.graph())?),
             #[cfg(feature = "cuda")]
             Self::Cuda(cuda) => cuda.params(),
-        }
-    }
-
-    pub(super) fn set_params(&mut self, model: &Model, params: &Params) -> Result<()> {
-        match self {
-            Self::Candle { weights, .. } => {
-                for (i, var) in weights.vars() {
-                    let shape = model.graph().params()[i].shape.as_slice();
-                    let device = var.device();
-                    var.set(&Tensor::from_slice(params.get(i), shape, device)?)?;
-                }
-                Ok(())
-            }
-            #[cfg(feature = "cuda")]
-            Self::Cuda(cuda) => cuda.set_params(params),
         }
     }
 
@@ -155,14 +160,18 @@ impl Backend {
     /// Puts a step in line, `seed` and `step` choosing the dropout; the report may come later.
     pub(super) fn step(
         &mut self,
-        model: &Model,
         batch: &Batch,
         dropout: Dropout,
         lr: f64,
     ) -> Result<Option<Report>> {
         match self {
-            Self::Candle { weights, optimizer } => {
-                let (loss, _) = forward(model, weights, batch, Some(dropout))?;
+            Self::Candle {
+                weights,
+                optimizer,
+                aim,
+            } => {
+                let batch = aim.batch(batch);
+                let (loss, _) = forward(aim.graph(), weights, &batch, Some(dropout))?;
                 let value = f64::from(loss.to_scalar::<f32>()?);
                 if !value.is_finite() {
                     return Err(TrainError::NonFinite {
@@ -190,11 +199,11 @@ impl Backend {
         }
     }
 
-    /// Mean loss of a batch, and how many targets were met (`None` for real targets).
+    /// Mean loss of a batch, in the units of the data, and how many targets were met (`None` for real targets).
     pub(super) fn evaluate(&self, model: &Model, batch: &Batch) -> Result<(f64, Option<usize>)> {
         match self {
             Self::Candle { weights, .. } => {
-                let (loss, correct) = forward(model, weights, batch, None)?;
+                let (loss, correct) = forward(model.graph(), weights, batch, None)?;
                 Ok((f64::from(loss.to_scalar::<f32>()?), correct))
             }
             #[cfg(feature = "cuda")]
@@ -205,7 +214,7 @@ impl Backend {
 
 /// The loss; without dropout also the number of targets met.
 fn forward(
-    model: &Model,
+    graph: &Graph,
     weights: &Weights,
     batch: &Batch,
     dropout: Option<Dropout>,
@@ -217,7 +226,7 @@ fn forward(
         dropout,
         ..Run::new(&tensors.input)
     };
-    let output = run::run(model.graph(), weights, &run)?.output;
+    let output = run::run(graph, weights, &run)?.output;
     if dropout.is_some() {
         return Ok((tensors.loss(&output)?, None));
     }

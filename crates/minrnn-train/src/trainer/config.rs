@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
 use crate::schedule::{Decay, Schedule};
-use crate::task::{InputKind, TargetKind, Task, TaskConfig};
+use crate::task::{InputKind, Scales, TargetKind, Task, TaskConfig};
 
 /// A training run: the task, the model, the options of the training. Unknown keys are refused with their line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,12 +55,15 @@ pub struct TrainOptions {
     /// Steps between evaluations; 0: only at the end.
     #[serde(default)]
     pub eval_every: u64,
-    /// Sequences of an evaluation during training; 0: all. The last evaluation has all.
+    /// Sequences of an evaluation during training, by which the best is chosen; 0: all. The last evaluation has all.
     #[serde(default)]
     pub eval_samples: u64,
     /// Training stops early once an evaluation's accuracy reaches this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at_accuracy: Option<f64>,
+    /// Bytes of main memory that the run may take; `None`: any number. Of the machine, so no file says it: the program does.
+    #[serde(skip)]
+    pub memory: Option<u64>,
 }
 
 /// In which precision a training computes. Weights, moments, states and sums along the layers are f32 in all of them.
@@ -130,7 +133,7 @@ impl TrainOptions {
     }
 }
 
-/// The model's configuration with what the task determines filled in.
+/// The model's configuration with what the task determines filled in: kinds, sizes, names, statistics.
 ///
 /// # Errors
 /// [`TrainError::Config`] where the configuration says something else than the task.
@@ -147,6 +150,8 @@ pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
             agree("model.input.features", &mut input.features, width)?;
             absent("model.input.vocab", input.vocab.is_some(), "features")?;
             normalise(&mut input, task);
+            let names = task.feature_names();
+            agree_names("model.input.names", &mut input.names, names)?;
         }
     }
     model.input = Some(input);
@@ -162,7 +167,48 @@ pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
     };
     // The head's kind and steps have defaults, so a difference from the task is taken for an omission.
     (model.head.kind, model.head.steps) = (kind, steps);
+    if let Some(n) = task.target_normalisation() {
+        model.head.mean.get_or_insert_with(|| n.mean.clone());
+        model.head.std.get_or_insert_with(|| n.std.clone());
+    }
+    let names = task.target_names();
+    agree_names("model.head.names", &mut model.head.names, names)?;
     Ok(model)
+}
+
+/// Whether float32 can compute with the task's values as a complete configuration of a model normalises them.
+pub(super) fn check_values(model: &ModelConfig, task: &dyn Task) -> Result<()> {
+    let features = model
+        .input
+        .as_ref()
+        .map_or_else(Scales::default, |input| Scales {
+            mean: input.mean.as_deref(),
+            std: input.std.as_deref(),
+        });
+    let targets = Scales {
+        mean: model.head.mean.as_deref(),
+        std: model.head.std.as_deref(),
+    };
+    task.check_values(features, targets)
+}
+
+/// Names that the data has are those of the model.
+fn agree_names(
+    field: &str,
+    found: &mut Option<Vec<String>>,
+    wanted: Option<&[String]>,
+) -> Result<()> {
+    match (found.as_deref(), wanted) {
+        (Some(found), Some(wanted)) if found != wanted => {
+            let message = format!("is {found:?}, the data has {wanted:?}; leave it out");
+            Err(TrainError::config(field, message))
+        }
+        (None, Some(wanted)) => {
+            *found = Some(wanted.to_vec());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn agree(field: &str, found: &mut Option<usize>, wanted: usize) -> Result<()> {

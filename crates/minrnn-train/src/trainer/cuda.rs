@@ -7,6 +7,7 @@ use minrnn_kernels::cuda::{self, Gpu};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 
+use super::aim::Aim;
 use super::backend::Report;
 use super::config::{Precision, TrainConfig};
 use crate::checkpoint::TensorData;
@@ -23,6 +24,7 @@ pub(super) const LINE: u64 = 16;
 pub(super) struct Cuda {
     engine: Mutex<Engine>,
     names: Vec<(String, Vec<usize>)>,
+    aim: Aim,
     updates: u64,
 }
 
@@ -49,6 +51,7 @@ impl Cuda {
         Ok(Self {
             engine: Mutex::new(Engine::new(gpu, model.graph(), params, options)?),
             names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
+            aim: Aim::new(model.graph()),
             updates: 0,
         })
     }
@@ -59,10 +62,6 @@ impl Cuda {
 
     pub(super) fn params(&self) -> Result<Params> {
         self.engine().params()
-    }
-
-    pub(super) fn set_params(&self, params: &Params) -> Result<()> {
-        self.engine().set_params(params)
     }
 
     pub(super) fn state_dict(&self) -> Result<OptimizerState> {
@@ -140,7 +139,8 @@ impl Cuda {
 
     pub(super) fn step(&mut self, batch: &Batch, step: u64, lr: f64) -> Result<()> {
         let update = self.updates + 1;
-        self.engine().step(inputs(batch)?, step, update, lr)?;
+        let batch = self.aim.batch(batch);
+        self.engine().step(inputs(&batch)?, step, update, lr)?;
         self.updates = update;
         Ok(())
     }

@@ -1,17 +1,24 @@
 //! The training loop: steps, evaluations, checkpoints. It prints nothing; a caller sees what happens through [`Event`]s.
 
+mod aim;
 mod backend;
+mod changes;
 mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod differences;
+mod load;
 mod loss;
+mod memory;
+mod origin;
+mod record;
+mod resume;
 
+#[cfg(test)]
+mod resume_tests;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
-use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use serde::Serialize;
@@ -19,18 +26,22 @@ use serde::Serialize;
 use backend::Backend;
 pub use backend::Device;
 pub use config::{Precision, TrainConfig, TrainOptions, resolve};
+pub use load::{load_model, model_config, take_model};
+pub use memory::Memory;
+use record::Record;
+pub use resume::{ResumeOptions, open_data};
 
 use crate::checkpoint::{BestMetric, Checkpoint, TensorData, TrainerState};
-use crate::error::{CheckpointProblem, Result, TrainError};
+use crate::error::{Result, TrainError};
 use crate::run::Dropout;
-use crate::task::{Split, Task, eval_ranges};
+use crate::task::{DataDigest, Split, Task, eval_ranges};
 
 /// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct StepLog {
     /// Its number, counted from 0.
     pub step: u64,
-    /// Loss of its batch, before the update: nats, or squared error.
+    /// Loss of its batch, before the update: nats, or squared error, of a model that normalises its values in units of their variance.
     pub loss: f64,
     /// Learning rate.
     pub lr: f64,
@@ -43,7 +54,7 @@ pub struct StepLog {
 /// An evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Mean loss over all targets that count: nats, or squared error.
+    /// Mean loss over all targets that count: nats, or squared error in the units of the data.
     pub loss: f64,
     /// Share of targets that are the largest logit; `None` for real targets.
     pub accuracy: Option<f64>,
@@ -56,6 +67,13 @@ pub struct Metrics {
 pub enum Event {
     /// A step was done.
     Step(StepLog),
+    /// An evaluation goes on, or begins where `done` is 0: so many of all its sequences are done.
+    Evaluating {
+        /// Sequences done.
+        done: u64,
+        /// Sequences in all.
+        all: u64,
+    },
     /// An evaluation was done after so many steps; whether it is the best so far.
     Eval {
         /// Steps done.
@@ -72,7 +90,7 @@ pub enum Event {
 pub enum Control {
     /// Go on.
     Continue,
-    /// Stop after this event; the trainer stays usable.
+    /// Stop after this event, or after the evaluation that it belongs to; the trainer stays usable.
     Stop,
 }
 
@@ -84,15 +102,20 @@ pub struct Trainer {
     task: Box<dyn Task>,
     backend: Backend,
     state: TrainerState,
+    record: Record,
+    notes: Vec<String>,
 }
 
 impl Trainer {
     /// A new run.
     ///
     /// # Errors
-    /// [`TrainError::Config`], [`TrainError::Model`], and the errors of the task's files.
+    /// [`TrainError::Config`], [`TrainError::Model`], and the errors of the task's files; [`TrainError::Memory`] for what does
+    /// not fit into [`TrainOptions::memory`].
     pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
-        let task = config.task.open(config.train.seed)?;
+        let task = config
+            .task
+            .open_within(config.train.seed, config.train.memory)?;
         let resolved = resolve(&config.model, &*task)?;
         let model = Model::from_config(&resolved)?;
         Self::with_model(
@@ -117,7 +140,29 @@ impl Trainer {
         device: &Device,
     ) -> Result<Self> {
         config.train.validate()?;
-        let backend = Backend::new(&config, &model, device)?;
+        check_memory(&config, &model, &*task, device)?;
+        let params = Params::init(model.graph(), config.train.seed);
+        let data = task.digest();
+        Self::with_params(config, model, task, data, &params, device)
+    }
+
+    /// A new run that begins with these weights.
+    fn with_params(
+        config: TrainConfig,
+        model: Model,
+        task: Box<dyn Task>,
+        data: Option<DataDigest>,
+        params: &Params,
+        device: &Device,
+    ) -> Result<Self> {
+        config.train.validate()?;
+        check_memory(&config, &model, &*task, device)?;
+        config::check_values(&config.model, &*task)?;
+        let backend = Backend::new(&config, &model, params, device)?;
+        let record = Record {
+            device: Some(device.name().to_owned()),
+            data,
+        };
         let state = TrainerState {
             step: 0,
             seed: config.train.seed,
@@ -125,6 +170,7 @@ impl Trainer {
             schedule: config.train.schedule(),
             best: None,
             evals_since_best: 0,
+            evaluation_due: false,
         };
         Ok(Self {
             config,
@@ -132,46 +178,9 @@ impl Trainer {
             task,
             backend,
             state,
+            record,
+            notes: vec![],
         })
-    }
-
-    /// Goes on where a checkpoint of [`Trainer::checkpoint`] stopped, bit for bit. `path` is for messages.
-    ///
-    /// # Errors
-    /// A checkpoint without the state of a training, or of another model.
-    pub fn resume(
-        config: &TrainConfig,
-        checkpoint: &Checkpoint,
-        path: &Path,
-        device: &Device,
-    ) -> Result<Self> {
-        let mut trainer = Self::new(config, device)?;
-        let (Some(optimizer), Some(state)) = (&checkpoint.optimizer, &checkpoint.trainer) else {
-            let file = if checkpoint.optimizer.is_none() {
-                "optimizer.safetensors"
-            } else {
-                "trainer_state.json"
-            };
-            return Err(TrainError::checkpoint(
-                path,
-                CheckpointProblem::MissingFile { file: file.into() },
-            ));
-        };
-        if state.seed != config.train.seed {
-            let message = format!(
-                "is {}, the checkpoint was trained with {}",
-                config.train.seed, state.seed
-            );
-            return Err(TrainError::config("train.seed", message));
-        }
-        let params = params_of(checkpoint, &trainer.model, path)?;
-        trainer.backend.set_params(&trainer.model, &params)?;
-        trainer.backend.load_state_dict(optimizer)?;
-        trainer.state = TrainerState {
-            schedule: config.train.schedule(),
-            ..state.clone()
-        };
-        Ok(trainer)
     }
 
     /// The model.
@@ -185,6 +194,10 @@ impl Trainer {
     /// The task.
     pub fn task(&self) -> &dyn Task {
         &*self.task
+    }
+    /// What is to be known about a run that began from a checkpoint: each change, and what it does.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
     /// Steps done.
     pub fn steps_done(&self) -> u64 {
@@ -225,7 +238,7 @@ impl Trainer {
                 step,
             };
             let lr = self.state.schedule.lr_at(step);
-            let report = self.backend.step(&self.model, &batch, dropout, lr)?;
+            let report = self.backend.step(&batch, dropout, lr)?;
             logs.push(StepLog {
                 step,
                 loss: report.map_or(0.0, |r| r.loss),
@@ -249,13 +262,30 @@ impl Trainer {
     /// Evaluates a split: its first `samples` sequences, or all of them if 0.
     ///
     /// # Errors
-    /// [`TrainError::Config`] for a split that is empty.
+    /// [`TrainError::Config`] for a split that is empty; [`TrainError::NonFinite`].
     pub fn evaluate(&self, split: Split, samples: u64) -> Result<Metrics> {
+        self.evaluate_seen(split, samples, &mut |_, _| Ok(()))
+    }
+
+    /// The same; `see` hears before each batch how many of how many sequences are done, and its error ends it.
+    fn evaluate_seen(
+        &self,
+        split: Split,
+        samples: u64,
+        see: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Metrics> {
         let (mut loss, mut correct, mut count) = (0.0, Some(0), 0);
-        for (first, size) in eval_ranges(&*self.task, split, self.config.train.batch) {
-            if samples > 0 && first >= samples {
-                break;
-            }
+        let most = if samples == 0 { u64::MAX } else { samples };
+        // The last batch is cut: what is measured does not depend on the size of a batch.
+        let ranges: Vec<_> = eval_ranges(&*self.task, split, self.config.train.batch)
+            .take_while(|(first, _)| *first < most)
+            .map(|(first, size)| (first, size.min((most - first).try_into().unwrap_or(size))))
+            .collect();
+        let all = ranges
+            .last()
+            .map_or(0, |(first, size)| first + *size as u64);
+        for (first, size) in ranges {
+            see(first, all)?;
             let batch = self.task.batch(split, first, size)?;
             let (mean, met) = self.backend.evaluate(&self.model, &batch)?;
             loss += mean * batch.counted() as f64;
@@ -268,6 +298,12 @@ impl Trainer {
                 format!("the task has no {} part", split.name()),
             ));
         }
+        if !loss.is_finite() {
+            return Err(TrainError::NonFinite {
+                what: format!("the loss over the {} part", split.name()),
+                step: self.state.step,
+            });
+        }
         Ok(Metrics {
             loss: loss / count as f64,
             accuracy: correct.map(|c| c as f64 / count as f64),
@@ -277,6 +313,9 @@ impl Trainer {
 
     /// Trains to the end, evaluating in between, and once more over everything at the end (the result).
     ///
+    /// A checkpoint taken at any event goes on as if it had not been taken, also before and within an evaluation: that is
+    /// made again.
+    ///
     /// # Errors
     /// Those of [`Trainer::step`] and [`Trainer::evaluate`].
     pub fn fit(
@@ -285,51 +324,87 @@ impl Trainer {
     ) -> Result<Metrics> {
         let options = self.config.train.clone();
         while self.state.step < options.steps {
-            let left = options.steps - self.state.step;
-            let until = match options.eval_every {
-                0 => left,
-                every => left.min(every - self.state.step % every),
-            };
-            let (logs, error) = self.steps(until)?;
-            let mut stopped = false;
-            for log in logs {
-                stopped |= observe(self, Event::Step(log))? == Control::Stop;
-            }
-            if let Some(error) = error {
-                return Err(error);
-            }
-            if stopped {
+            if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
                 break;
             }
-            let due = options.eval_every > 0 && self.state.step.is_multiple_of(options.eval_every);
-            if due && self.state.step < options.steps {
-                let metrics = self.evaluate(Split::Validation, options.eval_samples)?;
-                let best = self.note(metrics);
-                let event = Event::Eval {
-                    step: self.state.step,
-                    metrics,
-                    best,
-                };
+            if self.state.evaluation_due {
+                let (metrics, control) = self.evaluated(options.eval_samples, None, observe)?;
                 let enough = options
                     .stop_at_accuracy
                     .zip(metrics.accuracy)
                     .is_some_and(|(want, got)| got >= want);
-                if observe(self, event)? == Control::Stop || enough {
+                if control == Control::Stop || enough {
                     break;
                 }
             }
         }
-        let metrics = self.evaluate(Split::Validation, 0)?;
-        let best = self.note(metrics);
-        observe(
-            self,
-            Event::Eval {
-                step: self.state.step,
-                metrics,
-                best,
-            },
-        )?;
-        Ok(metrics)
+        // The best of all is chosen among evaluations of the same sequences.
+        let judged = match self.is_part(&options) {
+            true => Some(self.evaluate(Split::Validation, options.eval_samples)?),
+            false => None,
+        };
+        Ok(self.evaluated(0, judged, observe)?.0)
+    }
+
+    /// Whether evaluations during training are of a part of what the last one is of.
+    fn is_part(&self, options: &TrainOptions) -> bool {
+        let all = self.task.len(Split::Validation).unwrap_or(0);
+        options.eval_every > 0 && (1..all).contains(&options.eval_samples)
+    }
+
+    /// Steps up to the next evaluation at most, as many as the device takes in one go.
+    fn advance(
+        &mut self,
+        options: &TrainOptions,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<Control> {
+        let left = options.steps - self.state.step;
+        let until = match options.eval_every {
+            0 => left,
+            every => left.min(every - self.state.step % every),
+        };
+        let (logs, error) = self.steps(until)?;
+        self.state.evaluation_due = options.eval_every > 0
+            && self.state.step.is_multiple_of(options.eval_every)
+            && self.state.step < options.steps;
+        let mut stopped = false;
+        for log in logs {
+            stopped |= observe(self, Event::Step(log))? == Control::Stop;
+        }
+        match error {
+            Some(error) => Err(error),
+            None if stopped => Ok(Control::Stop),
+            None => Ok(Control::Continue),
+        }
+    }
+
+    /// Evaluates the validation part, its first `samples` sequences or all of them if 0, and remembers the result, or in its
+    /// place that of other sequences.
+    fn evaluated(
+        &mut self,
+        samples: u64,
+        judged: Option<Metrics>,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<(Metrics, Control)> {
+        let mut control = Control::Continue;
+        let metrics = self.evaluate_seen(Split::Validation, samples, &mut |done, all| {
+            if observe(self, Event::Evaluating { done, all })? == Control::Stop {
+                control = Control::Stop;
+            }
+            Ok(())
+        })?;
+        let best = self.note(judged.unwrap_or(metrics));
+        self.state.evaluation_due = false;
+        let step = self.state.step;
+        let event = Event::Eval {
+            step,
+            metrics,
+            best,
+        };
+        if observe(self, event)? == Control::Stop {
+            control = Control::Stop;
+        }
+        Ok((metrics, control))
     }
 
     /// Remembers an evaluation; whether it is the best so far.
@@ -361,7 +436,7 @@ impl Trainer {
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let named = self.params()?.to_named(self.model.graph());
         Ok(Checkpoint {
-            config: checkpoint_config(&self.config, &self.model)?,
+            config: checkpoint_config(&self.config, &self.model, &self.record)?,
             params: named
                 .into_iter()
                 .map(|(n, (shape, data))| (n, TensorData { shape, data }))
@@ -373,75 +448,34 @@ impl Trainer {
     }
 }
 
-fn checkpoint_config(config: &TrainConfig, model: &Model) -> Result<serde_json::Value> {
+/// Refuses a run that does not fit into the memory, before it takes any.
+fn check_memory(
+    config: &TrainConfig,
+    model: &Model,
+    task: &dyn Task,
+    device: &Device,
+) -> Result<()> {
+    let Some(limit) = config.train.memory else {
+        return Ok(());
+    };
+    let (batch, time) = (config.train.batch, task.longest()?);
+    let needs = Memory {
+        data: config.task.reading()? / 2,
+        ..Memory::of(model.graph(), batch, time, device.is_cpu())
+    };
+    needs.check(Some(limit))
+}
+
+fn checkpoint_config(
+    config: &TrainConfig,
+    model: &Model,
+    record: &Record,
+) -> Result<serde_json::Value> {
     let bad = |e: serde_json::Error| {
         TrainError::config("config", format!("cannot be written as JSON: {e}"))
     };
     let mut json = serde_json::to_value(config).map_err(bad)?;
     json["model"] = model.config().clone();
+    json["run"] = serde_json::to_value(record).map_err(bad)?;
     Ok(json)
-}
-
-/// The model of a checkpoint. `path` is for messages.
-///
-/// # Errors
-/// [`TrainError::Checkpoint`] if its configuration describes no model, or its tensors are not those of the model.
-pub fn load_model(checkpoint: &Checkpoint, path: &Path) -> Result<(Model, Params)> {
-    let model = described(checkpoint, path)?;
-    let params = params_of(checkpoint, &model, path)?;
-    Ok((model, params))
-}
-
-fn described(checkpoint: &Checkpoint, path: &Path) -> Result<Model> {
-    let json = checkpoint.config.get("model").cloned().unwrap_or_default();
-    let bad = |message: String| TrainError::Data {
-        path: path.join("config.json"),
-        place: "model".into(),
-        message,
-    };
-    if json.pointer("/cell/kind").and_then(|k| k.as_str()) == Some("custom") {
-        let name = json
-            .pointer("/cell/name")
-            .and_then(|n| n.as_str())
-            .unwrap_or("?");
-        return Err(bad(format!(
-            "has a layer of its own, `{name}`; only the program that defines it can load it"
-        )));
-    }
-    let config: ModelConfig =
-        serde_json::from_value(json).map_err(|e| bad(format!("is no model configuration: {e}")))?;
-    Model::from_config(&config).map_err(|e| bad(e.to_string()))
-}
-
-/// [`load_model`] that moves the parameters out of the checkpoint: a large model is in memory once.
-///
-/// # Errors
-/// As [`load_model`].
-pub fn take_model(checkpoint: &mut Checkpoint, path: &Path) -> Result<(Model, Params)> {
-    let model = described(checkpoint, path)?;
-    checked(checkpoint, &model, path)?;
-    let params = std::mem::take(&mut checkpoint.params);
-    let named = params.into_iter().map(|(n, t)| (n, (t.shape, t.data)));
-    let params = Params::from_named(model.graph(), named.collect())?;
-    Ok((model, params))
-}
-
-fn params_of(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<Params> {
-    checked(checkpoint, model, path)?;
-    let named = checkpoint
-        .params
-        .iter()
-        .map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())))
-        .collect();
-    Ok(Params::from_named(model.graph(), named)?)
-}
-
-fn checked(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<()> {
-    let wanted: Vec<_> = model
-        .graph()
-        .params()
-        .iter()
-        .map(|s| (s.name.clone(), s.shape.clone()))
-        .collect();
-    checkpoint.check_against(path, &wanted)
 }

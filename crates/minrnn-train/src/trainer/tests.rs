@@ -1,4 +1,6 @@
 use super::*;
+use minrnn_model::config::ModelConfig;
+use std::path::Path;
 
 fn config(extra_model: &str, extra_train: &str) -> TrainConfig {
     let text = format!(
@@ -22,13 +24,21 @@ fn a_resumed_run_goes_on_bit_for_bit() {
         "warmup_steps = 3\noptimizer = { clip_norm = 0.5 }",
     );
     let (whole, losses) = trained(&config, 8);
+    let mut first = Trainer::new(&config, &Device::Cpu).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
     for cut in 1..8 {
-        let (first, _) = trained(&config, cut);
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint");
+        first.step().unwrap();
         first.checkpoint().unwrap().save(&path).unwrap();
         let checkpoint = Checkpoint::load(&path).unwrap();
-        let mut second = Trainer::resume(&config, &checkpoint, &path, &Device::Cpu).unwrap();
+        let mut second = Trainer::resume(
+            &config,
+            &checkpoint,
+            &path,
+            &Device::Cpu,
+            ResumeOptions::default(),
+        )
+        .unwrap();
         for wanted in &losses[cut as usize..] {
             assert_eq!(
                 second.step().unwrap().loss.to_bits(),
@@ -66,8 +76,8 @@ fn it_learns() {
     let mut config = config("", "");
     config.train = TrainOptions {
         steps: 250,
-        batch: 32,
-        lr: 1e-2,
+        batch: 16,
+        lr: 2e-2,
         eval_every: 25,
         stop_at_accuracy: Some(0.95),
         ..config.train
@@ -149,8 +159,14 @@ fn checkpoints_of_other_models_are_refused() {
     check(c, "layer of its own");
     let mut c = good;
     c.trainer = None;
-    let e =
-        Trainer::resume(&config("", ""), &c, path, &Device::Cpu).expect_err("no state to resume");
+    let e = Trainer::resume(
+        &config("", ""),
+        &c,
+        path,
+        &Device::Cpu,
+        ResumeOptions::default(),
+    )
+    .expect_err("no state to resume");
     assert!(e.to_string().contains("trainer_state.json"), "{e}");
 }
 
@@ -179,7 +195,7 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
         let toml = format!(
             "[task]\nkind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['x', 'y']\n\
              target_columns = ['label']\ntarget = '{target}'\nper = '{per}'\nvalidation_fraction = 0.25\n\
-             [model]\nwidth = 8\nlayers = 1\nconv = {{ kernel = 3 }}\n[train]\nsteps = 60\nbatch = 4\nlr = 1e-2\n",
+             [model]\nwidth = 8\nlayers = 1\nconv = {{ kernel = 3 }}\n[train]\nsteps = 40\nbatch = 4\nlr = 2e-2\n",
             path.display()
         );
         let mut trainer = Trainer::new(&toml::from_str(&toml).expect(&toml), &Device::Cpu).unwrap();
@@ -196,7 +212,7 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
         let after = trainer.fit(&mut |_, event| log(event)).unwrap();
         let (first, last) = (
             losses[..10].iter().sum::<f64>(),
-            losses[50..].iter().sum::<f64>(),
+            losses[30..].iter().sum::<f64>(),
         );
         assert!(last < 0.9 * first, "{target} {per}: {first} to {last}");
         assert!(after.loss.is_finite());
@@ -211,5 +227,288 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
         assert!(
             names.contains(&"input.shift".to_owned()) && names.contains(&"input.scale".to_owned())
         );
+    }
+}
+
+/// The evaluations of a run, which `cut` may end.
+fn evaluations(trainer: &mut Trainer, cut: &dyn Fn(u64, Event) -> bool) -> Vec<(u64, u64, bool)> {
+    let mut evals = vec![];
+    // Its end is the cut's, or there is none.
+    let _ = trainer.fit(&mut |trainer, event| {
+        if let Event::Eval {
+            step,
+            metrics,
+            best,
+        } = event
+        {
+            evals.push((step, metrics.loss.to_bits(), best));
+        }
+        match cut(trainer.steps_done(), event) {
+            true => Err(TrainError::config("cut", "here")),
+            false => Ok(Control::Continue),
+        }
+    });
+    evals
+}
+
+#[test]
+fn an_evaluation_that_was_cut_short_is_made_again() {
+    let config = config("", "eval_every = 3");
+    let mut whole = Trainer::new(&config, &Device::Cpu).unwrap();
+    let wanted = evaluations(&mut whole, &|_, _| false);
+    assert_eq!(wanted.iter().map(|e| e.0).collect::<Vec<_>>(), [3, 6, 8]);
+    type Cut = fn(u64, Event) -> bool;
+    let cuts: [Cut; 3] = [
+        |step, event| step == 3 && matches!(event, Event::Step(_)),
+        |step, event| step == 3 && matches!(event, Event::Evaluating { done: 0, .. }),
+        |step, event| step == 3 && matches!(event, Event::Evaluating { done: 8, .. }),
+    ];
+    for cut in cuts {
+        let mut first = Trainer::new(&config, &Device::Cpu).unwrap();
+        assert!(evaluations(&mut first, &cut).is_empty());
+        let checkpoint = first.checkpoint().unwrap();
+        assert!(checkpoint.trainer.as_ref().unwrap().evaluation_due);
+        let mut second = Trainer::resume(
+            &config,
+            &checkpoint,
+            Path::new("c"),
+            &Device::Cpu,
+            ResumeOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(evaluations(&mut second, &|_, _| false), wanted);
+        let state = |t: &Trainer| t.checkpoint().unwrap().trainer;
+        assert_eq!(state(&second), state(&whole));
+    }
+}
+
+#[test]
+fn a_run_that_needs_too_much_memory_is_refused_before_it_takes_it() {
+    let mut config = config("", "");
+    config.train.memory = Some(1 << 30);
+    Trainer::new(&config, &Device::Cpu).unwrap();
+    config.model.width = 200_000;
+    let error = Trainer::new(&config, &Device::Cpu).unwrap_err();
+    assert!(matches!(&error, TrainError::Memory { limit, .. } if *limit == 1 << 30));
+    let text = error.to_string();
+    assert!(
+        text.contains(" TB of memory: ") && text.ends_with("; 1.1 GB are available"),
+        "{text}"
+    );
+    config.model.width = 16;
+    config.train.batch = 1 << 20;
+    let text = Trainer::new(&config, &Device::Cpu).unwrap_err().to_string();
+    assert!(
+        text.contains("of B = 1048576 sequences of T = 14 steps"),
+        "{text}"
+    );
+}
+
+/// Sequences of two targets a step: a wave around 1000, and one a thousand times smaller. `scaled`: by hand, as the trainer does it.
+fn series(scaled: Option<&ModelConfig>) -> String {
+    let mut text = String::from("id,x,wave,small\n");
+    for id in 0..40 {
+        for t in 0..(10 + id % 3) {
+            let x = f64::from(t) * 0.4 + f64::from(id);
+            let [wave, small] =
+                [1000.0 + 25.0 * libm::sin(x), 0.03 * libm::cos(x)].map(|v| v as f32);
+            let of = |i: usize, v: f32| match scaled.map(|m| (&m.head.mean, &m.head.std)) {
+                Some((Some(mean), Some(std))) if i < mean.len() => {
+                    ((f64::from(v) - f64::from(mean[i])) / f64::from(std[i])) as f32
+                }
+                _ => v,
+            };
+            text += &format!(
+                "{id},{},{},{}\n",
+                libm::sin(x - 0.4),
+                of(0, wave),
+                of(1, small)
+            );
+        }
+    }
+    text
+}
+
+fn series_config(path: &Path, targets: &str, more: &str, steps: u64) -> TrainConfig {
+    let text = format!(
+        "[task]\nkind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['x']\n\
+         target_columns = {targets}\nignore_columns = ['*']\ntarget = 'values'\nper = 'step'\n{more}\n\
+         [model]\nwidth = 16\nlayers = 1\ndropout = 0.1\nhead = {{ bias = true }}\n\
+         [train]\nsteps = {steps}\nbatch = 8\nlr = 1e-2\noptimizer = {{ clip_norm = 1.0 }}\n",
+        path.display()
+    );
+    toml::from_str(&text).expect(&text)
+}
+
+#[test]
+fn targets_around_1000_train_as_those_scaled_by_hand_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let raw = put("raw.csv", series(None));
+    for (targets, steps) in [("['wave']", 120), ("['wave', 'small']", 12)] {
+        let config = series_config(&raw, targets, "", steps);
+        let (mut ours, losses) = trained(&config, steps);
+        let statistics = ours.config().model.clone();
+        let by_hand = put("scaled.csv", series(Some(&statistics)));
+        let config = series_config(&by_hand, targets, "normalize_targets = false", steps);
+        let (mut theirs, want) = trained(&config, steps);
+        assert_eq!(losses, want, "{targets}");
+        let named = |t: &Trainer| t.params().unwrap().to_named(t.model().graph());
+        let (mut ours_named, theirs_named) = (named(&ours), named(&theirs));
+        let std = ours_named.remove("head.scale").expect("a buffer").1;
+        ours_named.remove("head.shift").expect("a buffer");
+        assert!(ours_named == theirs_named, "{targets}");
+        // Reports are in the units of the data.
+        let evaluate = |t: &mut Trainer| t.evaluate(Split::Validation, 0).unwrap().loss;
+        let (raw_loss, scaled_loss) = (evaluate(&mut ours), evaluate(&mut theirs));
+        if targets == "['wave']" {
+            assert!(scaled_loss < 0.2, "{scaled_loss} of a variance");
+            let wanted = scaled_loss * f64::from(std[0]).powi(2);
+            assert!(
+                (raw_loss / wanted - 1.0).abs() < 1e-3,
+                "{raw_loss} {wanted}"
+            );
+            let off = series_config(&raw, targets, "normalize_targets = false", 12);
+            let plain = evaluate(&mut trained(&off, 12).0);
+            assert!(raw_loss < 100.0 && plain > 100_000.0, "{raw_loss} {plain}");
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_keeps_the_statistics_and_names_that_it_has_or_has_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw.csv");
+    std::fs::write(&raw, series(None)).unwrap();
+    let path = folder.path().join("checkpoint");
+    for (more, has) in [("", true), ("normalize_targets = false", false)] {
+        let config = series_config(&raw, "['wave', 'small']", more, 8);
+        let (whole, losses) = trained(&config, 8);
+        let (first, _) = trained(&config, 5);
+        let mut checkpoint = first.checkpoint().unwrap();
+        let head = &mut checkpoint.config["model"]["head"];
+        assert_eq!(head.get("mean").is_some(), has);
+        assert_eq!(head["names"], serde_json::json!(["wave", "small"]));
+        assert_eq!(
+            checkpoint.config["model"]["input"]["names"],
+            serde_json::json!(["x"])
+        );
+        if !has {
+            // As an older version made it, which knew of neither.
+            checkpoint.config["model"]["head"]
+                .as_object_mut()
+                .unwrap()
+                .remove("names");
+            checkpoint.config["model"]["input"]
+                .as_object_mut()
+                .unwrap()
+                .remove("names");
+            checkpoint.config["task"]
+                .as_object_mut()
+                .unwrap()
+                .remove("normalize_targets");
+        }
+        // The file says nothing: the checkpoint decides.
+        let config = series_config(&raw, "['wave', 'small']", "", 8);
+        let mut second = Trainer::resume(
+            &config,
+            &checkpoint,
+            &path,
+            &Device::Cpu,
+            ResumeOptions::default(),
+        )
+        .unwrap();
+        for wanted in &losses[5..] {
+            assert_eq!(second.step().unwrap().loss, *wanted);
+        }
+        assert!(second.params().unwrap() == whole.params().unwrap());
+        let graph = second.model().graph();
+        assert_eq!(graph.denormalisation().is_some(), has);
+        // Names are learned where the checkpoint has none.
+        assert!(second.config().model.head.names.is_some());
+        if has {
+            let other = series_config(&raw, "['small', 'wave']", "", 8);
+            let refused = Trainer::resume(
+                &other,
+                &checkpoint,
+                &path,
+                &Device::Cpu,
+                ResumeOptions::default(),
+            );
+            let found = refused.expect_err("targets in another order").to_string();
+            assert!(found.contains("wave"), "{found}");
+        }
+    }
+}
+
+#[test]
+fn names_that_are_not_those_of_the_data_are_refused_by_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let raw = folder.path().join("raw.csv");
+    std::fs::write(&raw, series(None)).unwrap();
+    let mut config = series_config(&raw, "['wave']", "", 8);
+    config.model.head.names = Some(vec!["waves".into()]);
+    let found = Trainer::new(&config, &Device::Cpu)
+        .expect_err("another name")
+        .to_string();
+    assert!(found.contains("model.head.names"), "{found}");
+}
+
+#[test]
+fn so_many_sequences_are_measured_whatever_the_batch_and_the_best_is_chosen_among_the_same() {
+    let counts = [1, 3, 8, 64].map(|batch| {
+        let mut config = config("", "eval_samples = 5\neval_every = 2");
+        config.train.batch = batch;
+        let (trainer, _) = trained(&config, 1);
+        let metrics = trainer.evaluate(Split::Validation, 5).unwrap();
+        (metrics.count, metrics.loss.is_finite())
+    });
+    assert_eq!(counts, [(10, true); 4], "two targets a sequence");
+    let config = config("", "eval_samples = 5\neval_every = 2\nwarmup_steps = 1");
+    let mut trainer = Trainer::new(&config, &Device::Cpu).unwrap();
+    let mut seen = vec![];
+    let whole = trainer
+        .fit(&mut |trainer, event| {
+            if let Event::Eval { .. } = event {
+                seen.push(trainer.evaluate(Split::Validation, 5)?.loss);
+            }
+            Ok(Control::Continue)
+        })
+        .unwrap();
+    assert_eq!(whole.count, 2 * 64);
+    let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
+    let best = trainer.checkpoint().unwrap().trainer.unwrap().best.unwrap();
+    assert_eq!((seen.len(), best.value), (4, least));
+}
+
+#[test]
+fn statistics_that_the_tensors_do_not_have_are_refused_by_every_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("raw.csv");
+    std::fs::write(&path, series(None)).unwrap();
+    let config = series_config(&path, "['wave']", "", 2);
+    let good = trained(&config, 1).0.checkpoint().unwrap();
+    assert!(load_model(&good, &path).is_ok());
+    for (key, tensor) in [
+        ("/model/head/mean/0", "head.shift"),
+        ("/model/head/std/0", "head.scale"),
+        ("/model/input/mean/0", "input.shift"),
+        ("/model/input/std/0", "input.scale"),
+    ] {
+        let mut bad = good.clone();
+        *bad.config.pointer_mut(key).unwrap() = serde_json::json!(5.0);
+        let resumed = Trainer::resume(&config, &bad, &path, &Device::Cpu, ResumeOptions::default());
+        let errors = [
+            load_model(&bad, &path).map(|_| ()).unwrap_err(),
+            take_model(&mut bad.clone(), &path).map(|_| ()).unwrap_err(),
+            resumed.map(|_| ()).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().contains(tensor), "{key}: {error}");
+        }
     }
 }

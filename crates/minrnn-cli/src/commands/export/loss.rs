@@ -1,4 +1,4 @@
-//! What a narrow type costs: the loss of the exported file on held-out data beside that of the checkpoint; and the largest
+//! What a narrow type costs: loss and accuracy of the exported file on held-out data beside those of the checkpoint; and the largest
 //! activations, for scales that do not depend on the input.
 
 use std::collections::BTreeMap;
@@ -6,72 +6,95 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use minrnn_model::graph::{Graph, Op};
 use minrnn_model::model::Model;
-use minrnn_model::oracle::{self, Data as Given, Run};
 use minrnn_model::params::Params;
 use minrnn_runtime as runtime;
-use minrnn_train::task::{Batch, Input, Split, Targets, Task};
-use minrnn_train::trainer::{Device, Trainer};
+use minrnn_train::TrainError;
+use minrnn_train::run::Weights;
+use minrnn_train::task::{Batch, Input, Split, TargetKind, Task};
+use minrnn_train::trainer::{model_config, open_data};
+use serde_json::{Value as Json, json};
 
+use super::calibrate;
+use super::score::Score;
 use crate::config::Config;
+use crate::files::Loaded;
+use crate::table::{grouped, table};
+use crate::ui::Ui;
 use crate::verify::Export;
 
-/// Samples that are measured, and samples that scales are calibrated on.
-const SAMPLES: u64 = 32;
+/// Windows that scales are calibrated on.
 const CALIBRATION: usize = 8;
 
 /// A task with held-out data.
 pub(super) struct Data {
-    trainer: Trainer,
+    task: Box<dyn Task>,
 }
 
-/// Two losses on the same data.
+/// Two scores on the same data.
 pub(super) struct Measured {
-    samples: u64,
-    steps: usize,
+    windows: u64,
+    of: u64,
     unit: &'static str,
-    wide: f64,
-    narrow: f64,
+    wide: Score,
+    narrow: Score,
 }
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let change = self.narrow - self.wide;
-        write!(
+        let grouped = |n: u64| grouped(usize::try_from(n).unwrap_or(usize::MAX));
+        writeln!(
             f,
-            "held-out loss ({}, {} targets in {} samples): checkpoint {:.5}, exported file {:.5} ({change:+.5})",
-            self.unit, self.steps, self.samples, self.wide, self.narrow
-        )
+            "held-out data: {} of {} windows, {} targets",
+            grouped(self.windows),
+            grouped(self.of),
+            grouped(self.wide.count)
+        )?;
+        let percent =
+            |share: Option<f64>| share.map_or("-".into(), |a| format!("{:.3} %", 100.0 * a));
+        let row = |what: &str, score: &Score| {
+            let loss = format!("{:.5}", score.loss());
+            [what.to_owned(), loss, percent(score.accuracy())]
+        };
+        let (wide, narrow) = (&self.wide, &self.narrow);
+        let gained = narrow.accuracy().zip(wide.accuracy());
+        let change = [
+            "change".to_owned(),
+            format!("{:+.5}", narrow.loss() - wide.loss()),
+            gained.map_or("-".into(), |(n, w)| format!("{:+.3} %", 100.0 * (n - w))),
+        ];
+        let loss = format!("loss, {}", self.unit);
+        let header = ["", loss.as_str(), "accuracy"];
+        let rows = [
+            row("checkpoint", wide),
+            row("exported file", narrow),
+            change,
+        ];
+        writeln!(f, "{}", table(header, rows, &[1, 2]))
     }
 }
 
 impl Data {
-    pub(super) fn open(path: &Path, sets: &[String]) -> Result<Self> {
-        let config = Config::read(path, sets)?;
-        let trainer = Trainer::new(&config.train, &Device::Cpu).map_err(|e| config.explain(e))?;
-        Ok(Self { trainer })
-    }
-
-    fn task(&self) -> &dyn Task {
-        self.trainer.task()
-    }
-
-    /// The data must be of the model's kind.
-    pub(super) fn fits(&self, model: &Model) -> Result<()> {
-        let (own, theirs) = (self.trainer.model().graph(), model.graph());
-        let width = |g: &Graph| g.width(g.output().value);
-        if own.input() != theirs.input()
-            || width(own) != width(theirs)
-            || own.is_last_step() != theirs.is_last_step()
-        {
-            bail!(
-                "the data of --eval is not what the model takes: the data has {:?}, the model {:?}",
-                own.input(),
-                theirs.input()
-            );
+    /// The data of a training configuration; without a file those that the checkpoint was trained on. They must mean what the
+    /// model takes: tokens, features and classes have the checkpoint's numbers.
+    pub(super) fn open(file: Option<&Path>, sets: &[String], loaded: &Loaded) -> Result<Self> {
+        let (checkpoint, at) = (&loaded.checkpoint, &loaded.path);
+        let model = model_config(checkpoint, at)?;
+        let mut config = match file {
+            Some(path) => Config::read_for(path, sets, Some(&model))?,
+            None => own_config(loaded, sets)?,
+        };
+        if file.is_none() {
+            config.train.model = model;
         }
-        Ok(())
+        let task = open_data(&config.train, checkpoint, at).map_err(|error| match error {
+            TrainError::Differs { .. } => config.explain(error),
+            error => config.explain(error).context(match file {
+                Some(_) => "the data of --eval cannot be read",
+                None => "the data that the checkpoint was trained on cannot be read; --set 'task.path=\"FILE\"' says where they are now",
+            }),
+        })?;
+        Ok(Self { task })
     }
 
     /// The largest magnitude before each matrix product, by name of the weight, over samples of the training part.
@@ -80,83 +103,108 @@ impl Data {
         model: &Model,
         params: &Params,
     ) -> Result<BTreeMap<String, f32>> {
-        let graph = model.graph();
-        let batch = self.task().batch(Split::Train, 0, CALIBRATION)?;
-        let data = match &batch.input {
-            Input::Tokens { ids } => Given::Tokens(ids),
-            Input::Features { values, .. } => Given::Features(values),
-        };
-        let mut largest = vec![0.0f64; graph.nodes().len()];
-        oracle::walk(
-            graph,
-            params,
-            &Run::new(batch.batch, batch.time, data),
-            &mut |value, t| {
-                largest[value.index()] = t.data.iter().fold(0.0, |m, v| m.max(v.abs()));
-            },
-        )?;
-        let mut scales = BTreeMap::new();
-        for node in graph.nodes() {
-            if let Op::MatMul { weight } = node.op {
-                let name = graph.param_spec(weight).name.clone();
-                let seen = largest[node.inputs[0].index()] as f32;
-                let scale = scales.entry(name).or_insert(0.0f32);
-                *scale = scale.max(seen);
-            }
-        }
-        Ok(scales)
+        let batch = self.task.batch(Split::Train, 0, CALIBRATION)?;
+        calibrate::largest(&batch, model, params)
     }
 
-    /// Losses of the checkpoint and of the export in `out`, on the validation part.
-    pub(super) fn measure(&self, model: &Model, params: &Params, out: &Path) -> Result<Measured> {
-        let task = self.task();
-        let samples = task.len(Split::Validation).unwrap_or(0).min(SAMPLES);
-        if samples == 0 {
+    /// Scores of the checkpoint and of the export in `out`, on the first `limit` windows of the validation part.
+    pub(super) fn measure(
+        &self,
+        model: &Model,
+        params: &Params,
+        out: &Path,
+        limit: u64,
+        ui: &Ui,
+    ) -> Result<Measured> {
+        let of = self.task.len(Split::Validation).unwrap_or(0);
+        let windows = of.min(limit);
+        if windows == 0 {
             bail!("the data of --eval has no validation part");
         }
-        let export = Export::open(out)?;
-        let form = ["parallel", "scan"]
-            .into_iter()
-            .find(|f| export.forms().any(|n| n == *f));
-        let form = form.context(
-            "the loss is measured with whole sequences; export the form parallel or scan too",
+        ui.note(&format!(
+            "measuring on {windows} of {of} windows of held-out data"
+        ));
+        let file = sequence_form(out)?;
+        let weights = Weights::new(
+            model.graph(),
+            params,
+            candle_core::DType::F32,
+            &candle_core::Device::Cpu,
         )?;
-        let file = export.load(form)?.context("the export has no form")?;
-        let (mut wide, mut narrow) = (Sum::default(), Sum::default());
-        for first in 0..samples {
-            let batch = task.batch(Split::Validation, first, 1)?;
-            if batch.reset.is_some()
-                || batch
-                    .lens
-                    .as_ref()
-                    .is_some_and(|l| l[0] as usize != batch.time)
-            {
-                bail!(
-                    "the data of --eval has rows with resets or lengths; measure with whole rows"
-                );
+        let (mut wide, mut narrow) = (Score::default(), Score::default());
+        for first in 0..windows {
+            // One at a time: no row has another one's length.
+            let batch = self.task.batch(Split::Validation, first, 1)?;
+            if batch.reset.is_some() {
+                bail!("the data of --eval has rows with resets; measure with whole rows");
             }
-            wide.add(&batch, &checkpoint(model, params, &batch)?);
-            narrow.add(&batch, &exported(&file, &batch)?);
+            wide.add(&batch, &checkpoint(model, &weights, &batch)?);
+            let got = exported(&file, &batch);
+            let got = got.with_context(|| {
+                format!(
+                    "window {first} of the held-out data, {} steps long",
+                    batch.time
+                )
+            })?;
+            narrow.add(&batch, &got);
         }
-        let unit = match task.batch(Split::Validation, 0, 1)?.targets {
-            Targets::Classes { .. } => "nats",
-            Targets::Values { .. } => "mean square",
+        let unit = match self.task.shape().target {
+            TargetKind::Classes { .. } => "nats",
+            TargetKind::Values { .. } => "mean square",
         };
         Ok(Measured {
-            samples,
-            steps: wide.count,
+            windows,
+            of,
             unit,
-            wide: wide.mean(),
-            narrow: narrow.mean(),
+            wide,
+            narrow,
         })
     }
 }
 
+/// The task of the run that made the checkpoint.
+fn own_config(loaded: &Loaded, sets: &[String]) -> Result<Config> {
+    let (path, json) = (loaded.path.join("config.json"), &loaded.checkpoint.config);
+    let known = |key: &str| json.get(key).filter(|v| v.is_object());
+    let (Some(task), Some(train)) = (known("task"), known("train")) else {
+        bail!(
+            "{} says nothing of a task, so there is no data to measure with; give a training configuration: --eval CONFIG.toml",
+            path.display()
+        );
+    };
+    // The model is the checkpoint's, whatever it is.
+    let model = json!({ "width": 1, "layers": 1 });
+    let config = json!({ "task": given(task), "model": model, "train": given(train) });
+    let text = toml::to_string(&config)
+        .with_context(|| format!("{} holds no training configuration", path.display()))?;
+    Config::parse(&path.display().to_string(), &text, sets)
+}
+
+/// Without what is null: TOML leaves it out.
+fn given(value: &Json) -> Json {
+    match value {
+        Json::Object(map) => {
+            let some = map.iter().filter(|(_, v)| !v.is_null());
+            Json::Object(some.map(|(k, v)| (k.clone(), given(v))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn sequence_form(out: &Path) -> Result<runtime::Model> {
+    let export = Export::open(out)?;
+    let mut forms = ["parallel", "scan"].into_iter();
+    let form = forms.find(|f| export.forms().any(|n| n == *f));
+    let form = form.context(
+        "the loss is measured with whole sequences; export the form parallel or scan too",
+    )?;
+    export.load(form)?.context("the export has no form")
+}
+
 /// The checkpoint's outputs, in f32 by candle.
-fn checkpoint(model: &Model, params: &Params, batch: &Batch) -> Result<Vec<f32>> {
-    use candle_core::{DType, Device, Tensor};
-    use minrnn_train::run::{self, Weights};
-    let weights = Weights::new(model.graph(), params, DType::F32, &Device::Cpu)?;
+fn checkpoint(model: &Model, weights: &Weights, batch: &Batch) -> Result<Vec<f32>> {
+    use candle_core::{Device, Tensor};
+    use minrnn_train::run;
     let shape = (batch.batch, batch.time);
     let input = match &batch.input {
         Input::Tokens { ids } => Tensor::from_slice(ids, shape, &Device::Cpu)?,
@@ -164,7 +212,7 @@ fn checkpoint(model: &Model, params: &Params, batch: &Batch) -> Result<Vec<f32>>
             Tensor::from_slice(values, (shape.0, shape.1, *width), &Device::Cpu)?
         }
     };
-    let outcome = run::run(model.graph(), &weights, &run::Run::new(&input))?;
+    let outcome = run::run(model.graph(), weights, &run::Run::new(&input))?;
     Ok(outcome.output.flatten_all()?.to_vec1()?)
 }
 
@@ -188,52 +236,4 @@ fn exported(file: &runtime::Model, batch: &Batch) -> Result<Vec<f32>> {
         },
     };
     Ok(file.run(input, &state)?.0.values)
-}
-
-/// A weighted mean.
-#[derive(Default)]
-struct Sum {
-    total: f64,
-    weight: f64,
-    count: usize,
-}
-
-impl Sum {
-    fn add(&mut self, batch: &Batch, output: &[f32]) {
-        let losses: Vec<f64> = match &batch.targets {
-            Targets::Classes { ids, .. } => {
-                let rows = output.chunks_exact(output.len() / ids.len());
-                ids.iter()
-                    .zip(rows)
-                    .map(|(id, row)| cross_entropy(row, *id as usize))
-                    .collect()
-            }
-            Targets::Values { values, width, .. } => values
-                .chunks_exact(*width)
-                .zip(output.chunks_exact(*width))
-                .map(|(want, got)| {
-                    let squares = want.iter().zip(got).map(|(w, g)| f64::from(w - g).powi(2));
-                    squares.sum::<f64>() / *width as f64
-                })
-                .collect(),
-        };
-        for (i, loss) in losses.iter().enumerate() {
-            let weight = batch.weights.as_ref().map_or(1.0, |w| f64::from(w[i]));
-            self.total += weight * loss;
-            self.weight += weight;
-            self.count += usize::from(weight != 0.0);
-        }
-    }
-
-    fn mean(&self) -> f64 {
-        self.total / self.weight
-    }
-}
-
-fn cross_entropy(logits: &[f32], class: usize) -> f64 {
-    let top = logits
-        .iter()
-        .fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
-    let sum: f64 = logits.iter().map(|v| (f64::from(*v) - top).exp()).sum();
-    top + sum.ln() - f64::from(logits[class])
 }

@@ -1,13 +1,16 @@
 //! `minrnn export`.
 
+mod calibrate;
 mod loss;
+mod measured;
+mod score;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Exported, Form, Lowering, Placement, StateLayout,
-    StateNames, Target, Weights, Written, write_export,
+    StateNames, Target, Weights, Written, is_unfinished, write_export,
 };
 
 use crate::Outcome;
@@ -22,11 +25,8 @@ pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
     let data = args
         .eval
         .as_ref()
-        .map(|path| loss::Data::open(path, &args.set))
+        .map(|given| loss::Data::open(given.as_deref(), &args.set, &loaded))
         .transpose()?;
-    if let Some(data) = &data {
-        data.fits(&loaded.model)?;
-    }
     let options = options(args, &loaded, data.as_ref())?;
     ui.note(&format!("exporting {}", loaded.path.display()));
     let exported = write(&loaded, &args.out, &options)?;
@@ -132,7 +132,7 @@ fn weights(args: &Export, loaded: &Loaded, data: Option<&loss::Data>) -> Result<
         ("bf16", _) => Weights::Bf16,
         ("int8", "static") => {
             let data = data.context(
-                "--activations static is calibrated on data; give the training configuration with --eval CONFIG.toml",
+                "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration",
             )?;
             Weights::Int8(Activations::Static(
                 data.calibrate(&loaded.model, &loaded.params)?,
@@ -161,20 +161,22 @@ fn report_loss(args: &Export, loaded: &Loaded, data: Option<&loss::Data>, ui: &U
     let Some(data) = data else {
         if args.dtype != "f32" {
             ui.note(&format!(
-                "what {} costs was not measured: give the training configuration with --eval CONFIG.toml",
+                "what {} costs was not measured: --eval measures it on the checkpoint's own data, --eval CONFIG.toml on those of a training configuration",
                 args.dtype
             ));
         }
         return Ok(());
     };
-    let measured = data.measure(&loaded.model, &loaded.params, &args.out)?;
-    ui.print(&format!("{measured}\n"))
+    let limit = args.eval_samples.unwrap_or(u64::MAX);
+    let measured = data.measure(&loaded.model, &loaded.params, &args.out, limit, ui)?;
+    ui.print(&measured.to_string())
 }
 
 /// Exports a checkpoint.
 pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result<Exported> {
     let options = DirOptions {
         vocabulary: loaded.checkpoint.vocabulary.clone(),
+        measured: measured::figures(loaded),
         ..options.clone()
     };
     let exported = write_export(out, &loaded.model, &loaded.params, &options);
@@ -189,13 +191,21 @@ pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result
 
 /// A folder with anything else than an export is somebody's, and an export has a README.md of its own.
 fn check_own(out: &Path) -> Result<()> {
-    if files::is_free(out)? || out.join(MANIFEST).exists() {
+    if files::is_free(out)? || is_unfinished(out) || is_export(out) {
         return Ok(());
     }
     bail!(
         "{} is not empty and no export of minrnn; choose another folder with --out",
         out.display()
     )
+}
+
+/// Other programs have a manifest.json, too.
+fn is_export(dir: &Path) -> bool {
+    let text = std::fs::read(dir.join(MANIFEST)).unwrap_or_default();
+    let manifest: Option<serde_json::Value> = serde_json::from_slice(&text).ok();
+    let schema = manifest.as_ref().and_then(|m| m["schema"].as_str());
+    schema.is_some_and(|s| s.starts_with("minrnn.manifest/"))
 }
 
 /// Names, sizes and hashes.

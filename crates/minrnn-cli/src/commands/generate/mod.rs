@@ -3,6 +3,7 @@
 mod engine;
 
 use anyhow::{Context, Result, bail};
+use minrnn_onnx::export::is_unfinished;
 use minrnn_train::data::Vocabulary;
 use minrnn_train::generate::Sampler;
 
@@ -14,7 +15,7 @@ use engine::Engine;
 
 pub(super) fn run(args: &Generate, ui: &Ui) -> Result<Outcome> {
     let sampler = Sampler::new(args.temperature, args.seed)?;
-    if args.dir.join(MANIFEST).exists() {
+    if args.dir.join(MANIFEST).exists() || is_unfinished(&args.dir) {
         from_export(args, sampler, ui)
     } else {
         from_checkpoint(args, sampler, ui)
@@ -93,16 +94,29 @@ fn write(
         .as_deref()
         .map_or(Ok(true), |prompt| ui.stream(prompt))?;
     let mut next = start;
-    for _ in 0..args.length {
+    for written in 0..args.length {
         if !reads {
             break;
         }
-        let id = sampler.choose(&engine.feed(&next)?) as u32;
+        let logits = engine.feed(&next)?;
+        finite(args, &logits, written)?;
+        let id = sampler.choose(&logits) as u32;
         reads = ui.stream(&words.decode(&[id])?)?;
         next = vec![id];
     }
     ui.print("\n")?;
     Ok(Outcome::Holds)
+}
+
+/// Where a weight is so large that a product overflows, every choice would be the same.
+fn finite(args: &Generate, logits: &[f32], written: usize) -> Result<()> {
+    match logits.iter().find(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(value) => bail!(
+            "{}: after {written} characters the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged",
+            args.dir.display()
+        ),
+    }
 }
 
 fn encode(words: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {

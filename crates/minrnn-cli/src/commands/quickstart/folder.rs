@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::files;
+use crate::lock::{self, Lock};
+use crate::ui::Ui;
 
 /// What makes a folder a quickstart's.
 pub(super) const CONFIG: &str = "quickstart.toml";
@@ -16,39 +18,49 @@ const JSON: &str = "verify.json";
 
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    dir: PathBuf,
+    _lock: Lock,
+}
 
 impl Folder {
     /// An empty folder with the configuration in it.
-    pub(super) fn make(dir: &Path, config: &str) -> Result<Self> {
+    pub(super) fn make(dir: &Path, config: &str, ui: &Ui) -> Result<Self> {
+        if !files::is_free(dir)? {
+            check_own(dir)?;
+        }
+        let lock = Lock::inside(dir, ui)?;
         if !files::is_free(dir)? {
             empty(dir)?;
         }
-        fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
         files::write(&dir.join(CONFIG), config.as_bytes())?;
-        Ok(Self(dir.to_path_buf()))
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            _lock: lock,
+        })
     }
 
     pub(super) fn config(&self) -> PathBuf {
-        self.0.join(CONFIG)
+        self.dir.join(CONFIG)
     }
     pub(super) fn run(&self) -> PathBuf {
-        self.0.join(RUN)
+        self.dir.join(RUN)
     }
     pub(super) fn export(&self) -> PathBuf {
-        self.0.join(EXPORT)
+        self.dir.join(EXPORT)
     }
     pub(super) fn report(&self) -> PathBuf {
-        self.0.join(REPORT)
+        self.dir.join(REPORT)
     }
     pub(super) fn json(&self) -> PathBuf {
-        self.0.join(JSON)
+        self.dir.join(JSON)
     }
 }
 
-/// Removes what an earlier quickstart made, its configuration last: until then the folder is known to be one.
-fn empty(dir: &Path) -> Result<()> {
-    let known = [RUN, EXPORT, REPORT, JSON, CONFIG];
+/// What a quickstart makes.
+const KNOWN: [&str; 5] = [RUN, EXPORT, REPORT, JSON, CONFIG];
+
+fn check_own(dir: &Path) -> Result<()> {
     if !dir.join(CONFIG).is_file() {
         bail!(
             "{} is not empty and no quickstart made it; choose another folder with --out",
@@ -59,7 +71,7 @@ fn empty(dir: &Path) -> Result<()> {
         let name = entry
             .with_context(|| format!("cannot read {}", dir.display()))?
             .file_name();
-        if !known.iter().any(|k| name == *k) {
+        if !KNOWN.iter().any(|k| name == *k) && name != lock::NAME {
             bail!(
                 "{} holds {:?}, which is not of a quickstart; move it, or choose another folder with --out",
                 dir.display(),
@@ -67,7 +79,13 @@ fn empty(dir: &Path) -> Result<()> {
             );
         }
     }
-    for name in known {
+    Ok(())
+}
+
+/// Removes what an earlier quickstart made, its configuration last: until then the folder is known to be one.
+fn empty(dir: &Path) -> Result<()> {
+    check_own(dir)?;
+    for name in KNOWN {
         let path = dir.join(name);
         let removed = if path.is_dir() {
             fs::remove_dir_all(&path)
@@ -88,34 +106,43 @@ fn empty(dir: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn make(dir: &Path, config: &str) -> Result<Folder> {
+        Folder::make(dir, config, &Ui::new(true))
+    }
+
     #[test]
     fn only_its_own_folder_is_emptied() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("q");
-        let folder = Folder::make(&dir, "a").unwrap();
+        let folder = make(&dir, "a").unwrap();
         fs::create_dir_all(folder.run().join("best")).unwrap();
         fs::write(folder.report(), "x").unwrap();
-        Folder::make(&dir, "b").unwrap();
-        assert!(!folder.run().exists() && !folder.report().exists());
-        assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
+        let error = make(&dir, "b").unwrap_err().to_string();
+        assert!(error.contains("is writing to"), "{error}");
+        assert!(folder.report().exists(), "one that goes on is not emptied");
+        let (run, report, config) = (folder.run(), folder.report(), folder.config());
+        drop(folder);
+        make(&dir, "b").unwrap();
+        assert!(!run.exists() && !report.exists());
+        assert_eq!(fs::read_to_string(&config).unwrap(), "b");
         fs::write(dir.join("thesis.txt"), "years").unwrap();
         assert!(
-            Folder::make(&dir, "c")
+            make(&dir, "c")
                 .unwrap_err()
                 .to_string()
                 .contains("thesis.txt")
         );
-        assert_eq!(fs::read_to_string(folder.config()).unwrap(), "b");
+        assert_eq!(fs::read_to_string(&config).unwrap(), "b");
         let other = temp.path().join("other");
         fs::create_dir_all(other.join("export")).unwrap();
         assert!(
-            Folder::make(&other, "c")
+            make(&other, "c")
                 .unwrap_err()
                 .to_string()
                 .contains("no quickstart made it")
         );
         assert!(other.join("export").exists());
         fs::write(temp.path().join("file"), "x").unwrap();
-        assert!(Folder::make(&temp.path().join("file"), "c").is_err());
+        assert!(make(&temp.path().join("file"), "c").is_err());
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use minrnn_onnx::export::{DirOptions, Exported};
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::task::Split;
-use minrnn_train::trainer::{Device, Metrics, Trainer};
+use minrnn_train::trainer::{Device, Metrics, ResumeOptions, Trainer};
 
 use super::export;
 use crate::Outcome;
@@ -41,7 +41,7 @@ struct Done {
 
 pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
     let text = CONFIG.replace("seed = 0", &format!("seed = {}", args.seed));
-    let folder = Folder::make(&args.out, &text)?;
+    let folder = Folder::make(&args.out, &text, ui)?;
     let config = Config::parse(folder::CONFIG, &text, &[])?;
     ui.note("1/5  training a minGRU on selective copying: remember 16 tokens among noise, say them in order");
     let device = Device::Cpu;
@@ -93,6 +93,7 @@ fn on_fresh_sequences(config: &Config, folder: &Folder) -> Result<Metrics> {
         &Checkpoint::load(&best)?,
         &best,
         &Device::Cpu,
+        ResumeOptions::default(),
     )?;
     Ok(trainer.evaluate(Split::Test, 0)?)
 }

@@ -7,6 +7,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Input, InputSpec, Output, Session};
 use minrnn_train::data::{Values, read_npy};
 
+/// The most that is read from stdin, which may have no end, bytes.
+const MOST: u64 = 64 << 20;
+
 /// Values `[B, T]` or `[B, T, F]`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Data {
@@ -63,10 +66,10 @@ impl Data {
                 }),
                 _ => fail("features [T, F] or [B, T, F]"),
             },
-            (InputSpec::Tokens { .. }, Values::Floats(_)) => {
+            (InputSpec::Tokens { .. }, Values::Floats(_) | Values::Texts(_)) => {
                 fail("integers: token ids [T] or [B, T]")
             }
-            (InputSpec::Features { width }, Values::Ints(_)) => fail(&format!(
+            (InputSpec::Features { width }, Values::Ints(_) | Values::Texts(_)) => fail(&format!(
                 "float32: features [T, {width}] or [B, T, {width}]"
             )),
         }
@@ -79,10 +82,17 @@ impl Data {
             );
         }
         let mut text = String::new();
-        std::io::stdin()
+        let read = std::io::stdin()
             .lock()
-            .read_to_string(&mut text)
-            .context("cannot read stdin")?;
+            .take(MOST + 1)
+            .read_to_string(&mut text);
+        read.context("cannot read stdin")?;
+        if text.len() as u64 > MOST {
+            bail!(
+                "stdin: more than {} MiB of token ids; give them as an .npy file",
+                MOST >> 20
+            );
+        }
         Self::ids(&text)
     }
 

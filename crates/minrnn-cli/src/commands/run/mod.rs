@@ -1,11 +1,12 @@
 //! `minrnn run`.
 
 mod data;
-
-use std::sync::Arc;
+mod lengths;
+mod stream;
 
 use anyhow::{Context, Result, bail};
-use minrnn_runtime::{Head, Model, Output, Session, State};
+use minrnn_runtime::{Extras, Model, Output};
+use minrnn_train::data::read_data;
 
 use crate::Outcome;
 use crate::args::{Run, RunForm};
@@ -13,27 +14,34 @@ use crate::ui::Ui;
 use crate::verify::Export;
 use crate::{files, npy};
 use data::Data;
+use lengths::Lengths;
 
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     let export = files::open_export(&args.dir)?;
     let model = open(&export, args.form)?;
     let data = Data::read(&args.input, model.info().input)?;
+    let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
     let state = match &args.state {
         None => model.initial_state(data.batch)?,
         Some(path) => {
             let bytes =
-                std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
             model
                 .state_from_bytes(&bytes)
                 .with_context(|| format!("cannot begin with {}", path.display()))?
         }
     };
     let (form, shape) = (model.info().form, data.shape());
-    let (output, state) = if form.is_sequence() {
-        model.run(data.input(), &state)?
+    let (mut output, state) = if form.is_sequence() {
+        let extras = Extras {
+            lengths: lengths.given(),
+            ..Extras::default()
+        };
+        model.run_with(data.input(), &extras, &state)?
     } else {
-        stream(model, &data, state)?
+        stream::run(model, &data, &lengths, state)?
     };
+    lengths.cut(&mut output);
     ui.note(&format!(
         "{} form: {shape:?} in, {:?} out",
         form.as_str(),
@@ -44,7 +52,7 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     }
     match &args.out {
         Some(path) => files::write(path, &npy::encode(&output.shape, &output.values))?,
-        None => ui.print(&lines(&output))?,
+        None => ui.print(&lines(&output, &lengths))?,
     }
     Ok(Outcome::Holds)
 }
@@ -70,39 +78,8 @@ fn open(export: &Export, form: Option<RunForm>) -> Result<Model> {
     )
 }
 
-/// Step by step through a step file: the output of all steps, or of the last one.
-fn stream(model: Model, data: &Data, state: State) -> Result<(Output, State)> {
-    let per_step = model.info().head == Head::PerStep;
-    let mut session = Session::new(Arc::new(model), data.batch)?;
-    session.set_state(state)?;
-    let mut outputs = vec![];
-    for t in 0..data.time {
-        let output = data.step(&mut session, t)?;
-        if !per_step {
-            outputs.clear();
-        }
-        outputs.push(output);
-    }
-    let width = outputs
-        .last()
-        .and_then(|o| o.shape.last().copied())
-        .unwrap_or(0);
-    let row = |b: usize| {
-        outputs
-            .iter()
-            .flat_map(move |o| &o.values[b * width..(b + 1) * width])
-    };
-    let values = (0..data.batch).flat_map(row).copied().collect();
-    let shape = if per_step {
-        vec![data.batch, data.time, width]
-    } else {
-        vec![data.batch, width]
-    };
-    Ok((Output { values, shape }, session.state().clone()))
-}
-
-/// One step a line; rows apart by an empty line where each has several.
-fn lines(output: &Output) -> String {
+/// One step a line; rows apart by an empty line where each has several. Steps behind a row's end are left out.
+fn lines(output: &Output, lengths: &Lengths) -> String {
     let width = output.shape.last().copied().unwrap_or(1).max(1);
     let time = if output.shape.len() == 3 {
         output.shape[1]
@@ -113,6 +90,9 @@ fn lines(output: &Output) -> String {
     for (i, step) in output.values.chunks(width).enumerate() {
         if time > 0 && i > 0 && i % time == 0 {
             text.push('\n');
+        }
+        if time > 0 && i % time >= lengths.of(i / time, time) {
+            continue;
         }
         let words: Vec<String> = step.iter().map(f32::to_string).collect();
         text.push_str(&words.join(" "));
@@ -131,8 +111,14 @@ mod tests {
             values: vec![1.0, 0.1, -2.5, 3e-9],
             shape: shape.to_vec(),
         };
-        assert_eq!(lines(&output(&[2, 1, 2])), "1 0.1\n\n-2.5 0.000000003\n");
-        assert_eq!(lines(&output(&[1, 2, 2])), "1 0.1\n-2.5 0.000000003\n");
-        assert_eq!(lines(&output(&[2, 2])), "1 0.1\n-2.5 0.000000003\n");
+        let shown = |shape: &[usize]| lines(&output(shape), &Lengths::default());
+        assert_eq!(shown(&[2, 1, 2]), "1 0.1\n\n-2.5 0.000000003\n");
+        assert_eq!(shown(&[1, 2, 2]), "1 0.1\n-2.5 0.000000003\n");
+        assert_eq!(shown(&[2, 2]), "1 0.1\n-2.5 0.000000003\n");
+        let ended = Lengths::new(vec![1, 2]);
+        assert_eq!(
+            lines(&output(&[2, 2, 1]), &ended),
+            "1\n\n-2.5\n0.000000003\n"
+        );
     }
 }

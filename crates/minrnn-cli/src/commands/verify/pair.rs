@@ -76,6 +76,7 @@ fn request(args: &args::Verify) -> Result<Request> {
         longest: args.max_len,
         tolerance: pair.tolerance,
         bisect: pair.bisect,
+        engines: vec![],
     })
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In float64 first, where rounding is far below anything that a different operation or weight does: what differs there
 //! *means* something else. If nothing does, and the files differ all the same, the fault is one of digits: then the first
-//! operation of either file whose value departs from its own float64 value is named.
+//! operation of either file whose rounded value departs from its own float64 value is named. Both are the judge's, who traces
+//! every value. A node is named only if all that it reads was compared and agrees; else those that it may be are listed.
 
 mod rounding;
 mod search;
@@ -14,15 +15,17 @@ use anyhow::Result;
 use minrnn_model::rng::Rng;
 use serde::Serialize;
 
-use super::pair::{Arithmetic, Case, Request, Two, number};
+use super::pair::{Case, Request, Two, number};
 
 /// Where two graphs part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Culprit {
     /// `meaning`: the graphs compute something else; `rounding`: one of them loses its digits.
     pub(crate) kind: &'static str,
-    /// `float64` or `as filed`: how values were computed.
+    /// `float64` or `rounded`: how values were computed.
     pub(crate) arithmetic: &'static str,
+    /// Whether it is this node: all that it reads agrees. Else it is one of `suspects`.
+    pub(crate) certain: bool,
     /// The file that has the node.
     pub(crate) file: String,
     pub(crate) node: String,
@@ -32,7 +35,7 @@ pub(crate) struct Culprit {
     /// The step, where a step file is run.
     pub(crate) step: Option<usize>,
     pub(crate) index: Vec<usize>,
-    /// The value in the first file (kind `rounding`: in float64), and in the second (as filed).
+    /// The value in the first file (kind `rounding`: in float64), and in the second (rounded at each operation).
     pub(crate) values: [f64; 2],
     /// Largest difference in that tensor, and the largest value.
     pub(crate) max_abs: f64,
@@ -59,17 +62,30 @@ impl Culprit {
     pub(crate) fn text(&self) -> String {
         let step = self.step.map_or(String::new(), |t| format!(", step {t}"));
         let sides = if self.kind == "rounding" {
-            ["in float64", "as filed"]
+            ["in float64", "rounded at each operation"]
         } else {
             ["in the first file", "in the second"]
         };
+        let first = match self.certain {
+            true => format!(
+                "first to differ: node `{}` ({}) of {}\n  it makes `{}`; {}",
+                self.node,
+                self.operator,
+                self.file,
+                self.tensor,
+                self.why()
+            ),
+            false => format!(
+                "`{}` of {} differs; which node it comes from cannot be said: between it and what agrees, values have no \
+                 counterpart in the other file\n  it is one of {}; {}",
+                self.tensor,
+                self.file,
+                self.listed(),
+                self.why()
+            ),
+        };
         let mut text = format!(
-            "first to differ: node `{}` ({}) of {}\n  it makes `{}`; {} ({}{step})\n  at {:?}: {} {}, {} {}; largest difference {}, largest value {}\n",
-            self.node,
-            self.operator,
-            self.file,
-            self.tensor,
-            self.why(),
+            "{first} ({}{step})\n  at {:?}: {} {}, {} {}; largest difference {}, largest value {}\n",
             self.case,
             self.index,
             self.values[0],
@@ -88,13 +104,18 @@ impl Culprit {
                 input.tensor, input.state
             ));
         }
-        if self.suspects.len() > 1 {
-            text.push_str(&format!(
-                "  its inputs have no counterparts; it may also be one of {}\n",
-                self.suspects.join(", ")
-            ));
-        }
         text + &format!("  {} tensors before it agree\n", self.agreeing)
+    }
+
+    /// Those that it may be.
+    fn listed(&self) -> String {
+        const SHOWN: usize = 12;
+        let all = &self.suspects;
+        let shown: Vec<String> = all.iter().take(SHOWN).map(|n| format!("`{n}`")).collect();
+        match all.len().checked_sub(SHOWN) {
+            Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),
+            _ => shown.join(", "),
+        }
     }
 
     fn why(&self) -> String {
@@ -108,31 +129,66 @@ impl Culprit {
 /// Steps of a search: no number that dimensions of a model usually have.
 const STEPS: usize = 21;
 
+/// What a search found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) culprit: Option<Culprit>,
+    /// Why there is none.
+    pub(crate) why: Option<String>,
+}
+
 /// Searches two files. `worst`: batch and length of a case in which they were found to differ.
-pub(crate) fn pair(
-    two: &Two,
-    request: &Request,
-    worst: Option<(usize, usize)>,
-) -> Result<Option<Culprit>> {
+pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) -> Result<Found> {
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
-    let sizes = [Some((batch, two.face.length.unwrap_or(STEPS))), worst];
-    let how = if two.files.iter().all(|f| f.narrow_only().is_none()) {
-        Arithmetic::Wide
-    } else {
-        Arithmetic::AsFiled
+    let sizes = [
+        Some((batch, two.face.length.unwrap_or(two.face.steps(STEPS)))),
+        worst,
+    ];
+    let found = |culprit| Found {
+        culprit: Some(culprit),
+        why: None,
     };
     for size in sizes.into_iter().flatten() {
-        let mut case = Case::random(two, size, &mut rng);
+        let mut case = whole(two, size, &mut rng)?;
         if two.takes_states() {
             case.states = Some(two.random_states(size.0, &mut rng)?);
         }
-        if let Some(found) = search::search(two, &case, how)? {
-            return Ok(Some(found));
+        if let Some(culprit) = search::search(two, &case)? {
+            return Ok(found(culprit));
         }
     }
-    let (Some(size), Arithmetic::Wide) = (worst, how) else {
-        return Ok(None);
+    if let Some(size) = worst
+        && let Some(culprit) = rounding::search(two, &whole(two, size, &mut rng)?)?
+    {
+        return Ok(found(culprit));
+    }
+    let shared = shared::shared(two).len();
+    let why = match worst {
+        None => "bisect: no operation was found to differ".to_owned(),
+        Some(_) => format!(
+            "bisect: no operation was found to differ by half of its digits, of {shared} tensors that have a counterpart; what \
+             the rows show is smaller than that, or comes with states or lengths that the search does not try"
+        ),
     };
-    rounding::search(two, &Case::random(two, size, &mut rng))
+    Ok(Found {
+        culprit: None,
+        why: Some(why),
+    })
+}
+
+/// A case of rows of one length: inner values are not cut where a row ends.
+fn whole(two: &Two, size: (usize, usize), rng: &mut Rng) -> Result<Case> {
+    Ok(Case {
+        lengths: None,
+        ..Case::random(two, size, rng)?
+    })
+}
+
+/// What a node is called: by its name, else by what it makes.
+fn label(node: &minrnn_onnx::ir::Node) -> String {
+    match node.name.is_empty() {
+        true => node.outputs.first().cloned().unwrap_or_default(),
+        false => node.name.clone(),
+    }
 }

@@ -1,11 +1,11 @@
-//! The first operation of a graph whose value, as the file computes it, departs from its own float64 value.
+//! The first operation of a graph whose value, rounded as its type is, departs from its own float64 value.
 
 use anyhow::Result;
 
 use super::search::Difference;
 use super::shared::{makers, reads};
-use super::{Culprit, InputNote};
-use crate::verify::pair::{Arithmetic, Case, Kind, Tensor, Two};
+use super::{Culprit, InputNote, label};
+use crate::verify::pair::{By, Case, Kind, Reading, Two};
 
 /// Searches the first file, and the second unless it is a step file.
 pub(super) fn search(two: &Two, case: &Case) -> Result<Option<Culprit>> {
@@ -31,10 +31,10 @@ fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
         .flat_map(|(i, n)| n.outputs.iter().map(move |o| (i, o)));
     let list: Vec<(usize, &String)> = outputs.filter(|(_, o)| !o.is_empty()).collect();
     let names: Vec<&str> = list.iter().map(|(_, o)| o.as_str()).collect();
-    let narrow = two.tensors(side, Arithmetic::AsFiled, case, &names)?;
-    let wide = two.tensors(side, Arithmetic::Wide, case, &names)?;
-    let difference = |i: usize| Difference::of(&wide[i], &narrow[i]);
-    let Some(found) = (0..list.len()).find(|i| difference(*i).counts(Arithmetic::AsFiled)) else {
+    let all = two.tensors(side, By::Judge, case, &names)?;
+    let difference =
+        |i: usize| Difference::of((&all[i], Reading::Exact), (&all[i], Reading::Rounded));
+    let Some(found) = (0..list.len()).find(|i| difference(*i).counts(Reading::Rounded)) else {
         return Ok(None);
     };
     let (node, tensor) = list[found];
@@ -54,22 +54,24 @@ fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
             max_abs: at.map(|i| difference(i).max_abs),
         }
     });
-    let (x, y): (&Tensor, &Tensor) = (&wide[found], &narrow[found]);
+    let t = &all[found];
+    let value = |reading| t.values(reading).get(d.at).copied().unwrap_or(f64::NAN);
     Ok(Some(Culprit {
         kind: "rounding",
-        arithmetic: "as filed",
+        arithmetic: "rounded",
+        certain: true,
         file: file.name(),
-        node: graph.nodes[node].name.clone(),
+        node: label(&graph.nodes[node]),
         operator: graph.nodes[node].op_type.clone(),
         tensor: tensor.clone(),
         case: case.name(),
         step: None,
-        index: x.index(d.at),
-        values: [x.values[d.at], y.values[d.at]],
+        index: t.index(d.at),
+        values: [value(Reading::Exact), value(Reading::Rounded)],
         max_abs: d.max_abs,
         largest: d.largest,
         inputs: inputs.collect(),
-        suspects: vec![graph.nodes[node].name.clone()],
+        suspects: vec![label(&graph.nodes[node])],
         agreeing: found,
     }))
 }

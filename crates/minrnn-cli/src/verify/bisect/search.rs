@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 
 use super::shared::{Shared, between, makers, reads, recurrences, shared};
-use super::{Culprit, InputNote};
-use crate::verify::pair::{Arithmetic, Case, Kind, Tensor, Two};
+use super::{Culprit, InputNote, label};
+use crate::verify::pair::{By, Case, Kind, Reading, Tensor, Two};
 
 /// How two tensors differ.
 pub(super) struct Difference {
@@ -17,14 +17,23 @@ pub(super) struct Difference {
 
 impl Difference {
     /// Of tensors of one shape. What is no number differs from every number, and infinities from all but their equals.
-    pub(super) fn of(a: &Tensor, b: &Tensor) -> Self {
+    /// Positions that hang on an edge in either do not count.
+    pub(super) fn of((a, of_a): (&Tensor, Reading), (b, of_b): (&Tensor, Reading)) -> Self {
         let mut found = Self {
             max_abs: 0.0,
-            largest: a.largest().max(b.largest()),
+            largest: 0.0,
             at: 0,
         };
-        for (i, (x, y)) in a.values.iter().zip(&b.values).enumerate() {
-            let same = x == y || (x.is_nan() && y.is_nan());
+        let edges: BTreeSet<usize> = [a, b]
+            .iter()
+            .flat_map(|t| t.value.edges())
+            .map(|e| e.position)
+            .collect();
+        let (a, b) = (a.values(of_a), b.values(of_b));
+        for (i, (x, y)) in a.iter().zip(&b).enumerate() {
+            let finite = [x, y].into_iter().filter(|v| v.is_finite());
+            found.largest = finite.fold(found.largest, |m, v| m.max(v.abs()));
+            let same = x == y || (x.is_nan() && y.is_nan()) || edges.contains(&i);
             let d = if same { 0.0 } else { (x - y).abs() };
             let d = if d.is_nan() { f64::INFINITY } else { d };
             if d > found.max_abs {
@@ -34,18 +43,23 @@ impl Difference {
         found
     }
 
+    /// Two tensors in float64.
+    pub(super) fn meant(a: &Tensor, b: &Tensor) -> Self {
+        Self::of((a, Reading::Exact), (b, Reading::Exact))
+    }
+
     /// Half of the digits: rounding over a run is far below it, another weight or operation above.
-    pub(super) fn counts(&self, how: Arithmetic) -> bool {
-        let eps = match how {
-            Arithmetic::Wide => f64::EPSILON,
-            Arithmetic::AsFiled => f64::from(f32::EPSILON),
+    pub(super) fn counts(&self, reading: Reading) -> bool {
+        let eps = match reading {
+            Reading::Exact => f64::EPSILON,
+            Reading::Rounded => f64::from(f32::EPSILON),
         };
         self.max_abs > eps.sqrt() * self.largest
     }
 }
 
 /// The first difference, if there is one.
-pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<Culprit>> {
+pub(super) fn search(two: &Two, case: &Case) -> Result<Option<Culprit>> {
     let list = shared(two);
     let names = |side: usize| -> Vec<&str> {
         list.iter()
@@ -58,40 +72,44 @@ pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<C
             })
             .collect()
     };
-    let whole = two.tensors(0, how, case, &names(0))?;
+    let whole = two.tensors(0, By::Judge, case, &names(0))?;
     if two.kind == Kind::Same {
-        let other = two.tensors(1, how, case, &names(1))?;
+        let other = two.tensors(1, By::Judge, case, &names(1))?;
         let pairs = list
             .iter()
             .zip(whole.into_iter().zip(other))
-            .filter(|(_, (a, b))| a.shape == b.shape);
-        return Ok(Step {
+            .filter(|(_, (a, b))| a.shape() == b.shape());
+        let at = Step {
             two,
             case,
-            how,
             t: None,
+            elsewhere: everything(two, case)?,
             agreeing: BTreeMap::new(),
-        }
-        .first(pairs, &[]));
+        };
+        return Ok(at.first(pairs, &[]));
     }
-    let mut states = two.start(case);
+    let mut states = two.start(case)?;
     let outputs = two.face.outputs.len();
     let wanted: Vec<&str> = two.wanted(1).into_iter().chain(names(1)).collect();
     let mut inner: Vec<&str> = recurrences_inner(two);
     inner.retain(|n| !wanted.contains(n));
     let all: Vec<&str> = wanted.iter().copied().chain(inner).collect();
-    for t in 0..case.time {
-        let step = two.step(how, case, t, &states, &all)?;
+    let frames = two.face.frames[1].unwrap_or(1);
+    for t in (0..case.time).step_by(frames) {
+        let step = two.step(By::Judge, case, t, &states, &all)?;
         let named: BTreeMap<&str, &Tensor> = all.iter().copied().zip(&step).collect();
         let pairs = list.iter().zip(&whole).filter_map(|(s, x)| {
             let y = named.get(s.second.as_str())?;
-            Some((s, (align(two, s, x, y, (t, case.time))?, (*y).clone())))
+            Some((
+                s,
+                (align(two, s, x, y, (t, frames, case.time))?, (*y).clone()),
+            ))
         });
         let at = Step {
             two,
             case,
-            how,
             t: Some(t),
+            elsewhere: vec![],
             agreeing: BTreeMap::new(),
         };
         let feeds: Vec<(&str, &Tensor)> = two
@@ -110,6 +128,25 @@ pub(super) fn search(two: &Two, case: &Case, how: Arithmetic) -> Result<Option<C
     Ok(None)
 }
 
+/// Every value of the first file, where it is another program's: names are numbers there, and the value that one file calls
+/// `val_7` may be called `val_9` in the other.
+fn everything(two: &Two, case: &Case) -> Result<Vec<Tensor>> {
+    if two
+        .files
+        .iter()
+        .all(|f| f.metadata("minrnn.form").is_some())
+    {
+        return Ok(vec![]);
+    }
+    let nodes = &two.files[0].model.graph.nodes;
+    let names = nodes.iter().flat_map(|n| &n.outputs);
+    let names: Vec<&str> = names
+        .map(String::as_str)
+        .filter(|n| !n.is_empty())
+        .collect();
+    two.tensors(0, By::Judge, case, &names)
+}
+
 /// Step `t` of a tensor of the whole sequence, in the shape that the step file has it in; `None` if they have no such shape in
 /// common.
 fn align(
@@ -117,22 +154,25 @@ fn align(
     s: &Shared,
     x: &Tensor,
     y: &Tensor,
-    (t, time): (usize, usize),
+    (t, frames, time): (usize, usize, usize),
 ) -> Option<Tensor> {
-    if x.shape == y.shape {
+    if x.shape() == y.shape() {
         // What has no time is a constant, or the end of the sequence.
         let now = if s.fed { time - 1 } else { 0 };
-        return (t == now).then(|| x.clone());
+        return (t <= now && now < t + frames).then(|| x.clone());
     }
     let usual = two.face.links.iter().find_map(|l| l.time()).unwrap_or(1);
-    let axes = std::iter::once(usual).chain(0..x.shape.len());
-    for axis in axes.filter(|a| x.shape.get(*a).is_some_and(|n| *n >= time)) {
-        let one = x.cut(axis, t, t + 1);
-        if one.shape == y.shape {
+    let axes = std::iter::once(usual).chain(0..x.shape().len());
+    for axis in axes.filter(|a| x.shape().get(*a).is_some_and(|n| *n >= time)) {
+        let one = x.cut(axis, t, t + frames).ok()?;
+        if one.shape() == y.shape() {
             return Some(one);
         }
-        let without = one.squeeze(axis);
-        if without.shape == y.shape {
+        if frames > 1 {
+            continue;
+        }
+        let without = one.squeeze(axis).ok()?;
+        if without.shape() == y.shape() {
             return Some(without);
         }
     }
@@ -186,16 +226,11 @@ fn inner_checks(
         let got = *named.get(tensor.as_str())?;
         let a = named.get(r.a.as_str())?;
         let (_, h0) = feeds.iter().find(|(n, _)| *n == r.h0)?;
-        let want = Tensor {
-            shape: got.shape.clone(),
-            values: a
-                .values
-                .iter()
-                .zip(&h0.values)
-                .map(|(a, h)| a * h)
-                .collect(),
-        };
-        (want.values.len() == got.values.len()).then(|| Inner {
+        let [a, h0] = [*a, *h0].map(|t| t.values(Reading::Exact));
+        let product: Vec<f64> = a.iter().zip(&h0).map(|(a, h)| a * h).collect();
+        // In float64: rounding to f32 would show as a difference.
+        let want = Tensor::floats(minrnn_onnx::ir::DType::F64, got.shape(), &product).ok()?;
+        Some(Inner {
             node: mul,
             tensor: tensor.clone(),
             want,
@@ -209,8 +244,9 @@ fn inner_checks(
 struct Step<'a> {
     two: &'a Two,
     case: &'a Case,
-    how: Arithmetic,
     t: Option<usize>,
+    /// Values of the first file that may be the same thing under another name.
+    elsewhere: Vec<Tensor>,
     /// Tensors of the second file that agree, and how well.
     agreeing: BTreeMap<String, f64>,
 }
@@ -226,8 +262,8 @@ impl Step<'_> {
                 if self.agreeing.contains_key(&check.tensor) {
                     continue;
                 }
-                let d = Difference::of(&check.want, &check.got);
-                if d.counts(self.how) && self.known_inputs(check.node) {
+                let d = Difference::meant(&check.want, &check.got);
+                if d.counts(Reading::Exact) && self.known_inputs(check.node) {
                     return Some(self.culprit(
                         check.node,
                         &check.tensor,
@@ -237,8 +273,16 @@ impl Step<'_> {
                 }
                 self.agreeing.insert(check.tensor.clone(), d.max_abs);
             }
-            let d = Difference::of(&x, &y);
-            if d.counts(self.how) {
+            let d = Difference::meant(&x, &y);
+            if d.counts(Reading::Exact) {
+                let same = |t: &&Tensor| {
+                    t.shape() == y.shape() && !Difference::meant(t, &y).counts(Reading::Exact)
+                };
+                if let (false, Some(twin)) = (s.end, self.elsewhere.iter().find(same)) {
+                    let d = Difference::meant(twin, &y);
+                    self.agreeing.insert(s.second.clone(), d.max_abs);
+                    continue;
+                }
                 return Some(self.culprit(s.node, &s.second, &d, (&x, &y)));
             }
             self.agreeing.insert(s.second.clone(), d.max_abs);
@@ -280,29 +324,33 @@ impl Step<'_> {
             }
         });
         let stop: BTreeSet<&str> = self.agreeing.keys().map(String::as_str).collect();
-        let suspects = between(graph, tensor, &stop)
+        let suspects: Vec<String> = between(graph, tensor, &stop)
             .into_iter()
-            .map(|i| graph.nodes[i].name.clone());
+            .filter(|i| graph.nodes[*i].op_type != "Constant")
+            .map(|i| label(&graph.nodes[i]))
+            .collect();
         let found = &graph.nodes[node];
         Culprit {
             kind: "meaning",
-            arithmetic: if self.how == Arithmetic::Wide {
-                "float64"
-            } else {
-                "the files' own arithmetic"
-            },
+            arithmetic: "float64",
+            certain: suspects.len() == 1,
             file: file.name(),
-            node: found.name.clone(),
+            node: label(found),
             operator: found.op_type.clone(),
             tensor: tensor.into(),
             case: self.case.name(),
             step: self.t,
             index: x.index(d.at),
-            values: [x.values[d.at], y.values[d.at]],
+            values: [x, y].map(|t| {
+                t.values(Reading::Exact)
+                    .get(d.at)
+                    .copied()
+                    .unwrap_or(f64::NAN)
+            }),
             max_abs: d.max_abs,
             largest: d.largest,
             inputs: inputs.collect(),
-            suspects: suspects.collect(),
+            suspects,
             agreeing: self.agreeing.len(),
         }
     }

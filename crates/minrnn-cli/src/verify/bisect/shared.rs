@@ -2,7 +2,7 @@
 //!
 //! Files of ours share the names of nodes, which come from the scopes of the model; how a recurrence is computed inside
 //! differs by form, so there only its ends `a`, `b` and `h` are shared, by the metadata. Files of other programs share what
-//! has the same name.
+//! has the same name and comes from the same operator.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,8 @@ pub(super) struct Shared {
     pub(super) node: usize,
     /// Whether it depends on what is fed; a constant is the same at every step.
     pub(super) fed: bool,
+    /// Whether it is an output: of those it is known what belongs to what.
+    pub(super) end: bool,
 }
 
 /// A recurrence of the second file: names of `a`, `b`, `h0`, `h`.
@@ -157,7 +159,12 @@ pub(super) fn shared(two: &Two) -> Vec<Shared> {
                     .filter(|n| !n.is_empty())
                     .cloned()
             } else {
-                there.contains_key(name.as_str()).then(|| name.clone())
+                // A name alone is chance; the same operator beside it is a namesake.
+                let twin = there.get(name.as_str()).filter(|j| {
+                    let (a, b) = (&a.nodes[**j], node);
+                    a.op_type == b.op_type && a.domain == b.domain
+                });
+                twin.map(|_| name.clone())
             };
             if let Some(counterpart) = counterpart {
                 all.push(Shared {
@@ -165,6 +172,7 @@ pub(super) fn shared(two: &Two) -> Vec<Shared> {
                     second: name.clone(),
                     node: i,
                     fed: fed[i],
+                    end: false,
                 });
             }
         }
@@ -180,8 +188,12 @@ pub(super) fn shared(two: &Two) -> Vec<Shared> {
                 second: names[1].clone(),
                 node: *i,
                 fed: true,
+                end: true,
             });
         }
+    }
+    for s in &mut all {
+        s.end |= two.face.outputs.iter().any(|names| names[1] == s.second);
     }
     all.sort_by_key(|s| s.node);
     all

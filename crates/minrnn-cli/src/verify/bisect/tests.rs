@@ -11,7 +11,7 @@ use minrnn_onnx::ir::{Model, Tensor};
 use serde_json::json;
 
 use super::Culprit;
-use crate::verify::pair::{Arithmetic, Case, Kind, Request, Two};
+use crate::verify::pair::{By, Case, Kind, Reading, Request, Two};
 
 fn network(i: usize) -> (Network, Params) {
     let gru = i.is_multiple_of(2);
@@ -60,7 +60,7 @@ fn search(dir: &Path, first: &Model, second: &Model) -> Option<Culprit> {
     std::fs::write(&b, second.encode()).unwrap();
     let request = Request::default();
     let two = Two::open(&a, &b, Kind::Step, &request).unwrap();
-    super::pair(&two, &request, None).unwrap()
+    super::pair(&two, &request, None).unwrap().culprit
 }
 
 /// Values of one tensor of a step file over some steps.
@@ -70,14 +70,14 @@ fn values(dir: &Path, first: &Model, second: &Model, tensor: &str) -> Vec<Vec<f6
     std::fs::write(&b, second.encode()).unwrap();
     let two = Two::open(&a, &b, Kind::Step, &Request::default()).unwrap();
     let mut rng = Rng::named(0, "bisect");
-    let case = Case::random(&two, (3, super::STEPS), &mut rng);
+    let case = Case::random(&two, (3, super::STEPS), &mut rng).unwrap();
     let states = two.random_states(3, &mut rng).unwrap();
     (0..case.time)
         .map(|t| {
-            two.step(Arithmetic::Wide, &case, t, &states, &[tensor])
+            two.step(By::Judge, &case, t, &states, &[tensor])
                 .unwrap()
                 .remove(0)
-                .values
+                .values(Reading::Exact)
         })
         .collect()
 }

@@ -1,84 +1,91 @@
-//! One ONNX file, ready to run as it is and in float64.
+//! One ONNX file before its judge.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use minrnn_onnx::eval::{Carried, Limits, Session};
 use minrnn_onnx::ir;
-use minrnn_runtime::{AnyModel, Elem, Port};
+use minrnn_train::data::read_data;
 
-use super::normal::{self, normalise};
+use super::port::{self, Elem, Port};
 use super::tensor::Tensor;
-use super::widen::widen;
+use crate::verify::contender::{Failure, Opened};
 
 /// A file with its graph.
-#[derive(Debug)]
 pub(crate) struct GraphFile {
     pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) model: ir::Model,
-    /// What was rewritten before the engine got it, and what to know about it.
-    pub(crate) notes: Vec<String>,
-    narrow: AnyModel,
-    /// The same in float64, or why there is none.
-    wide: std::result::Result<AnyModel, String>,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    judge: Session,
+    short: bool,
+    /// Operations that the judge took so far.
+    spent: Cell<u64>,
+    /// Places where a shape, a condition or a count hung on rounding.
+    undecided: RefCell<BTreeSet<String>>,
 }
 
-/// How a graph is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arithmetic {
-    /// As the file says.
-    AsFiled,
-    /// In float64.
-    Wide,
+/// Who runs a graph.
+#[derive(Clone, Copy)]
+pub(crate) enum By<'a> {
+    /// The evaluator of the standard, in float64.
+    Judge,
+    /// The same with f16 and bf16 held in float64: what it is off from the judge is what those types cost.
+    Unrounded,
+    /// An engine that has the file open.
+    Engine(&'a RefCell<Box<dyn Opened>>),
+}
+
+/// The most that values of one run may hold, bytes.
+const BYTES: u64 = 3_000_000_000;
+
+impl std::fmt::Debug for GraphFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GraphFile")
+            .field("path", &self.path)
+            .field("inputs", &self.inputs)
+            .field("outputs", &self.outputs)
+            .finish_non_exhaustive()
+    }
 }
 
 impl GraphFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut model =
-            ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
-        let mut notes = normalise(&mut model);
-        let version = model.opset().unwrap_or_default();
-        if version > 18 {
-            notes.push(format!(
-                "opset {version}; tract, which runs it here, is tested up to 18"
-            ));
-        }
-        let narrow = AnyModel::from_bytes_of(path, &model.encode())?;
-        let wide = widen(&model).and_then(|wide| {
-            AnyModel::from_bytes_of(path, &wide.encode())
-                .map(AnyModel::unoptimised)
-                .map_err(|e| chain(&e))
-        });
+        let bytes = read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let model = ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
+        let judge = Session::open(&model, path.parent())
+            .map_err(|e| anyhow!("{}: cannot be judged: {e}", path.display()))?;
         Ok(Self {
             path: path.to_path_buf(),
+            inputs: port::inputs(&model.graph),
+            outputs: port::outputs(&model.graph),
+            bytes,
+            short: is_short(&model.graph),
             model,
-            notes,
-            narrow,
-            wide,
+            judge,
+            spent: Cell::new(0),
+            undecided: RefCell::default(),
         })
     }
 
     pub(crate) fn inputs(&self) -> &[Port] {
-        self.narrow.inputs()
+        &self.inputs
     }
 
     pub(crate) fn outputs(&self) -> &[Port] {
-        self.narrow.outputs()
+        &self.outputs
     }
 
     pub(crate) fn metadata(&self, key: &str) -> Option<&str> {
-        self.narrow.metadata(key)
+        self.model.metadata(key)
     }
 
-    /// Why there is no float64 form, if there is none.
-    pub(crate) fn narrow_only(&self) -> Option<&str> {
-        self.wide.as_ref().err().map(String::as_str)
-    }
-
-    /// Does without the float64 form from now on.
-    pub(super) fn narrow_down(&mut self, why: String) {
-        self.wide = Err(why);
+    /// Whether anything in it is of type f16 or bf16.
+    pub(super) fn is_short(&self) -> bool {
+        self.short
     }
 
     /// The name in messages.
@@ -86,35 +93,71 @@ impl GraphFile {
         self.path.display().to_string()
     }
 
+    /// Operations that the judge took since this was asked last.
+    pub(super) fn took(&self) -> u64 {
+        self.spent.replace(0)
+    }
+
+    /// Places where a shape, a condition or a count hung on rounding: there the judge went one way only.
+    pub(super) fn undecided(&self) -> Vec<String> {
+        self.undecided.borrow().iter().cloned().collect()
+    }
+
     /// Runs it for the tensors named.
     pub(crate) fn run(
         &self,
-        how: Arithmetic,
+        by: By,
         feeds: &[(&str, &Tensor)],
         wanted: &[&str],
     ) -> Result<Vec<Tensor>> {
-        let wide = how == Arithmetic::Wide;
-        let engine = match (&self.wide, wide) {
-            (Ok(engine), true) => engine,
-            (Err(why), true) => bail!("{} has no float64 form: {why}", self.name()),
-            _ => &self.narrow,
+        let mut given = vec![];
+        for (name, t) in feeds {
+            let elem = self.elem(name).unwrap_or(t.value.dtype());
+            let value = t.value.to_type(elem);
+            given.push((*name, value.with_context(|| format!("input `{name}`"))?));
+        }
+        match by {
+            By::Judge | By::Unrounded => {
+                let given = given.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+                self.judged(given, wanted, matches!(by, By::Unrounded))
+            }
+            By::Engine(opened) => {
+                let arrays: Vec<_> = given.iter().map(|(n, v)| (*n, v.rounded())).collect();
+                let feeds: Vec<_> = arrays.iter().map(|(n, a)| (*n, a)).collect();
+                let got = opened.borrow_mut().run(&feeds, wanted)?;
+                if got.len() != wanted.len() {
+                    let what = format!("{} of {} tensors came back", got.len(), wanted.len());
+                    return Err(Failure::Refused(what).into());
+                }
+                Ok(got.into_iter().map(Tensor::known).collect())
+            }
+        }
+    }
+
+    fn judged(&self, given: Carried, wanted: &[&str], unrounded: bool) -> Result<Vec<Tensor>> {
+        let limits = Limits {
+            bytes: BYTES,
+            ..Limits::default()
         };
-        let elem = |name: &str| {
-            engine
-                .inputs()
-                .iter()
-                .find(|p| p.name == name)
-                .and_then(|p| p.elem)
+        let is_output = |name: &&str| self.outputs.iter().any(|o| o.name == *name);
+        let ran = match wanted.iter().all(is_output) {
+            _ if unrounded => self.judge.unrounded(&given, &limits),
+            true => self.judge.run_on(&given, &limits),
+            false => self.judge.trace_on(&given, &limits),
         };
-        let arrays: Vec<_> = feeds
-            .iter()
-            .map(|(name, t)| (*name, t.to_array(elem(name).unwrap_or(Elem::F32), wide)))
-            .collect();
-        Ok(engine
-            .run_for(&arrays, wanted)?
-            .iter()
-            .map(Tensor::of)
-            .collect())
+        let ran = ran.with_context(|| self.name())?;
+        self.spent.set(self.spent.get() + ran.operations);
+        self.undecided
+            .borrow_mut()
+            .extend(ran.undecided.iter().cloned());
+        let mut all = vec![];
+        for name in wanted {
+            let Some(value) = ran.get(name).cloned() else {
+                bail!("{}: `{name}` is no tensor of the graph", self.name());
+            };
+            all.push(Tensor { value });
+        }
+        Ok(all)
     }
 
     /// How many rows the table has that integers of this input choose from, following them through nodes that only move
@@ -144,23 +187,47 @@ impl GraphFile {
                     .is_some_and(|n| moved.contains(&n.as_str()))
             };
             if node.op_type == "Gather" && reads(1) && node.int("axis").unwrap_or(0) == 0 {
-                let table = normal::constant(graph, &node.inputs[0]);
-                rows.extend(table.and_then(|t| usize::try_from(*t.dims.first()?).ok()));
+                rows.extend(table(graph, &node.inputs[0]));
             } else if MOVES.contains(&node.op_type.as_str()) && (0..node.inputs.len()).any(reads) {
                 moved.extend(node.outputs.iter().map(String::as_str));
             }
         }
         rows.into_iter().min()
     }
+
+    /// The type that an input is declared with.
+    fn elem(&self, input: &str) -> Option<Elem> {
+        self.inputs.iter().find(|p| p.name == input)?.elem
+    }
 }
 
-/// An error with its sources, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(e) = source {
-        text = format!("{text}: {e}");
-        source = e.source();
+/// Whether a graph has constants, inputs or results of short floats.
+fn is_short(graph: &ir::Graph) -> bool {
+    let short = |d: ir::DType| matches!(d, ir::DType::F16 | ir::DType::BF16);
+    let infos = graph.inputs.iter().chain(&graph.outputs);
+    let cast = |code: &i64| i32::try_from(*code).ok().and_then(ir::DType::from_code);
+    infos.filter_map(|v| v.dtype).any(short)
+        || graph.initializers.iter().any(|t| short(t.dtype))
+        || graph.nodes.iter().any(|n| {
+            let makes = n.attributes.iter().any(|(_, a)| match a {
+                ir::Attr::Int(code) => n.op_type == "Cast" && cast(code).is_some_and(short),
+                ir::Attr::Tensor(t) => short(t.dtype),
+                _ => false,
+            });
+            makes || n.subgraphs().any(|(_, g)| is_short(g))
+        })
+}
+
+/// Rows of a constant of the graph.
+fn table(graph: &ir::Graph, name: &str) -> Option<usize> {
+    let rows = |dims: &[i64]| usize::try_from(*dims.first()?).ok();
+    if let Some(t) = graph.initializers.iter().find(|t| t.name == name) {
+        return rows(&t.dims);
     }
-    text
+    let makes = |n: &&ir::Node| n.outputs.iter().any(|o| o == name);
+    let node = graph.nodes.iter().find(makes)?;
+    match (node.op_type.as_str(), node.attr("value")) {
+        ("Constant", Some(ir::Attr::Tensor(t))) => rows(&t.dims),
+        _ => None,
+    }
 }

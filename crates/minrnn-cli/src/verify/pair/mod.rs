@@ -1,16 +1,25 @@
 //! Two ONNX files of any program: a sequence file against its step file, or a file against another one.
 
 mod case;
+#[cfg(test)]
+mod cases;
+mod check;
 mod file;
 mod interface;
-mod normal;
+mod lengths;
+mod limits;
+mod outputs;
+#[cfg(test)]
+mod people;
+mod port;
 mod report;
+mod rounding;
+mod run;
 mod spec;
 mod tensor;
 #[cfg(test)]
 mod tests;
-mod widen;
-mod yardstick;
+mod witness;
 
 use std::path::Path;
 
@@ -18,21 +27,26 @@ use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
 pub(crate) use case::{Case, Ran, Two};
-pub(crate) use file::{Arithmetic, GraphFile};
+pub(crate) use file::{By, GraphFile};
 pub(crate) use interface::Kind;
 pub(crate) use report::{Pair, Report, number};
 pub(crate) use spec::{
     Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
 };
-pub(crate) use tensor::Tensor;
+pub(crate) use tensor::{Reading, Tensor};
 
-use report::Check;
-use yardstick::Yardstick;
+use check::Check;
+use report::{Row, Who};
+use rounding::{Held, Rounding};
+use witness::Witness;
 
-use super::bisect;
+use super::{bisect, contender};
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;
+
+/// And of files that take several steps a call, the most calls.
+const CALLS: usize = 16;
 
 /// Opens two files, finds what belongs together, and compares them.
 ///
@@ -70,33 +84,12 @@ impl Two {
             files,
             kind,
             face,
-            times: vec![],
+            shapes: vec![],
         };
-        two.probe();
-        two.times = two
-            .find_times()
+        two.shapes = two
+            .find_shapes()
             .context("finding the axis of time of the outputs")?;
         Ok(two)
-    }
-
-    /// Runs both files in float64 once: operators that the engine has for f32 alone show only then.
-    fn probe(&mut self) {
-        let batch = self.face.batch.unwrap_or(BATCHES[1]);
-        let time = self.face.length.unwrap_or(1);
-        let case = Case::random(self, (batch, time), &mut Rng::named(0, "probe"));
-        for side in 0..2 {
-            if self.files[side].narrow_only().is_some() {
-                continue;
-            }
-            let states = self.start(&case);
-            let ran = match (side, self.kind) {
-                (1, Kind::Step) => self.step(Arithmetic::Wide, &case, 0, &states, &self.wanted(1)),
-                _ => self.tensors(side, Arithmetic::Wide, &case, &self.wanted(side)),
-            };
-            if let Err(e) = ran {
-                self.files[side].narrow_down(format!("{e:#}"));
-            }
-        }
     }
 
     /// The longest sequence that the files say they take.
@@ -105,97 +98,52 @@ impl Two {
         self.files.iter().filter_map(of).min()
     }
 
-    /// Runs both files at two lengths: the axis that grows is time.
-    fn find_times(&self) -> Result<Vec<(Option<usize>, bool)>> {
-        let batch = self.face.batch.unwrap_or(BATCHES[1]);
-        let longest = self.stated().unwrap_or(usize::MAX).clamp(2, 17);
-        let lengths = self.face.length.map_or([longest - 1, longest], |n| [n, n]);
-        // Shapes are the same in float64, whose plans are made much faster.
-        let wide = self.files.iter().all(|f| f.narrow_only().is_none());
-        let how = if wide {
-            Arithmetic::Wide
-        } else {
-            Arithmetic::AsFiled
-        };
-        let mut rng = Rng::named(0, "shapes");
-        let mut shapes = vec![];
-        for time in lengths {
-            let case = Case::random(self, (batch, time), &mut rng);
-            shapes.push(self.whole(0, how, &case)?.outputs);
-        }
-        let step = match self.kind {
-            Kind::Same => None,
-            Kind::Step => {
-                let case = Case::random(self, (batch, lengths[0]), &mut rng);
-                Some(self.step(how, &case, 0, &self.start(&case), &self.wanted(1))?)
-            }
-        };
-        let one = |i: usize| -> Result<(Option<usize>, bool)> {
-            let (a, b) = (&shapes[0][i].shape, &shapes[1][i].shape);
-            let step = step.as_ref().map(|s| &s[i].shape);
-            let axis = if self.face.length.is_none() {
-                (0..a.len().min(b.len())).find(|k| a[*k] != b[*k])
-            } else {
-                fixed_axis(a, step, lengths[0])
-            };
-            let name = &self.face.outputs[i][0];
-            if let (Some(axis), None) = (axis, self.face.length)
-                && [a[axis], b[axis]] != lengths
-            {
-                bail!(
-                    "output `{name}` has shapes {a:?} and {b:?} for T = {lengths:?}: no axis of it is time"
-                );
-            }
-            Ok((axis, step.is_some_and(|s| s.len() < a.len())))
-        };
-        (0..self.face.outputs.len()).map(one).collect()
-    }
-
     fn compare(&self, request: &Request, observe: super::Observer) -> Result<Pair> {
         let mut rng = Rng::named(request.seed, "pair");
-        let mut yard = Yardstick::new(request.tolerance);
-        let limit = self.face.length.unwrap_or_else(|| self.longest(request));
+        let mut costs = Rounding::new(request.tolerance);
+        let wanted = self.face.length.unwrap_or_else(|| self.longest(request));
+        let (limit, shortened) = self.affordable(wanted, request.longest.is_some())?;
         let mut notes = self.notes(limit, request);
+        notes.extend(shortened);
         observe(0, 1, "measuring rounding");
-        self.calibrate(limit, &mut rng, &mut yard)
+        self.calibrate(limit, &mut rng, &mut costs)
             .context("measuring how f32 rounds in these files")?;
-        let mut checks = [WHOLE, CHUNKS, THEN, WIDE].map(|name| Check::new(name, self));
+        let mut checks = Checks::new(self);
+        let mut witnesses = self.witnesses(request)?;
         let cases = self.cases(limit, &mut rng)?;
         for (i, case) in cases.iter().enumerate() {
             observe(i, cases.len(), &case.name());
-            self.one(case, &mut yard, &mut checks, &mut rng)
+            self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
                 .with_context(|| case.name())?;
         }
-        let [whole, chunks, then, wide] = checks.map(Check::rows);
-        let rows: Vec<_> = [whole, chunks, then].concat();
-        let holds = !rows.is_empty() && rows.iter().all(|r| r.holds);
-        if !holds && !wide.is_empty() {
-            notes.push(meaning(&wide));
+        let lost = checks.lost();
+        let mut rows = checks.rows();
+        notes.extend(lost.map(str::to_owned));
+        let mut engines = vec![];
+        for witness in witnesses {
+            let (more, said, who) = witness.finish(self);
+            rows.extend(more);
+            notes.extend(said);
+            engines.push(who);
         }
-        if !yard.is_measured() && request.tolerance.is_none() {
-            notes.push(
-                "no float64 form to measure rounding with: the tolerance is 4 eps (4 + T) max|y|"
-                    .into(),
-            );
-        }
+        notes.extend(self.on_edges(&rows));
         notes.push(format!(
             "{} cases, T = 1 to {limit}, seed {}",
             cases.len(),
             request.seed
         ));
-        let worst = rows
-            .iter()
-            .filter(|r| !r.holds)
+        rows.sort_by_key(|r| (r.holds, !r.decides));
+        let decide = || rows.iter().filter(|r| r.decides);
+        let holds = decide().next().is_some() && decide().all(|r| r.holds);
+        let worst = decide()
+            .filter(|r| !r.holds && r.by == JUDGE)
             .find_map(|r| r.worst.as_ref())
             .map(|w| (w.batch, w.time));
-        let bisect = if request.bisect {
-            bisect::pair(self, request, worst)?
-        } else {
-            None
+        let bisect = match request.bisect {
+            true => bisect::pair(self, request, worst)?,
+            false => bisect::Found::default(),
         };
-        if request.bisect && bisect.is_none() {
-            notes.push("bisect: no operation was found to differ".into());
-        }
+        notes.extend(bisect.why);
         Ok(Pair {
             mode: match self.kind {
                 Kind::Step => "sequence against step",
@@ -203,94 +151,146 @@ impl Two {
             },
             first: self.files[0].name(),
             second: self.files[1].name(),
-            holds: holds && bisect.is_none(),
+            holds: holds && bisect.culprit.is_none(),
             rows,
-            bisect,
+            bisect: bisect.culprit,
             notes,
+            judge: Who {
+                name: JUDGE.into(),
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
+            engines,
         })
     }
 
+    /// The engines to ask: those named, else those in this process.
+    fn witnesses(&self, request: &Request) -> Result<Vec<Witness>> {
+        let asked = !request.engines.is_empty();
+        let mut contenders = contender::in_process();
+        if asked {
+            contenders.retain(|c| request.engines.iter().any(|n| n == c.name()));
+            let missing = |n: &&String| contenders.iter().all(|c| c.name() != n.as_str());
+            if let Some(name) = request.engines.iter().find(missing) {
+                bail!("there is no engine `{name}`");
+            }
+        } else {
+            contenders.retain(|c| self.files.iter().any(|f| c.is_for(&f.model)));
+        }
+        let open = |c: &mut Box<dyn contender::Contender>| Witness::open(c.as_mut(), self, asked);
+        Ok(contenders.iter_mut().map(open).collect())
+    }
+
     /// Runs that only measure rounding: a few values alone may be right by luck.
-    fn calibrate(&self, limit: usize, rng: &mut Rng, yard: &mut Yardstick) -> Result<()> {
-        let time = self.face.length.unwrap_or(limit.min(64));
-        for _ in 0..8 {
-            let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng);
-            self.measure(&case, yard)?;
+    fn calibrate(&self, limit: usize, rng: &mut Rng, costs: &mut Rounding) -> Result<()> {
+        let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
+        for _ in 0..CALIBRATIONS {
+            let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng)?;
+            self.judged(&case, costs)?;
         }
         Ok(())
     }
 
-    /// Runs both files as they are and in float64.
-    fn measure(&self, case: &Case, yard: &mut Yardstick) -> Result<([Ran; 2], [Option<Ran>; 2])> {
-        let run = |side: usize, how| match side {
-            0 => self.whole(0, how, case),
-            _ => self.second(how, case),
-        };
-        let narrow = [run(0, Arithmetic::AsFiled)?, run(1, Arithmetic::AsFiled)?];
-        let mut wide = [None, None];
-        for side in 0..2 {
-            if self.files[side].narrow_only().is_some() {
-                continue;
-            }
-            // A graph whose float64 form does not run is measured by the other one's.
-            if let Ok(ran) = run(side, Arithmetic::Wide) {
-                yard.learn(side, case, &narrow[side], &ran);
-                wide[side] = Some(ran);
+    /// Both files by the judge; what rounding costs them is remembered.
+    fn judged(&self, case: &Case, costs: &mut Rounding) -> Result<[Ran; 2]> {
+        let both = [
+            self.whole(0, By::Judge, case)?,
+            self.second(By::Judge, case)?,
+        ];
+        for (side, ran) in both.iter().enumerate() {
+            costs.learn(side, case, ran);
+            // What f16 and bf16 cost shows only beside a run without them.
+            if self.files[side].is_short() {
+                let plain = self.whole(side, By::Unrounded, case)?;
+                costs.learn_from(side, case, ran, &plain);
             }
         }
-        Ok((narrow, wide))
+        Ok(both)
     }
 
     fn one(
         &self,
         case: &Case,
-        yard: &mut Yardstick,
-        checks: &mut [Check; 4],
+        costs: &mut Rounding,
+        (checks, witnesses): (&mut Checks, &mut [Witness]),
         rng: &mut Rng,
     ) -> Result<()> {
-        let ([first, second], wide) = self.measure(case, yard)?;
-        let [whole, chunks, then, in_wide] = checks;
-        whole.add(case, &first, &second, yard);
-        if let [Some(a), Some(b)] = &wide {
-            in_wide.add(case, a, b, yard);
+        let [first, second] = self.judged(case, costs)?;
+        checks.whole.add(case, &first, &second, costs);
+        checks.rounded.add(case, &first, &second, costs);
+        // Rows of unequal length end where they end: pieces of them are another question.
+        let unit = self.face.unit();
+        let free = self.face.length.is_none()
+            && case.lengths.is_none()
+            && case.time > unit
+            && self.step_by_step();
+        let back = self
+            .rewinds(case)
+            .then(|| unit * (1 + rng.below(case.time / unit - 1)));
+        if let Some(at) = back {
+            let ran = self.rewound(By::Judge, case, at)?;
+            checks.rewind.add(case, &ran, &second, costs);
         }
-        let free = self.face.length.is_none() && case.time > 1;
         if self.kind == Kind::Step && free && self.face.states.iter().all(|s| s.first.1.is_some()) {
-            let at = piece(case.time - 1, rng);
-            then.add(case, &self.then_steps(case, at)?, &second, yard);
+            let at = unit * piece(case.time / unit - 1, rng);
+            let ran = self.then_steps(case, at)?;
+            checks.then.add(case, &ran, &second, costs);
         }
-        if free && self.takes_states() {
+        if free && self.takes_states() && self.face.frames[0].is_none() {
             let pieces = pieces(case.time, rng);
-            chunks.add(
-                case,
-                &self.pieces(Arithmetic::AsFiled, case, &pieces)?,
-                &second,
-                yard,
-            );
+            let ran = self.pieces(By::Judge, case, &pieces)?;
+            checks.chunks.add(case, &ran, &second, costs);
+        }
+        for witness in witnesses {
+            witness.add(self, case, back, [&first, &second], costs);
         }
         Ok(())
     }
 
     fn longest(&self, request: &Request) -> usize {
         let possible = self.stated().unwrap_or(usize::MAX);
-        request.longest.unwrap_or(LONGEST).clamp(1, possible)
+        // Of a file that takes so many steps and no others, a few calls show it all.
+        let usual = match self.face.unit() {
+            1 => LONGEST,
+            unit => LONGEST.min(CALLS * unit),
+        };
+        let longest = request.longest.unwrap_or(usual).clamp(1, possible);
+        self.face.steps(longest)
+    }
+
+    /// Lengths to run, `limit` the longest.
+    fn lengths(&self, limit: usize) -> Vec<usize> {
+        if let Some(length) = self.face.length {
+            return vec![length];
+        }
+        let mut all: Vec<usize> = LENGTHS.iter().map(|t| self.face.steps(*t)).collect();
+        all.dedup();
+        all.retain(|t| *t < limit);
+        all.push(limit);
+        all
+    }
+
+    /// Whether a case is one to go back in: the second file goes call by call, and the case is short.
+    fn rewinds(&self, case: &Case) -> bool {
+        self.face.frames[1].is_some()
+            && !self.face.states.is_empty()
+            && case.lengths.is_none()
+            && case.time >= 2 * self.face.unit()
+            && case.time <= REWOUND.max(2 * self.face.unit())
+            && self.step_by_step()
     }
 
     fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
-        let mut all = LENGTHS.to_vec();
-        all.retain(|t| *t < limit);
-        all.push(limit);
-        let times = self.face.length.map_or(all, |t| vec![t]);
+        let times = self.lengths(limit);
         let batches = self.face.batch.map_or(BATCHES.to_vec(), |b| vec![b]);
         let mut cases = vec![];
         for time in times {
             for batch in &batches {
-                let case = Case::random(self, (*batch, time), rng);
+                let case = Case::random(self, (*batch, time), rng)?;
                 if self.takes_states() {
                     let states = Some(self.random_states(*batch, rng)?);
                     cases.push(Case {
                         states,
-                        ..Case::random(self, (*batch, time), rng)
+                        ..Case::random(self, (*batch, time), rng)?
                     });
                 }
                 cases.push(case);
@@ -299,16 +299,32 @@ impl Two {
         Ok(cases)
     }
 
-    fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
-        let mut notes = self.face.notes.clone();
+    /// What hung on rounding.
+    fn on_edges(&self, rows: &[Row]) -> Vec<String> {
+        let counted = rows.iter().filter(|r| r.on_edge > 0 && r.by == JUDGE);
+        let mut notes: Vec<String> = counted
+            .map(|r| {
+                format!(
+                    "{}, `{}`: {} of {} values hang on a decision that rounding can tip; of them one quantum is allowed",
+                    r.check, r.tensor, r.on_edge, r.values
+                )
+            })
+            .collect();
         for file in &self.files {
-            let all = file.notes.iter().map(|n| format!("{}: {n}", file.name()));
-            let new: Vec<String> = all.filter(|n| !notes.contains(n)).collect();
-            notes.extend(new);
-            if let Some(why) = file.narrow_only() {
-                notes.push(format!("{}: no float64 form: {why}", file.name()));
+            let places = file.undecided();
+            if let Some(place) = places.first() {
+                notes.push(format!(
+                    "{}: {place}; {} such places in all, where one way was gone only",
+                    file.name(),
+                    places.len()
+                ));
             }
         }
+        notes
+    }
+
+    fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
+        let mut notes = self.face.notes.clone();
         for state in &self.face.states {
             if state.first.0.is_none() {
                 notes.push(format!(
@@ -319,7 +335,9 @@ impl Two {
             }
         }
         if let Some(given) = request.tolerance {
-            notes.push(format!("tolerance {given}, as given"));
+            notes.push(format!(
+                "tolerance {given}, as given; integers are compared exactly"
+            ));
         }
         if self.face.length.is_some() {
             notes.push(format!("the files take T = {limit} only"));
@@ -357,32 +375,50 @@ fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
     all
 }
 
-const WHOLE: &str = "whole";
-const CHUNKS: &str = "in chunks";
-const THEN: &str = "whole, then steps";
-const WIDE: &str = "float64";
+/// The longest case in which a state is gone back to.
+const REWOUND: usize = 64;
 
-/// What float64 says about files that differ.
-fn meaning(wide: &[report::Row]) -> String {
-    if wide.iter().all(|r| r.holds) {
-        return "in float64 the two agree: they mean the same, but one of them computes it in a way that loses its digits".into();
-    }
-    let worst = wide.iter().map(|r| r.max_abs).fold(0.0, f64::max);
-    format!(
-        "in float64 the two differ as well, by {}: they do not mean the same (or not even float64 holds what one of them computes)",
-        number(worst)
-    )
+/// Runs that only measure rounding.
+const CALIBRATIONS: usize = 8;
+
+const JUDGE: &str = "judge";
+
+/// What the two files are held to each other by.
+struct Checks {
+    whole: Check,
+    chunks: Check,
+    then: Check,
+    rewind: Check,
+    rounded: Check,
 }
 
-/// Where only one length runs: the axis of that length without which a step's shape is left.
-fn fixed_axis(whole: &[usize], step: Option<&Vec<usize>>, time: usize) -> Option<usize> {
-    let fits = |axis: &usize| {
-        let without = [&whole[..*axis], &whole[*axis + 1..]].concat();
-        let one = [&whole[..*axis], &[1], &whole[*axis + 1..]].concat();
-        whole[*axis] == time && step.is_none_or(|s| *s == without || *s == one)
-    };
-    (0..whole.len())
-        .rev()
-        .find(|axis| *axis == 1 && fits(axis))
-        .or_else(|| (0..whole.len()).find(fits))
+impl Checks {
+    fn new(two: &Two) -> Self {
+        let check = |name, held| Check::new(name, JUDGE, held, two);
+        Self {
+            whole: check("whole", Held::Meaning),
+            chunks: check("in chunks", Held::Meaning),
+            then: check("whole, then steps", Held::Meaning),
+            rewind: check("back to a state", Held::Meaning),
+            rounded: check("whole, rounded at each operation", Held::Rounded),
+        }
+    }
+
+    /// What it means that files differ in one reading and not in the other.
+    fn lost(&self) -> Option<&'static str> {
+        (!self.rounded.holds() && self.whole.holds()).then_some(
+            "in float64 the two agree: they mean the same, but one of them computes it in a way that loses its digits",
+        )
+    }
+
+    fn rows(self) -> Vec<Row> {
+        let all = [
+            self.whole,
+            self.chunks,
+            self.then,
+            self.rewind,
+            self.rounded,
+        ];
+        all.into_iter().flat_map(Check::rows).collect()
+    }
 }

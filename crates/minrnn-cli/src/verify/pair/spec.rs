@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) tolerance: Option<f64>,
     /// Look for the first operation that differs.
     pub(crate) bisect: bool,
+    /// Engines that were asked for; else those in this process are asked, and only the files decide.
+    pub(crate) engines: Vec<String>,
 }
 
 /// A state of the step file.
@@ -40,6 +42,8 @@ pub(crate) struct StateSpec {
     pub(crate) init: Init,
     /// Whether random values may be put there; else random states are such that the model reaches.
     pub(crate) any_value: bool,
+    /// Names in the first file, input and output; `None`: the same ones.
+    pub(crate) first: Option<(String, String)>,
 }
 
 /// Values of a state before the first step.
@@ -71,14 +75,16 @@ pub(crate) enum Fill {
     Number(f64),
     /// The number of steps of the run.
     Time,
+    /// The length of each row.
+    Lengths,
 }
 
-/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy]`
+/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT]`, where `A+B` stands for two tensors that are one in the other file
 impl FromStr for StateSpec {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (names, options) = split_options(text, &["batch", "init"]);
+        let (names, options) = split_options(text, &["batch", "init", "first"]);
         let (input, output) = names
             .split_once('=')
             .filter(|(i, o)| !i.is_empty() && !o.is_empty())
@@ -93,7 +99,19 @@ impl FromStr for StateSpec {
                     state.batch = Some(axis);
                 }
                 Some(("init", value)) => state.init = init(value)?,
-                _ => return Err(format!("`{option}` is neither batch=AXIS nor init=VALUE")),
+                Some(("first", names)) => {
+                    let pair = names
+                        .split_once('=')
+                        .filter(|(i, o)| !i.is_empty() && !o.is_empty());
+                    let pair = pair
+                        .ok_or_else(|| format!("first={names} is no IN=OUT of the first file"))?;
+                    state.first = Some((pair.0.into(), pair.1.into()));
+                }
+                _ => {
+                    return Err(format!(
+                        "`{option}` is neither batch=AXIS, init=VALUE nor first=IN=OUT"
+                    ));
+                }
             }
         }
         Ok(state)
@@ -108,6 +126,7 @@ impl StateSpec {
             batch: None,
             init: Init::Fill(0.0),
             any_value: false,
+            first: None,
         }
     }
 }
@@ -150,6 +169,7 @@ fn npy(path: &Path) -> Result<Vec<f64>> {
     Ok(match array.values {
         Values::Floats(v) => v.iter().map(|x| f64::from(*x)).collect(),
         Values::Ints(v) => v.iter().map(|x| *x as f64).collect(),
+        Values::Texts(_) => bail!("{}: texts, expected numbers", path.display()),
     })
 }
 
@@ -165,9 +185,8 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
         n => n
             .parse()
             .ok()
-            .filter(|n| *n > 0)
             .map(Role::Fixed)
-            .ok_or(format!("`{n}` is neither B, T nor a number of at least 1")),
+            .ok_or(format!("`{n}` is neither B, T nor a number")),
     };
     let dims = match dims {
         "" => None,
@@ -192,16 +211,17 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
     Ok((name.into(), InputSpec { dims, range }))
 }
 
-/// `NAME=N|T`
+/// `NAME=N|T|lengths`
 pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or("expected NAME=NUMBER or NAME=T")?;
+        .ok_or("expected NAME=NUMBER, NAME=T or NAME=lengths")?;
     let fill = match value {
         "T" => Fill::Time,
+        "lengths" => Fill::Lengths,
         n => Fill::Number(
             n.parse()
-                .map_err(|_| format!("`{n}` is neither a number nor T"))?,
+                .map_err(|_| format!("`{n}` is no number, nor T, nor lengths"))?,
         ),
     };
     Ok((name.into(), fill))
@@ -239,12 +259,17 @@ struct StateEntry {
     output: String,
     batch: Option<usize>,
     initial: Option<toml::Value>,
+    /// `IN=OUT` in the first file.
+    first: Option<String>,
 }
+
+/// No list of states is longer, bytes.
+const MOST_STATES: u64 = 16 << 20;
 
 /// States from a TOML file, `[[state]]` tables with `input`, `output`, `batch` and `initial`. Files named in it lie beside it.
 pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
     let place = || path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", place()))?;
+    let text = crate::files::read_text(path, MOST_STATES)?;
     let file: StatesFile = toml::from_str(&text).with_context(place)?;
     let one = |entry: StateEntry| -> Result<StateSpec> {
         let init = match &entry.initial {
@@ -252,9 +277,20 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
             Some(value) => initial(value, path)
                 .with_context(|| format!("{}: state `{}`", place(), entry.input))?,
         };
+        let first = entry.first.as_deref().map(|text| {
+            let pair = text.split_once('=').with_context(|| {
+                format!(
+                    "{}: state `{}`: first = \"{text}\" is no IN=OUT",
+                    place(),
+                    entry.input
+                )
+            });
+            pair.map(|(i, o)| (i.to_owned(), o.to_owned()))
+        });
         Ok(StateSpec {
             batch: entry.batch,
             init,
+            first: first.transpose()?,
             ..StateSpec::new(&entry.input, &entry.output)
         })
     };
@@ -322,7 +358,7 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
 
 /// The axis that a declared input has beyond the shape of one row; a free one if there is a choice.
 fn batch_axis(file: &GraphFile, input: &str, row: &[u64]) -> Option<usize> {
-    use minrnn_runtime::Dim;
+    use super::port::Dim;
     let dims = file
         .inputs()
         .iter()
@@ -375,7 +411,7 @@ mod tests {
             input_spec("x=2x7x64").unwrap().1.dims,
             Some([2, 7, 64].map(Role::Fixed).to_vec())
         );
-        for bad in ["x", "x=B,T,0", "x=A", "x=B:int=3..1", "x=B:int=a..b"] {
+        for bad in ["x", "x=B,T,-1", "x=A", "x=B:int=3..1", "x=B:int=a..b"] {
             assert!(input_spec(bad).is_err(), "{bad}");
         }
     }

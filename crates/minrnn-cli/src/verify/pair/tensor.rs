@@ -1,105 +1,118 @@
-//! Values on their way between two graphs: f64 holds every f32, every f16 and every integer up to 2^53.
+//! Values on their way between two graphs, in all readings of the judge.
 
 use anyhow::{Result, bail};
-use minrnn_runtime::{Array, Elem, Values};
+use minrnn_onnx::eval::{Array, Output};
 
-/// A tensor of any element type, its values widened.
-#[derive(Debug, Clone, PartialEq)]
+use super::port::Elem;
+
+/// Which of a tensor's values are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Computed in float64: what the file means.
+    Exact,
+    /// Every operation rounded to its type: what the type costs.
+    Rounded,
+}
+
+/// A tensor: what the judge makes of it, or what an engine gave.
+#[derive(Debug, Clone)]
 pub(crate) struct Tensor {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Vec<f64>,
+    pub(crate) value: Output,
 }
 
 impl Tensor {
-    pub(crate) fn of(array: &Array) -> Self {
-        Self {
-            shape: array.shape.clone(),
-            values: array.values.to_f64(),
+    pub(crate) fn known(array: Array) -> Self {
+        let value = Output::known(array);
+        Self { value }
+    }
+
+    /// Floats of a type, rounded to it.
+    pub(crate) fn floats(elem: Elem, shape: &[usize], values: &[f64]) -> Result<Self> {
+        Ok(Self::known(Array::from_floats(elem, shape, values)?))
+    }
+
+    /// Integers of a type, or booleans as 0 and 1.
+    pub(crate) fn ints(elem: Elem, shape: &[usize], values: &[i128]) -> Result<Self> {
+        Ok(Self::known(Array::from_ints(elem, shape, values)?))
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        self.value.dims()
+    }
+
+    pub(crate) fn array(&self, reading: Reading) -> &Array {
+        match reading {
+            Reading::Exact => self.value.exact(),
+            Reading::Rounded => self.value.stepwise(),
         }
     }
 
-    /// For an input of that type; `wide`: floats as f64, for a widened graph.
-    pub(crate) fn to_array(&self, elem: Elem, wide: bool) -> Array {
-        let v = &self.values;
-        // Values were made for this type, or came out of a graph with it: nothing is lost.
-        let values = match elem {
-            Elem::F16 | Elem::F32 | Elem::F64 if wide => Values::F64(v.clone()),
-            Elem::F64 => Values::F64(v.clone()),
-            Elem::I8 => Values::I8(v.iter().map(|x| *x as i8).collect()),
-            Elem::I32 => Values::I32(v.iter().map(|x| *x as i32).collect()),
-            Elem::I64 => Values::I64(v.iter().map(|x| *x as i64).collect()),
-            Elem::U8 => Values::U8(v.iter().map(|x| *x as u8).collect()),
-            Elem::Bool => Values::Bool(v.iter().map(|x| *x != 0.0).collect()),
-            _ => Values::F32(v.iter().map(|x| *x as f32).collect()),
-        };
-        Array {
-            shape: self.shape.clone(),
-            values,
+    /// Its values as floats: exact but for integers beyond 2^53.
+    pub(crate) fn values(&self, reading: Reading) -> Vec<f64> {
+        let array = self.array(reading);
+        let ints = |v: &[i128]| v.iter().map(|n| *n as f64).collect();
+        match (array.floats(), array.ints()) {
+            (Some(v), _) => v.to_vec(),
+            (_, Some(v)) => ints(v),
+            _ => vec![],
         }
+    }
+
+    /// The same tensor as something that is given: what its type holds of it.
+    pub(crate) fn settled(&self) -> Self {
+        Self::known(self.value.rounded())
     }
 
     /// The entries `from..to` along `axis`.
-    pub(crate) fn cut(&self, axis: usize, from: usize, to: usize) -> Self {
-        let inner: usize = self.shape[axis + 1..].iter().product();
-        let row = self.shape[axis] * inner;
-        let parts = self.values.chunks(row.max(1));
-        let values = parts
-            .flat_map(|r| &r[from * inner..to * inner])
-            .copied()
-            .collect();
-        let mut shape = self.shape.clone();
-        shape[axis] = to - from;
-        Self { shape, values }
+    pub(crate) fn cut(&self, axis: usize, from: usize, to: usize) -> Result<Self> {
+        let value = self.value.part(axis, from, to)?;
+        Ok(Self { value })
     }
 
     /// Without `axis`, which has one entry.
-    pub(crate) fn squeeze(mut self, axis: usize) -> Self {
-        self.shape.remove(axis);
-        self
+    pub(crate) fn squeeze(self, axis: usize) -> Result<Self> {
+        let mut dims = self.shape().to_vec();
+        dims.remove(axis);
+        let value = self.value.reshaped(&dims)?;
+        Ok(Self { value })
+    }
+
+    /// The same values in other axes.
+    pub(crate) fn reshaped(&self, dims: &[usize]) -> Result<Self> {
+        let value = self.value.reshaped(dims)?;
+        Ok(Self { value })
     }
 
     /// With a new axis of one entry.
-    pub(crate) fn unsqueeze(mut self, axis: usize) -> Self {
-        self.shape.insert(axis, 1);
-        self
+    pub(crate) fn unsqueeze(self, axis: usize) -> Result<Self> {
+        let mut dims = self.shape().to_vec();
+        dims.insert(axis.min(dims.len()), 1);
+        let value = self.value.reshaped(&dims)?;
+        Ok(Self { value })
     }
 
     /// Parts side by side along `axis`.
     pub(crate) fn join(parts: &[Self], axis: usize) -> Result<Self> {
-        let Some(first) = parts.first() else {
-            bail!("nothing to join");
-        };
-        let others = |s: &[usize]| [&s[..axis], &s[axis + 1..]].concat();
-        if parts
-            .iter()
-            .any(|p| p.shape.len() <= axis || others(&p.shape) != others(&first.shape))
-        {
-            let shapes: Vec<_> = parts.iter().map(|p| &p.shape).collect();
-            bail!("pieces of an output do not fit together: {shapes:?} along axis {axis}");
-        }
-        let mut shape = first.shape.clone();
-        shape[axis] = parts.iter().map(|p| p.shape[axis]).sum();
-        let outer: usize = shape[..axis].iter().product();
-        let mut values = Vec::with_capacity(shape.iter().product());
-        for i in 0..outer {
-            for part in parts {
-                let n: usize = part.shape[axis..].iter().product();
-                values.extend_from_slice(&part.values[i * n..(i + 1) * n]);
+        let all: Vec<Output> = parts.iter().map(|p| p.value.clone()).collect();
+        match Output::joined(&all, axis) {
+            Ok(value) => Ok(Self { value }),
+            Err(_) => {
+                let shapes: Vec<_> = parts.iter().map(Self::shape).collect();
+                bail!("pieces of an output do not fit together: {shapes:?} along axis {axis}")
             }
         }
-        Ok(Self { shape, values })
     }
 
     /// Where the value at a flat index stands.
     pub(crate) fn index(&self, flat: usize) -> Vec<usize> {
         let mut rest = flat;
         let mut at: Vec<usize> = self
-            .shape
+            .shape()
             .iter()
             .rev()
             .map(|d| {
-                let i = rest % d;
-                rest /= d;
+                let i = rest % (*d).max(1);
+                rest /= (*d).max(1);
                 i
             })
             .collect();
@@ -109,7 +122,8 @@ impl Tensor {
 
     /// Largest finite absolute value; 0 for none.
     pub(crate) fn largest(&self) -> f64 {
-        let finite = self.values.iter().filter(|v| v.is_finite());
+        let floats = self.value.exact().floats().unwrap_or_default();
+        let finite = floats.iter().filter(|v| v.is_finite());
         finite.fold(0.0, |m, v| m.max(v.abs()))
     }
 }
@@ -120,19 +134,23 @@ mod tests {
 
     #[test]
     fn cutting_and_joining_are_inverse_on_every_axis() {
-        let whole = Tensor {
-            shape: vec![2, 5, 3],
-            values: (0..30).map(f64::from).collect(),
-        };
+        let values: Vec<f64> = (0..30).map(f64::from).collect();
+        let whole = Tensor::floats(Elem::F32, &[2, 5, 3], &values).unwrap();
         for axis in 0..3 {
-            let n = whole.shape[axis];
+            let n = whole.shape()[axis];
             for at in 0..=n {
-                let parts = [whole.cut(axis, 0, at), whole.cut(axis, at, n)];
-                assert_eq!(Tensor::join(&parts, axis).unwrap(), whole);
+                let parts = [whole.cut(axis, 0, at), whole.cut(axis, at, n)].map(Result::unwrap);
+                let joined = Tensor::join(&parts, axis).unwrap();
+                assert_eq!(joined.value.exact(), whole.value.exact());
             }
         }
         assert_eq!(
-            whole.cut(1, 2, 3).squeeze(1).values,
+            whole
+                .cut(1, 2, 3)
+                .unwrap()
+                .squeeze(1)
+                .unwrap()
+                .values(Reading::Exact),
             [6.0, 7.0, 8.0, 21.0, 22.0, 23.0]
         );
         assert_eq!(whole.index(23), [1, 2, 2]);

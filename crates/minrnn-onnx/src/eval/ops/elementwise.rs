@@ -1,237 +1,313 @@
-//! Elementwise operators, with broadcasting.
+//! Operators between elements, with broadcasting.
 
-use super::{Array, Call, Data, Done, strides};
+use super::activation::keep_nan;
+use super::{Array, Call, Done, Fault, Kind, Op, alike, broadcast, op, repeat, smooth, sources};
+use crate::eval::number::wrap;
+use crate::ir::DType;
 
-pub(super) fn apply(call: &Call) -> Option<Done> {
-    let op = call.node.op_type.as_str();
-    if let Some(done) = unary(op, call) {
-        return Some(Ok(vec![done]));
-    }
-    let binary: fn(&str, &Array, &Array) -> Result<Array, String> = match op {
-        "Add" | "Sub" | "Mul" | "Div" | "Min" | "Max" => arithmetic,
-        "Equal" | "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "And" | "Or" | "Xor" => {
-            compare
-        }
-        "Pow" => power,
-        "Where" => return Some(choose(call)),
-        "Clip" => return Some(clip(call)),
-        _ => return None,
-    };
-    let mut all = (1..call.inputs.len()).map(|i| call.x(i));
-    let result = all.try_fold(call.x(0).clone(), |a, b| binary(op, &a, b));
-    Some(result.map(|one| vec![one]))
+pub(super) const OPS: &[Op] = &[
+    smooth("Add", 7, |c| binary(c, |a, b| a + b, |a, b| Ok(a + b))),
+    smooth("Sub", 7, |c| binary(c, |a, b| a - b, |a, b| Ok(a - b))),
+    smooth("Mul", 7, |c| {
+        binary(c, |a, b| a * b, |a, b| Ok(a.wrapping_mul(b)))
+    }),
+    smooth("Div", 7, |c| {
+        binary(c, |a, b| a / b, |a, b| a.checked_div(b).ok_or_else(by_zero))
+    }),
+    smooth("Min", 7, |c| fold(c, min, i128::min)),
+    smooth("Max", 7, |c| fold(c, max, i128::max)),
+    smooth("Sum", 7, |c| fold(c, |a, b| a + b, |a, b| a + b)),
+    smooth("Mean", 7, mean),
+    smooth("Pow", 7, power),
+    op("Mod", 10, Kind::Steps, modulo),
+    smooth("Equal", 7, |c| compare(c, |o| o.is_some_and(|o| o.is_eq()))),
+    smooth("Less", 7, |c| compare(c, |o| o.is_some_and(|o| o.is_lt()))),
+    smooth("LessOrEqual", 12, |c| {
+        compare(c, |o| o.is_some_and(|o| o.is_le()))
+    }),
+    smooth("Greater", 7, |c| {
+        compare(c, |o| o.is_some_and(|o| o.is_gt()))
+    }),
+    smooth("GreaterOrEqual", 12, |c| {
+        compare(c, |o| o.is_some_and(|o| o.is_ge()))
+    }),
+    smooth("And", 7, |c| logic(c, true, |a, b| a & b)),
+    smooth("Or", 7, |c| logic(c, true, |a, b| a | b)),
+    smooth("Xor", 7, |c| logic(c, true, |a, b| a ^ b)),
+    smooth("Not", 7, |c| invert(c, true)),
+    smooth("BitwiseAnd", 18, |c| logic(c, false, |a, b| a & b)),
+    smooth("BitwiseOr", 18, |c| logic(c, false, |a, b| a | b)),
+    smooth("BitwiseXor", 18, |c| logic(c, false, |a, b| a ^ b)),
+    smooth("BitwiseNot", 18, |c| invert(c, false)),
+    smooth("BitShift", 11, shift),
+    smooth("Where", 9, choose),
+    smooth("Clip", 7, clip),
+];
+
+fn by_zero() -> Fault {
+    Fault::Value("an integer divided by 0".into())
 }
 
-fn unary(op: &str, call: &Call) -> Option<Array> {
-    let x = call.opt(0)?;
-    if op == "Identity" {
-        return Some(x.clone());
-    }
-    let alpha = call.float("alpha", 1.0);
-    let tanh = call.word("approximate", "none") == "tanh";
-    let float = |v: f32| {
-        Some(match op {
-            "Neg" => -v,
-            "Abs" => v.abs(),
-            "Sign" if v == 0.0 || v.is_nan() => v,
-            "Sign" => v.signum(),
-            "Relu" => v.max(0.0),
-            "Sigmoid" => 1.0 / (1.0 + (-v).exp()),
-            "Tanh" => v.tanh(),
-            "Exp" => v.exp(),
-            "Log" => v.ln(),
-            "Sqrt" => v.sqrt(),
-            "Reciprocal" => 1.0 / v,
-            "Round" => v.round_ties_even(),
-            "Floor" => v.floor(),
-            "Ceil" => v.ceil(),
-            "Softplus" => v.max(0.0) + (-v.abs()).exp().ln_1p(),
-            "Swish" => v / (1.0 + (-alpha * v).exp()),
-            "Gelu" if tanh => {
-                let inner = (2.0 / std::f32::consts::PI).sqrt() * (v + 0.044_715 * v * v * v);
-                0.5 * v * (1.0 + inner.tanh())
-            }
-            "Gelu" => 0.5 * v * (1.0 + erf(v / std::f32::consts::SQRT_2)),
-            "Erf" => erf(v),
-            _ => return None,
-        })
-    };
-    let int = |v: i64| {
-        Some(match op {
-            "Neg" => v.wrapping_neg(),
-            "Abs" => v.wrapping_abs(),
-            "Sign" => v.signum(),
-            "Relu" => v.max(0),
-            "Not" => 1 - v,
-            _ => return None,
-        })
-    };
-    let data = match &x.data {
-        Data::Floats(v) => Data::Floats(v.iter().map(|v| float(*v)).collect::<Option<_>>()?),
-        Data::Ints(v) => Data::Ints(v.iter().map(|v| int(*v)).collect::<Option<_>>()?),
-    };
-    // Nothing in it: whether the operator is one of these has not been asked.
-    (x.len() > 0 || float(1.0).or(int(1).map(|_| 0.0)).is_some())
-        .then(|| Array::of(x.dtype, &x.dims, data))
+fn min(a: f64, b: f64) -> f64 {
+    keep_nan(a, keep_nan(b, a.min(b)))
 }
 
-/// By a series, which is exact enough for f32.
-fn erf(x: f32) -> f32 {
-    let x = f64::from(x).clamp(-4.0, 4.0);
-    // erf x = 2/sqrt(pi) * e^(-x^2) * sum 2^n x^(2n+1) / (1 * 3 * .. * (2n+1)): all terms of one sign.
-    let (mut term, mut sum) = (x, x);
-    for n in 1..200 {
-        term *= 2.0 * x * x / f64::from(2 * n + 1);
-        sum += term;
-    }
-    (std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum) as f32
+fn max(a: f64, b: f64) -> f64 {
+    keep_nan(a, keep_nan(b, a.max(b)))
 }
 
-pub(super) fn broadcast_dims(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
-    let rank = a.len().max(b.len());
-    let at = |d: &[usize], i: usize| {
-        if i + d.len() < rank {
-            1
-        } else {
-            d[i + d.len() - rank]
-        }
-    };
-    (0..rank)
-        .map(|i| match (at(a, i), at(b, i)) {
-            (x, y) if x == y => Ok(x),
-            (1, y) => Ok(y),
-            (x, 1) => Ok(x),
-            _ => Err(format!("{a:?} and {b:?} do not broadcast")),
-        })
-        .collect()
-}
-
-pub(super) fn repeat(x: &Array, dims: &[usize]) -> Array {
-    if x.dims == dims {
-        return x.clone();
-    }
-    let (from, to) = (strides(&x.dims), strides(dims));
-    let shift = dims.len() - x.dims.len();
-    let source = |flat: usize| {
-        (0..x.dims.len())
-            .map(|i| match x.dims[i] {
-                1 => 0,
-                _ => flat / to[i + shift] % dims[i + shift] * from[i],
-            })
-            .sum()
-    };
-    x.pick(dims.to_vec(), (0..dims.iter().product()).map(source))
-}
-
-/// Both in their common shape.
-fn together(a: &Array, b: &Array) -> Result<(Array, Array), String> {
-    let dims = broadcast_dims(&a.dims, &b.dims)?;
-    Ok((repeat(a, &dims), repeat(b, &dims)))
-}
-
-fn same_type(a: &Array, b: &Array) -> Result<(), String> {
-    match a.dtype == b.dtype {
-        true => Ok(()),
-        false => Err(format!("{} beside {}", a.dtype, b.dtype)),
+fn no_bool(x: &Array) -> Result<(), Fault> {
+    match x.dtype() {
+        DType::Bool => Err(Fault::Type("is of type bool, wanted numbers".into())),
+        _ => Ok(()),
     }
 }
 
-fn arithmetic(op: &str, a: &Array, b: &Array) -> Result<Array, String> {
-    same_type(a, b)?;
-    let (a, b) = together(a, b)?;
-    let data = match (&a.data, &b.data) {
-        (Data::Floats(x), Data::Floats(y)) => {
-            let one = |(a, b): (&f32, &f32)| match op {
-                "Add" => a + b,
-                "Sub" => a - b,
-                "Mul" => a * b,
-                "Div" => a / b,
-                "Min" => a.min(*b),
-                _ => a.max(*b),
-            };
-            Data::Floats(x.iter().zip(y).map(one).collect())
-        }
-        _ => {
-            let one = |(a, b): (&i64, &i64)| match op {
-                "Add" => Ok(a.wrapping_add(*b)),
-                "Sub" => Ok(a.wrapping_sub(*b)),
-                "Mul" => Ok(a.wrapping_mul(*b)),
-                "Div" if *b == 0 => Err("division by 0".to_owned()),
-                "Div" => Ok(a.wrapping_div(*b)),
-                "Min" => Ok(*a.min(b)),
-                _ => Ok(*a.max(b)),
-            };
-            let all: Result<_, _> = a.ints().iter().zip(b.ints()).map(one).collect();
-            Data::Ints(all?)
-        }
-    };
-    Ok(Array::of(a.dtype, &a.dims, data))
+/// Positions of both in their common shape.
+struct Pairs {
+    dims: Vec<usize>,
+    a: Vec<usize>,
+    b: Vec<usize>,
 }
 
-fn compare(op: &str, a: &Array, b: &Array) -> Result<Array, String> {
-    same_type(a, b)?;
-    let (a, b) = together(a, b)?;
-    let truth = |a: Option<std::cmp::Ordering>| match op {
-        "Equal" => a.is_some_and(|o| o.is_eq()),
-        "Less" => a.is_some_and(|o| o.is_lt()),
-        "LessOrEqual" => a.is_some_and(|o| o.is_le()),
-        "Greater" => a.is_some_and(|o| o.is_gt()),
-        _ => a.is_some_and(|o| o.is_ge()),
-    };
-    Ok(match (&a.data, &b.data) {
-        (Data::Floats(x), Data::Floats(y)) => Array::bool(
-            &a.dims,
-            x.iter().zip(y).map(|(x, y)| truth(x.partial_cmp(y))),
-        ),
-        _ => {
-            let one = |(x, y): (&i64, &i64)| match op {
-                "And" => x & y != 0,
-                "Or" => x | y != 0,
-                "Xor" => x != y,
-                _ => truth(Some(x.cmp(y))),
-            };
-            Array::bool(&a.dims, a.ints().iter().zip(b.ints()).map(one))
+fn pairs(call: &Call, a: &Array, b: &Array) -> Result<Pairs, Fault> {
+    let dims = broadcast(&[a.dims(), b.dims()])?;
+    call.room(&dims)?;
+    let (a, b) = (sources(a.dims(), &dims), sources(b.dims(), &dims));
+    Ok(Pairs { dims, a, b })
+}
+
+fn two(
+    call: &Call,
+    x: &Array,
+    y: &Array,
+    f: impl Fn(f64, f64) -> f64,
+    i: impl Fn(i128, i128) -> Result<i128, Fault>,
+) -> Result<Array, Fault> {
+    alike(x, y)?;
+    no_bool(x)?;
+    let p = pairs(call, x, y)?;
+    let at = p.a.iter().zip(&p.b);
+    Ok(match (x.floats(), y.floats(), x.ints(), y.ints()) {
+        (Some(x_), Some(y_), ..) => {
+            let all = at.map(|(a, b)| f(x_[*a], y_[*b])).collect();
+            Array::of_floats(x.dtype(), p.dims, all)
         }
+        (.., Some(x_), Some(y_)) => {
+            let all: Result<_, _> = at.map(|(a, b)| i(x_[*a], y_[*b])).collect();
+            Array::of_ints(x.dtype(), p.dims, all?)
+        }
+        _ => return Err(Fault::Type("floats beside integers".into())),
     })
 }
 
-/// The exponent may be of another type.
-fn power(_: &str, a: &Array, b: &Array) -> Result<Array, String> {
-    let (a, b) = together(a, b)?;
-    let exponents: Vec<f64> = match &b.data {
-        Data::Floats(v) => v.iter().map(|v| f64::from(*v)).collect(),
-        Data::Ints(v) => v.iter().map(|v| *v as f64).collect(),
-    };
-    let data = match &a.data {
-        Data::Floats(v) => {
-            let each = v.iter().zip(&exponents);
-            Data::Floats(each.map(|(v, e)| f64::from(*v).powf(*e) as f32).collect())
+fn binary(
+    call: &Call,
+    f: impl Fn(f64, f64) -> f64,
+    i: impl Fn(i128, i128) -> Result<i128, Fault>,
+) -> Done {
+    Ok(vec![two(call, call.x(0)?, call.x(1)?, f, i)?])
+}
+
+fn fold(call: &Call, f: impl Fn(f64, f64) -> f64, i: impl Fn(i128, i128) -> i128) -> Done {
+    let all = call.all()?;
+    no_bool(all[0])?;
+    let rest = all[1..].iter();
+    let sum = rest.copied().try_fold(all[0].clone(), |sum, x| {
+        two(call, &sum, x, &f, |a, b| Ok(i(a, b)))
+    });
+    Ok(vec![sum?])
+}
+
+fn mean(call: &Call) -> Done {
+    call.floats(0)?;
+    let count = call.arity() as f64;
+    let sum = fold(call, |a, b| a + b, |a, b| a + b)?;
+    Ok(sum.iter().map(|s| s.map(|v| v / count, |n| n)).collect())
+}
+
+/// The exponent may be of another type; the result has that of the base.
+fn power(call: &Call) -> Done {
+    let (x, y) = (call.x(0)?, call.x(1)?);
+    if call.opset < 12 {
+        alike(x, y)?;
+    }
+    no_bool(x)?;
+    no_bool(y)?;
+    let p = pairs(call, x, y)?;
+    let at = p.a.iter().zip(&p.b);
+    let one = match (x.floats(), x.ints(), y.ints()) {
+        (Some(v), ..) => {
+            let e = y.as_floats();
+            Array::of_floats(
+                x.dtype(),
+                p.dims,
+                at.map(|(a, b)| v[*a].powf(e[*b])).collect(),
+            )
         }
-        Data::Ints(v) => {
-            let each = v.iter().zip(&exponents);
-            Data::Ints(each.map(|(v, e)| (*v as f64).powf(*e) as i64).collect())
+        (_, Some(v), Some(e)) => {
+            let all: Result<_, _> = at.map(|(a, b)| whole_power(v[*a], e[*b])).collect();
+            Array::of_ints(x.dtype(), p.dims, all?)
         }
+        (_, Some(v), None) => {
+            let e = y.as_floats();
+            let all: Result<_, _> = at.map(|(a, b)| whole((v[*a] as f64).powf(e[*b]))).collect();
+            Array::of_ints(x.dtype(), p.dims, all?)
+        }
+        _ => return Err(Fault::Type("is no number".into())),
     };
-    Ok(Array::of(a.dtype, &a.dims, data))
+    Ok(vec![one])
+}
+
+fn whole(v: f64) -> Result<i128, Fault> {
+    match v.is_finite() {
+        true => Ok(v as i128),
+        false => Err(Fault::Value("a power that is no integer".into())),
+    }
+}
+
+fn whole_power(base: i128, exponent: i128) -> Result<i128, Fault> {
+    match u32::try_from(exponent) {
+        Ok(e) => Ok(base.wrapping_pow(e)),
+        Err(_) if exponent < 0 => whole((base as f64).powi(exponent.max(-1_000_000) as i32)),
+        Err(_) => Err(Fault::Value(format!("a power of {exponent}"))),
+    }
+}
+
+fn modulo(call: &Call) -> Done {
+    let fmod = call.flag("fmod", false)?;
+    if call.x(0)?.is_float() && !fmod && call.opset < 28 {
+        let what = "must be 1 for floats before opset 28";
+        return Err(Fault::attribute("fmod", what));
+    }
+    // Without `fmod` the sign is that of the divisor, as in Python.
+    let int = |a: i128, b: i128| match (b, fmod) {
+        (0, _) => Err(by_zero()),
+        (b, true) => Ok(a % b),
+        (b, false) => Ok((a % b + b) % b),
+    };
+    let float = |a: f64, b: f64| match a % b {
+        r if fmod => r,
+        0.0 => 0f64.copysign(b),
+        r if (r < 0.0) != (b < 0.0) => r + b,
+        r => r,
+    };
+    binary(call, float, int)
+}
+
+fn compare(call: &Call, f: impl Fn(Option<std::cmp::Ordering>) -> bool) -> Done {
+    let (x, y) = (call.x(0)?, call.x(1)?);
+    alike(x, y)?;
+    let p = pairs(call, x, y)?;
+    let at = p.a.iter().zip(&p.b);
+    let all: Vec<bool> = match (x.floats(), y.floats(), x.ints(), y.ints()) {
+        (Some(x), Some(y), ..) => at.map(|(a, b)| f(x[*a].partial_cmp(&y[*b]))).collect(),
+        (.., Some(x), Some(y)) => at.map(|(a, b)| f(Some(x[*a].cmp(&y[*b])))).collect(),
+        _ => return Err(Fault::Type("floats beside integers".into())),
+    };
+    Ok(vec![Array::of_bools(p.dims, all.into_iter())])
+}
+
+fn logic(call: &Call, boolean: bool, f: impl Fn(i128, i128) -> i128) -> Done {
+    let (x, y) = (call.x(0)?, call.x(1)?);
+    alike(x, y)?;
+    if (x.dtype() == DType::Bool) != boolean {
+        return Err(Fault::input(0, format!("is of type {}", x.dtype())));
+    }
+    let (a, b) = (call.ints(0)?, call.ints(1)?);
+    let p = pairs(call, x, y)?;
+    let all = p.a.iter().zip(&p.b).map(|(i, j)| f(a[*i], b[*j])).collect();
+    Ok(vec![Array::of_ints(x.dtype(), p.dims, all)])
+}
+
+fn invert(call: &Call, boolean: bool) -> Done {
+    let (x, v) = (call.x(0)?, call.ints(0)?);
+    if (x.dtype() == DType::Bool) != boolean {
+        return Err(Fault::input(0, format!("is of type {}", x.dtype())));
+    }
+    let one = |n: &i128| if boolean { 1 - n } else { !n };
+    Ok(vec![Array::of_ints(
+        x.dtype(),
+        x.dims().to_vec(),
+        v.iter().map(one).collect(),
+    )])
+}
+
+fn shift(call: &Call) -> Done {
+    let dtype = call.x(0)?.dtype();
+    let bits = dtype.bits().unwrap_or(8) as i128;
+    if call.x(0)?.is_float() || !dtype.is_unsigned() && call.opset < 28 {
+        let what = "wanted integers, unsigned ones before opset 28";
+        return Err(Fault::input(0, what));
+    }
+    let left = match call.word("direction", "")? {
+        "LEFT" => true,
+        "RIGHT" => false,
+        word => return Err(super::wrong_word("direction", word)),
+    };
+    let one = |a: i128, b: i128| {
+        Ok(match b {
+            // Only what the extension of the sign gives.
+            b if (b < 0 || b >= bits) && !left && a < 0 => -1,
+            b if b < 0 || b >= bits => 0,
+            b if left => wrap(dtype, a << b),
+            b => a >> b,
+        })
+    };
+    binary(call, |a, _| a, one)
 }
 
 fn choose(call: &Call) -> Done {
-    let (c, x, y) = (call.x(0), call.x(1), call.x(2));
-    same_type(x, y)?;
-    let dims = broadcast_dims(&broadcast_dims(&c.dims, &x.dims)?, &y.dims)?;
-    let [c, x, y] = [c, x, y].map(|a| repeat(a, &dims));
-    let count = x.len();
-    let from = |i: usize| if c.ints()[i] != 0 { i } else { count + i };
-    let flat = |a: &Array| a.shaped(vec![a.len()]);
-    let both = super::concat(&[&flat(&x), &flat(&y)], 0);
-    Ok(vec![both.pick(dims, (0..count).map(from))])
+    let (c, x, y) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    alike(x, y)?;
+    if c.dtype() != DType::Bool {
+        return Err(Fault::input(0, "is no boolean"));
+    }
+    let truth = call.ints(0)?;
+    let dims = broadcast(&[c.dims(), x.dims(), y.dims()])?;
+    call.room(&dims)?;
+    let [c, a, b] = [c, x, y].map(|v| sources(v.dims(), &dims));
+    let each = c.iter().zip(a.iter().zip(&b));
+    Ok(vec![match (x.floats(), y.floats(), x.ints(), y.ints()) {
+        (Some(x_), Some(y_), ..) => {
+            let all = each.map(|(c, (a, b))| if truth[*c] != 0 { x_[*a] } else { y_[*b] });
+            Array::of_floats(x.dtype(), dims, all.collect())
+        }
+        (.., Some(x_), Some(y_)) => {
+            let all = each.map(|(c, (a, b))| if truth[*c] != 0 { x_[*a] } else { y_[*b] });
+            Array::of_ints(x.dtype(), dims, all.collect())
+        }
+        _ => return Err(Fault::Type("floats beside integers".into())),
+    }])
 }
 
+/// From the upper bound down, so that the upper one wins where they cross.
 fn clip(call: &Call) -> Done {
-    let bound = |x: Array, i: usize, op: &str| match call.opt(i) {
-        Some(limit) => arithmetic(op, &x, limit),
-        None => Ok(x),
+    let x = call.x(0)?;
+    no_bool(x)?;
+    if call.opset < 11 {
+        let low = call.float("min", f32::MIN)?;
+        let high = call.float("max", f32::MAX)?;
+        let v = call.floats(0)?.iter();
+        return Ok(vec![
+            x.with(v.map(|v| keep_nan(*v, v.max(low).min(high))).collect()),
+        ]);
+    }
+    let bound = |i: usize| -> Result<Option<Array>, Fault> {
+        let Some(limit) = call.opt(i) else {
+            return Ok(None);
+        };
+        match limit.len() {
+            1 => repeat(call, &limit.shaped(vec![]), x.dims()).map(Some),
+            _ => Err(Fault::input(i, "wanted one number")),
+        }
     };
-    let low = bound(call.x(0).clone(), 1, "Max")?;
-    Ok(vec![bound(low, 2, "Min")?])
+    let mut result = x.clone();
+    if let Some(low) = bound(1)? {
+        result = two(call, &result, &low, max, |a, b| Ok(a.max(b)))?;
+    }
+    if let Some(high) = bound(2)? {
+        result = two(call, &result, &high, min, |a, b| Ok(a.min(b)))?;
+    }
+    Ok(vec![result])
 }

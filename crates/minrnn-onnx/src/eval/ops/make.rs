@@ -1,133 +1,139 @@
-//! Values from attributes and shapes, Cast, and LinearAttention.
+//! Values from attributes, counts and shapes.
 
-use super::{Array, Call, Data, Done};
-use crate::ir::{Attr, DType};
+use super::cast::cast;
+use super::{Array, Call, Done, Fault, Kind, Op, op, smooth};
+use crate::ir::{Attr, DType, Node};
 
-pub(super) fn apply(call: &Call) -> Option<Done> {
-    let one = match call.node.op_type.as_str() {
-        "Constant" => match &call.node.attributes.first()?.1 {
-            Attr::Tensor(t) => Array::constant(t),
-            Attr::Int(n) => Array::i64(&[], vec![*n]),
-            Attr::Ints(v) => Array::i64(&[v.len()], v.clone()),
-            Attr::Float(v) => Array::f32(&[], vec![*v]),
-            Attr::Floats(v) => Array::f32(&[v.len()], v.clone()),
-            other => panic!("{} is not evaluated", other.kind()),
-        },
-        "ConstantOfShape" => {
-            let dims: Vec<usize> = call.x(0).ints().iter().map(|d| *d as usize).collect();
-            let value = match call.node.attr("value") {
-                Some(Attr::Tensor(t)) => Array::constant(t),
-                _ => Array::f32(&[1], vec![0.0]),
-            };
-            let count = dims.iter().product();
-            value.pick(dims, std::iter::repeat_n(0, count))
-        }
-        "Range" => range(call),
-        "Cast" => cast(call),
-        "LinearAttention" => return Some(Ok(attention(call))),
-        _ => return None,
+pub(super) const OPS: &[Op] = &[
+    smooth("ConstantOfShape", 9, fill),
+    op("Range", 11, Kind::Steps, range),
+    op("EyeLike", 9, Kind::Shape, eye),
+    smooth("Dropout", 7, dropout),
+];
+
+/// The value of a Constant.
+pub(in super::super) fn constant(node: &Node) -> Result<Array, Fault> {
+    let [(name, attr)] = &node.attributes[..] else {
+        return Err(Fault::attribute("value", "wanted one attribute, the value"));
     };
-    Some(Ok(vec![one]))
-}
-
-fn range(call: &Call) -> Array {
-    let [start, limit, delta] = [0, 1, 2].map(|i| call.x(i));
-    let count = |from: f64, to: f64, step: f64| ((to - from) / step).ceil().max(0.0) as usize;
-    match (&start.data, &limit.data, &delta.data) {
-        (Data::Floats(a), Data::Floats(b), Data::Floats(s)) => {
-            let n = count(f64::from(a[0]), f64::from(b[0]), f64::from(s[0]));
-            let all = (0..n).map(|i| a[0] + i as f32 * s[0]).collect();
-            Array::floats_of(start.dtype, &[n], all)
+    if !node.inputs.is_empty() {
+        return Err(Fault::UnknownInput(0));
+    }
+    Ok(match (name.as_str(), attr) {
+        ("value", Attr::Tensor(t)) => Array::of_tensor(t)?,
+        ("value_int", Attr::Int(n)) => Array::of_i64s(vec![], std::iter::once(*n)),
+        ("value_ints", Attr::Ints(v)) => Array::of_i64s(vec![v.len()], v.iter().copied()),
+        ("value_float", Attr::Float(v)) => {
+            Array::of_floats(DType::F32, vec![], vec![f64::from(*v)])
         }
+        ("value_floats", Attr::Floats(v)) => Array::of_floats(
+            DType::F32,
+            vec![v.len()],
+            v.iter().map(|x| f64::from(*x)).collect(),
+        ),
         _ => {
-            let (a, b, s) = (start.ints()[0], limit.ints()[0], delta.ints()[0]);
-            let n = count(a as f64, b as f64, s as f64);
-            Array::ints_of(
-                start.dtype,
-                &[n],
-                (0..n).map(|i| a + i as i64 * s).collect(),
-            )
+            return Err(Fault::attribute(
+                name,
+                format!("a constant of kind {} is not evaluated", attr.kind()),
+            ));
         }
-    }
+    })
 }
 
-/// Floats lose their fraction; what is not zero is true.
-fn cast(call: &Call) -> Array {
-    let x = call.x(0);
-    let to = i32::try_from(call.int("to", 0))
-        .ok()
-        .and_then(DType::from_code)
-        .unwrap();
-    let float = to.is_float();
-    let data = match &x.data {
-        Data::Floats(v) if float => Data::Floats(v.clone()),
-        Data::Floats(v) if to == DType::Bool => {
-            Data::Ints(v.iter().map(|v| i64::from(*v != 0.0)).collect())
-        }
-        Data::Floats(v) => Data::Ints(v.iter().map(|v| *v as i64).collect()),
-        Data::Ints(v) if float => Data::Floats(v.iter().map(|v| *v as f32).collect()),
-        Data::Ints(v) => Data::Ints(v.clone()),
+fn fill(call: &Call) -> Done {
+    let dims = call.sizes(0)?;
+    let total = call.room(&dims)?;
+    let value = match call.tensor("value")? {
+        Some(t) => Array::of_tensor(t)?,
+        None => Array::of_floats(DType::F32, vec![1], vec![0.0]),
     };
-    Array::of(to, &x.dims, data)
+    if value.len() != 1 {
+        return Err(Fault::attribute("value", "wanted one value"));
+    }
+    Ok(vec![value.pick(dims, std::iter::repeat_n(0, total))])
 }
 
-/// Step by step, in f32: S = exp(g) S + k (x) d, o = scale q S, where d is v, or what v adds to what k recalls.
-fn attention(call: &Call) -> Vec<Array> {
-    let (q, k, v) = (call.x(0), call.x(1), call.x(2));
-    let (heads, kv) = (
-        call.int("q_num_heads", 1) as usize,
-        call.int("kv_num_heads", 1) as usize,
+fn range(call: &Call) -> Done {
+    let (start, limit, delta) = (call.x(0)?, call.x(1)?, call.x(2)?);
+    super::alike(start, limit)?;
+    super::alike(start, delta)?;
+    if call.opset >= 27 {
+        call.int("stash_type", 1)?;
+    }
+    let zero = || Fault::input(2, "is 0");
+    if start.is_float() {
+        let (a, b, s) = (call.one_float(0)?, call.one_float(1)?, call.one_float(2)?);
+        let count = ((b - a) / s).ceil();
+        if s == 0.0 || !count.is_finite() {
+            return Err(zero());
+        }
+        let count = count.max(0.0) as usize;
+        call.room(&[count])?;
+        let all = (0..count).map(|i| a + i as f64 * s).collect();
+        return Ok(vec![Array::of_floats(start.dtype(), vec![count], all)]);
+    }
+    let (a, b, s) = (call.one_i64(0)?, call.one_i64(1)?, call.one_i64(2)?);
+    if s == 0 {
+        return Err(zero());
+    }
+    let way = (i128::from(b) - i128::from(a)) * i128::from(s.signum());
+    let count = way
+        .max(0)
+        .unsigned_abs()
+        .div_ceil(u128::from(s.unsigned_abs()));
+    let count = usize::try_from(count).map_err(|_| Fault::Shape("too many steps".into()))?;
+    call.room(&[count])?;
+    let all = (0..count as i128)
+        .map(|i| i128::from(a) + i * i128::from(s))
+        .collect();
+    Ok(vec![Array::of_ints(start.dtype(), vec![count], all)])
+}
+
+fn eye(call: &Call) -> Done {
+    let x = call.x(0)?;
+    let [rows, columns] = *x.dims() else {
+        return Err(Fault::input(0, "wanted a matrix"));
+    };
+    let dtype = call.dtype("dtype")?.unwrap_or(x.dtype());
+    let k = call.int("k", 0)?;
+    let on = |i: usize| {
+        let (r, c) = ((i / columns) as i64, (i % columns) as i64);
+        i128::from(r.saturating_add(k) == c)
+    };
+    let all = Array::of_ints(
+        DType::I64,
+        vec![rows, columns],
+        (0..rows * columns).map(on).collect(),
     );
-    let (batch, time) = (q.dims[0], q.dims[1]);
-    let (dk, dv) = (k.dims[2] / kv, v.dims[2] / kv);
-    let rule = call.word("update_rule", "gated_delta");
-    let scale = match call.float("scale", 0.0) {
-        0.0 => 1.0 / (dk as f32).sqrt(),
-        given => given,
-    };
-    let past = call.opt(3);
-    let mut state = past.map_or(vec![0.0; batch * kv * dk * dv], |p| p.floats().to_vec());
-    let mut out = vec![0.0; batch * time * heads * dv];
-    // The entry of head `h` of `width` entries a step in all; one for all is shared.
-    let at = |a: &Array, row: usize, i: usize| {
-        a.floats()[row * a.dims[2] + if a.dims[2] == 1 { 0 } else { i }]
-    };
-    for b in 0..batch {
-        for t in 0..time {
-            let row = b * time + t;
-            for h in 0..kv {
-                let s = &mut state[(b * kv + h) * dk * dv..][..dk * dv];
-                if let Some(g) = call.opt(4).filter(|_| rule.contains("gated")) {
-                    let each = g.dims[2] == kv * dk;
-                    for i in 0..dk {
-                        let decay = at(g, row, if each { h * dk + i } else { h }).exp();
-                        s[i * dv..(i + 1) * dv].iter_mut().for_each(|x| *x *= decay);
-                    }
-                }
-                for j in 0..dv {
-                    let mut add = at(v, row, h * dv + j);
-                    if let Some(beta) = call.opt(5).filter(|_| rule.contains("delta")) {
-                        let recalled: f32 = (0..dk)
-                            .map(|i| s[i * dv + j] * at(k, row, h * dk + i))
-                            .sum();
-                        add = (add - recalled) * at(beta, row, h);
-                    }
-                    (0..dk).for_each(|i| s[i * dv + j] += at(k, row, h * dk + i) * add);
-                }
-                for query in h * heads / kv..(h + 1) * heads / kv {
-                    for j in 0..dv {
-                        let dot: f32 = (0..dk)
-                            .map(|i| at(q, row, query * dk + i) * s[i * dv + j])
-                            .sum();
-                        out[(row * heads + query) * dv + j] = scale * dot;
-                    }
-                }
-            }
+    Ok(vec![cast(&all, dtype)?])
+}
+
+/// At inference everything passes.
+fn dropout(call: &Call) -> Done {
+    let x = call.x(0)?;
+    if call.opset < 12 {
+        call.float("ratio", 0.5)?;
+    } else {
+        let seed = call.opt_int("seed")?;
+        let ratio = match call.opt(1) {
+            Some(_) => call.one_float(1)?,
+            None => 0.5,
+        };
+        let training = match call.opt(2) {
+            Some(_) => call.ints(2)?.iter().any(|n| *n != 0),
+            None => false,
+        };
+        if training && ratio != 0.0 {
+            let _ = seed;
+            return Err(Fault::input(2, "is true: in training the result is random"));
         }
     }
-    let state_type = past.map_or(q.dtype, |p| p.dtype);
-    vec![
-        Array::floats_of(q.dtype, &[batch, time, heads * dv], out),
-        Array::floats_of(state_type, &[batch, kv, dk, dv], state),
-    ]
+    let mask = Array::of_bools(x.dims().to_vec(), (0..x.len()).map(|_| true));
+    // Before opset 10 the mask has the type of the data.
+    let mask = if call.opset < 10 {
+        cast(&mask, x.dtype())?
+    } else {
+        mask
+    };
+    Ok(vec![x.clone(), mask])
 }

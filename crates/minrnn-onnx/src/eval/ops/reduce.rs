@@ -1,186 +1,302 @@
-//! Operators over and along axes: sums in order, in f32 or i64.
+//! Operators over and along axes.
 
-use super::elementwise::repeat;
-use super::{Array, Call, Data, Done, at, position, strides};
+use super::{Array, Call, Done, Fault, Groups, Kind, Op, axes, axis, op, smooth};
+use crate::eval::number::int_range;
+use crate::ir::DType;
 
-pub(super) fn apply(call: &Call) -> Option<Done> {
-    let x = call.opt(0)?;
-    let op = call.node.op_type.as_str();
-    Some(Ok(match op {
-        "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" | "ReduceProd" => vec![reduce(call)],
-        "CumSum" | "CumProd" => vec![cumulate(call)],
-        "Softmax" => vec![softmax(x, call.axis(-1))],
-        "LayerNormalization" => layer(call),
-        "RMSNormalization" => vec![rms(call)],
-        _ => return None,
-    }))
+pub(super) const OPS: &[Op] = &[
+    smooth("ReduceSum", 7, |c| reduce(c, 13, sum, Some(add))),
+    smooth("ReduceMean", 7, |c| {
+        reduce(c, 18, |v| sum(v) / v.len() as f64, Some(mean_ints))
+    }),
+    smooth("ReduceProd", 7, |c| {
+        reduce(c, 18, |v| v.iter().product(), Some(multiply))
+    }),
+    smooth("ReduceMax", 7, |c| extreme(c, true)),
+    smooth("ReduceMin", 7, |c| extreme(c, false)),
+    smooth("ReduceL1", 7, |c| {
+        reduce(
+            c,
+            18,
+            |v| v.iter().map(|x| x.abs()).sum(),
+            Some(|d, v| Ok(wrapped(d, v.iter().map(|n| n.abs())))),
+        )
+    }),
+    smooth("ReduceL2", 7, |c| {
+        reduce(c, 18, |v| squares(v).sqrt(), Some(root_of_squares))
+    }),
+    smooth("ReduceSumSquare", 7, |c| {
+        reduce(
+            c,
+            18,
+            squares,
+            Some(|d, v| Ok(wrapped(d, v.iter().map(|n| n * n)))),
+        )
+    }),
+    smooth("ReduceLogSum", 7, |c| {
+        reduce(c, 18, |v| sum(v).ln(), Some(log_sum))
+    }),
+    smooth("ReduceLogSumExp", 7, |c| {
+        reduce(c, 18, log_sum_exp, Some(log_sum_exp_ints))
+    }),
+    op("ArgMax", 7, Kind::Chooses, |c| arg(c, true)),
+    op("ArgMin", 7, Kind::Chooses, |c| arg(c, false)),
+    smooth("CumSum", 11, |c| cumulate(c, 0, |a, b| a + b, |a, b| a + b)),
+    smooth("CumProd", 26, |c| {
+        cumulate(c, 1, |a, b| a * b, |a, b| a.wrapping_mul(b))
+    }),
+];
+
+/// Integers of a group to one.
+type Ints = fn(DType, &[i128]) -> Result<i128, Fault>;
+
+fn sum(v: &[f64]) -> f64 {
+    v.iter().sum()
 }
 
-/// Elements by the position that stays when `gone` goes, in order; with the dimensions, `gone` being 1.
-fn groups(x: &Array, gone: &[usize]) -> (Vec<usize>, Vec<Vec<usize>>) {
-    let mut dims = x.dims.clone();
-    gone.iter().for_each(|a| dims[*a] = 1);
-    let steps = strides(&dims);
-    let mut all = vec![vec![]; dims.iter().product()];
-    for flat in 0..x.len() {
-        let place = position(flat, &x.dims);
-        let to: usize = (0..dims.len())
-            .filter(|a| !gone.contains(a))
-            .map(|a| place[a] * steps[a])
-            .sum();
-        all[to].push(flat);
+fn squares(v: &[f64]) -> f64 {
+    v.iter().map(|x| x * x).sum()
+}
+
+fn wrapped(_: DType, v: impl Iterator<Item = i128>) -> i128 {
+    v.fold(0, i128::wrapping_add)
+}
+
+fn add(d: DType, v: &[i128]) -> Result<i128, Fault> {
+    Ok(wrapped(d, v.iter().copied()))
+}
+
+fn multiply(d: DType, v: &[i128]) -> Result<i128, Fault> {
+    Ok(v.iter()
+        .fold(1, |p, n| crate::eval::number::wrap(d, p.wrapping_mul(*n))))
+}
+
+/// Towards zero, as integers divide.
+fn mean_ints(_: DType, v: &[i128]) -> Result<i128, Fault> {
+    let total: i128 = v.iter().sum();
+    total
+        .checked_div(v.len() as i128)
+        .ok_or_else(|| Fault::Value("the mean of no integers".into()))
+}
+
+fn root_of_squares(_: DType, v: &[i128]) -> Result<i128, Fault> {
+    Ok((v.iter().map(|n| n * n).fold(0, i128::wrapping_add) as f64).sqrt() as i128)
+}
+
+fn log_sum(_: DType, v: &[i128]) -> Result<i128, Fault> {
+    let total: i128 = v.iter().sum();
+    match total > 0 {
+        true => Ok((total as f64).ln() as i128),
+        false => Err(Fault::Value(format!(
+            "the logarithm of {total} as an integer"
+        ))),
     }
-    (dims, all)
 }
 
-fn fold_floats(op: &str, v: impl Iterator<Item = f32> + Clone) -> f32 {
-    let count = v.clone().count() as f32;
-    match op {
-        "ReduceMean" => v.sum::<f32>() / count,
-        "ReduceSum" => v.sum(),
-        "ReduceProd" => v.product(),
-        "ReduceMax" => v.fold(f32::NEG_INFINITY, f32::max),
-        _ => v.fold(f32::INFINITY, f32::min),
+fn log_sum_exp_ints(_: DType, v: &[i128]) -> Result<i128, Fault> {
+    let all: Vec<f64> = v.iter().map(|n| *n as f64).collect();
+    let one = log_sum_exp(&all);
+    match one.is_finite() {
+        true => Ok(one as i128),
+        false => Err(Fault::Value("the logarithm of 0 as an integer".into())),
     }
 }
 
-fn fold_ints(op: &str, v: impl Iterator<Item = i64> + Clone) -> i64 {
-    let count = v.clone().count() as i64;
-    match op {
-        "ReduceMean" => v.sum::<i64>() / count,
-        "ReduceSum" => v.sum(),
-        "ReduceProd" => v.product(),
-        "ReduceMax" => v.fold(i64::MIN, i64::max),
-        _ => v.fold(i64::MAX, i64::min),
+fn log_sum_exp(v: &[f64]) -> f64 {
+    let top = v.iter().fold(f64::NEG_INFINITY, |m, x| m.max(*x));
+    if !top.is_finite() {
+        // Nothing, or only -inf: log 0. With +inf in it: +inf. What is no number stays so.
+        return v.iter().fold(top, |m, x| if x.is_nan() { *x } else { m });
     }
+    v.iter().map(|x| (x - top).exp()).sum::<f64>().ln() + top
 }
 
-fn reduce(call: &Call) -> Array {
-    let (x, op) = (call.x(0), call.node.op_type.as_str());
-    let given = call.node.ints("axes").or(call.opt(1).map(Array::ints));
-    let rank = x.dims.len();
-    let gone: Vec<usize> = match given {
-        Some(axes) if !axes.is_empty() => axes.iter().map(|a| at(*a, rank)).collect(),
-        _ if call.int("noop_with_empty_axes", 0) == 1 => return x.clone(),
-        _ => (0..rank).collect(),
+/// The axes that go; `None`: nothing is done.
+fn gone(call: &Call, input_since: i64) -> Result<Option<Vec<usize>>, Fault> {
+    let rank = call.x(0)?.dims().len();
+    let (given, noop) = match call.opset < input_since {
+        true => (call.opt_ints("axes")?.map(<[i64]>::to_vec), false),
+        false => (call.opt_i64s(1)?, call.flag("noop_with_empty_axes", false)?),
     };
-    let (dims, all) = groups(x, &gone);
-    let data = match &x.data {
-        Data::Floats(v) => Data::Floats(
-            all.iter()
-                .map(|g| fold_floats(op, g.iter().map(|i| v[*i])))
-                .collect(),
-        ),
-        Data::Ints(v) => Data::Ints(
-            all.iter()
-                .map(|g| fold_ints(op, g.iter().map(|i| v[*i])))
-                .collect(),
-        ),
-    };
-    let result = Array::of(x.dtype, &dims, data);
-    if call.int("keepdims", 1) == 1 {
-        return result;
-    }
-    let kept = (0..rank).filter(|i| !gone.contains(i)).map(|i| dims[i]);
-    result.shaped(kept.collect())
+    Ok(match given {
+        Some(all) if !all.is_empty() => Some(axes(&all, rank)?),
+        _ if noop => None,
+        _ => Some((0..rank).collect()),
+    })
 }
 
-fn cumulate(call: &Call) -> Array {
-    let x = call.x(0);
-    let axis = at(call.x(1).ints()[0], x.dims.len());
-    let product = call.node.op_type == "CumProd";
-    let exclusive = call.int("exclusive", 0) == 1;
-    let mut data = x.data.clone();
-    for mut line in groups(x, &[axis]).1 {
-        if call.int("reverse", 0) == 1 {
+fn kept(call: &Call, x: Array, gone: &[usize]) -> Result<Array, Fault> {
+    if call.flag("keepdims", true)? {
+        return Ok(x);
+    }
+    let kept = (0..x.dims().len()).filter(|a| !gone.contains(a));
+    Ok(x.shaped(kept.map(|a| x.dims()[a]).collect()))
+}
+
+fn reduce(call: &Call, since: i64, float: impl Fn(&[f64]) -> f64, int: Option<Ints>) -> Done {
+    let x = call.x(0)?;
+    let gone = gone(call, since)?;
+    // Nothing reduced is still a function of each element: of one, in a group of its own.
+    let gone = gone.unwrap_or_default();
+    let noop = gone.is_empty() && !x.dims().is_empty();
+    if noop
+        && matches!(
+            call.node.op_type.as_str(),
+            "ReduceSum" | "ReduceMean" | "ReduceProd" | "ReduceMax" | "ReduceMin"
+        )
+    {
+        call.flag("keepdims", true)?;
+        return Ok(vec![x.clone()]);
+    }
+    let g = Groups::new(call, x.dims(), &gone)?;
+    let result = match (x.floats(), x.ints()) {
+        (Some(v), _) => {
+            let one = |b: &usize| float(&g.of(*b).map(|i| v[i]).collect::<Vec<_>>());
+            Array::of_floats(
+                x.dtype(),
+                g.dims.clone(),
+                g.begins.iter().map(one).collect(),
+            )
+        }
+        (_, Some(v)) => {
+            let int = int.ok_or_else(|| Fault::input(0, "is no float"))?;
+            if x.dtype() == DType::Bool {
+                return Err(Fault::input(0, "is a boolean"));
+            }
+            let one = |b: &usize| int(x.dtype(), &g.of(*b).map(|i| v[i]).collect::<Vec<_>>());
+            let all: Result<_, _> = g.begins.iter().map(one).collect();
+            Array::of_ints(x.dtype(), g.dims.clone(), all?)
+        }
+        _ => return Err(Fault::input(0, "is no number")),
+    };
+    Ok(vec![kept(call, result, &gone)?])
+}
+
+/// The largest or smallest; of nothing the other end of the type.
+fn extreme(call: &Call, largest: bool) -> Done {
+    let x = call.x(0)?;
+    let Some(gone) = gone(call, 18)? else {
+        call.flag("keepdims", true)?;
+        return Ok(vec![x.clone()]);
+    };
+    if x.dtype() == DType::Bool && call.opset < 20 {
+        return Err(Fault::input(0, "is a boolean, which came with opset 20"));
+    }
+    let g = Groups::new(call, x.dims(), &gone)?;
+    let result = match (x.floats(), x.ints()) {
+        (Some(v), _) => {
+            let end = if largest {
+                f64::NEG_INFINITY
+            } else {
+                f64::INFINITY
+            };
+            let pick = |m: f64, x: f64| match m.is_nan() || x.is_nan() {
+                true => f64::NAN,
+                false if largest => m.max(x),
+                false => m.min(x),
+            };
+            let all = g
+                .begins
+                .iter()
+                .map(|b| g.of(*b).fold(end, |m, i| pick(m, v[i])));
+            Array::of_floats(x.dtype(), g.dims.clone(), all.collect())
+        }
+        (_, Some(v)) => {
+            let (low, high) = int_range(x.dtype()).unwrap_or((0, 0));
+            let end = if largest { low } else { high };
+            let pick = |m: i128, n: i128| if largest { m.max(n) } else { m.min(n) };
+            let all = g
+                .begins
+                .iter()
+                .map(|b| g.of(*b).fold(end, |m, i| pick(m, v[i])));
+            Array::of_ints(x.dtype(), g.dims.clone(), all.collect())
+        }
+        _ => return Err(Fault::input(0, "is no number")),
+    };
+    Ok(vec![kept(call, result, &gone)?])
+}
+
+fn arg(call: &Call, largest: bool) -> Done {
+    let x = call.x(0)?;
+    let at = call.axis(0, x.dims().len())?;
+    let last = call.opset >= 12 && call.flag("select_last_index", false)?;
+    let g = Groups::new(call, x.dims(), &[at])?;
+    if g.inner.is_empty() {
+        return Err(Fault::Shape("the largest of nothing".into()));
+    }
+    let better = |order: std::cmp::Ordering| match largest {
+        true => order.is_gt() || last && order.is_eq(),
+        false => order.is_lt() || last && order.is_eq(),
+    };
+    // What is no number counts as the extreme one, as in NumPy: the first of them wins.
+    let floats = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
+        (_, true) => false,
+        (true, false) => true,
+        _ => better(a.total_cmp(&b)) && (a != b || last),
+    };
+    let one = |b: &usize| {
+        let mut best = 0;
+        let all: Vec<usize> = g.of(*b).collect();
+        for i in 1..all.len() {
+            let wins = match (x.floats(), x.ints()) {
+                (Some(v), _) => {
+                    floats(v[all[i]], v[all[best]]) || last && v[all[i]] == v[all[best]]
+                }
+                (_, Some(v)) => better(v[all[i]].cmp(&v[all[best]])),
+                _ => false,
+            };
+            if wins {
+                best = i;
+            }
+        }
+        best as i64
+    };
+    let result = Array::of_i64s(g.dims.clone(), g.begins.iter().map(one));
+    Ok(vec![kept(call, result, &[at])?])
+}
+
+fn cumulate(
+    call: &Call,
+    start: i8,
+    float: impl Fn(f64, f64) -> f64,
+    int: impl Fn(i128, i128) -> i128,
+) -> Done {
+    let x = call.x(0)?;
+    let at = axis(call.one_i64(1)?, x.dims().len())?;
+    let (exclusive, reverse) = (call.flag("exclusive", false)?, call.flag("reverse", false)?);
+    let g = Groups::new(call, x.dims(), &[at])?;
+    let lines = g.begins.iter().map(|b| {
+        let mut line: Vec<usize> = g.of(*b).collect();
+        if reverse {
             line.reverse();
         }
-        match &mut data {
-            Data::Floats(v) => {
-                let one = |a: f32, b: f32| if product { a * b } else { a + b };
-                let mut sum = f32::from(u8::from(product));
+        line
+    });
+    Ok(vec![match (x.floats(), x.ints()) {
+        (Some(v), _) => {
+            let mut out = v.to_vec();
+            for line in lines {
+                let mut total = f64::from(start);
                 for i in line {
-                    let next = one(sum, v[i]);
-                    v[i] = if exclusive { sum } else { next };
-                    sum = next;
+                    let next = call.settle(x.dtype(), float(total, v[i]));
+                    out[i] = if exclusive { total } else { next };
+                    total = next;
                 }
             }
-            Data::Ints(v) => {
-                let one = |a: i64, b: i64| {
-                    if product {
-                        a.wrapping_mul(b)
-                    } else {
-                        a.wrapping_add(b)
-                    }
-                };
-                let mut sum = i64::from(product);
-                for i in line {
-                    let next = one(sum, v[i]);
-                    v[i] = if exclusive { sum } else { next };
-                    sum = next;
-                }
-            }
+            x.with(out)
         }
-    }
-    Array::of(x.dtype, &x.dims, data)
-}
-
-fn softmax(x: &Array, axis: usize) -> Array {
-    let v = x.floats();
-    let mut out = vec![0.0; v.len()];
-    for line in groups(x, &[axis]).1 {
-        let top = line.iter().fold(f32::NEG_INFINITY, |m, i| m.max(v[*i]));
-        let sum: f32 = line.iter().map(|i| (v[*i] - top).exp()).sum();
-        line.iter()
-            .for_each(|i| out[*i] = (v[*i] - top).exp() / sum);
-    }
-    Array::floats_of(x.dtype, &x.dims, out)
-}
-
-/// The mean over the last axes from `axis`, and one over the root of the variance, in f32.
-fn layer(call: &Call) -> Vec<Array> {
-    let (x, epsilon) = (call.x(0), call.float("epsilon", 1e-5));
-    let v = x.floats();
-    let axes: Vec<usize> = (call.axis(-1)..x.dims.len()).collect();
-    let (dims, all) = groups(x, &axes);
-    let (mut out, mut means, mut roots) = (vec![0.0; v.len()], vec![], vec![]);
-    for line in all {
-        let mean = fold_floats("ReduceMean", line.iter().map(|i| v[*i]));
-        let variance = fold_floats(
-            "ReduceMean",
-            line.iter().map(|i| (v[*i] - mean) * (v[*i] - mean)),
-        );
-        let root = 1.0 / (variance + epsilon).sqrt();
-        line.iter().for_each(|i| out[*i] = (v[*i] - mean) * root);
-        means.push(mean);
-        roots.push(root);
-    }
-    let mut normal = Array::floats_of(x.dtype, &x.dims, out);
-    scale(&mut normal, call.x(1), |a, b| a * b);
-    if let Some(bias) = call.opt(2) {
-        scale(&mut normal, bias, |a, b| a + b);
-    }
-    vec![normal, Array::f32(&dims, means), Array::f32(&dims, roots)]
-}
-
-fn rms(call: &Call) -> Array {
-    let (x, epsilon) = (call.x(0), call.float("epsilon", 1e-5));
-    let v = x.floats();
-    let axes: Vec<usize> = (call.axis(-1)..x.dims.len()).collect();
-    let mut out = vec![0.0; v.len()];
-    for line in groups(x, &axes).1 {
-        let square = fold_floats("ReduceMean", line.iter().map(|i| v[*i] * v[*i]));
-        line.iter()
-            .for_each(|i| out[*i] = v[*i] / (square + epsilon).sqrt());
-    }
-    let mut normal = Array::floats_of(x.dtype, &x.dims, out);
-    scale(&mut normal, call.x(1), |a, b| a * b);
-    normal
-}
-
-fn scale(x: &mut Array, by: &Array, f: impl Fn(f32, f32) -> f32) {
-    let by = repeat(by, &x.dims);
-    let each = x.floats().iter().zip(by.floats());
-    let values = each.map(|(a, b)| f(*a, *b)).collect();
-    *x = Array::floats_of(x.dtype, &x.dims, values);
+        (_, Some(v)) if x.dtype() != DType::Bool => {
+            let mut out = v.to_vec();
+            for line in lines {
+                let mut total = i128::from(start);
+                for i in line {
+                    let next = crate::eval::number::wrap(x.dtype(), int(total, v[i]));
+                    out[i] = if exclusive { total } else { next };
+                    total = next;
+                }
+            }
+            Array::of_ints(x.dtype(), x.dims().to_vec(), out)
+        }
+        _ => return Err(Fault::input(0, "is no number")),
+    }])
 }

@@ -36,7 +36,7 @@ fn a_folder_has_everything_and_nothing_else() {
         assert_eq!(done.files.len(), wanted.len());
         let manifest: serde_json::Value =
             serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();
-        assert_eq!(manifest["schema"], "minrnn.manifest/1");
+        assert_eq!(manifest["schema"], "minrnn.manifest/2");
         assert_eq!(manifest["weights_sha256"], done.weights_sha256.as_str());
         assert_eq!(manifest["config"], *model.config());
         for form in Form::ALL {
@@ -143,6 +143,41 @@ fn the_weights_hash_is_of_weights_only() {
     assert_eq!(weights_sha256(model.graph(), &params.clone()), hash);
 }
 
+/// A model of time stamps sees nothing in numbers around 0, and a trace of such would show nothing.
+#[test]
+fn the_golden_trace_has_features_as_the_model_normalises_them() {
+    let features = |mean: &str| -> Vec<f32> {
+        let text = format!(
+            "width = 3\nlayers = 1\n[input]\nfeatures = 2\n{mean}\n[head]\nwidth = 2\nkind = \"values\""
+        );
+        let config: minrnn_model::config::ModelConfig = toml::from_str(&text).unwrap();
+        let model = minrnn_model::model::Model::from_config(&config).unwrap();
+        let params = minrnn_model::params::Params::init(model.graph(), 1);
+        let dir = tempfile::tempdir().unwrap();
+        let options = DirOptions {
+            forms: vec![Form::Step],
+            ..DirOptions::default()
+        };
+        write_export(dir.path(), &model, &params, &options).unwrap();
+        let bytes = fs::read(dir.path().join("golden.safetensors")).unwrap();
+        let golden = SafeTensors::deserialize(&bytes).unwrap();
+        let view = golden.tensor("features").unwrap();
+        let four = |c: &[u8]| f32::from_le_bytes(c.try_into().unwrap());
+        view.data().chunks_exact(4).map(four).collect()
+    };
+    let raw = features("");
+    let stamps = features("mean = [5.5e6, -2.0]\nstd = [10.0, 0.5]");
+    assert_eq!(raw.len(), 2 * 37 * 2);
+    for (at, (raw, stamp)) in raw.iter().zip(&stamps).enumerate() {
+        let [mean, std] = [[5.5e6, 10.0], [-2.0, 0.5]][at % 2];
+        let wanted = mean + std * f64::from(*raw);
+        assert!(
+            (f64::from(*stamp) - wanted).abs() <= wanted.abs() * 1e-6,
+            "{at}: {stamp} {wanted}"
+        );
+    }
+}
+
 /// Anybody can feed the golden trace to a form and compare: here, to the evaluator.
 #[test]
 fn the_golden_trace_fits_the_graph() {
@@ -190,9 +225,9 @@ fn the_golden_trace_fits_the_graph() {
                         .chunks_exact(8)
                         .map(|c| i64::from_le_bytes(c.try_into().unwrap()))
                         .collect();
-                    crate::eval::Array::i64(view.shape(), ids)
+                    crate::eval::Flat::i64(view.shape(), ids)
                 } else {
-                    crate::eval::Array::f32(view.shape(), floats(&key))
+                    crate::eval::Flat::f32(view.shape(), floats(&key))
                 };
                 env.insert(input.name.clone(), array);
             }

@@ -7,7 +7,7 @@ use minrnn_model::oracle::{self, Data, Run, Tensor};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 
-use crate::eval::{self, Array, Env};
+use crate::eval::{self, Env, Flat as Array};
 use crate::export::{ExportOptions, Form, Lowering, export_graph};
 use crate::ir;
 

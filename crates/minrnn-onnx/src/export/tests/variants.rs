@@ -8,7 +8,7 @@ use minrnn_model::rng::Rng;
 use proptest::prelude::*;
 
 use super::models::{CONFIGS, Case, model, right, within};
-use crate::eval::{self, Array};
+use crate::eval::{self, Flat as Array};
 use crate::export::{
     Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Store, Target, Weights,
     export_graph, ports, read,

@@ -16,6 +16,8 @@ use std::rc::Rc;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
 use tract_onnx::prelude::{SymbolScope, TDim};
 
+pub(crate) use pointwise::{BINARY, UNARY};
+
 use super::constant::Constant;
 use super::instr::{Capture, Carry, Instr, Register};
 use super::value::{Elem, Flow, Phase, Value, View};
@@ -276,8 +278,8 @@ impl<'a> Compiler<'a> {
             || flow.phase != phase
             || flow.extent != extent
         {
-            let (have, at) = (&flow.dims, flow.phase);
-            return Err(format!("is {have:?} in {at:?}, not {dims:?} in {phase:?}"));
+            let (have, at, phase) = (&flow.dims, flow.phase.words(), phase.words());
+            return Err(format!("is {have:?} {at}, not {dims:?} {phase}"));
         }
         Ok(match state {
             Some(at) => Port::State(at, flow.at),

@@ -9,7 +9,8 @@ use crate::engine::instr::{Instr, Operand};
 use crate::engine::value::{Elem, Flow, Phase, Value, View};
 use crate::kernels::{Binary, Unary};
 
-const UNARY: &[(&str, Unary)] = &[
+/// Functions of one value by their operators.
+pub(crate) const UNARY: &[(&str, Unary)] = &[
     ("Neg", Unary::Neg),
     ("Abs", Unary::Abs),
     ("Sqrt", Unary::Sqrt),
@@ -26,7 +27,8 @@ const UNARY: &[(&str, Unary)] = &[
     ("Round", Unary::Round),
 ];
 
-const BINARY: &[(&str, Binary)] = &[
+/// Functions of two values by their operators.
+pub(crate) const BINARY: &[(&str, Binary)] = &[
     ("Add", Binary::Add),
     ("Sub", Binary::Sub),
     ("Mul", Binary::Mul),

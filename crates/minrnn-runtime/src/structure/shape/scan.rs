@@ -1,6 +1,6 @@
 //! The operator with a graph of its own, which runs once a step.
 
-use super::{Call, Fact, Facts, Walk};
+use super::{Call, Fact, Facts, Readers, Walk};
 use crate::error::Breach;
 
 /// The structure of a Scan (body, counts, axes) has been checked.
@@ -15,7 +15,7 @@ pub(super) fn infer(walk: &mut Walk, call: &Call, place: &str) -> Result<Vec<Fac
         let given = call.list(name).and_then(|a| a.get(i));
         usize::try_from(given.copied().unwrap_or(0)).unwrap_or(usize::MAX)
     };
-    let mut facts = Facts::new();
+    let mut facts = Facts::default();
     let mut steps = None;
     for (at, input) in body.input.iter().enumerate() {
         let given = call.get(at).map_err(wrong)?;
@@ -37,7 +37,8 @@ pub(super) fn infer(walk: &mut Walk, call: &Call, place: &str) -> Result<Vec<Fac
         return Err(wrong("has no step to run".into()));
     }
     let before = walk.used;
-    walk.graph(body, &mut facts, &format!("{place} body "))?;
+    let path = format!("{place} body ");
+    walk.graph(body, &Readers::of(body), &mut facts, &path)?;
     let each = walk.used.work.saturating_sub(before.work);
     let more = each.saturating_mul(steps as u64 - 1);
     walk.count(&[], more).map_err(wrong)?;

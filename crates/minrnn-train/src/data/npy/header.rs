@@ -36,7 +36,7 @@ pub(super) fn parse_header(text: &str) -> Result<Header, String> {
     let missing = |key: &str| format!("npy header: key '{key}' is missing");
     let dtype = descr.ok_or_else(|| missing("descr"))?;
     let item = Item::parse(dtype).ok_or_else(|| {
-        format!("dtype '{dtype}' cannot be used; save as float32, float64 or an integer type")
+        format!("dtype '{dtype}' cannot be used; save as float32, float64, an integer type or (labels) texts of fixed length")
     })?;
     Ok(Header {
         item,

@@ -3,6 +3,7 @@
 mod archive;
 mod pickle;
 mod safetensors;
+mod sharded;
 #[cfg(test)]
 mod tests;
 mod zip;
@@ -97,7 +98,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Opens a file of either format; `key` names the entry of an archive that holds the weights.
+    /// Opens a file of either format, or the index of several; `key` names the entry of an archive that holds the weights.
     ///
     /// # Errors
     /// A file that cannot be read, is of another format, or damaged.
@@ -109,7 +110,11 @@ impl Source {
                 "it has {size} bytes; files of more than {MAX_FILE} bytes are not read"
             )));
         }
-        Self::read(std::fs::read(path).map_err(io)?, key)
+        let bytes = crate::data::read_data(path).map_err(io)?;
+        if key.is_none() && sharded::is_index(&bytes) {
+            return sharded::read(path, &bytes);
+        }
+        Self::read(bytes, key)
     }
 
     pub(super) fn read(bytes: Vec<u8>, key: Option<&str>) -> Result<Self> {
@@ -129,6 +134,11 @@ impl Source {
             tensors,
             format,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Bytes of the file.

@@ -279,6 +279,19 @@ fn tensors_that_do_not_fit_are_named() {
     );
 }
 
+/// Two members of one name in the archive itself: of which one a program reads the weights is its choice.
+#[test]
+fn two_members_of_one_name_are_refused_by_it() {
+    let root = dictionary(&[("w", tensor("FloatStorage", "0", 6, 0, &[6], &[1]))]);
+    let (program, values) = (program(&root), [0; 24]);
+    let members = |last| zip(&[("data.pkl", &program), ("data/0", &values), (last, &values)]);
+    Source::read(members("data/1"), None).unwrap();
+    refused(
+        Source::read(members("data/0"), None),
+        "a zip archive with two members data/0",
+    );
+}
+
 #[test]
 fn values_that_are_not_finite_are_named() {
     let mut bytes = archive(&dictionary(&[(

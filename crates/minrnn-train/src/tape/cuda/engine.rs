@@ -80,6 +80,8 @@ pub type Moments = (usize, Vec<f32>, Vec<f32>);
 pub struct Engine {
     gpu: Gpu,
     graph: Graph,
+    /// What a step runs: the graph, up to its normalised values if it has such.
+    trained: Graph,
     options: EngineOptions,
     store: Arc<Store>,
     machines: Vec<Machine>,
@@ -103,6 +105,7 @@ impl Engine {
             ring: Memory::zeroed(gpu, RING * 4 * 4)?,
             gpu: gpu.clone(),
             graph: graph.clone(),
+            trained: graph.normalised().unwrap_or_else(|| graph.clone()),
             options,
             machines: vec![],
             pending: 0,
@@ -223,7 +226,8 @@ impl Engine {
     }
 
     /// Puts an optimizer step on the stream. `step` counts from 0 and chooses the dropout; `update` is the number of the
-    /// update, from 1. Nothing is waited for.
+    /// update, from 1. Nothing is waited for. Target values are normalised ones where the graph's end has statistics of them
+    /// ([`Graph::normalised`]); those of [`Engine::evaluate`] are in the units of the data.
     ///
     /// # Errors
     /// An input that does not fit the model; too little memory; [`TrainError::NoGradient`].
@@ -343,7 +347,8 @@ impl Engine {
             self.gpu.synchronize()?;
             self.machines.remove(0);
         }
-        let plan = Plan::new(&self.graph, options, &GpuScratch(&self.gpu))?;
+        let graph = if train { &self.trained } else { &self.graph };
+        let plan = Plan::new(graph, options, &GpuScratch(&self.gpu))?;
         let mut machine = Machine::new(
             &self.gpu,
             plan,
@@ -423,10 +428,10 @@ impl Engine {
             size("weights", weights.len(), rows)?;
         }
         if let Some(lens) = inputs.lens {
-            size("lens", lens.len(), inputs.batch)?;
+            size("lengths", lens.len(), inputs.batch)?;
             if lens.iter().any(|l| *l == 0 || *l as usize > inputs.time) {
                 return Err(TrainError::tensor(
-                    "lens",
+                    "lengths",
                     format!("must be 1 to {}", inputs.time),
                 ));
             }

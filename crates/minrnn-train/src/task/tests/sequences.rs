@@ -12,13 +12,18 @@ fn sequences(path: PathBuf) -> SequencesOptions {
     SequencesOptions {
         path,
         labels_path: None,
-        lens_path: None,
+        lengths_path: None,
+        ignore_arrays: vec![],
         id_column: None,
         feature_columns: vec![],
         target_columns: vec![],
+        ignore_columns: vec![],
         target: LabelKind::Classes,
         per: LabelScope::Sequence,
         classes: None,
+        class_names: vec![],
+        labels_were_names: false,
+        normalize_targets: None,
         validation_fraction: 0.2,
         test_fraction: 0.15,
         split_seed: 0,
@@ -51,6 +56,7 @@ fn csv_options(path: PathBuf, per: LabelScope, target: LabelKind) -> SequencesOp
         id_column: Some("id".into()),
         feature_columns: vec!["f".into()],
         target_columns: vec![column.into()],
+        ignore_columns: vec!["*".into()],
         per,
         target,
         ..sequences(path)
@@ -219,6 +225,13 @@ fn misunderstood_options_are_named() {
         ),
         (
             SequencesOptions {
+                lengths_path: Some("y.npy".into()),
+                ..npz.clone()
+            },
+            "`lengths_path`",
+        ),
+        (
+            SequencesOptions {
                 classes: Some(3),
                 ..npz.clone()
             },
@@ -237,6 +250,42 @@ fn misunderstood_options_are_named() {
                 ..csv.clone()
             },
             "`feature_columns`",
+        ),
+        (
+            SequencesOptions {
+                ignore_columns: vec![],
+                ..csv.clone()
+            },
+            "nothing uses column 'per_step'",
+        ),
+        (
+            SequencesOptions {
+                ignore_columns: vec!["a".into()],
+                ..npz.clone()
+            },
+            "`ignore_columns`",
+        ),
+        (
+            SequencesOptions {
+                normalize_targets: Some(true),
+                ..npz.clone()
+            },
+            "`normalize_targets`",
+        ),
+        (
+            SequencesOptions {
+                class_names: vec!["a".into(), "b".into()],
+                ..npz.clone()
+            },
+            "there is a label 3, but 2 `class_names`",
+        ),
+        (
+            SequencesOptions {
+                class_names: vec!["a".into(), "b".into(), "c".into(), "d".into()],
+                classes: Some(5),
+                ..npz.clone()
+            },
+            "`classes`",
         ),
         (
             SequencesOptions {
@@ -272,4 +321,176 @@ fn misunderstood_options_are_named() {
         let found = Sequences::open(&options, 0).unwrap_err().to_string();
         assert!(found.contains(wanted), "wanted {wanted:?} in {found:?}");
     }
+}
+
+#[test]
+fn statistics_of_targets_are_of_training_labels_that_count() {
+    let files = Files::new();
+    let path = files.put("s.csv", csv(40));
+    for per in [LabelScope::Step, LabelScope::Sequence] {
+        let options = csv_options(path.clone(), per, LabelKind::Values);
+        let task = Sequences::open(&options, 5).unwrap();
+        let batch = task.batch(Split::Train, 0, 26).unwrap();
+        let Targets::Values { values, .. } = &batch.targets else {
+            panic!("values expected")
+        };
+        let counts = |i: usize| batch.weights.as_ref().is_none_or(|w| w[i] != 0.0);
+        let y: Vec<f64> = (0..values.len())
+            .filter(|i| counts(*i))
+            .map(|i| f64::from(values[i]))
+            .collect();
+        assert_eq!(y.len(), batch.counted());
+        let mean = y.iter().sum::<f64>() / y.len() as f64;
+        let std = (y.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / y.len() as f64).sqrt();
+        let found = task.target_normalisation().unwrap();
+        let close = |a: f32, b: f64| (f64::from(a) - b).abs() < 1e-6;
+        assert!(
+            close(found.mean[0], mean) && close(found.std[0], std),
+            "{found:?}"
+        );
+        let column = options.target_columns.clone();
+        assert_eq!(task.target_names(), Some(&column[..]));
+        let off = SequencesOptions {
+            normalize_targets: Some(false),
+            ..options
+        };
+        assert_eq!(
+            Sequences::open(&off, 5).unwrap().target_normalisation(),
+            None
+        );
+    }
+    let classes = csv_options(path, LabelScope::Step, LabelKind::Classes);
+    assert_eq!(
+        Sequences::open(&classes, 5).unwrap().target_normalisation(),
+        None
+    );
+}
+
+#[test]
+fn names_of_classes_come_from_labels_or_options() {
+    let files = Files::new();
+    let rows = ["up", "down", "up", "level"].iter().enumerate();
+    let text = rows
+        .map(|(i, y)| format!("{i},{i},{y}\n"))
+        .collect::<String>();
+    let options = SequencesOptions {
+        id_column: Some("id".into()),
+        feature_columns: vec!["f".into()],
+        target_columns: vec!["y".into()],
+        validation_fraction: 0.0,
+        test_fraction: 0.0,
+        ..sequences(files.put("s.csv", format!("id,f,y\n{text}")))
+    };
+    let of = |options: &SequencesOptions| {
+        let task = Sequences::open(options, 0).map_err(|e| e.to_string())?;
+        let names = task.target_names().map(<[String]>::to_vec);
+        let batch = task.batch(Split::Train, 0, 4).unwrap();
+        let (Input::Features { values, .. }, Targets::Classes { ids, .. }) =
+            (&batch.input, &batch.targets)
+        else {
+            panic!("features and classes expected")
+        };
+        let of = |i: usize| ids[values.iter().position(|v| *v == i as f32).unwrap()];
+        let ids = (0..4).map(of).collect::<Vec<_>>();
+        let TargetKind::Classes { count } = task.shape().target else {
+            panic!("classes expected")
+        };
+        Ok::<_, String>((names.unwrap(), ids, count))
+    };
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        of(&options),
+        Ok((names(&["down", "level", "up"]), vec![2, 0, 2, 1], 3))
+    );
+    let named = |list: &[&str]| SequencesOptions {
+        class_names: names(list),
+        ..options.clone()
+    };
+    let four = ["up", "flat", "level", "down"];
+    assert_eq!(of(&named(&four)), Ok((names(&four), vec![0, 3, 0, 2], 4)));
+    let found = of(&named(&["up", "down"])).unwrap_err();
+    assert!(found.contains("there is a label 'level'"), "{found}");
+}
+
+/// `10` is the class called 10, not the eleventh, whatever other labels a file has.
+#[test]
+fn names_of_digits_are_names_in_files_that_look_like_numbers_too() {
+    let files = Files::new();
+    let open = |labels: &[&str], class_names: &[&str], labels_were_names| {
+        let rows = labels.iter().enumerate();
+        let text = rows
+            .map(|(i, y)| format!("{i},{i},{y}\n"))
+            .collect::<String>();
+        let options = SequencesOptions {
+            id_column: Some("id".into()),
+            feature_columns: vec!["f".into()],
+            target_columns: vec!["y".into()],
+            validation_fraction: 0.0,
+            test_fraction: 0.0,
+            class_names: class_names.iter().map(|n| (*n).to_owned()).collect(),
+            labels_were_names,
+            ..sequences(files.put("s.csv", format!("id,f,y\n{text}")))
+        };
+        let task = Sequences::open(&options, 0).map_err(|e| e.to_string())?;
+        let batch = task.batch(Split::Train, 0, labels.len()).unwrap();
+        let Targets::Classes { mut ids, .. } = batch.targets else {
+            panic!("classes expected")
+        };
+        ids.sort_unstable();
+        Ok::<_, String>(ids)
+    };
+    let months = ["08", "09", "10", "11"];
+    for were_names in [false, true] {
+        assert_eq!(open(&["10", "10"], &months, were_names), Ok(vec![2, 2]));
+        assert_eq!(open(&["11", "10"], &months, were_names), Ok(vec![2, 3]));
+        assert_eq!(open(&["09", "11"], &months, were_names), Ok(vec![1, 3]));
+        let found = open(&["10", "12"], &months, were_names).unwrap_err();
+        assert!(found.contains("there is a label '12'"), "{found}");
+    }
+    assert_eq!(open(&["20", "10"], &["10", "20"], false), Ok(vec![0, 1]));
+    // Numbers that the options name are places; what were names once has no numbers.
+    assert_eq!(open(&["1", "0"], &["run", "walk"], false), Ok(vec![0, 1]));
+    let found = open(&["1", "0"], &["run", "walk"], true).unwrap_err();
+    assert!(found.contains("the classes have names"), "{found}");
+}
+
+#[test]
+fn values_that_float32_cannot_hold_are_warned_of_or_refused() {
+    let files = Files::new();
+    let open = |feature: f64, target: f64| {
+        let row = |i: usize| {
+            let step = (i % 5) as f64;
+            format!("{i},{},{}\n", feature + step, target * (1.0 + step))
+        };
+        let rows = (0..20).map(row).collect::<String>();
+        let options = SequencesOptions {
+            id_column: Some("id".into()),
+            feature_columns: vec!["clock".into()],
+            target_columns: vec!["y".into()],
+            target: LabelKind::Values,
+            ..sequences(files.put("s.csv", format!("id,clock,y\n{rows}")))
+        };
+        Sequences::open(&options, 0).map(|task| task.warnings().to_vec())
+    };
+    assert_eq!(open(1000.0, 1.0).unwrap(), Vec::<String>::new());
+    let warned = open(5.5e6, 1.0).unwrap();
+    assert!(
+        warned.len() == 1 && warned[0].contains("feature `clock` has mean 5.5"),
+        "{warned:?}"
+    );
+    for beyond in [1e25, 1e-25] {
+        let found = open(0.0, beyond).unwrap_err().to_string();
+        assert!(
+            found.contains("target `y`: has mean") && found.contains("another unit"),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn the_older_name_of_lengths_is_read() {
+    let text = "path = 'a.npy'\nlabels_path = 'y.npy'\nlens_path = 'l.npy'\ntarget = 'classes'\nper = 'step'\n";
+    let options: SequencesOptions = toml::from_str(text).unwrap();
+    assert_eq!(options.lengths_path, Some("l.npy".into()));
+    assert!(toml::to_string(&options).unwrap().contains("lengths_path"));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use std::path::Path;
 
 fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
@@ -99,4 +100,39 @@ fn text_faults_say_where() {
             .to_string()
             .contains("cannot read absent.txt")
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Numbers change, the text and its hash do not; and the hash is of nothing but the text.
+    #[test]
+    fn a_vocabulary_that_is_adopted_gives_the_same_text(
+        content in "[a-fé]{60,120}", more in "[0-9]{0,5}", other in "[a-fé]{60,120}", seed: u64,
+    ) {
+        let files = Files::new();
+        let task = |name: &str, content: &str| text(&files.put(name, content), 8, 1).unwrap();
+        let own = task("a.txt", &content);
+        let mut tokens = Vocabulary::of_text(&format!("{content}{more}")).tokens().to_vec();
+        let order = crate::data::SampleRng::new(seed, "order", 0).permutation(tokens.len());
+        tokens = order.iter().map(|i| tokens[*i].clone()).collect();
+        let vocabulary = Vocabulary::from_tokens(&tokens).unwrap();
+        let mut adopted = task("b.txt", &content);
+        adopted.adopt_vocabulary(&vocabulary).unwrap();
+        for split in [Split::Train, Split::Validation] {
+            let (a, b) = (own.batch(split, 0, 1).unwrap(), adopted.batch(split, 0, 1).unwrap());
+            let said = |task: &Text, batch: &Batch| task.vocabulary().unwrap().decode(tokens_of(batch)).unwrap();
+            prop_assert_eq!(said(&own, &a), said(&adopted, &b));
+        }
+        prop_assert_eq!(adopted.shape().input, InputKind::Tokens { vocab: tokens.len() });
+        prop_assert_eq!(own.digest(), adopted.digest());
+        prop_assert_eq!(own.digest() == task("c.txt", &other).digest(), content == other);
+        let last = tokens.pop().unwrap();
+        let fewer = Vocabulary::from_tokens(&tokens).unwrap();
+        let refused = task("d.txt", &content).adopt_vocabulary(&fewer).is_err();
+        prop_assert_eq!(refused, content.contains(&last));
+    }
+}
+
+fn tokens_of(batch: &Batch) -> &[u32] {
+    tokens(batch).0
 }

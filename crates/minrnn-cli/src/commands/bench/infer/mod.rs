@@ -48,7 +48,12 @@ struct Disagreement {
 }
 
 pub(super) fn run(args: &BenchInfer, ui: &Ui) -> Result<Outcome> {
-    let _watch = Watch::new();
+    let tell = Progress::hidden().teller();
+    let _watch = Watch::new(move |signal| {
+        tell(&format!(
+            "{signal}: stops when this turn is done; once more ends at once"
+        ));
+    });
     match bench(args, ui) {
         Ok(report) => {
             // The table first: a file that cannot be written loses no figures.

@@ -10,6 +10,7 @@ use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Form, Target, Weights, write_export,
 };
 use minrnn_runtime::{self as runtime, Info};
+use minrnn_train::data::read_data;
 use serde_json::Value as Json;
 
 use super::case::{Case, ONE, all};
@@ -170,7 +171,7 @@ pub(super) fn open(dir: &Path) -> Result<Subject> {
 
 fn manifest(dir: &Path) -> Result<Json> {
     let path = dir.join(MANIFEST);
-    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read_data(&path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
 }
 

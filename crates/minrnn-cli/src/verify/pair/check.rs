@@ -1,0 +1,200 @@
+//! Two runs held to each other, over many cases: a row for each tensor.
+
+use std::collections::BTreeMap;
+
+use minrnn_model::compare::{Comparison, Worst};
+
+use super::case::{Case, Ran, Two};
+use super::report::{Place, Row};
+use super::rounding::{Held, Rounding, rounds, tensors};
+use super::tensor::{Reading, Tensor};
+
+/// A check in the making: one row for each tensor.
+#[derive(Debug)]
+pub(crate) struct Check {
+    held: Held,
+    rows: Vec<(Row, Comparison, [usize; 2])>,
+}
+
+/// Names of outputs and last states, as the second file has them.
+fn names(two: &Two) -> Vec<String> {
+    let outputs = two.face.outputs.iter().map(|n| n[1].clone());
+    outputs
+        .chain(two.face.states.iter().map(|s| s.second.1.clone()))
+        .collect()
+}
+
+impl Check {
+    pub(super) fn new(check: &str, by: &str, held: Held, two: &Two) -> Self {
+        let row = |tensor: String| {
+            let row = Row {
+                check: check.into(),
+                by: by.into(),
+                tensor,
+                cases: 0,
+                values: 0,
+                failing: 0,
+                max_abs: 0.0,
+                max_ulp: 0,
+                tolerance: 0.0,
+                min_tolerance: 0.0,
+                worst: None,
+                zeros: [0.0; 2],
+                on_edge: 0,
+                holds: false,
+                decides: true,
+            };
+            (row, Comparison::default(), [0; 2])
+        };
+        Self {
+            held,
+            rows: names(two).into_iter().map(row).collect(),
+        }
+    }
+
+    /// Compares whole tensors of one case; a tensor that one file does not have is left out. Whether all hold.
+    pub(super) fn add(&mut self, case: &Case, first: &Ran, second: &Ran, costs: &Rounding) -> bool {
+        let mut holds = true;
+        for (i, (a, b)) in tensors(first).zip(tensors(second)).enumerate() {
+            if let (Some(a), Some(b)) = (a, b) {
+                // What is never rounded has one reading.
+                if self.held == Held::Rounded && !rounds(a) && !rounds(b) {
+                    continue;
+                }
+                let elems = [a, b].map(|t| t.value.dtype());
+                let largest = a.largest().max(b.largest());
+                let tolerance = costs.tolerance(self.held, (case.time, i), elems, largest);
+                holds &= self.compare(i, case, (a, b), tolerance);
+            }
+        }
+        holds
+    }
+
+    fn compare(
+        &mut self,
+        i: usize,
+        case: &Case,
+        (a, b): (&Tensor, &Tensor),
+        tolerance: f64,
+    ) -> bool {
+        let (row, all, zeros) = &mut self.rows[i];
+        row.cases += 1;
+        let mut c = Comparison::default();
+        if a.shape() == b.shape() {
+            let edges = on_edge(a, b);
+            row.on_edge += edges.len();
+            values(self.held, (a, b), &edges, tolerance, &mut c);
+        } else {
+            // Tensors of different shapes have no values in common; one comparison that fails stands for them.
+            c.push(f64::NAN, 0.0, tolerance);
+        }
+        for (n, t) in zeros.iter_mut().zip([a, b]) {
+            let array = t.value.stepwise();
+            *n += array
+                .floats()
+                .unwrap_or_default()
+                .iter()
+                .filter(|v| **v == 0.0)
+                .count();
+            *n += array
+                .ints()
+                .unwrap_or_default()
+                .iter()
+                .filter(|v| **v == 0)
+                .count();
+        }
+        let worse = row.worst.is_none() || c.max_abs > all.max_abs;
+        if let (Some(Worst { index, got, want }), true) = (&c.worst, worse) {
+            let index = match a.shape() == b.shape() {
+                true => a.index(*index),
+                false => vec![],
+            };
+            row.worst = Some(Place {
+                case: case.name(),
+                batch: case.batch,
+                time: case.time,
+                index,
+                first: *got,
+                second: *want,
+            });
+            row.tolerance = tolerance;
+        } else if row.worst.is_none() {
+            row.tolerance = row.tolerance.max(tolerance);
+        }
+        all.merge(&c);
+        c.failing == 0
+    }
+
+    /// Whether nothing failed.
+    pub(super) fn holds(&self) -> bool {
+        self.rows.iter().all(|(_, c, _)| c.failing == 0)
+    }
+
+    /// The rows of tensors that were compared.
+    pub(crate) fn rows(self) -> Vec<Row> {
+        let row = |(row, c, zeros): (Row, Comparison, [usize; 2])| Row {
+            values: c.count,
+            failing: c.failing,
+            max_abs: c.max_abs,
+            max_ulp: c.max_ulp,
+            min_tolerance: c.min_tolerance,
+            zeros: zeros.map(|n| n as f64 / c.count.max(1) as f64),
+            // A tensor of no values has the right ones.
+            holds: c.failing == 0,
+            ..row
+        };
+        self.rows
+            .into_iter()
+            .filter(|(r, ..)| r.cases > 0)
+            .map(row)
+            .collect()
+    }
+}
+
+/// What else each value that hangs on an edge may be, by position: in the first, in the second.
+type Edges = BTreeMap<usize, [Option<f64>; 2]>;
+
+fn on_edge(a: &Tensor, b: &Tensor) -> Edges {
+    let mut all = Edges::new();
+    for (side, t) in [a, b].into_iter().enumerate() {
+        for edge in t.value.edges() {
+            let float = edge.other.floats().and_then(|v| v.first().copied());
+            let int = edge.other.ints().and_then(|v| v.first().map(|n| *n as f64));
+            all.entry(edge.position).or_default()[side] = float.or(int);
+        }
+    }
+    all
+}
+
+/// Integers exactly, floats within the tolerance. On an edge an integer may be what it would be on the other side, a float as
+/// much farther off as that is.
+fn values(
+    held: Held,
+    (a, b): (&Tensor, &Tensor),
+    edges: &Edges,
+    tolerance: f64,
+    c: &mut Comparison,
+) {
+    if let (Some(x), Some(y)) = (a.value.stepwise().ints(), b.value.stepwise().ints()) {
+        for (i, (x, y)) in x.iter().zip(y).enumerate() {
+            let sides = edges.get(&i).copied().unwrap_or_default();
+            let also = sides[0] == Some(*y as f64)
+                || sides[1] == Some(*x as f64)
+                || sides[0].is_some() && sides[0] == sides[1];
+            c.push_int(*x, *y, also);
+        }
+        return;
+    }
+    let (x, y) = match held {
+        Held::Rounded => (a.values(Reading::Rounded), b.values(Reading::Rounded)),
+        _ => [a, b].map(|t| t.settled().values(Reading::Exact)).into(),
+    };
+    let steps = [a, b].map(|t| t.values(Reading::Rounded));
+    for (i, (x, y)) in x.iter().zip(&y).enumerate() {
+        let moved = edges.get(&i).map_or(0.0, |sides| {
+            let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][i]).abs());
+            far(0).max(far(1))
+        });
+        c.push(*x, *y, tolerance + moved);
+    }
+}

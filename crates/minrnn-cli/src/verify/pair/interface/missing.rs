@@ -1,0 +1,188 @@
+//! States that nobody named, as the options that name them.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+
+use super::axes::quoted;
+use super::clues::Time;
+use super::propose::{Proposal, propose};
+use super::{Finder, Link, Port, State};
+
+impl Finder<'_> {
+    /// States of the step file that nobody named: an input that every step would get the same of, and an output that gives it
+    /// back.
+    pub(super) fn missing_states(
+        &self,
+        pairs: &[(Port, Port)],
+        rest: [&[Port]; 2],
+        states: &[&State],
+    ) -> Result<()> {
+        let said = |y: &Port| self.request.names.iter().any(|(_, b)| *b == y.name);
+        let same = |(x, y): &&(Port, Port)| {
+            !said(y) && matches!(self.time_axis(x, y, false), Ok(Time::Nowhere))
+        };
+        let still = pairs.iter().filter(same).map(|(_, y)| y);
+        let suspects: Vec<Port> = still.chain(rest[1]).cloned().collect();
+        let given: BTreeSet<&str> = states.iter().map(|s| s.second.1.as_str()).collect();
+        let outputs = self.files[1].outputs().iter();
+        let outputs: Vec<Port> = outputs
+            .filter(|o| !given.contains(o.name.as_str()))
+            .cloned()
+            .collect();
+        let proposals = propose(&suspects, &outputs, &self.flows[1]);
+        let mut found: Vec<(Port, String)> = vec![];
+        let mut lines = vec![];
+        let mut words = vec![];
+        let mut inputs = vec![];
+        for (port, proposal) in suspects.iter().zip(proposals) {
+            let name = &port.name;
+            match proposal {
+                Proposal::Input => continue,
+                Proposal::State(output) => {
+                    words.push(format!("`{name}`, which `{output}` gives back"));
+                    found.push((port.clone(), output));
+                }
+                Proposal::OneOf(outputs) => {
+                    let list = outputs.join("` or `");
+                    words.push(format!("`{name}`, which `{list}` may give back"));
+                    lines.push(format!(
+                        "--state {}",
+                        quoted(&format!("{name}={}", outputs[0]))
+                    ));
+                }
+            }
+            if pairs.iter().any(|(_, y)| y.name == *name) {
+                inputs.push(format!("--map {}", quoted(&format!("{name}={name}"))));
+            }
+        }
+        lines.splice(0..0, self.state_lines(pairs, rest[0], &found));
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let no_state = if inputs.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "; what is no state but the same at every step is named by {}",
+                inputs.join(" ")
+            )
+        };
+        bail!(
+            "{} has what looks like states, and none of them was named: {}\nadd {}{no_state}",
+            self.files[1].name(),
+            words.join(", "),
+            lines.join(" ")
+        )
+    }
+
+    /// Files of one length that might be called again and again, if their states were named: what to say.
+    pub(super) fn states_note(&mut self, links: &[Link]) {
+        let file = self.files[1];
+        let still = |p: &&Port| {
+            let mut of = links.iter().filter(|l| l.names[1] == p.name);
+            of.all(|l| l.time().is_none()) && !self.request.values.contains_key(&p.name)
+        };
+        let suspects: Vec<Port> = file.inputs().iter().filter(still).cloned().collect();
+        let proposals = propose(&suspects, file.outputs(), &self.flows[1]);
+        let found: Vec<(Port, String)> = suspects
+            .into_iter()
+            .zip(proposals)
+            .filter_map(|(port, p)| match p {
+                Proposal::State(output) => Some((port, output)),
+                _ => None,
+            })
+            .collect();
+        if found.is_empty() {
+            return;
+        }
+        let lines = self.state_lines(&[], &[], &found);
+        self.notes.push(format!(
+            "one call of each file; if it is followed by others, with what came out as states, say so: {}",
+            lines.join(" ")
+        ));
+    }
+
+    /// An integer that a table does not choose may be a state.
+    pub(super) fn or_state(&self, port: &Port, error: anyhow::Error) -> anyhow::Error {
+        let one = std::slice::from_ref(port);
+        match propose(one, self.files[1].outputs(), &self.flows[1]).pop() {
+            Some(Proposal::State(output)) => {
+                let lines = self.state_lines(&[], &[], &[(port.clone(), output)]);
+                anyhow::anyhow!("{error}, or {} if it is a state", lines.join(" "))
+            }
+            _ => error,
+        }
+    }
+
+    /// The options that name states which were found, with their names in the first file where those are others.
+    fn state_lines(
+        &self,
+        pairs: &[(Port, Port)],
+        rest: &[Port],
+        found: &[(Port, String)],
+    ) -> Vec<String> {
+        let line = |input: &str, output: &str, more: Vec<String>| {
+            let more = if more.is_empty() {
+                String::new()
+            } else {
+                format!(":{}", more.join(","))
+            };
+            format!("--state {}", quoted(&format!("{input}={output}{more}")))
+        };
+        let batch = |port: &Port| {
+            let axis = port.dims.as_ref().and_then(|d| self.likely_rows(port, d));
+            axis.map(|axis| format!("batch={axis}"))
+        };
+        // States of the first file under names of its own.
+        let is = |y: &Port| found.iter().any(|(p, _)| p.name == y.name);
+        let paired = pairs.iter().filter(|(x, y)| x.name != y.name && is(y));
+        let there: Vec<Port> = paired.map(|(x, _)| x).chain(rest).cloned().collect();
+        let proposals = propose(&there, self.files[0].outputs(), &self.flows[0]);
+        let theirs: Vec<(Port, String)> = there
+            .iter()
+            .zip(proposals)
+            .filter_map(|(port, p)| match p {
+                Proposal::State(output) => Some((port.clone(), output)),
+                _ => None,
+            })
+            .collect();
+        let inputs = self.files[0].inputs();
+        let (known, new): (Vec<_>, Vec<_>) = found
+            .iter()
+            .cloned()
+            .partition(|(p, _)| inputs.iter().any(|i| i.name == p.name));
+        let mut lines: Vec<String> = known
+            .iter()
+            .map(|(p, o)| line(&p.name, o, batch(p).into_iter().collect()))
+            .collect();
+        let ports = |all: &[(Port, String)]| all.iter().map(|(p, _)| p.clone()).collect::<Vec<_>>();
+        let holds = |one: &[(Port, String)], many: &[(Port, String)]| {
+            one.len() == 1 && many.len() > 1 && self.cut(&ports(one), &ports(many)).is_ok()
+        };
+        if holds(&new, &theirs) || holds(&theirs, &new) {
+            let ((input, output), (i, o)) = (together(&new), together(&theirs));
+            let rows = new
+                .first()
+                .filter(|_| new.len() == 1)
+                .and_then(|(p, _)| batch(p));
+            let more = rows.into_iter().chain([format!("first={i}={o}")]).collect();
+            lines.push(line(&input, &output, more));
+            return lines;
+        }
+        for (at, (port, output)) in new.iter().enumerate() {
+            let first = theirs.get(at).filter(|_| theirs.len() == new.len());
+            let first = first.map(|(p, o)| format!("first={}={o}", p.name));
+            let more = batch(port).into_iter().chain(first).collect();
+            lines.push(line(&port.name, output, more));
+        }
+        lines
+    }
+}
+
+/// Names of inputs, and of outputs, as an option names several.
+fn together(all: &[(Port, String)]) -> (String, String) {
+    let inputs: Vec<&str> = all.iter().map(|(p, _)| p.name.as_str()).collect();
+    let outputs: Vec<&str> = all.iter().map(|(_, o)| o.as_str()).collect();
+    (inputs.join("+"), outputs.join("+"))
+}

@@ -1,0 +1,262 @@
+//! States that one file holds apart and the other in one tensor.
+
+use anyhow::{Context, Result, bail};
+
+use super::super::spec::{Init, StateSpec};
+use super::{Dim, Finder, Part, Port, Role, State};
+
+impl Finder<'_> {
+    /// The states that a caller's line names: one, or all that are in a tensor that holds several.
+    pub(super) fn state_of(&self, spec: &StateSpec) -> Result<Vec<State>> {
+        let [first, second] = self.files;
+        let ours = names(&spec.input, second.inputs());
+        let outs = names(&spec.output, second.outputs());
+        let (theirs, their_outs) = match &spec.first {
+            Some((i, o)) => (names(i, first.inputs()), names(o, first.outputs())),
+            None => (vec![], vec![]),
+        };
+        let of = |list: &[String], ports: &[Port], side: usize, what: &str| -> Result<Vec<Port>> {
+            list.iter()
+                .map(|n| self.port(n, ports, side, what))
+                .collect()
+        };
+        let second_in = of(&ours, second.inputs(), 1, "input")?;
+        let second_out = of(&outs, second.outputs(), 1, "output")?;
+        let first_in = of(&theirs, first.inputs(), 0, "input")?;
+        let first_out = of(&their_outs, first.outputs(), 0, "output")?;
+        if second_in.len() != second_out.len() || first_in.len() != first_out.len() {
+            bail!(
+                "state `{}`: as many inputs as outputs belong together, one to one",
+                spec.input
+            );
+        }
+        let count = second_in.len().max(first_in.len()).max(1);
+        let fits = |n: usize| n == count || n == 1 || n == 0;
+        if !fits(second_in.len()) || !fits(first_in.len()) {
+            bail!(
+                "state `{}`: {} tensors in one file are none of {} in the other; name each pair by a --state of its own",
+                spec.input,
+                second_in.len(),
+                first_in.len()
+            );
+        }
+        if count > 1
+            && matches!(spec.init, Init::Values(_))
+            && (second_in.len() == 1 || first_in.len() == 1)
+        {
+            bail!(
+                "state `{}`: init of a tensor that holds several states is zero or a number",
+                spec.input
+            );
+        }
+        let parts = [
+            self.cut(&first_in, &second_in)?,
+            self.cut(&second_in, &first_in)?,
+        ];
+        let one = |i: usize| {
+            let at = |list: &[Port]| {
+                list.get(if list.len() == 1 { 0 } else { i })
+                    .map(|p| p.name.clone())
+            };
+            let second = (at(&second_in), at(&second_out));
+            let (Some(input), Some(output)) = second else {
+                bail!("state `{}` has no name", spec.input);
+            };
+            let first = match spec.first {
+                Some(_) => (at(&first_in), at(&first_out)),
+                None => (
+                    self.first_name(&input, first.inputs()),
+                    self.first_name(&output, first.outputs()),
+                ),
+            };
+            let mut state = State {
+                first,
+                second: (input, output),
+                parts: [0, 1].map(|side: usize| parts[side].get(i).cloned()),
+                shape: vec![],
+                init: spec.init.clone(),
+                any_value: spec.any_value,
+            };
+            if spec.first.is_none() {
+                self.same_rank(&mut state)?;
+            }
+            Ok(state)
+        };
+        (0..count).map(one).collect()
+    }
+
+    fn port(&self, name: &str, ports: &[Port], side: usize, what: &str) -> Result<Port> {
+        let found = ports.iter().find(|p| p.name == name).cloned();
+        found.with_context(|| {
+            let names: Vec<&str> = ports.iter().map(|p| p.name.as_str()).collect();
+            format!(
+                "{} has no {what} `{name}`; it has {}",
+                self.files[side].name(),
+                names.join(", ")
+            )
+        })
+    }
+
+    /// Where the many are in the one; nothing, where it is one to one.
+    pub(super) fn cut(&self, one: &[Port], many: &[Port]) -> Result<Vec<Part>> {
+        let ([one], true) = (one, many.len() > 1) else {
+            return self.alone(one, many);
+        };
+        let shapes: Option<Vec<&Vec<Dim>>> = many.iter().map(|p| p.dims.as_ref()).collect();
+        let (Some(whole), Some(shapes)) = (&one.dims, shapes) else {
+            bail!(
+                "state `{}`: its shape, or that of its parts, is not declared",
+                one.name
+            );
+        };
+        let mut found = vec![];
+        for axis in 0..whole.len() {
+            let Some(size) = self.fixed(&whole[axis]) else {
+                continue;
+            };
+            found.extend(self.side_by_side(whole, &shapes, axis, size));
+            found.extend(self.stacked(whole, &shapes, axis, size));
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => bail!(
+                "state `{}` [{}]: {} are not together what it holds, along any axis",
+                one.name,
+                super::axes::shown(whole),
+                many.iter()
+                    .map(|p| format!("`{}`", p.name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            _ => bail!(
+                "state `{}` [{}]: its parts may lie along more than one axis; name its dimensions by --dim",
+                one.name,
+                super::axes::shown(whole)
+            ),
+        }
+    }
+
+    /// One to one, but with an axis of one entry more: `[1, B, D]` for `[B, D]`.
+    fn alone(&self, one: &[Port], other: &[Port]) -> Result<Vec<Part>> {
+        let mut parts = vec![];
+        for (a, b) in one.iter().zip(other) {
+            let (Some(long), Some(short)) = (&a.dims, &b.dims) else {
+                return Ok(vec![]);
+            };
+            if long.len() != short.len() + 1 {
+                return Ok(vec![]);
+            }
+            let fits = |axis: &usize| {
+                let rest = [&long[..*axis], &long[axis + 1..]].concat();
+                long[*axis] == Dim::Fixed(1) && rest.iter().zip(short).all(|(a, b)| self.like(a, b))
+            };
+            let Some(axis) = (0..long.len()).find(fits) else {
+                return Ok(vec![]);
+            };
+            parts.push(Part {
+                axis,
+                from: 0,
+                to: 1,
+                alone: true,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// A state that both files have under one name, in one of them with an axis of one entry more.
+    fn same_rank(&self, state: &mut State) -> Result<()> {
+        let Some(name) = &state.first.0 else {
+            // An output of all steps under the name of one of the last step is no last state.
+            let rank = |side: usize, name: &str| {
+                let mut ports = self.files[side].outputs().iter();
+                ports.find(|p| p.name == name)?.dims.as_ref().map(Vec::len)
+            };
+            let ours = rank(1, &state.second.1);
+            let theirs = state.first.1.as_ref().and_then(|n| rank(0, n));
+            if ours.zip(theirs).is_some_and(|(a, b)| a != b) {
+                state.first.1 = None;
+            }
+            return Ok(());
+        };
+        let a = [self.port(name, self.files[0].inputs(), 0, "input")?];
+        let b = [self.port(&state.second.0, self.files[1].inputs(), 1, "input")?];
+        state.parts = [self.alone(&a, &b)?.pop(), self.alone(&b, &a)?.pop()];
+        Ok(())
+    }
+
+    fn like(&self, a: &Dim, b: &Dim) -> bool {
+        match (self.fixed(a), self.fixed(b)) {
+            (Some(m), Some(n)) => m == n,
+            _ => true,
+        }
+    }
+
+    fn side_by_side(
+        &self,
+        whole: &[Dim],
+        shapes: &[&Vec<Dim>],
+        axis: usize,
+        size: usize,
+    ) -> Option<Vec<Part>> {
+        let mut parts = vec![];
+        let mut from = 0;
+        for dims in shapes {
+            let same = |(i, d): (usize, &Dim)| i == axis || self.like(d, &whole[i]);
+            if dims.len() != whole.len() || !dims.iter().enumerate().all(same) {
+                return None;
+            }
+            let to = from + self.fixed(&dims[axis])?;
+            parts.push(Part {
+                axis,
+                from,
+                to,
+                alone: false,
+            });
+            from = to;
+        }
+        (from == size).then_some(parts)
+    }
+
+    fn stacked(
+        &self,
+        whole: &[Dim],
+        shapes: &[&Vec<Dim>],
+        axis: usize,
+        size: usize,
+    ) -> Option<Vec<Part>> {
+        let rest = [&whole[..axis], &whole[axis + 1..]].concat();
+        let same = |dims: &&Vec<Dim>| {
+            dims.len() == rest.len() && dims.iter().zip(&rest).all(|(a, b)| self.like(a, b))
+        };
+        if size != shapes.len() || !shapes.iter().all(same) {
+            return None;
+        }
+        let part = |i: usize| Part {
+            axis,
+            from: i,
+            to: i + 1,
+            alone: true,
+        };
+        Some((0..size).map(part).collect())
+    }
+
+    /// The axes of a state, of those of the tensor of the second file that holds it.
+    pub(super) fn shape_of(state: &State, mut roles: Vec<Role>) -> Vec<Role> {
+        if let Some(part) = &state.parts[1] {
+            if part.alone {
+                roles.remove(part.axis);
+            } else {
+                roles[part.axis] = Role::Fixed(part.to - part.from);
+            }
+        }
+        roles
+    }
+}
+
+/// `h+c`: both; a port that is called so stands for itself.
+fn names(text: &str, ports: &[Port]) -> Vec<String> {
+    if ports.iter().any(|p| p.name == text) {
+        return vec![text.into()];
+    }
+    text.split('+').map(str::to_owned).collect()
+}

@@ -1,0 +1,107 @@
+//! Which axis of a state holds the rows; how many rows there may be; what integers may be.
+
+use anyhow::{Result, bail};
+
+use super::axes::shown;
+use super::clues::is_rows;
+use super::{Dim, Elem, Finder, Port, Role};
+
+impl Finder<'_> {
+    /// The files take this many rows only.
+    pub(super) fn only_batch(&mut self, n: usize, name: &str) -> Result<()> {
+        match self.batch {
+            Some(m) if m != n => bail!("`{name}` takes {n} rows only, another input {m}"),
+            _ => self.batch = Some(n),
+        }
+        Ok(())
+    }
+
+    /// What the axes of a state are, of the second file.
+    pub(super) fn state_axes(&mut self, port: &Port, axis: Option<usize>) -> Result<Vec<Role>> {
+        if let Some(roles) = self.given(port) {
+            return Ok(roles.clone());
+        }
+        let Some(dims) = port.dims.clone() else {
+            bail!(
+                "state `{}`: its shape is not declared; give it as --input {}=B,..",
+                port.name,
+                port.name
+            );
+        };
+        if let Some(axis) = axis.filter(|a| *a >= dims.len()) {
+            bail!(
+                "state `{}` has {} dimensions and no axis {axis}",
+                port.name,
+                dims.len()
+            );
+        }
+        let rows = match axis {
+            Some(axis) => Some(axis),
+            None => self.state_rows(port, &dims)?,
+        };
+        let mut roles = vec![];
+        for (i, dim) in dims.iter().enumerate() {
+            roles.push(match self.fixed(dim) {
+                Some(n) if Some(i) == rows => {
+                    self.only_batch(n, &port.name)?;
+                    Role::Batch
+                }
+                Some(n) => Role::Fixed(n),
+                None if Some(i) == rows => Role::Batch,
+                None => bail!("state `{}`: dimension {i} (`{dim}`) is free; give --dim {dim}=N or --input {}=..", port.name, port.name),
+            });
+        }
+        Ok(roles)
+    }
+
+    /// The axis of a state that holds the rows: as names and the graph say, else the only free one; none, where all is fixed.
+    fn state_rows(&self, port: &Port, dims: &[Dim]) -> Result<Option<usize>> {
+        let said = self.said(1, port);
+        let strong: Vec<usize> = (0..dims.len()).filter(|i| is_rows(&said[*i])).collect();
+        let free: Vec<usize> = (0..dims.len())
+            .filter(|i| self.fixed(&dims[*i]).is_none())
+            .collect();
+        match (strong.as_slice(), free.as_slice()) {
+            ([one], _) | ([], [one]) => Ok(Some(*one)),
+            ([], []) => Ok(None),
+            _ => {
+                let axes = if strong.is_empty() { &free } else { &strong };
+                bail!(
+                    "state `{}` [{}]: nothing tells which of the axes {axes:?} holds the rows; say it by :batch=AXIS behind its --state, or by --input {}=B,..",
+                    port.name,
+                    shown(dims),
+                    port.name
+                )
+            }
+        }
+    }
+
+    /// The axis of a state that holds the rows, if that is clear.
+    pub(super) fn likely_rows(&self, port: &Port, dims: &[Dim]) -> Option<usize> {
+        self.state_rows(port, dims).ok().flatten()
+    }
+
+    pub(super) fn range(&self, x: &Port, y: &Port, elem: Elem) -> Result<(i64, i64)> {
+        let given = [x, y]
+            .iter()
+            .find_map(|p| self.request.inputs.get(&p.name)?.range);
+        if elem.is_float() || elem == Elem::Bool {
+            return Ok((0, 1));
+        }
+        if let Some(range) = given {
+            return Ok(range);
+        }
+        let rows = [
+            self.files[0].vocabulary(&x.name),
+            self.files[1].vocabulary(&y.name),
+        ];
+        match rows.into_iter().flatten().min() {
+            Some(rows) if rows > 0 => Ok((0, rows as i64 - 1)),
+            _ => bail!(
+                "input `{}` takes integers, and no table tells which; give --input {}=..:int=LOW..HIGH",
+                x.name,
+                x.name
+            ),
+        }
+    }
+}

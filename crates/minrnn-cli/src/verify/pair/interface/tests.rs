@@ -1,0 +1,282 @@
+//! What is found in two files, what is proposed, and what is asked for.
+
+use std::path::{Path, PathBuf};
+
+use minrnn_onnx::build::{Builder, Val};
+use minrnn_onnx::ir::{Attr, DType, Dim as Axis, Graph, Model, Tensor as Constant};
+
+use super::super::spec::input_spec;
+use super::*;
+
+fn write(dir: &Path, name: &str, graph: Graph) -> PathBuf {
+    let path = dir.join(name);
+    let model = Model {
+        ir_version: 8,
+        opsets: vec![(String::new(), 17)],
+        graph,
+        ..Model::default()
+    };
+    std::fs::write(&path, model.encode()).unwrap();
+    path
+}
+
+fn dims(names: &[&str]) -> Vec<Axis> {
+    let one = |n: &&str| match (n.parse(), *n) {
+        (Ok(n), _) => Axis::Fixed(n),
+        (_, "?") => Axis::Unknown,
+        (_, n) => Axis::symbol(n),
+    };
+    names.iter().map(one).collect()
+}
+
+/// `y = f(x)`, x of the dimensions given.
+fn map(names: &[&str], f: impl FnOnce(&mut Builder, Val) -> Val) -> Graph {
+    let mut b = Builder::new("map");
+    let x = b.input("x", DType::F32, dims(names));
+    let y = f(&mut b, x);
+    b.output("y", y, DType::F32, dims(names));
+    b.finish().unwrap()
+}
+
+fn sum(along: i64) -> impl Fn(&mut Builder, Val) -> Val {
+    move |b, x| {
+        // Of either type that axes are given in.
+        let axis = match along {
+            0 => Constant::i64("axis", vec![], &[0]),
+            n => Constant::bytes("axis", DType::I32, vec![], (n as i32).to_le_bytes().into()),
+        };
+        let axis = b.param(axis);
+        b.node("CumSum", &[x, axis], vec![])
+    }
+}
+
+/// A GRU over `x`, states `h0` to `hn`.
+fn gru(x: &[&str], h: &[&str]) -> Graph {
+    let mut b = Builder::new("gru");
+    let input = b.input("x", DType::F32, dims(x));
+    b.input("h0", DType::F32, dims(h));
+    let weight = |b: &mut Builder, name: &str, dims: Vec<i64>| {
+        let count: i64 = dims.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| (i % 7) as f32 * 0.1 - 0.3).collect();
+        b.param(Constant::f32(name, dims, &values))
+    };
+    let w = weight(&mut b, "w", vec![1, 6, 3]);
+    let r = weight(&mut b, "r", vec![1, 6, 2]);
+    let bias = weight(&mut b, "bias", vec![1, 12]);
+    let all = b.node_n(
+        "GRU",
+        &[input, w, r, bias],
+        2,
+        vec![("hidden_size", Attr::Int(2))],
+    );
+    let y = b.squeeze(all[0], 1);
+    let hn = b.node("Identity", &[all[1]], vec![]);
+    b.output("y", y, DType::F32, dims(&[x[0], x[1], "2"]));
+    b.output("hn", hn, DType::F32, dims(h));
+    let mut graph = b.finish().unwrap();
+    // Builder nodes have no empty inputs: the initial state is the sixth.
+    if let Some(node) = graph.nodes.iter_mut().find(|n| n.op_type == "GRU") {
+        node.inputs.extend([String::new(), "h0".into()]);
+    }
+    graph
+}
+
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn face(&self, a: Graph, b: Graph, kind: Kind, request: &Request) -> Result<Interface> {
+        let [a, b] = [("a.onnx", a), ("b.onnx", b)]
+            .map(|(name, graph)| GraphFile::open(&write(self.0.path(), name, graph)).unwrap());
+        interface(&a, &b, kind, request)
+    }
+
+    fn same(&self, a: Graph, b: Graph) -> Result<Interface> {
+        self.face(a, b, Kind::Same, &Request::default())
+    }
+}
+
+/// Whatever the axes are called: a running sum says which one is time, of one file or of both.
+#[test]
+fn an_operator_says_which_axis_is_time() {
+    let files = Files::new();
+    for names in [
+        ["s0", "s1", "4"],
+        ["unk__12", "unk__13", "4"],
+        ["?", "?", "4"],
+    ] {
+        for (axis, other) in [(0, sum(0)), (1, sum(1))] {
+            let plain = map(&names, |b, x| b.tanh(x));
+            let summed = map(&names, |b, x| {
+                let turned = b.tanh(x);
+                other(b, turned)
+            });
+            let time =
+                |a: &Graph, b: &Graph| files.same(a.clone(), b.clone()).unwrap().links[0].time();
+            assert_eq!(time(&plain, &summed), Some(axis), "{names:?}");
+            assert_eq!(time(&summed, &plain), Some(axis), "{names:?}");
+        }
+    }
+}
+
+/// Time is never the axis called `batch`, whatever the other one is called.
+#[test]
+fn the_batch_is_never_time() {
+    let files = Files::new();
+    for name in [
+        "frames",
+        "num_frames",
+        "len",
+        "L",
+        "tokens",
+        "s0",
+        "unk__12",
+        "?",
+    ] {
+        for (axis, names) in [(0, [name, "batch", "4"]), (1, ["batch", name, "4"])] {
+            let graph = map(&names, |b, x| b.tanh(x));
+            let face = files.same(graph.clone(), graph).unwrap();
+            assert_eq!(face.links[0].time(), Some(axis), "{names:?}");
+        }
+    }
+}
+
+/// A name that an exporter counted out means nothing in another file; an operator does.
+#[test]
+fn counted_names_do_not_pair_axes_of_two_files() {
+    let files = Files::new();
+    let step = || map(&["s0", "4"], |b, x| b.tanh(x));
+    let found = |whole: Graph| files.face(whole, step(), Kind::Step, &Request::default());
+    let silent = map(&["s0", "s1", "4"], |b, x| b.tanh(x));
+    let error = found(silent).unwrap_err().to_string();
+    assert!(
+        error.contains("time may be any of the axes [0, 1]"),
+        "{error}"
+    );
+    let time = found(map(&["s0", "s1", "4"], sum(0))).unwrap().links[0].time();
+    assert_eq!(time, Some(0));
+    assert!(
+        ["s0", "unk__12", "LSTMhn_dim_1"]
+            .iter()
+            .all(|n| clues::counted(n))
+    );
+    assert!(
+        !["batch", "time2", "B1", "s"]
+            .iter()
+            .any(|n| clues::counted(n))
+    );
+}
+
+#[test]
+fn what_contradicts_itself_or_says_nothing_is_asked_for() {
+    let files = Files::new();
+    let said = map(&["batch", "seq", "4"], sum(0));
+    let error = files.same(said.clone(), said).unwrap_err().to_string();
+    assert!(
+        error.contains("axis 1 is called `seq`") && error.contains("axis 0 is what CumSum `"),
+        "{error}"
+    );
+    let called = map(&["batch", "s1", "4"], sum(0));
+    let error = files.same(called.clone(), called).unwrap_err().to_string();
+    assert!(
+        error.contains("CumSum `")
+            && error.contains("is called `batch`")
+            && error.contains("--input x=B,T,4"),
+        "{error}"
+    );
+    let silent = map(&["s0", "s1", "4"], |b, x| b.tanh(x));
+    let error = files
+        .same(silent.clone(), silent.clone())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "input `x` [s0, s1, 4]: nothing tells which of the axes [0, 1] is time; say it by --input x=T,B,4 or --input x=B,T,4"
+    );
+    let mut request = Request::default();
+    request.inputs.extend([input_spec("x=T,B,4").unwrap()]);
+    let face = files
+        .face(silent.clone(), silent, Kind::Same, &request)
+        .unwrap();
+    assert_eq!(
+        face.links[0].roles,
+        [Role::Time, Role::Batch, Role::Fixed(4)]
+    );
+}
+
+/// Axes are followed through what moves them: turned, split in two, multiplied, and into the body of a GRU.
+#[test]
+fn axes_are_followed_to_a_recurrence() {
+    let mut b = Builder::new("moved");
+    let x = b.input("x", DType::F32, dims(&["p", "q", "3"]));
+    let turned = b.transpose(x, &[1, 0, 2]);
+    let flat = b.reshape(turned, &[0, 0, 1, 3]);
+    let back = b.reshape(flat, &[0, -1, 3]);
+    let w = b.param(Constant::f32("w", vec![1, 2, 3], &[0.1; 6]));
+    let r = b.param(Constant::f32("r", vec![1, 2, 2], &[0.1; 4]));
+    let y = b.node_n("RNN", &[back, w, r], 2, vec![("hidden_size", Attr::Int(2))]);
+    b.output("y", y[0], DType::F32, dims(&["q", "1", "p", "2"]));
+    let graph = b.finish().unwrap();
+    let face = Files::new().same(graph.clone(), graph).unwrap();
+    assert_eq!(
+        face.links[0].roles,
+        [Role::Batch, Role::Time, Role::Fixed(3)]
+    );
+}
+
+#[test]
+fn fixed_lengths_and_batches_are_taken_from_either_file() {
+    let fixed = || gru(&["10", "2", "3"], &["1", "2", "2"]);
+    let free = || gru(&["s0", "s1", "3"], &["1", "s1", "2"]);
+    for (a, b) in [(fixed(), free()), (free(), fixed()), (fixed(), fixed())] {
+        let face = Files::new().same(a, b).unwrap();
+        assert_eq!((face.length, face.batch), (Some(10), Some(2)));
+        assert_eq!(face.links[0].roles[..2], [Role::Time, Role::Batch]);
+    }
+    let other = gru(&["5", "2", "3"], &["1", "2", "2"]);
+    let error = Files::new().same(fixed(), other).unwrap_err().to_string();
+    assert!(
+        error.contains("takes 10 steps") && error.contains("takes 5"),
+        "{error}"
+    );
+}
+
+/// A state that nobody named is proposed, with its rows; the line is the one that is then taken.
+#[test]
+fn states_are_proposed_and_their_rows_are_found() {
+    let whole = || gru(&["T", "B", "3"], &["1", "B", "2"]);
+    let step = || gru(&["1", "B", "3"], &["1", "B", "2"]);
+    let files = Files::new();
+    let found = |request: &Request| files.face(whole(), step(), Kind::Step, request);
+    let error = found(&Request::default()).unwrap_err().to_string();
+    assert!(
+        error.contains("`h0`, which `hn` gives back")
+            && error.contains("add --state h0=hn:batch=1"),
+        "{error}"
+    );
+    for line in ["h0=hn:batch=1", "h0=hn"] {
+        let request = Request {
+            states: vec![line.parse().unwrap()],
+            ..Request::default()
+        };
+        let state = found(&request).unwrap().states.remove(0);
+        assert_eq!(state.shape, [Role::Fixed(1), Role::Batch, Role::Fixed(2)]);
+        assert_eq!(state.first, (Some("h0".into()), Some("hn".into())));
+    }
+    // Said to be no state, it is the same at every step, and the report says so.
+    let request = Request {
+        names: vec![("h0".into(), "h0".into()), ("hn".into(), "hn".into())],
+        ..Request::default()
+    };
+    let face = found(&request).unwrap();
+    assert!(
+        face.notes
+            .iter()
+            .any(|n| n.contains("every step gets the same")),
+        "{:?}",
+        face.notes
+    );
+}

@@ -1,0 +1,148 @@
+//! Rows of unequal length: inputs that say how long each row is, and files that have no such input.
+//!
+//! A file without lengths runs each row alone, for as many steps as the row has. What lies behind the end of a row is compared
+//! in neither file: only RNN, GRU and LSTM say what stands there.
+
+use anyhow::{Context, Result};
+use minrnn_model::rng::Rng;
+
+use super::case::{Case, Ran, Two};
+use super::file::By;
+use super::outputs::Shape;
+use super::spec::{Fill, Role};
+use super::tensor::Tensor;
+
+/// Lengths of rows, the first one T; `None`: all T.
+pub(super) fn draw(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
+    let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
+    (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
+        let others = (1..batch).map(|_| 1 + rng.below(time));
+        std::iter::once(time)
+            .chain(others.collect::<Vec<_>>())
+            .collect()
+    })
+}
+
+impl Two {
+    /// Whether a file has an input for the lengths of rows.
+    pub(super) fn reads_lengths(&self, side: usize) -> bool {
+        let mut filled = self.face.filled.iter();
+        filled.any(|f| f.side == side && f.fill == Fill::Lengths)
+    }
+
+    /// A file that has no input for lengths: each row alone, up to its end. Outputs are filled up with zeros.
+    pub(super) fn row_by_row(
+        &self,
+        side: usize,
+        by: By,
+        case: &Case,
+        lengths: &[usize],
+    ) -> Result<Ran> {
+        let mut rows = vec![];
+        for (b, length) in lengths.iter().enumerate() {
+            let row = self.row(case, b)?.cut(self, 0, *length, None)?;
+            let row = Case {
+                states: self.row(case, b)?.states,
+                ..row
+            };
+            let ran = self.whole(side, by, &row)?;
+            rows.push(Ran {
+                outputs: self.ended(ran.outputs, *length, case.time)?,
+                ..ran
+            });
+        }
+        let mut joined = Ran {
+            outputs: vec![],
+            states: vec![],
+        };
+        for i in 0..self.face.outputs.len() {
+            let parts: Vec<Tensor> = rows.iter().map(|r| r.outputs[i].clone()).collect();
+            joined.outputs.push(Tensor::join(&parts, self.rows_of(i)?)?);
+        }
+        for (i, state) in self.face.states.iter().enumerate() {
+            let axis = state
+                .shape
+                .iter()
+                .position(|r| *r == Role::Batch)
+                .unwrap_or(0);
+            let parts: Option<Vec<Tensor>> = rows.iter().map(|r| r.states[i].clone()).collect();
+            let all = parts.map(|p| Tensor::join(&p, axis)).transpose()?;
+            joined.states.push(all);
+        }
+        Ok(joined)
+    }
+
+    /// Outputs without what stands behind the end of each row.
+    pub(super) fn up_to_ends(&self, ran: Ran, lengths: &[usize]) -> Result<Ran> {
+        let mut outputs = vec![];
+        for (i, whole) in ran.outputs.into_iter().enumerate() {
+            let Some(time) = self.shapes[i].time else {
+                outputs.push(whole);
+                continue;
+            };
+            let axis = self.rows_of(i)?;
+            let total = whole.shape()[time];
+            let mut rows = vec![];
+            for (b, length) in lengths.iter().enumerate() {
+                let row = whole.cut(axis, b, b + 1)?.cut(time, 0, *length)?;
+                rows.push(with_zeros(row, time, total)?);
+            }
+            outputs.push(Tensor::join(&rows, axis)?);
+        }
+        Ok(Ran { outputs, ..ran })
+    }
+
+    fn ended(&self, outputs: Vec<Tensor>, length: usize, total: usize) -> Result<Vec<Tensor>> {
+        let one = |(t, shape): (Tensor, &Shape)| match shape.time {
+            Some(axis) if length < total => with_zeros(t, axis, total),
+            _ => Ok(t),
+        };
+        outputs.into_iter().zip(&self.shapes).map(one).collect()
+    }
+
+    /// The axis of an output that holds the rows.
+    fn rows_of(&self, output: usize) -> Result<usize> {
+        let rows = self.shapes.get(output).and_then(|s| s.rows);
+        rows.context("an output has no axis of rows")
+    }
+
+    /// Row `b` of a case.
+    fn row(&self, case: &Case, b: usize) -> Result<Case> {
+        let part = |t: &Tensor, roles: &[Role]| match roles.iter().position(|r| *r == Role::Batch) {
+            Some(axis) => t.cut(axis, b, b + 1),
+            None => Ok(t.clone()),
+        };
+        let data = self.face.links.iter().zip(&case.data);
+        let data = data
+            .map(|(l, t)| part(t, &l.roles))
+            .collect::<Result<_>>()?;
+        let states = case.states.as_ref().map(|all| {
+            let each = self.face.states.iter().zip(all);
+            each.map(|(s, t)| part(t, &s.shape)).collect::<Result<_>>()
+        });
+        Ok(Case {
+            batch: 1,
+            time: case.time,
+            data,
+            states: states.transpose()?,
+            lengths: None,
+        })
+    }
+}
+
+/// Zeros behind the last entry of an axis.
+fn with_zeros(t: Tensor, axis: usize, total: usize) -> Result<Tensor> {
+    let mut dims = t.shape().to_vec();
+    let missing = total - dims[axis].min(total);
+    if missing == 0 {
+        return Ok(t);
+    }
+    dims[axis] = missing;
+    let count: usize = dims.iter().product();
+    let elem = t.value.dtype();
+    let zeros = match elem.is_float() {
+        true => Tensor::floats(elem, &dims, &vec![0.0; count])?,
+        false => Tensor::ints(elem, &dims, &vec![0; count])?,
+    };
+    Tensor::join(&[t, zeros], axis)
+}

@@ -1,0 +1,66 @@
+//! What a file says about its inputs and outputs, read from the file itself.
+
+use minrnn_onnx::ir;
+pub(crate) use minrnn_onnx::ir::DType as Elem;
+
+/// An input or output of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    /// `None` if it is not declared.
+    pub(crate) elem: Option<Elem>,
+    /// `None` if not even their number is declared.
+    pub(crate) dims: Option<Vec<Dim>>,
+}
+
+/// A dimension as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dim {
+    Fixed(usize),
+    /// Equal names are equal dimensions.
+    Symbol(String),
+    Unknown,
+}
+
+impl std::fmt::Display for Dim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(n) => write!(f, "{n}"),
+            Self::Symbol(s) => f.write_str(s),
+            Self::Unknown => f.write_str("?"),
+        }
+    }
+}
+
+impl Port {
+    fn of(info: &ir::ValueInfo) -> Self {
+        let dim = |d: &ir::Dim| match d {
+            // Some exporters write -1 for what is free.
+            ir::Dim::Fixed(n) => usize::try_from(*n).map_or(Dim::Unknown, Dim::Fixed),
+            ir::Dim::Symbol(s) if !s.is_empty() => Dim::Symbol(s.clone()),
+            _ => Dim::Unknown,
+        };
+        Self {
+            name: info.name.clone(),
+            elem: info.dtype,
+            dims: info.dims.as_ref().map(|d| d.iter().map(dim).collect()),
+        }
+    }
+}
+
+/// What a caller must give: an input that is a constant as well has its value already.
+pub(super) fn inputs(graph: &ir::Graph) -> Vec<Port> {
+    let sparse = graph.sparse_initializers.iter().map(|t| &t.values.name);
+    let known: Vec<&String> = graph
+        .initializers
+        .iter()
+        .map(|t| &t.name)
+        .chain(sparse)
+        .collect();
+    let free = graph.inputs.iter().filter(|i| !known.contains(&&i.name));
+    free.map(Port::of).collect()
+}
+
+pub(super) fn outputs(graph: &ir::Graph) -> Vec<Port> {
+    graph.outputs.iter().map(Port::of).collect()
+}

@@ -1,0 +1,150 @@
+//! Which cases are run.
+
+use minrnn_model::graph::{Graph, Input, Op};
+use minrnn_model::rng::Rng;
+use minrnn_model::usual::Usual;
+
+use super::case::{self, Case, Draw};
+use super::contract::Export;
+use super::{Options, grade};
+
+/// Multiply-adds of one step of one row.
+pub(super) fn work(graph: &Graph) -> f64 {
+    let of = |n: &minrnn_model::graph::Node| match n.op {
+        Op::MatMul { weight } => graph.param_spec(weight).len(),
+        _ => n.width,
+    };
+    graph.nodes().iter().map(of).sum::<usize>() as f64
+}
+
+/// The longest sequence that a run may cost.
+pub(super) fn affordable(graph: &Graph, options: &Options) -> usize {
+    ((options.budget / (2.0 * work(graph))) as usize).max(1)
+}
+
+/// The longest length to run, and what to say about it.
+pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usize, Vec<String>) {
+    if let Some(fixed) = export.fixed().1 {
+        return (fixed, vec![format!("the files take T = {fixed} only")]);
+    }
+    let possible = export.longest().unwrap_or(65_536);
+    let limit = options.longest.unwrap_or(possible).clamp(1, possible);
+    let affordable = affordable(graph, options);
+    if limit <= affordable {
+        return (limit, vec![]);
+    }
+    let note = format!(
+        "lengths from {} to {possible} were left out: they cost more than {:e} multiply-adds a run (--budget)",
+        affordable + 1,
+        options.budget
+    );
+    (affordable, vec![note])
+}
+
+/// Whether a recurrence has one channel, or something that it is computed from comes out of a product or a table as one channel.
+/// Outputs of one channel do not count: they come after.
+pub(super) fn has_one_channel(graph: &Graph) -> bool {
+    let mut narrow: Vec<bool> = vec![];
+    for node in graph.nodes() {
+        let made = matches!(node.op, Op::MatMul { .. } | Op::Embed { .. }) && node.width == 1;
+        let read = node.inputs.iter().any(|v| narrow[v.index()]);
+        if matches!(node.op, Op::Recur { .. }) && (read || node.width == 1) {
+            return true;
+        }
+        narrow.push(made || read);
+    }
+    false
+}
+
+/// Lengths at which features are drawn in other ways too: within a block of the default lowering, and past one.
+const OTHERWISE: [usize; 2] = [3, 33];
+
+/// Ways to draw features besides the usual one.
+fn otherwise(graph: &Graph, usual: Option<&Usual>) -> Vec<Draw> {
+    match (graph.input(), usual) {
+        (Input::Tokens { .. }, _) => vec![],
+        (_, None) => vec![Draw::Large],
+        (_, Some(_)) => vec![Draw::Raw, Draw::Large],
+    }
+}
+
+/// Runs that only measure how far each engine's steps are from the oracle. Errors of a trained model have a long tail: a few
+/// cases alone would sample it too thinly to compare one engine with another.
+pub(super) fn calibration(
+    export: &Export,
+    graph: &Graph,
+    usual: Option<&Usual>,
+    seed: u64,
+) -> Vec<Case> {
+    let mut rng = Rng::named(seed, "calibration");
+    let batch = export.fixed().0.unwrap_or(8);
+    let mut one = |i: usize, draw| {
+        Case::random(graph, (batch, grade::SHORT), i.is_multiple_of(2), &mut rng).drawn(draw, usual)
+    };
+    let mut all: Vec<Case> = (0..24).map(|i| one(i, Draw::Usual)).collect();
+    for draw in otherwise(graph, usual) {
+        all.extend((0..8).map(|i| one(i, draw)));
+    }
+    all
+}
+
+pub(super) fn cases(
+    export: &Export,
+    graph: &Graph,
+    usual: Option<&Usual>,
+    limit: usize,
+    rng: &mut Rng,
+) -> Vec<Case> {
+    let (batch, time) = export.fixed();
+    let lengths = time.map_or_else(|| case::lengths(limit), |t| vec![t]);
+    let mut all = vec![];
+    let mut add = |batch, time, states, draw| {
+        all.push(Case::random(graph, (batch, time), states, rng).drawn(draw, usual));
+    };
+    for (i, time) in lengths.iter().copied().enumerate() {
+        add(batch.unwrap_or(2), time, i % 3 != 2, Draw::Usual);
+        if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
+            add(1, time, true, Draw::Usual);
+            add(1, time, false, Draw::Usual);
+            add(3, time, false, Draw::Usual);
+        }
+    }
+    for draw in otherwise(graph, usual) {
+        for time in OTHERWISE.map(|t| time.unwrap_or(t.min(limit))) {
+            add(batch.unwrap_or(2), time, true, draw);
+            add(batch.unwrap_or(3), time, false, draw);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use minrnn_model::config::ModelConfig;
+    use minrnn_model::model::Model;
+
+    use super::*;
+
+    #[track_caller]
+    fn one_channel(width: usize, expansion: f64, features: usize, head: usize) -> bool {
+        let text = format!(
+            "width = {width}\nlayers = 2\n[input]\nfeatures = {features}\n[head]\nwidth = {head}\n[cell]\nexpansion = {expansion}\n"
+        );
+        let config: ModelConfig = toml::from_str(&text).unwrap();
+        has_one_channel(Model::from_config(&config).unwrap().graph())
+    }
+
+    #[test]
+    fn one_channel_is_seen_in_shapes_alone() {
+        assert!(
+            one_channel(1, 1.0, 3, 3) && one_channel(1, 4.0, 3, 3),
+            "M = 1"
+        );
+        assert!(one_channel(4, 0.25, 3, 3), "D = 1");
+        assert!(
+            !one_channel(2, 1.0, 3, 3) && !one_channel(4, 0.5, 3, 3),
+            "2"
+        );
+        assert!(!one_channel(2, 1.0, 1, 1), "one feature, one output");
+    }
+}

@@ -1,0 +1,138 @@
+//! Two readings, and decisions within rounding.
+
+use crate::eval::{Array, Inputs, Limits, Session};
+use crate::ir::{DType, Graph, Model, Node, Tensor, ValueInfo};
+
+fn graph(steps: &[(&str, &[&str], &str)], constants: Vec<Tensor>, output: &str) -> Session {
+    let nodes = steps.iter().map(|(op, inputs, output)| Node {
+        op_type: (*op).into(),
+        inputs: inputs.iter().map(|s| (*s).to_owned()).collect(),
+        outputs: vec![(*output).into()],
+        ..Node::default()
+    });
+    let info = |name: &str| ValueInfo {
+        name: name.into(),
+        ..ValueInfo::default()
+    };
+    let model = Model {
+        opsets: vec![(String::new(), 17)],
+        graph: Graph {
+            inputs: vec![info("x")],
+            outputs: vec![info(output)],
+            nodes: nodes.collect(),
+            initializers: constants,
+            ..Graph::default()
+        },
+        ..Model::default()
+    };
+    Session::open(&model, None).unwrap()
+}
+
+fn x(v: &[f64]) -> Inputs {
+    [(
+        "x".to_owned(),
+        Array::from_floats(DType::F32, &[v.len()], v).unwrap(),
+    )]
+    .into()
+}
+
+#[test]
+fn floats_are_kept_unrounded_and_rounded() {
+    let session = graph(&[("Exp", &["x"], "y")], vec![], "y");
+    let out = session.run(&x(&[1.0]), &Limits::default()).unwrap();
+    let y = out.get("y").unwrap();
+    assert_eq!(y.exact().floats().unwrap(), [1f64.exp()]);
+    assert_eq!(
+        y.rounded().floats().unwrap(),
+        [f64::from(1f64.exp() as f32)]
+    );
+    assert_eq!(y.stepwise(), &y.rounded());
+    assert!(y.edges().is_empty());
+}
+
+/// 10 * 0.1 is 1 in f32 and a little more in float64: Ceil reads the rounded one, and both sides are told.
+#[test]
+fn what_decides_reads_the_rounded_value() {
+    let tenth = Tensor::f32("tenth", vec![], &[0.1]);
+    let session = graph(
+        &[("Mul", &["x", "tenth"], "m"), ("Ceil", &["m"], "y")],
+        vec![tenth],
+        "y",
+    );
+    let out = session.run(&x(&[10.0, 7.0]), &Limits::default()).unwrap();
+    let y = out.get("y").unwrap();
+    assert_eq!(y.exact().floats().unwrap(), [1.0, 1.0]);
+    let edges = y.edges();
+    assert_eq!(edges.len(), 1);
+    assert_eq!(
+        (edges[0].position, edges[0].other.floats().unwrap()),
+        (0, &[2.0][..])
+    );
+}
+
+/// An edge is carried through what follows: also where it only picks.
+#[test]
+fn an_edge_reaches_the_output() {
+    let tenth = Tensor::f32("tenth", vec![], &[0.1]);
+    let one = Tensor::f32("one", vec![], &[1.0]);
+    let steps: &[(&str, &[&str], &str)] = &[
+        ("Mul", &["x", "tenth"], "m"),
+        ("Greater", &["m", "one"], "c"),
+        ("Neg", &["x"], "n"),
+        ("Where", &["c", "x", "n"], "y"),
+    ];
+    let session = graph(steps, vec![tenth, one], "y");
+    let out = session
+        .run(&x(&[10.0, 20.0, 3.0]), &Limits::default())
+        .unwrap();
+    let y = out.get("y").unwrap();
+    assert_eq!(y.exact().floats().unwrap(), [-10.0, 20.0, -3.0]);
+    let edges = y.edges();
+    assert_eq!(edges.len(), 1);
+    assert_eq!(
+        (edges[0].position, edges[0].other.floats().unwrap()),
+        (0, &[10.0][..])
+    );
+}
+
+/// The largest two are apart by less than their rounding.
+#[test]
+fn a_near_tie_of_arg_max_is_an_edge() {
+    let third = Tensor::f32("third", vec![3], &[1.0, 1.0 + f32::EPSILON, -4.0]);
+    let session = graph(
+        &[
+            ("Exp", &["x"], "e"),
+            ("Mul", &["e", "third"], "m"),
+            ("ArgMax", &["m"], "y"),
+        ],
+        vec![third],
+        "y",
+    );
+    let near = session
+        .run(&x(&[1.3, 1.3, 1.3]), &Limits::default())
+        .unwrap();
+    assert_eq!(near.get("y").unwrap().edges().len(), 1);
+    let far = session
+        .run(&x(&[1.3, 1.8, 1.3]), &Limits::default())
+        .unwrap();
+    assert!(far.get("y").unwrap().edges().is_empty());
+}
+
+/// What f16 cannot hold is not kept: the standard rounds there.
+#[test]
+fn halves_are_rounded_where_they_are_made() {
+    let to = crate::ir::Attr::Int(i64::from(DType::F16.code()));
+    let out = super::nodes::run(
+        "Cast",
+        17,
+        &[("to", to)],
+        &[super::nodes::f32s(&[1], &[0.1])],
+        1,
+    )
+    .unwrap();
+    let y = out.get("y0").unwrap();
+    assert_eq!(
+        y.exact().floats().unwrap(),
+        [half::f16::from_f32(0.1).to_f64()]
+    );
+}

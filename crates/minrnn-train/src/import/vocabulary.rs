@@ -1,0 +1,132 @@
+//! Characters by token number, from the JSON files that training scripts write.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+/// Entries in which scripts keep the list, or the numbers, beside other things.
+const KEYS: [&str; 6] = ["itos", "stoi", "chars", "characters", "vocab", "vocabulary"];
+const WANTED: &str = "expected a JSON list of characters, an object from characters to their numbers or from numbers to characters, \
+                      or one of them as itos, stoi, chars or vocab of an object";
+
+/// The characters of a vocabulary from JSON: a list in order, an object from characters to numbers `0..n` or from numbers to characters, or
+/// an object with one of these in `itos`, `stoi`, `chars`, `characters`, `vocab` or `vocabulary`. A byte order mark is skipped. `tokenizer.json` of the
+/// tokenizers library is read if its tokens are characters.
+///
+/// # Errors
+/// In words: no such JSON, numbers that are not `0..n`, tokens that are no characters.
+pub fn vocabulary(json: &str) -> Result<Vec<String>, String> {
+    let json = json.strip_prefix('\u{feff}').unwrap_or(json);
+    let value = serde_json::from_str(json).map_err(|e| format!("{WANTED}: {e}"))?;
+    let Json::Object(map) = &value else {
+        return list(&value);
+    };
+    if let Some(model) = map.get("model").filter(|m| m.is_object()) {
+        return tokenizer(model);
+    }
+    match KEYS.iter().find_map(|key| map.get(*key)) {
+        Some(inner @ Json::Array(_)) => list(inner),
+        Some(Json::Object(inner)) => numbers(inner),
+        _ => numbers(map),
+    }
+}
+
+fn list(value: &Json) -> Result<Vec<String>, String> {
+    let items = value.as_array().ok_or(WANTED)?;
+    let text = |(i, item): (usize, &Json)| match item.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(format!("entry {i} of the list is {item}, which is no text")),
+    };
+    items.iter().enumerate().map(text).collect()
+}
+
+/// Either way round.
+fn numbers(map: &Map<String, Json>) -> Result<Vec<String>, String> {
+    let one = |(key, value): (&String, &Json)| match (value.as_u64(), value.as_str()) {
+        (Some(number), _) => Some((number, key.clone())),
+        (_, Some(text)) => Some((key.parse().ok()?, text.to_owned())),
+        _ => None,
+    };
+    let found: Option<Vec<(u64, String)>> = map.iter().map(one).collect();
+    let found = found.filter(|f| !f.is_empty()).ok_or(WANTED)?;
+    let count = found.len();
+    let by_number: BTreeMap<u64, String> = found.into_iter().collect();
+    match by_number.keys().copied().eq(0..count as u64) {
+        true => Ok(by_number.into_values().collect()),
+        false => Err(format!("the numbers are not 0 to {}", count - 1)),
+    }
+}
+
+/// `tokenizer.json`: the kinds that cut words into pieces have no characters.
+fn tokenizer(model: &Json) -> Result<Vec<String>, String> {
+    let kind = model["type"].as_str().unwrap_or("an unknown kind");
+    let refused = |why: &str| {
+        Err(format!(
+            "a tokenizer.json ({kind}) {why}, and a vocabulary here is of characters; leave --vocab out: the model takes token ids, \
+             and the tokenizer stays beside it"
+        ))
+    };
+    let Some(vocab) = model["vocab"].as_object() else {
+        return refused("without a list of its tokens");
+    };
+    match vocab.keys().find(|token| token.chars().count() != 1) {
+        Some(token) => refused(&format!(
+            "whose tokens are longer than characters, such as {token:?}"
+        )),
+        None => numbers(vocab),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_write_characters_is_read() {
+        for json in [
+            r#"["b", "a"]"#,
+            "\u{feff}[\"b\", \"a\"]",
+            r#"{"a": 1, "b": 0}"#,
+            r#"{"0": "b", "1": "a"}"#,
+            r#"{"itos": ["b", "a"]}"#,
+            r#"{"itos": {"1": "a", "0": "b"}, "stoi": {"a": 1, "b": 0}}"#,
+            r#"{"stoi": {"a": 1, "b": 0}, "vocab_size": 2}"#,
+            r#"{"chars": ["b", "a"], "n": 2}"#,
+            r#"{"vocab": {"a": 1, "b": 0}}"#,
+            r#"{"version": "1.0", "model": {"type": "WordLevel", "vocab": {"a": 1, "b": 0}}}"#,
+        ] {
+            assert_eq!(vocabulary(json).unwrap(), ["b", "a"], "{json}");
+        }
+    }
+
+    #[test]
+    fn digits_are_characters_too() {
+        assert_eq!(vocabulary(r#"{"1": 0, "0": 1}"#).unwrap(), ["1", "0"]);
+        assert_eq!(vocabulary(r#"{"1": "0", "0": "1"}"#).unwrap(), ["1", "0"]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_characters_is_refused_by_what_it_is() {
+        for (json, wanted) in [
+            (r#"{"a": 1, "b": 1}"#, "the numbers are not 0 to 1"),
+            (r#"{"a": 2, "b": 0}"#, "the numbers are not 0 to 1"),
+            (r#"["a", 1]"#, "entry 1 of the list is 1"),
+            ("[1]", "entry 0 of the list is 1"),
+            ("7", "expected a JSON list"),
+            ("{}", "expected a JSON list"),
+            (r#"["a""#, "line 1"),
+            ("", "line 1"),
+            (
+                r#"{"model": {"type": "BPE", "vocab": {"a": 0, "th": 1}, "merges": []}}"#,
+                "tokenizer.json (BPE) whose tokens are longer than characters, such as \"th\"",
+            ),
+            (
+                r#"{"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}"#,
+                "tokenizer.json (Unigram)",
+            ),
+        ] {
+            let error = vocabulary(json).unwrap_err();
+            assert!(error.contains(wanted), "{json}: {error}");
+        }
+    }
+}

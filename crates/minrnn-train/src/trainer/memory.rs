@@ -1,0 +1,181 @@
+//! How much memory a run will take, before it takes any. Rough, from the shapes of the graph, and rather too little than too
+//! much: what fits is not to be refused.
+
+use std::fmt;
+
+use minrnn_model::graph::{Fused, Graph, Op};
+
+use crate::error::{Result, TrainError, bytes};
+
+/// Bytes of an f32.
+const F32: u128 = 4;
+
+/// Bytes of main memory that a run needs at its largest, by what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// Values of all parameters.
+    pub values: u64,
+    /// B, sequences a step.
+    pub batch: usize,
+    /// T of the longest of them, steps.
+    pub time: usize,
+    /// Parameters with their moments.
+    pub weights: u64,
+    /// Gradients of the parameters.
+    pub gradients: u64,
+    /// What the forward pass keeps for the backward pass, and what that passes on.
+    pub activations: u64,
+    /// Copies of parameters and moments while a checkpoint is written; the gradients are gone then.
+    pub saving: u64,
+    /// The data of the task.
+    pub data: u64,
+}
+
+impl Memory {
+    /// Of steps with `batch` sequences of `time` steps; `host`: whether they are computed in main memory, not in a GPU's.
+    pub fn of(graph: &Graph, batch: usize, time: usize, host: bool) -> Self {
+        let lens = graph.params().iter().map(|spec| {
+            let each = spec.shape.iter().map(|d| *d as u128);
+            each.fold(1, u128::saturating_mul)
+        });
+        let values: u128 = lens.fold(0, u128::saturating_add);
+        let parameters = values.saturating_mul(F32);
+        let steps = (batch as u128).saturating_mul(time as u128);
+        let part = |yes: bool, bytes: u128| if yes { whole(bytes) } else { 0 };
+        Self {
+            values: whole(values),
+            batch,
+            time,
+            weights: part(host, parameters.saturating_mul(3)),
+            gradients: part(host, parameters),
+            activations: part(host, kept(graph).saturating_mul(steps)),
+            // Three copies as tensors, three as the bytes of the files.
+            saving: whole(parameters.saturating_mul(6)),
+            data: 0,
+        }
+    }
+
+    /// Bytes at the run's largest moment.
+    pub fn peak(&self) -> u64 {
+        let step = self.gradients.saturating_add(self.activations);
+        let most = step.max(self.saving);
+        self.data.saturating_add(self.weights).saturating_add(most)
+    }
+
+    /// Whether parameters take more of it than activations.
+    pub fn is_weights(&self) -> bool {
+        self.weights.saturating_add(self.saving) >= self.activations
+    }
+
+    /// # Errors
+    /// [`TrainError::Memory`] if more than `limit` bytes are needed; `None` is no limit.
+    pub(super) fn check(self, limit: Option<u64>) -> Result<()> {
+        match limit {
+            Some(limit) if self.peak() > limit => Err(TrainError::Memory { needs: self, limit }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let training = self.weights.saturating_add(self.gradients);
+        write!(
+            f,
+            "the training needs about {} of memory: {} for {} parameters with gradients and moments",
+            bytes(self.peak()),
+            bytes(training),
+            self.values
+        )?;
+        if self.activations > 0 {
+            write!(
+                f,
+                ", {} for what the backward pass reads of B = {} sequences of T = {} steps",
+                bytes(self.activations),
+                self.batch,
+                self.time
+            )?;
+        }
+        write!(
+            f,
+            ", {} at times for a checkpoint on its way to the disk",
+            bytes(self.saving)
+        )
+    }
+}
+
+fn whole(bytes: u128) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Bytes a step of a sequence that are alive when the backward pass begins, and the largest that it adds.
+fn kept(graph: &Graph) -> u128 {
+    let nodes = graph.nodes();
+    let (mut sum, mut widest, mut i) = (0_u128, 0_u128, 0);
+    while i < nodes.len() {
+        let region = graph
+            .regions()
+            .iter()
+            .find(|r| r.nodes.start == i && !r.nodes.is_empty());
+        let (copies, node) = match region {
+            Some(region) => {
+                i = region.nodes.end;
+                let biased = matches!(region.fused, Fused::Linear { bias: true });
+                (1 + u128::from(biased), graph.node(region.outputs[0]))
+            }
+            None => {
+                i += 1;
+                // Dropout keeps its mask.
+                let masked = matches!(nodes[i - 1].op, Op::Dropout { p } if p > 0.0);
+                (1 + u128::from(masked), &nodes[i - 1])
+            }
+        };
+        if node.timed {
+            sum += copies * node.width as u128;
+            widest = widest.max(node.width as u128);
+        }
+    }
+    // Gradients of a value and of what it was made of.
+    (sum + 2 * widest) * F32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minrnn_model::config::ModelConfig;
+    use minrnn_model::model::Model;
+
+    fn memory(width: usize, batch: usize) -> Memory {
+        let text = format!(
+            "width = {width}\nlayers = 1\ninput = {{ vocab = 4 }}\nhead = {{ width = 4 }}\n[cell]\nkind = 'min_gru'"
+        );
+        let config: ModelConfig = toml::from_str(&text).unwrap();
+        Memory::of(
+            Model::from_config(&config).unwrap().graph(),
+            batch,
+            10,
+            true,
+        )
+    }
+
+    #[test]
+    fn the_largest_sizes_have_a_number_and_a_name() {
+        let large = memory(1 << 20, usize::MAX);
+        assert_eq!(large.peak(), u64::MAX);
+        let wide = memory(200_000, 1);
+        assert!(
+            wide.is_weights() && wide.peak() > 1_000_000_000_000,
+            "{wide:?}"
+        );
+        let error = wide.check(Some(8_000_000_000)).unwrap_err().to_string();
+        assert!(
+            error.contains(" TB of memory") && error.ends_with("; 8.0 GB are available"),
+            "{error}"
+        );
+        let long = memory(8, 1 << 20);
+        assert!(!long.is_weights());
+        long.check(None).unwrap();
+        long.check(Some(long.peak())).unwrap();
+        assert!(long.check(Some(long.peak() - 1)).is_err());
+    }
+}

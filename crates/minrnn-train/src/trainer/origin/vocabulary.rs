@@ -1,0 +1,75 @@
+//! The characters of a text against those of a checkpoint.
+
+use std::collections::BTreeSet;
+
+use super::super::differences::{Differences, characters};
+use super::{Origin, Purpose};
+use crate::data::Vocabulary;
+use crate::error::{CheckpointProblem, Result, TrainError};
+use crate::task::{DataDigest, Task};
+
+impl Origin<'_> {
+    /// Whether tokens mean the same from here on.
+    pub(super) fn adopt_vocabulary(
+        &self,
+        task: &mut dyn Task,
+        data: &Option<DataDigest>,
+        purpose: Purpose,
+        found: &mut Differences,
+    ) -> Result<bool> {
+        let (old, new) = match (self.vocabulary, task.vocabulary()) {
+            (None, None) => return Ok(true),
+            (Some(_), None) => {
+                found.push(
+                    "vocabulary",
+                    "the tokens of the checkpoint are characters, those of the task are not",
+                );
+                return Ok(false);
+            }
+            (None, Some(_)) => {
+                found.push(
+                    "vocabulary",
+                    "the checkpoint does not say which character each of its tokens is (`minrnn import --vocab` would)",
+                );
+                return Ok(false);
+            }
+            (Some(old), Some(new)) => (old, new),
+        };
+        let vocabulary = Vocabulary::from_tokens(old).map_err(|e| self.malformed(&e))?;
+        let lacks = without(new.tokens(), old);
+        let gone = without(old, new.tokens());
+        let mut words = vec![];
+        if !lacks.is_empty() {
+            let lacks = characters(&lacks);
+            words.push(format!(
+                "the text has {lacks}, which the checkpoint does not know"
+            ));
+        }
+        // Where the data is known to be the same, its characters are; else the text is another one.
+        let must_be_same = purpose == Purpose::Resume { new_data: false };
+        if !gone.is_empty() && must_be_same && !self.same_data(data) {
+            let gone = characters(&gone);
+            words.push(format!("the text lacks {gone} of the checkpoint"));
+        }
+        let fits = lacks.is_empty();
+        if !words.is_empty() {
+            found.push("vocabulary", words.join("; "));
+        }
+        if fits {
+            task.adopt_vocabulary(&vocabulary)?;
+        }
+        Ok(fits)
+    }
+
+    fn malformed(&self, error: &TrainError) -> TrainError {
+        let message = error.to_string();
+        let problem = CheckpointProblem::Malformed { message };
+        TrainError::checkpoint(&self.path.join("vocabulary.json"), problem)
+    }
+}
+
+/// The tokens of `all` that `others` has not.
+fn without<'t>(all: &'t [String], others: &[String]) -> Vec<&'t String> {
+    let others: BTreeSet<&String> = others.iter().collect();
+    all.iter().filter(|t| !others.contains(t)).collect()
+}

@@ -1,0 +1,146 @@
+//! Runs that begin from a checkpoint.
+
+use std::path::Path;
+
+use minrnn_model::model::Model;
+
+use super::backend::Device;
+use super::changes::Changed;
+use super::config::{TrainConfig, check_values};
+use super::load::params_of;
+use super::origin::{Opened, Origin, Purpose};
+use super::{Trainer, TrainerState};
+use crate::checkpoint::Checkpoint;
+use crate::error::{CheckpointProblem, Result, TrainError};
+use crate::optim::OptimizerState;
+use crate::task::Task;
+
+/// How a run goes on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ResumeOptions {
+    /// Whether the data may be others than those of the checkpoint. Vocabulary and statistics stay the checkpoint's.
+    pub new_data: bool,
+}
+
+impl Trainer {
+    /// Goes on where a checkpoint of [`Trainer::checkpoint`] stopped: bit for bit where the configuration is the same.
+    /// What a model means must be the same: everything in `model` but dropout, the kind of the task, vocabulary, names and
+    /// order of features and targets, seed, and data. Everything else may change; [`Trainer::notes`] says what it does.
+    /// Statistics of the data are the checkpoint's. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`TrainError::Differs`] with everything that differs in meaning; [`TrainError::Checkpoint`] for a checkpoint
+    /// without the state of a training, or with states that contradict each other; the errors of [`Trainer::new`].
+    pub fn resume(
+        config: &TrainConfig,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        device: &Device,
+        options: ResumeOptions,
+    ) -> Result<Self> {
+        let (optimizer, state) = states(checkpoint, path)?;
+        let origin = Origin::of(checkpoint, path)?;
+        let ResumeOptions { new_data } = options;
+        let opened = origin.open(config, Purpose::Resume { new_data })?;
+        if state.seed != config.train.seed {
+            let message = format!(
+                "is {}, the checkpoint was trained with {}",
+                config.train.seed, state.seed
+            );
+            return Err(TrainError::config("train.seed", message));
+        }
+        let changed = Changed {
+            origin: &origin,
+            state,
+            config,
+            opened: &opened,
+            device: device.name(),
+            new_data,
+        };
+        let notes = changed.notes();
+        let kept = match changed.keeps_best() {
+            true => (state.best.clone(), state.evals_since_best),
+            false => (None, 0),
+        };
+        let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
+        trainer.backend.load_state_dict(optimizer)?;
+        trainer.state = TrainerState {
+            schedule: config.train.schedule(),
+            best: kept.0,
+            evals_since_best: kept.1,
+            ..state.clone()
+        };
+        trainer.notes = notes;
+        Ok(trainer)
+    }
+
+    /// A new run, step 0, a new optimizer, that begins with the weights, the vocabulary and the statistics of a checkpoint,
+    /// which may be an imported one. The data may be others. `path` is for messages.
+    ///
+    /// # Errors
+    /// [`TrainError::Differs`] where the model or the meaning of inputs and outputs is another; the errors of [`Trainer::new`].
+    pub fn from_weights(
+        config: &TrainConfig,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
+        Self::from_opened(config, opened, checkpoint, path, device)
+    }
+
+    /// A new run with the weights of a checkpoint.
+    fn from_opened(
+        config: &TrainConfig,
+        opened: Opened,
+        checkpoint: &Checkpoint,
+        path: &Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let model = Model::from_config(&opened.model)?;
+        let params = params_of(checkpoint, &model, path)?;
+        let config = TrainConfig {
+            model: opened.model,
+            ..config.clone()
+        };
+        Self::with_params(config, model, opened.task, opened.data, &params, device)
+    }
+}
+
+/// The task of a configuration as the model of a checkpoint takes it, to measure or to calibrate with: tokens and classes
+/// have the checkpoint's numbers. The data may be others. Only configuration and vocabulary of the checkpoint are looked at;
+/// `path` is for messages.
+///
+/// # Errors
+/// [`TrainError::Differs`] where model, kind of the task, vocabulary, or names of features and targets are others; the errors
+/// of the task's files.
+pub fn open_data(
+    config: &TrainConfig,
+    checkpoint: &Checkpoint,
+    path: &Path,
+) -> Result<Box<dyn Task>> {
+    let opened = Origin::of(checkpoint, path)?.open(config, Purpose::Evaluate)?;
+    check_values(&opened.model, &*opened.task)?;
+    Ok(opened.task)
+}
+
+/// The states that a run needs to go on.
+fn states<'c>(
+    checkpoint: &'c Checkpoint,
+    path: &Path,
+) -> Result<(&'c OptimizerState, &'c TrainerState)> {
+    let missing = |file: &str| {
+        TrainError::checkpoint(path, CheckpointProblem::MissingFile { file: file.into() })
+    };
+    let optimizer = checkpoint.optimizer.as_ref();
+    let optimizer = optimizer.ok_or_else(|| missing("optimizer.safetensors"))?;
+    let state = checkpoint.trainer.as_ref();
+    let state = state.ok_or_else(|| missing("trainer_state.json"))?;
+    match state.contradiction(Some(optimizer)) {
+        Some(message) => Err(TrainError::checkpoint(
+            path,
+            CheckpointProblem::Malformed { message },
+        )),
+        None => Ok((optimizer, state)),
+    }
+}

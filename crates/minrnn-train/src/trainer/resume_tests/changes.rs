@@ -1,0 +1,174 @@
+//! What may change, and what it does.
+
+use super::*;
+
+#[test]
+fn what_may_change_is_told_with_what_it_does() {
+    let files = Files::new();
+    let path = files.put("a.txt", &text_of("abc", 1));
+    let old = text_config(&path, "dropout = 0.1", "");
+    let checkpoint = checkpoint_of(&old, 3);
+    let notes = |config: &TrainConfig| resume(config, &checkpoint).unwrap().notes().to_vec();
+    assert_eq!(notes(&old), [""; 0]);
+    // Another end of a constant rate changes no step.
+    let mut longer = old.clone();
+    longer.train.steps = 9;
+    assert_eq!(notes(&longer), ["changed at step 3: train.steps 6 -> 9"]);
+    let mut rate = old.clone();
+    (rate.train.lr, rate.train.min_lr) = (4e-3, 1e-3);
+    rate.train.decay = crate::schedule::Decay::Cosine;
+    let found = notes(&rate);
+    has(&found, "train.lr 0.001 -> 0.004");
+    has(
+        &found,
+        "learning rate of the next step, 3: 2.5000e-3, it was to be 1.0000e-3; it ends with 0.001 at step 6",
+    );
+    has(
+        &found,
+        "from step 3 on the run is no longer, bit for bit, the one without these changes: the learning rate",
+    );
+    type Set = fn(&mut TrainConfig);
+    let cases: [(Set, &str, bool); 7] = [
+        (
+            |c| c.train.batch = 3,
+            "training goes on with sample 6, 3 a step",
+            true,
+        ),
+        (|c| c.model.dropout = 0.0, "model.dropout 0.1 -> 0.0", true),
+        (
+            |c| c.train.optimizer.clip_norm = Some(1.0),
+            "train.optimizer.clip_norm absent -> 1.0",
+            true,
+        ),
+        (
+            |c| c.train.optimizer.weight_decay = 0.5,
+            "train.optimizer.weight_decay 0.01 -> 0.5",
+            true,
+        ),
+        (|c| c.train.eval_every = 2, "train.eval_every 0 -> 2", false),
+        (
+            |c| c.train.steps = 2,
+            "3 steps are done: nothing is left",
+            false,
+        ),
+        (
+            |c| {
+                if let TaskConfig::Text(options) = &mut c.task {
+                    options.seq_len = 9;
+                }
+            },
+            "task.seq_len 12 -> 9",
+            true,
+        ),
+    ];
+    for (set, wanted, ends) in cases {
+        let mut config = old.clone();
+        set(&mut config);
+        let found = notes(&config);
+        has(&found, wanted);
+        let told = found.iter().any(|n| n.contains("no longer, bit for bit"));
+        assert_eq!(told, ends, "{found:?}");
+    }
+    let mut on_gpu = checkpoint.clone();
+    on_gpu.config["run"]["device"] = "cuda".into();
+    let found = resume(&old, &on_gpu).unwrap().notes().to_vec();
+    has(&found, "device \"cuda\" -> \"cpu\"");
+    has(&found, "no longer, bit for bit");
+}
+
+/// Longer windows, other sequences: losses that cannot be compared.
+#[test]
+fn the_best_so_far_is_of_the_same_validation_data() {
+    let files = Files::new();
+    let old = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let checkpoint = checkpoint_of(&old, 3);
+    let best = |config: &TrainConfig| {
+        let trainer = resume(config, &checkpoint).unwrap();
+        trainer.checkpoint().unwrap().trainer.unwrap().best
+    };
+    let mut other = old.clone();
+    other.train.batch = 5;
+    assert_eq!(best(&other), checkpoint.trainer.as_ref().unwrap().best);
+    other.train.eval_samples = 2;
+    assert_eq!(best(&other), None);
+    let mut windows = old.clone();
+    if let TaskConfig::Text(options) = &mut windows.task {
+        options.seq_len = 20;
+    }
+    assert_eq!(best(&windows), None);
+}
+
+#[test]
+fn checkpoints_of_the_first_versions_go_on_with_a_note() {
+    let files = Files::new();
+    let old = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let mut checkpoint = checkpoint_of(&old, 3);
+    checkpoint.config.as_object_mut().unwrap().remove("run");
+    let trainer = resume(&old, &checkpoint).unwrap();
+    has(trainer.notes(), "does not say which data it was trained on");
+    assert_eq!(trainer.notes().len(), 1);
+    let after = trainer.checkpoint().unwrap();
+    assert!(after.trainer.as_ref().unwrap().best.is_some());
+    assert_eq!(resume(&old, &after).unwrap().notes(), [""; 0]);
+    // The characters tell, even so.
+    let other = text_config(&files.put("b.txt", &text_of("ab", 1)), "", "");
+    has(
+        &differences(resume(&other, &checkpoint)),
+        "the text lacks 'c'",
+    );
+}
+
+/// Where the data lie, and what in them nothing uses, changes no sample: also where a checkpoint does not say which data it had.
+#[test]
+fn a_file_that_was_moved_ends_neither_exactness_nor_the_best_of_the_first_versions() {
+    let files = Files::new();
+    let (a, b) = (files.put("a.csv", &csv(0.0)), files.put("b.csv", &csv(0.0)));
+    let old = csv_config(&a, "'x', 'y'", "classes", "");
+    let mut checkpoint = checkpoint_of(&old, 3);
+    checkpoint.config.as_object_mut().unwrap().remove("run");
+    let mut moved = csv_config(&b, "'x', 'y'", "classes", "");
+    if let TaskConfig::Sequences(options) = &mut moved.task {
+        options.ignore_columns = vec!["goal".into()];
+    }
+    let open = |config: &TrainConfig, new_data: bool| {
+        let trainer = resume_with(config, &checkpoint, new_data).unwrap();
+        let best = trainer.checkpoint().unwrap().trainer.unwrap().best;
+        (trainer.notes().join("\n"), best.is_some())
+    };
+    let (notes, best) = open(&moved, false);
+    assert!(best, "{notes}");
+    assert!(
+        notes.contains("task.ignore_columns [\"*\"] -> [\"goal\"], task.path"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("that they are the same was not checked"),
+        "{notes}"
+    );
+    assert!(!notes.contains("no longer"), "{notes}");
+    // What deals the sequences out does, and so do data that are said to be new.
+    let mut dealt = moved.clone();
+    if let TaskConfig::Sequences(options) = &mut dealt.task {
+        options.split_seed = 1;
+    }
+    for (config, new_data) in [(&dealt, false), (&moved, true)] {
+        let (notes, best) = open(config, new_data);
+        assert!(!best && notes.contains("no longer, bit for bit"), "{notes}");
+    }
+}
+
+#[test]
+fn states_of_two_moments_do_not_go_on() {
+    let files = Files::new();
+    let config = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let mut checkpoint = checkpoint_of(&config, 4);
+    checkpoint.optimizer.as_mut().unwrap().step = 2;
+    let error = resume(&config, &checkpoint)
+        .map(|t| t.steps_done())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("the optimizer's state is of step 2, the trainer's of step 4"),
+        "{error}"
+    );
+}

@@ -1,0 +1,209 @@
+//! Lies of the manifest.
+
+use serde_json::json;
+
+use super::{FORMS, Forged, TOKENS, say};
+
+#[test]
+fn an_export_that_nobody_changed_holds() {
+    Forged::tokens().holds();
+    // As one that was written anew by another writer of JSON.
+    Forged::tokens()
+        .manifest(|m| m["note"] = json!("more"))
+        .holds();
+}
+
+#[test]
+fn a_vocabulary_with_an_entry_twice_empty_or_missing_is_a_breach() {
+    let words = |words: serde_json::Value, why: &str| {
+        Forged::tokens()
+            .manifest(|m| m["vocabulary"] = words)
+            .breaks(why);
+    };
+    words(json!(["a", "b", "b", "d"]), "entry 2, \"b\", occurs twice");
+    words(
+        json!(["a", "b", "", "d"]),
+        "entry 2, \"\", is not one character",
+    );
+    words(
+        json!(["a", "b", "c"]),
+        "vocabulary has 3 entries, and the model takes 4 tokens",
+    );
+    words(json!(["a", "b", "c", "d", "e"]), "vocabulary has 5 entries");
+    words(
+        json!(null),
+        "has no vocabulary, and preprocessing of the kind `characters`",
+    );
+    let both = Forged::tokens();
+    both.manifest(|m| m["preprocessing"] = json!({ "kind": "token_ids" }))
+        .breaks("has a vocabulary, and preprocessing of the kind `token_ids`");
+}
+
+#[test]
+fn swapped_entries_are_not_those_of_the_files() {
+    for words in [json!(["a", "c", "b", "d"]), json!(["a", "b", "c", "e"])] {
+        let swapped = Forged::tokens();
+        swapped.manifest(|m| m["vocabulary"] = words);
+        swapped.breaks("metadata `minrnn.vocabulary` is");
+    }
+    for form in FORMS {
+        let other = Forged::tokens();
+        other.file(form, &|f| {
+            say(f, "minrnn.vocabulary", Some(&"0".repeat(64)))
+        });
+        other.breaks("metadata `minrnn.vocabulary` is 000");
+        let silent = Forged::tokens();
+        silent.file(form, &|f| say(f, "minrnn.vocabulary", None));
+        silent.breaks("metadata `minrnn.vocabulary` is absent");
+        // Older versions did not say it.
+        silent.file(form, &|f| f.producer_version = "0.0.9".into());
+        silent.files_hold();
+    }
+    let none = Forged::tokens();
+    none.manifest(|m| {
+        m["vocabulary"] = json!(null);
+        m["preprocessing"] = json!({ "kind": "token_ids" });
+    });
+    none.breaks("by the manifest's vocabulary absent");
+}
+
+/// All of it consistent, the hashes too: only the checkpoint knows.
+#[test]
+fn swapped_entries_are_not_those_of_the_checkpoint() {
+    let swapped = Forged::new(TOKENS, |o| {
+        o.vocabulary = Some(["a", "c", "b", "d"].map(String::from).to_vec());
+    });
+    swapped.files_hold();
+    let export = minrnn_cli::verify::Export::open(swapped.path()).unwrap();
+    let own = ["a", "b", "c", "d"].map(String::from);
+    let error = export.has_vocabulary(Some(&own)).unwrap_err().to_string();
+    let wanted = "says that token 1 is \"c\", and the checkpoint \"b\" (2 of 4 entries differ)";
+    assert!(error.contains(wanted), "{error}");
+    let error = export.has_vocabulary(None).unwrap_err().to_string();
+    assert!(
+        error.contains("has a vocabulary, and the checkpoint has none"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_end_that_is_no_token_is_a_breach() {
+    for end in [
+        json!({ "kind": "token", "token": 4 }),
+        json!({ "kind": "never" }),
+    ] {
+        Forged::tokens()
+            .manifest(|m| m["end_of_stream"] = end)
+            .breaks("end_of_stream is");
+    }
+}
+
+#[test]
+fn a_file_that_the_manifest_does_not_list_is_a_breach() {
+    for form in FORMS {
+        let forged = Forged::tokens();
+        forged.manifest(|m| {
+            m["forms"].as_object_mut().unwrap().remove(form);
+        });
+        let why =
+            format!("model.{form}.onnx: lies in the folder, and the manifest does not list it");
+        forged.breaks(&why);
+        // Without the file it is an export of two forms.
+        std::fs::remove_file(forged.path().join(format!("model.{form}.onnx"))).unwrap();
+        forged.holds();
+    }
+    let forged = Forged::tokens();
+    std::fs::write(forged.path().join("model.data"), b"x").unwrap();
+    forged.breaks("model.data: lies in the folder");
+    // Files of others are nobody's business.
+    let forged = Forged::tokens();
+    std::fs::write(forged.path().join("preprocess.onnx"), b"x").unwrap();
+    forged.holds();
+}
+
+#[test]
+fn a_form_of_another_name_is_a_breach() {
+    let forged = Forged::tokens();
+    forged.file("scan", &|f| say(f, "minrnn.form", Some("whole")));
+    forged.manifest(|m| {
+        let forms = m["forms"].as_object_mut().unwrap();
+        let scan = forms.remove("scan").unwrap();
+        forms.insert("whole".into(), scan);
+    });
+    forged.breaks("lists a form `whole`");
+}
+
+#[test]
+fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
+    let lies = [
+        ("/dtype", json!("f16"), "metadata `minrnn.dtype`"),
+        ("/target", json!("tract"), "metadata `minrnn.target`"),
+        (
+            "/state_names",
+            json!("icefall"),
+            "metadata `minrnn.state_names`",
+        ),
+        (
+            "/state_layout",
+            json!("stacked"),
+            "metadata `minrnn.state_layout`",
+        ),
+        ("/head", json!("last"), "metadata `minrnn.head`"),
+        ("/forms/scan/opset", json!(18), "has opset 17"),
+        (
+            "/forms/parallel/lowering",
+            json!("odd-even"),
+            "metadata `minrnn.lowering`",
+        ),
+        (
+            "/forms/parallel/max_seq_len",
+            json!(5),
+            "is 256, the manifest says 5",
+        ),
+        (
+            "/forms/parallel/max_seq_len",
+            json!(null),
+            "is 256, the manifest says null",
+        ),
+        (
+            "/forms/scan/max_seq_len",
+            json!(5),
+            "is absent, the manifest says 5",
+        ),
+        ("/states/1/init", json!("zero"), "metadata `minrnn.states`"),
+        ("/config/dropout", json!(0.5), "metadata `minrnn.config`"),
+    ];
+    for (place, value, why) in lies {
+        Forged::tokens()
+            .manifest(|m| *m.pointer_mut(place).unwrap() = value)
+            .breaks(why);
+    }
+    // A key that is left out says what was once the only choice.
+    let narrow = Forged::narrow(minrnn_onnx::export::Weights::F16);
+    narrow.manifest(|m| {
+        m.as_object_mut().unwrap().remove("dtype");
+    });
+    narrow.breaks("metadata `minrnn.dtype`");
+}
+
+#[test]
+fn weights_that_a_graph_reads_are_those_with_a_hash() {
+    use minrnn_onnx::export::Placement;
+    let forged = Forged::new(&TOKENS.replace("width = 8", "width = 32"), |o| {
+        o.placement = Placement::Shared;
+    });
+    forged.holds();
+    std::fs::copy(
+        forged.path().join("model.data"),
+        forged.path().join("better.data"),
+    )
+    .unwrap();
+    forged.file("step", &|f| {
+        for tensor in &mut f.graph.initializers {
+            if let minrnn_onnx::ir::TensorData::External(e) = &mut tensor.data {
+                e.location = "better.data".into();
+            }
+        }
+    });
+    forged.breaks("reads weights from `better.data`, which the manifest does not list");
+}
