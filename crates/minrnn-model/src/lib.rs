@@ -25,6 +25,7 @@ pub mod config;
 #[cfg(test)]
 mod config_tests;
 pub mod graph;
+pub mod json;
 pub mod layers;
 pub mod model;
 pub mod oracle;

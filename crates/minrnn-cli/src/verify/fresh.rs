@@ -29,7 +29,7 @@ pub(super) fn fresh(
     };
     let config = file.metadata("minrnn.config").unwrap_or("{}");
     let options = ExportOptions {
-        config: serde_json::from_str(config)?,
+        config: minrnn_model::json::from_str(config)?,
         ..told
     };
     let Ok(mut new) = export_graph(graph, &stored.params, &options) else {

@@ -91,3 +91,51 @@ fn a_form_that_is_not_listed_is_a_breach() {
         "model.scan.onnx: lies in the folder",
     );
 }
+
+/// JSON text whose first object has a name twice.
+fn doubled(text: &[u8]) -> Vec<u8> {
+    let at = text.iter().position(|b| *b == b'{').unwrap() + 1;
+    let again = br#""again": {}, "again": {}, "#;
+    [&text[..at], again, &text[at..]].concat()
+}
+
+/// Readers take the first or the last of two: what one program checks another would not run.
+#[test]
+fn a_key_twice_is_refused_in_every_json_that_is_read() {
+    let dir = trained();
+    let mut tried = vec![];
+    let mut all: Vec<_> = ["run/last", "export"]
+        .iter()
+        .flat_map(|folder| fs::read_dir(dir.path().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    all.sort();
+    for path in all {
+        let good = fs::read(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bad = match name.rsplit_once('.').unwrap().1 {
+            "json" if good.starts_with(b"{") => doubled(&good),
+            "safetensors" if name != "golden.safetensors" => {
+                let end = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+                let header = doubled(&good[8..end]);
+                let size = (header.len() as u64).to_le_bytes();
+                [&size, &header[..], &good[end..]].concat()
+            }
+            _ => continue,
+        };
+        fs::write(&path, bad).unwrap();
+        let ran = match path.parent().unwrap().ends_with("export") {
+            true => verify(dir.path(), &[]),
+            false => {
+                let resume = ["train", "tiny.toml", "--out", "run", "--resume", "--set"];
+                minrnn(dir.path(), &[&resume[..], &["train.steps=62"]].concat())
+            }
+        };
+        refused(&ran, "`again` stands there twice");
+        fs::write(&path, good).unwrap();
+        tried.push(name);
+    }
+    for name in ["config.json", "manifest.json", "model.safetensors"] {
+        assert!(tried.iter().any(|t| t == name), "{name} of {tried:?}");
+    }
+}

@@ -171,7 +171,7 @@ fn activations(model: &Model) -> Result<Activations, ExportError> {
         key: "minrnn.activations",
         what: "is neither \"row\" nor magnitudes by weight".into(),
     };
-    match serde_json::from_str(text).map_err(|_| wrong())? {
+    match minrnn_model::json::from_str(text).map_err(|_| wrong())? {
         Json::String(word) if word == "row" => Ok(Activations::Row),
         Json::Object(map) => {
             let one = |(name, value): (String, Json)| Some((name, value.as_f64()? as f32));
@@ -308,7 +308,7 @@ fn initial(
 ) -> Result<(), ExportError> {
     let said: Vec<Json> = model
         .metadata("minrnn.states")
-        .and_then(|s| serde_json::from_str(s).ok())
+        .and_then(|s| minrnn_model::json::from_str(s).ok())
         .unwrap_or_default();
     for port in ports {
         let learned = |m: &&usize| matches!(graph.states()[**m].init, StateInit::Learned(_));

@@ -194,7 +194,7 @@ fn parse<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
     let malformed = |e: serde_json::Error| CheckpointProblem::Malformed {
         message: e.to_string(),
     };
-    serde_json::from_slice(&bytes)
+    minrnn_model::json::from_slice(&bytes)
         .map(Some)
         .map_err(|e| TrainError::checkpoint(&path, malformed(e)))
 }

@@ -142,43 +142,12 @@ fn malformed(message: impl Into<String>) -> CheckpointProblem {
     }
 }
 
-/// The entries of a JSON object, each name once: of two with one name readers take the first or the last.
-struct Once(BTreeMap<String, serde_json::Value>);
-
-impl<'de> serde::Deserialize<'de> for Once {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> serde::de::Visitor<'de> for Entries {
-            type Value = Once;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of tensors")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut map: A,
-            ) -> std::result::Result<Once, A::Error> {
-                let mut all = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
-                    if all.contains_key(&name) {
-                        let what = format!("`{name}` stands there twice");
-                        return Err(serde::de::Error::custom(what));
-                    }
-                    all.insert(name, value);
-                }
-                Ok(Once(all))
-            }
-        }
-        from.deserialize_map(Entries)
-    }
-}
-
 type Header = (BTreeMap<String, Entry>, BTreeMap<String, String>);
 
 fn parse_header(header: &[u8]) -> Result<Header, CheckpointProblem> {
     let wrong = |e: serde_json::Error| malformed(format!("not a safetensors file: header: {e}"));
-    let Once(mut raw) = serde_json::from_slice(header).map_err(wrong)?;
+    let mut raw: BTreeMap<String, serde_json::Value> =
+        minrnn_model::json::from_slice(header).map_err(wrong)?;
     let metadata = raw
         .remove("__metadata__")
         .map(serde_json::from_value)

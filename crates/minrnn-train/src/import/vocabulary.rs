@@ -10,25 +10,59 @@ const WANTED: &str = "expected a JSON list of characters, an object from charact
                       or one of them as itos, stoi, chars or vocab of an object";
 
 /// The characters of a vocabulary from JSON: a list in order, an object from characters to numbers `0..n` or from numbers to characters, or
-/// an object with one of these in `itos`, `stoi`, `chars`, `characters`, `vocab` or `vocabulary`. A byte order mark is skipped. `tokenizer.json` of the
+/// an object with one of these in `itos`, `stoi`, `chars`, `characters`, `vocab` or `vocabulary` (in several of them: the same). A byte order mark is skipped. `tokenizer.json` of the
 /// tokenizers library is read if its tokens are characters.
 ///
 /// # Errors
-/// In words: no such JSON, numbers that are not `0..n`, tokens that are no characters.
+/// In words: no such JSON, a name that stands there twice, numbers that are not `0..n`, tokens that are no characters, lists that contradict each other.
 pub fn vocabulary(json: &str) -> Result<Vec<String>, String> {
     let json = json.strip_prefix('\u{feff}').unwrap_or(json);
-    let value = serde_json::from_str(json).map_err(|e| format!("{WANTED}: {e}"))?;
+    let value = minrnn_model::json::from_str(json).map_err(|e| format!("{WANTED}: {e}"))?;
     let Json::Object(map) = &value else {
         return list(&value);
     };
     if let Some(model) = map.get("model").filter(|m| m.is_object()) {
         return tokenizer(model);
     }
-    match KEYS.iter().find_map(|key| map.get(*key)) {
-        Some(inner @ Json::Array(_)) => list(inner),
-        Some(Json::Object(inner)) => numbers(inner),
-        _ => numbers(map),
+    match named(map)? {
+        Some(words) => Ok(words),
+        None => numbers(map),
     }
+}
+
+/// What stands under one of `KEYS`; where it stands there in several ways, they say the same.
+fn named(map: &Map<String, Json>) -> Result<Option<Vec<String>>, String> {
+    let mut found: Option<(&str, Vec<String>)> = None;
+    for key in KEYS {
+        let words = match map.get(key) {
+            Some(inner @ Json::Array(_)) => list(inner),
+            Some(Json::Object(inner)) => numbers(inner),
+            // A number of them, say.
+            _ => continue,
+        };
+        let words = words.map_err(|e| format!("`{key}`: {e}"))?;
+        match &found {
+            None => found = Some((key, words)),
+            Some((first, other)) => same(first, other, key, &words)?,
+        }
+    }
+    Ok(found.map(|(_, words)| words))
+}
+
+fn same(first: &str, a: &[String], second: &str, b: &[String]) -> Result<(), String> {
+    if a == b {
+        return Ok(());
+    }
+    let at = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let say = |words: &[String]| match words.get(at) {
+        Some(word) => format!("{word:?}"),
+        None => "nothing".into(),
+    };
+    Err(format!(
+        "`{first}` and `{second}` contradict each other: token {at} is {} in one and {} in the other; leave the wrong one out",
+        say(a),
+        say(b)
+    ))
 }
 
 fn list(value: &Json) -> Result<Vec<String>, String> {
@@ -115,6 +149,19 @@ mod tests {
             ("7", "expected a JSON list"),
             ("{}", "expected a JSON list"),
             (r#"["a""#, "line 1"),
+            (r#"{"a": 0, "a": 1}"#, "`a` stands there twice"),
+            (
+                r#"{"itos": ["a", "b"], "stoi": {"a": 1, "b": 0}}"#,
+                "`itos` and `stoi` contradict each other: token 0 is \"a\" in one and \"b\" in the other",
+            ),
+            (
+                r#"{"chars": ["a", "b"], "vocab": ["a"]}"#,
+                "token 1 is \"b\" in one and nothing in the other",
+            ),
+            (
+                r#"{"itos": ["a", "b"], "stoi": {"a": 1, "b": 1}}"#,
+                "`stoi`: the numbers are not 0 to 1",
+            ),
             ("", "line 1"),
             (
                 r#"{"model": {"type": "BPE", "vocab": {"a": 0, "th": 1}, "merges": []}}"#,

@@ -36,7 +36,7 @@ pub(super) struct Recurrence {
 /// Recurrences as a file of ours lists them; none in a file of another program.
 pub(super) fn recurrences(file: &GraphFile) -> Vec<Recurrence> {
     let text = file.metadata("minrnn.recurrences").unwrap_or("[]");
-    let list: Vec<Json> = serde_json::from_str(text).unwrap_or_default();
+    let list: Vec<Json> = minrnn_model::json::from_str(text).unwrap_or_default();
     let one = |r: &Json| {
         let name = |key: &str| Some(r[key].as_str()?.to_owned());
         Some(Recurrence {

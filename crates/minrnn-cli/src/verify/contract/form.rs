@@ -196,7 +196,7 @@ impl FormFile {
 
     fn json(&self, key: &str) -> Option<Json> {
         let text = self.model.metadata(key)?;
-        serde_json::from_str(text).ok()
+        minrnn_model::json::from_str(text).ok()
     }
 
     fn keeps_ports(&self, entry: &FormEntry) -> std::result::Result<(), String> {

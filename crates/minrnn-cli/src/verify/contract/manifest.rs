@@ -88,7 +88,7 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         let fail = |what: String| Err(broken(&path, what));
         let text = read(&path)?;
-        let manifest: Self = match serde_json::from_slice(&text) {
+        let manifest: Self = match minrnn_model::json::from_slice(&text) {
             Ok(manifest) => manifest,
             Err(e) => return fail(format!("is no manifest of an export: {e}")),
         };

@@ -205,7 +205,7 @@ impl FormFile {
 }
 
 fn json(text: &str) -> Json {
-    serde_json::from_str(text).unwrap_or(Json::Null)
+    minrnn_model::json::from_str(text).unwrap_or(Json::Null)
 }
 
 fn entries(list: &str) -> Option<usize> {

@@ -331,7 +331,7 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
             file.name()
         )
     };
-    let list: Vec<Json> = serde_json::from_str(text).with_context(broken)?;
+    let list: Vec<Json> = minrnn_model::json::from_str(text).with_context(broken)?;
     let one = |state: &Json| -> Option<StateSpec> {
         let init = match &state["init"] {
             Json::String(s) if s == "zero" => Init::Fill(0.0),

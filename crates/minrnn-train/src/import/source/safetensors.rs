@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use safetensors::{Dtype as Stored, SafeTensors};
+use serde::de::IgnoredAny;
 
 use super::{Dtype, Info, Place};
 use crate::import::error::{ImportProblem, Result};
@@ -17,6 +18,10 @@ pub(super) fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, Info>> {
     let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
     SafeTensors::deserialize(bytes).map_err(damaged)?;
     let begin = header + 8;
+    // Of two tensors with one name the crate keeps the last.
+    minrnn_model::json::from_slice::<IgnoredAny>(&bytes[8..begin]).map_err(|e| {
+        ImportProblem::format(format!("a safetensors file whose header is wrong: {e}"))
+    })?;
     let info = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         let (from, to) = info.data_offsets;
         let dtype = match info.dtype {

@@ -11,12 +11,8 @@ use crate::import::error::{ImportProblem, Result};
 /// Whether a file is such an index.
 pub(super) fn is_index(bytes: &[u8]) -> bool {
     let starts = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    starts && parsed(bytes).is_some()
-}
-
-fn parsed(bytes: &[u8]) -> Option<Json> {
-    let json: Json = serde_json::from_slice(bytes).ok()?;
-    json["weight_map"].is_object().then_some(json)
+    let json = || serde_json::from_slice::<Json>(bytes);
+    starts && json().is_ok_and(|json| json["weight_map"].is_object())
 }
 
 /// All files as one; they lie beside the index at `path`.
@@ -84,7 +80,8 @@ pub(super) fn read(path: &Path, index: &[u8]) -> Result<Source> {
 
 /// Names of tensors by file.
 fn files(index: &[u8]) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let index = parsed(index).unwrap_or_default();
+    let index: Json = minrnn_model::json::from_slice(index)
+        .map_err(|e| ImportProblem::format(format!("the index cannot be read: {e}")))?;
     let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, file) in index["weight_map"].as_object().into_iter().flatten() {
         let Some(file) = file.as_str() else {

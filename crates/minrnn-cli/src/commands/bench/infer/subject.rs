@@ -172,7 +172,7 @@ pub(super) fn open(dir: &Path) -> Result<Subject> {
 fn manifest(dir: &Path) -> Result<Json> {
     let path = dir.join(MANIFEST);
     let text = read_data(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
+    minrnn_model::json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
 }
 
 /// The files that the manifest lists, `parallel` before `scan`.
