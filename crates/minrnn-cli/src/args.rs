@@ -230,9 +230,12 @@ pub(crate) struct Verify {
     /// Multiply-adds that one run over the longest sequence may cost; longer T are left out, and the report says so
     #[arg(long, value_name = "F", default_value = "2e10", conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) budget: f64,
-    /// Steps of the probes: the model's cells alone, with gates far open and far closed
-    #[arg(long, value_name = "N", default_value_t = 65_536, conflicts_with_all = ["sequence", "against", "bisect"])]
-    pub(crate) probe_len: usize,
+    /// Steps of the probes: the model's cells alone, with gates far open and far closed [default: 65536, with --quick 1024]
+    #[arg(long, value_name = "N", conflicts_with_all = ["sequence", "against", "bisect"])]
+    pub(crate) probe_len: Option<usize>,
+    /// All checks, at a few lengths up to T = 130: some ten seconds
+    #[arg(long, conflicts_with_all = ["sequence", "against", "bisect"])]
+    pub(crate) quick: bool,
     #[command(flatten)]
     pub(crate) pair: Pair,
 }

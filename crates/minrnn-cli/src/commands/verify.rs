@@ -35,11 +35,16 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
             (model, params)
         }
     };
+    let usual = match args.quick {
+        true => Options::quick(),
+        false => Options::default(),
+    };
     let options = Options {
         seed: args.seed,
-        longest: args.max_len,
+        longest: args.max_len.or(usual.longest),
         budget: args.budget,
-        probe_steps: args.probe_len,
+        probe_steps: args.probe_len.unwrap_or(usual.probe_steps),
+        quick: args.quick,
     };
     let mut progress = ui.progress("case", 0);
     let mut observe = |done: usize, total: usize, what: &str| {

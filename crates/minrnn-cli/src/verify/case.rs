@@ -161,6 +161,14 @@ pub(super) fn lengths(limit: usize) -> Vec<usize> {
     all
 }
 
+/// The same in short: one step, two, around a block, and the limit.
+pub(super) fn few_lengths(limit: usize) -> Vec<usize> {
+    let mut all = vec![1, 2, 15, 16, 17, 33];
+    all.retain(|t| *t < limit);
+    all.push(limit);
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +181,11 @@ mod tests {
         }
         assert_eq!(lengths(5), [1, 2, 3, 4, 5]);
         assert_eq!(lengths(1), [1]);
+        assert_eq!(few_lengths(130), [1, 2, 15, 16, 17, 33, 130]);
+        assert_eq!(
+            (few_lengths(1), few_lengths(16)),
+            (vec![1], vec![1, 2, 15, 16])
+        );
     }
 
     #[test]

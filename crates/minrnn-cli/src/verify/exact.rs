@@ -16,8 +16,8 @@ use super::report::{Grade, Row, Tally};
 
 /// Multiply-adds that the referee's plain loops are given in one run; longer runs are left to the others.
 const REFEREE: f64 = 3e8;
-/// Longest sequence of the referee, which plans each length anew: past a block of the default lowering, and past two.
-const LONGEST: usize = 33;
+/// Lengths of the referee, which plans each anew: one step and two, within a block of the default lowering, past one, past two.
+const JUDGED: [usize; 5] = [1, 2, 5, 17, 33];
 
 /// The forms of an export, and what was found of each.
 pub(super) struct Exact<'a> {
@@ -119,7 +119,7 @@ impl<'a> Exact<'a> {
         truth: &Truth,
         tolerances: &[f64],
     ) -> Result<()> {
-        let beyond = self.pieces && case.time > LONGEST
+        let beyond = self.pieces && !JUDGED.contains(&case.time)
             || work(graph) * (case.batch * case.time) as f64 > REFEREE;
         let mut streamed = None;
         if let Some(form) = &mut self.step {

@@ -3,6 +3,7 @@
 pub(crate) mod against;
 mod bisect;
 mod case;
+mod check;
 pub(crate) mod contender;
 mod contract;
 mod engine;
@@ -30,6 +31,7 @@ use engine::{Candle, Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
 use grade::StepErrors;
 use report::Tally;
 
+pub use check::{Check, Off};
 pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
@@ -45,6 +47,20 @@ pub struct Options {
     pub budget: f64,
     /// Steps of the probes with extreme gates.
     pub probe_steps: usize,
+    /// A few lengths, up to some blocks, in the place of all.
+    pub quick: bool,
+}
+
+impl Options {
+    /// What ten seconds allow: a few lengths, up to some blocks of the default lowering, and short probes. The checks are all made.
+    pub fn quick() -> Self {
+        Self {
+            longest: Some(130),
+            probe_steps: 1024,
+            quick: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Options {
@@ -54,6 +70,7 @@ impl Default for Options {
             longest: None,
             budget: 2e10,
             probe_steps: 65_536,
+            quick: false,
         }
     }
 }
@@ -105,6 +122,9 @@ pub fn verify(
         notes: told,
     } = hold(export, model, params)?;
     export.ends_where_it_says(graph, plan::affordable(graph, options))?;
+    if export.off().nothing_runs() {
+        return Ok(Report::new(held, told));
+    }
     let usual = usual(graph, &stored.params);
     let usual = usual.as_ref();
     let rounding = stored.weights.rounding(graph);
@@ -113,14 +133,14 @@ pub fn verify(
         params: &wide,
         rounding: rounding.as_ref(),
     };
-    let forms = Forms::open(export, graph, &stored, rounding.is_none())?;
-    let mut exact = exact::Exact::open(export, graph, &stored)?;
     let (limit, mut notes) = plan::longest(export, graph, options);
+    let forms = Forms::open(export, graph, &stored, rounding.is_none(), limit)?;
+    let mut exact = exact::Exact::open(export, graph, &stored)?;
     let cases = plan::cases(
         export,
         graph,
         usual,
-        limit,
+        (limit, options.quick),
         &mut Rng::named(options.seed, "verify"),
     );
     let total = cases.len() + probe::count(graph);
@@ -150,18 +170,19 @@ pub fn verify(
     }
     let mut rows = held;
     notes.extend(told);
-    rows.extend(tallies.rows());
-    let (exact_rows, unknown) = exact.rows();
-    rows.extend(exact_rows);
-    notes.extend(unknown);
-    rows.extend(extras::rows(
-        graph,
-        truths,
-        &forms,
-        &errors,
-        usual,
-        options.seed,
-    )?);
+    let on = |check| !export.off().has(check);
+    if on(Check::Portable) {
+        rows.extend(tallies.rows());
+    }
+    if on(Check::Exact) {
+        let (exact_rows, unknown) = exact.rows();
+        rows.extend(exact_rows);
+        notes.extend(unknown);
+    }
+    if on(Check::Extras) {
+        let seed = options.seed;
+        rows.extend(extras::rows(graph, truths, &forms, &errors, usual, seed)?);
+    }
     if usual.is_some() {
         notes.push("features are drawn as the model normalises them, some raw and some a hundred times as far out besides; tolerances are measured for each kind".into());
     }
@@ -176,9 +197,11 @@ pub fn verify(
             }
         ));
     }
-    rows.extend(probe::rows(graph, options, &mut |i, what| {
-        observe(cases.len() + i, total, what)
-    })?);
+    if on(Check::Probes) {
+        rows.extend(probe::rows(graph, options, &mut |i, what| {
+            observe(cases.len() + i, total, what)
+        })?);
+    }
     observe(total, total, "done");
     notes.push(format!(
         "{} cases, T = 1 to {limit}, seed {}",
@@ -217,11 +240,18 @@ fn hold(export: &Export, model: &Model, params: &Params) -> Result<Held> {
         params: &wide,
         rounding: rounding.as_ref(),
     };
-    let originals = export.originals(graph, params);
-    let (golden, bounds) = golden::row(export, graph, &stored, numbers, originals)?;
-    let (graphs, mut notes) = fresh::graphs(export, graph, &stored)?;
-    notes.extend(bounds);
-    let rows = std::iter::once(golden).chain(graphs).collect();
+    let (mut rows, mut notes) = (vec![], vec![]);
+    if !export.off().has(Check::Golden) {
+        let originals = export.originals(graph, params);
+        let (golden, bounds) = golden::row(export, graph, &stored, numbers, originals)?;
+        rows.push(golden);
+        notes.extend(bounds);
+    }
+    if !export.off().has(Check::Graphs) {
+        let (graphs, remarks) = fresh::graphs(export, graph, &stored)?;
+        rows.extend(graphs);
+        notes.splice(0..0, remarks);
+    }
     Ok(Held {
         stored,
         rows,
@@ -238,6 +268,8 @@ struct Forms<'a> {
     step: Option<Tract<'a>>,
     /// Whether sequence files take pieces: not if their length is fixed.
     pieces: bool,
+    /// The longest sequence of all.
+    limit: usize,
 }
 
 /// Step-by-step runs of a case: candle's, and the step file's.
@@ -247,7 +279,13 @@ struct Steps {
 }
 
 impl<'a> Forms<'a> {
-    fn open(export: &Export, graph: &'a Graph, stored: &Stored, candle: bool) -> Result<Self> {
+    fn open(
+        export: &Export,
+        graph: &'a Graph,
+        stored: &Stored,
+        candle: bool,
+        limit: usize,
+    ) -> Result<Self> {
         let tract = |m| Tract::new(graph, &stored.ports, m);
         let open = |form| anyhow::Ok(export.load_portable(form)?.map(tract));
         let candle = candle.then(|| Candle::new(graph, &stored.params));
@@ -257,15 +295,22 @@ impl<'a> Forms<'a> {
             scan: open("scan")?,
             step: open("step")?,
             pieces: export.fixed().1.is_none(),
+            limit,
         })
+    }
+
+    /// A form over the whole sequence.
+    fn whole(&self, form: &Tract, case: &Case) -> Result<Outcome> {
+        match plan::is_planned(case.time, self.limit) || !self.pieces {
+            true => form.run(case),
+            false => Symbolic(form).run(case),
+        }
     }
 
     fn steps(&self, graph: &Graph, case: &Case) -> Result<Steps> {
         let ones = vec![1; case.time];
-        let candle = self
-            .candle
-            .as_ref()
-            .map(|c| c.run_pieces(graph, case, &ones));
+        let candle = self.candle.as_ref().filter(|_| case.time <= plan::STEPPED);
+        let candle = candle.map(|c| c.run_pieces(graph, case, &ones));
         let candle = candle.transpose()?;
         let tract = self.step.as_ref().map(|s| s.stream(case)).transpose()?;
         Ok(Steps { candle, tract })
@@ -366,7 +411,14 @@ fn run_case(
     let steps = forms.steps(graph, case)?;
     errors.learn(&steps, case, &truth);
     let tract = widened(errors.tract.tolerances(case, &truth), &moved);
-    let candle = errors.candle.tolerances(case, &truth);
+    let candle = match steps.candle {
+        Some(_) => errors.candle.tolerances(case, &truth),
+        // Longer than it was given step by step: no nearer than the other engine's steps.
+        None => larger(
+            errors.candle.tolerances(case, &truth),
+            &errors.tract.tolerances(case, &truth),
+        ),
+    };
     let apart = match forms.candle.is_some() {
         true => across(&candle),
         false => across(&moved_only(&truth, &moved)),
@@ -380,15 +432,17 @@ fn run_case(
         }
     };
     // A step form has no step form to be measured by but the other engine's.
-    if let (Some(engine), Some(steps)) = (&forms.candle, &steps.candle) {
+    if let Some(engine) = &forms.candle {
         portable(&mut t.candle_whole, &engine.run(case)?, &candle);
+    }
+    if let Some(steps) = &steps.candle {
         portable(&mut t.candle_step, steps, &across(&tract));
     }
     if let Some(step) = &steps.tract {
         portable(&mut t.step, step, &apart);
     }
     if let Some(parallel) = &forms.parallel {
-        portable(&mut t.parallel, &parallel.run(case)?, &tract);
+        portable(&mut t.parallel, &forms.whole(parallel, case)?, &tract);
         if forms.pieces {
             portable(
                 &mut t.parallel_chunks,
@@ -407,7 +461,7 @@ fn run_case(
     let Some(scan) = &forms.scan else {
         return Ok(());
     };
-    let whole = scan.run(case)?;
+    let whole = forms.whole(scan, case)?;
     portable(&mut t.scan, &whole, &tract);
     let Some(step) = &steps.tract else {
         return Ok(());
@@ -442,6 +496,10 @@ fn truth_of(graph: &Graph, numbers: Numbers, case: &Case) -> Result<(Truth, Vec<
     let plain = truth(graph, plain, case, false)?;
     let moved = grade::moved(&own, &plain);
     Ok((own, moved))
+}
+
+fn larger(a: Vec<f64>, b: &[f64]) -> Vec<f64> {
+    a.iter().zip(b).map(|(a, b)| a.max(*b)).collect()
 }
 
 fn widened(tolerances: Vec<f64>, moved: &[f64]) -> Vec<f64> {

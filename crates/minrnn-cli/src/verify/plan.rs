@@ -56,6 +56,15 @@ pub(super) fn has_one_channel(graph: &Graph) -> bool {
     false
 }
 
+/// Longest sequence that candle is given step by step: half a millisecond a step, and it is the trainer's engine, not a file's.
+pub(super) const STEPPED: usize = 600;
+
+/// Whether tract plans for that very length: one step, past a block of the default lowering, and the longest. A plan takes longer than
+/// most runs; the other lengths run in the one for all lengths, as a service runs them.
+pub(super) fn is_planned(time: usize, limit: usize) -> bool {
+    [1, 17, limit].contains(&time)
+}
+
 /// Lengths at which features are drawn in other ways too: within a block of the default lowering, and past one.
 const OTHERWISE: [usize; 2] = [3, 33];
 
@@ -92,11 +101,15 @@ pub(super) fn cases(
     export: &Export,
     graph: &Graph,
     usual: Option<&Usual>,
-    limit: usize,
+    (limit, quick): (usize, bool),
     rng: &mut Rng,
 ) -> Vec<Case> {
     let (batch, time) = export.fixed();
-    let lengths = time.map_or_else(|| case::lengths(limit), |t| vec![t]);
+    let lengths = match (time, quick) {
+        (Some(t), _) => vec![t],
+        (None, true) => case::few_lengths(limit),
+        (None, false) => case::lengths(limit),
+    };
     let mut all = vec![];
     let mut add = |batch, time, states, draw| {
         all.push(Case::random(graph, (batch, time), states, rng).drawn(draw, usual));

@@ -23,6 +23,8 @@ use folder::read;
 use form::FormFile;
 use manifest::{MANIFEST, Manifest};
 
+use super::Off;
+
 /// A file that breaks its contract: what, where, what would mend it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {what}", file.display())]
@@ -48,6 +50,7 @@ pub struct Export {
     dir: PathBuf,
     manifest: Manifest,
     forms: BTreeMap<String, FormFile>,
+    off: Off,
 }
 
 impl Export {
@@ -57,10 +60,18 @@ impl Export {
     /// # Errors
     /// The first file that breaks its contract; a folder whose export is being written, or was stopped.
     pub fn open(dir: &Path) -> Result<Self> {
+        Self::open_without(dir, Off::default())
+    }
+
+    /// The same without some checks, which [`super::verify`] leaves out too: for tests of what the others find.
+    ///
+    /// # Errors
+    /// As [`Export::open`].
+    pub fn open_without(dir: &Path, off: Off) -> Result<Self> {
         let manifest = || std::fs::read(dir.join(MANIFEST)).ok();
         let before = manifest();
-        Self::open_once(dir).or_else(|error| match manifest() {
-            now if now != before && now.is_some() => Self::open_once(dir),
+        Self::open_once(dir, &off).or_else(|error| match manifest() {
+            now if now != before && now.is_some() => Self::open_once(dir, &off),
             None if is_unfinished(dir) => Err(broken(
                 dir,
                 "an export is being written into this folder, or was stopped: export again",
@@ -69,16 +80,20 @@ impl Export {
         })
     }
 
-    fn open_once(dir: &Path) -> Result<Self> {
-        let manifest = Manifest::open(dir)?;
+    fn open_once(dir: &Path, off: &Off) -> Result<Self> {
+        let manifest = Manifest::open(dir, off)?;
         let mut forms = BTreeMap::new();
         for (name, entry) in &manifest.forms {
-            forms.insert(name.clone(), form::open(dir, name, entry, &manifest)?);
+            forms.insert(
+                name.clone(),
+                form::open(dir, name, (entry, &manifest), off)?,
+            );
         }
         Ok(Self {
             dir: dir.to_path_buf(),
             manifest,
             forms,
+            off: off.clone(),
         })
     }
 
@@ -178,6 +193,11 @@ impl Export {
         };
         let told = options(&file.model).map_err(|e| broken(&file.path, chain(&e)))?;
         Ok(Some((&file.model, told)))
+    }
+
+    /// Checks that are left out.
+    pub(super) fn off(&self) -> &Off {
+        &self.off
     }
 
     /// The longest sequence that all forms take; `None`: any.

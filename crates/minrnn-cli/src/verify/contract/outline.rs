@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::form::{FormFile, signature};
 use super::{Export, Result, broken, chain};
+use crate::verify::Check;
 
 /// What was not always said, and is not missed.
 const YOUNG: [&str; 5] = [
@@ -28,12 +29,14 @@ impl Export {
         let graph = model.graph();
         for form in self.forms.values() {
             let check = || {
-                buffers(graph, &stored.params)?;
-                form.agrees(graph, &stored.params)
+                self.off
+                    .hold(Check::Statistics, || buffers(graph, &stored.params))?;
+                self.off
+                    .hold(Check::Outline, || form.agrees(graph, &stored.params))
             };
             check().map_err(|what| broken(&form.path, what))?;
         }
-        self.one_interface()
+        self.off.hold(Check::Interface, || self.one_interface())
     }
 
     /// All forms take and give the same: what only some of them take would not be compared.
