@@ -11,6 +11,7 @@ mod extras;
 mod fresh;
 mod golden;
 mod grade;
+mod heard;
 pub(crate) mod pair;
 mod plan;
 mod probe;
@@ -31,6 +32,7 @@ use grade::StepErrors;
 use report::Tally;
 
 pub use contract::{ContractError, Export, OtherModel};
+pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
 
