@@ -43,10 +43,9 @@ pub(crate) fn heard(
         let of_form = |note: String| format!("{form}: {note}");
         all.notes.extend(notes.into_iter().map(of_form));
         for engine in heard {
-            for why in &engine.refused {
-                all.notes.push(format!("{} does not run {form}: {why}", engine.who));
-                refusals.push((engine.who.name.clone(), why.clone()));
-            }
+            let why = engine.refused.iter();
+            refusals.extend(why.map(|why| (engine.who.name.clone(), why.clone())));
+            all.notes.extend(engine.notes.iter().cloned());
             all.rows.extend(rows(&form, &engine));
         }
     }
@@ -58,7 +57,8 @@ pub(crate) fn heard(
         if !all.rows.iter().any(is) {
             let why = refusals.iter().find(|(n, _)| *n == name);
             let why = why.map_or("it runs nothing", |(_, why)| why.as_str());
-            all.silent.push(format!("{name} was asked for and runs no file: {why}"));
+            all.silent
+                .push(format!("{name} was asked for and runs no file: {why}"));
         }
     }
     Ok(all)

@@ -79,8 +79,14 @@ fn a_worker_that_answers_holds() {
 #[test]
 fn each_way_to_fail_is_told() {
     let ways = [
-        ("prints", "it prints to stdout, which is for frames: `loading the model"),
-        ("dies", "it ended (exit status: 3); its last words: out of cheese"),
+        (
+            "prints",
+            "it prints to stdout, which is for frames: `loading the model",
+        ),
+        (
+            "dies",
+            "it ended (exit status: 3); its last words: out of cheese",
+        ),
         ("leaves_out", "it leaves out `z`"),
         ("twice", "it gives `y` twice"),
         ("another_type", "it gives `y` as f64, the file declares f32"),
@@ -91,7 +97,11 @@ fn each_way_to_fail_is_told() {
     ];
     for (way, words) in ways {
         let (ran, _dir) = verify(way, &[]);
-        says(&ran, 1, &[words, "THE FILES HOLD. AN ENGINE DOES NOT.", "my 1.5"]);
+        says(
+            &ran,
+            1,
+            &[words, "THE FILES HOLD. AN ENGINE DOES NOT.", "my 1.5"],
+        );
         assert_eq!(rows_of_tract(&ran), 4, "{}", ran.shown());
     }
 }
@@ -102,7 +112,10 @@ fn a_lie_is_a_wrong_engine_and_no_wrong_file() {
     says(
         &ran,
         1,
-        &["THE FILES HOLD. AN ENGINE DOES NOT.", "not the files: my 1.5."],
+        &[
+            "THE FILES HOLD. AN ENGINE DOES NOT.",
+            "not the files: my 1.5.",
+        ],
     );
     let judge = ran.out.lines().filter(|l| l.contains("│ judge "));
     assert!(judge.clone().count() > 0 && judge.clone().all(|l| l.contains("yes")));
@@ -111,9 +124,23 @@ fn a_lie_is_a_wrong_engine_and_no_wrong_file() {
 #[test]
 fn whoever_refuses_all_ran_nothing() {
     let (ran, _dir) = verify("refuses", &[]);
-    says(&ran, 2, &["my does not run a.onnx: no Scan here", "my was asked for and ran no case"]);
+    says(
+        &ran,
+        2,
+        &[
+            "my does not run a.onnx: no Scan here",
+            "my was asked for and ran no case",
+        ],
+    );
     let (ran, _dir) = verify("no_hello", &[]);
-    says(&ran, 2, &["my cannot be used: the device is not there", "docs/engines.md"]);
+    says(
+        &ran,
+        2,
+        &[
+            "my cannot be used: the device is not there",
+            "docs/engines.md",
+        ],
+    );
     let (ran, _dir) = verify("dies_at_once", &[]);
     says(&ran, 2, &["my cannot be used: it ended (exit status: 4)"]);
 }
@@ -122,7 +149,11 @@ fn whoever_refuses_all_ran_nothing() {
 #[test]
 fn a_worker_that_hangs_is_ended_with_its_children() {
     let (ran, dir) = verify("hangs", &["--engine-timeout", "0.5"]);
-    says(&ran, 1, &["it did not answer within 0.5 s", "THE FILES HOLD"]);
+    says(
+        &ran,
+        1,
+        &["it did not answer within 0.5 s", "THE FILES HOLD"],
+    );
     assert_eq!(rows_of_tract(&ran), 4, "{}", ran.shown());
     let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
     let stat = Path::new("/proc").join(child.trim()).join("stat");
@@ -137,22 +168,37 @@ fn an_export_is_asked_for_form_by_form() {
     let dir = trained();
     let own = format!("my={}", worker("zeros"));
     let quick = ["--max-len", "3", "--probe-len", "16"];
-    let args = [&["verify", "export", "--engine", &own, "--json", "-"][..], &quick].concat();
+    let args = [
+        &["verify", "export", "--engine", &own, "--json", "-"][..],
+        &quick,
+    ]
+    .concat();
     let ran = minrnn(dir.path(), &args);
     assert_eq!(ran.code, Some(1), "{}", ran.shown());
     let report: Json = serde_json::from_str(&ran.out).unwrap();
     let rows = report["rows"].as_array().unwrap();
     for form in ["parallel", "scan", "step"] {
-        let row = rows.iter().find(|r| r["engine"] == "my 1.5" && r["form"] == form);
+        let row = rows
+            .iter()
+            .find(|r| r["engine"] == "my 1.5" && r["form"] == form);
         let row = row.unwrap_or_else(|| panic!("{form}: {rows:?}"));
         assert_eq!(row["holds"], false);
-        assert!(row["note"].as_str().unwrap().starts_with("the engine is wrong"));
+        assert!(
+            row["note"]
+                .as_str()
+                .unwrap()
+                .starts_with("the engine is wrong")
+        );
     }
     let others = rows.iter().filter(|r| r["against"] != "judge");
     assert!(others.clone().count() > 5 && others.clone().all(|r| r["holds"] == true));
     let args = [&["verify", "export", "--engine", "minrnn"][..], &quick].concat();
     let ran = minrnn(dir.path(), &args);
-    says(&ran, 0, &["minrnn 0.1.0", "parallel in pieces", "Everything holds."]);
+    says(
+        &ran,
+        0,
+        &["minrnn 0.1.0", "parallel in pieces", "Everything holds."],
+    );
 }
 
 #[test]
@@ -173,10 +219,21 @@ fn flags_of_engines_are_refused() {
 #[test]
 fn the_matrix_is_printed() {
     let dir = trained();
-    let args = ["bench", "engines", "export", "--engine", "tract", "--max-len", "3"];
+    let args = [
+        "bench",
+        "engines",
+        "export",
+        "--engine",
+        "tract",
+        "--max-len",
+        "3",
+    ];
     let out = minrnn(dir.path(), &[&args[..], &["--json", "m.json"]].concat()).good();
     assert!(out.contains("| model | type | tract |\n"), "{out}");
-    assert!(out.contains("### scan") && out.contains("| export | f32 | "), "{out}");
+    assert!(
+        out.contains("### scan") && out.contains("| export | f32 | "),
+        "{out}"
+    );
     let json = std::fs::read_to_string(dir.path().join("m.json")).unwrap();
     let json: Json = serde_json::from_str(&json).unwrap();
     assert_eq!(json["rows"].as_array().unwrap().len(), 3);
@@ -280,7 +337,8 @@ fn ran(way: &str, request: &Json, feeds: &[(Json, Vec<u8>)]) -> Vec<Vec<u8>> {
         }
         _ => {}
     }
-    let meta = |name: &str, kind: &str, shape: &Json| json!({"name": name, "type": kind, "shape": shape});
+    let meta =
+        |name: &str, kind: &str, shape: &Json| json!({"name": name, "type": kind, "shape": shape});
     let mut tensors = vec![meta("y", kind, &shape), meta("z", "float32", &x["shape"])];
     let mut data: Vec<u8> = match kind {
         "float64" => y.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect(),
@@ -298,7 +356,10 @@ fn ran(way: &str, request: &Json, feeds: &[(Json, Vec<u8>)]) -> Vec<Vec<u8>> {
     }
     let all = frame(json!({"ok": true, "tensors": tensors}), &data);
     if way == "cut" {
-        let mut file = std::fs::OpenOptions::new().write(true).open("/dev/fd/3").unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/fd/3")
+            .unwrap();
         file.write_all(&all.concat()[..20]).unwrap();
         std::process::exit(0);
     }

@@ -14,7 +14,9 @@ pub(crate) use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::Model;
 
 pub(crate) use ours::Ours;
-pub(crate) use roster::{Asked, Choice, NAMES, Programs, Roster};
+#[cfg(test)]
+pub(crate) use roster::NAMES;
+pub(crate) use roster::{Asked, Choice, Programs, Roster};
 pub(crate) use tract::Tract;
 
 /// An engine.
@@ -48,6 +50,11 @@ pub(crate) trait Opened {
     /// Whether tensors of the main graph that are no outputs can be wanted too.
     fn shows_inner(&self) -> bool {
         false
+    }
+
+    /// The same file, of which every tensor of the main graph can be wanted; `None`: there is none.
+    fn inner(&mut self) -> Option<Box<dyn Opened>> {
+        None
     }
 
     /// What was changed in the file before the engine got it, without changing what it means.

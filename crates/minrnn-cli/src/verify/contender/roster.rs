@@ -44,7 +44,9 @@ impl FromStr for Choice {
                 return Err("expected NAME=CMD, the name of letters, digits, - _ .".into());
             }
             if name == "all" || NAMES.contains(&name) {
-                return Err(format!("`{name}` is the name of an engine that is known here; give yours another one"));
+                return Err(format!(
+                    "`{name}` is the name of an engine that is known here; give yours another one"
+                ));
             }
             let [name, command] = [name, command].map(str::to_owned);
             return Ok(Self::Own { name, command });
@@ -104,10 +106,7 @@ pub(crate) struct Roster {
 impl Default for Roster {
     /// The engines in this process.
     fn default() -> Self {
-        let all: Vec<Member> = vec![
-            (Box::new(Tract), Asked::No),
-            (Box::new(Ours), Asked::No),
-        ];
+        let all: Vec<Member> = vec![(Box::new(Tract), Asked::No), (Box::new(Ours), Asked::No)];
         Self {
             members: Rc::new(RefCell::new(all)),
             absent: Rc::default(),
@@ -200,7 +199,12 @@ fn open(name: &'static str, programs: &Programs) -> Result<Box<dyn Contender>, R
     let (program, flag, script, mend) = match name {
         "tract" => return Ok(Box::new(Tract)),
         "minrnn" => return Ok(Box::new(Ours)),
-        "onnxruntime" => (&programs.python, "-c", PYTHON, "pip install onnxruntime numpy"),
+        "onnxruntime" => (
+            &programs.python,
+            "-c",
+            PYTHON,
+            "pip install onnxruntime numpy",
+        ),
         "openvino" => (&programs.python, "-c", PYTHON, "pip install openvino numpy"),
         "reference" => (&programs.python, "-c", PYTHON, "pip install onnx numpy"),
         "onnxruntime-node" => (&programs.node, "-e", NODE, "npm install onnxruntime-node"),
@@ -212,7 +216,9 @@ fn open(name: &'static str, programs: &Programs) -> Result<Box<dyn Contender>, R
     };
     let option = match flag {
         "-c" => "--python names the Python that has it",
-        _ => "--node names Node.js; packages are looked for from the current folder upwards, and in NODE_PATH",
+        _ => {
+            "--node names Node.js; packages are looked for from the current folder upwards, and in NODE_PATH"
+        }
     };
     let opened = Program::start(name, start, programs.limit);
     let opened = opened.map_err(|e| Refusal {

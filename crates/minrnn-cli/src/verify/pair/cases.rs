@@ -208,7 +208,10 @@ fn a_wrong_engine_is_a_wrong_engine() {
     assert!(!same(&reverse, &written, &asked).holds);
     assert!(same(&written, &written, &asked).holds);
     let text = Report::new(vec![same(&reverse, &written, &asked)]).text();
-    assert!(text.contains("THE FILES HOLD. AN ENGINE DOES NOT."), "{text}");
+    assert!(
+        text.contains("THE FILES HOLD. AN ENGINE DOES NOT."),
+        "{text}"
+    );
 }
 
 fn shifted(dtype: DType, by: i64) -> Graph {

@@ -191,8 +191,8 @@ impl Report {
     /// Engines that were asked for by name and ran no case of any file.
     pub(crate) fn silent(&self) -> Vec<&str> {
         let spoke = |name: &str| {
-            let rows = self.pairs.iter().flat_map(|p| &p.rows);
-            rows.clone().any(|r| r.by == name)
+            let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
+            rows.any(|r| r.by == name)
         };
         let asked = self.pairs.iter().flat_map(|p| &p.asked);
         let mut all: Vec<&str> = asked.map(String::as_str).filter(|n| !spoke(n)).collect();
@@ -217,7 +217,13 @@ impl Pair {
             if let Some(w) = &row.worst {
                 let place = format!(
                     "- {}, {}, `{}`: worst at {:?} ({}): {} against {}",
-                    row.who(), row.check, row.tensor, w.index, w.case, w.first, w.second
+                    row.who(),
+                    row.check,
+                    row.tensor,
+                    w.index,
+                    w.case,
+                    w.first,
+                    w.second
                 );
                 text.push_str(&format!(
                     "{place}; {} of {} values fail\n",

@@ -180,7 +180,10 @@ impl Side {
                 return;
             }
             Some(failure) => failure.to_string(),
-            None => format!("what it gives is no run of the file: {}", error.root_cause()),
+            None => format!(
+                "what it gives is no run of the file: {}",
+                error.root_cause()
+            ),
         };
         self.fault = Some(format!("{what} ({})", case.name()));
     }
@@ -191,7 +194,7 @@ impl Side {
         heard.notes.extend(self.notes);
         if let Some(why) = &self.refused {
             let note = format!("{engine} does not run {name}: {why}");
-            heard.notes.push(note.clone());
+            heard.notes.push(note);
             heard.refused.push(why.clone());
         }
         if let (Some(case), Some(opened), None) = (&self.wrong, &self.opened, &self.fault) {
@@ -225,9 +228,15 @@ fn first_wrong(
     case: &Case,
     opened: &RefCell<Box<dyn Opened>>,
 ) -> Option<String> {
-    if !opened.borrow().shows_inner() {
-        return None;
-    }
+    let shown;
+    let shows = opened.borrow().shows_inner();
+    let opened = match shows {
+        true => opened,
+        false => {
+            shown = RefCell::new(opened.borrow_mut().inner()?);
+            &shown
+        }
+    };
     let graph = &two.files[side].model.graph;
     let made = graph.nodes.iter().filter(|n| n.op_type != "Constant");
     let list: Vec<_> = made

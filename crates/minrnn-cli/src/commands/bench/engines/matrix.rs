@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::verify::FormHeard;
 use crate::verify::contender::Roster;
 use crate::verify::pair::{Heard, Row};
-use crate::verify::FormHeard;
 
 /// Schema `minrnn.bench.engines/1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,7 +128,11 @@ impl Found {
             (None, true, Some(_)) => Verdict::Right,
             _ => Verdict::Refused,
         };
-        let said = wrong.and_then(|r| r.said.clone());
+        let off = |r: &Row| {
+            let off = format!("`{}` is {:.1e} times as far off as is allowed", r.tensor, r.of_tolerance);
+            r.said.clone().unwrap_or(off)
+        };
+        let said = wrong.map(off);
         Self {
             verdict,
             error: worst(&mut rows().filter(is_output)),

@@ -27,7 +27,9 @@ pub(super) fn run(args: &BenchEngines, ui: &Ui) -> Result<Outcome> {
         let name = name.as_deref().and_then(|d| d.file_name());
         let name = name.context("the folder has no name")?.to_string_lossy();
         let mut observe = |_: usize, _: usize, what: &str| {
-            progress.set_of(i as u64, args.dirs.len() as u64, || format!("{name}, {what}"))
+            progress.set_of(i as u64, args.dirs.len() as u64, || {
+                format!("{name}, {what}")
+            })
         };
         let bounds = (args.seed, Some(args.max_len));
         for form in forms_heard(&export, &roster, bounds, &mut observe)? {

@@ -29,7 +29,10 @@ pub(super) fn section(matrix: &Matrix) -> String {
     text.push_str(&summary(matrix));
     let mut reasons: Vec<&str> = vec![];
     for form in forms(matrix) {
-        text.push_str(&format!("\n### {form}\n\n{}", files(matrix, form, &mut reasons)));
+        text.push_str(&format!(
+            "\n### {form}\n\n{}",
+            files(matrix, form, &mut reasons)
+        ));
     }
     if !reasons.is_empty() {
         text.push('\n');
@@ -77,7 +80,8 @@ fn summary(matrix: &Matrix) -> String {
                 .collect();
             let count = |v: Verdict| found.iter().filter(|f| f.verdict == v).count().to_string();
             let right = || found.iter().filter(|f| f.verdict != Verdict::Refused);
-            let most = |of: fn(&Found) -> Option<f64>| right().filter_map(|f| of(f)).reduce(f64::max);
+            let most =
+                |of: fn(&Found) -> Option<f64>| right().filter_map(|f| of(f)).reduce(f64::max);
             let argmax = right().filter_map(|f| f.argmax).reduce(f64::min);
             text.push_str(&line(&[
                 &format!("{} {}", engine.name, engine.version),
@@ -146,7 +150,9 @@ fn number(x: Option<f64>) -> String {
 /// Words of an engine, without marks of Markdown.
 fn plain(why: &str) -> String {
     let mark = |c: char| "|<>*_[]".contains(c);
-    why.chars().flat_map(|c| mark(c).then_some('\\').into_iter().chain([c])).collect()
+    why.chars()
+        .flat_map(|c| mark(c).then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 #[cfg(test)]
@@ -162,13 +168,22 @@ mod tests {
     fn the_page_shows_the_figures_that_are_kept() {
         let matrix: Matrix = serde_json::from_str(DATA).unwrap();
         assert_eq!(matrix.schema, SCHEMA);
-        assert_eq!(put(PAGE, &section(&matrix)).unwrap(), PAGE, "minrnn bench engines --out docs/engines.md --json docs/engines.json makes both");
+        assert_eq!(
+            put(PAGE, &section(&matrix)).unwrap(),
+            PAGE,
+            "minrnn bench engines --out docs/engines.md --json docs/engines.json makes both"
+        );
         let engines = matrix.engines.iter().map(|e| e.name.as_str());
-        let mut all: Vec<&str> = engines.chain(matrix.absent.iter().map(String::as_str)).collect();
+        let mut all: Vec<&str> = engines
+            .chain(matrix.absent.iter().map(String::as_str))
+            .collect();
         all.sort_unstable();
         let mut known = NAMES;
         known.sort_unstable();
-        assert_eq!(all, known, "every engine has a column, or is said not to be here");
+        assert_eq!(
+            all, known,
+            "every engine has a column, or is said not to be here"
+        );
         for name in NAMES {
             assert!(PAGE.contains(&format!("`{name}`")), "{name} is described");
         }

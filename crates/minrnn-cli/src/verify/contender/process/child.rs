@@ -37,7 +37,11 @@ impl Worker {
             std::thread::spawn(move || {
                 for request in to_write {
                     // Whoever reads its answers learns that it is gone.
-                    if stdin.write_all(&request).and_then(|()| stdin.flush()).is_err() {
+                    if stdin
+                        .write_all(&request)
+                        .and_then(|()| stdin.flush())
+                        .is_err()
+                    {
                         return;
                     }
                 }

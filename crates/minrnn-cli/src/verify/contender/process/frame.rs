@@ -73,10 +73,7 @@ pub(super) fn bytes(header: &impl Serialize, tensors: &[&Array]) -> Result<Vec<u
 ///
 /// # Errors
 /// Whatever is no frame within the limits; never a panic. Nothing can be read after that.
-pub(super) fn read<R: Read>(
-    from: &mut BufReader<R>,
-    limits: Limits,
-) -> Result<Frame, FrameError> {
+pub(super) fn read<R: Read>(from: &mut BufReader<R>, limits: Limits) -> Result<Frame, FrameError> {
     let mut begin = vec![];
     fill(from, 4, &mut begin)?;
     let Ok(raw) = <[u8; 4]>::try_from(&begin[..]) else {

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
-use minrnn_onnx::ir::{DType, Model};
+use minrnn_onnx::ir::{self, DType, Model};
 
 use super::{Array, Contender, Failure, Opened, Refusal};
 use child::{Gone, Worker};
@@ -54,6 +54,10 @@ struct File {
     shared: Rc<Shared>,
     /// Types of its outputs.
     declared: BTreeMap<String, DType>,
+    /// What is opened.
+    model: Model,
+    /// Where a copy lies in which every tensor is an output.
+    copy: Option<tempfile::TempDir>,
 }
 
 impl Program {
@@ -108,39 +112,18 @@ impl Contender for Program {
         if let Some((old, new)) = self.shared.opsets
             && let Some(opset) = model.opset().filter(|o| !(old..=new).contains(o))
         {
-            return refuse(format!("it knows opsets {old} to {new}, the file has {opset}"));
+            return refuse(format!(
+                "it knows opsets {old} to {new}, the file has {opset}"
+            ));
         }
         let path = file.canonicalize();
-        let path = path.ok().and_then(|p| p.into_os_string().into_string().ok());
+        let path = path
+            .ok()
+            .and_then(|p| p.into_os_string().into_string().ok());
         let Some(path) = path else {
             return refuse("the path of the file is no text");
         };
-        let idle = self.shared.idle.borrow_mut().pop();
-        let mut worker = match idle {
-            Some(worker) => worker,
-            None => begin(&self.shared.start)?,
-        };
-        let open = Request::Open {
-            path: &path,
-            threads: 1,
-            options: serde_json::Map::new(),
-        };
-        let answer = match worker.ask(request(&open, &[])?, self.shared.limit) {
-            Ok(Frame { answer, .. }) => answer,
-            Err(Gone(why)) => return refuse(why),
-        };
-        if let Some(why) = answer.refused {
-            self.shared.idle.borrow_mut().push(worker);
-            return refuse(first_line(&why));
-        }
-        let declared = model.graph.outputs.iter();
-        Ok(Box::new(File {
-            worker: Some(worker),
-            shared: self.shared.clone(),
-            declared: declared
-                .filter_map(|o| Some((o.name.clone(), o.dtype?)))
-                .collect(),
-        }))
+        Ok(Box::new(File::open(&self.shared, &path, model, None)?))
     }
 }
 
@@ -167,9 +150,82 @@ impl Opened for File {
             }
         }
     }
+
+    fn shows_inner(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    fn inner(&mut self) -> Option<Box<dyn Opened>> {
+        Some(Box::new(self.all_outputs()?))
+    }
 }
 
 impl File {
+    fn open(
+        shared: &Rc<Shared>,
+        path: &str,
+        model: Model,
+        copy: Option<tempfile::TempDir>,
+    ) -> Result<Self, Refusal> {
+        let idle = shared.idle.borrow_mut().pop();
+        let mut worker = match idle {
+            Some(worker) => worker,
+            None => begin(&shared.start)?,
+        };
+        let open = Request::Open {
+            path,
+            threads: 1,
+            options: serde_json::Map::new(),
+        };
+        let answer = match worker.ask(request(&open, &[])?, shared.limit) {
+            Ok(Frame { answer, .. }) => answer,
+            Err(Gone(why)) => return refuse(why),
+        };
+        if let Some(why) = answer.refused {
+            shared.idle.borrow_mut().push(worker);
+            return refuse(first_line(&why));
+        }
+        let outputs = model.graph.outputs.iter();
+        Ok(Self {
+            worker: Some(worker),
+            shared: shared.clone(),
+            declared: outputs
+                .filter_map(|o| Some((o.name.clone(), o.dtype?)))
+                .collect(),
+            model,
+            copy,
+        })
+    }
+
+    /// A copy of the file in which every tensor of the main graph is an output; not where constants lie beside it.
+    fn all_outputs(&self) -> Option<Self> {
+        let mut model = self.model.clone();
+        let graph = &mut model.graph;
+        let external = |t: &ir::Tensor| matches!(t.data, ir::TensorData::External(_));
+        if graph.initializers.iter().any(external) {
+            return None;
+        }
+        let made = graph.nodes.iter().flat_map(|n| n.outputs.iter());
+        let is_output = |name: &String| graph.outputs.iter().any(|o| o.name == *name);
+        let inner = made.filter(|name| !name.is_empty() && !is_output(name));
+        // With its type, where the file says it.
+        let told = |name: &String| graph.value_info.iter().find(|v| v.name == *name).cloned();
+        let untold = |name: &String| ir::ValueInfo {
+            name: name.clone(),
+            ..ir::ValueInfo::default()
+        };
+        let inner: Vec<ir::ValueInfo> = inner
+            .map(|name| told(name).unwrap_or_else(|| untold(name)))
+            .collect();
+        graph.outputs.extend(inner);
+        graph.value_info.clear();
+        let copy = tempfile::tempdir().ok()?;
+        let path = copy.path().join("inner.onnx");
+        std::fs::write(&path, model.encode()).ok()?;
+        let path = path.to_str()?.to_owned();
+        Self::open(&self.shared, &path, model, Some(copy)).ok()
+    }
+
     /// What was asked for, in that order.
     fn results(&self, frame: Frame, wanted: &[&str]) -> Result<Vec<Array>, Failure> {
         if let Some(why) = frame.answer.refused {
@@ -233,7 +289,9 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, Refusal> {
 }
 
 fn takes(types: &Option<Vec<String>>, name: &str) -> bool {
-    types.as_ref().is_none_or(|all| all.iter().any(|t| t == name))
+    types
+        .as_ref()
+        .is_none_or(|all| all.iter().any(|t| t == name))
 }
 
 /// Engines say a lot: the first line says what.

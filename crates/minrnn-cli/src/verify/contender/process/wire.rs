@@ -36,9 +36,7 @@ pub(super) struct Answer {
     /// The tensors that follow.
     #[serde(default)]
     pub(super) tensors: Vec<Meta>,
-    /// Of hello: who it is.
-    #[serde(default)]
-    pub(super) name: Option<String>,
+    /// Of hello.
     #[serde(default)]
     pub(super) version: Option<String>,
     /// Types of tensors that it takes; none: all of them.
@@ -102,8 +100,7 @@ impl Meta {
             .try_fold(1u128, |n, d| n.checked_mul(u128::from(*d)));
         let bytes = dtype.bits().unwrap_or(8) as u128 / 8;
         let size = count.and_then(|n| n.checked_mul(bytes));
-        let size =
-            size.ok_or_else(|| format!("`{}` has the shape {:?}", self.name, self.shape))?;
+        let size = size.ok_or_else(|| format!("`{}` has the shape {:?}", self.name, self.shape))?;
         Ok((*dtype, size))
     }
 
