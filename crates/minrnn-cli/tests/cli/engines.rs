@@ -83,15 +83,12 @@ fn each_way_to_fail_is_told() {
             "prints",
             "it prints to stdout, which is for frames: `loading the model",
         ),
-        (
-            "dies",
-            "it ended (exit status: 3); its last words: out of cheese",
-        ),
+        ("dies", "it ended (exit status: 3); its last words: "),
         ("leaves_out", "it leaves out `z`"),
         ("twice", "it gives `y` twice"),
         ("another_type", "it gives `y` as f64, the file declares f32"),
         ("another_shape", "shapes [1, 1, 4] and [1, 1, 3]"),
-        ("long", "its answer has a header of 4294967295 bytes"),
+        ("long", "its answer has 4294967295 bytes of header"),
         ("cut", "it ended in the midst of an answer"),
         ("no_json", "its answer is not one of the protocol"),
     ];
@@ -115,6 +112,7 @@ fn a_lie_is_a_wrong_engine_and_no_wrong_file() {
         &[
             "THE FILES HOLD. AN ENGINE DOES NOT.",
             "not the files: my 1.5.",
+            "my computes a.onnx wrongly, from node",
         ],
     );
     let judge = ran.out.lines().filter(|l| l.contains("│ judge "));
@@ -148,11 +146,11 @@ fn whoever_refuses_all_ran_nothing() {
 /// A worker that hangs is not waited for, and what it started is gone with it.
 #[test]
 fn a_worker_that_hangs_is_ended_with_its_children() {
-    let (ran, dir) = verify("hangs", &["--engine-timeout", "0.5"]);
+    let (ran, dir) = verify("hangs", &["--engine-timeout", "3"]);
     says(
         &ran,
         1,
-        &["it did not answer within 0.5 s", "THE FILES HOLD"],
+        &["it did not answer within 3 s", "THE FILES HOLD"],
     );
     assert_eq!(rows_of_tract(&ran), 4, "{}", ran.shown());
     let child = std::fs::read_to_string(dir.path().join("child")).unwrap();

@@ -14,6 +14,8 @@ pub(super) struct Limits {
     pub(super) header: usize,
     /// Bytes of all tensors.
     pub(super) payload: usize,
+    /// Values of all tensors: each takes up to 16 bytes here, however narrow its type is.
+    pub(super) values: usize,
 }
 
 impl Default for Limits {
@@ -21,6 +23,7 @@ impl Default for Limits {
         Self {
             header: 1 << 20,
             payload: 1 << 30,
+            values: 1 << 27,
         }
     }
 }
@@ -42,10 +45,10 @@ pub(super) enum FrameError {
     Cut,
     #[error("it prints to stdout, which is for frames: `{0}`")]
     Printed(String),
-    #[error("its answer has {what} of {bytes} bytes, more than {most}")]
+    #[error("its answer has {number} {what}, more than {most}")]
     Long {
         what: &'static str,
-        bytes: u128,
+        number: u128,
         most: usize,
     },
     #[error("its answer is not one of the protocol: {0}")]
@@ -88,26 +91,27 @@ pub(super) fn read<R: Read>(from: &mut BufReader<R>, limits: Limits) -> Result<F
         return Err(match printed(&begin, from.buffer()) {
             Some(text) => FrameError::Printed(text),
             None => FrameError::Long {
-                what: "a header",
-                bytes: length as u128,
+                what: "bytes of header",
+                number: length as u128,
                 most: limits.header,
             },
         });
     }
     let text = exactly(from, length)?;
     let answer = wire::answer(&text).map_err(FrameError::Header)?;
-    let mut left = limits.payload as u128;
+    let (mut size_of_all, mut values) = (0u128, 0u128);
     let mut tensors = vec![];
     for meta in &answer.tensors {
         let (dtype, size) = meta.size().map_err(FrameError::Header)?;
-        if size > left {
-            return Err(FrameError::Long {
-                what: "tensors",
-                bytes: limits.payload as u128 - left + size,
-                most: limits.payload,
-            });
+        size_of_all = size_of_all.saturating_add(size);
+        values = values.saturating_add(meta.values().unwrap_or(u128::MAX));
+        let long = |what, number, most| FrameError::Long { what, number, most };
+        if size_of_all > limits.payload as u128 {
+            return Err(long("bytes of tensors", size_of_all, limits.payload));
         }
-        left -= size;
+        if values > limits.values as u128 {
+            return Err(long("values", values, limits.values));
+        }
         let data = exactly(from, usize::try_from(size).unwrap_or(usize::MAX))?;
         let dims = meta.dims().map_err(FrameError::Header)?;
         let array = Array::from_bytes(dtype, &dims, &data)

@@ -11,6 +11,7 @@ use super::*;
 const SMALL: Limits = Limits {
     header: 4096,
     payload: 4096,
+    values: 2048,
 };
 
 fn read(bytes: &[u8]) -> Result<Frame, FrameError> {
@@ -80,16 +81,18 @@ fn what_is_too_long_is_refused_before_it_is_read() {
         Err(FrameError::Long { what, .. }) => what,
         other => panic!("{other:?}"),
     };
-    assert_eq!(long(&[0xff; 4]), "a header");
-    assert_eq!(long(&4097u32.to_le_bytes()), "a header");
+    assert_eq!(long(&[0xff; 4]), "bytes of header");
+    assert_eq!(long(&4097u32.to_le_bytes()), "bytes of header");
     for shape in ["[1025]", "[4294967296,4294967296]", "[1000000,1000]"] {
         let y = format!(r#"{{"name":"y","type":"float32","shape":{shape}}}"#);
-        assert_eq!(long(&framed(&tensors(&y), &[])), "tensors");
+        assert_eq!(long(&framed(&tensors(&y), &[])), "bytes of tensors");
     }
     // Two that are too long together.
-    let y = r#"{"name":"y","type":"uint8","shape":[3000]}"#;
+    let y = r#"{"name":"y","type":"int16","shape":[1500]}"#;
     let two = framed(&tensors(&format!("{y},{y}")), &[0; 6000]);
-    assert_eq!(long(&two), "tensors");
+    assert_eq!(long(&two), "bytes of tensors");
+    let y = r#"{"name":"y","type":"uint8","shape":[3000]}"#;
+    assert_eq!(long(&framed(&tensors(y), &[0; 3000])), "values");
     let huge = format!(
         r#"{{"name":"y","type":"int8","shape":[{max},{max},{max}]}}"#,
         max = u64::MAX

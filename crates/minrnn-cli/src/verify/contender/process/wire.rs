@@ -94,14 +94,16 @@ impl Meta {
         let Some((dtype, _)) = known else {
             return Err(format!("`{}` is of type `{}`", self.name, self.dtype));
         };
-        let count = self
-            .shape
-            .iter()
-            .try_fold(1u128, |n, d| n.checked_mul(u128::from(*d)));
         let bytes = dtype.bits().unwrap_or(8) as u128 / 8;
-        let size = count.and_then(|n| n.checked_mul(bytes));
+        let size = self.values().and_then(|n| n.checked_mul(bytes));
         let size = size.ok_or_else(|| format!("`{}` has the shape {:?}", self.name, self.shape))?;
         Ok((*dtype, size))
+    }
+
+    /// How many values it has; `None`: more than can be counted.
+    pub(super) fn values(&self) -> Option<u128> {
+        let mut dims = self.shape.iter();
+        dims.try_fold(1u128, |n, d| n.checked_mul(u128::from(*d)))
     }
 
     pub(super) fn dims(&self) -> Result<Vec<usize>, String> {
