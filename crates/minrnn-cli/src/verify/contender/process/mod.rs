@@ -66,15 +66,7 @@ impl Program {
     /// # Errors
     /// It cannot be started, does not speak the protocol, or says that its engine is not there.
     pub(super) fn start(name: &str, start: Start, limit: Duration) -> Result<Self, Refusal> {
-        let mut worker = begin(&start)?;
-        let hello = request(&Request::Hello { protocol: PROTOCOL }, &[])?;
-        let answer = match worker.ask(hello, limit) {
-            Ok(Frame { answer, .. }) => answer,
-            Err(Gone(why)) => return refuse(why),
-        };
-        if let Some(why) = answer.refused {
-            return refuse(first_line(&why));
-        }
+        let (worker, answer) = begin(&start, limit)?;
         let Answer {
             version,
             types,
@@ -170,7 +162,7 @@ impl File {
         let idle = shared.idle.borrow_mut().pop();
         let mut worker = match idle {
             Some(worker) => worker,
-            None => begin(&shared.start)?,
+            None => begin(&shared.start, shared.limit)?.0,
         };
         let open = Request::Open {
             path,
@@ -269,15 +261,26 @@ impl Drop for File {
     }
 }
 
-fn begin(start: &Start) -> Result<Worker, Refusal> {
+/// A worker that has said who it is.
+fn begin(start: &Start, limit: Duration) -> Result<(Worker, Answer), Refusal> {
     let mut command = Command::new(&start.program);
     command.args(&start.args);
-    Worker::start(command).map_err(|e| {
+    let started = Worker::start(command).map_err(|e| {
         let program = start.program.to_string_lossy();
         Refusal {
             why: format!("cannot start {program}: {e}"),
         }
-    })
+    });
+    let mut worker = started?;
+    let hello = request(&Request::Hello { protocol: PROTOCOL }, &[])?;
+    let answer = match worker.ask(hello, limit) {
+        Ok(Frame { answer, .. }) => answer,
+        Err(Gone(why)) => return refuse(why),
+    };
+    match &answer.refused {
+        Some(why) => refuse(first_line(why)),
+        None => Ok((worker, answer)),
+    }
 }
 
 fn request(request: &Request, tensors: &[&Array]) -> Result<Vec<u8>, Refusal> {
