@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Model, Node, Tensor as Constant, ValueInfo};
 
-use super::contender::{Failure, Opened};
+use crate::verify::contender::{Failure, Opened};
 use super::*;
 
 fn info(name: &str, dims: &str) -> ValueInfo {

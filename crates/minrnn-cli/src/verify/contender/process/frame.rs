@@ -144,7 +144,7 @@ fn printed(begin: &[u8], rest: &[u8]) -> Option<String> {
     let all: Vec<u8> = begin.iter().chain(rest).copied().take(200).collect();
     let line = String::from_utf8_lossy(&all);
     let line = line.trim_start().lines().next().unwrap_or_default();
-    let text = |c: char| !c.is_control() || c == '\t';
+    let text = |c: char| c == '\t' || !(c.is_control() || c == char::REPLACEMENT_CHARACTER);
     let is_text = begin.iter().all(|b| *b >= b' ' || b.is_ascii_whitespace());
     (is_text && !line.is_empty() && line.chars().all(text)).then(|| line.trim_end().to_owned())
 }
