@@ -126,7 +126,11 @@ pub(super) fn text(report: &Report, width: Option<usize>, colour: bool) -> Strin
     let engines = report.wrong_engines();
     if !engines.is_empty() {
         let engines = engines.join(", ");
-        text.push_str(&format!("An engine is wrong, not the files: {engines}.\n"));
+        let which = match report.files_hold() {
+            true => "not the files",
+            false => "besides",
+        };
+        text.push_str(&format!("An engine is wrong, {which}: {engines}.\n"));
     }
     text
 }

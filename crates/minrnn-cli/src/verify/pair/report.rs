@@ -155,7 +155,8 @@ impl Report {
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let pairs: Vec<String> = self.pairs.iter().map(Pair::text).collect();
-        let verdict = match (self.holds, self.pairs.iter().all(Pair::files_hold)) {
+        let files_hold = self.pairs.iter().all(Pair::files_hold);
+        let verdict = match (self.holds, files_hold) {
             (true, _) => "Everything holds.",
             (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
             (false, false) => "SOMETHING DOES NOT HOLD.",
@@ -163,10 +164,12 @@ impl Report {
         let mut text = format!("{}\n{verdict}\n", pairs.join("\n"));
         let engines = self.wrong_engines();
         if !engines.is_empty() {
-            text.push_str(&format!(
-                "An engine is wrong, not the files: {}.\n",
-                engines.join(", ")
-            ));
+            let which = match files_hold {
+                true => "not the files",
+                false => "besides",
+            };
+            let engines = engines.join(", ");
+            text.push_str(&format!("An engine is wrong, {which}: {engines}.\n"));
         }
         text
     }

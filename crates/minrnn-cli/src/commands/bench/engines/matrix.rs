@@ -129,7 +129,10 @@ impl Found {
             _ => Verdict::Refused,
         };
         let off = |r: &Row| {
-            let off = format!("`{}` is {:.1e} times as far off as is allowed", r.tensor, r.of_tolerance);
+            let off = format!(
+                "`{}` is {:.1e} times as far off as is allowed",
+                r.tensor, r.of_tolerance
+            );
             r.said.clone().unwrap_or(off)
         };
         let said = wrong.map(off);
