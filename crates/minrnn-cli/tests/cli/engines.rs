@@ -147,11 +147,7 @@ fn whoever_refuses_all_ran_nothing() {
 #[test]
 fn a_worker_that_hangs_is_ended_with_its_children() {
     let (ran, dir) = verify("hangs", &["--engine-timeout", "3"]);
-    says(
-        &ran,
-        1,
-        &["it did not answer within 3 s", "THE FILES HOLD"],
-    );
+    says(&ran, 1, &["it did not answer within 3 s", "THE FILES HOLD"]);
     assert_eq!(rows_of_tract(&ran), 4, "{}", ran.shown());
     let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
     let stat = Path::new("/proc").join(child.trim()).join("stat");
@@ -316,7 +312,7 @@ fn ran(way: &str, request: &Json, feeds: &[(Json, Vec<u8>)]) -> Vec<Vec<u8>> {
     match way {
         "prints" => return vec![b"loading the model\n".to_vec()],
         "dies" => {
-            eprintln!("out of cheese");
+            writeln!(std::io::stderr(), "out of cheese").unwrap();
             std::process::exit(3);
         }
         "long" => return vec![vec![0xff; 4]],

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import struct
 import sys
 import time
@@ -89,6 +90,14 @@ def write(header, tensors=()):
     answers.flush()
 
 
+def words(error):
+    """What an engine says, without where in its source it says so."""
+    lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    # OpenVINO begins with a stack of places and ends with what is wrong.
+    line = lines[-1] if lines[0].startswith("Exception from ") else lines[0]
+    return re.sub(r"^.*CALLBACK HAS THROWN: |^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+
+
 def timed(run, request, feeds):
     """Seconds of so many calls, outputs fed back to inputs as `feedback` says."""
     wanted = [output for output, _ in request["feedback"]] or request["wanted"]
@@ -126,4 +135,4 @@ while True:
         else:
             write({"refused": f"there is no `{request['do']}` here"})
     except Exception as error:  # whatever the engine says is its answer
-        write({"refused": f"{error}" or type(error).__name__})
+        write({"refused": words(error)})
