@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::verify::contender::{Choice, Programs, Refusal, Roster};
 use crate::verify::pair::{Fill, InputSpec, StateSpec, dim_spec, input_spec, map_spec, value_spec};
 
 /// Minimal recurrent networks: trained, exported to ONNX, and proven to compute the same in every form.
@@ -237,7 +239,56 @@ pub(crate) struct Verify {
     #[arg(long, conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) quick: bool,
     #[command(flatten)]
+    pub(crate) engines: Engines,
+    #[command(flatten)]
     pub(crate) pair: Pair,
+}
+
+/// Engines beside the judge.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Engines, each held to the judge")]
+pub(crate) struct Engines {
+    /// Ask an engine too: tract, minrnn, onnxruntime, openvino, reference (the ONNX project's), onnxruntime-node, onnxruntime-web, all (that are here), or a program of yours as NAME=CMD (docs/engines.md); may be repeated. One that is
+    /// named decides: exit code 1 if it is wrong, 2 if it runs nothing
+    #[arg(long, value_name = "NAME")]
+    pub(crate) engine: Vec<Choice>,
+    #[command(flatten)]
+    pub(crate) programs: EnginePrograms,
+}
+
+/// What engines run in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnginePrograms {
+    /// Python that has onnxruntime, openvino or onnx [default: python3]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) python: Option<PathBuf>,
+    /// Node.js; onnxruntime-node and onnxruntime-web are looked for from the current folder upwards and in NODE_PATH [default: node]
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) node: Option<PathBuf>,
+    /// How long an engine may take for each answer
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) engine_timeout: Duration,
+}
+
+impl EnginePrograms {
+    /// Starts what was asked for.
+    pub(crate) fn open(&self, choices: &[Choice]) -> Result<Roster, Refusal> {
+        let usual = Programs::default();
+        let programs = Programs {
+            python: self.python.clone().unwrap_or(usual.python),
+            node: self.node.clone().unwrap_or(usual.node),
+            limit: self.engine_timeout,
+        };
+        Roster::open(choices, &programs)
+    }
+}
+
+/// A time to wait.
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(n) if (0.1..=86_400.0).contains(&n) => Ok(Duration::from_secs_f64(n)),
+        _ => Err("expected seconds, from 0.1 to 86400".into()),
+    }
 }
 
 /// Two files of any program.
@@ -446,6 +497,35 @@ pub(crate) enum BenchWhat {
     /// Whole training steps: single layers (forward, mean square, backward) and a language model (with clipping and AdamW)
     Train(BenchOptions),
     Infer(BenchInfer),
+    Engines(BenchEngines),
+}
+
+/// Which engine runs which form of which export: right, refused and why, or wrong.
+///
+/// Every form of every export in every engine, outputs and states held to the judge of the ONNX standard as `minrnn verify --engine` holds them. Exit code 1 if an engine is wrong.
+/// docs/engines.md has the table of the models in this repository.
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchEngines {
+    /// Folders of exports
+    #[arg(value_name = "EXPORT_DIR", required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Only this engine; may be repeated [default: all that are here]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) engine: Vec<Choice>,
+    #[command(flatten)]
+    pub(crate) programs: EnginePrograms,
+    /// Longest T, in steps
+    #[arg(long, value_name = "N", default_value_t = 33, value_parser = at_least_one)]
+    pub(crate) max_len: usize,
+    /// Seed of inputs and states
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Put the tables into this page, between its marks; else they are printed
+    #[arg(long, value_name = "FILE.md")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the figures as JSON, schema minrnn.bench.engines/1
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// Inference on the CPU: minrnn-runtime, and ONNX Runtime in turn with it on the same files and inputs.
@@ -478,7 +558,7 @@ pub(crate) struct BenchInfer {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// A number of threads or rounds.
+/// A number of threads, rounds or steps.
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),

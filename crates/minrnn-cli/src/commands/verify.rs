@@ -2,15 +2,21 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::Outcome;
 use crate::args::Verify;
 use crate::files;
 use crate::ui::Ui;
+use crate::verify::contender::Roster;
 use crate::verify::{self, Options, Report};
 
 mod pair;
+
+/// The engines that were asked for, started.
+fn engines(args: &Verify) -> Result<Roster> {
+    Ok(args.engines.programs.open(&args.engines.engine)?)
+}
 
 pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
     if args.pair.sequence.is_some() || args.pair.against.is_some() || args.pair.bisect {
@@ -22,6 +28,7 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         .as_deref()
         .context("name the folder of an export")?;
     let export = files::open_export(dir)?;
+    let roster = engines(args)?;
     let (model, params) = match &args.checkpoint {
         Some(path) => {
             let loaded = files::load_checkpoint(path)?;
@@ -51,8 +58,18 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         progress.set_of(done as u64, total as u64, || what.to_owned())
     };
     let report = verify::verify(&export, &model, &params, &options, &mut observe)?;
+    let (mut report, mut silent) = (report, vec![]);
+    if !args.engines.engine.is_empty() {
+        let bounds = (args.seed, args.max_len);
+        let heard = verify::heard(&export, &roster, bounds, &mut observe)?;
+        report = report.with(heard.rows, heard.notes);
+        silent = heard.silent;
+    }
     drop(progress);
     write(args, &report, ui)?;
+    if let (true, Some(engine)) = (report.holds, silent.first()) {
+        bail!("{engine}");
+    }
     Ok(if report.holds {
         Outcome::Holds
     } else {

@@ -12,6 +12,7 @@ mod extras;
 mod fresh;
 mod golden;
 mod grade;
+mod heard;
 pub(crate) mod pair;
 mod plan;
 mod probe;
@@ -33,6 +34,7 @@ use report::Tally;
 
 pub use check::{Check, Off};
 pub use contract::{ContractError, Export, OtherModel};
+pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
 

@@ -50,10 +50,20 @@ pub struct Row {
     pub argmax_agreement: Option<f64>,
     /// Whether everything held.
     pub holds: bool,
+    /// Whether the verdict hangs on it: not on an engine that nobody asked for by its name.
+    #[serde(skip_serializing_if = "is_so")]
+    pub decides: bool,
     /// Why a row is graded as it is, or where it fails first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+fn is_so(b: &bool) -> bool {
+    *b
+}
+
+/// What rows of engines are held to; others say something of the files.
+pub(super) const JUDGE: &str = "judge";
 
 /// A verification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,13 +80,47 @@ pub struct Report {
 
 impl Report {
     pub(super) fn new(rows: Vec<Row>, notes: Vec<String>) -> Self {
-        let holds = !rows.is_empty() && rows.iter().all(|r| r.holds);
+        let holds = !rows.is_empty() && rows.iter().all(|r| r.holds || !r.decides);
         Self {
             schema: "minrnn.verify/1",
             holds,
             rows,
             notes,
         }
+    }
+
+    /// Whether all rows hold that say something of the files.
+    pub(super) fn files_hold(&self) -> bool {
+        let mut rows = self.rows.iter().filter(|r| r.against != JUDGE);
+        rows.all(|r| r.holds)
+    }
+
+    /// Engines that are wrong, with versions, each once.
+    pub(super) fn wrong_engines(&self) -> Vec<&str> {
+        let wrong = |r: &&Row| r.against == JUDGE && !r.holds;
+        let mut all: Vec<&str> = vec![];
+        for row in self.rows.iter().filter(wrong) {
+            if !all.contains(&row.engine.as_str()) {
+                all.push(&row.engine);
+            }
+        }
+        all
+    }
+
+    /// The verdict in words.
+    pub(super) fn verdict(&self) -> &'static str {
+        match (self.holds, self.files_hold()) {
+            (true, _) => "Everything holds.",
+            (false, true) => "The files hold. An engine does not.",
+            (false, false) => "Something does not hold.",
+        }
+    }
+
+    /// The same with what engines came to.
+    pub(crate) fn with(self, rows: Vec<Row>, notes: Vec<String>) -> Self {
+        let rows = self.rows.into_iter().chain(rows).collect();
+        let notes = self.notes.into_iter().chain(notes).collect();
+        Self::new(rows, notes)
     }
 
     /// The rows, those that fail first, else in their order.
@@ -99,10 +143,9 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut table = self.table();
         table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        let verdict = if self.holds {
-            "Everything holds."
-        } else {
-            "**Something does not hold.**"
+        let verdict = match self.holds {
+            true => self.verdict().to_owned(),
+            false => format!("**{}**", self.verdict()),
         };
         let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
         format!("# Verification\n\n{verdict}\n\n{table}\n\n{notes}")
@@ -222,6 +265,7 @@ impl Tally {
             min_tolerance: self.comparison.min_tolerance,
             argmax_agreement: agreement,
             holds: self.comparison.holds(),
+            decides: true,
             note: self.failed.or(self.why),
         }
     }

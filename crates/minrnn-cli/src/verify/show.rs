@@ -83,6 +83,7 @@ fn lines(report: &Report, colour: bool) -> String {
     let one = |r: &Row| {
         let holds = match (r.holds, colour) {
             (true, _) => "yes",
+            (false, _) if !r.decides => "engine",
             (false, false) => "NO ",
             (false, true) => "\u{1b}[31mNO\u{1b}[39m ",
         };
@@ -117,11 +118,21 @@ pub(super) fn text(report: &Report, width: Option<usize>, colour: bool) -> Strin
         ));
     }
     let verdict = match (report.holds, colour) {
-        (true, _) => "Everything holds.",
-        (false, false) => "SOMETHING DOES NOT HOLD.",
-        (false, true) => "\u{1b}[31mSOMETHING DOES NOT HOLD.\u{1b}[39m",
+        (true, _) => report.verdict().to_owned(),
+        (false, false) => report.verdict().to_uppercase(),
+        (false, true) => format!("\u{1b}[31m{}\u{1b}[39m", report.verdict().to_uppercase()),
     };
-    text + verdict + "\n"
+    text = text + &verdict + "\n";
+    let engines = report.wrong_engines();
+    if !engines.is_empty() {
+        let engines = engines.join(", ");
+        let which = match report.files_hold() {
+            true => "not the files",
+            false => "besides",
+        };
+        text.push_str(&format!("An engine is wrong, {which}: {engines}.\n"));
+    }
+    text
 }
 
 fn plain() -> Table {
@@ -133,8 +144,12 @@ fn plain() -> Table {
 }
 
 fn verdict(row: &Row, colour: bool) -> Cell {
-    let cell = Cell::new(if row.holds { "yes" } else { "NO" });
-    match (row.holds, colour) {
+    let cell = Cell::new(match (row.holds, row.decides) {
+        (true, _) => "yes",
+        (false, true) => "NO",
+        (false, false) => "engine",
+    });
+    match (row.holds || !row.decides, colour) {
         (false, true) => cell.fg(Color::Red),
         _ => cell,
     }
@@ -202,6 +217,7 @@ mod tests {
             min_tolerance: 1.3e-7,
             argmax_agreement: Some(1.0),
             holds,
+            decides: true,
             note: (!holds).then(|| "fails first at B=1".into()),
         };
         let rows = vec![

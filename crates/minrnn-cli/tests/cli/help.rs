@@ -29,4 +29,5 @@ fn every_command() {
     help("help_bench", &["bench", "--help"]);
     help("help_bench_train", &["bench", "train", "--help"]);
     help("help_bench_infer", &["bench", "infer", "--help"]);
+    help("help_bench_engines", &["bench", "engines", "--help"]);
 }

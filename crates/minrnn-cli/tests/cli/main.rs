@@ -6,6 +6,7 @@ mod bounded;
 mod checkpoint;
 mod config;
 mod diff;
+mod engines;
 mod export;
 mod flags;
 mod forged;

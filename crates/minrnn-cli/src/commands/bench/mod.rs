@@ -1,5 +1,6 @@
 //! `minrnn bench`.
 
+mod engines;
 mod infer;
 #[cfg(feature = "cuda")]
 mod memory;
@@ -19,6 +20,7 @@ use crate::ui::Ui;
 pub(super) fn run(args: &Bench, ui: &Ui) -> Result<Outcome> {
     match &args.what {
         BenchWhat::Infer(options) => infer::run(options, ui),
+        BenchWhat::Engines(options) => engines::run(options, ui),
         BenchWhat::Scan(options) => on_gpu("scan", options, ui),
         BenchWhat::Train(options) => on_gpu("train", options, ui),
     }

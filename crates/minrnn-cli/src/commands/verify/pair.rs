@@ -34,6 +34,9 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     drop(progress);
     let report = Report::new(pairs);
     write(args.json.as_deref(), &report, ui)?;
+    if let (true, Some(engine)) = (report.holds, report.silent().first()) {
+        bail!("{engine} was asked for and ran no case of any file; the notes above say why");
+    }
     Ok(if report.holds {
         Outcome::Holds
     } else {
@@ -76,7 +79,7 @@ fn request(args: &args::Verify) -> Result<Request> {
         longest: args.max_len,
         tolerance: pair.tolerance,
         bisect: pair.bisect,
-        engines: vec![],
+        engines: super::engines(args)?,
     })
 }
 

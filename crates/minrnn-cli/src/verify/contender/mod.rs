@@ -4,6 +4,8 @@
 //! all numeric types of ONNX, integers and booleans exactly, floats as the values of their type.
 
 mod ours;
+mod process;
+mod roster;
 mod tract;
 
 use std::path::Path;
@@ -12,6 +14,9 @@ pub(crate) use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::Model;
 
 pub(crate) use ours::Ours;
+#[cfg(test)]
+pub(crate) use roster::NAMES;
+pub(crate) use roster::{Asked, Choice, Programs, Roster};
 pub(crate) use tract::Tract;
 
 /// An engine.
@@ -47,6 +52,11 @@ pub(crate) trait Opened {
         false
     }
 
+    /// The same file, of which every tensor of the main graph can be wanted; `None`: there is none.
+    fn inner(&mut self) -> Option<Box<dyn Opened>> {
+        None
+    }
+
     /// What was changed in the file before the engine got it, without changing what it means.
     fn notes(&self) -> &[String] {
         &[]
@@ -67,9 +77,10 @@ pub(crate) enum Failure {
     /// The engine does not run this, and said so; it can be asked again.
     #[error("{0}")]
     Refused(String),
-}
-
-/// The engines that are here without any other program.
-pub(crate) fn in_process() -> Vec<Box<dyn Contender>> {
-    vec![Box::new(Tract), Box::new(Ours)]
+    /// The engine ran it, and what it gave is not what the file says: a tensor is missing or of another type.
+    #[error("{0}")]
+    Wrong(String),
+    /// The engine is gone. It is not asked again.
+    #[error("{0}")]
+    Stopped(String),
 }

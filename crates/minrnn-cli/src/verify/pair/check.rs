@@ -5,15 +5,26 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
-use super::report::{Place, Row};
+use super::report::{Place, Row, Who};
 use super::rounding::{Held, Rounding, rounds, tensors};
 use super::tensor::{Reading, Tensor};
+use crate::verify::argmax;
 
 /// A check in the making: one row for each tensor.
 #[derive(Debug)]
 pub(crate) struct Check {
+    name: String,
     held: Held,
-    rows: Vec<(Row, Comparison, [usize; 2])>,
+    rows: Vec<(Row, Comparison, Counts)>,
+}
+
+/// What is counted over all cases of a tensor.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    /// Values that are exactly 0, in the first and the second file.
+    zeros: [usize; 2],
+    /// Rows of logits, and those whose largest is the same one.
+    logits: [usize; 2],
 }
 
 /// Names of outputs and last states, as the second file has them.
@@ -25,11 +36,12 @@ fn names(two: &Two) -> Vec<String> {
 }
 
 impl Check {
-    pub(super) fn new(check: &str, by: &str, held: Held, two: &Two) -> Self {
+    pub(super) fn new(check: &str, by: &Who, held: Held, two: &Two) -> Self {
         let row = |tensor: String| {
             let row = Row {
                 check: check.into(),
-                by: by.into(),
+                by: by.name.clone(),
+                version: by.version.clone(),
                 tensor,
                 cases: 0,
                 values: 0,
@@ -37,16 +49,20 @@ impl Check {
                 max_abs: 0.0,
                 max_ulp: 0,
                 tolerance: 0.0,
+                of_tolerance: 0.0,
                 min_tolerance: 0.0,
                 worst: None,
                 zeros: [0.0; 2],
                 on_edge: 0,
+                argmax: None,
                 holds: false,
                 decides: true,
+                said: None,
             };
-            (row, Comparison::default(), [0; 2])
+            (row, Comparison::default(), Counts::default())
         };
         Self {
+            name: check.into(),
             held,
             rows: names(two).into_iter().map(row).collect(),
         }
@@ -77,18 +93,25 @@ impl Check {
         (a, b): (&Tensor, &Tensor),
         tolerance: f64,
     ) -> bool {
-        let (row, all, zeros) = &mut self.rows[i];
+        let (row, all, counts) = &mut self.rows[i];
         row.cases += 1;
         let mut c = Comparison::default();
         if a.shape() == b.shape() {
             let edges = on_edge(a, b);
             row.on_edge += edges.len();
-            values(self.held, (a, b), &edges, tolerance, &mut c);
+            let part = values(self.held, (a, b), &edges, tolerance, &mut c);
+            row.of_tolerance = row.of_tolerance.max(part);
+            if row.tensor == LOGITS {
+                agreement(a, b, &mut counts.logits);
+            }
         } else {
             // Tensors of different shapes have no values in common; one comparison that fails stands for them.
             c.push(f64::NAN, 0.0, tolerance);
+            row.of_tolerance = f64::INFINITY;
+            let what = || format!("shapes {:?} and {:?}", a.shape(), b.shape());
+            row.said.get_or_insert_with(what);
         }
-        for (n, t) in zeros.iter_mut().zip([a, b]) {
+        for (n, t) in counts.zeros.iter_mut().zip([a, b]) {
             let array = t.value.stepwise();
             *n += array
                 .floats()
@@ -125,6 +148,11 @@ impl Check {
         c.failing == 0
     }
 
+    /// What its rows are called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether nothing failed.
     pub(super) fn holds(&self) -> bool {
         self.rows.iter().all(|(_, c, _)| c.failing == 0)
@@ -132,13 +160,15 @@ impl Check {
 
     /// The rows of tensors that were compared.
     pub(crate) fn rows(self) -> Vec<Row> {
-        let row = |(row, c, zeros): (Row, Comparison, [usize; 2])| Row {
+        let share = |[all, same]: [usize; 2]| (all > 0).then(|| same as f64 / all as f64);
+        let row = |(row, c, counts): (Row, Comparison, Counts)| Row {
             values: c.count,
             failing: c.failing,
             max_abs: c.max_abs,
             max_ulp: c.max_ulp,
             min_tolerance: c.min_tolerance,
-            zeros: zeros.map(|n| n as f64 / c.count.max(1) as f64),
+            zeros: counts.zeros.map(|n| n as f64 / c.count.max(1) as f64),
+            argmax: share(counts.logits),
             // A tensor of no values has the right ones.
             holds: c.failing == 0,
             ..row
@@ -148,6 +178,22 @@ impl Check {
             .filter(|(r, ..)| r.cases > 0)
             .map(row)
             .collect()
+    }
+}
+
+/// The output of files of minrnn of which the largest value of a row is what people read.
+const LOGITS: &str = "logits";
+
+/// Rows along the last axis, and those whose largest value is at the same place.
+fn agreement(a: &Tensor, b: &Tensor, [rows, same]: &mut [usize; 2]) {
+    let classes = a.shape().last().copied().unwrap_or(0);
+    if classes == 0 {
+        return;
+    }
+    let [a, b] = [a, b].map(|t| t.settled().values(Reading::Exact));
+    for (a, b) in a.chunks(classes).zip(b.chunks(classes)) {
+        *rows += 1;
+        *same += usize::from(argmax(a) == argmax(b));
     }
 }
 
@@ -167,14 +213,15 @@ fn on_edge(a: &Tensor, b: &Tensor) -> Edges {
 }
 
 /// Integers exactly, floats within the tolerance. On an edge an integer may be what it would be on the other side, a float as
-/// much farther off as that is.
+/// much farther off as that is. The largest difference in units of what is allowed.
 fn values(
     held: Held,
     (a, b): (&Tensor, &Tensor),
     edges: &Edges,
     tolerance: f64,
     c: &mut Comparison,
-) {
+) -> f64 {
+    let mut most = 0.0f64;
     if let (Some(x), Some(y)) = (a.value.stepwise().ints(), b.value.stepwise().ints()) {
         for (i, (x, y)) in x.iter().zip(y).enumerate() {
             let sides = edges.get(&i).copied().unwrap_or_default();
@@ -182,8 +229,11 @@ fn values(
                 || sides[1] == Some(*x as f64)
                 || sides[0].is_some() && sides[0] == sides[1];
             c.push_int(*x, *y, also);
+            if x != y && !also {
+                most = f64::INFINITY;
+            }
         }
-        return;
+        return most;
     }
     let (x, y) = match held {
         Held::Rounded => (a.values(Reading::Rounded), b.values(Reading::Rounded)),
@@ -196,5 +246,17 @@ fn values(
             far(0).max(far(1))
         });
         c.push(*x, *y, tolerance + moved);
+        most = most.max(parts(*x, *y, tolerance + moved));
+    }
+    most
+}
+
+/// A difference in units of what is allowed.
+fn parts(x: f64, y: f64, allowed: f64) -> f64 {
+    let apart = (x - y).abs();
+    match apart / allowed {
+        _ if x == y => 0.0,
+        parts if parts.is_nan() || apart.is_nan() => f64::INFINITY,
+        parts => parts,
     }
 }

@@ -1,5 +1,6 @@
 //! Two ONNX files of any program: a sequence file against its step file, or a file against another one.
 
+mod alone;
 mod case;
 #[cfg(test)]
 mod cases;
@@ -23,24 +24,27 @@ mod witness;
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use minrnn_model::rng::Rng;
 
+pub(crate) use alone::alone;
 pub(crate) use case::{Case, Ran, Two};
 pub(crate) use file::{By, GraphFile};
 pub(crate) use interface::Kind;
-pub(crate) use report::{Pair, Report, number};
+pub(crate) use report::{Pair, Report, Row, Who, number};
 pub(crate) use spec::{
     Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
 };
 pub(crate) use tensor::{Reading, Tensor};
+pub(crate) use witness::Heard;
 
 use check::Check;
-use report::{Row, Who};
+use report::JUDGE;
 use rounding::{Held, Rounding};
-use witness::Witness;
+use witness::{BOTH, Witness};
 
-use super::{bisect, contender};
+use super::bisect;
+use super::contender::Contender;
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;
@@ -106,10 +110,10 @@ impl Two {
         let mut notes = self.notes(limit, request);
         notes.extend(shortened);
         observe(0, 1, "measuring rounding");
-        self.calibrate(limit, &mut rng, &mut costs)
+        self.calibrate(limit, &mut rng, &mut costs, &[0, 1])
             .context("measuring how f32 rounds in these files")?;
         let mut checks = Checks::new(self);
-        let mut witnesses = self.witnesses(request)?;
+        let mut witnesses = self.witnesses(request, &BOTH);
         let cases = self.cases(limit, &mut rng)?;
         for (i, case) in cases.iter().enumerate() {
             observe(i, cases.len(), &case.name());
@@ -121,17 +125,26 @@ impl Two {
         notes.extend(lost.map(str::to_owned));
         let mut engines = vec![];
         for witness in witnesses {
-            let (more, said, who) = witness.finish(self);
-            rows.extend(more);
-            notes.extend(said);
-            engines.push(who);
+            let heard = witness.finish(self);
+            rows.extend(heard.rows);
+            notes.extend(heard.notes);
+            engines.push(heard.who);
         }
+        notes.extend(request.engines.absent().iter().map(|(_, why)| why.clone()));
         notes.extend(self.on_edges(&rows));
         notes.push(format!(
             "{} cases, T = 1 to {limit}, seed {}",
             cases.len(),
             request.seed
         ));
+        // A file against itself is told of once.
+        let mut told: Vec<String> = vec![];
+        notes.retain(|n| {
+            !told.contains(n) && {
+                told.push(n.clone());
+                true
+            }
+        });
         rows.sort_by_key(|r| (r.holds, !r.decides));
         let decide = || rows.iter().filter(|r| r.decides);
         let holds = decide().next().is_some() && decide().all(|r| r.holds);
@@ -155,56 +168,47 @@ impl Two {
             rows,
             bisect: bisect.culprit,
             notes,
-            judge: Who {
-                name: JUDGE.into(),
-                version: env!("CARGO_PKG_VERSION").into(),
-            },
+            judge: Who::judge(),
             engines,
+            asked: request.engines.asked(),
         })
     }
 
-    /// The engines to ask: those named, else those in this process.
-    fn witnesses(&self, request: &Request) -> Result<Vec<Witness>> {
-        let asked = !request.engines.is_empty();
-        let mut contenders = contender::in_process();
-        if asked {
-            contenders.retain(|c| request.engines.iter().any(|n| n == c.name()));
-            let missing = |n: &&String| contenders.iter().all(|c| c.name() != n.as_str());
-            if let Some(name) = request.engines.iter().find(missing) {
-                bail!("there is no engine `{name}`");
-            }
-        } else {
-            contenders.retain(|c| self.files.iter().any(|f| c.is_for(&f.model)));
-        }
-        let open = |c: &mut Box<dyn contender::Contender>| Witness::open(c.as_mut(), self, asked);
-        Ok(contenders.iter_mut().map(open).collect())
+    /// The engines to ask, with the files of these sides.
+    fn witnesses(&self, request: &Request, sides: &[(usize, &str)]) -> Vec<Witness> {
+        let models = self.files.each_ref().map(|f| &f.model);
+        let open = |c: &mut dyn Contender, asked| Witness::open(c, self, asked, sides);
+        request.engines.each(&models, open)
     }
 
     /// Runs that only measure rounding: a few values alone may be right by luck.
-    fn calibrate(&self, limit: usize, rng: &mut Rng, costs: &mut Rounding) -> Result<()> {
+    fn calibrate(
+        &self,
+        limit: usize,
+        rng: &mut Rng,
+        costs: &mut Rounding,
+        sides: &[usize],
+    ) -> Result<()> {
         let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
         for _ in 0..CALIBRATIONS {
             let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng)?;
-            self.judged(&case, costs)?;
+            for side in sides {
+                self.judged(*side, &case, costs)?;
+            }
         }
         Ok(())
     }
 
-    /// Both files by the judge; what rounding costs them is remembered.
-    fn judged(&self, case: &Case, costs: &mut Rounding) -> Result<[Ran; 2]> {
-        let both = [
-            self.whole(0, By::Judge, case)?,
-            self.second(By::Judge, case)?,
-        ];
-        for (side, ran) in both.iter().enumerate() {
-            costs.learn(side, case, ran);
-            // What f16 and bf16 cost shows only beside a run without them.
-            if self.files[side].is_short() {
-                let plain = self.whole(side, By::Unrounded, case)?;
-                costs.learn_from(side, case, ran, &plain);
-            }
+    /// A file by the judge; what rounding costs it is remembered.
+    fn judged(&self, side: usize, case: &Case, costs: &mut Rounding) -> Result<Ran> {
+        let ran = self.whole(side, By::Judge, case)?;
+        costs.learn(side, case, &ran);
+        // What f16 and bf16 cost shows only beside a run without them.
+        if self.files[side].is_short() {
+            let plain = self.whole(side, By::Unrounded, case)?;
+            costs.learn_from(side, case, &ran, &plain);
         }
-        Ok(both)
+        Ok(ran)
     }
 
     fn one(
@@ -214,15 +218,12 @@ impl Two {
         (checks, witnesses): (&mut Checks, &mut [Witness]),
         rng: &mut Rng,
     ) -> Result<()> {
-        let [first, second] = self.judged(case, costs)?;
+        let first = self.judged(0, case, costs)?;
+        let second = self.judged(1, case, costs)?;
         checks.whole.add(case, &first, &second, costs);
         checks.rounded.add(case, &first, &second, costs);
-        // Rows of unequal length end where they end: pieces of them are another question.
         let unit = self.face.unit();
-        let free = self.face.length.is_none()
-            && case.lengths.is_none()
-            && case.time > unit
-            && self.step_by_step();
+        let free = self.is_free(case);
         let back = self
             .rewinds(case)
             .then(|| unit * (1 + rng.below(case.time / unit - 1)));
@@ -235,7 +236,7 @@ impl Two {
             let ran = self.then_steps(case, at)?;
             checks.then.add(case, &ran, &second, costs);
         }
-        if free && self.takes_states() && self.face.frames[0].is_none() {
+        if self.takes_pieces(case) {
             let pieces = pieces(case.time, rng);
             let ran = self.pieces(By::Judge, case, &pieces)?;
             checks.chunks.add(case, &ran, &second, costs);
@@ -244,6 +245,19 @@ impl Two {
             witness.add(self, case, back, [&first, &second], costs);
         }
         Ok(())
+    }
+
+    /// Whether a case may be cut. Rows of unequal length end where they end: pieces of them are another question.
+    fn is_free(&self, case: &Case) -> bool {
+        self.face.length.is_none()
+            && case.lengths.is_none()
+            && case.time > self.face.unit()
+            && self.step_by_step()
+    }
+
+    /// Whether the first file can run a case in pieces, its states given back.
+    fn takes_pieces(&self, case: &Case) -> bool {
+        self.is_free(case) && self.takes_states() && self.face.frames[0].is_none()
     }
 
     fn longest(&self, request: &Request) -> usize {
@@ -381,8 +395,6 @@ const REWOUND: usize = 64;
 /// Runs that only measure rounding.
 const CALIBRATIONS: usize = 8;
 
-const JUDGE: &str = "judge";
-
 /// What the two files are held to each other by.
 struct Checks {
     whole: Check,
@@ -394,7 +406,8 @@ struct Checks {
 
 impl Checks {
     fn new(two: &Two) -> Self {
-        let check = |name, held| Check::new(name, JUDGE, held, two);
+        let judge = Who::judge();
+        let check = |name, held| Check::new(name, &judge, held, two);
         Self {
             whole: check("whole", Held::Meaning),
             chunks: check("in chunks", Held::Meaning),

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Model, Node, Tensor as Constant, ValueInfo};
 
-use super::contender::{Failure, Opened};
 use super::*;
+use crate::verify::contender::{Failure, Opened};
 
 fn info(name: &str, dims: &str) -> ValueInfo {
     let dim = |d: &str| match d.parse() {

@@ -29,6 +29,9 @@ pub(crate) struct Pair {
     /// Who computed the rows: the judge, then the engines.
     pub(crate) judge: Who,
     pub(crate) engines: Vec<Who>,
+    /// Names of the engines that were asked for.
+    #[serde(skip)]
+    pub(crate) asked: Vec<String>,
 }
 
 /// A judge or an engine.
@@ -38,12 +41,32 @@ pub(crate) struct Who {
     pub(crate) version: String,
 }
 
+impl Who {
+    /// The evaluator of `minrnn-onnx`, which is of our version.
+    pub(super) fn judge() -> Self {
+        Self {
+            name: JUDGE.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// Who rows are by that hold files to each other.
+pub(super) const JUDGE: &str = "judge";
+
 /// One tensor in one check, over many cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Row {
     pub(crate) check: String,
     /// `judge`, or the engine that is held to it.
     pub(crate) by: String,
+    pub(crate) version: String,
     pub(crate) tensor: String,
     pub(crate) cases: usize,
     pub(crate) values: usize,
@@ -53,6 +76,8 @@ pub(crate) struct Row {
     pub(crate) max_ulp: u64,
     /// The tolerance of the worst case.
     pub(crate) tolerance: f64,
+    /// The largest difference in units of its tolerance; `null` in JSON: not comparable.
+    pub(crate) of_tolerance: f64,
     /// Smallest absolute tolerance by which all would pass; `null` in JSON: none.
     pub(crate) min_tolerance: f64,
     pub(crate) worst: Option<Place>,
@@ -60,9 +85,50 @@ pub(crate) struct Row {
     pub(crate) zeros: [f64; 2],
     /// Values that hang on a decision within rounding; of them one quantum is allowed.
     pub(crate) on_edge: usize,
+    /// Of logits: the share of rows whose largest value is at the same place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) argmax: Option<f64>,
     pub(crate) holds: bool,
     /// Whether the verdict hangs on it: an engine that nobody asked for may be wrong without the files being so.
     pub(crate) decides: bool,
+    /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) said: Option<String>,
+}
+
+impl Row {
+    /// Of an engine that gave nothing to compare: why.
+    pub(super) fn without_values(check: &str, by: &Who, said: String) -> Self {
+        Self {
+            check: check.into(),
+            by: by.name.clone(),
+            version: by.version.clone(),
+            tensor: "all".into(),
+            cases: 0,
+            values: 0,
+            failing: 0,
+            max_abs: f64::NAN,
+            max_ulp: 0,
+            tolerance: f64::NAN,
+            of_tolerance: f64::NAN,
+            min_tolerance: f64::NAN,
+            worst: None,
+            zeros: [0.0; 2],
+            on_edge: 0,
+            argmax: None,
+            holds: false,
+            decides: true,
+            said: Some(said),
+        }
+    }
+
+    /// Who computed it, as people read it.
+    fn who(&self) -> String {
+        match self.by.as_str() {
+            JUDGE => self.by.clone(),
+            _ => format!("{} {}", self.by, self.version),
+        }
+    }
 }
 
 /// A value that differs.
@@ -89,29 +155,62 @@ impl Report {
     /// For a terminal.
     pub(crate) fn text(&self) -> String {
         let pairs: Vec<String> = self.pairs.iter().map(Pair::text).collect();
-        let verdict = if self.holds {
-            "Everything holds."
-        } else {
-            "SOMETHING DOES NOT HOLD."
+        let files_hold = self.pairs.iter().all(Pair::files_hold);
+        let verdict = match (self.holds, files_hold) {
+            (true, _) => "Everything holds.",
+            (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
+            (false, false) => "SOMETHING DOES NOT HOLD.",
         };
         let mut text = format!("{}\n{verdict}\n", pairs.join("\n"));
-        let wrong: Vec<&Row> = self
-            .pairs
-            .iter()
-            .flat_map(|p| &p.rows)
-            .filter(|r| !r.holds && !r.decides)
-            .collect();
-        if let Some(row) = wrong.first() {
-            text.push_str(&format!(
-                "An engine is wrong, not the files: {} (its rows are marked `engine`).\n",
-                row.by
-            ));
+        let engines = self.wrong_engines();
+        if !engines.is_empty() {
+            let which = match files_hold {
+                true => "not the files",
+                false => "besides",
+            };
+            let engines = engines.join(", ");
+            text.push_str(&format!("An engine is wrong, {which}: {engines}.\n"));
         }
         text
+    }
+
+    /// Engines that are wrong, with versions, each once.
+    fn wrong_engines(&self) -> Vec<String> {
+        let rows = self.pairs.iter().flat_map(|p| &p.rows);
+        let mut all: Vec<String> = vec![];
+        for row in rows.filter(|r| !r.holds && r.by != JUDGE) {
+            let who = row.who();
+            let who = match row.decides {
+                true => who,
+                false => format!("{who} (its rows are marked `engine`)"),
+            };
+            if !all.contains(&who) {
+                all.push(who);
+            }
+        }
+        all
+    }
+
+    /// Engines that were asked for by name and ran no case of any file.
+    pub(crate) fn silent(&self) -> Vec<&str> {
+        let spoke = |name: &str| {
+            let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
+            rows.any(|r| r.by == name)
+        };
+        let asked = self.pairs.iter().flat_map(|p| &p.asked);
+        let mut all: Vec<&str> = asked.map(String::as_str).filter(|n| !spoke(n)).collect();
+        all.dedup();
+        all
     }
 }
 
 impl Pair {
+    /// Whether all that says something of the files holds, engines apart.
+    fn files_hold(&self) -> bool {
+        let judged = || self.rows.iter().filter(|r| r.by == JUDGE);
+        judged().next().is_some() && judged().all(|r| r.holds) && self.bisect.is_none()
+    }
+
     fn text(&self) -> String {
         let mut text = format!("{} against {}\n", self.first, self.second);
         if !self.rows.is_empty() {
@@ -121,12 +220,23 @@ impl Pair {
             if let Some(w) = &row.worst {
                 let place = format!(
                     "- {}, {}, `{}`: worst at {:?} ({}): {} against {}",
-                    row.by, row.check, row.tensor, w.index, w.case, w.first, w.second
+                    row.who(),
+                    row.check,
+                    row.tensor,
+                    w.index,
+                    w.case,
+                    w.first,
+                    w.second
                 );
                 text.push_str(&format!(
                     "{place}; {} of {} values fail\n",
                     row.failing, row.values
                 ));
+            }
+        }
+        for row in self.rows.iter().filter(|r| !r.holds) {
+            if let Some(said) = &row.said {
+                text.push_str(&format!("- {}, {}: {said}\n", row.who(), row.check));
             }
         }
         for note in &self.notes {
@@ -158,7 +268,7 @@ impl Pair {
                 _ => "engine",
             };
             [
-                r.by.clone(),
+                r.who(),
                 r.check.clone(),
                 r.tensor.clone(),
                 r.cases.to_string(),
@@ -176,6 +286,8 @@ impl Pair {
 pub(crate) fn number(x: f64) -> String {
     if x == 0.0 {
         "0".into()
+    } else if x.is_nan() {
+        "-".into()
     } else {
         format!("{x:.1e}")
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::file::GraphFile;
+use crate::verify::contender::Roster;
 
 /// How to compare two files.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +29,8 @@ pub(crate) struct Request {
     pub(crate) tolerance: Option<f64>,
     /// Look for the first operation that differs.
     pub(crate) bisect: bool,
-    /// Engines that were asked for; else those in this process are asked, and only the files decide.
-    pub(crate) engines: Vec<String>,
+    /// Who is asked beside the judge.
+    pub(crate) engines: Roster,
 }
 
 /// A state of the step file.

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use anyhow::Error;
+
 use super::case::{Case, Ran, Two};
 use super::check::Check;
 use super::file::By;
@@ -9,36 +11,60 @@ use super::interface::Kind;
 use super::report::{Row, Who};
 use super::rounding::{Held, Rounding};
 use super::tensor::{Reading, Tensor};
-use crate::verify::contender::{Contender, Failure, Opened};
+use crate::verify::contender::{Asked, Contender, Failure, Opened};
 
-/// An engine that both files were given to.
+/// An engine that files were given to.
 pub(super) struct Witness {
     who: Who,
-    asked: bool,
-    sides: [Side; 2],
+    asked: Asked,
+    sides: Vec<Side>,
 }
 
 /// One of the files in an engine.
 struct Side {
+    /// 0 for the first file, 1 for the second.
+    side: usize,
     opened: Option<RefCell<Box<dyn Opened>>>,
     check: Check,
+    /// The same in pieces, states given back.
+    carried: Check,
+    /// Why it does not take the file, or some case of it.
+    refused: Option<String>,
+    /// Why it is not asked any more.
+    fault: Option<String>,
     notes: Vec<String>,
     /// The first case in which it was wrong.
     wrong: Option<Case>,
 }
 
-const SIDES: [&str; 2] = ["first file", "second file"];
+/// What an engine came to.
+pub(crate) struct Heard {
+    pub(crate) who: Who,
+    pub(crate) asked: Asked,
+    pub(crate) rows: Vec<Row>,
+    /// What it does not run of the files, and why.
+    pub(crate) refused: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Files of a pair, by the name of their rows.
+pub(super) const BOTH: [(usize, &str); 2] = [(0, "first file"), (1, "second file")];
 
 impl Witness {
-    /// Gives it both files. `asked`: somebody named this engine, so that what it does counts.
-    pub(super) fn open(contender: &mut dyn Contender, two: &Two, asked: bool) -> Self {
+    /// Gives it the files of these sides; rows are called so.
+    pub(super) fn open(
+        contender: &mut dyn Contender,
+        two: &Two,
+        asked: Asked,
+        sides: &[(usize, &str)],
+    ) -> Self {
         let who = Who {
             name: contender.name().to_owned(),
             version: contender.version().to_owned(),
         };
-        let sides = [0, 1].map(|side| {
-            let file = &two.files[side];
-            let mut notes = vec![];
+        let sides = sides.iter().map(|(side, check)| {
+            let file = &two.files[*side];
+            let (mut notes, mut refused) = (vec![], None);
             let opened = match contender.open(&file.path, &file.bytes) {
                 Ok(opened) => {
                     let changed = opened.notes().iter();
@@ -46,27 +72,29 @@ impl Witness {
                     Some(RefCell::new(opened))
                 }
                 // It is for files of another kind, and nobody asked for it.
-                Err(_) if !asked && !contender.is_for(&file.model) => None,
+                Err(_) if asked == Asked::No && !contender.is_for(&file.model) => None,
                 Err(refusal) => {
-                    notes.push(format!(
-                        "{} does not run {}: {refusal}",
-                        who.name,
-                        file.name()
-                    ));
+                    refused = Some(refusal.why);
                     None
                 }
             };
+            let held = Held::Engine(*side);
             Side {
+                side: *side,
                 opened,
-                check: Check::new(SIDES[side], &who.name, Held::Engine(side), two),
+                check: Check::new(check, &who, held, two),
+                carried: Check::new(&format!("{check}, in pieces"), &who, held, two),
+                refused,
+                fault: None,
                 notes,
                 wrong: None,
             }
         });
+        let sides = sides.collect();
         Self { who, asked, sides }
     }
 
-    /// Runs a case on both files; `judged` is what the judge says of them.
+    /// Runs a case on the files; `judged` is what the judge says of the first and the second one.
     ///
     /// `back`: where the second file goes back to an earlier state and on again.
     pub(super) fn add(
@@ -77,75 +105,116 @@ impl Witness {
         judged: [&Ran; 2],
         costs: &Rounding,
     ) {
-        for (side, (at, judged)) in self.sides.iter_mut().zip(judged).enumerate() {
-            let Some(opened) = &at.opened else {
+        for at in &mut self.sides {
+            let (Some(opened), None) = (&at.opened, &at.fault) else {
                 continue;
             };
-            let ran = match side {
-                0 => two.whole(0, By::Engine(opened), case),
-                _ => two.second(By::Engine(opened), case),
-            };
-            match ran {
+            let judged = judged[at.side];
+            match two.whole(at.side, By::Engine(opened), case) {
                 Ok(ran) => {
                     if !at.check.add(case, &ran, judged, costs) {
                         at.wrong.get_or_insert_with(|| case.clone());
-                    } else if let (1, Some(step)) = (side, back)
+                    } else if let (1, Some(step)) = (at.side, back)
                         && let Ok(again) = two.rewound(By::Engine(opened), case, step)
                         && !at.check.add(case, &again, judged, costs)
                     {
                         at.notes.push(format!(
                             "{} gives other values of {} after it was set back to the state of step {step} ({}): it keeps something from call to call",
                             self.who.name,
-                            two.files[side].name(),
+                            two.files[at.side].name(),
                             case.name()
                         ));
                     }
                 }
-                Err(error) => {
-                    // The judge ran the same before, so whatever it is, it is the engine's.
-                    let failure = error.downcast_ref::<Failure>();
-                    let failure =
-                        failure.map_or_else(|| error.root_cause().to_string(), ToString::to_string);
-                    let name = two.files[side].name();
-                    let words = "does not run";
-                    let note = format!(
-                        "{} {words} {name}: {failure} ({})",
-                        self.who.name,
-                        case.name()
-                    );
-                    // One of its refusals stands for all.
-                    if !at.notes.iter().any(|n| n.contains(words)) {
-                        at.notes.push(note);
-                    }
-                }
+                Err(error) => at.failed(&error, case),
             }
         }
     }
 
-    /// Its rows, its notes, itself.
-    pub(super) fn finish(self, two: &Two) -> (Vec<Row>, Vec<String>, Who) {
-        let (mut rows, mut notes) = (vec![], vec![]);
-        for (side, at) in self.sides.into_iter().enumerate() {
-            let name = two.files[side].name();
-            notes.extend(at.notes);
-            if let (Some(case), Some(opened)) = (&at.wrong, &at.opened) {
-                notes.push(match first_wrong(two, side, case, opened) {
-                    Some(place) => {
-                        format!("{} computes {name} wrongly, from {place} on", self.who.name)
-                    }
-                    None => format!(
-                        "{} computes {name} wrongly; which node it gets wrong does not show",
-                        self.who.name
-                    ),
-                });
+    /// Runs a case in pieces, of a file that is both files.
+    pub(super) fn add_pieces(
+        &mut self,
+        two: &Two,
+        case: &Case,
+        pieces: &[usize],
+        judged: &Ran,
+        costs: &Rounding,
+    ) {
+        for at in &mut self.sides {
+            let (Some(opened), None, None) = (&at.opened, &at.fault, &at.refused) else {
+                continue;
+            };
+            match two.pieces(By::Engine(opened), case, pieces) {
+                Ok(ran) => {
+                    at.carried.add(case, &ran, judged, costs);
+                }
+                Err(error) => at.failed(&error, case),
             }
-            let all = at.check.rows().into_iter().map(|row| Row {
-                decides: self.asked,
-                ..row
-            });
-            rows.extend(all);
         }
-        (rows, notes, self.who)
+    }
+
+    /// What came of it.
+    pub(super) fn finish(self, two: &Two) -> Heard {
+        let mut heard = Heard {
+            who: self.who,
+            asked: self.asked,
+            rows: vec![],
+            refused: vec![],
+            notes: vec![],
+        };
+        for at in self.sides {
+            at.finish(two, &mut heard);
+        }
+        heard
+    }
+}
+
+impl Side {
+    /// The judge ran the same before, so whatever it is, it is the engine's.
+    fn failed(&mut self, error: &Error, case: &Case) {
+        let what = match error.downcast_ref::<Failure>() {
+            // One of its refusals stands for all.
+            Some(Failure::Refused(why)) => {
+                let why = || format!("{why} ({})", case.name());
+                self.refused.get_or_insert_with(why);
+                return;
+            }
+            Some(failure) => failure.to_string(),
+            None => format!(
+                "what it gives is no run of the file: {}",
+                error.root_cause()
+            ),
+        };
+        self.fault = Some(format!("{what} ({})", case.name()));
+    }
+
+    fn finish(self, two: &Two, heard: &mut Heard) {
+        let name = two.files[self.side].name();
+        let engine = heard.who.name.clone();
+        heard.notes.extend(self.notes);
+        if let Some(why) = &self.refused {
+            let note = format!("{engine} does not run {name}: {why}");
+            heard.notes.push(note);
+            heard.refused.push(why.clone());
+        }
+        if let (Some(case), Some(opened), None) = (&self.wrong, &self.opened, &self.fault) {
+            let node = first_wrong(two, self.side, case, opened);
+            heard.notes.push(match node {
+                Some(place) => format!("{engine} computes {name} wrongly, from {place} on"),
+                None => format!(
+                    "{engine} computes {name} wrongly; which node it gets wrong does not show"
+                ),
+            });
+        }
+        let check = self.check.name().to_owned();
+        let mut rows = self.check.rows();
+        rows.extend(self.carried.rows());
+        let fault = self.fault;
+        rows.extend(fault.map(|said| Row::without_values(&check, &heard.who, said)));
+        let decides = heard.asked == Asked::ByName;
+        heard
+            .rows
+            .extend(rows.into_iter().map(|row| Row { decides, ..row }));
     }
 }
 
@@ -159,9 +228,15 @@ fn first_wrong(
     case: &Case,
     opened: &RefCell<Box<dyn Opened>>,
 ) -> Option<String> {
-    if !opened.borrow().shows_inner() {
-        return None;
-    }
+    let shown;
+    let shows = opened.borrow().shows_inner();
+    let opened = match shows {
+        true => opened,
+        false => {
+            shown = RefCell::new(opened.borrow_mut().inner()?);
+            &shown
+        }
+    };
     let graph = &two.files[side].model.graph;
     let made = graph.nodes.iter().filter(|n| n.op_type != "Constant");
     let list: Vec<_> = made
