@@ -153,7 +153,7 @@ pub fn verify(
     let mut tallies = Tallies::new(graph.output().kind, unlike);
     let mut errors = Errors::default();
     observe(0, total, "measuring the error of steps");
-    for case in &plan::calibration(export, graph, usual, options.seed) {
+    for case in &plan::calibration(export, graph, usual, (options.seed, options.quick)) {
         let truth = truth(graph, truths, case, false)?;
         errors.learn(&forms.steps(graph, case)?, case, &truth);
     }

@@ -83,16 +83,17 @@ pub(super) fn calibration(
     export: &Export,
     graph: &Graph,
     usual: Option<&Usual>,
-    seed: u64,
+    (seed, quick): (u64, bool),
 ) -> Vec<Case> {
     let mut rng = Rng::named(seed, "calibration");
+    let (many, more) = if quick { (8, 3) } else { (24, 8) };
     let batch = export.fixed().0.unwrap_or(8);
     let mut one = |i: usize, draw| {
         Case::random(graph, (batch, grade::SHORT), i.is_multiple_of(2), &mut rng).drawn(draw, usual)
     };
-    let mut all: Vec<Case> = (0..24).map(|i| one(i, Draw::Usual)).collect();
+    let mut all: Vec<Case> = (0..many).map(|i| one(i, Draw::Usual)).collect();
     for draw in otherwise(graph, usual) {
-        all.extend((0..8).map(|i| one(i, draw)));
+        all.extend((0..more).map(|i| one(i, draw)));
     }
     all
 }

@@ -191,13 +191,13 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
-        name: "a norm over the axis of time",
+        name: "a norm over the rows",
         make: two,
         spoil: |e| {
-            older(e, "scan", |f| {
+            older(e, "step", |f| {
                 for (name, value) in &mut node(f, "ReduceMean", "layers.0/norm").attributes {
                     if name == "axes" {
-                        *value = Attr::Ints(vec![1]);
+                        *value = Attr::Ints(vec![0]);
                     }
                 }
             });
