@@ -17,6 +17,7 @@ mod manifest;
 mod matrix;
 mod models;
 mod mutations;
+mod opsets;
 mod padding;
 mod regressions;
 mod service;

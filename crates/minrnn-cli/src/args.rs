@@ -132,6 +132,7 @@ pub(crate) struct Train {
 ///
 /// Forms: `parallel` and `scan` take whole sequences, `step` one step. All forms have the same weights and the same states: a sequence may be cut anywhere, each piece run by any form.
 /// Beside the ONNX files: `manifest.json`, `golden.safetensors` (inputs and right outputs), `README.md` (a model card).
+/// A flag that would change nothing is refused.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Export {
     /// Folder of a checkpoint, or of a run (then its `best`)
@@ -495,7 +496,7 @@ pub(crate) enum BenchWhat {
     /// The recurrences' kernels, forward and backward, against a device copy of the same bytes in the same run; each is checked before it is timed
     Scan(BenchOptions),
     /// Whole training steps: single layers (forward, mean square, backward) and a language model (with clipping and AdamW)
-    Train(BenchOptions),
+    Train(BenchTrain),
     Infer(BenchInfer),
     Engines(BenchEngines),
 }
@@ -574,15 +575,21 @@ pub(crate) struct BenchOptions {
     /// Only rows whose name (operation, pass, shape, type) contains this; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Vec<String>,
-    /// Show where the language model's step spends its time, launch by launch (bench train)
-    #[arg(long)]
-    pub(crate) profile: bool,
-    /// Choose the algorithms of matrix products by time, as train.tuned does (bench train)
-    #[arg(long)]
-    pub(crate) tuned: bool,
     /// Write the figures as JSON, schema minrnn.bench.scan/1 or minrnn.bench.train/1
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchTrain {
+    #[command(flatten)]
+    pub(crate) options: BenchOptions,
+    /// Show where the language model's step spends its time, launch by launch
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Choose the algorithms of matrix products by time, as train.tuned does
+    #[arg(long)]
+    pub(crate) tuned: bool,
 }
 
 /// Where to compute.

@@ -11,6 +11,7 @@ mod environment;
 mod errors;
 mod files;
 mod gap;
+mod given;
 mod interrupt;
 mod lock;
 mod memory;
@@ -26,10 +27,11 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::Args;
 pub use environment::settle;
+use given::Given;
 use ui::Ui;
 
 /// How a command ended that was no error.
@@ -49,8 +51,8 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString> + Clone,
 {
-    let args = match Args::try_parse_from(args) {
-        Ok(args) => args,
+    let (args, given) = match parse(args) {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Where stderr is closed there is nobody to tell.
             let _ = error.print();
@@ -58,7 +60,7 @@ where
         }
     };
     let ui = Ui::new(args.quiet);
-    match commands::run(&args.command, &ui) {
+    match commands::run(&args.command, &given, &ui) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Fails) => ExitCode::from(1),
         Ok(Outcome::Interrupted) => ExitCode::from(interrupt::exit_code()),
@@ -67,4 +69,15 @@ where
             ExitCode::from(2)
         }
     }
+}
+
+fn parse<I, A>(args: I) -> Result<(Args, Given), clap::Error>
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString> + Clone,
+{
+    let mut command = Args::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    let parsed = Args::from_arg_matches(&matches).map_err(|e| e.format(&mut command))?;
+    Ok((parsed, Given::of(&matches)))
 }

@@ -102,7 +102,7 @@ fn options() -> impl Strategy<Value = (ExportOptions, bool)> {
         (Weights::Int8(Activations::Row), true),
     ]);
     let names = select(vec![StateNames::Minrnn, StateNames::Icefall]);
-    let opset = select(vec![13, 14, 15, 16, 17, 18]);
+    let opset = select(vec![13, 14, 15, 16, 17, 18, 19, 21, 23, 25, 28]);
     let block = select(vec![2, 3, 4, 7, 16]);
     (lowering, weights, names, opset, block, any::<[bool; 2]>()).prop_map(
         |(lowering, (weights, fixed), state_names, opset, block, [lengths, reset])| {

@@ -109,7 +109,7 @@ fn in_every_lowering_the_referee_finds_the_same() {
     let params = Params::init(model.graph(), 4);
     let mut rng = Rng::named(37, "lowerings");
     for lowering in Lowering::ALL {
-        // The one that tract cannot load: the operator is of opset 27, the runtime takes 13 to 18.
+        // The one whose operator neither tract nor the runtime has.
         if lowering == Lowering::LinearAttention {
             continue;
         }

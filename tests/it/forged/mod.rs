@@ -19,7 +19,7 @@ use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::{Params, Role};
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{DirOptions, ExportOptions, Weights, write_export};
+use minrnn_onnx::export::{DirOptions, ExportOptions, Form, Weights, write_export};
 use minrnn_onnx::ir;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -63,6 +63,15 @@ impl Forged {
 
     fn narrow(weights: Weights) -> Self {
         Self::new(TOKENS, |o| {
+            o.options.weights = weights;
+            o.options.target = minrnn_onnx::export::Target::OnnxRuntime;
+        })
+    }
+
+    /// The form alone.
+    fn alone(form: Form, weights: Weights) -> Self {
+        Self::new(TOKENS, |o| {
+            o.forms = vec![form];
             o.options.weights = weights;
             o.options.target = minrnn_onnx::export::Target::OnnxRuntime;
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minrnn_onnx::export::{Activations, Weights, write_export};
+use minrnn_onnx::export::{Activations, Form, Weights, write_export};
 use minrnn_onnx::ir;
 use serde_json::json;
 
@@ -28,6 +28,50 @@ fn types() -> [Weights; 4] {
 fn narrow_exports_hold_bit_for_bit() {
     for weights in types() {
         Forged::narrow(weights).holds();
+    }
+}
+
+/// Without a step file: its steps are made anew to measure with.
+#[test]
+fn a_sequence_form_alone_holds_and_another_weight_does_not() {
+    let flip = |f: &mut ir::Model| {
+        let mut all = f.graph.initializers.iter_mut();
+        let tensor = all.find(|t| t.name == "layers.0.rnn.in.weight").unwrap();
+        let ir::TensorData::Bytes(bytes) = &mut tensor.data else {
+            panic!("{} lies elsewhere", tensor.name)
+        };
+        bytes[1] ^= 1;
+    };
+    for weights in types().into_iter().chain([Weights::F32]) {
+        for form in [Form::Scan, Form::Parallel] {
+            let forged = Forged::alone(form, weights.clone());
+            forged.holds();
+            forged.file(form.name(), &flip);
+            match weights {
+                Weights::F32 => forged.breaks("its weights have the hash"),
+                _ => {
+                    forged.fails(false, "golden trace");
+                    let words = "`layers.0.rnn.in.weight`: has other values, 1 of";
+                    forged.breaks_with(true, words);
+                }
+            }
+        }
+    }
+}
+
+/// genai has no step form at all.
+#[test]
+fn names_without_a_step_form_hold_in_narrow_types() {
+    use minrnn_onnx::export::{StateNames, Target};
+    for weights in [Weights::F16, Weights::Int8(Activations::Row)] {
+        let zero = super::TOKENS.replace("initial_state = \"learned\"", "");
+        let forged = Forged::new(&zero, |o| {
+            o.forms = vec![Form::Parallel, Form::Scan];
+            o.options.weights = weights;
+            o.options.state_names = StateNames::Genai;
+            o.options.target = Target::OnnxRuntime;
+        });
+        forged.holds();
     }
 }
 

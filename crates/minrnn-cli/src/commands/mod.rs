@@ -15,20 +15,21 @@ use anyhow::Result;
 
 use crate::Outcome;
 use crate::args::Command;
+use crate::given::Given;
 use crate::ui::Ui;
 
-/// Runs a command.
-pub(crate) fn run(command: &Command, ui: &Ui) -> Result<Outcome> {
+/// Runs a command; `given` are the flags that its line has.
+pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> {
     match command {
         Command::Quickstart(args) => quickstart::run(args, ui),
         Command::Train(args) => train::run(args, ui),
-        Command::Export(args) => export::run(args, ui),
+        Command::Export(args) => export::run(args, given, ui),
         Command::Verify(args) => verify::run(args, ui),
-        Command::Generate(args) => generate::run(args, ui),
+        Command::Generate(args) => generate::run(args, given, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Inspect(args) => inspect::run(args, ui),
         Command::Diff(args) => diff::run(args, ui),
         Command::Import(args) => import::run(args, ui),
-        Command::Bench(args) => bench::run(args, ui),
+        Command::Bench(args) => bench::run(args, given, ui),
     }
 }

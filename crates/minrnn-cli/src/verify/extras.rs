@@ -9,8 +9,9 @@ use minrnn_runtime as runtime;
 
 use super::case::{Case, Draw};
 use super::engine::{Numbers, Outcome, Tract, Truth, join};
+use super::forms::{Errors, Forms};
+use super::grade;
 use super::report::{Row, Tally};
-use super::{Errors, Forms, grade};
 use crate::verify::Grade;
 
 const BATCH: usize = 3;

@@ -5,10 +5,16 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use minrnn_model::graph::Graph;
-use minrnn_onnx::export::{ExportOptions, Stored, deviation, export_graph, is_of_this_version};
+use minrnn_onnx::export::{
+    ExportOptions, Form, StateLayout, StateNames, Stored, deviation, export_graph,
+    is_of_this_version, ports,
+};
+use minrnn_onnx::ir;
 use minrnn_runtime as runtime;
+use serde_json::Value as Json;
 
 use super::contract::{ContractError, Export};
+use super::engine::Tract;
 use super::report::{Grade, Row, Tally};
 
 /// A file that was just made.
@@ -27,15 +33,59 @@ pub(super) fn fresh(
     let Some((file, told)) = export.told(form)? else {
         return Ok(None);
     };
-    let config = file.metadata("minrnn.config").unwrap_or("{}");
     let options = ExportOptions {
-        config: minrnn_model::json::from_str(config)?,
+        config: config(file)?,
         ..told
     };
-    let Ok(mut new) = export_graph(graph, &stored.params, &options) else {
+    Ok(made(export, file, graph, stored, &options))
+}
+
+/// The step form of the export's weights anew, in tract: what measures how far steps are from the oracle where the folder has no
+/// step file. None where one file cannot hold the weights.
+pub(super) fn steps<'a>(
+    export: &Export,
+    graph: &'a Graph,
+    stored: &Stored,
+) -> Result<Option<Tract<'a>>> {
+    let Some(form) = export.forms().next() else {
         return Ok(None);
     };
-    // As they are stored: rounded weights, rounded once more, need not be the same.
+    let Some((file, told)) = export.told(form)? else {
+        return Ok(None);
+    };
+    let options = ExportOptions {
+        form: Form::Step,
+        seq_len: None,
+        lengths: false,
+        reset: false,
+        // Not every choice of names and layout has a step form, and nobody reads these.
+        state_names: StateNames::Minrnn,
+        state_layout: StateLayout::Separate,
+        config: config(file)?,
+        ..told
+    };
+    let ports = ports(graph, &options)?;
+    let new = made(export, file, graph, stored, &options);
+    let model = new.and_then(|new| new.portable());
+    Ok(model.map(|model| Tract::new(graph, &ports, model)))
+}
+
+/// What the model was made from.
+fn config(file: &ir::Model) -> Result<Json> {
+    Ok(minrnn_model::json::from_str(
+        file.metadata("minrnn.config").unwrap_or("{}"),
+    )?)
+}
+
+/// A new export with the weights as `file` stores them: rounded ones, rounded once more, need not be the same.
+fn made(
+    export: &Export,
+    file: &ir::Model,
+    graph: &Graph,
+    stored: &Stored,
+    options: &ExportOptions,
+) -> Option<Fresh> {
+    let mut new = export_graph(graph, &stored.params, options).ok()?;
     for spec in graph.params() {
         for name in [spec.name.clone(), format!("{}.scale", spec.name)] {
             let own = file.graph.initializers.iter().find(|t| t.name == name);
@@ -45,10 +95,10 @@ pub(super) fn fresh(
             }
         }
     }
-    Ok(Some(Fresh {
+    Some(Fresh {
         dir: export.dir().to_path_buf(),
         bytes: new.encode(),
-    }))
+    })
 }
 
 /// Every form's graph, operation by operation, against a new export of the same weights and options: an operation that no value
@@ -93,6 +143,12 @@ impl Fresh {
         let options = runtime::Options::default();
         let model = runtime::Model::from_bytes_in(&self.dir, &self.bytes, &options).ok()?;
         model.not_exact_because().is_none().then_some(model)
+    }
+
+    /// In tract; none where that does not run it.
+    fn portable(&self) -> Option<runtime::Model> {
+        let options = runtime::Options::with_plans(64);
+        runtime::Model::from_bytes_in(&self.dir, &self.bytes, &options).ok()
     }
 
     /// Whether the referee has all of its operators.

@@ -9,6 +9,7 @@ mod contract;
 mod engine;
 mod exact;
 mod extras;
+mod forms;
 mod fresh;
 mod golden;
 mod grade;
@@ -28,8 +29,8 @@ use minrnn_model::usual::usual;
 use minrnn_onnx::export::{Stored, Weights};
 
 use case::Case;
-use engine::{Candle, Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
-use grade::StepErrors;
+use engine::{Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
+use forms::{Errors, Forms};
 use report::Tally;
 
 pub use check::{Check, Off};
@@ -83,6 +84,8 @@ pub type Observer<'a> = &'a mut dyn FnMut(usize, usize, &str);
 const SINGLE_ROW: &str = "one row: tract picks matrix kernels by width and CPU for a single row, so step and scan agree within rounding only";
 
 const ACROSS: &str = "a step form is what the others are measured by; it is itself held to four times the tolerance that the other engine's steps give";
+
+const ANEW: &str = "the folder has no step form: how far steps are from the oracle is measured with one that was made anew of the same weights";
 
 /// Why models of one channel are not exact.
 const ONE_CHANNEL: &str =
@@ -185,6 +188,9 @@ pub fn verify(
         let seed = options.seed;
         rows.extend(extras::rows(graph, truths, &forms, &errors, usual, seed)?);
     }
+    if forms.anew.is_some() {
+        notes.push(ANEW.into());
+    }
     if usual.is_some() {
         notes.push("features are drawn as the model normalises them, some raw and some a hundred times as far out besides; tolerances are measured for each kind".into());
     }
@@ -259,83 +265,6 @@ fn hold(export: &Export, model: &Model, params: &Params) -> Result<Held> {
         rows,
         notes,
     })
-}
-
-/// All that runs; an export may lack forms.
-struct Forms<'a> {
-    /// None where products are narrow: the trainer's are not.
-    candle: Option<Candle<'a>>,
-    parallel: Option<Tract<'a>>,
-    scan: Option<Tract<'a>>,
-    step: Option<Tract<'a>>,
-    /// Whether sequence files take pieces: not if their length is fixed.
-    pieces: bool,
-    /// The longest sequence of all.
-    limit: usize,
-}
-
-/// Step-by-step runs of a case: candle's, and the step file's.
-struct Steps {
-    candle: Option<Outcome>,
-    tract: Option<Outcome>,
-}
-
-impl<'a> Forms<'a> {
-    fn open(
-        export: &Export,
-        graph: &'a Graph,
-        stored: &Stored,
-        candle: bool,
-        limit: usize,
-    ) -> Result<Self> {
-        let tract = |m| Tract::new(graph, &stored.ports, m);
-        let open = |form| anyhow::Ok(export.load_portable(form)?.map(tract));
-        let candle = candle.then(|| Candle::new(graph, &stored.params));
-        Ok(Self {
-            candle: candle.transpose()?,
-            parallel: open("parallel")?,
-            scan: open("scan")?,
-            step: open("step")?,
-            pieces: export.fixed().1.is_none(),
-            limit,
-        })
-    }
-
-    /// A form over the whole sequence.
-    fn whole(&self, form: &Tract, case: &Case) -> Result<Outcome> {
-        match plan::is_planned(case.time, self.limit) || !self.pieces {
-            true => form.run(case),
-            false => Symbolic(form).run(case),
-        }
-    }
-
-    fn steps(&self, graph: &Graph, case: &Case) -> Result<Steps> {
-        let ones = vec![1; case.time];
-        let candle = self.candle.as_ref().filter(|_| case.time <= plan::STEPPED);
-        let candle = candle.map(|c| c.run_pieces(graph, case, &ones));
-        let candle = candle.transpose()?;
-        let tract = self.step.as_ref().map(|s| s.stream(case)).transpose()?;
-        Ok(Steps { candle, tract })
-    }
-}
-
-/// How far each engine's steps are from the oracle.
-#[derive(Default)]
-struct Errors {
-    tract: StepErrors,
-    candle: StepErrors,
-}
-
-impl Errors {
-    fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
-        if let Some(candle) = &steps.candle {
-            self.candle.learn(case, candle, truth);
-        }
-        // Without a step file, candle's steps are the measure.
-        if let Some(measure) = steps.tract.as_ref().or(steps.candle.as_ref()) {
-            self.tract.learn(case, measure, truth);
-        }
-    }
 }
 
 struct Tallies {

@@ -27,6 +27,10 @@ fn narrow_floats_are_verified() {
     verified(&[
         &["--dtype", "f16", "--target", "tract"],
         &["--dtype", "bf16", "--target", "openvino"],
+        &["--dtype", "f16", "--target", "tract", "--form", "scan"],
+        &[
+            "--dtype", "f16", "--target", "tract", "--form", "parallel", "--batch", "2",
+        ],
     ]);
 }
 
@@ -47,7 +51,8 @@ fn layouts_and_names_of_states_are_verified() {
 fn lengths_resets_and_lowerings_are_verified() {
     verified(&[
         &["--lengths", "--reset", "--state-names", "icefall"],
-        &["--lowering", "odd-even", "--block", "8", "--batch", "2"],
+        &["--lowering", "odd-even", "--batch", "2"],
+        &["--lowering", "blocked-scan", "--block", "8"],
     ]);
 }
 
@@ -388,4 +393,132 @@ fn what_generate_could_not_use_is_said() {
     let ran = minrnn(dir.path(), &["generate", "run", "--length", "3"]);
     assert_eq!(ran.code, Some(2), "{}", ran.shown());
     assert!(ran.err.contains("float32 overflows"), "{}", ran.shown());
+}
+
+/// The one figure of the row `exported file`.
+fn measured(said: &str) -> String {
+    let row = said
+        .lines()
+        .find(|line| line.starts_with("│ exported file "));
+    row.unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+/// What a type costs is measured with whatever was written: the forms compute the same bits.
+#[test]
+fn the_loss_is_measured_by_every_form() {
+    let dir = trained();
+    let narrow = [
+        "--dtype",
+        "f16",
+        "--target",
+        "tract",
+        "--eval",
+        "--eval-samples",
+        "3",
+    ];
+    let by = |flags: &[&str]| {
+        let ran = export(dir.path(), &[&narrow[..], flags].concat());
+        (ran.err.clone(), measured(&ran.good()))
+    };
+    let (said, whole) = by(&["--form", "scan"]);
+    assert!(said.contains("by the form scan"), "{said}");
+    for (flags, form) in [
+        (&["--form", "step"][..], "step"),
+        (&["--form", "step", "--batch", "3"], "step"),
+        (&["--form", "scan", "--batch", "3"], "scan"),
+        (&["--form", "scan", "--lengths", "--reset"], "scan"),
+        // Windows have 24 steps.
+        (&["--max-seq-len", "23"], "scan"),
+        (&["--max-seq-len", "24"], "parallel"),
+        (&["--seq-len", "24", "--form", "parallel"], "parallel"),
+        (&["--seq-len", "16"], "step"),
+    ] {
+        let (said, figure) = by(flags);
+        assert!(
+            said.contains(&format!("by the form {form}")),
+            "{flags:?}: {said}"
+        );
+        assert_eq!(figure, whole, "{flags:?}");
+    }
+}
+
+/// Before anything is written.
+#[test]
+fn data_that_no_form_takes_are_refused() {
+    let dir = trained();
+    std::fs::remove_dir_all(dir.path().join("export")).ok();
+    for (flags, words) in [
+        (
+            &["--form", "scan", "--seq-len", "16"][..],
+            "with --seq-len 16 the files take T = 16 alone",
+        ),
+        (
+            &["--form", "parallel", "--max-seq-len", "20"],
+            "windows of 24 steps, and with --max-seq-len 20",
+        ),
+    ] {
+        let ran = export(
+            dir.path(),
+            &[&["--eval", "--eval-samples", "3"], flags].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(ran.err.contains(words), "{}", ran.shown());
+        assert!(!dir.path().join("export").exists(), "{flags:?}");
+    }
+}
+
+/// No engine here runs LinearAttention: the export says so, and says what compares the file.
+#[test]
+fn linear_attention_is_told_of_at_export() {
+    let dir = trained();
+    let flags = ["--target", "onnxruntime", "--lowering", "linear-attention"];
+    let ran = export(dir.path(), &flags);
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    for words in [
+        "warning: the form parallel has the operator LinearAttention",
+        "next: minrnn verify --sequence export/model.parallel.onnx --step export/model.step.onnx",
+    ] {
+        assert!(ran.err.contains(words), "{}", ran.shown());
+    }
+    let ran = minrnn(dir.path(), &VERIFY);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    let pair = [
+        "verify",
+        "--sequence",
+        "export/model.parallel.onnx",
+        "--step",
+        "export/model.step.onnx",
+        "--max-len",
+        "18",
+    ];
+    minrnn(dir.path(), &pair).good();
+    // The other forms have no such operator, and no need of a flag for it.
+    let flags = [&flags[..], &["--form", "scan"]].concat();
+    assert_eq!(export(dir.path(), &flags).code, Some(2));
+}
+
+/// What people compare is the whole sha256, and the same one everywhere.
+#[test]
+fn hashes_are_whole_wherever_they_are_shown() {
+    let dir = trained();
+    let said = export(dir.path(), &["--weights", "shared"]).good();
+    let line = said.lines().find_map(|l| l.strip_prefix("weights "));
+    let hash = line.unwrap();
+    assert_eq!(hash.len(), 64, "{said}");
+    assert!(hash.chars().all(|c| c.is_ascii_hexdigit()), "{said}");
+    let text = |name: &str| std::fs::read_to_string(dir.path().join("export").join(name)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&text("manifest.json")).unwrap();
+    assert_eq!(manifest["weights_sha256"], hash);
+    assert!(text("README.md").contains(hash), "{}", text("README.md"));
+    for form in ["parallel", "scan", "step"] {
+        let file = format!("export/model.{form}.onnx");
+        let shown = minrnn(dir.path(), &["inspect", "--json", &file]).good();
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown["metadata"]["minrnn.weights"], hash);
+        let entry = &manifest["forms"][form];
+        for sha256 in [&entry["sha256"], &entry["weights"]["sha256"]] {
+            let sha256 = sha256.as_str().unwrap();
+            assert!(sha256.len() == 64 && said.contains(sha256), "{said}");
+        }
+    }
 }

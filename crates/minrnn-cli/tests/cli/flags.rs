@@ -63,3 +63,109 @@ fn temperature_below_zero() {
 fn missing_argument() {
     wrong("flags_missing_argument", &["run", "export"]);
 }
+
+/// What would change nothing is refused by name, and nothing is read: the checkpoint is not there.
+#[test]
+fn flags_of_export_that_nothing_uses() {
+    let dir = folder();
+    let all: [(&[&str], &str); 13] = [
+        (&["--form", "step", "--lengths"], "--lengths"),
+        (&["--form", "step", "--seq-len", "8"], "--seq-len"),
+        (&["--form", "step", "--max-seq-len", "8"], "--max-seq-len"),
+        (&["--form", "scan", "--lowering", "blocked"], "--lowering"),
+        (&["--form", "scan", "--block", "8"], "--block"),
+        (&["--lowering", "odd-even", "--block", "8"], "--block"),
+        (
+            &[
+                "--target",
+                "onnxruntime",
+                "--lowering",
+                "kogge-stone",
+                "--block",
+                "8",
+            ],
+            "--block",
+        ),
+        (&["--seq-len", "8", "--max-seq-len", "9"], "--max-seq-len"),
+        (
+            &["--lowering", "blocked-scan", "--max-seq-len", "9"],
+            "--max-seq-len",
+        ),
+        (&["--activations", "row"], "--activations"),
+        (&["--activations", "static"], "--activations"),
+        (&["--eval-samples", "3"], "--eval"),
+        (&["--set", "train.batch=3"], "--eval"),
+    ];
+    for (flags, name) in all {
+        let ran = minrnn(
+            dir.path(),
+            &[&["export", "nowhere", "--out", "e"], flags].concat(),
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        let says = ran.err.contains(name) && !ran.err.contains("nowhere");
+        assert!(says && ran.err.starts_with("error: "), "{}", ran.shown());
+        assert!(!dir.path().join("e").exists());
+    }
+    wrong(
+        "flags_unused_block",
+        &[
+            "export", "nowhere", "--out", "e", "--form", "scan", "--block", "16",
+        ],
+    );
+}
+
+/// Other values that no checkpoint is needed for.
+#[test]
+fn values_that_make_no_file() {
+    let dir = folder();
+    for (flag, value, words) in [
+        (
+            "--opset",
+            "12",
+            "--opset: is 12; this exporter writes 13 to 28",
+        ),
+        ("--block", "1", "--block: is 1; must be between 2 and 256"),
+        ("--max-seq-len", "0", "--max-seq-len: must be between 1 and"),
+        ("--dtype", "int8", "--target portable takes weights of f32"),
+    ] {
+        let ran = minrnn(
+            dir.path(),
+            &["export", "nowhere", "--out", "e", flag, value],
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(
+            ran.err.starts_with(&format!("error: {words}")),
+            "{}",
+            ran.shown()
+        );
+    }
+}
+
+#[test]
+fn a_seed_that_chooses_nothing() {
+    wrong(
+        "flags_unused_seed",
+        &["generate", "run", "--temperature", "0", "--seed", "3"],
+    );
+}
+
+#[test]
+fn flags_of_bench_that_nothing_uses() {
+    wrong("flags_bench_scan_profile", &["bench", "scan", "--profile"]);
+    wrong(
+        "flags_bench_profile",
+        &["bench", "train", "--profile", "--only", "layer"],
+    );
+    wrong(
+        "flags_bench_threads",
+        &[
+            "bench",
+            "infer",
+            "--quick",
+            "--only",
+            "controller",
+            "--threads",
+            "3",
+        ],
+    );
+}

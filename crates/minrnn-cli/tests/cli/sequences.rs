@@ -80,6 +80,14 @@ fn a_series_around_1000_is_learned_exported_and_verified_in_its_own_units() {
     ];
     let said = minrnn(dir.path(), &verify).good();
     assert!(said.ends_with("Everything holds.\n"), "{said}");
+    // Features have no tokens, whatever the word is.
+    for token in ["1", "end"] {
+        let args = ["export", "run", "--out", "other", "--end-of-stream", token];
+        let ran = minrnn(dir.path(), &args);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        let words = "--end-of-stream would change nothing: the model takes features";
+        assert!(ran.err.contains(words), "{}", ran.shown());
+    }
 }
 
 #[test]

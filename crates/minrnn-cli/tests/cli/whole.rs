@@ -158,9 +158,10 @@ fn every_engine_writes_the_same_text() {
                 "60",
                 "--temperature",
                 temperature,
-                "--seed",
-                "5",
             ];
+            if temperature != "0" {
+                args.extend(["--seed", "5"]);
+            }
             args.extend(prompt.iter().flat_map(|p| ["--prompt", p]));
             minrnn(dir.path(), &args).good()
         };

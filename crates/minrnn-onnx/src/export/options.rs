@@ -271,7 +271,11 @@ impl ExportOptions {
         }
     }
 
-    pub(super) fn validate(&self) -> Result<(), ExportError> {
+    /// Whether they make a file, as far as that is known without a model.
+    ///
+    /// # Errors
+    /// [`ExportError::Option`]: the first that does not, and what would.
+    pub fn validate(&self) -> Result<(), ExportError> {
         let fail = |option, what: String| Err(ExportError::Option { option, what });
         let lengths = [
             ("batch", self.batch),

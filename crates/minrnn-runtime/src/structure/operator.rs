@@ -77,6 +77,7 @@ operators! {
     "Or" 2..=2 -> 1 {} Rule::Logic;
     "Pad" 2..=4 -> 1 {mode: TEXT} Rule::Pad;
     "Pow" 2..=2 -> 1 {} Rule::Arithmetic;
+    "RMSNormalization" 2..=2 -> 1 {axis: INT, epsilon: FLOAT, stash_type: INT} Rule::LayerNorm;
     "Reciprocal" 1..=1 -> 1 {} Rule::Unary;
     "ReduceMax" 1..=2 -> 1 {axes: INTS, keepdims: INT, noop_with_empty_axes: INT} Rule::Reduce;
     "ReduceMean" 1..=2 -> 1 {axes: INTS, keepdims: INT, noop_with_empty_axes: INT} Rule::Reduce;

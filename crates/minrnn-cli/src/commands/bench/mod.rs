@@ -11,35 +11,64 @@ mod scan;
 #[cfg(feature = "cuda")]
 mod train;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::Outcome;
-use crate::args::{Bench, BenchOptions, BenchWhat};
+use crate::args::{Bench, BenchOptions, BenchTrain, BenchWhat};
+use crate::given::Given;
 use crate::ui::Ui;
 
-pub(super) fn run(args: &Bench, ui: &Ui) -> Result<Outcome> {
+/// Precisions of `bench train`.
+const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
+
+pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
     match &args.what {
-        BenchWhat::Infer(options) => infer::run(options, ui),
+        BenchWhat::Infer(options) => infer::run(options, given, ui),
         BenchWhat::Engines(options) => engines::run(options, ui),
-        BenchWhat::Scan(options) => on_gpu("scan", options, ui),
-        BenchWhat::Train(options) => on_gpu("train", options, ui),
+        BenchWhat::Scan(options) => on_gpu("scan", options, (false, false), ui),
+        BenchWhat::Train(train) => {
+            refuse_unused(train)?;
+            let BenchTrain {
+                options,
+                profile,
+                tuned,
+            } = train;
+            on_gpu("train", options, (*profile, *tuned), ui)
+        }
     }
 }
 
-/// `scan` or `train`.
+/// The row of `bench train` that `--profile` takes apart.
+fn language_model(precision: &str) -> String {
+    format!("language model {precision}")
+}
+
+fn is_wanted(only: &[String], name: &str) -> bool {
+    only.is_empty() || only.iter().any(|w| name.contains(w.as_str()))
+}
+
+fn refuse_unused(train: &BenchTrain) -> Result<()> {
+    let only = &train.options.only;
+    let mut rows = PRECISIONS.map(language_model).into_iter();
+    if train.profile && !rows.any(|name| is_wanted(only, &name)) {
+        bail!(
+            "--profile would change nothing: it is of the language model, which --only leaves out; leave one of them out, or add --only 'language model'"
+        );
+    }
+    Ok(())
+}
+
+/// `scan` or `train`, this with `--profile` and `--tuned`.
 #[cfg(feature = "cuda")]
-fn on_gpu(what: &str, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
+fn on_gpu(what: &str, options: &BenchOptions, train: (bool, bool), ui: &Ui) -> Result<Outcome> {
     let gpu = match options.device.open()? {
         minrnn_train::trainer::Device::Cuda(gpu) => gpu,
         _ => return refuse(what),
     };
-    let only = |name: &str| {
-        let wanted = &options.only;
-        wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str()))
-    };
+    let only = |name: &str| is_wanted(&options.only, name);
     let (json, text) = match what {
         "scan" => scan::run(&gpu, ui, &only)?,
-        _ => train::run(&gpu, ui, &only, (options.profile, options.tuned))?,
+        _ => train::run(&gpu, ui, &only, train)?,
     };
     // The table first: a file that cannot be written loses no figures.
     ui.print(&text)?;
@@ -51,12 +80,43 @@ fn on_gpu(what: &str, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_gpu(what: &str, _: &BenchOptions, _: &Ui) -> Result<Outcome> {
+fn on_gpu(what: &str, _: &BenchOptions, _: (bool, bool), _: &Ui) -> Result<Outcome> {
     refuse(what)
 }
 
 fn refuse(what: &str) -> Result<Outcome> {
-    anyhow::bail!(
+    bail!(
         "bench {what} measures a GPU: give it --device cuda, in a build with --features cuda; for the CPU there is `minrnn bench infer`, and `cargo run --release -p minrnn-kernels --example bench_scan`"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn said(line: &str) -> Result<(), String> {
+        let matches = Args::command().try_get_matches_from(line.split(' '));
+        let args = Args::from_arg_matches(&matches.map_err(|e| e.to_string())?);
+        match args.unwrap().command {
+            Command::Bench(Bench {
+                what: BenchWhat::Train(train),
+            }) => refuse_unused(&train).map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    #[test]
+    fn a_profile_needs_the_language_model() {
+        for line in ["", " --only bf16", " --only layer --only language"] {
+            said(&format!("minrnn bench train --profile{line}")).unwrap();
+        }
+        let error = said("minrnn bench train --profile --only layer").unwrap_err();
+        assert!(error.contains("--profile would change nothing"), "{error}");
+        said("minrnn bench train --only layer").unwrap();
+        let error = said("minrnn bench scan --profile").unwrap_err();
+        assert!(error.contains("'--profile'"), "{error}");
+    }
 }

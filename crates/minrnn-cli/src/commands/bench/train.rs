@@ -81,7 +81,7 @@ pub(super) fn run(
                 }
             }
         }
-        if only(&format!("language model {dtype}")) {
+        if only(&super::language_model(dtype)) {
             let (row, engine) = language(gpu, dtype, compute, precision, tuned)?;
             add(row);
             if profile {

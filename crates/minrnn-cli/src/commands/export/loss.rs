@@ -8,20 +8,20 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
-use minrnn_runtime as runtime;
+use minrnn_onnx::export::Form;
 use minrnn_train::TrainError;
 use minrnn_train::run::Weights;
 use minrnn_train::task::{Batch, Input, Split, TargetKind, Task};
 use minrnn_train::trainer::{model_config, open_data};
 use serde_json::{Value as Json, json};
 
-use super::calibrate;
+use super::choice::Choice;
 use super::score::Score;
+use super::{calibrate, exported};
 use crate::config::Config;
 use crate::files::Loaded;
 use crate::table::{grouped, table};
 use crate::ui::Ui;
-use crate::verify::Export;
 
 /// Windows that scales are calibrated on.
 const CALIBRATION: usize = 8;
@@ -29,6 +29,14 @@ const CALIBRATION: usize = 8;
 /// A task with held-out data.
 pub(super) struct Data {
     task: Box<dyn Task>,
+}
+
+/// What is measured.
+pub(super) struct Plan {
+    windows: u64,
+    of: u64,
+    /// What runs of the export.
+    form: Form,
 }
 
 /// Two scores on the same data.
@@ -107,24 +115,46 @@ impl Data {
         calibrate::largest(&batch, model, params)
     }
 
-    /// Scores of the checkpoint and of the export in `out`, on the first `limit` windows of the validation part.
+    /// What is measured, and by which form: known before anything is written. `limit`: windows at most.
+    ///
+    /// # Errors
+    /// No held-out data; windows that no form takes, or that are not whole rows.
+    pub(super) fn plan(&self, choice: &Choice, limit: Option<u64>) -> Result<Plan> {
+        let of = self.task.len(Split::Validation).unwrap_or(0);
+        let windows = limit.map_or(of, |n| of.min(n));
+        if windows == 0 {
+            bail!("the data of --eval has no validation part");
+        }
+        let (mut shortest, mut longest) = (usize::MAX, 0);
+        for first in 0..windows {
+            let batch = self.task.batch(Split::Validation, first, 1)?;
+            if batch.reset.is_some() {
+                bail!("the data of --eval has rows with resets; measure with whole rows");
+            }
+            (shortest, longest) = (shortest.min(batch.time), longest.max(batch.time));
+        }
+        Ok(Plan {
+            windows,
+            of,
+            form: exported::form(choice, (shortest, longest))?,
+        })
+    }
+
+    /// Scores of the checkpoint and of the export in `out`, on the first windows of the validation part.
     pub(super) fn measure(
         &self,
         model: &Model,
         params: &Params,
         out: &Path,
-        limit: u64,
+        plan: &Plan,
         ui: &Ui,
     ) -> Result<Measured> {
-        let of = self.task.len(Split::Validation).unwrap_or(0);
-        let windows = of.min(limit);
-        if windows == 0 {
-            bail!("the data of --eval has no validation part");
-        }
+        let (windows, of) = (plan.windows, plan.of);
         ui.note(&format!(
-            "measuring on {windows} of {of} windows of held-out data"
+            "measuring on {windows} of {of} windows of held-out data, by the form {}",
+            plan.form.name()
         ));
-        let file = sequence_form(out)?;
+        let file = exported::File::open(out, plan.form)?;
         let weights = Weights::new(
             model.graph(),
             params,
@@ -135,12 +165,8 @@ impl Data {
         for first in 0..windows {
             // One at a time: no row has another one's length.
             let batch = self.task.batch(Split::Validation, first, 1)?;
-            if batch.reset.is_some() {
-                bail!("the data of --eval has rows with resets; measure with whole rows");
-            }
             wide.add(&batch, &checkpoint(model, &weights, &batch)?);
-            let got = exported(&file, &batch);
-            let got = got.with_context(|| {
+            let got = file.run(&batch).with_context(|| {
                 format!(
                     "window {first} of the held-out data, {} steps long",
                     batch.time
@@ -191,16 +217,6 @@ fn given(value: &Json) -> Json {
     }
 }
 
-fn sequence_form(out: &Path) -> Result<runtime::Model> {
-    let export = Export::open(out)?;
-    let mut forms = ["parallel", "scan"].into_iter();
-    let form = forms.find(|f| export.forms().any(|n| n == *f));
-    let form = form.context(
-        "the loss is measured with whole sequences; export the form parallel or scan too",
-    )?;
-    export.load(form)?.context("the export has no form")
-}
-
 /// The checkpoint's outputs, in f32 by candle.
 fn checkpoint(model: &Model, weights: &Weights, batch: &Batch) -> Result<Vec<f32>> {
     use candle_core::{Device, Tensor};
@@ -214,26 +230,4 @@ fn checkpoint(model: &Model, weights: &Weights, batch: &Batch) -> Result<Vec<f32
     };
     let outcome = run::run(model.graph(), weights, &run::Run::new(&input))?;
     Ok(outcome.output.flatten_all()?.to_vec1()?)
-}
-
-fn exported(file: &runtime::Model, batch: &Batch) -> Result<Vec<f32>> {
-    let state = file.initial_state(batch.batch)?;
-    let ids: Vec<i64>;
-    let input = match &batch.input {
-        Input::Tokens { ids: given } => {
-            ids = given.iter().map(|id| i64::from(*id)).collect();
-            runtime::Input::Tokens {
-                ids: &ids,
-                batch: batch.batch,
-                time: batch.time,
-            }
-        }
-        Input::Features { values, width } => runtime::Input::Features {
-            values,
-            batch: batch.batch,
-            time: batch.time,
-            width: *width,
-        },
-    };
-    Ok(file.run(input, &state)?.0.values)
 }

@@ -1,33 +1,58 @@
 //! `minrnn export`.
 
 mod calibrate;
+mod choice;
+mod exported;
 mod loss;
 mod measured;
 mod score;
+mod unused;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use minrnn_onnx::export::{
-    Activations, DirOptions, ExportOptions, Exported, Form, Lowering, Placement, StateLayout,
-    StateNames, Target, Weights, Written, is_unfinished, write_export,
+    Activations, DirOptions, ExportOptions, Exported, Form, Lowering, Weights, Written,
+    is_unfinished, write_export,
 };
 
 use crate::Outcome;
-use crate::args::{Export, FormChoice};
+use crate::args::Export;
 use crate::files::{self, Loaded, MANIFEST};
+use crate::given::Given;
 use crate::table::{size, table};
 use crate::ui::Ui;
+use choice::Choice;
 
-pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
+pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
+    let choice = Choice::of(args)?;
+    unused::refuse(given, &choice)?;
+    unused::refuse_sets(&args.set, matches!(args.eval, Some(None)))?;
+    let plain = choice.options(args)?;
+    needs_data(args)?;
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
+    unused::refuse_for(given, loaded.model.graph())?;
+    let end_of_stream = end_of_stream(args, &loaded)?;
     let data = args
         .eval
         .as_ref()
-        .map(|given| loss::Data::open(given.as_deref(), &args.set, &loaded))
+        .map(|file| loss::Data::open(file.as_deref(), &args.set, &loaded))
         .transpose()?;
-    let options = options(args, &loaded, data.as_ref())?;
+    let plan = data
+        .as_ref()
+        .map(|data| data.plan(&choice, args.eval_samples))
+        .transpose()?;
+    let options = DirOptions {
+        forms: choice.forms.clone(),
+        options: ExportOptions {
+            weights: weights(args, &loaded, data.as_ref())?,
+            ..plain
+        },
+        placement: choice::placement(args),
+        end_of_stream,
+        ..DirOptions::default()
+    };
     ui.note(&format!("exporting {}", loaded.path.display()));
     let exported = write(&loaded, &args.out, &options)?;
     ui.print(&format!(
@@ -35,95 +60,26 @@ pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
         files_table(&exported.files),
         exported.weights_sha256
     ))?;
-    report_loss(args, &loaded, data.as_ref(), ui)?;
-    ui.note(&format!(
-        "next: minrnn verify {} --checkpoint {}",
-        args.out.display(),
-        loaded.path.display()
-    ));
+    match data.as_ref().zip(plan) {
+        Some((data, plan)) => {
+            let measured = data.measure(&loaded.model, &loaded.params, &args.out, &plan, ui)?;
+            ui.print(&measured.to_string())?;
+        }
+        None => not_measured(args, ui),
+    }
+    next(args, &choice, &loaded.path, ui);
     Ok(Outcome::Holds)
 }
 
-/// What the flags say, with the target's defaults.
-fn options(args: &Export, loaded: &Loaded, data: Option<&loss::Data>) -> Result<DirOptions> {
-    let target = Target::from_name(&args.target).context("no such target")?;
-    let choices = target.choices();
-    let lowering = match &args.lowering {
-        None => choices.lowering,
-        Some(name) => Lowering::ALL
-            .into_iter()
-            .find(|l| l.name() == name)
-            .context("no such lowering")?,
-    };
-    let forms = forms(args.form, choices.forms, target)?;
-    let names = StateNames::ALL
-        .into_iter()
-        .find(|n| n.name() == args.state_names);
-    let names = names.context("no such names")?;
-    let forms = match names {
-        // It feeds sequences, also of one token, to one graph.
-        StateNames::Genai if args.form == FormChoice::All => {
-            forms.into_iter().filter(|f| *f != Form::Step).collect()
-        }
-        _ => forms,
-    };
-    if !choices.weights.contains(&args.dtype.as_str()) {
-        bail!(
-            "--target {} takes weights of {}, not {}; choose another --dtype or --target",
-            target.name(),
-            choices.weights.join(", "),
-            args.dtype
-        );
-    }
-    let options = ExportOptions {
-        lowering,
-        block: args.block.unwrap_or(choices.block),
-        batch: args.batch.0,
-        seq_len: args.seq_len.0,
-        max_seq_len: args.max_seq_len,
-        opset: args.opset.unwrap_or(choices.opset.max(lowering.opset())),
-        weights: weights(args, loaded, data)?,
-        fused_norms: choices.fused_norms,
-        state_names: names,
-        state_layout: match args.state_layout.as_str() {
-            "stacked" => StateLayout::Stacked,
-            _ => StateLayout::Separate,
-        },
-        lengths: args.lengths,
-        reset: args.reset,
-        target,
-        ..ExportOptions::default()
-    };
-    Ok(DirOptions {
-        forms,
-        options,
-        placement: match args.weights.as_str() {
-            "inline" => Placement::Inline,
-            "external" => Placement::External,
-            "shared" => Placement::Shared,
-            _ => Placement::Auto,
-        },
-        end_of_stream: end_of_stream(args, loaded)?,
-        ..DirOptions::default()
-    })
-}
+const STATIC: &str = "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration";
 
-fn forms(choice: FormChoice, can: &[Form], target: Target) -> Result<Vec<Form>> {
-    let one = match choice {
-        FormChoice::All => return Ok(can.to_vec()),
-        FormChoice::Parallel => Form::Parallel,
-        FormChoice::Scan => Form::Scan,
-        FormChoice::Step => Form::Step,
-    };
-    if !can.contains(&one) {
-        let all: Vec<&str> = can.iter().map(|f| f.name()).collect();
-        bail!(
-            "--target {} has no operator Scan; use --form {}",
-            target.name(),
-            all.join(" or --form ")
-        );
+/// Scales that do not depend on the input come of data.
+fn needs_data(args: &Export) -> Result<()> {
+    let fixed = args.dtype == "int8" && args.activations == "static";
+    match fixed && args.eval.is_none() {
+        true => bail!("{STATIC}"),
+        false => Ok(()),
     }
-    Ok(vec![one])
 }
 
 fn weights(args: &Export, loaded: &Loaded, data: Option<&loss::Data>) -> Result<Weights> {
@@ -131,9 +87,7 @@ fn weights(args: &Export, loaded: &Loaded, data: Option<&loss::Data>) -> Result<
         ("f16", _) => Weights::F16,
         ("bf16", _) => Weights::Bf16,
         ("int8", "static") => {
-            let data = data.context(
-                "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration",
-            )?;
+            let data = data.context(STATIC)?;
             Weights::Int8(Activations::Static(
                 data.calibrate(&loaded.model, &loaded.params)?,
             ))
@@ -156,20 +110,45 @@ fn end_of_stream(args: &Export, loaded: &Loaded) -> Result<Option<usize>> {
     }
 }
 
-/// What the weights' type costs, where there is data to measure it with.
-fn report_loss(args: &Export, loaded: &Loaded, data: Option<&loss::Data>, ui: &Ui) -> Result<()> {
-    let Some(data) = data else {
-        if args.dtype != "f32" {
-            ui.note(&format!(
-                "what {} costs was not measured: --eval measures it on the checkpoint's own data, --eval CONFIG.toml on those of a training configuration",
-                args.dtype
-            ));
-        }
-        return Ok(());
+/// What the weights' type costs is not known where there is no data to measure it with.
+fn not_measured(args: &Export, ui: &Ui) {
+    if args.dtype != "f32" {
+        ui.note(&format!(
+            "what {} costs was not measured: --eval measures it on the checkpoint's own data, --eval CONFIG.toml on those of a training configuration",
+            args.dtype
+        ));
+    }
+}
+
+/// How to verify what was written. No engine here has LinearAttention: of such a file the judge alone, in float64, can say
+/// whether it computes what another form does.
+fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
+    let out = args.out.display();
+    if !choice.has(Form::Parallel) || choice.lowering != Lowering::LinearAttention {
+        let from = checkpoint.display();
+        return ui.note(&format!("next: minrnn verify {out} --checkpoint {from}"));
+    }
+    let file = |form: Form| args.out.join(format!("model.{}.onnx", form.name()));
+    let (parallel, scan, step) = (file(Form::Parallel), file(Form::Scan), file(Form::Step));
+    let how = if choice.has(Form::Step) {
+        format!(
+            "minrnn verify --sequence {} --step {}",
+            parallel.display(),
+            step.display()
+        )
+    } else if choice.has(Form::Scan) {
+        format!(
+            "minrnn verify --against {} {}",
+            scan.display(),
+            parallel.display()
+        )
+    } else {
+        "write the form step too, and compare the two files".to_owned()
     };
-    let limit = args.eval_samples.unwrap_or(u64::MAX);
-    let measured = data.measure(&loaded.model, &loaded.params, &args.out, limit, ui)?;
-    ui.print(&measured.to_string())
+    ui.error(&format!(
+        "warning: the form parallel has the operator LinearAttention, which neither minrnn-runtime nor tract has: `minrnn run`, and `minrnn verify {out}`, cannot run it"
+    ));
+    ui.note(&format!("next: {how}"));
 }
 
 /// Exports a checkpoint.
@@ -179,7 +158,8 @@ pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result
         measured: measured::figures(loaded),
         ..options.clone()
     };
-    let exported = write_export(out, &loaded.model, &loaded.params, &options);
+    let exported =
+        write_export(out, &loaded.model, &loaded.params, &options).map_err(choice::by_flag);
     exported.with_context(|| {
         format!(
             "cannot export {} to {}",

@@ -10,10 +10,16 @@ use minrnn_train::generate::Sampler;
 use crate::Outcome;
 use crate::args::{EngineChoice, Generate};
 use crate::files::{self, Loaded, MANIFEST};
+use crate::given::Given;
 use crate::ui::Ui;
 use engine::Engine;
 
-pub(super) fn run(args: &Generate, ui: &Ui) -> Result<Outcome> {
+pub(super) fn run(args: &Generate, given: &Given, ui: &Ui) -> Result<Outcome> {
+    if given.has("seed") && args.temperature == 0.0 {
+        bail!(
+            "--seed would change nothing: at --temperature 0 always the likeliest character is taken; leave it out, or choose a temperature above 0"
+        );
+    }
     let sampler = Sampler::new(args.temperature, args.seed)?;
     if args.dir.join(MANIFEST).exists() || is_unfinished(&args.dir) {
         from_export(args, sampler, ui)

@@ -183,7 +183,17 @@ impl Export {
             return Ok(None);
         };
         let model = runtime::Model::from_bytes_in(&self.dir, &file.bytes, options);
-        model.map(Some).map_err(|e| broken(&file.path, chain(&e)))
+        model.map(Some).map_err(|e| {
+            let what = chain(&e);
+            let what = match file.model.metadata("minrnn.lowering") {
+                Some("linear-attention") => format!(
+                    "{what}; no engine here has LinearAttention: `minrnn verify --sequence {} --step FILE` holds it to a step file in float64",
+                    file.path.display()
+                ),
+                _ => what,
+            };
+            broken(&file.path, what)
+        })
     }
 
     /// The graph of a form, and the options that it was made with as far as it tells; `None` if the export has no such form.

@@ -19,6 +19,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::Outcome;
 use crate::args::BenchInfer;
+use crate::given::Given;
 use crate::interrupt::Watch;
 use crate::progress::Progress;
 use crate::ui::Ui;
@@ -47,14 +48,14 @@ struct Disagreement {
     what: String,
 }
 
-pub(super) fn run(args: &BenchInfer, ui: &Ui) -> Result<Outcome> {
+pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> {
     let tell = Progress::hidden().teller();
     let _watch = Watch::new(move |signal| {
         tell(&format!(
             "{signal}: stops when this turn is done; once more ends at once"
         ));
     });
-    match bench(args, ui) {
+    match bench(args, given, ui) {
         Ok(report) => {
             // The table first: a file that cannot be written loses no figures.
             ui.print(&report.text())?;
@@ -81,7 +82,7 @@ struct Bench<'a> {
     notes: Vec<String>,
 }
 
-fn bench(args: &BenchInfer, ui: &Ui) -> Result<Report> {
+fn bench(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Report> {
     if cfg!(debug_assertions) {
         ui.note("this is a build with debug assertions: figures of a release build are better");
     }
@@ -90,7 +91,7 @@ fn bench(args: &BenchInfer, ui: &Ui) -> Result<Report> {
         Some(python) => Some(Peer::start(python, folder.path())?),
         None => None,
     };
-    let (subjects, cases) = subjects(args, folder.path(), ui)?;
+    let (subjects, cases) = subjects(args, given, folder.path(), ui)?;
     let (rounds, turn) = if args.quick { (5, 0.01) } else { (9, 0.15) };
     let mut bench = Bench {
         folder: folder.path(),
@@ -141,7 +142,7 @@ fn bench(args: &BenchInfer, ui: &Ui) -> Result<Report> {
 type Chosen = (Vec<Subject>, Vec<(usize, Case)>);
 
 /// What is measured: the models of the folders, or those made here, less what `--only` leaves out.
-fn subjects(args: &BenchInfer, folder: &Path, ui: &Ui) -> Result<Chosen> {
+fn subjects(args: &BenchInfer, given: &Given, folder: &Path, ui: &Ui) -> Result<Chosen> {
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|w| name.contains(w));
     let (mut subjects, mut cases, mut names) = (vec![], vec![], vec![]);
     let mut choose = |model: &str, dtype: &str, all: Vec<Case>| {
@@ -160,23 +161,35 @@ fn subjects(args: &BenchInfer, folder: &Path, ui: &Ui) -> Result<Chosen> {
         true => subject::specs(args.quick, args.threads),
         false => vec![],
     };
+    let mut specs = vec![];
     for mut spec in made {
         spec.cases = choose(spec.name, spec.dtype, spec.cases);
-        if spec.cases.is_empty() {
-            continue;
-        }
+        specs.extend((!spec.cases.is_empty()).then_some(spec));
+    }
+    let mut chosen = cases.iter().map(|(_, c)| c);
+    let several = |case: &Case| case.threads > 1;
+    if cases.is_empty() && specs.is_empty() {
+        bail!(
+            "--only leaves nothing to measure; there are: {}",
+            names.join("; ")
+        );
+    }
+    if given.has("threads")
+        && args.threads > 1
+        && !chosen.any(several)
+        && !specs.iter().any(|spec| spec.cases.iter().any(several))
+    {
+        bail!(
+            "--threads would change nothing: each row that is measured is one of a single thread; leave it out, or choose others by --only"
+        );
+    }
+    for spec in specs {
         ui.note(&format!(
             "exporting {} with weights of {}",
             spec.name, spec.dtype
         ));
         cases.extend(spec.cases.iter().map(|c| (subjects.len(), *c)));
         subjects.push(subject::export(&spec, folder, args.python.is_some())?);
-    }
-    if cases.is_empty() {
-        bail!(
-            "--only leaves nothing to measure; there are: {}",
-            names.join("; ")
-        );
     }
     Ok((subjects, cases))
 }

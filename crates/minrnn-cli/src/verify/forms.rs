@@ -1,0 +1,102 @@
+//! What runs of an export, and how far its steps are from the oracle.
+
+use anyhow::Result;
+use minrnn_model::graph::Graph;
+use minrnn_onnx::export::Stored;
+
+use super::case::Case;
+use super::contract::Export;
+use super::engine::{Candle, Engine, Outcome, Symbolic, Tract, Truth};
+use super::grade::StepErrors;
+use super::{fresh, plan};
+
+/// All that runs; an export may lack forms.
+pub(super) struct Forms<'a> {
+    /// None where products are narrow: the trainer's are not.
+    pub(super) candle: Option<Candle<'a>>,
+    pub(super) parallel: Option<Tract<'a>>,
+    pub(super) scan: Option<Tract<'a>>,
+    pub(super) step: Option<Tract<'a>>,
+    /// Where there is no step file: one that was made anew of the same weights, to measure with.
+    pub(super) anew: Option<Tract<'a>>,
+    /// Whether sequence files take pieces: not if their length is fixed.
+    pub(super) pieces: bool,
+    /// The longest sequence of all.
+    limit: usize,
+}
+
+/// Step-by-step runs of a case: candle's, the step file's, and where there is none, those of one made anew.
+pub(super) struct Steps {
+    pub(super) candle: Option<Outcome>,
+    pub(super) tract: Option<Outcome>,
+    anew: Option<Outcome>,
+}
+
+impl<'a> Forms<'a> {
+    pub(super) fn open(
+        export: &Export,
+        graph: &'a Graph,
+        stored: &Stored,
+        candle: bool,
+        limit: usize,
+    ) -> Result<Self> {
+        let tract = |m| Tract::new(graph, &stored.ports, m);
+        let open = |form| anyhow::Ok(export.load_portable(form)?.map(tract));
+        let candle = candle.then(|| Candle::new(graph, &stored.params));
+        let step = open("step")?;
+        let anew = match &step {
+            Some(_) => None,
+            None => fresh::steps(export, graph, stored)?,
+        };
+        Ok(Self {
+            candle: candle.transpose()?,
+            parallel: open("parallel")?,
+            scan: open("scan")?,
+            step,
+            anew,
+            pieces: export.fixed().1.is_none(),
+            limit,
+        })
+    }
+
+    /// A form over the whole sequence.
+    pub(super) fn whole(&self, form: &Tract, case: &Case) -> Result<Outcome> {
+        match plan::is_planned(case.time, self.limit) || !self.pieces {
+            true => form.run(case),
+            false => Symbolic(form).run(case),
+        }
+    }
+
+    pub(super) fn steps(&self, graph: &Graph, case: &Case) -> Result<Steps> {
+        let ones = vec![1; case.time];
+        let candle = self.candle.as_ref().filter(|_| case.time <= plan::STEPPED);
+        let candle = candle.map(|c| c.run_pieces(graph, case, &ones));
+        let candle = candle.transpose()?;
+        let stream = |form: &Option<Tract>| form.as_ref().map(|s| s.stream(case)).transpose();
+        Ok(Steps {
+            candle,
+            tract: stream(&self.step)?,
+            anew: stream(&self.anew)?,
+        })
+    }
+}
+
+/// How far each engine's steps are from the oracle.
+#[derive(Default)]
+pub(super) struct Errors {
+    pub(super) tract: StepErrors,
+    pub(super) candle: StepErrors,
+}
+
+impl Errors {
+    pub(super) fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
+        if let Some(candle) = &steps.candle {
+            self.candle.learn(case, candle, truth);
+        }
+        // Where a step form cannot be made anew, candle's steps are the measure.
+        let measures = [&steps.tract, &steps.anew, &steps.candle];
+        if let Some(measure) = measures.into_iter().find_map(Option::as_ref) {
+            self.tract.learn(case, measure, truth);
+        }
+    }
+}
