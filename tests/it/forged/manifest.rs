@@ -136,7 +136,11 @@ fn a_form_of_another_name_is_a_breach() {
 #[test]
 fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
     let lies = [
-        ("/dtype", json!("f16"), "metadata `minrnn.dtype`"),
+        (
+            "/dtype",
+            json!("f16"),
+            "metadata `minrnn.dtype` is f32, the manifest says `f16`",
+        ),
         ("/target", json!("tract"), "metadata `minrnn.target`"),
         (
             "/state_names",
@@ -178,6 +182,9 @@ fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
             .manifest(|m| *m.pointer_mut(place).unwrap() = value)
             .breaks(why);
     }
+    let silent = Forged::tokens();
+    silent.file("step", &|f| say(f, "minrnn.head", None));
+    silent.breaks("metadata `minrnn.head` is absent, the manifest says `per_step`");
     // A key that is left out says what was once the only choice.
     let narrow = Forged::narrow(minrnn_onnx::export::Weights::F16);
     narrow.manifest(|m| {

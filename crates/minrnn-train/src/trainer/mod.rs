@@ -340,7 +340,7 @@ impl Trainer {
         }
         // The best of all is chosen among evaluations of the same sequences.
         let judged = match self.is_part(&options) {
-            true => Some(self.evaluate(Split::Validation, options.eval_samples)?),
+            true => Some(self.observed(options.eval_samples, observe)?.0),
             false => None,
         };
         Ok(self.evaluated(0, judged, observe)?.0)
@@ -378,12 +378,11 @@ impl Trainer {
         }
     }
 
-    /// Evaluates the validation part, its first `samples` sequences or all of them if 0, and remembers the result, or in its
-    /// place that of other sequences.
-    fn evaluated(
-        &mut self,
+    /// Evaluates the validation part, its first `samples` sequences or all of them if 0; an observer sees how far it is, and
+    /// may end it.
+    fn observed(
+        &self,
         samples: u64,
-        judged: Option<Metrics>,
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<(Metrics, Control)> {
         let mut control = Control::Continue;
@@ -393,6 +392,17 @@ impl Trainer {
             }
             Ok(())
         })?;
+        Ok((metrics, control))
+    }
+
+    /// The same, and remembers the result, or in its place that of other sequences.
+    fn evaluated(
+        &mut self,
+        samples: u64,
+        judged: Option<Metrics>,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<(Metrics, Control)> {
+        let (metrics, mut control) = self.observed(samples, observe)?;
         let best = self.note(judged.unwrap_or(metrics));
         self.state.evaluation_due = false;
         let step = self.state.step;
