@@ -56,6 +56,20 @@ fn a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
     assert!(!dir.path().join("run").exists());
 }
 
+/// As `train` does, whatever opens data asks how much it would take. The file has holes, and takes no room.
+#[test]
+fn data_that_do_not_fit_into_memory_are_no_data_to_measure_with() {
+    let dir = trained();
+    let large = fs::File::create(dir.path().join("large.txt")).unwrap();
+    large.set_len(1 << 42).unwrap();
+    let words = "large.txt: its data need at least 8.8 TB of memory, and ";
+    let narrow = ["--dtype", "int8", "--target", "onnxruntime"];
+    let eval = ["--eval", "--set", "task.path='large.txt'"];
+    let args = [&["export", "run", "--out", "again"][..], &narrow, &eval].concat();
+    refused(minrnn(dir.path(), &args), &[words]);
+    refused(minrnn(dir.path(), &set(&["task.path='large.txt'"])), &[words]);
+}
+
 /// What fits is trained, and `--force` asks nobody.
 #[test]
 fn force_is_taken_and_a_small_run_does_not_need_it() {
@@ -67,6 +81,14 @@ fn force_is_taken_and_a_small_run_does_not_need_it() {
         &[&set(&["train.steps=7"])[..], &["--force"]].concat(),
     )
     .good();
+    // Too large for any machine, and yet nothing is left to do but the last evaluation, of the few windows that there are.
+    let more = ["--resume", "--set", "train.steps=7"];
+    let large = set(&["train.batch=1048576", "task.seq_len=100"]);
+    let ran = minrnn(dir.path(), &[&large[..], &more].concat());
+    refused(ran, &["the training needs about ", "of B = 1048576 sequences"]);
+    let ran = minrnn(dir.path(), &[&large[..], &more, &["--force"]].concat());
+    assert!(ran.err.contains("7 steps are done: nothing is left but"), "{}", ran.shown());
+    ran.good();
 }
 
 #[cfg(unix)]

@@ -470,7 +470,7 @@ fn check_memory(
     };
     let (batch, time) = (config.train.batch, task.longest()?);
     let needs = Memory {
-        data: config.task.reading()? / 2,
+        data: config.task.kept()?,
         ..Memory::of(model.graph(), batch, time, device.is_cpu())
     };
     needs.check(Some(limit))

@@ -25,7 +25,7 @@ pub(super) fn run(args: &Export, ui: &Ui) -> Result<Outcome> {
     let data = args
         .eval
         .as_ref()
-        .map(|given| loss::Data::open(given.as_deref(), &args.set, &loaded))
+        .map(|given| loss::Data::open(given.as_deref(), &args.set, &loaded, ui))
         .transpose()?;
     let options = options(args, &loaded, data.as_ref())?;
     ui.note(&format!("exporting {}", loaded.path.display()));
@@ -168,7 +168,16 @@ fn report_loss(args: &Export, loaded: &Loaded, data: Option<&loss::Data>, ui: &U
         return Ok(());
     };
     let limit = args.eval_samples.unwrap_or(u64::MAX);
-    let measured = data.measure(&loaded.model, &loaded.params, &args.out, limit, ui)?;
+    let (windows, of) = data.windows(limit)?;
+    ui.note(&format!(
+        "measuring on {windows} of {of} windows of held-out data"
+    ));
+    let mut progress = ui.progress("window", windows);
+    let model = (&loaded.model, &loaded.params);
+    let measured = data.measure(model, &args.out, (windows, of), &mut |done| {
+        progress.set(done, || "checkpoint and exported file".into());
+    })?;
+    drop(progress);
     ui.print(&measured.to_string())
 }
 
