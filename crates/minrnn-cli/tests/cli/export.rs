@@ -292,7 +292,8 @@ fn the_loss_is_measured_on_the_checkpoints_own_data() {
 #[test]
 fn figures_of_other_data_say_so() {
     let dir = trained();
-    let note = "note: the training and the validation part are not those of the checkpoint's training";
+    let note =
+        "note: the training and the validation part are not those of the checkpoint's training";
     let ran = export(dir.path(), &["--eval"]);
     assert!(!ran.err.contains("note: "), "{}", ran.shown());
     ran.good();

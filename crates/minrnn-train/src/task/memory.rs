@@ -15,7 +15,11 @@ impl TaskConfig {
     pub fn reading(&self) -> Result<u64> {
         let kept = self.kept()?;
         let by_rows = matches!(self, Self::Sequences(o) if ending(&o.path) == "csv");
-        Ok(if by_rows { kept } else { kept.saturating_mul(2) })
+        Ok(if by_rows {
+            kept
+        } else {
+            kept.saturating_mul(2)
+        })
     }
 
     /// The least that is there as long as the task is, bytes.
@@ -110,7 +114,12 @@ mod tests {
             toml::from_str(&text).unwrap()
         };
         let long = "said \"\"twice\"\",\nin two lines";
-        for (end, last, note) in [("\n", "\n", "-"), ("\r\n", "", "-"), ("\r", "", "-"), ("\n\n", "", long)] {
+        for (end, last, note) in [
+            ("\n", "\n", "-"),
+            ("\r\n", "", "-"),
+            ("\r", "", "-"),
+            ("\n\n", "", long),
+        ] {
             let mut text = format!("id,a,b,c,y,\"{}\"{end}", "a long name ".repeat(20));
             let rows: Vec<String> = (0..1000)
                 .map(|i| format!("{},{i},0.5,-1e-3,{},\"{note}\"", i / 10, 1000 + i / 10))
@@ -119,13 +128,19 @@ mod tests {
             std::fs::write(&path, text + last).unwrap();
             for (per, columns) in [("step", 4), ("sequence", 3)] {
                 let (kept, wanted) = (task(per).kept().unwrap(), 4 * 1000 * columns);
-                assert!((wanted / 2..=wanted).contains(&kept), "{kept} of {wanted}, {end:?}");
+                assert!(
+                    (wanted / 2..=wanted).contains(&kept),
+                    "{kept} of {wanted}, {end:?}"
+                );
                 assert_eq!(task(per).reading().unwrap(), kept);
             }
             let task = task("sequence");
             let error = task.open_within(0, Some(2000)).unwrap_err().to_string();
             let wanted = "rows.csv: its data need at least ";
-            assert!(error.contains(wanted) && error.ends_with(" and 2.0 kB are available"), "{error}");
+            assert!(
+                error.contains(wanted) && error.ends_with(" and 2.0 kB are available"),
+                "{error}"
+            );
             assert!(task.open_within(0, Some(4 * 3000)).is_ok());
         }
         std::fs::write(&path, "id,a,b,c,y").unwrap();

@@ -276,7 +276,12 @@ mod tests {
             let number = data.windows(limit).unwrap();
             let measured = data.measure(model, &out, number, &mut |done| seen.push(done));
             assert_eq!(seen, (0..windows).collect::<Vec<u64>>());
-            assert!(measured.unwrap().to_string().contains(&format!("{windows} of 5 windows")));
+            assert!(
+                measured
+                    .unwrap()
+                    .to_string()
+                    .contains(&format!("{windows} of 5 windows"))
+            );
         }
     }
 }

@@ -236,7 +236,9 @@ fn data_to_measure_with_has_the_numbers_of_the_checkpoint() {
     assert_eq!(task.vocabulary().unwrap().len(), 6);
     assert_eq!(
         notes,
-        ["the training and the validation part are not those of the checkpoint's training: figures are of these data, and the checkpoint may have been trained on some of them"]
+        [
+            "the training and the validation part are not those of the checkpoint's training: figures are of these data, and the checkpoint may have been trained on some of them"
+        ]
     );
     let (_, notes) = open_data(&old, &checkpoint, Path::new(AT)).unwrap();
     assert_eq!(notes, [""; 0]);
