@@ -57,8 +57,21 @@ fn swapped_entries_are_not_those_of_the_files() {
         silent.breaks("metadata `minrnn.vocabulary` is absent");
         // Older versions did not say it.
         silent.file(form, &|f| f.producer_version = "0.0.9".into());
-        silent.files_hold();
+        silent.files_hold_but(&format!("vocabulary: `{form}` have no hash of it"));
     }
+    let no_remark = Forged::tokens().files_alone(false).unwrap().remarks();
+    assert!(
+        !no_remark.join("\n").contains("vocabulary"),
+        "{no_remark:?}"
+    );
+    // Swapped and said by nobody, as in an older version: what cannot be known is said.
+    let swapped = Forged::tokens();
+    swapped.manifest(|m| m["vocabulary"].as_array_mut().unwrap().swap(1, 2));
+    swapped.files(&|f| {
+        say(f, "minrnn.vocabulary", None);
+        f.producer_version = "0.0.9".into();
+    });
+    swapped.files_hold_but("vocabulary: `parallel`, `scan`, `step` have no hash of it");
     let none = Forged::tokens();
     none.manifest(|m| {
         m["vocabulary"] = json!(null);
@@ -115,10 +128,26 @@ fn a_file_that_the_manifest_does_not_list_is_a_breach() {
     let forged = Forged::tokens();
     std::fs::write(forged.path().join("model.data"), b"x").unwrap();
     forged.breaks("model.data: lies in the folder");
-    // Files of others are nobody's business.
+    // Files of others are nobody's business: what is no ONNX file, or says nothing of us.
     let forged = Forged::tokens();
-    std::fs::write(forged.path().join("preprocess.onnx"), b"x").unwrap();
-    forged.holds();
+    let step = std::fs::read(forged.path().join("model.step.onnx")).unwrap();
+    let mut foreign = minrnn_onnx::ir::Model::decode(&step).unwrap();
+    foreign.metadata.clear();
+    for (name, bytes) in [
+        ("preprocess.onnx", b"x".to_vec()),
+        ("other.onnx", foreign.encode()),
+    ] {
+        std::fs::write(forged.path().join(name), bytes).unwrap();
+    }
+    forged.files_hold();
+    // One of ours, by its own word, whatever it is called.
+    for name in ["model.step.old.onnx", "better.onnx", ".hidden.onnx"] {
+        std::fs::write(forged.path().join(name), &step).unwrap();
+        let words = format!("{name}: lies in the folder and says that it is the form `step`");
+        forged.breaks(&words);
+        std::fs::remove_file(forged.path().join(name)).unwrap();
+    }
+    forged.files_hold();
 }
 
 #[test]

@@ -222,6 +222,7 @@ fn hold(export: &Export, model: &Model, params: &Params) -> Result<Held> {
     let (graphs, mut notes) = fresh::graphs(export, graph, &stored)?;
     notes.extend(bounds);
     let rows = std::iter::once(golden).chain(graphs).collect();
+    notes.extend(export.untied_vocabulary());
     Ok(Held {
         stored,
         rows,
