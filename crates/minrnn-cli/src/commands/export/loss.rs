@@ -117,24 +117,23 @@ impl Data {
         calibrate::largest(&batch, model, params)
     }
 
-    /// Windows of the validation part: those that are measured on, the first `limit` at most, and all.
-    pub(super) fn windows(&self, limit: u64) -> Result<(u64, u64)> {
-        let of = self.task.len(Split::Validation).unwrap_or(0);
-        if of == 0 {
-            bail!("the data of --eval has no validation part");
-        }
-        Ok((of.min(limit), of))
-    }
-
-    /// Scores of the checkpoint and of the export in `out`, on windows as [`Data::windows`] gives them. `see` hears before each how
-    /// many are done.
+    /// Scores of the checkpoint and of the export in `out`, on the first `limit` windows of the validation part.
     pub(super) fn measure(
         &self,
-        (model, params): (&Model, &Params),
+        model: &Model,
+        params: &Params,
         out: &Path,
-        (windows, of): (u64, u64),
-        see: &mut dyn FnMut(u64),
+        limit: u64,
+        ui: &Ui,
     ) -> Result<Measured> {
+        let of = self.task.len(Split::Validation).unwrap_or(0);
+        let windows = of.min(limit);
+        if windows == 0 {
+            bail!("the data of --eval has no validation part");
+        }
+        ui.note(&format!(
+            "measuring on {windows} of {of} windows of held-out data"
+        ));
         let file = sequence_form(out)?;
         let weights = Weights::new(
             model.graph(),
@@ -142,9 +141,10 @@ impl Data {
             candle_core::DType::F32,
             &candle_core::Device::Cpu,
         )?;
+        let mut progress = ui.progress("window", windows);
         let (mut wide, mut narrow) = (Score::default(), Score::default());
         for first in 0..windows {
-            see(first);
+            progress.set(first, || "checkpoint and exported file".into());
             // One at a time: no row has another one's length.
             let batch = self.task.batch(Split::Validation, first, 1)?;
             if batch.reset.is_some() {
@@ -248,40 +248,4 @@ fn exported(file: &runtime::Model, batch: &Batch) -> Result<Vec<f32>> {
         },
     };
     Ok(file.run(input, &state)?.0.values)
-}
-
-#[cfg(test)]
-mod tests {
-    use minrnn_onnx::export::DirOptions;
-    use minrnn_train::trainer::{Device, TrainConfig, Trainer};
-
-    use super::*;
-    use crate::files;
-
-    #[test]
-    fn who_waits_sees_each_window() {
-        let toml = "[task]\nkind = 'selective_copying'\nlength = 6\ndata_tokens = 2\nvocab = 6\neval_samples = 5\n\
-            [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 1\nbatch = 2\nlr = 1e-3\n";
-        let config: TrainConfig = toml::from_str(toml).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let trainer = Trainer::new(&config, &Device::Cpu).unwrap();
-        let (best, out) = (dir.path().join("best"), dir.path().join("export"));
-        trainer.checkpoint().unwrap().save(&best).unwrap();
-        let loaded = files::load_checkpoint(&best).unwrap();
-        super::super::write(&loaded, &out, &DirOptions::default()).unwrap();
-        let data = Data::open(None, &[], &loaded, &Ui::new(true)).unwrap();
-        let model = (&loaded.model, &loaded.params);
-        for (limit, windows) in [(3, 3), (u64::MAX, 5)] {
-            let mut seen = vec![];
-            let number = data.windows(limit).unwrap();
-            let measured = data.measure(model, &out, number, &mut |done| seen.push(done));
-            assert_eq!(seen, (0..windows).collect::<Vec<u64>>());
-            assert!(
-                measured
-                    .unwrap()
-                    .to_string()
-                    .contains(&format!("{windows} of 5 windows"))
-            );
-        }
-    }
 }

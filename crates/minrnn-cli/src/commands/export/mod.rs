@@ -168,16 +168,7 @@ fn report_loss(args: &Export, loaded: &Loaded, data: Option<&loss::Data>, ui: &U
         return Ok(());
     };
     let limit = args.eval_samples.unwrap_or(u64::MAX);
-    let (windows, of) = data.windows(limit)?;
-    ui.note(&format!(
-        "measuring on {windows} of {of} windows of held-out data"
-    ));
-    let mut progress = ui.progress("window", windows);
-    let model = (&loaded.model, &loaded.params);
-    let measured = data.measure(model, &args.out, (windows, of), &mut |done| {
-        progress.set(done, || "checkpoint and exported file".into());
-    })?;
-    drop(progress);
+    let measured = data.measure(&loaded.model, &loaded.params, &args.out, limit, ui)?;
     ui.print(&measured.to_string())
 }
 
