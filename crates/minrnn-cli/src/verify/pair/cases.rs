@@ -193,7 +193,7 @@ fn a_wrong_engine_is_a_wrong_engine() {
         notes.contains("tract computes") && notes.contains("node `Y_node` (GRU)"),
         "{notes}"
     );
-    let text = Report::new(vec![pair]).text();
+    let text = Report::new(vec![pair]).text(false);
     assert!(
         text.contains("Everything holds.")
             && text.contains("An engine is wrong, not the files: tract"),

@@ -1,5 +1,6 @@
 //! What a comparison of two files found.
 
+use comfy_table::{Cell, Color};
 use serde::Serialize;
 
 use crate::table::table;
@@ -86,13 +87,13 @@ impl Report {
         }
     }
 
-    /// For a terminal.
-    pub(crate) fn text(&self) -> String {
-        let pairs: Vec<String> = self.pairs.iter().map(Pair::text).collect();
-        let verdict = if self.holds {
-            "Everything holds."
-        } else {
-            "SOMETHING DOES NOT HOLD."
+    /// For a terminal; what does not hold is red where there are colours.
+    pub(crate) fn text(&self, colour: bool) -> String {
+        let pairs: Vec<String> = self.pairs.iter().map(|pair| pair.text(colour)).collect();
+        let verdict = match (self.holds, colour) {
+            (true, _) => "Everything holds.",
+            (false, false) => "SOMETHING DOES NOT HOLD.",
+            (false, true) => "\u{1b}[31mSOMETHING DOES NOT HOLD.\u{1b}[39m",
         };
         let mut text = format!("{}\n{verdict}\n", pairs.join("\n"));
         let wrong: Vec<&Row> = self
@@ -112,10 +113,10 @@ impl Report {
 }
 
 impl Pair {
-    fn text(&self) -> String {
+    fn text(&self, colour: bool) -> String {
         let mut text = format!("{} against {}\n", self.first, self.second);
         if !self.rows.is_empty() {
-            text.push_str(&format!("{}\n", self.table()));
+            text.push_str(&format!("{}\n", self.table(colour)));
         }
         for row in self.rows.iter().filter(|r| !r.holds) {
             if let Some(w) = &row.worst {
@@ -138,7 +139,7 @@ impl Pair {
         text
     }
 
-    fn table(&self) -> comfy_table::Table {
+    fn table(&self, colour: bool) -> comfy_table::Table {
         let header = [
             "by",
             "check",
@@ -150,14 +151,19 @@ impl Pair {
             "zeros",
             "holds",
         ];
-        let rows = self.rows.iter().map(|r| {
+        let mut table = table(header, [], &[3, 4, 5, 6, 7]);
+        if colour {
+            table.enforce_styling();
+        }
+        for r in &self.rows {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             let holds = match (r.holds, r.decides) {
-                (true, _) => "yes",
-                (_, true) => "NO",
-                _ => "engine",
+                (true, _) => Cell::new("yes"),
+                (_, true) if colour => Cell::new("NO").fg(Color::Red),
+                (_, true) => Cell::new("NO"),
+                _ => Cell::new("engine"),
             };
-            [
+            let cells = [
                 r.by.clone(),
                 r.check.clone(),
                 r.tensor.clone(),
@@ -166,10 +172,10 @@ impl Pair {
                 number(r.tolerance),
                 number(r.min_tolerance),
                 if a == b { a } else { format!("{a} : {b}") },
-                holds.into(),
-            ]
-        });
-        table(header, rows, &[3, 4, 5, 6, 7])
+            ];
+            table.add_row(cells.map(Cell::new).into_iter().chain([holds]));
+        }
+        table
     }
 }
 
@@ -178,5 +184,66 @@ pub(crate) fn number(x: f64) -> String {
         "0".into()
     } else {
         format!("{x:.1e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(holds: bool, decides: bool) -> Row {
+        Row {
+            check: "whole".into(),
+            by: "judge".into(),
+            tensor: "y".into(),
+            cases: 3,
+            values: 12,
+            failing: usize::from(!holds),
+            max_abs: 0.5,
+            max_ulp: 7,
+            tolerance: 1e-6,
+            min_tolerance: 0.5,
+            worst: None,
+            zeros: [0.0, 0.25],
+            on_edge: 0,
+            holds,
+            decides,
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_is_red_where_colours_are() {
+        let report = Report::new(vec![Pair {
+            mode: "file against file",
+            first: "a.onnx".into(),
+            second: "b.onnx".into(),
+            holds: false,
+            rows: vec![row(false, true), row(false, false), row(true, true)],
+            bisect: None,
+            notes: vec![],
+            judge: Who {
+                name: "judge".into(),
+                version: "1".into(),
+            },
+            engines: vec![],
+        }]);
+        let plain = report.text(false);
+        assert!(!plain.contains('\u{1b}'), "{plain:?}");
+        let coloured = report.text(true);
+        let red: Vec<&str> = coloured.lines().filter(|l| l.contains("\u{1b}[")).collect();
+        assert_eq!(red.len(), 2, "the row and the verdict: {coloured:?}");
+        assert!(
+            red[0].contains("NO") && red[1].contains("DOES NOT HOLD"),
+            "{red:?}"
+        );
+        let bare: String = coloured
+            .split('\u{1b}')
+            .enumerate()
+            .map(|(i, part)| match i {
+                0 => part,
+                _ => part.split_once('m').map_or("", |(_, rest)| rest),
+            })
+            .collect();
+        assert_eq!(bare, plain, "colours change nothing else");
     }
 }
