@@ -9,6 +9,7 @@ mod diff;
 mod export;
 mod flags;
 mod forged;
+mod gap;
 mod harness;
 mod help;
 mod import;
