@@ -113,6 +113,7 @@ impl Trainer {
     /// [`TrainError::Config`], [`TrainError::Model`], and the errors of the task's files; [`TrainError::Memory`] for what does
     /// not fit into [`TrainOptions::memory`].
     pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
+        config.validate()?;
         let task = config
             .task
             .open_within(config.train.seed, config.train.memory)?;

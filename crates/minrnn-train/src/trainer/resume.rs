@@ -38,6 +38,7 @@ impl Trainer {
         device: &Device,
         options: ResumeOptions,
     ) -> Result<Self> {
+        config.validate()?;
         let (optimizer, state) = states(checkpoint, path)?;
         let origin = Origin::of(checkpoint, path)?;
         let ResumeOptions { new_data } = options;
@@ -85,6 +86,7 @@ impl Trainer {
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
+        config.validate()?;
         let mut opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
         let notes = std::mem::take(&mut opened.unknown);
         let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
