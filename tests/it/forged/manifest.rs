@@ -13,6 +13,22 @@ fn an_export_that_nobody_changed_holds() {
         .holds();
 }
 
+/// As versions wrote it that knew no names.
+#[test]
+fn manifests_of_the_first_schema_are_read() {
+    let first = Forged::tokens();
+    first.manifest(|m| {
+        m["schema"] = json!("minrnn.manifest/1");
+        for key in ["features", "classes", "targets", "activations"] {
+            m.as_object_mut().unwrap().remove(key);
+        }
+    });
+    first.holds();
+    let later = Forged::tokens();
+    later.manifest(|m| m["schema"] = json!("minrnn.manifest/3"));
+    later.breaks("this program reads minrnn.manifest/1 and minrnn.manifest/2");
+}
+
 #[test]
 fn a_vocabulary_with_an_entry_twice_empty_or_missing_is_a_breach() {
     let words = |words: serde_json::Value, why: &str| {

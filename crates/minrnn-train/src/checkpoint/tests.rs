@@ -338,7 +338,7 @@ fn states_that_contradict_each_other_are_refused() {
     // Weights need no trainer state, and believe none that cannot be.
     let file = p.path.join("trainer_state.json");
     let text = fs::read_to_string(&file).unwrap();
-    for bad in [&text.replace("3200", "7"), &text[..text.len() / 2]] {
+    for bad in [text.replace("3200", "7").as_str(), &text[..text.len() / 2]] {
         fs::write(&file, bad).unwrap();
         assert_eq!(Checkpoint::load_weights(&p.path).unwrap().trainer, None);
     }

@@ -234,5 +234,9 @@ fn differ(old: &Schedule, new: &Schedule, step: u64) -> bool {
 }
 
 fn json(options: &TrainOptions) -> Json {
-    serde_json::to_value(options).unwrap_or_default()
+    let mut json = serde_json::to_value(options).unwrap_or_default();
+    // Files leave out what is usual.
+    json["precision"] = options.precision.name().into();
+    json["tuned"] = options.tuned.into();
+    json
 }
