@@ -362,7 +362,7 @@ pub(crate) struct Generate {
 /// Input: an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
 /// token ids of one sequence on stdin, separated by blanks. Output: [B, T, C], or [B, C] for a model that answers once a sequence.
 /// With --lengths each row ends at its own step: its state, and the answer of a model that answers once, are those of that step;
-/// of the steps behind it, nothing is printed, and NaN is written.
+/// of the steps behind it, whatever stands there, nothing is printed, and NaN is written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
     /// Folder of an export

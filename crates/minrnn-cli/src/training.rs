@@ -18,7 +18,7 @@ use crate::ui::Ui;
 
 /// Time between checkpoints where evaluations are far apart.
 const SAVE: Duration = Duration::from_secs(300);
-/// An evaluation that takes longer has a checkpoint before it.
+/// An evaluation that will take longer has a checkpoint before it.
 const LONG: Duration = Duration::from_secs(5);
 
 /// How a run ended.
@@ -54,7 +54,7 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
         gap: Gap::default(),
         saved: Instant::now(),
         evaluating: None,
-        evaluations: LONG,
+        each: None,
         steps,
         unit: unit(trainer),
         interrupted: false,
@@ -91,10 +91,10 @@ struct Watcher {
     pace: Pace,
     gap: Gap,
     saved: Instant,
-    /// When the evaluation that goes on began.
-    evaluating: Option<Instant>,
-    /// How long the last one took; at first it may be long.
-    evaluations: Duration,
+    /// When the evaluation that goes on began, and how many sequences it has.
+    evaluating: Option<(Instant, u64)>,
+    /// Seconds that each sequence of the last one took. The next one may have more: the one at the end has all.
+    each: Option<f64>,
     steps: u64,
     unit: &'static str,
     interrupted: bool,
@@ -160,8 +160,10 @@ impl Watcher {
 
     fn evaluating(&mut self, trainer: &Trainer, done: u64, all: u64) -> Result<(), TrainError> {
         if done == 0 {
-            self.evaluating = Some(Instant::now());
-            if self.evaluations >= LONG {
+            self.evaluating = Some((Instant::now(), all));
+            // The first one may take long.
+            let long = |each| each * all as f64 >= LONG.as_secs_f64();
+            if self.each.is_none_or(long) {
                 self.save(trainer, files::LAST)?;
             }
         }
@@ -179,8 +181,8 @@ impl Watcher {
         best: bool,
     ) -> Result<(), TrainError> {
         self.log.eval(step, metrics, best)?;
-        if let Some(began) = self.evaluating.take() {
-            self.evaluations = began.elapsed();
+        if let Some((began, all)) = self.evaluating.take() {
+            self.each = Some(began.elapsed().as_secs_f64() / all.max(1) as f64);
         }
         if best {
             self.save(trainer, files::BEST)?;
@@ -189,11 +191,12 @@ impl Watcher {
         let mark = if best { "  best so far" } else { "" };
         self.progress
             .note(&format!("step {step}  {}{mark}", said(&metrics)));
-        // Squared errors have no scale by which a gap is wide.
+        // Squared errors have no scale by which a gap is wide, and those of steps may be in other units.
         if metrics.accuracy.is_some() {
             let dropout = trainer.config().model.dropout;
             if let Some(warning) = self.gap.eval(metrics.loss, dropout) {
-                self.progress.note(&warning);
+                // No news, but what somebody has to know: also with --quiet.
+                self.progress.teller()(&warning);
             }
         }
         self.pace.restart();

@@ -13,6 +13,22 @@ fn an_export_that_nobody_changed_holds() {
         .holds();
 }
 
+/// As versions wrote it that knew no names.
+#[test]
+fn manifests_of_the_first_schema_are_read() {
+    let first = Forged::tokens();
+    first.manifest(|m| {
+        m["schema"] = json!("minrnn.manifest/1");
+        for key in ["features", "classes", "targets", "activations"] {
+            m.as_object_mut().unwrap().remove(key);
+        }
+    });
+    first.holds();
+    let later = Forged::tokens();
+    later.manifest(|m| m["schema"] = json!("minrnn.manifest/3"));
+    later.breaks("this program reads minrnn.manifest/1 and minrnn.manifest/2");
+}
+
 #[test]
 fn a_vocabulary_with_an_entry_twice_empty_or_missing_is_a_breach() {
     let words = |words: serde_json::Value, why: &str| {
@@ -57,8 +73,21 @@ fn swapped_entries_are_not_those_of_the_files() {
         silent.breaks("metadata `minrnn.vocabulary` is absent");
         // Older versions did not say it.
         silent.file(form, &|f| f.producer_version = "0.0.9".into());
-        silent.files_hold();
+        silent.files_hold_but(&format!("vocabulary: `{form}` have no hash of it"));
     }
+    let no_remark = Forged::tokens().files_alone(false).unwrap().remarks();
+    assert!(
+        !no_remark.join("\n").contains("vocabulary"),
+        "{no_remark:?}"
+    );
+    // Swapped and said by nobody, as in an older version: what cannot be known is said.
+    let swapped = Forged::tokens();
+    swapped.manifest(|m| m["vocabulary"].as_array_mut().unwrap().swap(1, 2));
+    swapped.files(&|f| {
+        say(f, "minrnn.vocabulary", None);
+        f.producer_version = "0.0.9".into();
+    });
+    swapped.files_hold_but("vocabulary: `parallel`, `scan`, `step` have no hash of it");
     let none = Forged::tokens();
     none.manifest(|m| {
         m["vocabulary"] = json!(null);
@@ -115,10 +144,26 @@ fn a_file_that_the_manifest_does_not_list_is_a_breach() {
     let forged = Forged::tokens();
     std::fs::write(forged.path().join("model.data"), b"x").unwrap();
     forged.breaks("model.data: lies in the folder");
-    // Files of others are nobody's business.
+    // Files of others are nobody's business: what is no ONNX file, or says nothing of us.
     let forged = Forged::tokens();
-    std::fs::write(forged.path().join("preprocess.onnx"), b"x").unwrap();
-    forged.holds();
+    let step = std::fs::read(forged.path().join("model.step.onnx")).unwrap();
+    let mut foreign = minrnn_onnx::ir::Model::decode(&step).unwrap();
+    foreign.metadata.clear();
+    for (name, bytes) in [
+        ("preprocess.onnx", b"x".to_vec()),
+        ("other.onnx", foreign.encode()),
+    ] {
+        std::fs::write(forged.path().join(name), bytes).unwrap();
+    }
+    forged.files_hold();
+    // One of ours, by its own word, whatever it is called.
+    for name in ["model.step.old.onnx", "better.onnx", ".hidden.onnx"] {
+        std::fs::write(forged.path().join(name), &step).unwrap();
+        let words = format!("{name}: lies in the folder and says that it is the form `step`");
+        forged.breaks(&words);
+        std::fs::remove_file(forged.path().join(name)).unwrap();
+    }
+    forged.files_hold();
 }
 
 #[test]
@@ -136,7 +181,11 @@ fn a_form_of_another_name_is_a_breach() {
 #[test]
 fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
     let lies = [
-        ("/dtype", json!("f16"), "metadata `minrnn.dtype`"),
+        (
+            "/dtype",
+            json!("f16"),
+            "metadata `minrnn.dtype` is f32, the manifest says `f16`",
+        ),
         ("/target", json!("tract"), "metadata `minrnn.target`"),
         (
             "/state_names",
@@ -178,6 +227,9 @@ fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
             .manifest(|m| *m.pointer_mut(place).unwrap() = value)
             .breaks(why);
     }
+    let silent = Forged::tokens();
+    silent.file("step", &|f| say(f, "minrnn.head", None));
+    silent.breaks("metadata `minrnn.head` is absent, the manifest says `per_step`");
     // A key that is left out says what was once the only choice.
     let narrow = Forged::narrow(minrnn_onnx::export::Weights::F16);
     narrow.manifest(|m| {

@@ -153,6 +153,21 @@ impl Forged {
         self
     }
 
+    /// Whether the files alone hold, with a remark that has these words.
+    #[track_caller]
+    fn files_hold_but(&self, words: &str) -> &Self {
+        for checkpoint in [false, true] {
+            let report = self.files_alone(checkpoint).unwrap();
+            let said = report.remarks().join("\n");
+            assert!(
+                report.holds && said.contains(words),
+                "{}\n{said}",
+                report.table()
+            );
+        }
+        self
+    }
+
     /// Whether all holds, with the checkpoint and without.
     #[track_caller]
     fn holds(&self) -> &Self {

@@ -180,10 +180,37 @@ fn scales_and_steps_are_those_of_the_rule() {
         "`head.weight`: has other values, 1 of 32, the first at flat index 3",
     );
     // In one file only, the files part.
-    for form in FORMS {
-        let forged = Forged::narrow(Weights::Int8(Activations::Row));
-        forged.file(form, &step);
-        forged.breaks("against the parallel file");
+    let row = Weights::Int8(Activations::Row);
+    for weights in [row, Weights::F16, Weights::Bf16] {
+        for form in FORMS {
+            let forged = Forged::narrow(weights.clone());
+            forged.file(form, &step);
+            forged.breaks("against the parallel file");
+        }
+    }
+}
+
+/// The way back to the units of the data is f32 whatever the weights are, and what the oracle says.
+#[test]
+fn values_in_their_units_hold_in_every_type_of_weights() {
+    const VALUES: &str = "width = 8\nlayers = 1\n[input]\nfeatures = 2\nmean = [200.0, -0.5]\nstd = [50.0, 0.25]\n\
+        [head]\nkind = \"values\"\nwidth = 3\nmean = [1000.0, -3.0, 0.0]\nstd = [25.0, 1e-3, 7e4]\nbias = true\n\
+        [conv]\nkernel = 3\n[cell]\nexpansion = 2\n";
+    let row = Weights::Int8(Activations::Row);
+    for weights in types().into_iter().filter(|w| *w != row) {
+        let forged = Forged::new(VALUES, |o| {
+            o.options.weights = weights;
+            o.options.target = minrnn_onnx::export::Target::OnnxRuntime;
+        });
+        let report = forged.report(true).unwrap();
+        assert!(report.holds, "{}\n{:#?}", report.table(), report.remarks());
+        assert!(report.rows.iter().any(|r| r.against == "oracle"));
+        for name in ["head.scale", "head.shift"] {
+            let bytes = std::fs::read(forged.path().join("model.step.onnx")).unwrap();
+            let file = ir::Model::decode(&bytes).unwrap();
+            let buffer = file.graph.initializers.iter().find(|t| t.name == name);
+            assert_eq!(buffer.unwrap().dtype, ir::DType::F32, "{name}");
+        }
     }
 }
 

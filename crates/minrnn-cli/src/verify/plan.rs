@@ -136,8 +136,59 @@ pub(super) fn cases(
 mod tests {
     use minrnn_model::config::ModelConfig;
     use minrnn_model::model::Model;
+    use minrnn_model::params::Params;
+    use minrnn_model::usual::usual;
+    use minrnn_onnx::export::{DirOptions, write_export};
 
     use super::*;
+
+    /// How many cases draw features in each way, of the calibration and of the comparison. Features lie where they are drawn.
+    fn draws(input: &str, mean: f64, std: f64) -> [[usize; 3]; 2] {
+        let text = format!("width = 4\nlayers = 1\n[input]\n{input}\n[head]\nwidth = 2\n");
+        let config: ModelConfig = toml::from_str(&text).unwrap();
+        let model = Model::from_config(&config).unwrap();
+        let (graph, params) = (model.graph(), Params::init(model.graph(), 1));
+        let dir = tempfile::tempdir().unwrap();
+        write_export(dir.path(), &model, &params, &DirOptions::default()).unwrap();
+        let export = Export::open(dir.path()).unwrap();
+        let usual = usual(graph, &params);
+        let mut rng = Rng::named(0, "verify");
+        let all = [
+            calibration(&export, graph, usual.as_ref(), (0, false)),
+            cases(&export, graph, usual.as_ref(), (40, false), &mut rng),
+        ];
+        for case in all.iter().flatten() {
+            let far = |x: &f32| match case.draw {
+                Draw::Raw => f64::from(*x).abs(),
+                _ => (f64::from(*x) - mean).abs() / std,
+            };
+            let farthest = case.features.iter().map(far).fold(0.0, f64::max);
+            let most = if case.draw == Draw::Large {
+                1000.0
+            } else {
+                10.0
+            };
+            assert!(farthest < most, "{}: {farthest}", case.name());
+            if case.draw == Draw::Large {
+                assert!(farthest > 20.0, "{}: {farthest}", case.name());
+            }
+        }
+        let ways = [Draw::Usual, Draw::Raw, Draw::Large];
+        all.map(|cases| ways.map(|way| cases.iter().filter(|c| c.draw == way).count()))
+    }
+
+    #[test]
+    fn raw_and_large_features_are_among_the_cases() {
+        let stamps = "features = 2\nmean = [5.5e6, 5.5e6]\nstd = [10.0, 10.0]";
+        let [calibration, [some, raw, large]] = draws(stamps, 5.5e6, 10.0);
+        assert_eq!(calibration, [24, 8, 8]);
+        assert!(some > 10 && (raw, large) == (4, 4), "{some} {raw} {large}");
+        // What is not normalised is raw already; tokens are tokens.
+        let [calibration, [_, raw, large]] = draws("features = 2", 0.0, 1.0);
+        assert_eq!((calibration, raw, large), ([24, 0, 8], 0, 4));
+        let [calibration, [_, raw, large]] = draws("vocab = 5", 0.0, 1.0);
+        assert_eq!((calibration, raw, large), ([24, 0, 0], 0, 0));
+    }
 
     #[track_caller]
     fn one_channel(width: usize, expansion: f64, features: usize, head: usize) -> bool {

@@ -56,10 +56,27 @@ fn a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
     assert!(!dir.path().join("run").exists());
 }
 
+/// As `train` does, whatever opens data asks how much it would take. The file has holes, and takes no room.
+#[test]
+fn data_that_do_not_fit_into_memory_are_no_data_to_measure_with() {
+    let dir = trained();
+    let large = fs::File::create(dir.path().join("large.txt")).unwrap();
+    large.set_len(1 << 42).unwrap();
+    let words = "large.txt: its data need at least 8.8 TB of memory, and ";
+    let narrow = ["--dtype", "int8", "--target", "onnxruntime"];
+    let eval = ["--eval", "--set", "task.path='large.txt'"];
+    let args = [&["export", "run", "--out", "again"][..], &narrow, &eval].concat();
+    refused(minrnn(dir.path(), &args), &[words]);
+    let train = ["train", "tiny.toml", "--out", "other", "--set", eval[2]];
+    refused(minrnn(dir.path(), &train), &[words]);
+}
+
 /// What fits is trained, and `--force` asks nobody.
 #[test]
 fn force_is_taken_and_a_small_run_does_not_need_it() {
     let dir = folder();
+    let text = fs::read_to_string(dir.path().join("harbour.txt")).unwrap();
+    fs::write(dir.path().join("harbour.txt"), text.repeat(20)).unwrap();
     minrnn(dir.path(), &set(&["train.steps=7"])).good();
     fs::remove_dir_all(dir.path().join("run")).unwrap();
     minrnn(
@@ -67,6 +84,21 @@ fn force_is_taken_and_a_small_run_does_not_need_it() {
         &[&set(&["train.steps=7"])[..], &["--force"]].concat(),
     )
     .good();
+    // Too large for any machine, and yet nothing is left to do but the last evaluation, of the one window that there is.
+    let more = ["--resume", "--set", "train.steps=7"];
+    let large = set(&["train.batch=1048576", "task.seq_len=3000"]);
+    let ran = minrnn(dir.path(), &[&large[..], &more].concat());
+    refused(
+        ran,
+        &["the training needs about ", "of B = 1048576 sequences"],
+    );
+    let ran = minrnn(dir.path(), &[&large[..], &more, &["--force"]].concat());
+    assert!(
+        ran.err.contains("7 steps are done: nothing is left but"),
+        "{}",
+        ran.shown()
+    );
+    ran.good();
 }
 
 #[cfg(unix)]

@@ -295,6 +295,20 @@ fn the_loss_is_measured_on_the_checkpoints_own_data() {
 }
 
 #[test]
+fn figures_of_other_data_say_so() {
+    let dir = trained();
+    let note =
+        "note: the training and the validation part are not those of the checkpoint's training";
+    let ran = export(dir.path(), &["--eval"]);
+    assert!(!ran.err.contains("note: "), "{}", ran.shown());
+    ran.good();
+    let other = ["--eval", "--set", "task.validation_fraction=0.3"];
+    let ran = export(dir.path(), &other);
+    assert!(ran.err.contains(note), "{}", ran.shown());
+    ran.good();
+}
+
+#[test]
 fn data_of_another_kind_are_named_in_words() {
     let dir = trained();
     let toml = "[task]\nkind = \"selective_copying\"\nlength = 8\ndata_tokens = 2\nvocab = 6\n[model]\nwidth = 4\nlayers = 1\n[train]\nsteps = 1\nbatch = 1\nlr = 1e-3\n";

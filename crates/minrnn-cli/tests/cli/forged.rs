@@ -53,6 +53,28 @@ fn a_vocabulary_that_is_not_the_models_is_a_breach() {
     refused(&ran, "and by the manifest's vocabulary absent");
 }
 
+/// Files, metadata, hashes and manifest agree: of a checkpoint whose characters are others, and of the same weights.
+#[test]
+fn a_vocabulary_that_is_swapped_everywhere_is_not_the_checkpoints() {
+    let dir = trained();
+    let path = dir.path().join("run/best/vocabulary.json");
+    let good = fs::read(&path).unwrap();
+    let mut words: Vec<String> = serde_json::from_slice(&good).unwrap();
+    words.swap(2, 3);
+    fs::write(&path, serde_json::to_vec(&words).unwrap()).unwrap();
+    minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
+    fs::write(&path, &good).unwrap();
+    let ran = verify(dir.path(), &["--checkpoint", "run"]);
+    refused(
+        &ran,
+        &format!(
+            "says that token 2 is {:?}, and the checkpoint {:?}",
+            words[2], words[3]
+        ),
+    );
+    verify(dir.path(), &[]).good();
+}
+
 #[test]
 fn another_checkpoint_is_named_and_the_export_is_not_blamed() {
     let dir = trained();

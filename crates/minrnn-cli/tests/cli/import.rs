@@ -97,6 +97,58 @@ fn an_imported_model_writes() {
     assert_eq!(wrote("model"), wrote("export"));
 }
 
+/// A rate that changes no weight shows with which ones a run begins.
+#[test]
+fn a_training_begins_from_an_import() {
+    let file = "lucidrains_gru_lm.pt";
+    let dir = with(file);
+    let characters: Vec<String> = "abcdefghijk".chars().map(String::from).collect();
+    fs::write(dir.path().join("chars.json"), format!("{characters:?}")).unwrap();
+    import(dir.path(), file, &["--vocab", "chars.json"]).good();
+    fs::write(dir.path().join("a.txt"), "badcafeheadjigkid".repeat(40)).unwrap();
+    let config = "[task]\nkind = 'text'\npath = 'a.txt'\nseq_len = 12\nvalidation_fraction = 0.2\n\
+        [train]\nsteps = 2\nbatch = 2\nlr = 1e-30\n";
+    fs::write(dir.path().join("from.toml"), config).unwrap();
+    let train = |more: &[&str]| minrnn(dir.path(), &[&["train", "from.toml"], more].concat());
+    let ran = train(&["--from", "model", "--out", "run"]);
+    assert!(
+        ran.err.contains("from the weights of model"),
+        "{}",
+        ran.shown()
+    );
+    ran.good();
+    let wrote = |folder: &str| {
+        let args = [
+            "generate",
+            folder,
+            "--prompt",
+            "bad",
+            "--length",
+            "30",
+            "--temperature",
+            "0",
+        ];
+        minrnn(dir.path(), &args).good()
+    };
+    assert_eq!(wrote("run"), wrote("model"));
+    let weights =
+        |folder: &str| fs::read(dir.path().join(folder).join("model.safetensors")).unwrap();
+    assert!(
+        weights("run/last") == weights("model"),
+        "no step moved them"
+    );
+    train(&["--out", "run", "--resume", "--set", "train.steps=3"]).good();
+    // It means what it meant.
+    fs::write(dir.path().join("a.txt"), "badcafe with a z".repeat(40)).unwrap();
+    let ran = train(&["--from", "model", "--out", "other"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(
+        ran.err.contains("which the checkpoint does not know"),
+        "{}",
+        ran.shown()
+    );
+}
+
 #[test]
 fn what_cannot_be_imported_is_refused() {
     let lm = "lucidrains_gru_lm.pt";

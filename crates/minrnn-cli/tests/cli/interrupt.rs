@@ -5,9 +5,7 @@ use std::fs;
 #[cfg(target_os = "linux")]
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
-#[cfg(target_os = "linux")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::harness::{folder, minrnn, process};
 use crate::training::{ENDLESS, Training, send, state};
@@ -189,4 +187,36 @@ fn a_long_evaluation_neither_risks_a_run_nor_holds_it_up() {
     assert!(said.contains("stopped after step 2;"), "{said}");
     let log = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     assert!(log.lines().count() == 2 && !log.contains("eval"), "{log}");
+}
+
+/// Evaluations on the way are of a few sequences and short; the one at the end is not, and `last` is there before it.
+#[test]
+fn a_long_evaluation_behind_short_ones_has_its_checkpoint_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = "[task]\nkind = 'selective_copying'\nlength = 20\ndata_tokens = 2\nvocab = 6\neval_samples = 3000000\n\
+        [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 3\nbatch = 2\nlr = 1e-3\neval_every = 2\neval_samples = 4\n";
+    fs::write(dir.path().join("long.toml"), config).unwrap();
+    let mut child = process(dir.path(), &["train", "long.toml", "--out", "run"])
+        .spawn()
+        .unwrap();
+    let file = dir.path().join("run/last/trainer_state.json");
+    let step = || {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let state: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        state["step"].as_u64()
+    };
+    let begin = Instant::now();
+    while step() != Some(3) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "nothing is saved"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    send("TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(143), "{said}");
+    assert!(said.contains("stopped after step 3;"), "{said}");
 }

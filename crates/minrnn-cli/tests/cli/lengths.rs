@@ -93,6 +93,63 @@ fn padded_rows_end_at_their_own_steps_in_all_forms() {
     }
 }
 
+/// A model that answers once a row, untrained, with an input lengths.
+fn answers_once() -> tempfile::TempDir {
+    use minrnn_model::model::Model;
+    use minrnn_model::params::Params;
+    use minrnn_onnx::export::{DirOptions, write_export};
+    let text = "width = 8\nlayers = 2\n[input]\nvocab = 10\n[head]\nwidth = 3\nsteps = \"last\"\n[conv]\nkernel = 3\n";
+    let model = Model::from_config(&toml::from_str(text).unwrap()).unwrap();
+    let params = Params::init(model.graph(), 5);
+    let mut options = DirOptions::default();
+    options.options.lengths = true;
+    let dir = tempfile::tempdir().unwrap();
+    write_export(&dir.path().join("padded"), &model, &params, &options).unwrap();
+    dir
+}
+
+/// One answer a row: that of its own last step, whatever stands behind it.
+#[test]
+fn a_model_that_answers_once_answers_at_the_end_of_each_row() {
+    let dir = answers_once();
+    let dir = dir.path();
+    let rows = [&[3, 1, 4][..], &[5], &[5, 9, 2, 6, 5, 3, 5]];
+    let wanted: String = rows
+        .iter()
+        .map(|ids| {
+            write_ints(&dir.join("row.npy"), &format!("(1, {})", ids.len()), ids);
+            let own = ids.len().to_string();
+            run(
+                dir,
+                &["--input", "row.npy", "--lengths", &own, "--form", "scan"],
+            )
+            .good()
+        })
+        .collect();
+    assert_eq!(wanted.lines().count(), 3, "{wanted}");
+    for padding in [0, 7, 10, -1] {
+        let padded: Vec<i64> = rows
+            .iter()
+            .flat_map(|ids| ids.iter().copied().chain([padding; 7]).take(7))
+            .collect();
+        write_ints(&dir.join("rows.npy"), "(3, 7)", &padded);
+        for form in ["parallel", "scan", "step"] {
+            let args = ["--input", "rows.npy", "--lengths", "3,1,7", "--form", form];
+            assert_eq!(
+                run(dir, &args).good(),
+                wanted,
+                "{form}, padded with {padding}"
+            );
+        }
+    }
+    // Before its end, -1 is no token.
+    for form in ["parallel", "scan", "step"] {
+        let args = ["--input", "rows.npy", "--lengths", "4,1,7", "--form", form];
+        let ran = run(dir, &args);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    }
+}
+
 #[test]
 fn lengths_that_are_missing_or_none_are_refused() {
     let dir = trained();

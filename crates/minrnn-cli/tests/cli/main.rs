@@ -10,6 +10,7 @@ mod engines;
 mod export;
 mod flags;
 mod forged;
+mod gap;
 mod harness;
 mod help;
 mod import;

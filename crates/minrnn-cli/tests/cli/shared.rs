@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::harness::{folder, minrnn, trained};
+use crate::harness::{folder, minrnn, process, trained};
 use crate::training::{ENDLESS, Training, state};
 
 /// What a run looks like that was killed while `name` was replaced, or that replaces it now.
@@ -60,6 +60,41 @@ fn a_checkpoint_that_is_between_two_names_is_read() {
         "train.steps=62",
     ];
     minrnn(dir.path(), &args).good();
+}
+
+/// One of them writes, the other is told; which is over first does not matter.
+#[test]
+fn two_exports_into_one_folder_at_once_are_one_too_many() {
+    let dir = trained();
+    let before = fs::read(dir.path().join("export/manifest.json")).unwrap();
+    // An export that goes on has its mark, and the lock on it.
+    let mark = fs::File::create(dir.path().join("export/.minrnn-export.lock")).unwrap();
+    mark.lock().unwrap();
+    let args = ["export", "run", "--out", "export"];
+    let ran = minrnn(dir.path(), &args);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(ran.err.contains("another export"), "{}", ran.shown());
+    assert_eq!(
+        fs::read(dir.path().join("export/manifest.json")).unwrap(),
+        before
+    );
+    // A killed one has left its lock with its process.
+    drop(mark);
+    minrnn(dir.path(), &args).good();
+    assert!(!dir.path().join("export/.minrnn-export.lock").exists());
+    // Real ones: each is whole or refused, and the folder is an export.
+    let begin = |_| process(dir.path(), &args).spawn().unwrap();
+    let all: Vec<_> = (0..4).map(begin).collect();
+    let codes: Vec<_> = all
+        .into_iter()
+        .map(|child| child.wait_with_output().unwrap().status.code())
+        .collect();
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    assert!(
+        codes.iter().all(|c| [Some(0), Some(2)].contains(c)),
+        "{codes:?}"
+    );
+    minrnn(dir.path(), &["generate", "export", "--length", "3"]).good();
 }
 
 /// Before the first evaluation ends.

@@ -80,7 +80,12 @@ fn no_onnx_at_all() {
     );
     let error = Model::open("no/such/file.onnx").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Read);
-    assert!(error.to_string().contains("file.onnx"), "{error}");
+    // With the cause, in one line.
+    let cause = std::fs::read("no/such/file.onnx").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot read no/such/file.onnx: {cause}")
+    );
 }
 
 #[test]

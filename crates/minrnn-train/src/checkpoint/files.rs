@@ -130,7 +130,7 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
         },
         trainer: match all {
             true => trainer(folder)?,
-            false => None,
+            false => remembered(folder),
         },
         vocabulary: parse(folder, VOCABULARY)?,
     };
@@ -147,6 +147,12 @@ fn trainer(folder: &Path) -> Result<Option<TrainerState>> {
         return Err(TrainError::checkpoint(&folder.join(TRAINER), problem));
     }
     Ok(state)
+}
+
+/// The same for a reader of weights, which need it for nothing: what cannot be read, or cannot be, is as what is absent.
+fn remembered(folder: &Path) -> Option<TrainerState> {
+    let state = trainer(folder).ok().flatten()?;
+    state.contradiction(None).is_none().then_some(state)
 }
 
 /// A pipe or a device has no end to wait for. What a link leads to counts.

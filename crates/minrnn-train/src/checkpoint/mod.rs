@@ -77,7 +77,7 @@ impl Checkpoint {
         replace::is_there(path)
     }
 
-    /// The same without what only training needs: optimizer and trainer are `None`.
+    /// The same without what only training needs: the optimizer is `None`, and so is a trainer state that is no good.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].

@@ -330,7 +330,18 @@ fn states_that_contradict_each_other_are_refused() {
         error.contains("trainer_state.json: the optimizer's state is of step 60"),
         "{error}"
     );
-    Checkpoint::load_weights(&p.path).unwrap();
+    let weights = Checkpoint::load_weights(&p.path).unwrap();
+    assert_eq!(
+        (weights.optimizer, weights.trainer),
+        (None, sample(1.0).trainer)
+    );
+    // Weights need no trainer state, and believe none that cannot be.
+    let file = p.path.join("trainer_state.json");
+    let text = fs::read_to_string(&file).unwrap();
+    for bad in [text.replace("3200", "7").as_str(), &text[..text.len() / 2]] {
+        fs::write(&file, bad).unwrap();
+        assert_eq!(Checkpoint::load_weights(&p.path).unwrap().trainer, None);
+    }
 }
 
 #[test]

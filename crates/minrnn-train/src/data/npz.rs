@@ -26,16 +26,21 @@ pub fn read_npz(path: &Path, names: &[&str], ignored: &[String]) -> Result<Vec<O
         .map_err(|(place, message)| TrainError::data(path, place, message))
 }
 
-/// How many bytes all arrays of an `.npz` file have when they are unpacked; 0 for what is no npz.
+/// How many bytes the arrays of an `.npz` file whose names are `used` have when they are unpacked; 0 for what is no npz.
 ///
 /// # Errors
 /// [`TrainError::Io`] if the file cannot be read.
-pub(crate) fn unpacked(path: &Path) -> Result<u64> {
+pub(super) fn unpacked(path: &Path, used: impl Fn(&str) -> bool) -> Result<u64> {
     let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
     let Ok(mut archive) = zip::ZipArchive::new(BufReader::new(file)) else {
         return Ok(0);
     };
-    let sizes = (0..archive.len()).map(|i| archive.by_index_raw(i).map_or(0, |file| file.size()));
+    let count = archive.len();
+    let sizes = (0..count).filter_map(|i| {
+        let file = archive.by_index_raw(i).ok()?;
+        let name = file.name().ok()?;
+        used(name.strip_suffix(".npy")?).then(|| file.size())
+    });
     Ok(sizes.fold(0, u64::saturating_add))
 }
 

@@ -1,7 +1,7 @@
 //! Sequence sets from CSV: one row a step, the rows of a sequence one after the other.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use csv::StringRecord;
@@ -74,6 +74,47 @@ pub fn read_csv(
         rows.add(&record.map_err(|e| csv_error(path, e))?)?;
     }
     rows.finish(&columns.labels)
+}
+
+/// How many rows a CSV file has at the least, if they are no longer than the longest of its beginning; 0 for what is no plain file,
+/// which cannot be read twice.
+///
+/// # Errors
+/// [`TrainError::Io`] if the file cannot be read.
+pub(crate) fn least_rows(path: &Path) -> Result<u64> {
+    const BEGINNING: u64 = 1 << 20;
+    let failed = || TrainError::io("read", path);
+    let about = std::fs::metadata(path).map_err(failed())?;
+    if !about.is_file() {
+        return Ok(0);
+    }
+    let mut begin = vec![];
+    let file = std::fs::File::open(path).map_err(failed())?;
+    let read = file.take(BEGINNING).read_to_end(&mut begin);
+    let read = read.map_err(failed())? as u64;
+    let mut rows = lengths_of_rows(&begin, read == about.len()).into_iter();
+    let header = rows.next().unwrap_or(about.len());
+    let longest = rows.max().unwrap_or(u64::MAX);
+    Ok(about.len().saturating_sub(header).div_ceil(longest))
+}
+
+/// Bytes of each row with its end and the empty lines before it; `whole`: the last one may have no end. A line break in quotes ends none.
+fn lengths_of_rows(text: &[u8], whole: bool) -> Vec<u64> {
+    let (mut rows, mut begin) = (vec![], 0);
+    let (mut empty, mut quoted) = (true, false);
+    for (i, byte) in text.iter().enumerate() {
+        quoted ^= *byte == b'"';
+        empty &= matches!(byte, b'\n' | b'\r');
+        let ends = *byte == b'\n' || *byte == b'\r' && text.get(i + 1) != Some(&b'\n');
+        if ends && !quoted && !empty {
+            rows.push((i + 1 - begin) as u64);
+            (begin, empty) = (i + 1, true);
+        }
+    }
+    if whole && !empty {
+        rows.push((text.len() - begin) as u64);
+    }
+    rows
 }
 
 fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {

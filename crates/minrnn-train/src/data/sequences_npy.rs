@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::array::{Array, Values};
 use super::classes::Classes;
 use super::sequences::{Labels, SequenceSet};
-use super::{LabelKind, LabelScope, read_npy, read_npz};
+use super::{LabelKind, LabelScope, npz, read_npy, read_npz};
 use crate::error::{Result, TrainError};
 
 const FEATURES: [&str; 2] = ["x", "features"];
@@ -110,16 +110,31 @@ fn load(files: &ArrayFiles) -> Result<(Named, Named, Option<Named>)> {
     ))
 }
 
+/// Those of the names that are not ignored by their name; `*` stands for what nothing uses.
+fn used(names: &[&'static str], ignored: &[String]) -> Vec<&'static str> {
+    let is_used = |n: &&'static str| ignored.iter().all(|i| i != n);
+    names.iter().copied().filter(is_used).collect()
+}
+
+/// All that an archive may have of use.
+fn useful(ignored: &[String]) -> Vec<&'static str> {
+    used(&[&FEATURES[..], &LABELS, &LENGTHS].concat(), ignored)
+}
+
+/// How many bytes the arrays of an `.npz` that are read have when they are unpacked; 0 for what is no npz.
+///
+/// # Errors
+/// [`TrainError::Io`] if the file cannot be read.
+pub(crate) fn unpacked(path: &Path, ignored: &[String]) -> Result<u64> {
+    let names = useful(ignored);
+    npz::unpacked(path, |name| names.contains(&name))
+}
+
 fn load_npz(path: &Path, ignored: &[String]) -> Result<(Named, Named, Option<Named>)> {
-    // What is ignored by its name is not used; `*` stands for what nothing uses.
-    let used = |names: &[&'static str]| -> Vec<&'static str> {
-        let is_used = |n: &&'static str| ignored.iter().all(|i| i != n);
-        names.iter().copied().filter(is_used).collect()
-    };
-    let names = used(&[&FEATURES[..], &LABELS, &LENGTHS].concat());
+    let names = useful(ignored);
     let mut found = read_npz(path, &names, ignored)?.into_iter();
     let mut pick = |names: &[&'static str]| {
-        let names = used(names);
+        let names = used(names, ignored);
         pick(path, &names, found.by_ref().take(names.len()))
     };
     let (features, labels) = (pick(&FEATURES)?, pick(&LABELS)?);

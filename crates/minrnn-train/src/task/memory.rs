@@ -2,27 +2,41 @@
 
 use std::path::Path;
 
-use super::TaskConfig;
-use crate::data::unpacked;
+use super::{SequencesOptions, TaskConfig};
+use crate::data::{LabelScope, least_rows, unpacked};
 use crate::error::{Result, TrainError};
 
 impl TaskConfig {
-    /// The least that reading the files of the task takes, bytes: those of the largest arrays twice, as they are in the file
-    /// and as numbers. 0 for what is not known before.
+    /// The least that reading the files of the task takes, bytes: arrays and texts are there twice, as they are in the file and as
+    /// numbers; rows of a CSV are read one by one. 0 for what is not known before.
     ///
     /// # Errors
     /// [`TrainError::Io`] for a file that cannot be read.
     pub fn reading(&self) -> Result<u64> {
-        let bytes = match self {
-            Self::SelectiveCopying(_) => 0,
-            Self::Text(options) => size(&options.path)?,
+        let kept = self.kept()?;
+        let by_rows = matches!(self, Self::Sequences(o) if ending(&o.path) == "csv");
+        Ok(if by_rows {
+            kept
+        } else {
+            kept.saturating_mul(2)
+        })
+    }
+
+    /// The least that is there as long as the task is, bytes.
+    ///
+    /// # Errors
+    /// As [`TaskConfig::reading`].
+    pub(crate) fn kept(&self) -> Result<u64> {
+        match self {
+            Self::SelectiveCopying(_) => Ok(0),
+            Self::Text(options) => size(&options.path),
             Self::Sequences(options) => match ending(&options.path).as_str() {
-                "npz" => unpacked(&options.path)?,
-                "npy" => size(&options.path)?,
-                _ => 0,
+                "npz" => unpacked(&options.path, &options.ignore_arrays),
+                "npy" => arrays(options),
+                "csv" => numbers(options),
+                _ => Ok(0),
             },
-        };
-        Ok(bytes.saturating_mul(2))
+        }
     }
 
     /// Refuses files whose reading takes more than `memory` bytes.
@@ -48,6 +62,27 @@ impl TaskConfig {
     }
 }
 
+/// Bytes of a file for each array.
+fn arrays(options: &SequencesOptions) -> Result<u64> {
+    let others = options.labels_path.iter().chain(&options.lengths_path);
+    let mut bytes = size(&options.path)?;
+    for path in others {
+        bytes = bytes.saturating_add(size(path)?);
+    }
+    Ok(bytes)
+}
+
+/// Bytes of the numbers in the rows of a CSV, 4 each.
+fn numbers(options: &SequencesOptions) -> Result<u64> {
+    let labels = match options.per {
+        LabelScope::Step => options.target_columns.len(),
+        LabelScope::Sequence => 0,
+    };
+    let columns = (options.feature_columns.len() + labels) as u64;
+    let rows = least_rows(&options.path)?;
+    Ok(rows.saturating_mul(4).saturating_mul(columns))
+}
+
 /// Bytes of a plain file; of others nothing is known.
 fn size(path: &Path) -> Result<u64> {
     let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
@@ -65,6 +100,55 @@ mod tests {
 
     use super::*;
 
+    /// The numbers of a CSV, within a factor of two and never more than there are.
+    #[test]
+    fn rows_of_a_csv_are_counted_before_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.csv");
+        let task = |per: &str| -> TaskConfig {
+            let text = format!(
+                "kind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['a', 'b', 'c']\ntarget_columns = ['y']\n\
+                 ignore_columns = ['*']\ntarget = 'values'\nper = '{per}'",
+                path.display()
+            );
+            toml::from_str(&text).unwrap()
+        };
+        let long = "said \"\"twice\"\",\nin two lines";
+        for (end, last, note) in [
+            ("\n", "\n", "-"),
+            ("\r\n", "", "-"),
+            ("\r", "", "-"),
+            ("\n\n", "", long),
+        ] {
+            let mut text = format!("id,a,b,c,y,\"{}\"{end}", "a long name ".repeat(20));
+            let rows: Vec<String> = (0..1000)
+                .map(|i| format!("{},{i},0.5,-1e-3,{},\"{note}\"", i / 10, 1000 + i / 10))
+                .collect();
+            text += &rows.join(end);
+            std::fs::write(&path, text + last).unwrap();
+            for (per, columns) in [("step", 4), ("sequence", 3)] {
+                let (kept, wanted) = (task(per).kept().unwrap(), 4 * 1000 * columns);
+                assert!(
+                    (wanted / 2..=wanted).contains(&kept),
+                    "{kept} of {wanted}, {end:?}"
+                );
+                assert_eq!(task(per).reading().unwrap(), kept);
+            }
+            let task = task("sequence");
+            let error = task.open_within(0, Some(2000)).unwrap_err().to_string();
+            let wanted = "rows.csv: its data need at least ";
+            assert!(
+                error.contains(wanted) && error.ends_with(" and 2.0 kB are available"),
+                "{error}"
+            );
+            assert!(task.open_within(0, Some(4 * 3000)).is_ok());
+        }
+        std::fs::write(&path, "id,a,b,c,y").unwrap();
+        assert_eq!(task("step").reading().unwrap(), 0);
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(task("step").reading().unwrap(), 0);
+    }
+
     /// An archive of a megabyte's worth of zeros, in a kilobyte.
     #[test]
     fn an_archive_is_measured_unpacked_and_before_it_is_read() {
@@ -72,7 +156,13 @@ mod tests {
         let path = dir.path().join("zeros.npz");
         let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
         let options = zip::write::SimpleFileOptions::default();
-        for (name, shape, size) in [("x", "(1000, 250)", 1_000_000), ("y", "(1000,)", 4000)] {
+        let arrays = [
+            ("x", "(1000, 250)", 1_000_000),
+            ("y", "(1000,)", 4000),
+            // Nothing reads it.
+            ("more", "(1000, 500)", 2_000_000),
+        ];
+        for (name, shape, size) in arrays {
             archive.start_file(format!("{name}.npy"), options).unwrap();
             let header = format!("{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}, }}");
             archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
@@ -83,9 +173,9 @@ mod tests {
             archive.write_all(&vec![0; size]).unwrap();
         }
         archive.finish().unwrap();
-        assert!(size(&path).unwrap() < 5000);
+        assert!(size(&path).unwrap() < 7000);
         let text = format!(
-            "kind = 'sequences'\npath = '{}'\ntarget = 'classes'\nper = 'sequence'\nclasses = 2",
+            "kind = 'sequences'\npath = '{}'\ntarget = 'classes'\nper = 'sequence'\nclasses = 2\nignore_arrays = ['more']",
             path.display()
         );
         let config: TaskConfig = toml::from_str(&text).unwrap();

@@ -33,6 +33,9 @@ const PLACES: [&str; 5] = [
     "task.ignore_columns",
 ];
 
+/// What is told where a checkpoint has no hashes of its data.
+const UNKNOWN_DATA: &str = "the checkpoint, of an earlier version, does not say which data it was trained on: that they are the same was not checked";
+
 /// A run that goes on, beside its checkpoint.
 pub(super) struct Changed<'a> {
     pub(super) origin: &'a Origin<'a>,
@@ -57,6 +60,7 @@ impl Changed<'_> {
             ));
         }
         notes.extend(self.data());
+        notes.extend(self.opened.unknown.iter().cloned());
         notes.extend(self.rates());
         notes.extend(self.samples(&all));
         notes.extend(self.exactness(&all));
@@ -112,10 +116,7 @@ impl Changed<'_> {
                 "the data are others than those of the checkpoint; {} stay as they are in the checkpoint",
                 self.kept()
             )),
-            (None, Some(_)) => Some(
-                "the checkpoint, of an earlier version, does not say which data it was trained on: that they are the same was not checked"
-                    .into(),
-            ),
+            (None, Some(_)) => Some(UNKNOWN_DATA.into()),
             _ => None,
         }
     }
@@ -233,5 +234,9 @@ fn differ(old: &Schedule, new: &Schedule, step: u64) -> bool {
 }
 
 fn json(options: &TrainOptions) -> Json {
-    serde_json::to_value(options).unwrap_or_default()
+    let mut json = serde_json::to_value(options).unwrap_or_default();
+    // Files leave out what is usual.
+    json["precision"] = options.precision.name().into();
+    json["tuned"] = options.tuned.into();
+    json
 }

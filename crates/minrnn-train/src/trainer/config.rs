@@ -94,6 +94,14 @@ impl Precision {
     }
 }
 
+impl TrainConfig {
+    /// What needs no data to be known, before they are read.
+    pub(super) fn validate(&self) -> Result<()> {
+        self.train.validate()?;
+        Ok(self.model.validate()?)
+    }
+}
+
 impl TrainOptions {
     /// The learning rates.
     pub fn schedule(&self) -> Schedule {

@@ -9,20 +9,27 @@ const SHOWN: usize = 12;
 
 /// What was found so far.
 #[derive(Debug, Default)]
-pub(super) struct Differences(pub(super) Vec<Difference>);
+pub(super) struct Differences {
+    pub(super) all: Vec<Difference>,
+    /// What could not be compared: told, never refused.
+    pub(super) unknown: Vec<String>,
+}
 
 impl Differences {
     pub(super) fn push(&mut self, what: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Difference {
+        self.all.push(Difference {
             what: what.into(),
             message: message.into(),
         });
     }
 
-    /// Names in their order, where both sides have some.
+    /// Names in their order. Where one side alone has some nothing tells which column is which.
     pub(super) fn names(&mut self, what: &str, old: Option<&[String]>, new: Option<&[String]>) {
-        let (Some(old), Some(new)) = (old, new) else {
-            return;
+        let (old, new) = match (old, new) {
+            (Some(old), Some(new)) => (old, new),
+            (Some(old), None) => return self.unnamed(what, "the checkpoint", old, "the data"),
+            (None, Some(new)) => return self.unnamed(what, "the data", new, "the checkpoint"),
+            (None, None) => return,
         };
         if old == new {
             return;
@@ -41,6 +48,13 @@ impl Differences {
             what,
             format!("{how}{old} in the checkpoint, {new} in the configuration"),
         );
+    }
+
+    fn unnamed(&mut self, what: &str, with: &str, names: &[String], without: &str) {
+        self.unknown.push(format!(
+            "{what} have names in {with} ({}) and none in {without}: that they are the same, in this order, was not checked",
+            listed(names)
+        ));
     }
 }
 

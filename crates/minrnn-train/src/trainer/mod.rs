@@ -113,6 +113,7 @@ impl Trainer {
     /// [`TrainError::Config`], [`TrainError::Model`], and the errors of the task's files; [`TrainError::Memory`] for what does
     /// not fit into [`TrainOptions::memory`].
     pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
+        config.validate()?;
         let task = config
             .task
             .open_within(config.train.seed, config.train.memory)?;
@@ -340,7 +341,7 @@ impl Trainer {
         }
         // The best of all is chosen among evaluations of the same sequences.
         let judged = match self.is_part(&options) {
-            true => Some(self.evaluate(Split::Validation, options.eval_samples)?),
+            true => Some(self.observed(options.eval_samples, observe)?.0),
             false => None,
         };
         Ok(self.evaluated(0, judged, observe)?.0)
@@ -378,12 +379,11 @@ impl Trainer {
         }
     }
 
-    /// Evaluates the validation part, its first `samples` sequences or all of them if 0, and remembers the result, or in its
-    /// place that of other sequences.
-    fn evaluated(
-        &mut self,
+    /// Evaluates the validation part, its first `samples` sequences or all of them if 0; an observer sees how far it is, and
+    /// may end it.
+    fn observed(
+        &self,
         samples: u64,
-        judged: Option<Metrics>,
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<(Metrics, Control)> {
         let mut control = Control::Continue;
@@ -393,6 +393,17 @@ impl Trainer {
             }
             Ok(())
         })?;
+        Ok((metrics, control))
+    }
+
+    /// The same, and remembers the result, or in its place that of other sequences.
+    fn evaluated(
+        &mut self,
+        samples: u64,
+        judged: Option<Metrics>,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<(Metrics, Control)> {
+        let (metrics, mut control) = self.observed(samples, observe)?;
         let best = self.note(judged.unwrap_or(metrics));
         self.state.evaluation_due = false;
         let step = self.state.step;
@@ -460,7 +471,7 @@ fn check_memory(
     };
     let (batch, time) = (config.train.batch, task.longest()?);
     let needs = Memory {
-        data: config.task.reading()? / 2,
+        data: config.task.kept()?,
         ..Memory::of(model.graph(), batch, time, device.is_cpu())
     };
     needs.check(Some(limit))

@@ -75,6 +75,8 @@ pub(super) struct Opened {
     pub(super) task_changes: Vec<Change>,
     /// Dropout before and now, if it changed.
     pub(super) dropout: Option<Change>,
+    /// What of its meaning could not be compared.
+    pub(super) unknown: Vec<String>,
 }
 
 impl<'a> Origin<'a> {
@@ -103,15 +105,20 @@ impl<'a> Origin<'a> {
         let same_tokens = self.adopt_vocabulary(&mut *task, &data, purpose, &mut found)?;
         let model = self.compare_model(config, &*task, same_tokens, &mut found)?;
         let task_changes = self.task_changes(config);
-        let meaning = found.0.iter().any(|d| d.what != "vocabulary");
+        let meaning = found.all.iter().any(|d| d.what != "vocabulary");
         self.compare_data(&data, purpose, &task_changes, &mut found);
-        if !found.0.is_empty() {
+        if !found.all.is_empty() {
             return Err(TrainError::Differs {
                 path: self.path.to_path_buf(),
-                differences: found.0,
+                differences: found.all,
                 mend: purpose.mend(!meaning),
             });
         }
+        // Known to be the same, data need no names.
+        let unknown = match self.same_data(&data) {
+            true => vec![],
+            false => found.unknown,
+        };
         let dropout = changes(
             "model.dropout",
             Some(&self.model.dropout.into()),
@@ -123,6 +130,7 @@ impl<'a> Origin<'a> {
             model,
             task_changes,
             dropout: dropout.into_iter().next(),
+            unknown,
         })
     }
 
@@ -160,7 +168,6 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// The task, with the classes of the checkpoint where the configuration says none: data may lack some of them.
     /// Whether the checkpoint's own task gave names to classes that are numbers in its data.
     fn named_by_its_task(&self) -> bool {
         let task = self.task.as_ref();
@@ -168,6 +175,7 @@ impl<'a> Origin<'a> {
         names.is_some_and(|names| !names.is_empty())
     }
 
+    /// The task, with the classes of the checkpoint where the configuration says none: data may lack some of them.
     fn open_task(&self, config: &TrainConfig) -> Result<Box<dyn Task>> {
         let (seed, memory) = (config.train.seed, config.train.memory);
         if let TaskConfig::Sequences(options) = &config.task

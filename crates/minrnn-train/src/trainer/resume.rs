@@ -38,6 +38,7 @@ impl Trainer {
         device: &Device,
         options: ResumeOptions,
     ) -> Result<Self> {
+        config.validate()?;
         let (optimizer, state) = states(checkpoint, path)?;
         let origin = Origin::of(checkpoint, path)?;
         let ResumeOptions { new_data } = options;
@@ -85,8 +86,12 @@ impl Trainer {
         path: &Path,
         device: &Device,
     ) -> Result<Self> {
-        let opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
-        Self::from_opened(config, opened, checkpoint, path, device)
+        config.validate()?;
+        let mut opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
+        let notes = std::mem::take(&mut opened.unknown);
+        let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
+        trainer.notes = notes;
+        Ok(trainer)
     }
 
     /// A new run with the weights of a checkpoint.
@@ -108,8 +113,8 @@ impl Trainer {
 }
 
 /// The task of a configuration as the model of a checkpoint takes it, to measure or to calibrate with: tokens and classes
-/// have the checkpoint's numbers. The data may be others. Only configuration and vocabulary of the checkpoint are looked at;
-/// `path` is for messages.
+/// have the checkpoint's numbers. The data may be others, which is in the notes beside it, as is what could not be compared. Only
+/// configuration and vocabulary of the checkpoint are looked at; `path` is for messages.
 ///
 /// # Errors
 /// [`TrainError::Differs`] where model, kind of the task, vocabulary, or names of features and targets are others; the errors
@@ -118,10 +123,13 @@ pub fn open_data(
     config: &TrainConfig,
     checkpoint: &Checkpoint,
     path: &Path,
-) -> Result<Box<dyn Task>> {
-    let opened = Origin::of(checkpoint, path)?.open(config, Purpose::Evaluate)?;
+) -> Result<(Box<dyn Task>, Vec<String>)> {
+    let origin = Origin::of(checkpoint, path)?;
+    let mut opened = origin.open(config, Purpose::Evaluate)?;
     check_values(&opened.model, &*opened.task)?;
-    Ok(opened.task)
+    let mut notes: Vec<String> = origin.other_data(&opened.data).into_iter().collect();
+    notes.append(&mut opened.unknown);
+    Ok((opened.task, notes))
 }
 
 /// The states that a run needs to go on.

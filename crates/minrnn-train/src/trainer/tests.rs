@@ -283,6 +283,46 @@ fn an_evaluation_that_was_cut_short_is_made_again() {
 }
 
 #[test]
+fn each_evaluation_at_the_end_of_a_run_is_seen_from_its_beginning_and_can_be_cut() {
+    let config = config("", "eval_every = 3\neval_samples = 6");
+    let mut whole = Trainer::new(&config, &Device::Cpu).unwrap();
+    let mut seen = vec![];
+    whole
+        .fit(&mut |trainer, event| {
+            if let (8, Event::Evaluating { done: 0, all }) = (trainer.steps_done(), event) {
+                seen.push(all);
+            }
+            Ok(Control::Continue)
+        })
+        .unwrap();
+    assert_eq!(
+        seen,
+        [6, 64],
+        "the part by which the best is chosen, and all"
+    );
+    let mut again = Trainer::new(&config, &Device::Cpu).unwrap();
+    let wanted = evaluations(&mut again, &|_, _| false);
+    for cut in [0, 4] {
+        let mut first = Trainer::new(&config, &Device::Cpu).unwrap();
+        let at = |step, event| {
+            step == 8 && matches!(event, Event::Evaluating { done, all: 6 } if done == cut)
+        };
+        assert_eq!(evaluations(&mut first, &at), wanted[..2]);
+        let mut second = Trainer::resume(
+            &config,
+            &first.checkpoint().unwrap(),
+            Path::new("c"),
+            &Device::Cpu,
+            ResumeOptions::default(),
+        )
+        .unwrap();
+        assert_eq!(evaluations(&mut second, &|_, _| false), wanted[2..]);
+        let state = |t: &Trainer| t.checkpoint().unwrap().trainer;
+        assert_eq!(state(&second), state(&whole));
+    }
+}
+
+#[test]
 fn a_run_that_needs_too_much_memory_is_refused_before_it_takes_it() {
     let mut config = config("", "");
     config.train.memory = Some(1 << 30);

@@ -20,6 +20,7 @@ use super::score::Score;
 use super::{calibrate, exported};
 use crate::config::Config;
 use crate::files::Loaded;
+use crate::memory;
 use crate::table::{grouped, table};
 use crate::ui::Ui;
 
@@ -85,7 +86,12 @@ impl fmt::Display for Measured {
 impl Data {
     /// The data of a training configuration; without a file those that the checkpoint was trained on. They must mean what the
     /// model takes: tokens, features and classes have the checkpoint's numbers.
-    pub(super) fn open(file: Option<&Path>, sets: &[String], loaded: &Loaded) -> Result<Self> {
+    pub(super) fn open(
+        file: Option<&Path>,
+        sets: &[String],
+        loaded: &Loaded,
+        ui: &Ui,
+    ) -> Result<Self> {
         let (checkpoint, at) = (&loaded.checkpoint, &loaded.path);
         let model = model_config(checkpoint, at)?;
         let mut config = match file {
@@ -95,13 +101,17 @@ impl Data {
         if file.is_none() {
             config.train.model = model;
         }
-        let task = open_data(&config.train, checkpoint, at).map_err(|error| match error {
+        config.train.train.memory = memory::available();
+        let (task, notes) = open_data(&config.train, checkpoint, at).map_err(|error| match error {
             TrainError::Differs { .. } => config.explain(error),
             error => config.explain(error).context(match file {
                 Some(_) => "the data of --eval cannot be read",
                 None => "the data that the checkpoint was trained on cannot be read; --set 'task.path=\"FILE\"' says where they are now",
             }),
         })?;
+        for note in notes {
+            ui.note(&format!("note: {note}"));
+        }
         Ok(Self { task })
     }
 
@@ -161,8 +171,10 @@ impl Data {
             candle_core::DType::F32,
             &candle_core::Device::Cpu,
         )?;
+        let mut progress = ui.progress("window", windows);
         let (mut wide, mut narrow) = (Score::default(), Score::default());
         for first in 0..windows {
+            progress.set(first, || "checkpoint and exported file".into());
             // One at a time: no row has another one's length.
             let batch = self.task.batch(Split::Validation, first, 1)?;
             wide.add(&batch, &checkpoint(model, &weights, &batch)?);

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     let data = args
         .eval
         .as_ref()
-        .map(|file| loss::Data::open(file.as_deref(), &args.set, &loaded))
+        .map(|file| loss::Data::open(file.as_deref(), &args.set, &loaded, ui))
         .transpose()?;
     let plan = data
         .as_ref()

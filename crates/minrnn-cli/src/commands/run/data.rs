@@ -7,6 +7,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Input, InputSpec, Output, Session};
 use minrnn_train::data::{Values, read_npy};
 
+use super::lengths::Lengths;
+
 /// The most that is read from stdin, which may have no end, bytes.
 const MOST: u64 = 64 << 20;
 
@@ -114,6 +116,23 @@ impl Data {
         })
     }
 
+    /// What stands behind a row's end is nobody's input, whatever it is: -1, NaN, a token of another vocabulary.
+    pub(super) fn cut(&mut self, lengths: &Lengths) {
+        fn zeros<T: Copy + Default>(values: &mut [T], size: usize, end: impl Fn(usize) -> usize) {
+            for (row, values) in values.chunks_mut(size.max(1)).enumerate() {
+                values[end(row)..].fill(T::default());
+            }
+        }
+        let time = self.time;
+        match &mut self.kind {
+            Kind::Tokens(ids) => zeros(ids, time, |row| lengths.of(row, time)),
+            Kind::Features { values, width } => {
+                let width = *width;
+                zeros(values, time * width, |row| lengths.of(row, time) * width);
+            }
+        }
+    }
+
     /// For messages.
     pub(super) fn shape(&self) -> Vec<usize> {
         match self.kind {
@@ -177,6 +196,27 @@ mod tests {
                 .to_string()
                 .contains("\"x\" is no token id")
         );
+    }
+
+    #[test]
+    fn what_is_behind_the_end_is_zero() {
+        let mut data = Data::ids("3 -1 -1 4 5 -1").unwrap();
+        (data.batch, data.time) = (2, 3);
+        data.cut(&Lengths::default());
+        assert_eq!(data.kind, Kind::Tokens(vec![3, -1, -1, 4, 5, -1]));
+        data.cut(&Lengths::new(vec![1, 2]));
+        assert_eq!(data.kind, Kind::Tokens(vec![3, 0, 0, 4, 5, 0]));
+        let values = vec![1.0, 2.0, f32::NAN, f32::NAN, 3.0, 4.0, 5.0, 6.0];
+        let mut data = Data {
+            batch: 2,
+            time: 2,
+            kind: Kind::Features { values, width: 2 },
+        };
+        data.cut(&Lengths::new(vec![1, 2]));
+        let Kind::Features { values, .. } = data.kind else {
+            panic!("features expected")
+        };
+        assert_eq!(values, [1.0, 2.0, 0.0, 0.0, 3.0, 4.0, 5.0, 6.0]);
     }
 
     #[test]

@@ -19,8 +19,9 @@ use lengths::Lengths;
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     let export = files::open_export(&args.dir)?;
     let model = open(&export, args.form)?;
-    let data = Data::read(&args.input, model.info().input)?;
+    let mut data = Data::read(&args.input, model.info().input)?;
     let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
+    data.cut(&lengths);
     let state = match &args.state {
         None => model.initial_state(data.batch)?,
         Some(path) => {

@@ -46,14 +46,15 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
 
 fn write(json: Option<&Path>, report: &Report, ui: &Ui) -> Result<()> {
     let text = serde_json::to_string_pretty(report)? + "\n";
+    let colour = ui.look().colour;
     match json {
         Some(path) if path == Path::new("-") => ui.print(&text),
         // The table first: a file that cannot be written loses nothing of it.
         Some(path) => {
-            ui.print(&report.text())?;
+            ui.print(&report.text(colour))?;
             files::write(path, text.as_bytes())
         }
-        None => ui.print(&report.text()),
+        None => ui.print(&report.text(colour)),
     }
 }
 

@@ -43,6 +43,22 @@ impl Export {
         Err(self.other(format!("was made with {}", listed(&apart))))
     }
 
+    /// What is to be known of a vocabulary that nothing in the files is tied to.
+    pub(in crate::verify) fn untied_vocabulary(&self) -> Option<String> {
+        self.vocabulary()?;
+        let files = self.forms.iter();
+        let silent: Vec<String> = files
+            .filter(|(_, file)| file.model.metadata("minrnn.vocabulary").is_none())
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        (!silent.is_empty()).then(|| {
+            format!(
+                "vocabulary: {} have no hash of it, as files of older versions: whether its entries are the model's, in their order, only --checkpoint tells",
+                silent.join(", ")
+            )
+        })
+    }
+
     /// Holds the vocabulary to the checkpoint's.
     ///
     /// # Errors

@@ -119,7 +119,8 @@ impl FormFile {
         let expect = |key: &str, found: Option<&str>, want: &str| match found == Some(want) {
             true => Ok(()),
             false => Err(format!(
-                "metadata `{key}` is {found:?}, the manifest says `{want}`"
+                "metadata `{key}` is {}, the manifest says `{want}`",
+                found.unwrap_or("absent")
             )),
         };
         let always = [

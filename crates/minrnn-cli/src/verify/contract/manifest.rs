@@ -1,6 +1,6 @@
 //! `manifest.json`, held against itself and against what lies in the folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use minrnn_onnx::export::Form;
@@ -176,33 +176,5 @@ impl Manifest {
         Err(format!(
             "preprocessing is {said}, and by the configuration features with the normalization `{wanted}`"
         ))
-    }
-
-    /// Files of an export that the manifest knows nothing of: they may be of other weights, and nothing would look at them.
-    fn unlisted(&self, dir: &Path) -> Result<()> {
-        let listed: BTreeSet<&str> = self
-            .forms
-            .values()
-            .flat_map(|f| {
-                [
-                    Some(f.file.as_str()),
-                    f.weights.as_ref().map(|w| w.file.as_str()),
-                ]
-            })
-            .flatten()
-            .collect();
-        let of = |form: Form| {
-            let name = form.name();
-            [format!("model.{name}.onnx"), format!("model.{name}.data")]
-        };
-        let ours = Form::ALL.into_iter().flat_map(of);
-        for name in ours.chain(["model.data".to_owned()]) {
-            let path = dir.join(&name);
-            if !listed.contains(name.as_str()) && path.symlink_metadata().is_ok() {
-                let what = "lies in the folder, and the manifest does not list it; it may be of other weights: remove it, or export again";
-                return Err(broken(path, what));
-            }
-        }
-        Ok(())
     }
 }

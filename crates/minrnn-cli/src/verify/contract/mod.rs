@@ -16,6 +16,7 @@ mod form;
 mod longest;
 mod manifest;
 mod outline;
+mod unlisted;
 mod weights;
 
 pub use belongs::OtherModel;

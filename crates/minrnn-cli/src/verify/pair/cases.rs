@@ -194,7 +194,7 @@ fn a_wrong_engine_is_a_wrong_engine() {
         notes.contains("tract computes") && notes.contains("node `Y_node` (GRU)"),
         "{notes}"
     );
-    let text = Report::new(vec![pair]).text();
+    let text = Report::new(vec![pair]).text(false);
     assert!(
         text.contains("Everything holds.")
             && text.contains("An engine is wrong, not the files: tract"),
@@ -207,7 +207,7 @@ fn a_wrong_engine_is_a_wrong_engine() {
     };
     assert!(!same(&reverse, &written, &asked).holds);
     assert!(same(&written, &written, &asked).holds);
-    let text = Report::new(vec![same(&reverse, &written, &asked)]).text();
+    let text = Report::new(vec![same(&reverse, &written, &asked)]).text(false);
     assert!(
         text.contains("THE FILES HOLD. AN ENGINE DOES NOT."),
         "{text}"

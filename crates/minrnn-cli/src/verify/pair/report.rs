@@ -1,5 +1,6 @@
 //! What a comparison of two files found.
 
+use comfy_table::{Cell, Color};
 use serde::Serialize;
 
 use crate::table::table;
@@ -152,14 +153,18 @@ impl Report {
         }
     }
 
-    /// For a terminal.
-    pub(crate) fn text(&self) -> String {
-        let pairs: Vec<String> = self.pairs.iter().map(Pair::text).collect();
+    /// For a terminal; what does not hold is red where there are colours.
+    pub(crate) fn text(&self, colour: bool) -> String {
+        let pairs: Vec<String> = self.pairs.iter().map(|pair| pair.text(colour)).collect();
         let files_hold = self.pairs.iter().all(Pair::files_hold);
         let verdict = match (self.holds, files_hold) {
             (true, _) => "Everything holds.",
             (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
             (false, false) => "SOMETHING DOES NOT HOLD.",
+        };
+        let verdict = match colour && !self.holds {
+            true => format!("\u{1b}[31m{verdict}\u{1b}[39m"),
+            false => verdict.to_owned(),
         };
         let mut text = format!("{}\n{verdict}\n", pairs.join("\n"));
         let engines = self.wrong_engines();
@@ -211,10 +216,10 @@ impl Pair {
         judged().next().is_some() && judged().all(|r| r.holds) && self.bisect.is_none()
     }
 
-    fn text(&self) -> String {
+    fn text(&self, colour: bool) -> String {
         let mut text = format!("{} against {}\n", self.first, self.second);
         if !self.rows.is_empty() {
-            text.push_str(&format!("{}\n", self.table()));
+            text.push_str(&format!("{}\n", self.table(colour)));
         }
         for row in self.rows.iter().filter(|r| !r.holds) {
             if let Some(w) = &row.worst {
@@ -248,7 +253,7 @@ impl Pair {
         text
     }
 
-    fn table(&self) -> comfy_table::Table {
+    fn table(&self, colour: bool) -> comfy_table::Table {
         let header = [
             "by",
             "check",
@@ -260,14 +265,19 @@ impl Pair {
             "zeros",
             "holds",
         ];
-        let rows = self.rows.iter().map(|r| {
+        let mut table = table(header, [], &[3, 4, 5, 6, 7]);
+        if colour {
+            table.enforce_styling();
+        }
+        for r in &self.rows {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             let holds = match (r.holds, r.decides) {
-                (true, _) => "yes",
-                (_, true) => "NO",
-                _ => "engine",
+                (true, _) => Cell::new("yes"),
+                (_, true) if colour => Cell::new("NO").fg(Color::Red),
+                (_, true) => Cell::new("NO"),
+                _ => Cell::new("engine"),
             };
-            [
+            let cells = [
                 r.who(),
                 r.check.clone(),
                 r.tensor.clone(),
@@ -276,10 +286,10 @@ impl Pair {
                 number(r.tolerance),
                 number(r.min_tolerance),
                 if a == b { a } else { format!("{a} : {b}") },
-                holds.into(),
-            ]
-        });
-        table(header, rows, &[3, 4, 5, 6, 7])
+            ];
+            table.add_row(cells.map(Cell::new).into_iter().chain([holds]));
+        }
+        table
     }
 }
 
@@ -290,5 +300,71 @@ pub(crate) fn number(x: f64) -> String {
         "-".into()
     } else {
         format!("{x:.1e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(holds: bool, decides: bool) -> Row {
+        Row {
+            check: "whole".into(),
+            by: "judge".into(),
+            version: "1".into(),
+            tensor: "y".into(),
+            cases: 3,
+            values: 12,
+            failing: usize::from(!holds),
+            max_abs: 0.5,
+            max_ulp: 7,
+            tolerance: 1e-6,
+            of_tolerance: 5e5,
+            min_tolerance: 0.5,
+            worst: None,
+            zeros: [0.0, 0.25],
+            on_edge: 0,
+            argmax: None,
+            holds,
+            decides,
+            said: None,
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_is_red_where_colours_are() {
+        let report = Report::new(vec![Pair {
+            mode: "file against file",
+            first: "a.onnx".into(),
+            second: "b.onnx".into(),
+            holds: false,
+            rows: vec![row(false, true), row(false, false), row(true, true)],
+            bisect: None,
+            notes: vec![],
+            judge: Who {
+                name: "judge".into(),
+                version: "1".into(),
+            },
+            engines: vec![],
+            asked: vec![],
+        }]);
+        let plain = report.text(false);
+        assert!(!plain.contains('\u{1b}'), "{plain:?}");
+        let coloured = report.text(true);
+        let red: Vec<&str> = coloured.lines().filter(|l| l.contains("\u{1b}[")).collect();
+        assert_eq!(red.len(), 2, "the row and the verdict: {coloured:?}");
+        assert!(
+            red[0].contains("NO") && red[1].contains("DOES NOT HOLD"),
+            "{red:?}"
+        );
+        let bare: String = coloured
+            .split('\u{1b}')
+            .enumerate()
+            .map(|(i, part)| match i {
+                0 => part,
+                _ => part.split_once('m').map_or("", |(_, rest)| rest),
+            })
+            .collect();
+        assert_eq!(bare, plain, "colours change nothing else");
     }
 }

@@ -11,6 +11,18 @@ impl Origin<'_> {
         self.record.data.is_some() && self.record.data == *data
     }
 
+    /// What figures on these data are not: those of the checkpoint's training. `None`: they are.
+    pub(in crate::trainer) fn other_data(&self, data: &Option<DataDigest>) -> Option<String> {
+        let new = data.as_ref()?;
+        let Some(old) = &self.record.data else {
+            return Some("the checkpoint does not say which data it was trained on: these may have been among them".into());
+        };
+        let parts = parts(old, new)?;
+        Some(format!(
+            "{parts} of the checkpoint's training: figures are of these data, and the checkpoint may have been trained on some of them"
+        ))
+    }
+
     pub(super) fn compare_data(
         &self,
         data: &Option<DataDigest>,
@@ -23,11 +35,8 @@ impl Origin<'_> {
         else {
             return;
         };
-        let parts = match (old.train == new.train, old.validation == new.validation) {
-            (true, true) => return,
-            (false, true) => "the training part is not that",
-            (true, false) => "the validation part is not that",
-            (false, false) => "the training and the validation part are not those",
+        let Some(parts) = parts(old, new) else {
+            return;
         };
         let keys: Vec<String> = task_changes.iter().map(Change::arrow).collect();
         let why = match keys.is_empty() {
@@ -59,5 +68,15 @@ impl Origin<'_> {
         let all = changes("task", Some(old), Some(&json(&config.task)));
         let told = |change: &Change| TOLD.contains(&change.key.as_str());
         all.into_iter().filter(|c| !told(c)).collect()
+    }
+}
+
+/// Which parts are not the same.
+fn parts(old: &DataDigest, new: &DataDigest) -> Option<&'static str> {
+    match (old.train == new.train, old.validation == new.validation) {
+        (true, true) => None,
+        (false, true) => Some("the training part is not that"),
+        (true, false) => Some("the validation part is not that"),
+        (false, false) => Some("the training and the validation part are not those"),
     }
 }

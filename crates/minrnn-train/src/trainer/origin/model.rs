@@ -163,7 +163,7 @@ impl Origin<'_> {
             input(&self.model, old).as_deref(),
             input(model, new).as_deref(),
         );
-        let before = found.0.len();
+        let before = found.all.len();
         match model.head.kind {
             OutputKind::Values => {
                 let head = |model: &ModelConfig, task: Option<&Json>| {
@@ -177,7 +177,7 @@ impl Origin<'_> {
             }
             OutputKind::Logits => self.compare_classes(config, model, found),
         }
-        found.0.len() == before
+        found.all.len() == before
     }
 
     /// Classes that have names on one side alone: numbers are 0, 1, 2, .. by their values, names by their order, which nothing ties
@@ -206,7 +206,9 @@ impl Origin<'_> {
                     listed(old)
                 ),
             ),
-            _ => found.names("classes", old, new),
+            (Some(_), Some(_)) => found.names("classes", old, new),
+            // The configuration itself says which is which.
+            (None, _) => {}
         }
     }
 }

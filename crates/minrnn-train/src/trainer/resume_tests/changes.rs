@@ -76,6 +76,41 @@ fn what_may_change_is_told_with_what_it_does() {
     has(&found, "no longer, bit for bit");
 }
 
+/// As a GPU made the checkpoint.
+#[test]
+fn another_precision_is_told_and_ends_exactness() {
+    let files = Files::new();
+    let old = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let checkpoint = checkpoint_of(&old, 3);
+    let notes = |key: &str, value: serde_json::Value| {
+        let mut made = checkpoint.clone();
+        made.config["train"][key] = value;
+        resume(&old, &made).unwrap().notes().to_vec()
+    };
+    assert_eq!(
+        notes("precision", "bf16".into()),
+        [
+            "changed at step 3: train.precision \"bf16\" -> \"f32\"",
+            "from step 3 on the run is no longer, bit for bit, the one without these changes: train.precision",
+        ]
+    );
+    // Nothing is chosen by time on the CPU.
+    assert_eq!(
+        notes("tuned", true.into()),
+        ["changed at step 3: train.tuned true -> false"]
+    );
+    let mut narrow = old.clone();
+    narrow.train.precision = Precision::Tf32;
+    let error = resume(&narrow, &checkpoint)
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("train.precision") && error.contains("is tf32, which GPUs have"),
+        "{error}"
+    );
+}
+
 /// Longer windows, other sequences: losses that cannot be compared.
 #[test]
 fn the_best_so_far_is_of_the_same_validation_data() {

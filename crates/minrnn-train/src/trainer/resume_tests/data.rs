@@ -232,8 +232,20 @@ fn data_to_measure_with_has_the_numbers_of_the_checkpoint() {
     let old = text_config(&files.put("a.txt", &text_of("abcdef", 1)), "", "");
     let checkpoint = checkpoint_of(&old, 1);
     let some = text_config(&files.put("b.txt", &text_of("bdf", 1)), "", "seed = 4");
-    let task = open_data(&some, &checkpoint, Path::new(AT)).unwrap();
+    let (task, notes) = open_data(&some, &checkpoint, Path::new(AT)).unwrap();
     assert_eq!(task.vocabulary().unwrap().len(), 6);
+    assert_eq!(
+        notes,
+        [
+            "the training and the validation part are not those of the checkpoint's training: figures are of these data, and the checkpoint may have been trained on some of them"
+        ]
+    );
+    let (_, notes) = open_data(&old, &checkpoint, Path::new(AT)).unwrap();
+    assert_eq!(notes, [""; 0]);
+    let mut first = checkpoint.clone();
+    first.config.as_object_mut().unwrap().remove("run");
+    let (_, notes) = open_data(&old, &first, Path::new(AT)).unwrap();
+    has(&notes, "does not say which data it was trained on");
     let others = text_config(
         &files.put("c.txt", &text_of("abcdeg", 1)),
         "residual = false",
@@ -306,4 +318,87 @@ fn classes_are_called_what_the_checkpoint_calls_them() {
     let trainer = resume_with(&ten, &of_tens, true).unwrap();
     let names = trainer.config().model.head.names.clone().unwrap();
     assert_eq!(names, ["08", "09", "10"]);
+}
+
+/// The rows of [`csv`] as arrays, which have no names.
+fn arrays(files: &Files, shift: f64, target: &str) -> TrainConfig {
+    let put = |name: &str, kind: &str, shape: &str, values: Vec<[u8; 4]>| {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(values.concat());
+        let path = files.0.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let x = |id: u32| f64::from(id % 3) + shift;
+    let steps = (0..12).flat_map(|id| (0..4).flat_map(move |t: u32| [x(id) as f32, t as f32]));
+    let features = put(
+        "x.npy",
+        "<f4",
+        "(12, 4, 2)",
+        steps.map(f32::to_le_bytes).collect(),
+    );
+    let labels = match target {
+        "classes" => {
+            let classes = (0..12u32).map(|id| (id % 3).to_le_bytes());
+            put("y.npy", "<i4", "(12,)", classes.collect())
+        }
+        _ => {
+            let goals = (0..12).map(|id| ((x(id) * 2.0) as f32).to_le_bytes());
+            put("y.npy", "<f4", "(12, 1)", goals.collect())
+        }
+    };
+    let toml = format!(
+        "[task]\nkind = 'sequences'\npath = '{}'\nlabels_path = '{}'\ntarget = '{target}'\nper = 'sequence'\nvalidation_fraction = 0.25\n\
+         [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 6\nbatch = 2\nlr = 1e-3\n",
+        features.display(),
+        labels.display()
+    );
+    toml::from_str(&toml).expect(&toml)
+}
+
+/// Arrays have no names: nothing tells whether their columns stand in the checkpoint's order.
+#[test]
+fn names_that_one_side_alone_has_are_told_as_unchecked() {
+    let files = Files::new();
+    let named = files.put("a.csv", &csv(0.0));
+    let moved = files.put("b.csv", &csv(7.0));
+    for target in ["classes", "values"] {
+        let config = csv_config(&named, "'x', 'y'", target, "");
+        let checkpoint = checkpoint_of(&config, 2);
+        // The same values in the same order are known to be the same.
+        let same = arrays(&files, 0.0, target);
+        assert_eq!(resume(&same, &checkpoint).unwrap().notes(), [""; 0]);
+        let told = |with: &str, without: &str, notes: &[String]| {
+            has(
+                notes,
+                &format!(
+                    "features have names in {with} (`x`, `y`) and none in {without}: that they are the same, in this order, was not checked"
+                ),
+            );
+            let targets = format!("targets have names in {with} (`goal`) and none in {without}");
+            let found = notes.iter().any(|note| note.contains(&targets));
+            assert_eq!(found, target == "values", "{notes:?}");
+        };
+        let everywhere = |config: &TrainConfig, checkpoint: &Checkpoint| {
+            let resumed = resume_with(config, checkpoint, true).unwrap();
+            let begun = Trainer::from_weights(config, checkpoint, Path::new(AT), &Device::Cpu);
+            let measured = open_data(config, checkpoint, Path::new(AT)).unwrap().1;
+            [
+                resumed.notes().to_vec(),
+                begun.unwrap().notes().to_vec(),
+                measured,
+            ]
+        };
+        let other = arrays(&files, 7.0, target);
+        for notes in everywhere(&other, &checkpoint) {
+            told("the checkpoint", "the data", &notes);
+        }
+        let checkpoint = checkpoint_of(&arrays(&files, 0.0, target), 2);
+        for notes in everywhere(&csv_config(&moved, "'x', 'y'", target, ""), &checkpoint) {
+            told("the data", "the checkpoint", &notes);
+        }
+    }
 }

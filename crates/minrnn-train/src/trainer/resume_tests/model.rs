@@ -85,6 +85,41 @@ fn whatever_the_model_means_is_compared_key_by_key() {
     }
 }
 
+/// Hours of reading come after it.
+#[test]
+fn what_makes_no_model_is_refused_before_data_are_read() {
+    let files = Files::new();
+    let checkpoint = checkpoint_of(
+        &text_config(&files.put("a.txt", &text_of("abc", 1)), "", ""),
+        1,
+    );
+    let nowhere = Path::new("/nowhere");
+    for (model, train, key) in [
+        (
+            "cell = { kind = 'min_gru', time_scale = [1e-300, 1e300] }",
+            "",
+            "cell.time_scale",
+        ),
+        (
+            "cell = { kind = 'min_gru', expansion = 1.3 }",
+            "",
+            "cell.expansion",
+        ),
+        ("", "stop_at_accuracy = 2.0", "train.stop_at_accuracy"),
+    ] {
+        let config = text_config(nowhere, model, train);
+        let all = [
+            Trainer::new(&config, &Device::Cpu),
+            resume(&config, &checkpoint),
+            Trainer::from_weights(&config, &checkpoint, Path::new(AT), &Device::Cpu),
+        ];
+        for result in all {
+            let error = result.map(drop).unwrap_err().to_string();
+            assert!(error.contains(key) && !error.contains("nowhere"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn another_task_is_refused() {
     let files = Files::new();
