@@ -161,6 +161,7 @@ fn flags_of_bench_that_nothing_uses() {
         &[
             "bench",
             "infer",
+            "--quiet",
             "--quick",
             "--only",
             "controller",

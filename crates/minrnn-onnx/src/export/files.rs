@@ -276,15 +276,6 @@ fn stage(
         };
         let store = Store::plan(graph, params, &options.weights, beside.as_deref())?;
         weights::small_enough(&store)?;
-        if beside.is_some() && store.file().is_none() {
-            return Err(ExportError::Option {
-                option: "placement",
-                what: format!(
-                    "no weight has {} bytes or more, and smaller ones stay in the graphs; use inline",
-                    Store::SMALL
-                ),
-            });
-        }
         let mut onnx = super::render(graph, params, &store, weights_sha256, &options)?;
         let words = dir.vocabulary.as_deref().map(super::vocabulary_sha256);
         let entry = words.map(|hash| ("minrnn.vocabulary".to_owned(), hash));

@@ -11,6 +11,8 @@ use minrnn_model::params::Params;
 use super::{ExportError, Weights};
 use crate::ir::{DType, External, Tensor, TensorData};
 
+/// Tensors of fewer bytes stay in the graph's file: shapes and scalars of the graph are read without the other file.
+const SMALL: u64 = 1024;
 /// Values in a piece.
 const PIECE: usize = 1 << 16;
 
@@ -103,9 +105,6 @@ fn scales(values: &[f32], columns: usize, by_row: bool) -> Vec<f32> {
 }
 
 impl Store {
-    /// Tensors of fewer bytes stay in the graph's file: shapes and scalars of the graph are read without the other file.
-    pub(crate) const SMALL: u64 = 1024;
-
     /// Plans the initializers of every parameter that an operation reads. `file`: the name of a file for large ones.
     pub(crate) fn plan(
         graph: &Graph,
@@ -175,7 +174,7 @@ impl Store {
     fn place(&mut self, name: &str) {
         let mut end = 0u64;
         for entry in &mut self.entries {
-            if entry.bytes < Self::SMALL {
+            if entry.bytes < SMALL {
                 continue;
             }
             let page: u64 = if entry.bytes >= 1 << 20 {

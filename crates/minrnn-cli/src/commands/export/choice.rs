@@ -60,8 +60,7 @@ impl<'a> Choice<'a> {
     /// A value that makes no file.
     pub(super) fn options(&self, args: &Export) -> Result<ExportOptions> {
         let choices = self.target.choices();
-        let beside = matches!(placement(args), Placement::External | Placement::Shared);
-        if beside && !choices.external {
+        if beside(args) && !choices.external {
             bail!(
                 "--weights {}: {} reads no weights from another file; use inline",
                 args.weights,
@@ -97,6 +96,11 @@ impl<'a> Choice<'a> {
         }
         Ok(options)
     }
+}
+
+/// Whether weights are asked for in files of their own.
+pub(super) fn beside(args: &Export) -> bool {
+    matches!(placement(args), Placement::External | Placement::Shared)
 }
 
 pub(super) fn placement(args: &Export) -> Placement {

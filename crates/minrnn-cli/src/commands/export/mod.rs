@@ -60,6 +60,12 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
         files_table(&exported.files),
         exported.weights_sha256
     ))?;
+    if choice::beside(args) && !exported.files.iter().any(is_data) {
+        ui.error(&format!(
+            "warning: --weights {} changed nothing: no weight has 1024 bytes or more, and smaller ones stay in the graphs",
+            args.weights
+        ));
+    }
     match data.as_ref().zip(plan) {
         Some((data, plan)) => {
             let measured = data.measure(&loaded.model, &loaded.params, &args.out, &plan, ui)?;
@@ -186,6 +192,11 @@ fn is_export(dir: &Path) -> bool {
     let manifest: Option<serde_json::Value> = serde_json::from_slice(&text).ok();
     let schema = manifest.as_ref().and_then(|m| m["schema"].as_str());
     schema.is_some_and(|s| s.starts_with("minrnn.manifest/"))
+}
+
+/// Weights beside a graph.
+fn is_data(file: &Written) -> bool {
+    file.path.extension().is_some_and(|end| end == "data")
 }
 
 /// Names, sizes and hashes.
