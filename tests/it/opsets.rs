@@ -1,6 +1,6 @@
 //! Every operator set that an export can have: what this repository writes, it also verifies.
 
-use minrnn_cli::verify::{Export, Grade, Options, Report, Row, verify};
+use minrnn_cli::verify::{Export, Options, Report, verify};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::check::OPSETS;
@@ -31,7 +31,7 @@ fn verified(norm: &str, change: impl FnOnce(&mut ExportOptions)) -> anyhow::Resu
     let options = Options {
         longest: Some(18),
         probe_steps: 1,
-        ..Options::default()
+        ..Options::quick()
     };
     verify(&export, &model, &params, &options, &mut |_, _, _| ())
 }
@@ -48,14 +48,8 @@ fn holds(norm: &str, opset: i64, change: impl Fn(&mut ExportOptions)) {
         let seen = rows.filter(|r| r.engine == "tract" && r.form == form && r.against == "oracle");
         assert_eq!(seen.count(), 1, "{norm}, opset {opset}, {form}");
     }
-    // tract sums the mean of a layer norm by the number of rows, in every opset: such a `scan` is not bit for bit its `step`.
-    let known = |r: &&Row| {
-        norm == "layer"
-            && (r.engine.as_str(), r.against.as_str(), r.grade) == ("tract", "step", Grade::Exact)
-    };
-    let mut wrong = report.rows.iter().filter(|r| !r.holds && !known(r));
     assert!(
-        wrong.next().is_none(),
+        report.holds,
         "{norm}, opset {opset}\n{}\n{:#?}",
         report.table(),
         report.remarks()

@@ -37,6 +37,23 @@ fn models_of_one_channel_hold_and_are_portable_in_tract_alone() {
     assert!(two.len() > 2 && two.iter().all(|(_, grade)| *grade == Grade::Exact));
 }
 
+/// Layer norms over 6 channels: rows begin at another place within a vector.
+#[test]
+fn means_of_broken_vectors_hold_and_are_portable_in_tract_alone() {
+    for (width, broken) in [(5, true), (6, true), (8, false), (10, true)] {
+        let text = format!(
+            "width = {width}\nlayers = 1\nnorm = \"layer\"\n[input]\nvocab = 3\n[head]\nwidth = 2\n"
+        );
+        for (engine, grade) in grades(&Forged::new(&text, |_| {})) {
+            let wanted = match engine.as_str() {
+                "tract" if broken => Grade::Portable,
+                _ => Grade::Exact,
+            };
+            assert_eq!(grade, wanted, "{engine}, width {width}");
+        }
+    }
+}
+
 /// As small as rounding: 1 / (1 / x).
 #[test]
 fn a_difference_at_width_2_still_fails() {

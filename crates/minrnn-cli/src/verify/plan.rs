@@ -1,6 +1,6 @@
 //! Which cases are run.
 
-use minrnn_model::graph::{Graph, Input, Op};
+use minrnn_model::graph::{Binary, Graph, Input, Node, Op};
 use minrnn_model::rng::Rng;
 use minrnn_model::usual::Usual;
 
@@ -54,6 +54,22 @@ pub(super) fn has_one_channel(graph: &Graph) -> bool {
         narrow.push(made || read);
     }
     false
+}
+
+/// Values that tract adds at once.
+const LANES: usize = 4;
+
+/// Whether a mean is taken of values whose rows begin at another place within tract's vectors for another number of rows, so that it
+/// adds them in another order: more channels than one vector has, and not a whole number of vectors. A mean of squares is one
+/// operation there, with an order of its own.
+pub(super) fn has_ragged_mean(graph: &Graph) -> bool {
+    let nodes = graph.nodes();
+    let squares =
+        |n: &Node| matches!(n.op, Op::Binary(Binary::Mul)) && n.inputs.first() == n.inputs.get(1);
+    let ragged = |n: &Node| n.width > LANES && !n.width.is_multiple_of(LANES) && !squares(n);
+    let means = nodes.iter().filter(|n| matches!(n.op, Op::Mean));
+    let mut of = means.flat_map(|n| &n.inputs);
+    of.any(|v| ragged(&nodes[v.index()]))
 }
 
 /// Longest sequence that candle is given step by step: half a millisecond a step, and it is the trainer's engine, not a file's.
@@ -197,6 +213,29 @@ mod tests {
         );
         let config: ModelConfig = toml::from_str(&text).unwrap();
         has_one_channel(Model::from_config(&config).unwrap().graph())
+    }
+
+    #[test]
+    fn means_are_ragged_by_shapes_alone() {
+        let ragged = |norm: &str, width: usize| {
+            let text = format!(
+                "width = {width}\nlayers = 1\nnorm = \"{norm}\"\n[input]\nvocab = 3\n[head]\nwidth = 3\n"
+            );
+            let config: ModelConfig = toml::from_str(&text).unwrap();
+            has_ragged_mean(Model::from_config(&config).unwrap().graph())
+        };
+        for (width, wanted) in [
+            (2, false),
+            (4, false),
+            (5, true),
+            (6, true),
+            (8, false),
+            (10, true),
+            (12, false),
+        ] {
+            assert_eq!(ragged("layer", width), wanted, "{width}");
+            assert!(!ragged("rms", width), "{width}");
+        }
     }
 
     #[test]
