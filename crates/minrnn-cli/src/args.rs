@@ -121,7 +121,7 @@ pub(crate) struct Train {
     #[arg(long)]
     pub(crate) force: bool,
     /// With --resume: the data may be others than those of the checkpoint; its vocabulary and statistics stay
-    #[arg(long, requires = "resume")]
+    #[arg(long, requires = "resume", conflicts_with = "from")]
     pub(crate) new_data: bool,
     /// Begin a new run with the weights, the vocabulary and the statistics of a checkpoint, a run (its `best`) or an import; [model] may be left out
     #[arg(long, value_name = "CHECKPOINT", conflicts_with = "resume")]
@@ -300,7 +300,7 @@ pub(crate) struct Pair {
     #[arg(long, value_name = "A.onnx", requires = "step", conflicts_with_all = ["dir", "against"])]
     pub(crate) sequence: Option<PathBuf>,
     /// File that takes one step of them
-    #[arg(long, value_name = "B.onnx", requires = "sequence")]
+    #[arg(long, value_name = "B.onnx", requires = "sequence", conflicts_with_all = ["dir", "against"])]
     pub(crate) step: Option<PathBuf>,
     /// Reference for the file, or for the sequence forms of the export, given as EXPORT_DIR
     #[arg(long, value_name = "REF.onnx", requires = "dir")]

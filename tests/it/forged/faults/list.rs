@@ -191,19 +191,6 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
-        name: "a norm over the rows",
-        make: two,
-        spoil: |e| {
-            older(e, "step", |f| {
-                for (name, value) in &mut node(f, "ReduceMean", "layers.0/norm").attributes {
-                    if name == "axes" {
-                        *value = Attr::Ints(vec![0]);
-                    }
-                }
-            });
-        },
-    },
-    Fault {
         name: "a sequence that is not padded to whole blocks",
         make: two,
         spoil: |e| {
