@@ -28,7 +28,7 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// The number of a label, for now that of its first appearance if it is a name, its value if it is padded with zeros.
+    /// The number of a label, before the names are sorted that of its first appearance if it is a name, else its value if it is padded with zeros.
     ///
     /// # Errors
     /// A label that is no class, or of another kind than the first.
