@@ -28,7 +28,8 @@ pub(super) struct Classes {
 }
 
 impl Classes {
-    /// The number of a label, before the names are sorted that of its first appearance if it is a name, else its value if it is padded with zeros.
+    /// The number of a label: of a name the place of its first appearance, of digits their value. Where labels are names, or padded with zeros, the
+    /// last numbers are known when all labels are.
     ///
     /// # Errors
     /// A label that is no class, or of another kind than the first.
