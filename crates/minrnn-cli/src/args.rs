@@ -221,8 +221,8 @@ pub(crate) struct Verify {
     /// Write the report as JSON, schema minrnn.verify/1, of two files minrnn.verify.pair/2; - for stdout, in place of the table
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the report as Markdown
-    #[arg(long, value_name = "FILE.md", conflicts_with_all = ["sequence", "against", "bisect"])]
+    /// Write the report as Markdown, and FILE.svg beside it: how far each engine and form is off, against T
+    #[arg(long, value_name = "FILE.md")]
     pub(crate) report: Option<PathBuf>,
     /// Seed of inputs, states and cuts
     #[arg(long, value_name = "N", default_value_t = 0)]

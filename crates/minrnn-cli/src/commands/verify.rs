@@ -12,6 +12,7 @@ use crate::verify::contender::Roster;
 use crate::verify::{self, Options, Report};
 
 mod pair;
+pub(super) mod written;
 
 /// The engines that were asked for, started.
 fn engines(args: &Verify) -> Result<Roster> {
@@ -19,6 +20,7 @@ fn engines(args: &Verify) -> Result<Roster> {
 }
 
 pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
+    args.report.as_deref().map(written::picture_of).transpose()?;
     if args.pair.sequence.is_some() || args.pair.against.is_some() || args.pair.bisect {
         return pair::run(args, ui);
     }
@@ -89,7 +91,7 @@ fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {
         }
     }
     if let Some(path) = &args.report {
-        files::write(path, report.markdown().as_bytes())?;
+        written::markdown(path, &report.picture()?, |name| report.markdown(Some(name)))?;
     }
     if let Some(path) = file {
         files::write(path, json.as_bytes())?;

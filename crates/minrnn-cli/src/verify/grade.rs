@@ -91,7 +91,7 @@ pub(super) fn portable(
         lengths_agree(g.len(), w.len());
         c.extend(g, w, |_| *tolerance);
     }
-    tally.add(&case.name(), &c);
+    tally.add_at(case.time, &case.name(), &c);
 }
 
 /// Grades a run against another one bit for bit.
@@ -102,7 +102,7 @@ pub(super) fn exact(tally: &mut Tally, case: &Case, got: &Outcome, want: &Outcom
         .iter()
         .zip(&want.states)
         .for_each(|(g, w)| c.extend_exact(g, w));
-    tally.add(&case.name(), &c);
+    tally.add_at(case.time, &case.name(), &c);
 }
 
 /// Grades the output of a run within the oracle's running bound.

@@ -6,6 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::contender::Roster;
 use super::contract::Export;
 use super::pair::{self, Case, Heard, Request, Tensor, Two};
+use super::picture::ByLength;
 use super::report::JUDGE;
 use super::{Grade, Observer, Row};
 
@@ -125,6 +126,7 @@ fn rows(form: &str, heard: &Heard) -> Vec<Row> {
                 max_ulp: 0,
                 min_tolerance: 0.0,
                 argmax_agreement: None,
+                errors_by_length: ByLength::default(),
                 holds: true,
                 decides: r.decides,
                 note: None,
@@ -136,6 +138,7 @@ fn rows(form: &str, heard: &Heard) -> Vec<Row> {
         row.max_abs = row.max_abs.max(r.max_abs);
         row.max_ulp = row.max_ulp.max(r.max_ulp);
         row.min_tolerance = row.min_tolerance.max(r.min_tolerance);
+        row.errors_by_length.merge(&r.errors_by_length);
         row.argmax_agreement = row.argmax_agreement.or(r.argmax);
         if !r.holds && row.holds {
             row.holds = false;

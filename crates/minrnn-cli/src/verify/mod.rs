@@ -15,6 +15,7 @@ mod golden;
 mod grade;
 mod heard;
 pub(crate) mod pair;
+mod picture;
 mod plan;
 mod probe;
 mod report;
@@ -37,6 +38,7 @@ pub use check::{Check, Off};
 pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub(crate) use report::argmax;
+pub use picture::ByLength;
 pub use report::{Grade, Report, Row};
 
 /// How much is verified.

@@ -1,8 +1,11 @@
 //! What a verification found.
 
+use anyhow::Result;
 use comfy_table::Table;
 use minrnn_model::compare::Comparison;
 use serde::Serialize;
+
+use super::picture::{self, ByLength, Curve};
 
 /// How strict a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +51,9 @@ pub struct Row {
     pub min_tolerance: f64,
     /// Share of the steps whose largest logit is the same one; `None` for outputs that are no logits.
     pub argmax_agreement: Option<f64>,
+    /// Largest absolute difference by T, of rows that have cases of several lengths.
+    #[serde(skip_serializing_if = "ByLength::is_empty")]
+    pub errors_by_length: ByLength,
     /// Whether everything held.
     pub holds: bool,
     /// Whether the verdict hangs on it: not on an engine that nobody asked for by its name.
@@ -139,8 +145,8 @@ impl Report {
         super::show::text(self, width, colour)
     }
 
-    /// The table and the notes as Markdown.
-    pub fn markdown(&self) -> String {
+    /// The table and the notes as Markdown. `picture`: the name of the file with [`Self::picture`], beside it.
+    pub fn markdown(&self, picture: Option<&str>) -> String {
         let mut table = self.table();
         table.load_style(comfy_table::presets::ASCII_MARKDOWN);
         let verdict = match self.holds {
@@ -148,7 +154,22 @@ impl Report {
             false => format!("**{}**", self.verdict()),
         };
         let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
-        format!("# Verification\n\n{verdict}\n\n{table}\n\n{notes}")
+        let picture = picture.map(picture::markdown).unwrap_or_default();
+        format!("# Verification\n\n{verdict}\n\n{table}\n\n{picture}{notes}")
+    }
+
+    /// How far each row is off, against T, as an SVG.
+    ///
+    /// # Errors
+    /// What cannot be drawn; no report is known of which that is so.
+    pub fn picture(&self) -> Result<String> {
+        let rows = self.rows.iter().filter(|r| !r.errors_by_length.is_empty());
+        let curves = rows.map(|r| Curve {
+            name: format!("{} {} against {}", r.engine, r.form, r.against),
+            errors: r.errors_by_length.clone(),
+            holds: r.holds,
+        });
+        picture::svg(&curves.collect::<Vec<_>>())
     }
 
     /// Notes of rows, failures first, and of the whole, each once.
@@ -179,6 +200,7 @@ pub(super) struct Tally {
     comparison: Comparison,
     rows: usize,
     agreeing: usize,
+    by_length: ByLength,
     failed: Option<String>,
     why: Option<String>,
 }
@@ -201,6 +223,7 @@ impl Tally {
             comparison,
             rows: 0,
             agreeing: 0,
+            by_length: ByLength::default(),
             failed: None,
             why: None,
         }
@@ -240,6 +263,12 @@ impl Tally {
         self.comparison.merge(comparison);
     }
 
+    /// Takes in the comparison of one case of so many steps.
+    pub(super) fn add_at(&mut self, time: usize, case: &str, comparison: &Comparison) {
+        self.by_length.add(time, comparison.max_abs);
+        self.add(case, comparison);
+    }
+
     /// Counts steps whose largest logit agrees.
     pub(super) fn agreement(&mut self, got: &[f32], want: &[f64], classes: usize) {
         for (g, w) in got.chunks(classes).zip(want.chunks(classes)) {
@@ -264,6 +293,7 @@ impl Tally {
             max_ulp: self.comparison.max_ulp,
             min_tolerance: self.comparison.min_tolerance,
             argmax_agreement: agreement,
+            errors_by_length: self.by_length,
             holds: self.comparison.holds(),
             decides: true,
             note: self.failed.or(self.why),

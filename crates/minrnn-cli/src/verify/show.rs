@@ -216,6 +216,7 @@ mod tests {
             max_ulp: 1 << 40,
             min_tolerance: 1.3e-7,
             argmax_agreement: Some(1.0),
+            errors_by_length: Default::default(),
             holds,
             decides: true,
             note: (!holds).then(|| "fails first at B=1".into()),

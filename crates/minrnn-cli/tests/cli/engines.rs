@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 
 use minrnn_onnx::build::Builder;
-use minrnn_onnx::ir::{DType, Dim, Model};
+use minrnn_onnx::ir::{DType, Dim, External, Model, Tensor, TensorData};
 use serde_json::{Value as Json, json};
 
 use crate::harness::{Ran, minrnn, snapshot, trained};
@@ -117,6 +117,31 @@ fn a_lie_is_a_wrong_engine_and_no_wrong_file() {
     );
     let judge = ran.out.lines().filter(|l| l.contains("│ judge "));
     assert!(judge.clone().count() > 0 && judge.clone().all(|l| l.contains("yes")));
+}
+
+/// The same of a file whose constant lies in a folder beside it: `y = x w`.
+#[test]
+fn the_first_wrong_node_is_found_where_constants_lie_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut file = Model::decode(&model()).unwrap();
+    let graph = &mut file.graph;
+    let twice = &mut graph.nodes[0];
+    twice.op_type = "Mul".into();
+    twice.inputs[1] = "w".into();
+    graph.initializers.push(Tensor {
+        data: TensorData::External(External {
+            location: "beside/w.bin".into(),
+            ..External::default()
+        }),
+        ..Tensor::f32("w", vec![1], &[2.0])
+    });
+    std::fs::create_dir(dir.path().join("beside")).unwrap();
+    std::fs::write(dir.path().join("beside/w.bin"), 2f32.to_le_bytes()).unwrap();
+    std::fs::write(dir.path().join("a.onnx"), file.encode()).unwrap();
+    let own = format!("my={}", worker("lies"));
+    let args = ["verify", "a.onnx", "--against", "a.onnx", "--max-len", "3", "--engine", &own];
+    let ran = minrnn(dir.path(), &args);
+    says(&ran, 1, &["my computes a.onnx wrongly, from node", "(Mul) on"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use minrnn_train::task::Split;
 use minrnn_train::trainer::{Device, Metrics, ResumeOptions, Trainer};
 
 use super::export;
+use super::verify::written;
 use crate::Outcome;
 use crate::args::Quickstart;
 use crate::config::Config;
@@ -110,7 +111,7 @@ fn verified(folder: &Folder, model: &Loaded, ui: &Ui) -> Result<Report> {
     };
     let report = verify::verify(&export, &model.model, &model.params, &options, &mut observe)?;
     drop(progress);
-    files::write(&folder.report(), report.markdown().as_bytes())?;
+    written::markdown(&folder.report(), &report.picture()?, |name| report.markdown(Some(name)))?;
     files::write(
         &folder.json(),
         (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),

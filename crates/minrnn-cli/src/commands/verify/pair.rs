@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::written;
 use crate::Outcome;
 use crate::args;
 use crate::files;
@@ -33,7 +34,7 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     };
     drop(progress);
     let report = Report::new(pairs);
-    write(args.json.as_deref(), &report, ui)?;
+    write(args, &report, ui)?;
     if let (true, Some(engine)) = (report.holds, report.silent().first()) {
         bail!("{engine} was asked for and ran no case of any file; the notes above say why");
     }
@@ -44,18 +45,18 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     })
 }
 
-fn write(json: Option<&Path>, report: &Report, ui: &Ui) -> Result<()> {
-    let text = serde_json::to_string_pretty(report)? + "\n";
-    let colour = ui.look().colour;
-    match json {
-        Some(path) if path == Path::new("-") => ui.print(&text),
-        // The table first: a file that cannot be written loses nothing of it.
-        Some(path) => {
-            ui.print(&report.text(colour))?;
-            files::write(path, text.as_bytes())
-        }
-        None => ui.print(&report.text(colour)),
+fn write(args: &args::Verify, report: &Report, ui: &Ui) -> Result<()> {
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    let file = args.json.as_deref().filter(|p| *p != Path::new("-"));
+    // What was asked for on stdout first: a file that cannot be written loses nothing of it.
+    match args.json.is_some() && file.is_none() {
+        true => ui.print(&json)?,
+        false => ui.print(&report.text(ui.look().colour))?,
     }
+    if let Some(path) = &args.report {
+        written::markdown(path, &report.picture()?, |name| report.markdown(Some(name)))?;
+    }
+    file.map_or(Ok(()), |path| files::write(path, json.as_bytes()))
 }
 
 fn request(args: &args::Verify) -> Result<Request> {

@@ -9,6 +9,7 @@ use super::report::{Place, Row, Who};
 use super::rounding::{Held, Rounding, rounds, tensors};
 use super::tensor::{Reading, Tensor};
 use crate::verify::argmax;
+use crate::verify::picture::ByLength;
 
 /// A check in the making: one row for each tensor.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Check {
                 on_edge: 0,
                 argmax: None,
                 holds: false,
+                errors_by_length: ByLength::default(),
                 decides: true,
                 said: None,
             };
@@ -144,6 +146,7 @@ impl Check {
         } else if row.worst.is_none() {
             row.tolerance = row.tolerance.max(tolerance);
         }
+        row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
         c.failing == 0
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::table::table;
 use crate::verify::bisect::Culprit;
+use crate::verify::picture::{self, ByLength, Curve};
 
 /// The whole report, schema `minrnn.verify.pair/2`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -90,6 +91,9 @@ pub(crate) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) argmax: Option<f64>,
     pub(crate) holds: bool,
+    /// Largest absolute difference by T in steps.
+    #[serde(skip_serializing_if = "ByLength::is_empty")]
+    pub(crate) errors_by_length: ByLength,
     /// Whether the verdict hangs on it: an engine that nobody asked for may be wrong without the files being so.
     pub(crate) decides: bool,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
@@ -118,6 +122,7 @@ impl Row {
             on_edge: 0,
             argmax: None,
             holds: false,
+            errors_by_length: ByLength::default(),
             decides: true,
             said: Some(said),
         }
@@ -156,27 +161,61 @@ impl Report {
     /// For a terminal; what does not hold is red where there are colours.
     pub(crate) fn text(&self, colour: bool) -> String {
         let pairs: Vec<String> = self.pairs.iter().map(|pair| pair.text(colour)).collect();
+        let (verdict, engines) = self.verdict();
+        let verdict = match colour && !self.holds {
+            true => format!("\u{1b}[31m{verdict}\u{1b}[39m"),
+            false => verdict.to_owned(),
+        };
+        format!("{}\n{verdict}{engines}\n", pairs.join("\n"))
+    }
+
+    /// The same as Markdown. `picture`: the name of the file with [`Self::picture`], beside it.
+    pub(crate) fn markdown(&self, picture: Option<&str>) -> String {
+        let pairs = self.pairs.iter().map(Pair::markdown).collect::<String>();
+        let picture = picture.map(picture::markdown).unwrap_or_default();
+        let (verdict, engines) = self.verdict();
+        let verdict = match self.holds {
+            true => verdict.to_owned(),
+            false => format!("**{verdict}**"),
+        };
+        format!("# Verification\n\n{verdict}{engines}\n\n{picture}{pairs}")
+    }
+
+    /// How far each tensor is off, against T, as an SVG.
+    pub(crate) fn picture(&self) -> anyhow::Result<String> {
+        let many = self.pairs.len() > 1;
+        let mut curves = vec![];
+        for (i, pair) in self.pairs.iter().enumerate() {
+            let of = if many { format!("{}: ", i + 1) } else { String::new() };
+            for row in pair.rows.iter().filter(|r| !r.errors_by_length.is_empty()) {
+                curves.push(Curve {
+                    name: format!("{of}{}, {}, {}", row.who(), row.check, row.tensor),
+                    errors: row.errors_by_length.clone(),
+                    holds: row.holds,
+                });
+            }
+        }
+        picture::svg(&curves)
+    }
+
+    /// What it comes to, and which engines are wrong.
+    fn verdict(&self) -> (&'static str, String) {
         let files_hold = self.pairs.iter().all(Pair::files_hold);
         let verdict = match (self.holds, files_hold) {
             (true, _) => "Everything holds.",
             (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
             (false, false) => "SOMETHING DOES NOT HOLD.",
         };
-        let verdict = match colour && !self.holds {
-            true => format!("\u{1b}[31m{verdict}\u{1b}[39m"),
-            false => verdict.to_owned(),
-        };
-        let mut text = format!("{}\n{verdict}\n", pairs.join("\n"));
         let engines = self.wrong_engines();
-        if !engines.is_empty() {
-            let which = match files_hold {
-                true => "not the files",
-                false => "besides",
-            };
-            let engines = engines.join(", ");
-            text.push_str(&format!("An engine is wrong, {which}: {engines}.\n"));
+        if engines.is_empty() {
+            return (verdict, String::new());
         }
-        text
+        let which = match files_hold {
+            true => "not the files",
+            false => "besides",
+        };
+        let engines = engines.join(", ");
+        (verdict, format!("\nAn engine is wrong, {which}: {engines}."))
     }
 
     /// Engines that are wrong, with versions, each once.
@@ -221,6 +260,24 @@ impl Pair {
         if !self.rows.is_empty() {
             text.push_str(&format!("{}\n", self.table(colour)));
         }
+        text + &self.remarks()
+    }
+
+    /// The same as Markdown.
+    fn markdown(&self) -> String {
+        let mut table = self.table(false);
+        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+        let table = match self.rows.is_empty() {
+            true => String::new(),
+            false => format!("{table}\n\n"),
+        };
+        let (first, second) = (&self.first, &self.second);
+        format!("## {first} against {second}\n\n{table}{}\n", self.remarks())
+    }
+
+    /// Where it fails, and what is said of the whole, a line each.
+    fn remarks(&self) -> String {
+        let mut text = String::new();
         for row in self.rows.iter().filter(|r| !r.holds) {
             if let Some(w) = &row.worst {
                 let place = format!(
@@ -326,6 +383,7 @@ mod tests {
             on_edge: 0,
             argmax: None,
             holds,
+            errors_by_length: ByLength::default(),
             decides,
             said: None,
         }

@@ -10,8 +10,8 @@ mod tests;
 mod wire;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -48,6 +48,26 @@ struct Shared {
     idle: RefCell<Vec<Worker>>,
 }
 
+/// Copies the files beside a model in which its constants lie to the same places beside a copy of it; `None`: they cannot be copied.
+fn copy_constants(graph: &ir::Graph, from: Option<&Path>, to: &Path) -> Option<()> {
+    let places = graph.initializers.iter().filter_map(|t| match &t.data {
+        ir::TensorData::External(e) => Some(e.location.as_str()),
+        _ => None,
+    });
+    for place in places.collect::<BTreeSet<_>>() {
+        let place = Path::new(place);
+        // The judge has read it, so it lies below the model's folder; a copy must not be anywhere else either.
+        let inside = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
+        if !place.components().all(inside) {
+            return None;
+        }
+        let target = to.join(place);
+        std::fs::create_dir_all(target.parent()?).ok()?;
+        std::fs::copy(from?.join(place), target).ok()?;
+    }
+    Some(())
+}
+
 /// A file in a worker.
 struct File {
     worker: Option<Worker>,
@@ -56,6 +76,8 @@ struct File {
     declared: BTreeMap<String, DType>,
     /// What is opened.
     model: Model,
+    /// Where it lies.
+    dir: Option<PathBuf>,
     /// Where a copy lies in which every tensor is an output.
     copy: Option<tempfile::TempDir>,
 }
@@ -185,18 +207,17 @@ impl File {
                 .filter_map(|o| Some((o.name.clone(), o.dtype?)))
                 .collect(),
             model,
+            dir: Path::new(path).parent().map(Path::to_owned),
             copy,
         })
     }
 
-    /// A copy of the file in which every tensor of the main graph is an output; not where constants lie beside it.
+    /// A copy of the file in which every tensor of the main graph is an output, with the constants that lie beside it.
     fn all_outputs(&self) -> Option<Self> {
         let mut model = self.model.clone();
+        let copy = tempfile::tempdir().ok()?;
+        copy_constants(&model.graph, self.dir.as_deref(), copy.path())?;
         let graph = &mut model.graph;
-        let external = |t: &ir::Tensor| matches!(t.data, ir::TensorData::External(_));
-        if graph.initializers.iter().any(external) {
-            return None;
-        }
         let made = graph.nodes.iter().flat_map(|n| n.outputs.iter());
         let is_output = |name: &String| graph.outputs.iter().any(|o| o.name == *name);
         let inner = made.filter(|name| !name.is_empty() && !is_output(name));
@@ -211,7 +232,6 @@ impl File {
             .collect();
         graph.outputs.extend(inner);
         graph.value_info.clear();
-        let copy = tempfile::tempdir().ok()?;
         let path = copy.path().join("inner.onnx");
         std::fs::write(&path, model.encode()).ok()?;
         let path = path.to_str()?.to_owned();
