@@ -20,7 +20,10 @@ fn engines(args: &Verify) -> Result<Roster> {
 }
 
 pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
-    args.report.as_deref().map(written::picture_of).transpose()?;
+    args.report
+        .as_deref()
+        .map(written::picture_of)
+        .transpose()?;
     if args.pair.sequence.is_some() || args.pair.against.is_some() || args.pair.bisect {
         return pair::run(args, ui);
     }

@@ -37,8 +37,8 @@ use report::Tally;
 pub use check::{Check, Off};
 pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use heard::{FormHeard, forms_heard, heard};
-pub(crate) use report::argmax;
 pub use picture::ByLength;
+pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
 
 /// How much is verified.

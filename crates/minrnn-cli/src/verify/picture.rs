@@ -72,15 +72,18 @@ pub(crate) fn svg(curves: &[Curve]) -> Result<String> {
 
 /// The lines of a report that show the picture.
 pub(crate) fn markdown(file: &str) -> String {
-    format!("![Largest absolute difference against T, a curve for each engine and form]({file})\n\n")
+    format!(
+        "![Largest absolute difference against T, a curve for each engine and form]({file})\n\n"
+    )
 }
 
 fn draw(text: &mut String, curves: &[Curve]) -> Result<()> {
     let root = SVGBackend::with_string(text, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
     let (left, right) = root.split_horizontally(SIZE.0 - LEGEND);
-    let (zero, other): (Vec<&Curve>, Vec<&Curve>) =
-        curves.iter().partition(|c| c.errors.iter().all(|(_, e)| e == 0.0));
+    let (zero, other): (Vec<&Curve>, Vec<&Curve>) = curves
+        .iter()
+        .partition(|c| c.errors.iter().all(|(_, e)| e == 0.0));
     plot(&left, &other, !zero.is_empty())?;
     legend(&right, &other, &zero)?;
     root.present()?;
@@ -163,7 +166,10 @@ fn legend(area: &Area, curves: &[&Curve], zero: &[&Curve]) -> Result<()> {
     }
     if !zero.is_empty() {
         let y = 24 + row * LINE;
-        area.draw(&PathElement::new(vec![(8, y), (24, y)], BLACK.stroke_width(3)))?;
+        area.draw(&PathElement::new(
+            vec![(8, y), (24, y)],
+            BLACK.stroke_width(3),
+        ))?;
         words("0 at every T:", row, &BLACK)?;
         for (i, curve) in zero.iter().enumerate() {
             words(&format!("  {}", curve.name), row + 1 + i as i32, &BLACK)?;
@@ -209,7 +215,12 @@ mod tests {
         ];
         let svg = svg(&curves).unwrap();
         assert_eq!(svg, super::svg(&curves).unwrap(), "the same bytes");
-        for words in ["tract step", "my scan: does not hold", "0 at every T:", "minrnn scan"] {
+        for words in [
+            "tract step",
+            "my scan: does not hold",
+            "0 at every T:",
+            "minrnn scan",
+        ] {
             assert!(svg.contains(words), "{words}: {svg}");
         }
         // Five dots of curves, two of the legend.
@@ -219,7 +230,11 @@ mod tests {
 
     #[test]
     fn a_report_of_one_length_or_of_nothing_is_drawn() {
-        for curves in [vec![], vec![curve("a", &[(1, 0.0)], true)], vec![curve("a", &[(1, 1.0)], true)]] {
+        for curves in [
+            vec![],
+            vec![curve("a", &[(1, 0.0)], true)],
+            vec![curve("a", &[(1, 1.0)], true)],
+        ] {
             assert!(svg(&curves).unwrap().ends_with("</svg>\n"));
         }
     }

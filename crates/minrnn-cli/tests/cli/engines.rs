@@ -139,9 +139,22 @@ fn the_first_wrong_node_is_found_where_constants_lie_beside() {
     std::fs::write(dir.path().join("beside/w.bin"), 2f32.to_le_bytes()).unwrap();
     std::fs::write(dir.path().join("a.onnx"), file.encode()).unwrap();
     let own = format!("my={}", worker("lies"));
-    let args = ["verify", "a.onnx", "--against", "a.onnx", "--max-len", "3", "--engine", &own];
+    let args = [
+        "verify",
+        "a.onnx",
+        "--against",
+        "a.onnx",
+        "--max-len",
+        "3",
+        "--engine",
+        &own,
+    ];
     let ran = minrnn(dir.path(), &args);
-    says(&ran, 1, &["my computes a.onnx wrongly, from node", "(Mul) on"]);
+    says(
+        &ran,
+        1,
+        &["my computes a.onnx wrongly, from node", "(Mul) on"],
+    );
 }
 
 #[test]

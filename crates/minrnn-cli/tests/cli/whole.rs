@@ -110,13 +110,18 @@ fn the_export_is_verified_against_its_checkpoint() {
     assert!(markdown.contains("](r.svg)"), "{markdown}");
     let picture = fs::read_to_string(dir.path().join("r.svg")).unwrap();
     assert!(picture.contains("tract step against oracle"), "{picture}");
-    let step = report["rows"].as_array().unwrap().iter().find(|r| {
-        (&r["engine"], &r["form"]) == (&Json::from("tract"), &Json::from("step"))
-    });
+    let step = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|r| (&r["engine"], &r["form"]) == (&Json::from("tract"), &Json::from("step")));
     let errors = step.unwrap()["errors_by_length"].as_object().unwrap();
     let largest = errors.values().filter_map(Json::as_f64).fold(0.0, f64::max);
     assert_eq!(Some(largest), step.unwrap()["max_abs"].as_f64());
-    assert!(errors.contains_key("1") && errors.contains_key("40"), "{errors:?}");
+    assert!(
+        errors.contains_key("1") && errors.contains_key("40"),
+        "{errors:?}"
+    );
 }
 
 #[test]

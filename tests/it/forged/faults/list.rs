@@ -62,6 +62,23 @@ fn constant(file: &mut ir::Model, (op, scope): (&str, &str), at: usize, tensor: 
     file.graph.initializers.push(tensor);
 }
 
+/// What reads an input reads what an operation makes of it and a constant.
+fn overruled(file: &mut ir::Model, (input, op): (&str, &str), by: Tensor) {
+    let inputs = file.graph.nodes.iter_mut().flat_map(|n| &mut n.inputs);
+    inputs
+        .filter(|i| *i == input)
+        .for_each(|i| *i = "overruled".into());
+    let node = Node {
+        name: "overruled".into(),
+        op_type: op.into(),
+        inputs: vec![input.into(), by.name.clone()],
+        outputs: vec!["overruled".into()],
+        ..Node::default()
+    };
+    file.graph.nodes.insert(0, node);
+    file.graph.initializers.push(by);
+}
+
 fn files_and_manifest(forged: &Forged, key: &str, change: impl Fn(&mut Json)) {
     let name = format!("minrnn.{key}");
     forged.files(&|f| {
@@ -215,7 +232,7 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
-        name: "a last step that is the one before",
+        name: "a last step that is the first",
         make: || {
             Forged::new(
                 &TWO.replace("bias = true", "bias = true\nsteps = \"last\""),
@@ -224,21 +241,22 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         spoil: |e| {
             older(e, "scan", |f| {
-                let last = f
-                    .graph
-                    .nodes
-                    .iter_mut()
-                    .rev()
-                    .find(|n| n.op_type == "Slice" || n.op_type == "Gather");
-                let at = last.expect("what takes the last step").inputs[1].clone();
-                let mut all = f.graph.initializers.iter_mut();
-                let index = all.find(|t| t.name == at).expect("a constant");
-                *index = Tensor::i64(at, index.dims.clone(), &[0]);
+                let constants = f.graph.initializers.iter();
+                let minus_one = constants.filter(|t| t.to_i64().is_some_and(|v| v == [-1]));
+                let minus_one: Vec<String> = minus_one.map(|t| t.name.clone()).collect();
+                let mut nodes = f.graph.nodes.iter_mut().rev();
+                let last = nodes.find(|n| n.op_type == "Slice" && minus_one.contains(&n.inputs[1]));
+                let last = last.expect("what takes the last step");
+                let ends = [("first", 0), ("second", 1)].map(|(name, i)| {
+                    last.inputs[1 + i as usize] = name.into();
+                    Tensor::i64(name, vec![1], &[i])
+                });
+                f.graph.initializers.extend(ends);
             });
         },
     },
     Fault {
-        name: "lengths that are not read",
+        name: "lengths that are all read as 1",
         make: || {
             Forged::new(&TWO.replace("learned", "zero"), |o| {
                 o.options.lengths = true
@@ -246,12 +264,7 @@ pub(super) const FAULTS: &[Fault] = &[
         },
         spoil: |e| {
             older(e, "parallel", |f| {
-                let many = Tensor::i64("many", vec![1], &[1 << 20]);
-                f.graph.initializers.push(many);
-                let inputs = f.graph.nodes.iter_mut().flat_map(|n| &mut n.inputs);
-                inputs
-                    .filter(|i| *i == "lengths")
-                    .for_each(|i| *i = "many".into());
+                overruled(f, ("lengths", "Min"), Tensor::i64("one", vec![1], &[1]));
             });
         },
     },
@@ -260,12 +273,8 @@ pub(super) const FAULTS: &[Fault] = &[
         make: || Forged::new(&TWO.replace("learned", "zero"), |o| o.options.reset = true),
         spoil: |e| {
             older(e, "step", |f| {
-                let never = Tensor::bytes("never", ir::DType::Bool, vec![1, 1], vec![0]);
-                f.graph.initializers.push(never);
-                let inputs = f.graph.nodes.iter_mut().flat_map(|n| &mut n.inputs);
-                inputs
-                    .filter(|i| *i == "reset")
-                    .for_each(|i| *i = "never".into());
+                let never = Tensor::bytes("never", ir::DType::Bool, vec![], vec![0]);
+                overruled(f, ("reset", "And"), never);
             });
         },
     },

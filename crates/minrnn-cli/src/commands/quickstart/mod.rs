@@ -111,7 +111,9 @@ fn verified(folder: &Folder, model: &Loaded, ui: &Ui) -> Result<Report> {
     };
     let report = verify::verify(&export, &model.model, &model.params, &options, &mut observe)?;
     drop(progress);
-    written::markdown(&folder.report(), &report.picture()?, |name| report.markdown(Some(name)))?;
+    written::markdown(&folder.report(), &report.picture()?, |name| {
+        report.markdown(Some(name))
+    })?;
     files::write(
         &folder.json(),
         (serde_json::to_string_pretty(&report)? + "\n").as_bytes(),

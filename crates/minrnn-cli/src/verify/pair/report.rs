@@ -186,7 +186,11 @@ impl Report {
         let many = self.pairs.len() > 1;
         let mut curves = vec![];
         for (i, pair) in self.pairs.iter().enumerate() {
-            let of = if many { format!("{}: ", i + 1) } else { String::new() };
+            let of = if many {
+                format!("{}: ", i + 1)
+            } else {
+                String::new()
+            };
             for row in pair.rows.iter().filter(|r| !r.errors_by_length.is_empty()) {
                 curves.push(Curve {
                     name: format!("{of}{}, {}, {}", row.who(), row.check, row.tensor),
@@ -215,7 +219,10 @@ impl Report {
             false => "besides",
         };
         let engines = engines.join(", ");
-        (verdict, format!("\nAn engine is wrong, {which}: {engines}."))
+        (
+            verdict,
+            format!("\nAn engine is wrong, {which}: {engines}."),
+        )
     }
 
     /// Engines that are wrong, with versions, each once.
