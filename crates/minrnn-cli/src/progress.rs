@@ -22,6 +22,8 @@ pub(crate) struct Progress {
     total: u64,
     shown: Shown,
     last: Option<Instant>,
+    /// When work began whose parts are told as shares.
+    begun: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Progress {
             total,
             shown,
             last: None,
+            begun: None,
         }
     }
 
@@ -89,7 +92,13 @@ impl Progress {
         }
         self.last = Some(Instant::now());
         // A line that is cut off loses its end, so what says most comes first.
-        let text = format!("{} {done}/{}  {}", self.what, self.total, message());
+        let text = match self.begun {
+            None => format!("{} {done}/{}  {}", self.what, self.total, message()),
+            Some(_) => {
+                let percent = 100 * done / self.total.max(1);
+                format!("{} {percent} %  {}", self.what, message())
+            }
+        };
         match &mut self.shown {
             Shown::Nothing => {}
             Shown::Bar { bar, width, wide } => {
@@ -114,6 +123,20 @@ impl Progress {
         self.set(done, message);
     }
 
+    /// Work that is done of all, with the time that the rest takes at the pace until now.
+    pub(crate) fn share(&mut self, done: u64, all: u64, message: impl FnOnce() -> String) {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        if done == 0 {
+            // Parts of another work that follow begin at a pace of their own.
+            self.begun = Some(Instant::now());
+        }
+        let left = left(begun.elapsed(), done, all);
+        self.set_of(done, all, || match left {
+            Some(left) => format!("about {} left  {}", duration(left), message()),
+            None => message(),
+        });
+    }
+
     /// Says a line that stays, from any thread, and also where progress is hidden.
     pub(crate) fn teller(&self) -> impl Fn(&str) + Send + 'static {
         let bar = match &self.shown {
@@ -134,6 +157,18 @@ impl Progress {
             Shown::Lines => line(text),
         }
     }
+}
+
+/// The least that must be done before anything is said of the time left.
+const TELLING: f64 = 0.02;
+
+/// Time for the rest of some work of which this much is done.
+fn left(taken: Duration, done: u64, all: u64) -> Option<Duration> {
+    let share = done as f64 / all.max(1) as f64;
+    if !(TELLING..1.0).contains(&share) {
+        return None;
+    }
+    Duration::try_from_secs_f64(taken.as_secs_f64() * (1.0 - share) / share).ok()
 }
 
 /// One line, cut off at the terminal's edge.
@@ -320,6 +355,15 @@ mod tests {
             assert_eq!(last("[==="), width >= WIDE, "{written:?}");
             assert_eq!(last("3 h 05 min left"), width >= 60, "{written:?}");
         }
+    }
+
+    #[test]
+    fn the_time_left_follows_the_share_that_is_done() {
+        let after = |done| left(Duration::from_secs(30), done, 1000);
+        assert_eq!(after(250), Some(Duration::from_secs(90)));
+        assert_eq!(after(750), Some(Duration::from_secs(10)));
+        assert_eq!((after(0), after(19), after(1000)), (None, None, None));
+        assert_eq!(left(Duration::ZERO, 0, 0), None);
     }
 
     #[test]

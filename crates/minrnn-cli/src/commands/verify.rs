@@ -58,9 +58,9 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         probe_steps: args.probe_len.unwrap_or(usual.probe_steps),
         quick: args.quick,
     };
-    let mut progress = ui.progress("case", 0);
+    let mut progress = ui.progress("verify", 0);
     let mut observe = |done: usize, total: usize, what: &str| {
-        progress.set_of(done as u64, total as u64, || what.to_owned())
+        progress.share(done as u64, total as u64, || what.to_owned())
     };
     let report = verify::verify(&export, &model, &params, &options, &mut observe)?;
     let (mut report, mut silent) = (report, vec![]);

@@ -6,6 +6,7 @@ mod case;
 mod check;
 pub(crate) mod contender;
 mod contract;
+mod course;
 mod engine;
 mod exact;
 mod extras;
@@ -30,6 +31,7 @@ use minrnn_model::usual::usual;
 use minrnn_onnx::export::{Stored, Weights};
 
 use case::Case;
+use course::Course;
 use engine::{Engine, Numbers, Outcome, Symbolic, Tract, Truth, truth};
 use forms::{Errors, Forms};
 use report::Tally;
@@ -80,7 +82,7 @@ impl Default for Options {
     }
 }
 
-/// Progress of a verification: cases done, cases in all, what is running.
+/// Progress of a verification: work done, work in all, both in proportion to the time that it takes, and what is running.
 pub type Observer<'a> = &'a mut dyn FnMut(usize, usize, &str);
 
 const SINGLE_ROW: &str = "one row: tract picks matrix kernels by width and CPU for a single row, so step and scan agree within rounding only";
@@ -123,7 +125,7 @@ pub fn verify(
     model: &Model,
     params: &Params,
     options: &Options,
-    observe: Observer,
+    mut observe: Observer,
 ) -> Result<Report> {
     let graph = model.graph();
     let Held {
@@ -153,7 +155,6 @@ pub fn verify(
         (limit, options.quick),
         &mut Rng::named(options.seed, "verify"),
     );
-    let total = cases.len() + probe::count(graph);
     let unlike = match stored.weights {
         Weights::F16 => Some(F16),
         _ if plan::has_one_channel(graph) => Some(ONE_CHANNEL),
@@ -161,13 +162,23 @@ pub fn verify(
     };
     let mut tallies = Tallies::new(graph.output().kind, unlike);
     let mut errors = Errors::default();
-    observe(0, total, "measuring the error of steps");
-    for case in &plan::calibration(export, graph, usual, (options.seed, options.quick)) {
+    let calibration = plan::calibration(export, graph, usual, (options.seed, options.quick));
+    let work = |case: &Case| course::all_forms(case, plan::is_planned(case.time, limit));
+    let mut course = Course::new(
+        &mut observe,
+        [
+            calibration.iter().map(course::single_steps).sum(),
+            cases.iter().map(work).sum(),
+            course::probe(options.probe_steps) * probe::count(graph),
+        ],
+    );
+    for case in &calibration {
+        course.begin(course::single_steps(case), "measuring the error of steps");
         let truth = truth(graph, truths, case, false)?;
         errors.learn(&forms.steps(graph, case)?, case, &truth);
     }
-    for (i, case) in cases.iter().enumerate() {
-        observe(i, total, &case.name());
+    for case in &cases {
+        course.begin(work(case), &case.name());
         run_case(
             graph,
             truths,
@@ -212,11 +223,11 @@ pub fn verify(
         ));
     }
     if on(Check::Probes) {
-        rows.extend(probe::rows(graph, options, &mut |i, what| {
-            observe(cases.len() + i, total, what)
+        rows.extend(probe::rows(graph, options, &mut |work, what| {
+            course.begin(work, what)
         })?);
     }
-    observe(total, total, "done");
+    course.end();
     notes.push(format!(
         "{} cases, T = 1 to {limit}, seed {}",
         cases.len(),

@@ -13,7 +13,7 @@ use minrnn_runtime as runtime;
 use super::case::Case;
 use super::engine::{Candle, Engine, Numbers, Tract, truth};
 use super::report::Tally;
-use super::{Grade, Options, Row, grade};
+use super::{Grade, Options, Row, course, grade};
 
 const CHANNELS: usize = 8;
 
@@ -26,7 +26,7 @@ enum Probe {
     Cell(Fused),
 }
 
-/// Calls of the observer that [`rows`] makes.
+/// How many there are; [`rows`] says before each how much work it is.
 pub(super) fn count(graph: &Graph) -> usize {
     probes(graph).len()
 }
@@ -55,8 +55,8 @@ pub(super) fn rows(
         row("minrnn", "scan"),
         row("minrnn", "step"),
     ];
-    for (i, probe) in probes(graph).into_iter().enumerate() {
-        observe(i, "extreme gates");
+    for probe in probes(graph) {
+        observe(course::probe(options.probe_steps), "extreme gates");
         run(probe, options, &mut tallies)?;
     }
     Ok(tallies.into_iter().map(Tally::row).collect())

@@ -105,9 +105,9 @@ fn verified(folder: &Folder, model: &Loaded, ui: &Ui) -> Result<Report> {
         longest: Some(VERIFIED),
         ..Options::default()
     };
-    let mut progress = ui.progress("case", 0);
+    let mut progress = ui.progress("verify", 0);
     let mut observe = |done: usize, all: usize, what: &str| {
-        progress.set_of(done as u64, all as u64, || what.to_owned())
+        progress.share(done as u64, all as u64, || what.to_owned())
     };
     let report = verify::verify(&export, &model.model, &model.params, &options, &mut observe)?;
     drop(progress);

@@ -14,9 +14,9 @@ use crate::verify::pair::{Kind, Report, Request, compare, states_file};
 
 pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     let request = request(args)?;
-    let mut progress = ui.progress("case", 0);
+    let mut progress = ui.progress("verify", 0);
     let mut observe = |done: usize, total: usize, what: &str| {
-        progress.set_of(done as u64, total as u64, || what.to_owned())
+        progress.share(done as u64, total as u64, || what.to_owned())
     };
     let pair = &args.pair;
     let pairs = match (&pair.sequence, &pair.step, &pair.against, &args.dir) {

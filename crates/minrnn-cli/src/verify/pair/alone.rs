@@ -11,6 +11,7 @@ use super::pieces;
 use super::rounding::Rounding;
 use super::spec::Request;
 use super::witness::{Heard, Witness};
+use crate::verify::course::Course;
 
 /// Asks every engine of the request for a file, with the cases that a pair has and with those that are given.
 ///
@@ -20,7 +21,7 @@ pub(crate) fn alone(
     file: &Path,
     request: &Request,
     given: &dyn Fn(&Two) -> Result<Vec<Case>>,
-    observe: crate::verify::Observer,
+    mut observe: crate::verify::Observer,
 ) -> Result<(Vec<Heard>, Vec<String>)> {
     let two = Two::open(file, file, Kind::Same, request)?;
     let mut rng = Rng::named(request.seed, "witness");
@@ -33,8 +34,9 @@ pub(crate) fn alone(
     let mut witnesses = two.witnesses(request, &[(SIDE, "file")]);
     let mut cases = given(&two)?;
     cases.extend(two.cases(limit, &mut rng)?);
-    for (i, case) in cases.iter().enumerate() {
-        observe(i, cases.len(), &case.name());
+    let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
+    for case in &cases {
+        course.begin(case.work(), &case.name());
         two.ask(case, &mut costs, &mut witnesses, &mut rng)
             .with_context(|| case.name())?;
     }

@@ -50,6 +50,11 @@ pub(super) fn shape(roles: &[Role], batch: usize, time: usize) -> Vec<usize> {
 }
 
 impl Case {
+    /// What a run takes, about in proportion to its time.
+    pub(super) fn work(&self) -> usize {
+        1 + self.batch * self.time
+    }
+
     pub(crate) fn random(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Result<Self> {
         let data = two
             .face

@@ -45,6 +45,7 @@ use witness::{BOTH, Witness};
 
 use super::bisect;
 use super::contender::Contender;
+use super::course::Course;
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;
@@ -102,7 +103,7 @@ impl Two {
         self.files.iter().filter_map(of).min()
     }
 
-    fn compare(&self, request: &Request, observe: super::Observer) -> Result<Pair> {
+    fn compare(&self, request: &Request, mut observe: super::Observer) -> Result<Pair> {
         let mut rng = Rng::named(request.seed, "pair");
         let mut costs = Rounding::new(request.tolerance);
         let wanted = self.face.length.unwrap_or_else(|| self.longest(request));
@@ -115,8 +116,9 @@ impl Two {
         let mut checks = Checks::new(self);
         let mut witnesses = self.witnesses(request, &BOTH);
         let cases = self.cases(limit, &mut rng)?;
-        for (i, case) in cases.iter().enumerate() {
-            observe(i, cases.len(), &case.name());
+        let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
+        for case in &cases {
+            course.begin(case.work(), &case.name());
             self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
                 .with_context(|| case.name())?;
         }
