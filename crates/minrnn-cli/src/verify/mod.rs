@@ -21,6 +21,7 @@ mod plan;
 mod probe;
 mod report;
 mod show;
+mod who;
 
 use anyhow::{Context, Result};
 use minrnn_model::graph::Graph;
@@ -42,6 +43,7 @@ pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub use picture::ByLength;
 pub(crate) use report::argmax;
 pub use report::{Grade, Report, Row};
+pub use who::Who;
 
 /// How much is verified.
 #[derive(Debug, Clone)]

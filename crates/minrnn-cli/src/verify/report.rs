@@ -6,6 +6,7 @@ use minrnn_model::compare::Comparison;
 use serde::Serialize;
 
 use super::picture::{self, ByLength, Curve};
+use super::who::Who;
 
 /// How strict a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -80,6 +81,8 @@ pub struct Report {
     pub holds: bool,
     /// The rows.
     pub rows: Vec<Row>,
+    /// Who computed them, each once, in order of the rows.
+    pub engines: Vec<Who>,
     /// What was covered, and what was not.
     pub notes: Vec<String>,
 }
@@ -90,6 +93,7 @@ impl Report {
         Self {
             schema: "minrnn.verify/1",
             holds,
+            engines: engines(&rows),
             rows,
             notes,
         }
@@ -180,13 +184,36 @@ impl Report {
                 .as_ref()
                 .map(|n| format!("{} {}: {n}", r.engine, r.form))
         });
-        for note in rows.chain(self.notes.iter().cloned()) {
+        let who: Vec<String> = self.engines.iter().map(Who::to_string).collect();
+        let who = (!who.is_empty()).then(|| format!("by {}", who.join(", ")));
+        for note in rows.chain(self.notes.iter().cloned()).chain(who) {
             if !all.contains(&note) {
                 all.push(note);
             }
         }
         all
     }
+}
+
+/// Who is in rows.
+fn engines(rows: &[Row]) -> Vec<Who> {
+    let mut all: Vec<Who> = vec![];
+    for row in rows {
+        // What is held to the judge is called by its name and version.
+        let by = match row.against.as_str() {
+            JUDGE => row.engine.split_once(' ').map(|(name, version)| Who {
+                name: name.into(),
+                version: version.into(),
+            }),
+            _ => Who::of(&row.engine),
+        };
+        for who in [by, Who::of(&row.against)].into_iter().flatten() {
+            if !all.contains(&who) {
+                all.push(who);
+            }
+        }
+    }
+    all
 }
 
 /// A row in the making.

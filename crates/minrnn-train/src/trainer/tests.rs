@@ -12,7 +12,11 @@ fn config(extra_model: &str, extra_train: &str) -> TrainConfig {
 }
 
 fn trained(config: &TrainConfig, steps: u64) -> (Trainer, Vec<f64>) {
-    let mut trainer = Trainer::new(config, &Device::Cpu).unwrap();
+    trained_on(&Device::Cpu, config, steps)
+}
+
+fn trained_on(device: &Device, config: &TrainConfig, steps: u64) -> (Trainer, Vec<f64>) {
+    let mut trainer = Trainer::new(config, device).unwrap();
     let losses = (0..steps).map(|_| trainer.step().unwrap().loss).collect();
     (trainer, losses)
 }
@@ -382,6 +386,19 @@ fn series_config(path: &Path, targets: &str, more: &str, steps: u64) -> TrainCon
 
 #[test]
 fn targets_around_1000_train_as_those_scaled_by_hand_bit_for_bit() {
+    scaled_targets(&Device::Cpu);
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn targets_around_1000_train_on_a_gpu_as_those_scaled_by_hand_bit_for_bit() {
+    let Ok(gpu) = minrnn_kernels::cuda::Gpu::new(0) else {
+        return;
+    };
+    scaled_targets(&Device::Cuda(gpu));
+}
+
+fn scaled_targets(device: &Device) {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, text: String| {
         let path = folder.path().join(name);
@@ -391,11 +408,11 @@ fn targets_around_1000_train_as_those_scaled_by_hand_bit_for_bit() {
     let raw = put("raw.csv", series(None));
     for (targets, steps) in [("['wave']", 120), ("['wave', 'small']", 12)] {
         let config = series_config(&raw, targets, "", steps);
-        let (mut ours, losses) = trained(&config, steps);
+        let (mut ours, losses) = trained_on(device, &config, steps);
         let statistics = ours.config().model.clone();
         let by_hand = put("scaled.csv", series(Some(&statistics)));
         let config = series_config(&by_hand, targets, "normalize_targets = false", steps);
-        let (mut theirs, want) = trained(&config, steps);
+        let (mut theirs, want) = trained_on(device, &config, steps);
         assert_eq!(losses, want, "{targets}");
         let named = |t: &Trainer| t.params().unwrap().to_named(t.model().graph());
         let (mut ours_named, theirs_named) = (named(&ours), named(&theirs));
@@ -413,7 +430,7 @@ fn targets_around_1000_train_as_those_scaled_by_hand_bit_for_bit() {
                 "{raw_loss} {wanted}"
             );
             let off = series_config(&raw, targets, "normalize_targets = false", 12);
-            let plain = evaluate(&mut trained(&off, 12).0);
+            let plain = evaluate(&mut trained_on(device, &off, 12).0);
             assert!(raw_loss < 100.0 && plain > 100_000.0, "{raw_loss} {plain}");
         }
     }

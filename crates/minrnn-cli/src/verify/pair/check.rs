@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
-use super::report::{Place, Row, Who};
+use super::report::{Place, Row};
 use super::rounding::{Held, Rounding, rounds, tensors};
 use super::tensor::{Reading, Tensor};
 use crate::verify::argmax;
 use crate::verify::picture::ByLength;
+use crate::verify::who::Who;
 
 /// A check in the making: one row for each tensor.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ pub(crate) use alone::alone;
 pub(crate) use case::{Case, Ran, Two};
 pub(crate) use file::{By, GraphFile};
 pub(crate) use interface::Kind;
-pub(crate) use report::{Pair, Report, Row, Who, number};
+pub(crate) use report::{Pair, Report, Row, number};
 pub(crate) use spec::{
     Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
 };
@@ -46,6 +46,7 @@ use witness::{BOTH, Witness};
 use super::bisect;
 use super::contender::Contender;
 use super::course::Course;
+use super::who::Who;
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::table::table;
 use crate::verify::bisect::Culprit;
 use crate::verify::picture::{self, ByLength, Curve};
+use crate::verify::who::Who;
 
 /// The whole report, schema `minrnn.verify.pair/2`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,29 +35,6 @@ pub(crate) struct Pair {
     /// Names of the engines that were asked for.
     #[serde(skip)]
     pub(crate) asked: Vec<String>,
-}
-
-/// A judge or an engine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Who {
-    pub(crate) name: String,
-    pub(crate) version: String,
-}
-
-impl Who {
-    /// The evaluator of `minrnn-onnx`, which is of our version.
-    pub(super) fn judge() -> Self {
-        Self {
-            name: JUDGE.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-        }
-    }
-}
-
-impl std::fmt::Display for Who {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.name, self.version)
-    }
 }
 
 /// Who rows are by that hold files to each other.

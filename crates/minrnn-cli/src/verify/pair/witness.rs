@@ -8,10 +8,11 @@ use super::case::{Case, Ran, Two};
 use super::check::Check;
 use super::file::By;
 use super::interface::Kind;
-use super::report::{Row, Who};
+use super::report::Row;
 use super::rounding::{Held, Rounding};
 use super::tensor::{Reading, Tensor};
 use crate::verify::contender::{Asked, Contender, Failure, Opened};
+use crate::verify::who::Who;
 
 /// An engine that files were given to.
 pub(super) struct Witness {
