@@ -343,7 +343,7 @@ pub(crate) struct Generate {
     /// Text to go on from [default: a line break, or the vocabulary's first character, which is not printed]
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Characters to write
+    /// Characters to write; fewer where the end of stream that an export names comes first
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) length: usize,
     /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
@@ -375,7 +375,7 @@ pub(crate) struct Run {
     /// export has an input lengths
     #[arg(long, value_name = "FILE|LIST")]
     pub(crate) lengths: Option<PathBuf>,
-    /// Which file of the export runs [default: the first it has of parallel, scan, step]
+    /// Which file of the export runs [default: the first of parallel, scan, step that it has and that runs here]
     #[arg(long, value_name = "FORM")]
     pub(crate) form: Option<RunForm>,
     /// State to begin with, as --save-state wrote it [default: the model's initial state]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::error::{ModelError, Result};
 use crate::graph::OutputKind;
 use crate::layers::{Activation, Candidate, Norm};
+use crate::stated::Stated;
 
 /// A model. Input and head may be left out where a task determines them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,9 +194,9 @@ pub struct HeadConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
     /// What they mean.
-    pub kind: OutputKind,
+    pub kind: Stated<OutputKind>,
     /// One output a step, or one a sequence.
-    pub steps: HeadSteps,
+    pub steps: Stated<HeadSteps>,
     /// Whether there is a bias.
     pub bias: bool,
     /// Name of each class or value, in order.
@@ -213,8 +214,8 @@ impl Default for HeadConfig {
     fn default() -> Self {
         Self {
             width: None,
-            kind: OutputKind::Logits,
-            steps: HeadSteps::Every,
+            kind: Stated::left_out(OutputKind::Logits),
+            steps: Stated::left_out(HeadSteps::Every),
             bias: false,
             names: None,
             mean: None,

@@ -96,7 +96,7 @@ impl Model {
         }
         let input = input_of(config)?;
         check_head(config, head)?;
-        Self::trace(input, config.head.kind, json, |g, x| {
+        Self::trace(input, *config.head.kind, json, |g, x| {
             let mut x = g.scope("input", |g| embed(g, config, input, x))?;
             for index in 0..config.layers {
                 x = g.block(index, |g| block(g, config, recurrent, x))?;

@@ -194,6 +194,16 @@ impl Model {
         Self::load("<bytes>", bytes, Some(folder.as_ref()), options)
     }
 
+    /// The same for the bytes of a file, perhaps changed since it was read: errors have its name, and weights lie in its folder.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes_of(file: impl AsRef<Path>, bytes: &[u8], options: &Options) -> Result<Self> {
+        let file = file.as_ref();
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self::load(&file.display().to_string(), bytes, Some(folder), options)
+    }
+
     /// Nothing is half made where this fails, by an error or by a panic of any of the readers.
     fn load(file: &str, bytes: &[u8], folder: Option<&Path>, options: &Options) -> Result<Self> {
         let read = || Self::read(file, bytes, folder, options);
@@ -268,7 +278,7 @@ impl Model {
         &self.info
     }
 
-    /// The path given to [`Model::open`], or `<bytes>`.
+    /// The path given to [`Model::open`] or [`Model::from_bytes_of`], or `<bytes>`.
     pub fn file(&self) -> &str {
         &self.file
     }

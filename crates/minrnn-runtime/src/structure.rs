@@ -44,6 +44,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("Bernoulli", "its values are random"),
 ];
 
+/// What the exporter writes for other engines, where it is asked to.
+const NOT_HERE: [&str; 1] = ["LinearAttention"];
+
 /// What a graph is held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rules {
@@ -227,7 +230,12 @@ fn check_node<'a>(
             short(&node.op_type),
             short(&node.domain)
         );
-        let what = format!("{what} is none that minrnn's exporter writes");
+        if plain_domain(&node.domain) && NOT_HERE.contains(&node.op_type.as_str()) {
+            let what = format!("{what} is one that this runtime and tract do not have");
+            let mend = "run another form of the export, scan or step, or this file in an engine that has the operator";
+            return Err(Breach::new(place, what).mend(mend));
+        }
+        let what = format!("{what} is none that minrnn's exporter writes for this runtime");
         return Err(Breach::new(place, what).mend("run this file in another engine"));
     }
     if node.output.iter().all(|o| o.is_empty()) {

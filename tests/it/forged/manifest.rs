@@ -1,6 +1,6 @@
 //! Lies of the manifest.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::{FORMS, Forged, TOKENS, say};
 
@@ -8,9 +8,228 @@ use super::{FORMS, Forged, TOKENS, say};
 fn an_export_that_nobody_changed_holds() {
     Forged::tokens().holds();
     // As one that was written anew by another writer of JSON.
-    Forged::tokens()
-        .manifest(|m| m["note"] = json!("more"))
-        .holds();
+    let anew = Forged::tokens();
+    let path = anew.path().join("manifest.json");
+    let text = std::fs::read(&path).unwrap();
+    let json: Json = serde_json::from_slice(&text).unwrap();
+    std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
+    anew.holds();
+}
+
+/// Exports that together have every key of the schema.
+fn every_key() -> Vec<(&'static str, Forged)> {
+    use minrnn_onnx::export::{Activations, Placement, Target, Weights};
+    let wide = TOKENS.replace("width = 8", "width = 32");
+    let features = "width = 8\nlayers = 1\n[input]\nfeatures = 2\nnames = [\"x\", \"y\"]\nmean = [5.0, 1.0]\nstd = [2.0, 3.0]\n[head]\nwidth = 2\n";
+    let named = |kind: &str| format!("{features}kind = \"{kind}\"\nnames = [\"u\", \"v\"]\n");
+    let plain = features.replace("mean = [5.0, 1.0]\nstd = [2.0, 3.0]\n", "");
+    let scales = Activations::Static([("head.weight".to_owned(), 2.5)].into());
+    let int8 = |activations: Activations| {
+        Forged::new(&wide, |o| {
+            o.options.weights = Weights::Int8(activations);
+            o.options.target = Target::OnnxRuntime;
+        })
+    };
+    vec![
+        (
+            "text",
+            Forged::new(TOKENS, |o| {
+                o.vocabulary = Some(["a", "b", "c", "d"].map(String::from).to_vec());
+                o.end_of_stream = Some(2);
+            }),
+        ),
+        (
+            "token ids, weights beside",
+            Forged::new(&wide, |o| o.placement = Placement::External),
+        ),
+        ("classes", Forged::new(&named("logits"), |_| {})),
+        ("values", Forged::new(&named("values"), |_| {})),
+        ("raw features", Forged::new(&plain, |_| {})),
+        ("int8 by row", int8(Activations::Row)),
+        ("int8 by scales", int8(scales)),
+    ]
+}
+
+/// A manifest that differs in one place, and what was done there.
+fn lies(manifest: &Json) -> Vec<(String, Json)> {
+    let mut places = vec![];
+    walk(manifest, String::new(), &mut places);
+    let mut all = vec![];
+    let mut lie = |what: String, place: &str, change: &dyn Fn(&mut Json)| {
+        let mut forged = manifest.clone();
+        change(forged.pointer_mut(place).unwrap());
+        if forged != *manifest {
+            all.push((what, forged));
+        }
+    };
+    for place in &places {
+        let value = manifest.pointer(place).unwrap().clone();
+        lie(format!("{place} is null"), place, &|v| *v = Json::Null);
+        let other = match &value {
+            Json::Null => json!(3),
+            Json::Bool(b) => json!(!b),
+            Json::Number(n) => json!(n.as_f64().unwrap() + 1.0),
+            Json::String(text) => json!(format!("{text}x")),
+            Json::Array(list) => {
+                lie(format!("{place} has one more"), place, &|v| {
+                    let again = list.first().cloned().unwrap_or(json!(1));
+                    v.as_array_mut().unwrap().push(again);
+                });
+                json!([])
+            }
+            Json::Object(map) => {
+                lie(format!("{place} has a key more"), place, &|v| {
+                    v["note"] = json!("more")
+                });
+                for key in map.keys() {
+                    lie(format!("{place} lacks {key}"), place, &|v| {
+                        v.as_object_mut().unwrap().remove(key);
+                    });
+                }
+                json!({})
+            }
+        };
+        lie(format!("{place} is {other}"), place, &|v| {
+            *v = other.clone()
+        });
+        if let Some(n) = value.as_u64() {
+            lie(format!("{place} is {}", n + 1), place, &|v| {
+                *v = json!(n + 1)
+            });
+        }
+    }
+    all
+}
+
+/// Places of all values.
+fn walk(value: &Json, place: String, places: &mut Vec<String>) {
+    match value {
+        Json::Object(map) => {
+            for (key, value) in map {
+                walk(value, format!("{place}/{}", key.replace('/', "~1")), places);
+            }
+        }
+        Json::Array(list) => {
+            for (i, value) in list.iter().enumerate() {
+                walk(value, format!("{place}/{i}"), places);
+            }
+        }
+        _ => {}
+    }
+    places.push(place);
+}
+
+/// Each value, each key: whatever is changed, added, left out or null is a breach, and the schema refuses no export that holds.
+#[test]
+fn every_lie_of_a_manifest_is_a_breach() {
+    use minrnn_cli::verify::Export;
+    let mut keys = std::collections::BTreeSet::new();
+    for (name, forged) in every_key() {
+        Export::open(forged.path()).unwrap();
+        let path = forged.path().join("manifest.json");
+        let manifest: Json = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        keys.extend(manifest.as_object().unwrap().keys().cloned());
+        let lies = lies(&manifest);
+        assert!(lies.len() > 100, "{name}: {}", lies.len());
+        let mut missed = vec![];
+        for (what, lie) in lies {
+            std::fs::write(&path, serde_json::to_vec(&lie).unwrap()).unwrap();
+            if Export::open(forged.path()).is_ok() {
+                missed.push(what);
+            }
+        }
+        assert!(missed.is_empty(), "{name}: not noticed: {missed:#?}");
+    }
+    let schema: Json =
+        serde_json::from_str(include_str!("../../../docs/manifest.schema.json")).unwrap();
+    for key in schema["properties"].as_object().unwrap().keys() {
+        assert!(keys.contains(key), "no export here has {key}");
+    }
+}
+
+#[test]
+fn preprocessing_is_what_follows_from_the_files() {
+    let lie = |export: Forged, said: Json, why: &str| {
+        export.manifest(|m| m["preprocessing"] = said).breaks(why)
+    };
+    lie(
+        Forged::tokens(),
+        json!({ "kind": "characters", "unknown": "skip" }),
+        r#"preprocessing is {"kind":"characters","unknown":"skip"}, and must be {"kind":"characters","unknown":"refuse"}, as there is a vocabulary"#,
+    );
+    lie(
+        Forged::tokens(),
+        json!({ "kind": "characters", "unknown": "refuse", "mean": [1.0] }),
+        "preprocessing is",
+    );
+    lie(
+        Forged::new(TOKENS, |_| {}),
+        json!({ "kind": "features", "normalization": "none" }),
+        r#"must be {"kind":"token_ids"}, as the model takes tokens"#,
+    );
+}
+
+#[test]
+fn keys_that_are_unknown_missing_or_of_another_kind_are_named() {
+    let lie = |change: &dyn Fn(&mut Json), why: &str| {
+        Forged::tokens().manifest(|m| change(m)).breaks(why)
+    };
+    lie(
+        &|m| m["note"] = json!("more"),
+        "manifest.json: has the key `note`, which no manifest of its schema has",
+    );
+    lie(
+        &|m| m["forms"]["scan"]["note"] = json!(1),
+        "has the key `forms.scan.note`",
+    );
+    lie(
+        &|m| {
+            drop(
+                m["forms"]["step"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("lowering"),
+            )
+        },
+        "lacks the key `forms.step.lowering`",
+    );
+    lie(
+        &|m| m["dtype"] = json!(null),
+        "dtype is null, and must be a text",
+    );
+    lie(
+        &|m| m["forms"]["scan"]["opset"] = json!("17"),
+        "forms.scan.opset is \"17\", and must be a whole number",
+    );
+    // Of the first schema neither.
+    lie(
+        &|m| {
+            m["schema"] = json!("minrnn.manifest/1");
+            m["classes"] = json!(["u"]);
+        },
+        "has the key `classes`",
+    );
+}
+
+/// A file with a hash that nothing reads, and a token that no file says.
+#[test]
+fn weights_and_ends_that_no_file_knows_are_breaches() {
+    use sha2::Digest;
+    let forged = Forged::tokens();
+    let bytes = std::fs::read(forged.path().join("README.md")).unwrap();
+    let hash: String = sha2::Sha256::digest(&bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    let beside = json!({ "file": "README.md", "sha256": hash, "bytes": bytes.len() });
+    forged.manifest(|m| m["forms"]["step"]["weights"] = beside);
+    forged.breaks("reads no weights from `README.md`, which the manifest lists for it");
+    let forged = Forged::tokens();
+    forged.manifest(|m| m["end_of_stream"] = json!({ "kind": "token", "token": 1 }));
+    forged
+        .breaks("metadata `minrnn.end_of_stream` is absent, and by the manifest's end_of_stream 1");
+    forged.files(&|f| f.producer_version = "0.0.9".into());
+    forged.files_hold_but("end_of_stream: `parallel`, `scan`, `step` do not say it");
 }
 
 /// As versions wrote it that knew no names.
@@ -48,11 +267,11 @@ fn a_vocabulary_with_an_entry_twice_empty_or_missing_is_a_breach() {
     words(json!(["a", "b", "c", "d", "e"]), "vocabulary has 5 entries");
     words(
         json!(null),
-        "has no vocabulary, and preprocessing of the kind `characters`",
+        r#"must be {"kind":"token_ids"}, as the model takes tokens, and there is no vocabulary"#,
     );
     let both = Forged::tokens();
     both.manifest(|m| m["preprocessing"] = json!({ "kind": "token_ids" }))
-        .breaks("has a vocabulary, and preprocessing of the kind `token_ids`");
+        .breaks(r#"preprocessing is {"kind":"token_ids"}, and must be {"kind":"characters","unknown":"refuse"}, as there is a vocabulary"#);
 }
 
 #[test]
@@ -120,6 +339,9 @@ fn an_end_that_is_no_token_is_a_breach() {
     for end in [
         json!({ "kind": "token", "token": 4 }),
         json!({ "kind": "never" }),
+        json!({ "kind": "caller", "token": 1 }),
+        json!({ "kind": "token", "token": 1, "after": 2 }),
+        json!({ "kind": "token" }),
     ] {
         Forged::tokens()
             .manifest(|m| m["end_of_stream"] = end)
@@ -230,9 +452,10 @@ fn what_the_manifest_says_of_a_file_is_what_the_file_says() {
     let silent = Forged::tokens();
     silent.file("step", &|f| say(f, "minrnn.head", None));
     silent.breaks("metadata `minrnn.head` is absent, the manifest says `per_step`");
-    // A key that is left out says what was once the only choice.
+    // A key that is left out, as in the first manifests, says what was once the only choice.
     let narrow = Forged::narrow(minrnn_onnx::export::Weights::F16);
     narrow.manifest(|m| {
+        m["schema"] = json!("minrnn.manifest/1");
         m.as_object_mut().unwrap().remove("dtype");
     });
     narrow.breaks("metadata `minrnn.dtype`");

@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 pub enum Check {
     /// Files have the hashes and sizes that the manifest says.
     Hashes,
-    /// Vocabulary, preprocessing and end of stream fit each other and the configuration.
+    /// The manifest has the keys of its schema, each of its kind, and no others.
+    Keys,
+    /// Vocabulary, preprocessing and end of stream follow from each other and the configuration.
     Words,
     /// No file of an export lies in the folder that the manifest does not list.
     Unlisted,

@@ -279,7 +279,7 @@ fn hold(export: &Export, model: &Model, params: &Params) -> Result<Held> {
         rows.extend(graphs);
         notes.splice(0..0, remarks);
     }
-    notes.extend(export.untied_vocabulary());
+    notes.extend(export.untied());
     Ok(Held {
         stored,
         rows,

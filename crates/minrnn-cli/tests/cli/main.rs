@@ -11,6 +11,7 @@ mod export;
 mod flags;
 mod forged;
 mod gap;
+mod generate;
 mod harness;
 mod help;
 mod import;

@@ -44,7 +44,7 @@ pub struct DirOptions {
     pub placement: Placement,
     /// The text of each token, for the manifest; its hash is in the files.
     pub vocabulary: Option<Vec<String>>,
-    /// The token after which a text has ended, for the manifest.
+    /// The token after which a text has ended, for the manifest and the files' metadata.
     pub end_of_stream: Option<usize>,
     /// What the model was measured to do, and the figure, for the model card.
     pub measured: Vec<(String, String)>,
@@ -280,6 +280,9 @@ fn stage(
         let words = dir.vocabulary.as_deref().map(super::vocabulary_sha256);
         let entry = words.map(|hash| ("minrnn.vocabulary".to_owned(), hash));
         onnx.metadata.extend(entry);
+        let end = dir.end_of_stream.map(|token| token.to_string());
+        onnx.metadata
+            .extend(end.map(|token| ("minrnn.end_of_stream".to_owned(), token)));
         staged.add_bytes(&file_name(form), &onnx.encode())?;
         let file = staged.last();
         let data = match (store.file(), &shared) {

@@ -46,6 +46,11 @@ fn refused_in(dir: &Path, file: &File, words: &str) {
     let error = AnyModel::open(&path).expect_err("must be refused");
     assert_eq!(error.kind(), ErrorKind::Contract, "{error}");
     assert!(error.to_string().contains(words), "{error}");
+    // Bytes that have a file's name are called by it.
+    let error = Model::from_bytes_of(&path, &file.to_bytes(), &Options::default());
+    let error = error.expect_err("must be refused").to_string();
+    assert!(error.starts_with(&path.display().to_string()), "{error}");
+    assert!(error.contains(words), "{error}");
 }
 
 #[track_caller]

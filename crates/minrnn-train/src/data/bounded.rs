@@ -43,11 +43,16 @@ impl<R: Read> Read for AtMost<R> {
     }
 }
 
-fn too_long(most: u64) -> io::Error {
-    let size = match most {
+/// A bound in words.
+pub(super) fn said(most: u64) -> String {
+    match most {
         m if m.is_multiple_of(1 << 20) => format!("{} MiB", m >> 20),
         m => format!("{m} bytes"),
-    };
+    }
+}
+
+fn too_long(most: u64) -> io::Error {
+    let size = said(most);
     let message = format!("it goes on behind {size}, the most that is read here");
     io::Error::new(io::ErrorKind::FileTooLarge, message)
 }

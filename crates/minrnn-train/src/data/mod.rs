@@ -3,6 +3,7 @@
 mod array;
 mod bounded;
 mod classes;
+mod csv_records;
 mod npy;
 mod npz;
 mod rng;
@@ -20,7 +21,7 @@ pub use npy::read_npy;
 pub use npz::read_npz;
 pub use rng::SampleRng;
 pub use sequences::{Labels, SequenceSet};
-pub(crate) use sequences_csv::least_rows;
+pub(crate) use sequences_csv::count_rows;
 pub use sequences_csv::{CsvColumns, read_csv};
 pub(crate) use sequences_npy::unpacked;
 pub use sequences_npy::{ArrayFiles, read_arrays};

@@ -1,14 +1,15 @@
 //! Sequence sets from CSV: one row a step, the rows of a sequence one after the other.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use csv::StringRecord;
 
 use super::classes::Classes;
+use super::csv_records::{LONGEST, Records};
 use super::sequences::{Labels, SequenceSet};
-use super::{LabelKind, LabelScope, open_data, unused};
+use super::{LabelKind, LabelScope, unused};
 use crate::error::{Result, TrainError};
 
 /// Which columns of a CSV file mean what. The first row of the file names the columns.
@@ -29,19 +30,26 @@ pub struct CsvColumns {
 ///
 /// # Errors
 /// [`TrainError::Io`], [`TrainError::Config`] for unusable column lists, [`TrainError::Data`] naming row (the line of the file in which
-/// it begins, from 1) and column.
+/// it begins, from 1) and column; a row of more than 16 MiB, as soon as it is.
 pub fn read_csv(
     path: &Path,
     columns: &CsvColumns,
     kind: LabelKind,
     scope: LabelScope,
 ) -> Result<SequenceSet> {
+    read_within(path, columns, (kind, scope), LONGEST)
+}
+
+/// The same with another bound for the bytes of a row.
+fn read_within(
+    path: &Path,
+    columns: &CsvColumns,
+    (kind, scope): (LabelKind, LabelScope),
+    longest: u64,
+) -> Result<SequenceSet> {
     check_columns(columns, kind)?;
-    let file = open_data(path).map_err(TrainError::io("read", path))?;
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_reader(file);
-    let header = reader.headers().map_err(|e| csv_error(path, e))?.clone();
+    let mut records = Records::open(path, longest, false)?;
+    let header = records.header()?;
     let row = match header.position() {
         Some(position) => format!("row {}", line(path, position)),
         None => "row 1".to_owned(),
@@ -70,51 +78,24 @@ pub fn read_csv(
         },
     };
     refuse_unused(path, &header, &row, columns)?;
-    for record in reader.records() {
-        rows.add(&record.map_err(|e| csv_error(path, e))?)?;
+    let mut record = StringRecord::new();
+    while records.next(&mut record)? {
+        rows.add(&record)?;
     }
     rows.finish(&columns.labels)
 }
 
-/// How many rows a CSV file has at the least, if they are no longer than the longest of its beginning; 0 for what is no plain file,
-/// which cannot be read twice.
+/// How many rows a CSV file has below the first one; 0 for what is no plain file, which cannot be read twice. The rows are gone through
+/// one by one: how many there are, their lengths in the beginning do not tell.
 ///
 /// # Errors
-/// [`TrainError::Io`] if the file cannot be read.
-pub(crate) fn least_rows(path: &Path) -> Result<u64> {
-    const BEGINNING: u64 = 1 << 20;
-    let failed = || TrainError::io("read", path);
-    let about = std::fs::metadata(path).map_err(failed())?;
-    if !about.is_file() {
-        return Ok(0);
+/// [`TrainError::Io`] if the file cannot be read; [`TrainError::Data`] for a row that is too long.
+pub(crate) fn count_rows(path: &Path) -> Result<u64> {
+    let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
+    match about.is_file() {
+        true => Records::open(path, LONGEST, true)?.count(),
+        false => Ok(0),
     }
-    let mut begin = vec![];
-    let file = std::fs::File::open(path).map_err(failed())?;
-    let read = file.take(BEGINNING).read_to_end(&mut begin);
-    let read = read.map_err(failed())? as u64;
-    let mut rows = lengths_of_rows(&begin, read == about.len()).into_iter();
-    let header = rows.next().unwrap_or(about.len());
-    let longest = rows.max().unwrap_or(u64::MAX);
-    Ok(about.len().saturating_sub(header).div_ceil(longest))
-}
-
-/// Bytes of each row with its end and the empty lines before it; `whole`: the last one may have no end. A line break in quotes ends none.
-fn lengths_of_rows(text: &[u8], whole: bool) -> Vec<u64> {
-    let (mut rows, mut begin) = (vec![], 0);
-    let (mut empty, mut quoted) = (true, false);
-    for (i, byte) in text.iter().enumerate() {
-        quoted ^= *byte == b'"';
-        empty &= matches!(byte, b'\n' | b'\r');
-        let ends = *byte == b'\n' || *byte == b'\r' && text.get(i + 1) != Some(&b'\n');
-        if ends && !quoted && !empty {
-            rows.push((i + 1 - begin) as u64);
-            (begin, empty) = (i + 1, true);
-        }
-    }
-    if whole && !empty {
-        rows.push((text.len() - begin) as u64);
-    }
-    rows
 }
 
 fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
@@ -197,7 +178,7 @@ fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Res
     }
 }
 
-fn csv_error(path: &Path, error: csv::Error) -> TrainError {
+pub(super) fn csv_error(path: &Path, error: csv::Error) -> TrainError {
     let place = error
         .position()
         .map(|p| format!("row {}", line(path, p)))
@@ -220,7 +201,7 @@ fn csv_error(path: &Path, error: csv::Error) -> TrainError {
 
 /// The line of the file, from 1, in which a record begins. The reader's own count takes line breaks of two bytes, and empty lines, for
 /// part of the record behind them.
-fn line(path: &Path, position: &csv::Position) -> u64 {
+pub(super) fn line(path: &Path, position: &csv::Position) -> u64 {
     let count = || -> std::io::Result<u64> {
         let mut lines = Lines::default();
         let mut reader = BufReader::new(std::fs::File::open(path)?);

@@ -197,3 +197,37 @@ fn faults_are_told_by_the_line_of_the_file() {
     let found = found.unwrap_err().to_string();
     assert!(found.contains("row 4: is not UTF-8"), "{found}");
 }
+
+/// A bound of so many bytes, a row's end among them.
+#[test]
+fn rows_are_no_longer_than_the_bound() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let columns = CsvColumns {
+        id: "id".into(),
+        features: vec!["a".into()],
+        labels: vec!["y".into()],
+        ignored: vec![],
+    };
+    // The file is read in pieces that are larger than the bound.
+    let many = "p,1,0\n".repeat(50_000);
+    write!(file, "id,a,y\n{many}p,{},0\np,2,0\n", "0".repeat(30)).unwrap();
+    let kinds = (LabelKind::Classes, LabelScope::Step);
+    let read = |longest| read_within(file.path(), &columns, kinds, longest);
+    assert_eq!(read(35).unwrap().features.len(), 50_002);
+    let error = read(34).unwrap_err().to_string();
+    assert!(
+        error.contains(", row 50002: is longer than 34 bytes, the longest row that is read"),
+        "{error}"
+    );
+    assert!(
+        read(6)
+            .unwrap_err()
+            .to_string()
+            .contains(", row 1: is longer")
+    );
+    assert_eq!(count_rows(file.path()).unwrap(), 50_002);
+    // A quote within a cell opens none.
+    let mut inches = tempfile::NamedTempFile::new().unwrap();
+    write!(inches, "id,a,y\n5\",1,0\n6\",1,0\n").unwrap();
+    assert_eq!(count_rows(inches.path()).unwrap(), 2);
+}

@@ -165,7 +165,7 @@ pub(super) fn alone(tensors: &Tensors, cell: &CellFound, options: &Options) -> R
         dropout: 0.0,
         head: HeadConfig {
             width: Some(outputs),
-            kind: OutputKind::Values,
+            kind: OutputKind::Values.into(),
             ..HeadConfig::default()
         },
     };

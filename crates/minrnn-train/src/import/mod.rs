@@ -15,6 +15,7 @@ mod separate;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tokenizer;
 mod vocabulary;
 
 use std::path::Path;

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
+use super::tokenizer;
+
 /// Entries in which scripts keep the list, or the numbers, beside other things.
-const KEYS: [&str; 6] = ["itos", "stoi", "chars", "characters", "vocab", "vocabulary"];
+pub(super) const KEYS: [&str; 6] = ["itos", "stoi", "chars", "characters", "vocab", "vocabulary"];
 const WANTED: &str = "expected a JSON list of characters, an object from characters to their numbers or from numbers to characters, \
                       or one of them as itos, stoi, chars or vocab of an object";
+/// Where such files say how many characters there are.
+const SIZE: &str = "vocab_size";
 
 /// The characters of a vocabulary from JSON: a list in order, an object from characters to numbers `0..n` or from numbers to characters, or
 /// an object with one of these in `itos`, `stoi`, `chars`, `characters`, `vocab` or `vocabulary` (in several of them: the same). A byte order mark is skipped. `tokenizer.json` of the
-/// tokenizers library is read if its tokens are characters.
+/// tokenizers library is read if its tokens are characters and nothing of it changes a text.
 ///
 /// # Errors
 /// In words: no such JSON, a name that stands there twice, numbers that are not `0..n`, tokens that are no characters, lists that contradict each other.
@@ -21,24 +25,27 @@ pub fn vocabulary(json: &str) -> Result<Vec<String>, String> {
     let Json::Object(map) = &value else {
         return list(&value);
     };
-    if let Some(model) = map.get("model").filter(|m| m.is_object()) {
-        return tokenizer(model);
+    if map.get("model").is_some_and(Json::is_object) {
+        return tokenizer::characters(map);
     }
     match named(map)? {
-        Some(words) => Ok(words),
+        Some((_, words)) => Ok(words),
         None => numbers(map),
     }
 }
 
 /// What stands under one of `KEYS`; where it stands there in several ways, they say the same.
-fn named(map: &Map<String, Json>) -> Result<Option<Vec<String>>, String> {
-    let mut found: Option<(&str, Vec<String>)> = None;
+/// A number there, or under `vocab_size`, is how many they are.
+pub(super) fn named(
+    map: &Map<String, Json>,
+) -> Result<Option<(&'static str, Vec<String>)>, String> {
+    let mut found: Option<(&'static str, Vec<String>)> = None;
     for key in KEYS {
         let words = match map.get(key) {
             Some(inner @ Json::Array(_)) => list(inner),
             Some(Json::Object(inner)) => numbers(inner),
-            // A number of them, say.
-            _ => continue,
+            Some(Json::String(_) | Json::Bool(_)) => Err(WANTED.into()),
+            None | Some(Json::Null | Json::Number(_)) => continue,
         };
         let words = words.map_err(|e| format!("`{key}`: {e}"))?;
         match &found {
@@ -46,10 +53,22 @@ fn named(map: &Map<String, Json>) -> Result<Option<Vec<String>>, String> {
             Some((first, other)) => same(first, other, key, &words)?,
         }
     }
-    Ok(found.map(|(_, words)| words))
+    let Some((first, words)) = &found else {
+        return Ok(None);
+    };
+    for key in KEYS.into_iter().chain([SIZE]) {
+        let said = map.get(key).filter(|n| n.is_number());
+        if let Some(said) = said.filter(|n| n.as_u64() != Some(words.len() as u64)) {
+            return Err(format!(
+                "`{key}` is {said}, and `{first}` has {} characters; leave the wrong one out",
+                words.len()
+            ));
+        }
+    }
+    Ok(found)
 }
 
-fn same(first: &str, a: &[String], second: &str, b: &[String]) -> Result<(), String> {
+pub(super) fn same(first: &str, a: &[String], second: &str, b: &[String]) -> Result<(), String> {
     if a == b {
         return Ok(());
     }
@@ -88,26 +107,6 @@ fn numbers(map: &Map<String, Json>) -> Result<Vec<String>, String> {
     match by_number.keys().copied().eq(0..count as u64) {
         true => Ok(by_number.into_values().collect()),
         false => Err(format!("the numbers are not 0 to {}", count - 1)),
-    }
-}
-
-/// `tokenizer.json`: the kinds that cut words into pieces have no characters.
-fn tokenizer(model: &Json) -> Result<Vec<String>, String> {
-    let kind = model["type"].as_str().unwrap_or("an unknown kind");
-    let refused = |why: &str| {
-        Err(format!(
-            "a tokenizer.json ({kind}) {why}, and a vocabulary here is of characters; leave --vocab out: the model takes token ids, \
-             and the tokenizer stays beside it"
-        ))
-    };
-    let Some(vocab) = model["vocab"].as_object() else {
-        return refused("without a list of its tokens");
-    };
-    match vocab.keys().find(|token| token.chars().count() != 1) {
-        Some(token) => refused(&format!(
-            "whose tokens are longer than characters, such as {token:?}"
-        )),
-        None => numbers(vocab),
     }
 }
 
@@ -170,6 +169,18 @@ mod tests {
             (
                 r#"{"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}"#,
                 "tokenizer.json (Unigram)",
+            ),
+            (
+                r#"{"itos": ["a", "b"], "vocab_size": 3}"#,
+                "`vocab_size` is 3, and `itos` has 2 characters",
+            ),
+            (
+                r#"{"itos": ["a", "b"], "vocab": 1}"#,
+                "`vocab` is 1, and `itos` has 2 characters",
+            ),
+            (
+                r#"{"itos": ["a", "b"], "chars": "ba"}"#,
+                "`chars`: expected a JSON list",
             ),
         ] {
             let error = vocabulary(json).unwrap_err();

@@ -2,6 +2,7 @@
 
 use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig};
 use minrnn_model::graph::OutputKind;
+use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
@@ -173,8 +174,8 @@ pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
     } else {
         HeadSteps::Last
     };
-    // The head's kind and steps have defaults, so a difference from the task is taken for an omission.
-    (model.head.kind, model.head.steps) = (kind, steps);
+    agree_stated("model.head.kind", &mut model.head.kind, kind)?;
+    agree_stated("model.head.steps", &mut model.head.steps, steps)?;
     if let Some(n) = task.target_normalisation() {
         model.head.mean.get_or_insert_with(|| n.mean.clone());
         model.head.std.get_or_insert_with(|| n.std.clone());
@@ -230,6 +231,24 @@ fn agree(field: &str, found: &mut Option<usize>, wanted: usize) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The same of a choice with a default, which the task overrules where it was left out.
+fn agree_stated<T: PartialEq + Serialize>(
+    field: &str,
+    found: &mut Stated<T>,
+    wanted: T,
+) -> Result<()> {
+    if found.is_stated() && *found != wanted {
+        let [found, wanted] =
+            [&**found, &wanted].map(|choice| serde_json::json!(choice).to_string());
+        return Err(TrainError::config(
+            field,
+            format!("is {found}, the task needs {wanted}; leave it out, or change the task"),
+        ));
+    }
+    *found = wanted.into();
+    Ok(())
 }
 
 fn absent(field: &str, present: bool, takes: &str) -> Result<()> {

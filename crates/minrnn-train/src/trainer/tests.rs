@@ -127,6 +127,21 @@ fn what_does_not_fit_the_task_is_refused_by_key() {
     };
     check(config("input = { vocab = 7 }", ""), "model.input.vocab");
     check(config("head = { width = 3 }", ""), "model.head.width");
+    // Whatever the default is: what is said is not overruled.
+    for (said, wanted) in [
+        (
+            "head = { kind = 'values' }",
+            "`model.head.kind`: is \"values\", the task needs \"logits\"; leave it out, or change the task",
+        ),
+        (
+            "head = { steps = 'last' }",
+            "is \"last\", the task needs \"every\"",
+        ),
+    ] {
+        check(config(said, ""), wanted);
+    }
+    let same = config("head = { kind = 'logits', steps = 'every' }", "");
+    Trainer::new(&same, &Device::Cpu).unwrap();
     check(
         config("input = { features = 7 }", ""),
         "model.input.features",

@@ -364,6 +364,13 @@ pub(super) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        name: "a key that no manifest has",
+        make: two,
+        spoil: |e| {
+            e.manifest(|m| m["note"] = "more".into());
+        },
+    },
+    Fault {
         name: "a vocabulary with an entry twice",
         make: Forged::tokens,
         spoil: |e| {

@@ -9,8 +9,9 @@ use super::{Forged, wrong};
 use list::FAULTS;
 
 /// What an export is held to without running it.
-const FILES: [Check; 21] = [
+const FILES: [Check; 22] = [
     Check::Hashes,
+    Check::Keys,
     Check::Words,
     Check::Unlisted,
     Check::Metadata,

@@ -152,9 +152,24 @@ fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
         "write the form step too, and compare the two files".to_owned()
     };
     ui.error(&format!(
-        "warning: the form parallel has the operator LinearAttention, which neither minrnn-runtime nor tract has: `minrnn run`, and `minrnn verify {out}`, cannot run it"
+        "warning: the form parallel has the operator LinearAttention, which neither minrnn-runtime nor tract has: `minrnn verify {out}`, `minrnn run {out} --form parallel` and `minrnn generate {out} --engine parallel` cannot run it{}",
+        instead(choice)
     ));
     ui.note(&format!("next: {how}"));
+}
+
+/// What `run` and `generate` do without the form parallel.
+fn instead(choice: &Choice) -> &'static str {
+    match (choice.has(Form::Scan), choice.has(Form::Step)) {
+        (true, true) => {
+            "; without these flags, run takes the form scan, and generate the forms scan and step"
+        }
+        (true, false) => {
+            "; without the flag, run takes the form scan; generate needs the form step"
+        }
+        (false, true) => "; without these flags, both take the form step",
+        (false, false) => "; nor can they without these flags, as there is no other form",
+    }
 }
 
 /// Exports a checkpoint.

@@ -8,6 +8,8 @@ use minrnn_model::params::Params;
 use minrnn_runtime::{self as runtime, Head, Input, InputSpec, Output, Session};
 use minrnn_train::generate::Generator;
 
+use super::super::run::not_here;
+use crate::ui::Ui;
 use crate::verify::Export;
 
 /// An engine with the text it was given so far.
@@ -32,12 +34,19 @@ impl<'a> Engine<'a> {
         )?))
     }
 
-    pub(super) fn step(export: &Export, words: usize) -> Result<Self> {
+    /// The prompt goes through the first sequence form that runs here, and step by step where there is none.
+    pub(super) fn step(export: &Export, words: usize, ui: &Ui) -> Result<Self> {
         let step = load(export, "step", words)?;
-        let prefill = match export.load("parallel")? {
-            None => export.load("scan")?,
-            some => some,
-        };
+        let mut prefill = None;
+        let mut forms = ["parallel", "scan"].into_iter();
+        let runs = |form: &&str| !export.is_for_other_engines(form);
+        while let (None, Some(form)) = (&prefill, forms.find(runs)) {
+            prefill = export.load(form)?;
+        }
+        if export.is_for_other_engines("parallel") {
+            let other = prefill.as_ref().map_or("step", |_| "scan");
+            ui.note(&not_here("parallel", other));
+        }
         Ok(Self::Step {
             session: Session::new(Arc::new(step), 1)?,
             prefill,

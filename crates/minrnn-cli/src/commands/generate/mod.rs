@@ -52,7 +52,11 @@ fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome
         &path.display().to_string(),
     )?;
     let engine = Engine::candle(&model, &params).with_context(|| path.display().to_string())?;
-    write(args, engine, &words, sampler, ui)
+    let text = Text {
+        words: &words,
+        end: None,
+    };
+    write(args, engine, &text, sampler, ui)
 }
 
 fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
@@ -66,9 +70,11 @@ fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
             )
         }
         Some(EngineChoice::Parallel) => Engine::parallel(&export, words.len())?,
-        Some(EngineChoice::Step) | None => Engine::step(&export, words.len())?,
+        Some(EngineChoice::Step) | None => Engine::step(&export, words.len(), ui)?,
     };
-    write(args, engine, &words, sampler, ui)
+    let end = export.end_of_stream();
+    let text = Text { words: &words, end };
+    write(args, engine, &text, sampler, ui)
 }
 
 fn vocabulary(tokens: Option<&[String]>, of: &str) -> Result<Vocabulary> {
@@ -80,11 +86,18 @@ fn vocabulary(tokens: Option<&[String]>, of: &str) -> Result<Vocabulary> {
     Vocabulary::from_tokens(tokens).with_context(|| of.to_owned())
 }
 
-/// Prompt and continuation, character by character.
+/// What a text is of, and after which token it is over, where an export names one.
+struct Text<'a> {
+    words: &'a Vocabulary,
+    end: Option<u64>,
+}
+
+/// Prompt and continuation, character by character. The token that ends a text is not printed; in the prompt it ends nothing, as
+/// somebody wrote on behind it.
 fn write(
     args: &Generate,
     mut engine: Engine,
-    words: &Vocabulary,
+    text: &Text,
     mut sampler: Sampler,
     ui: &Ui,
 ) -> Result<Outcome> {
@@ -92,14 +105,15 @@ fn write(
         Some("") => {
             bail!("the prompt is empty; leave --prompt out, or give at least one character")
         }
-        Some(prompt) => encode(words, prompt)?,
-        None => vec![words.encode("\n").map_or(0, |ids| ids[0])],
+        Some(prompt) => encode(text.words, prompt)?,
+        None => vec![text.words.encode("\n").map_or(0, |ids| ids[0])],
     };
     let mut reads = args
         .prompt
         .as_deref()
         .map_or(Ok(true), |prompt| ui.stream(prompt))?;
     let mut next = start;
+    let mut ended = None;
     for written in 0..args.length {
         if !reads {
             break;
@@ -107,10 +121,21 @@ fn write(
         let logits = engine.feed(&next)?;
         finite(args, &logits, written)?;
         let id = sampler.choose(&logits) as u32;
-        reads = ui.stream(&words.decode(&[id])?)?;
+        let character = text.words.decode(&[id])?;
+        if text.end == Some(u64::from(id)) {
+            ended = Some((written, character));
+            break;
+        }
+        reads = ui.stream(&character)?;
         next = vec![id];
     }
     ui.print("\n")?;
+    if let Some((written, character)) = ended {
+        let (dir, most) = (args.dir.display(), args.length);
+        ui.note(&format!(
+            "note: the text is over after {written} of {most} characters: the model chose {character:?}, which {dir} names as its end of stream, and which is not printed"
+        ));
+    }
     Ok(Outcome::Holds)
 }
 

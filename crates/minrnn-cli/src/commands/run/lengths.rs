@@ -91,6 +91,9 @@ fn wanted(export: &Export, model: &Model) -> Result<bool> {
         return Ok(model.info().lengths);
     }
     for form in ["parallel", "scan"] {
+        if export.is_for_other_engines(form) {
+            continue;
+        }
         if let Some(other) = export.load(form)? {
             return Ok(other.info().lengths);
         }

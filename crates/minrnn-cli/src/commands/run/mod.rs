@@ -18,7 +18,7 @@ use lengths::Lengths;
 
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     let export = files::open_export(&args.dir)?;
-    let model = open(&export, args.form)?;
+    let model = open(&export, args.form, ui)?;
     let mut data = Data::read(&args.input, model.info().input)?;
     let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
     data.cut(&lengths);
@@ -58,15 +58,22 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
-fn open(export: &Export, form: Option<RunForm>) -> Result<Model> {
+/// The form that was asked for, or the first that runs here.
+fn open(export: &Export, form: Option<RunForm>, ui: &Ui) -> Result<Model> {
     let wanted: &[&str] = match form {
         None => &["parallel", "scan", "step"],
         Some(RunForm::Parallel) => &["parallel"],
         Some(RunForm::Scan) => &["scan"],
         Some(RunForm::Step) => &["step"],
     };
-    for form in wanted {
+    let others = |form: &&&str| !export.is_for_other_engines(form);
+    let skipped = wanted.iter().find(|form| !others(form));
+    // Where there is no other, loading it says why it does not run.
+    for form in wanted.iter().filter(others).chain(skipped) {
         if let Some(model) = export.load(form)? {
+            if let Some(skipped) = skipped {
+                ui.note(&not_here(skipped, form));
+            }
             return Ok(model);
         }
     }
@@ -76,6 +83,13 @@ fn open(export: &Export, form: Option<RunForm>) -> Result<Model> {
         export.dir().display(),
         wanted.join(", "),
         forms.join(" and ")
+    )
+}
+
+/// Which form runs in the place of one that only other engines run.
+pub(super) fn not_here(skipped: &str, form: &str) -> String {
+    format!(
+        "note: the form {skipped} has the operator LinearAttention, which minrnn-runtime does not have: the form {form} runs in its place"
     )
 }
 

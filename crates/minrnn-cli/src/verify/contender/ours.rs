@@ -30,9 +30,8 @@ impl Contender for Ours {
     }
 
     fn open(&mut self, file: &Path, bytes: &[u8]) -> Result<Box<dyn Opened>, Refusal> {
-        let folder = file.parent().unwrap_or(Path::new(""));
         let options = Options::with_threads(1);
-        match Model::from_bytes_in(folder, bytes, &options) {
+        match Model::from_bytes_of(file, bytes, &options) {
             Ok(model) => Ok(Box::new(File { model })),
             Err(e) => Err(Refusal { why: e.to_string() }),
         }

@@ -43,20 +43,31 @@ impl Export {
         Err(self.other(format!("was made with {}", listed(&apart))))
     }
 
-    /// What is to be known of a vocabulary that nothing in the files is tied to.
-    pub(in crate::verify) fn untied_vocabulary(&self) -> Option<String> {
-        self.vocabulary()?;
+    /// What is to be known of a vocabulary and an end of stream that nothing in the files is tied to.
+    pub(in crate::verify) fn untied(&self) -> Vec<String> {
+        let mut notes = vec![];
+        let (words, end) = (self.vocabulary(), self.end_of_stream());
+        if let Some(silent) = words.and_then(|_| self.silent("minrnn.vocabulary")) {
+            notes.push(format!(
+                "vocabulary: {silent} have no hash of it, as files of older versions: whether its entries are the model's, in their order, only --checkpoint tells"
+            ));
+        }
+        if let Some(silent) = end.and_then(|_| self.silent("minrnn.end_of_stream")) {
+            notes.push(format!(
+                "end_of_stream: {silent} do not say it, as files of older versions: whether it is the token that the export was made with, nothing tells; export again"
+            ));
+        }
+        notes
+    }
+
+    /// Forms whose files do not have the metadata.
+    fn silent(&self, key: &str) -> Option<String> {
         let files = self.forms.iter();
         let silent: Vec<String> = files
-            .filter(|(_, file)| file.model.metadata("minrnn.vocabulary").is_none())
+            .filter(|(_, file)| file.model.metadata(key).is_none())
             .map(|(name, _)| format!("`{name}`"))
             .collect();
-        (!silent.is_empty()).then(|| {
-            format!(
-                "vocabulary: {} have no hash of it, as files of older versions: whether its entries are the model's, in their order, only --checkpoint tells",
-                silent.join(", ")
-            )
-        })
+        (!silent.is_empty()).then(|| silent.join(", "))
     }
 
     /// Holds the vocabulary to the checkpoint's.

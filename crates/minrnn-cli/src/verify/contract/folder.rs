@@ -17,7 +17,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(unread)
 }
 
-/// Whether a manifest's word names a file of the folder: no path, not the folder itself or the one above, no link.
+/// Whether a manifest's word names a file of the folder: no path, not the folder itself or the one above, no link; of the letters
+/// that every system takes.
 pub(super) fn is_own(dir: &Path, name: &str) -> bool {
     let mut parts = Path::new(name).components();
     let plain = matches!(
@@ -29,7 +30,9 @@ pub(super) fn is_own(dir: &Path, name: &str) -> bool {
             .symlink_metadata()
             .is_ok_and(|m| !m.is_file())
     };
-    plain && !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']) && !link()
+    let letter = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let usual = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letter);
+    plain && usual && !link()
 }
 
 /// In lower-case hex.
@@ -69,7 +72,7 @@ mod tests {
         for file in ["a.onnx", "sub/b.onnx", "../c.onnx"] {
             std::fs::write(dir.join(file), b"x").unwrap();
         }
-        assert!(is_own(&dir, "a.onnx") && is_own(&dir, "not there"));
+        assert!(is_own(&dir, "a.onnx") && is_own(&dir, "not_there-1.onnx"));
         for name in [
             "",
             ".",
@@ -84,6 +87,9 @@ mod tests {
             "sub\\b.onnx",
             "C:a.onnx",
             "a.onnx\0",
+            "a b.onnx",
+            "\u{e4}.onnx",
+            "_a.onnx",
         ] {
             assert!(!is_own(&dir, name), "{name}");
         }

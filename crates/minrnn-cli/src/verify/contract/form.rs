@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::folder::{is_own, read, sha256, sha256_of};
 use super::manifest::{Beside, FormEntry, MANIFEST, Manifest};
 use super::outline::same;
-use super::{Result, broken, chain};
+use super::{ContractError, Result, broken, chain};
 use crate::verify::{Check, Off};
 
 /// One form of the export.
@@ -31,7 +31,7 @@ pub(super) fn open(
 ) -> Result<FormFile> {
     if !is_own(dir, &entry.file) {
         let what = format!(
-            "forms.{name}.file is `{}`; it must be a file of the folder",
+            "forms.{name}.file is `{}`; it must be a file of the folder, with a name of letters, digits, `.`, `_` and `-`",
             entry.file
         );
         return Err(broken(dir.join(MANIFEST), what));
@@ -69,7 +69,8 @@ fn changed(found: &str, said: &str) -> String {
 fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
     let path = dir.join(&beside.file);
     if !is_own(dir, &beside.file) {
-        return Err(broken(path, "must be a file of the folder"));
+        let what = "must be a file of the folder, with a name of letters, digits, `.`, `_` and `-`";
+        return Err(broken(path, what));
     }
     let (found, size) = sha256_of(&path).map_err(|e| {
         broken(
@@ -91,6 +92,18 @@ fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
 }
 
 impl FormFile {
+    /// LinearAttention is in no engine here.
+    pub(super) fn is_for_other_engines(&self) -> bool {
+        self.model.metadata("minrnn.lowering") == Some("linear-attention")
+    }
+
+    /// What the runtime says of the file, its name once.
+    pub(super) fn of_runtime(&self, error: &minrnn_runtime::Error) -> ContractError {
+        let what = chain(error);
+        let name = format!("{}: ", self.path.display());
+        broken(&self.path, what.strip_prefix(&name).unwrap_or(&what))
+    }
+
     /// Whether the file says the same of itself as the manifest does.
     fn keeps(
         &self,
@@ -102,6 +115,7 @@ impl FormFile {
         off.hold(Check::Longest, || self.keeps_longest(entry))?;
         off.hold(Check::Opset, || self.keeps_opset(entry))?;
         off.hold(Check::Vocabulary, || self.keeps_vocabulary(manifest))?;
+        off.hold(Check::Description, || self.keeps_end(manifest))?;
         off.hold(Check::Description, || self.keeps_json(manifest))?;
         off.hold(Check::Activations, || self.keeps_activations(manifest))?;
         off.hold(Check::Ports, || self.keeps_ports(entry))?;
@@ -185,6 +199,20 @@ impl FormFile {
         ))
     }
 
+    /// As the vocabulary: the file says the token, where there is one.
+    fn keeps_end(&self, manifest: &Manifest) -> std::result::Result<(), String> {
+        let said = self.model.metadata("minrnn.end_of_stream");
+        let wanted = manifest.end().map(|token| token.to_string());
+        if said == wanted.as_deref() || said.is_none() && !is_of_this_version(&self.model) {
+            return Ok(());
+        }
+        Err(format!(
+            "metadata `minrnn.end_of_stream` is {}, and by the manifest's end_of_stream {}; export again",
+            said.unwrap_or("absent"),
+            wanted.as_deref().unwrap_or("absent")
+        ))
+    }
+
     fn keeps_json(&self, manifest: &Manifest) -> std::result::Result<(), String> {
         for (key, want) in [
             ("minrnn.states", &manifest.states),
@@ -211,12 +239,15 @@ impl FormFile {
     }
 
     fn keeps_activations(&self, manifest: &Manifest) -> std::result::Result<(), String> {
-        // Older manifests do not say it.
-        let Some(scales) = &manifest.activations else {
-            return Ok(());
-        };
         let own = self.json("minrnn.activations");
-        if own.is_some_and(|own| same(&own, scales)) {
+        let holds = match (&own, &manifest.activations) {
+            (None, None) => true,
+            (Some(own), Some(scales)) => same(own, scales),
+            // Older manifests do not say it.
+            (Some(_), None) => !is_of_this_version(&self.model),
+            (None, Some(_)) => false,
+        };
+        if holds {
             return Ok(());
         }
         Err("metadata `minrnn.activations` is not what the manifest says; export again".into())
@@ -233,18 +264,7 @@ impl FormFile {
             ("outputs", &self.model.graph.outputs, &entry.outputs),
         ] {
             let found = signature(list);
-            // Newer manifests may say more of each.
-            let same = match (found.as_array(), want.as_array()) {
-                (Some(found), Some(want)) if found.len() == want.len() => {
-                    found.iter().zip(want).all(|(f, w)| {
-                        ["name", "dtype", "shape"]
-                            .iter()
-                            .all(|key| f[*key] == w[*key])
-                    })
-                }
-                _ => false,
-            };
-            if !same {
+            if found != *want {
                 return Err(format!("its {what} are {found}, the manifest says {want}"));
             }
         }
@@ -265,10 +285,16 @@ impl FormFile {
         })
     }
 
-    /// Weights beside the graph lie in the file that the manifest has a hash of.
+    /// Weights beside the graph lie in the file that the manifest has a hash of, and that file is listed for them.
     fn reads_beside(&self, listed: Option<&Beside>) -> std::result::Result<(), String> {
         let listed = listed.map(|b| b.file.as_str());
-        for location in locations(&self.model.graph) {
+        let read = locations(&self.model.graph);
+        if let Some(file) = listed.filter(|_| read.is_empty()) {
+            return Err(format!(
+                "reads no weights from `{file}`, which the manifest lists for it; export again"
+            ));
+        }
+        for location in read {
             if listed != Some(location) {
                 return Err(format!(
                     "reads weights from `{location}`, which the manifest does not list for it"

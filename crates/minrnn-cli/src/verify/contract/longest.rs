@@ -48,8 +48,7 @@ impl FormFile {
             return true;
         }
         let options = runtime::Options::with_plans(1);
-        let Ok(model) = runtime::Model::from_bytes_in(&export.dir, &fixed.encode(), &options)
-        else {
+        let Ok(model) = runtime::Model::from_bytes_of(&self.path, &fixed.encode(), &options) else {
             return true;
         };
         let batch = export.fixed().0.unwrap_or(1);

@@ -6,10 +6,10 @@ use std::path::Path;
 use minrnn_onnx::export::Form;
 use minrnn_train::data::Vocabulary;
 use serde::Deserialize;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::folder::read;
-use super::{Result, broken, chain};
+use super::{Result, broken, chain, keys};
 use crate::verify::{Check, Off};
 
 /// Name of the manifest in an export folder.
@@ -21,7 +21,6 @@ const SCHEMAS: [&str; 2] = ["minrnn.manifest/1", "minrnn.manifest/2"];
 /// The manifest as far as it is needed here. What the first manifests did not say is what was then the only choice.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Manifest {
-    schema: String,
     pub(super) weights_sha256: String,
     #[serde(default = "f32")]
     pub(super) dtype: String,
@@ -89,17 +88,21 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         let fail = |what: String| Err(broken(&path, what));
         let text = read(&path)?;
-        let manifest: Self = match minrnn_model::json::from_slice(&text) {
-            Ok(manifest) => manifest,
-            Err(e) => return fail(format!("is no manifest of an export: {e}")),
+        let none =
+            |e: serde_json::Error| broken(&path, format!("is no manifest of an export: {e}"));
+        let json: Json = minrnn_model::json::from_slice(&text).map_err(none)?;
+        let Some(schema) = json["schema"].as_str() else {
+            return fail("is no manifest of an export: it says no schema".into());
         };
-        if !SCHEMAS.contains(&manifest.schema.as_str()) {
+        if !SCHEMAS.contains(&schema) {
             return fail(format!(
-                "has schema `{}`; this program reads {}",
-                manifest.schema,
+                "has schema `{schema}`; this program reads {}",
                 SCHEMAS.join(" and ")
             ));
         }
+        off.hold(Check::Keys, || keys::hold(&json, schema == SCHEMAS[0]))
+            .map_err(|what| broken(&path, what))?;
+        let manifest: Self = serde_json::from_value(json).map_err(none)?;
         if manifest.forms.is_empty() {
             return fail("lists no forms; export again".into());
         }
@@ -116,65 +119,84 @@ impl Manifest {
 
     /// Vocabulary, preprocessing and end of stream go together.
     fn words(&self) -> std::result::Result<(), String> {
-        let tokens = self.config.pointer("/input/vocab").and_then(Json::as_u64);
-        let kind = |json: &Option<Json>| {
-            let kind = json.as_ref().and_then(|p| p["kind"].as_str());
-            kind.map(str::to_owned)
-        };
-        let preprocessing = kind(&self.preprocessing);
-        match (&self.vocabulary, preprocessing.as_deref()) {
-            (Some(words), kind) => {
-                if kind.is_some_and(|k| k != "characters") {
-                    return Err(format!(
-                        "has a vocabulary, and preprocessing of the kind `{}`; export again",
-                        kind.unwrap_or_default()
-                    ));
-                }
-                if tokens.is_some_and(|n| n != words.len() as u64) || tokens.is_none() {
-                    return Err(format!(
-                        "vocabulary has {} entries, and the model takes {}; export again",
-                        words.len(),
-                        tokens.map_or("no tokens".into(), |n| format!("{n} tokens"))
-                    ));
-                }
-                Vocabulary::from_tokens(words).map_err(|e| chain(&e))?;
+        let tokens = self.tokens();
+        if let Some(words) = &self.vocabulary {
+            if tokens != Some(words.len() as u64) {
+                return Err(format!(
+                    "vocabulary has {} entries, and the model takes {}; export again",
+                    words.len(),
+                    tokens.map_or("no tokens".into(), |n| format!("{n} tokens"))
+                ));
             }
-            (None, Some("characters")) => {
-                return Err(
-                    "has no vocabulary, and preprocessing of the kind `characters` needs one; export again"
-                        .into(),
-                );
-            }
-            (None, _) => {}
+            Vocabulary::from_tokens(words).map_err(|e| chain(&e))?;
         }
-        self.normalization(preprocessing.as_deref())?;
+        self.preprocessed()?;
         let Some(end) = &self.end_of_stream else {
             return Ok(());
         };
-        match (end["kind"].as_str(), end["token"].as_u64()) {
-            (Some("caller"), None) => Ok(()),
-            (Some("token"), Some(token)) if tokens.is_some_and(|n| token < n) => Ok(()),
-            _ => Err(format!(
-                "end_of_stream is {end}, which is neither the caller's nor a token of the model"
-            )),
-        }
-    }
-
-    /// Features are normalised in the graph where the configuration has their statistics.
-    fn normalization(&self, kind: Option<&str>) -> std::result::Result<(), String> {
-        let given = |key| self.config.pointer(key).is_some_and(|v| !v.is_null());
-        let (Some(said), true) = (&self.preprocessing, given("/input/features")) else {
-            return Ok(());
+        let wanted = match self.end() {
+            Some(token) => json!({ "kind": "token", "token": token }),
+            None => json!({ "kind": "caller" }),
         };
-        let wanted = match given("/input/mean") || given("/input/std") {
-            true => "in_graph",
-            false => "none",
-        };
-        if kind == Some("features") && said["normalization"] == wanted {
+        let is_token = self
+            .end()
+            .is_none_or(|token| tokens.is_some_and(|n| token < n));
+        if *end == wanted && is_token {
             return Ok(());
         }
         Err(format!(
-            "preprocessing is {said}, and by the configuration features with the normalization `{wanted}`"
+            "end_of_stream is {end}, which is neither the caller's, {{\"kind\":\"caller\"}}, nor a token of the model, {{\"kind\":\"token\",\"token\":N}}; export again"
         ))
+    }
+
+    /// How many tokens the model knows; none of a model of features.
+    fn tokens(&self) -> Option<u64> {
+        self.config.pointer("/input/vocab").and_then(Json::as_u64)
+    }
+
+    /// The token after which a stream is over, where the manifest names one.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.end_of_stream.as_ref()?["token"].as_u64()
+    }
+
+    /// Preprocessing follows from what goes in, the vocabulary and the statistics in the configuration.
+    fn preprocessed(&self) -> std::result::Result<(), String> {
+        let Some(said) = &self.preprocessing else {
+            return Ok(());
+        };
+        let given = |key| self.config.pointer(key).is_some_and(|v| !v.is_null());
+        let (wanted, because) = match (self.takes_features(), &self.vocabulary) {
+            (true, _) if given("/input/mean") || given("/input/std") => (
+                json!({ "kind": "features", "normalization": "in_graph" }),
+                "the configuration has statistics of the features",
+            ),
+            (true, _) => (
+                json!({ "kind": "features", "normalization": "none" }),
+                "the configuration has no statistics of the features",
+            ),
+            (false, Some(_)) => (
+                json!({ "kind": "characters", "unknown": "refuse" }),
+                "there is a vocabulary",
+            ),
+            (false, None) => (
+                json!({ "kind": "token_ids" }),
+                "the model takes tokens, and there is no vocabulary",
+            ),
+        };
+        if *said == wanted {
+            return Ok(());
+        }
+        Err(format!(
+            "preprocessing is {said}, and must be {wanted}, as {because}; export again"
+        ))
+    }
+
+    /// By the inputs that are listed, which are the files' own: the configuration may be one that only another program knows.
+    fn takes_features(&self) -> bool {
+        let ports = self
+            .forms
+            .values()
+            .filter_map(|form| form.inputs.as_array());
+        ports.flatten().any(|port| port["name"] == "features")
     }
 }

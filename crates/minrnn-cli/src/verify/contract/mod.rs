@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 mod belongs;
 mod folder;
 mod form;
+mod keys;
 mod longest;
 mod manifest;
 mod outline;
@@ -131,6 +132,11 @@ impl Export {
         self.manifest.vocabulary.as_deref()
     }
 
+    /// The token after which a text is over, where the manifest names one.
+    pub fn end_of_stream(&self) -> Option<u64> {
+        self.manifest.end()
+    }
+
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -146,6 +152,13 @@ impl Export {
         self.forms
             .iter()
             .map(|(name, f)| (name.as_str(), f.path.as_path()))
+    }
+
+    /// Whether the export has the form, and the runtime does not have the operators of its lowering.
+    pub fn is_for_other_engines(&self, form: &str) -> bool {
+        self.forms
+            .get(form)
+            .is_some_and(FormFile::is_for_other_engines)
     }
 
     /// A form in the runtime, which checks it against its metadata once more; `None` if the export has no such form.
@@ -172,10 +185,10 @@ impl Export {
         let file = self.forms.get(form);
         let file = file.ok_or_else(|| broken(&self.dir, format!("has no form `{form}`")))?;
         let options = runtime::Options::referee();
-        match runtime::Model::from_bytes_in(&self.dir, &file.bytes, &options) {
+        match runtime::Model::from_bytes_of(&file.path, &file.bytes, &options) {
             Ok(model) => Ok(Ok(model)),
             Err(e) if e.kind() == runtime::ErrorKind::Load => Ok(Err(chain(&e))),
-            Err(e) => Err(broken(&file.path, chain(&e))),
+            Err(e) => Err(file.of_runtime(&e)),
         }
     }
 
@@ -183,17 +196,16 @@ impl Export {
         let Some(file) = self.forms.get(form) else {
             return Ok(None);
         };
-        let model = runtime::Model::from_bytes_in(&self.dir, &file.bytes, options);
-        model.map(Some).map_err(|e| {
-            let what = chain(&e);
-            let what = match file.model.metadata("minrnn.lowering") {
-                Some("linear-attention") => format!(
-                    "{what}; no engine here has LinearAttention: `minrnn verify --sequence {} --step FILE` holds it to a step file in float64",
+        let model = runtime::Model::from_bytes_of(&file.path, &file.bytes, options);
+        model.map(Some).map_err(|e| match file.is_for_other_engines() {
+            false => file.of_runtime(&e),
+            true => {
+                let what = format!(
+                    "has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify --sequence {} --step FILE` holds it to a step file in float64, and the forms scan and step run here",
                     file.path.display()
-                ),
-                _ => what,
-            };
-            broken(&file.path, what)
+                );
+                broken(&file.path, what)
+            }
         })
     }
 

@@ -63,6 +63,12 @@ impl Origin<'_> {
         forget(&mut head.names, old.names.as_ref());
         forget(&mut head.mean, old.mean.as_ref());
         forget(&mut head.std, old.std.as_ref());
+        if head.kind == old.kind {
+            head.kind = head.kind.forgotten();
+        }
+        if head.steps == old.steps {
+            head.steps = head.steps.forgotten();
+        }
         if let (Some(input), Some(old)) = (&mut wanted.input, &self.model.input) {
             forget(&mut input.vocab, old.vocab.as_ref());
             forget(&mut input.features, old.features.as_ref());
@@ -164,7 +170,7 @@ impl Origin<'_> {
             input(model, new).as_deref(),
         );
         let before = found.all.len();
-        match model.head.kind {
+        match *model.head.kind {
             OutputKind::Values => {
                 let head = |model: &ModelConfig, task: Option<&Json>| {
                     pick(model.head.names.as_ref(), task, "target_columns")

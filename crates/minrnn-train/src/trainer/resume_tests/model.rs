@@ -1,5 +1,8 @@
 //! What a model means, and new runs from its weights.
 
+use minrnn_model::config::{HeadConfig, HeadSteps};
+use minrnn_model::graph::OutputKind;
+
 use super::*;
 
 /// Each key of a model by itself, with the same shapes: weights would load and mean something else.
@@ -141,6 +144,35 @@ fn another_task_is_refused() {
     );
     let values = csv_config(&files.put("a.csv", &csv(0.0)), "'x', 'y'", "values", "");
     let classes = csv_config(&files.put("b.csv", &csv(0.0)), "'x', 'y'", "classes", "");
+    let found = differences(resume(&classes, &checkpoint_of(&values, 1)));
+    has(
+        &found,
+        "model.head.kind: \"values\" in the checkpoint, \"logits\"",
+    );
+}
+
+/// What the checkpoint has and the task does not is told with all the rest, also where the configuration says it.
+#[test]
+fn heads_that_contradict_the_task_are_refused() {
+    let files = Files::new();
+    let values = csv_config(&files.put("a.csv", &csv(0.0)), "'x', 'y'", "values", "");
+    let contradicts = |head: &dyn Fn(&mut HeadConfig), wanted: &str| {
+        let mut config = values.clone();
+        head(&mut config.model.head);
+        let error = Trainer::new(&config, &Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    };
+    // The defaults, said.
+    contradicts(
+        &|head| head.kind = OutputKind::Logits.into(),
+        "`model.head.kind`: is \"logits\", the task needs \"values\"; leave it out, or change the task",
+    );
+    contradicts(
+        &|head| head.steps = HeadSteps::Every.into(),
+        "`model.head.steps`: is \"every\", the task needs \"last\"",
+    );
+    let mut classes = csv_config(&files.put("b.csv", &csv(0.0)), "'x', 'y'", "classes", "");
+    classes.model.head.kind = OutputKind::Values.into();
     let found = differences(resume(&classes, &checkpoint_of(&values, 1)));
     has(
         &found,

@@ -1,0 +1,137 @@
+//! What `generate` writes of an export: where a text is over, and by which forms.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::harness::{Ran, minrnn, minrnn_with, trained};
+
+const PROMPT: &str = "the ";
+
+fn generate(dir: &Path, folder: &str, flags: &[&str]) -> Ran {
+    let all = ["generate", folder, "--prompt", PROMPT, "--length", "40"];
+    minrnn(dir, &[&all[..], &["--temperature", "0"], flags].concat())
+}
+
+/// The text behind the prompt.
+fn written(ran: Ran) -> String {
+    let text = ran.good();
+    let text = text.strip_prefix(PROMPT).unwrap();
+    text.strip_suffix('\n').unwrap().to_owned()
+}
+
+#[test]
+fn a_text_is_over_at_the_end_of_stream_that_an_export_names() {
+    let dir = trained();
+    let whole = written(generate(dir.path(), "export", &[]));
+    assert_eq!(whole.chars().count(), 40);
+    // One that comes later than at once, and not behind all.
+    let first = whole.chars().next();
+    let (at, end) = whole
+        .char_indices()
+        .find(|(_, c)| Some(*c) != first && c.is_alphanumeric())
+        .unwrap();
+    let before = &whole[..at];
+    let flag = format!("--end-of-stream={end}");
+    minrnn(dir.path(), &["export", "run", "--out", "export", &flag]).good();
+    for engine in ["step", "parallel"] {
+        let ran = generate(dir.path(), "export", &["--engine", engine]);
+        let count = before.chars().count();
+        let note = format!(
+            "note: the text is over after {count} of 40 characters: the model chose \"{end}\", which export names as its end of stream"
+        );
+        assert!(ran.err.contains(&note), "{}", ran.shown());
+        assert_eq!(written(ran), before, "{engine}");
+    }
+    // Nobody names one for a checkpoint, and nothing ends where the model does not choose it.
+    assert_eq!(written(generate(dir.path(), "run", &[])), whole);
+    let short = before.chars().count().to_string();
+    let ran = minrnn(
+        dir.path(),
+        &[
+            "generate",
+            "export",
+            "--prompt",
+            PROMPT,
+            "--length",
+            &short,
+            "--temperature",
+            "0",
+        ],
+    );
+    assert!(!ran.err.contains("end of stream"), "{}", ran.shown());
+    assert_eq!(written(ran), before);
+    // In a prompt it ends nothing.
+    let prompt = format!("{PROMPT}{before}{end}");
+    let ran = minrnn(
+        dir.path(),
+        &[
+            "generate", "export", "--prompt", &prompt, "--length", "1", "--seed", "3",
+        ],
+    );
+    assert!(ran.good().starts_with(&prompt));
+}
+
+/// Takes a form out of the export.
+fn lose(dir: &Path, form: &str) {
+    let path = dir.join("export/manifest.json");
+    let mut manifest: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    manifest["forms"].as_object_mut().unwrap().remove(form);
+    fs::write(&path, manifest.to_string()).unwrap();
+    fs::remove_file(dir.join(format!("export/model.{form}.onnx"))).unwrap();
+}
+
+/// The form with LinearAttention is for other engines: what runs is another, and said.
+#[test]
+fn forms_that_run_are_taken_in_the_place_of_linear_attention() {
+    let dir = trained();
+    let whole = written(generate(dir.path(), "export", &[]));
+    let run = |flags: &[&str]| {
+        let all = [&["run", "export", "--input", "-"][..], flags].concat();
+        minrnn_with(dir.path(), &all, "1 2 3 4\n")
+    };
+    let export = [
+        "export",
+        "run",
+        "--out",
+        "export",
+        "--target",
+        "onnxruntime",
+        "--lowering",
+        "linear-attention",
+    ];
+    let ran = minrnn(dir.path(), &export);
+    let warning = "`minrnn verify export`, `minrnn run export --form parallel` and `minrnn generate export --engine parallel` cannot run it; without these flags, run takes the form scan, and generate the forms scan and step";
+    assert!(ran.err.contains(warning), "{}", ran.shown());
+    ran.good();
+    for used in ["scan", "step"] {
+        if used == "step" {
+            lose(dir.path(), "scan");
+        }
+        let note = |form: &str| {
+            format!(
+                "note: the form parallel has the operator LinearAttention, which minrnn-runtime does not have: the form {form} runs in its place"
+            )
+        };
+        let ran = generate(dir.path(), "export", &[]);
+        assert!(ran.err.contains(&note(used)), "{}", ran.shown());
+        assert_eq!(written(ran), whole);
+        let ran = run(&[]);
+        assert!(ran.err.contains(&note(used)), "{}", ran.shown());
+        assert_eq!(ran.good(), run(&["--form", used]).good());
+        // Asked for by name it is refused, by what it is.
+        for ran in [
+            run(&["--form", "parallel"]),
+            generate(dir.path(), "export", &["--engine", "parallel"]),
+            minrnn(dir.path(), &["verify", "export", "--max-len", "8"]),
+        ] {
+            assert_eq!(ran.code, Some(2), "{}", ran.shown());
+            let words = "export/model.parallel.onnx: has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify --sequence export/model.parallel.onnx --step FILE`";
+            assert!(ran.err.contains(words), "{}", ran.shown());
+            for untrue in ["<bytes>", "exporter writes"] {
+                assert!(!ran.err.contains(untrue), "{}", ran.shown());
+            }
+        }
+    }
+}
