@@ -76,6 +76,11 @@ fn what_cannot_be_measured_is_named() {
             "bench_infer_baseline",
             &["export", "--baseline", "openvino"],
         ),
+        ("bench_infer_seq_len", &["export", "--seq-len", "99999"]),
+        (
+            "bench_infer_seq_len_of_steps",
+            &["export", "--seq-len", "9", "--only", "step"],
+        ),
         ("bench_infer_threads", &["--threads", "0"]),
     ] {
         let ran = minrnn(

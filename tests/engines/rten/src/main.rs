@@ -37,8 +37,7 @@ fn main() {
     while let Some((request, payload)) = next(&mut from) {
         let answer = decode(&request.tensors, &payload)
             .and_then(|feeds| answer(&mut opened, &request, feeds));
-        let (header, tensors) =
-            answer.unwrap_or_else(|why| (json!({ "refused": why }), vec![]));
+        let (header, tensors) = answer.unwrap_or_else(|why| (json!({ "refused": why }), vec![]));
         if to.write_all(&encode(header, &tensors)).is_err() || to.flush().is_err() {
             return;
         }
@@ -79,7 +78,11 @@ fn answer(opened: &mut Option<Opened>, request: &Request, feeds: Tensors) -> Ans
         }
         "run" | "time" => {
             let opened = opened.as_ref().ok_or("no file is open")?;
-            let calls = if request.what == "run" { 1 } else { request.calls };
+            let calls = if request.what == "run" {
+                1
+            } else {
+                request.calls
+            };
             let (seconds, last) = opened.calls(request, feeds, calls)?;
             Ok((json!({ "ok": true, "seconds": seconds }), last))
         }
@@ -97,7 +100,12 @@ impl Opened {
     ) -> Result<(f64, Tensors), String> {
         let id = |name: &String| self.model.node_id(name).map_err(|e| e.to_string());
         let mut names: Vec<&String> = request.feedback.iter().map(|(output, _)| output).collect();
-        names.extend(request.wanted.iter().filter(|w| !request.feedback.iter().any(|(o, _)| o == *w)));
+        names.extend(
+            request
+                .wanted
+                .iter()
+                .filter(|w| !request.feedback.iter().any(|(o, _)| o == *w)),
+        );
         let outputs: Vec<NodeId> = names.iter().map(|n| id(n)).collect::<Result<_, _>>()?;
         let into = request.feedback.iter().map(|(_, input)| id(input));
         let into: Vec<NodeId> = into.collect::<Result<_, _>>()?;
@@ -108,11 +116,11 @@ impl Opened {
         let mut last = vec![];
         let begin = Instant::now();
         for _ in 0..calls.max(1) {
-            let views = given.iter().map(|(n, v)| (*n, ValueOrView::View(v.as_view())));
-            let options = RunOptions {
-                thread_pool: Some(self.pool.clone()),
-                ..RunOptions::default()
-            };
+            let views = given
+                .iter()
+                .map(|(n, v)| (*n, ValueOrView::View(v.as_view())));
+            let mut options = RunOptions::default();
+            options.thread_pool = Some(self.pool.clone());
             last = self
                 .model
                 .run(views.collect(), &outputs, Some(options))

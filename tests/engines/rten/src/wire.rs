@@ -58,7 +58,8 @@ fn value(meta: &Meta, data: &[u8]) -> Result<Value, String> {
     let ints = |all: Vec<i64>| {
         let narrow = all.into_iter().map(i32::try_from);
         let narrow: Result<Vec<i32>, _> = narrow.collect();
-        let narrow = narrow.map_err(|_| format!("`{}` has values beyond its 32 bits", meta.name))?;
+        let narrow =
+            narrow.map_err(|_| format!("`{}` has values beyond its 32 bits", meta.name))?;
         Value::from_shape(shape, narrow).map_err(|e| wrong(&e))
     };
     match meta.dtype.as_str() {
@@ -66,8 +67,20 @@ fn value(meta: &Meta, data: &[u8]) -> Result<Value, String> {
             let all = data.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b));
             Value::from_shape(shape, all.collect()).map_err(|e| wrong(&e))
         }
-        "int64" => ints(data.as_chunks().0.iter().map(|b| i64::from_le_bytes(*b)).collect()),
-        "int32" => ints(data.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b).into()).collect()),
+        "int64" => ints(
+            data.as_chunks()
+                .0
+                .iter()
+                .map(|b| i64::from_le_bytes(*b))
+                .collect(),
+        ),
+        "int32" => ints(
+            data.as_chunks()
+                .0
+                .iter()
+                .map(|b| i32::from_le_bytes(*b).into())
+                .collect(),
+        ),
         "bool" => ints(data.iter().map(|b| i64::from(*b != 0)).collect()),
         "int8" => {
             let all: Vec<i8> = data.iter().map(|b| b.cast_signed()).collect();
@@ -107,6 +120,6 @@ fn bytes(value: &Value) -> Option<(&'static str, Vec<usize>, Vec<u8>)> {
         }
         Value::UInt8Tensor(t) => Some(("uint8", t.shape().to_vec(), t.iter().copied().collect())),
         // Perhaps i64 or bool in the file: that is not known any more.
-        Value::Int32Tensor(_) | Value::Sequence(_) => None,
+        _ => None,
     }
 }

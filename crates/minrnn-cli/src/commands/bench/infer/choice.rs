@@ -104,21 +104,24 @@ pub(super) fn subjects(args: &BenchInfer, given: &Given, folder: &Path, ui: &Ui)
         spec.cases = choose(spec.name, spec.dtype, spec.cases);
         specs.extend((!spec.cases.is_empty()).then_some(spec));
     }
-    let mut chosen = cases.iter().map(|(_, c)| c);
-    let several = |case: &Case| case.threads > 1;
-    if cases.is_empty() && specs.is_empty() {
+    let all = || {
+        let own = cases.iter().map(|(_, c)| *c);
+        own.chain(specs.iter().flat_map(|spec| spec.cases.iter().copied()))
+    };
+    if all().next().is_none() {
         bail!(
             "--only leaves nothing to measure; there are: {}",
             names.join("; ")
         );
     }
-    if given.has("threads")
-        && args.threads > 1
-        && !chosen.any(several)
-        && !specs.iter().any(|spec| spec.cases.iter().any(several))
-    {
+    if given.has("threads") && args.threads > 1 && !all().any(|c| c.threads > 1) {
         bail!(
             "--threads would change nothing: each row that is measured is one of a single thread; leave it out, or choose others by --only"
+        );
+    }
+    if given.has("seq_len") && all().all(|c| c.step) {
+        bail!(
+            "--seq-len would change nothing: each row that is measured is one of steps; leave it out, or choose others by --only"
         );
     }
     for spec in specs {

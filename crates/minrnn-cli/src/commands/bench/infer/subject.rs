@@ -170,12 +170,6 @@ impl Subject {
             }
             cases.push(fitting);
         }
-        if !sizes.lengths.is_empty() && cases.iter().all(|c| c.step) {
-            bail!(
-                "--seq-len would change nothing: {} has no form for sequences",
-                self.name
-            );
-        }
         cases.dedup();
         Ok(cases)
     }
