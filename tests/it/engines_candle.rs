@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use candle_core::{DType, Device, Tensor, WithDType};
 use candle_onnx::onnx::ModelProto;
-use minrnn_onnx::export::{Activations, ExportOptions, Form, Lowering, Target, Weights};
+use minrnn_onnx::export::{
+    Activations, DirOptions, ExportOptions, Form, Lowering, Target, Weights, write_export,
+};
 
 use crate::matrix::{Array, Engine, FIXED, Feed, Results, Values, cases, variants, words};
 
@@ -60,6 +62,55 @@ fn files_for_candle_are_the_oracles() {
         }
     }
     insta::assert_snapshot!("candle", rows.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+/// `minrnn verify --engine candle-onnx` runs the files, and holds them to the judge.
+#[test]
+fn verify_has_it_as_a_witness() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = cases()
+        .into_iter()
+        .find(|c| c.name == "lstm_tokens")
+        .unwrap();
+    let choices = Target::Candle.choices();
+    let options = DirOptions {
+        forms: choices.forms.to_vec(),
+        options: ExportOptions {
+            target: Target::Candle,
+            lowering: choices.lowering,
+            block: choices.block,
+            opset: choices.opset,
+            max_seq_len: 64,
+            ..ExportOptions::default()
+        },
+        ..DirOptions::default()
+    };
+    let export = dir.path().join("export");
+    write_export(&export, &case.model, &case.params, &options).unwrap();
+    let report = dir.path().join("report.json");
+    let [export, report] = [&export, &report].map(|p| p.to_str().unwrap());
+    let line = [
+        "minrnn", "verify", export, "--quick", "--quiet", "--json", report,
+    ];
+    let engine = [
+        "--engine",
+        "candle-onnx",
+        "--max-len",
+        "20",
+        "--probe-len",
+        "64",
+    ];
+    let code = minrnn_cli::main_with(line.iter().chain(&engine).copied());
+    let rows: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    let rows = rows["rows"].as_array().unwrap().iter();
+    let own: Vec<_> = rows
+        .filter(|r| r["engine"] == "candle-onnx 0.11.1")
+        .collect();
+    for form in ["parallel", "step"] {
+        assert!(own.iter().any(|r| r["form"] == form), "{form}: {own:?}");
+    }
+    assert!(own.iter().all(|r| r["holds"] == true), "{own:?}");
+    assert_eq!(code, std::process::ExitCode::SUCCESS);
 }
 
 /// What the target refuses, the engine refuses: each with a part of its words.

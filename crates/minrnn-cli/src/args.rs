@@ -249,7 +249,7 @@ pub(crate) struct Verify {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Engines, each held to the judge")]
 pub(crate) struct Engines {
-    /// Ask an engine too: tract, minrnn, onnxruntime, openvino, reference (the ONNX project's), onnxruntime-node, onnxruntime-web, all (that are here), or a program of yours as NAME=CMD (docs/engines.md); may be repeated. One that is
+    /// Ask an engine too: tract, minrnn, candle-onnx (in builds with it), onnxruntime, openvino, reference (the ONNX project's), onnxruntime-node, onnxruntime-web, all (that are here), or a program of yours as NAME=CMD (docs/engines.md); may be repeated. One that is
     /// named decides: exit code 1 if it is wrong, 2 if it runs nothing
     #[arg(long, value_name = "NAME")]
     pub(crate) engine: Vec<Choice>,
@@ -529,22 +529,30 @@ pub(crate) struct BenchEngines {
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Inference on the CPU: minrnn-runtime, and ONNX Runtime in turn with it on the same files and inputs.
+/// Inference on the CPU: minrnn-runtime, and other engines in turn with it on the same files and inputs.
 ///
 /// Without EXPORT_DIR, models are made with random weights: `lm` (3 layers, width 384, expansion 2, as in the paper), steps of one row and of 64, whole sequences, weights of f32 and int8;
-/// `controller` and `controller-mlp` (2 layers, width 64), steps of one row. All outputs and states are held against ONNX Runtime's before anything is timed; exit code 1 if they do
-/// not agree. Then rounds, in each of which every engine runs for a while; figures are medians of the rounds. docs/performance.md says more.
+/// `controller` and `controller-mlp` (2 layers, width 64), steps of one row. Steps carry their states. Rounds, in each of which every engine runs for a while; figures are medians of the rounds. What comes
+/// out of each run is held to what minrnn gives after as many calls, and minrnn to the judge of the ONNX standard: an engine that is wrong has no time, and exit code 1 if it was named. docs/performance.md says more.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchInfer {
     /// Folders of exports to measure in the place of the models that are made
     #[arg(value_name = "EXPORT_DIR")]
     pub(crate) dirs: Vec<PathBuf>,
-    /// Python that has onnxruntime and numpy, to measure ONNX Runtime as well
-    #[arg(long, value_name = "PROGRAM")]
-    pub(crate) python: Option<PathBuf>,
+    /// Measure this engine too: tract, onnxruntime, openvino, .., all (that are here), or a program of yours as NAME=CMD, as for `minrnn verify`; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) engine: Vec<Choice>,
+    #[command(flatten)]
+    pub(crate) programs: EnginePrograms,
+    /// The engine that others are so many times as fast as [default: onnxruntime where it is measured, else minrnn]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) baseline: Option<String>,
     /// Only rows whose name (model, form, type, sizes, threads) contains this; may be repeated
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Vec<String>,
+    /// T of sequences; may be repeated [default: 512 and 4096, with --quick 16 and 64, or the longest that a file takes]
+    #[arg(long, value_name = "N", value_parser = seq_len)]
+    pub(crate) seq_len: Vec<usize>,
     /// Threads of the rows with several: sequences, and a step of many rows, which is measured on one as well
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = at_least_one)]
     pub(crate) threads: usize,
@@ -554,9 +562,17 @@ pub(crate) struct BenchInfer {
     /// Fewer rows and shorter sequences, and a tenth of the time for each: to try it out
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Write the figures as JSON, schema minrnn.bench.infer/1
+    /// Write the figures as JSON, schema minrnn.bench.infer/2
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Steps of a sequence.
+fn seq_len(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=1_000_000) => Ok(n),
+        _ => Err("expected a number from 1 to 1000000".into()),
+    }
 }
 
 /// A number of threads, rounds or steps.

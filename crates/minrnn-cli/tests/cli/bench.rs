@@ -1,5 +1,8 @@
 //! `bench infer`: what it writes. Its figures are not looked at.
 
+#[cfg(unix)]
+mod timed;
+
 use std::fs;
 use std::path::Path;
 
@@ -10,7 +13,7 @@ use crate::harness::{minrnn, snapshot, trained};
 fn rows(path: &Path) -> Vec<Json> {
     let text = fs::read_to_string(path).unwrap();
     let report: Json = serde_json::from_str(&text).unwrap();
-    assert_eq!(report["schema"], "minrnn.bench.infer/1");
+    assert_eq!(report["schema"], "minrnn.bench.infer/2");
     report["rows"].as_array().unwrap().clone()
 }
 
@@ -36,11 +39,9 @@ fn rows_have_what_the_schema_says() {
         for key in ["us_per_step", "tokens_per_s"] {
             assert!(row[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {row}");
         }
-        // No other engine was named, so there is nothing to be a ratio of.
-        assert!(
-            row["engine"].is_string() && row["ratio_to_ort"].is_null(),
-            "{row}"
-        );
+        // No other engine was named: it is as fast as itself.
+        assert!(row["engine"] == "minrnn" && row["ratio"] == 1.0, "{row}");
+        assert!(row["wrong"].is_null() && row["refused"].is_null(), "{row}");
     }
 }
 
@@ -55,7 +56,30 @@ fn what_cannot_be_measured_is_named() {
         ("bench_infer_no_folder", &["nowhere"]),
         (
             "bench_infer_no_python",
-            &["export", "--python", "no-such-python"],
+            &[
+                "export",
+                "--engine",
+                "onnxruntime",
+                "--python",
+                "no-such-python",
+            ],
+        ),
+        (
+            "bench_infer_python_alone",
+            &["export", "--engine", "tract", "--python", "python3"],
+        ),
+        (
+            "bench_infer_timeout_alone",
+            &["export", "--engine-timeout", "9"],
+        ),
+        (
+            "bench_infer_baseline",
+            &["export", "--baseline", "openvino"],
+        ),
+        ("bench_infer_seq_len", &["export", "--seq-len", "99999"]),
+        (
+            "bench_infer_seq_len_of_steps",
+            &["export", "--seq-len", "9", "--only", "step"],
         ),
         ("bench_infer_threads", &["--threads", "0"]),
     ] {

@@ -244,6 +244,8 @@ fn flags_of_engines_are_refused() {
     snapshot("engine_timeout", &run(&["--engine-timeout", "0"]));
     let nowhere = ["--engine", "onnxruntime", "--python", "/nowhere/python"];
     snapshot("engine_no_python", &run(&nowhere));
+    #[cfg(not(feature = "candle-onnx"))]
+    snapshot("engine_no_candle", &run(&["--engine", "candle-onnx"]));
 }
 
 /// The matrix of one engine, printed.
@@ -276,6 +278,11 @@ fn fake_worker() {
     let Ok(way) = std::env::var("FAKE_WORKER") else {
         return;
     };
+    serve(|request, feeds| answer(&way, request, feeds));
+}
+
+/// Answers requests with frames, to the end of stdin.
+pub(crate) fn serve(mut answer: impl FnMut(&Json, &[(Json, Vec<u8>)]) -> Vec<Vec<u8>>) -> ! {
     let mut frames = std::fs::OpenOptions::new()
         .write(true)
         .open("/dev/fd/3")
@@ -292,7 +299,7 @@ fn fake_worker() {
             stdin.read_exact(&mut data).unwrap();
             feeds.push((t.clone(), data));
         }
-        for part in answer(&way, &request, &feeds) {
+        for part in answer(&request, &feeds) {
             frames.write_all(&part).unwrap();
         }
         frames.flush().unwrap();
@@ -300,7 +307,7 @@ fn fake_worker() {
     std::process::exit(0);
 }
 
-fn bytes(tensor: &Json) -> usize {
+pub(crate) fn bytes(tensor: &Json) -> usize {
     let shape = tensor["shape"].as_array().unwrap().iter();
     let count: u64 = shape.map(|d| d.as_u64().unwrap()).product();
     let width = match tensor["type"].as_str().unwrap() {
@@ -311,7 +318,7 @@ fn bytes(tensor: &Json) -> usize {
     count as usize * width
 }
 
-fn frame(header: Json, data: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn frame(header: Json, data: &[u8]) -> Vec<Vec<u8>> {
     let text = header.to_string().into_bytes();
     let length = u32::try_from(text.len()).unwrap();
     vec![length.to_le_bytes().to_vec(), text, data.to_vec()]

@@ -3,12 +3,16 @@
 //! A contender is asked, never trusted: what it refuses is a note, what it computes is compared. Arrays are the judge's own:
 //! all numeric types of ONNX, integers and booleans exactly, floats as the values of their type.
 
+#[cfg(feature = "candle-onnx")]
+mod candle;
 mod ours;
 mod process;
 mod roster;
+mod timing;
 mod tract;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub(crate) use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::Model;
@@ -16,7 +20,8 @@ use minrnn_onnx::ir::Model;
 pub(crate) use ours::Ours;
 #[cfg(test)]
 pub(crate) use roster::NAMES;
-pub(crate) use roster::{Asked, Choice, Programs, Roster};
+pub(crate) use roster::{Asked, Choice, Programs, Roster, Within};
+pub(crate) use timing::{Io, Lap, Timing};
 pub(crate) use tract::Tract;
 
 /// An engine.
@@ -32,11 +37,17 @@ pub(crate) trait Contender {
         true
     }
 
-    /// Makes a file ready. `file` is where it lies, for constants beside it; `bytes` is what stands in it.
+    /// Makes a file ready. `file` is where it lies, for constants beside it; `bytes` is what stands in it; `threads` is how
+    /// many it may use, of which it may use fewer.
     ///
     /// # Errors
     /// The engine does not take it: why, in words for people.
-    fn open(&mut self, file: &Path, bytes: &[u8]) -> Result<Box<dyn Opened>, Refusal>;
+    fn open(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        threads: usize,
+    ) -> Result<Box<dyn Opened>, Refusal>;
 }
 
 /// A file that an engine has made ready. Every run goes from its inputs alone: nothing is kept between them.
@@ -54,6 +65,24 @@ pub(crate) trait Opened {
 
     /// The same file, of which every tensor of the main graph can be wanted; `None`: there is none.
     fn inner(&mut self) -> Option<Box<dyn Opened>> {
+        None
+    }
+
+    /// Ways in which its calls can be timed; none: they cannot.
+    fn ways(&self) -> Vec<Io> {
+        vec![]
+    }
+
+    /// Times calls in a row.
+    ///
+    /// # Errors
+    /// As [`Opened::run`]; an engine that times none refuses.
+    fn time(&mut self, _: &Timing) -> Result<Lap, Failure> {
+        Err(Failure::Refused("it does not time its calls".into()))
+    }
+
+    /// How long the engine took to make the file ready, where that is known apart from what its caller did.
+    fn opening(&self) -> Option<Duration> {
         None
     }
 

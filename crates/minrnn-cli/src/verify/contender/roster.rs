@@ -12,9 +12,10 @@ use super::process::{Program, Start};
 use super::{Contender, Ours, Refusal, Tract};
 
 /// Every engine that has a name.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
     "tract",
     "minrnn",
+    "candle-onnx",
     "onnxruntime",
     "openvino",
     "reference",
@@ -61,6 +62,36 @@ impl FromStr for Choice {
                 NAMES.join(", ")
             )
         })
+    }
+}
+
+/// What an engine runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Within {
+    /// This process.
+    This,
+    Python,
+    Node,
+    /// A program of the user's.
+    Own,
+}
+
+impl Choice {
+    /// Whether any engine that this asks for may run in it.
+    pub(crate) fn is_within(&self, within: Within) -> bool {
+        match self {
+            Self::All => within != Within::Own,
+            Self::Named(name) => place(name) == within,
+            Self::Own { .. } => within == Within::Own,
+        }
+    }
+}
+
+fn place(name: &str) -> Within {
+    match name {
+        "tract" | "minrnn" | "candle-onnx" => Within::This,
+        "onnxruntime-node" | "onnxruntime-web" => Within::Node,
+        _ => Within::Python,
     }
 }
 
@@ -159,6 +190,14 @@ impl Roster {
         })
     }
 
+    /// No engine at all.
+    pub(crate) fn empty() -> Self {
+        Self {
+            members: Rc::default(),
+            absent: Rc::default(),
+        }
+    }
+
     /// Names and versions, in order.
     pub(crate) fn who(&self) -> Vec<(String, String)> {
         let members = self.members.borrow();
@@ -176,6 +215,25 @@ impl Roster {
     /// Engines that were asked for and are not here, with what they say.
     pub(crate) fn absent(&self) -> &[(&'static str, String)] {
         &self.absent
+    }
+
+    /// Each engine, in order.
+    pub(crate) fn every<T>(&self, mut with: impl FnMut(&mut dyn Contender, Asked) -> T) -> Vec<T> {
+        let mut members = self.members.borrow_mut();
+        let all = members.iter_mut();
+        all.map(|(c, asked)| with(c.as_mut(), *asked)).collect()
+    }
+
+    /// The engine at a place of that order.
+    pub(crate) fn at<T>(&self, at: usize, with: impl FnOnce(&mut dyn Contender) -> T) -> Option<T> {
+        let mut members = self.members.borrow_mut();
+        members.get_mut(at).map(|(c, _)| with(c.as_mut()))
+    }
+
+    /// The others.
+    pub(crate) fn without(self, name: &str) -> Self {
+        self.members.borrow_mut().retain(|(c, _)| c.name() != name);
+        self
     }
 
     /// Each engine that is for one of these files, or was asked for.
@@ -196,19 +254,19 @@ const PYTHON: &str = include_str!("process/worker.py");
 const NODE: &str = include_str!("process/worker.cjs");
 
 fn open(name: &'static str, programs: &Programs) -> Result<Box<dyn Contender>, Refusal> {
-    let (program, flag, script, mend) = match name {
+    let mend = match name {
         "tract" => return Ok(Box::new(Tract)),
         "minrnn" => return Ok(Box::new(Ours)),
-        "onnxruntime" => (
-            &programs.python,
-            "-c",
-            PYTHON,
-            "pip install onnxruntime numpy",
-        ),
-        "openvino" => (&programs.python, "-c", PYTHON, "pip install openvino numpy"),
-        "reference" => (&programs.python, "-c", PYTHON, "pip install onnx numpy"),
-        "onnxruntime-node" => (&programs.node, "-e", NODE, "npm install onnxruntime-node"),
-        _ => (&programs.node, "-e", NODE, "npm install onnxruntime-web"),
+        "candle-onnx" => return candle(),
+        "onnxruntime" => "pip install onnxruntime numpy",
+        "openvino" => "pip install openvino numpy",
+        "reference" => "pip install onnx numpy",
+        "onnxruntime-node" => "npm install onnxruntime-node",
+        _ => "npm install onnxruntime-web",
+    };
+    let (program, flag, script) = match place(name) {
+        Within::Node => (&programs.node, "-e", NODE),
+        _ => (&programs.python, "-c", PYTHON),
     };
     let start = Start {
         program: program.into(),
@@ -225,6 +283,18 @@ fn open(name: &'static str, programs: &Programs) -> Result<Box<dyn Contender>, R
         why: format!("{name} cannot be used: {e}; what would mend it: {mend} ({option})"),
     })?;
     Ok(Box::new(opened))
+}
+
+#[cfg(feature = "candle-onnx")]
+fn candle() -> Result<Box<dyn Contender>, Refusal> {
+    Ok(Box::new(super::candle::Candle))
+}
+
+#[cfg(not(feature = "candle-onnx"))]
+fn candle() -> Result<Box<dyn Contender>, Refusal> {
+    Err(Refusal {
+        why: "candle-onnx cannot be used: this build does not have it; what would mend it: cargo build --release -p minrnn-cli --features candle-onnx (its build needs protoc)".into(),
+    })
 }
 
 /// A user's own worker.
@@ -269,7 +339,7 @@ mod tests {
             node: "/nowhere/node".into(),
             ..Programs::default()
         };
-        for name in &NAMES[2..] {
+        for name in &NAMES[3..] {
             let refused = Roster::open(&[Choice::Named(name)], &nowhere).unwrap_err();
             assert!(refused.why.contains("install"), "{refused}");
             assert!(refused.why.contains("cannot start /nowhere/"), "{refused}");

@@ -1,12 +1,13 @@
 //! tract, by way of the runtime's `AnyModel`.
 
 use std::path::Path;
+use std::time::Instant;
 
 use minrnn_onnx::ir::{Attr, DType, Graph, Model, Tensor};
 use minrnn_runtime as runtime;
 use minrnn_runtime::{AnyModel, Values};
 
-use super::{Array, Contender, Failure, Opened, Refusal};
+use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing};
 
 /// The engine.
 #[derive(Debug, Default)]
@@ -28,7 +29,13 @@ impl Contender for Tract {
         "0.23.9"
     }
 
-    fn open(&mut self, file: &Path, bytes: &[u8]) -> Result<Box<dyn Opened>, Refusal> {
+    /// It runs on one thread.
+    fn open(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        _threads: usize,
+    ) -> Result<Box<dyn Opened>, Refusal> {
         let refuse = |why: String| Refusal { why };
         let mut model = Model::decode(bytes).map_err(|e| refuse(e.to_string()))?;
         let notes = scalar_axes(&mut model.graph);
@@ -47,22 +54,51 @@ impl Contender for Tract {
 
 impl Opened for File {
     fn run(&mut self, feeds: &[(&str, &Array)], wanted: &[&str]) -> Result<Vec<Array>, Failure> {
-        let refused = |why: String| Failure::Refused(why);
-        let mut given = vec![];
-        for (name, array) in feeds {
-            let to = to_engine(array)
-                .ok_or_else(|| refused(format!("it takes no values of type {}", array.dtype())))?;
-            given.push((*name, to));
-        }
-        let results = self
-            .model
-            .run_for(&given, wanted)
-            .map_err(|e| refused(plain(&e, &self.graph)))?;
-        let one = |(name, array): (&&str, &runtime::Array)| {
-            from_engine(array, declared(&self.graph, name))
-                .ok_or_else(|| refused(format!("it gives `{name}` in a type that is not its own")))
+        let given = given(feeds)?;
+        let results = self.results(&given, wanted)?;
+        let all = wanted.iter().zip(&results);
+        all.map(|(name, array)| self.back(name, array)).collect()
+    }
+
+    fn ways(&self) -> Vec<Io> {
+        vec![Io::Plain]
+    }
+
+    fn time(&mut self, timing: &Timing) -> Result<Lap, Failure> {
+        let mut given = given(timing.feeds)?;
+        // What is fed back, and then what is wanted beside it.
+        let fed = timing.feedback.iter().map(|(output, _)| *output);
+        let mut names: Vec<&str> = fed.collect();
+        let rest = timing.wanted.iter().filter(|w| !names.contains(w));
+        let rest: Vec<&str> = rest.copied().collect();
+        names.extend(&rest);
+        let place = |into: &str| {
+            let at = given.iter().position(|(name, _)| *name == into);
+            at.ok_or_else(|| Failure::Refused(format!("`{into}` is no input that was given")))
         };
-        wanted.iter().zip(&results).map(one).collect()
+        let places = timing.feedback.iter().map(|(_, into)| place(into));
+        let places: Vec<usize> = places.collect::<Result<_, _>>()?;
+        let mut beside = vec![];
+        let begin = Instant::now();
+        for _ in 0..timing.calls.max(1) {
+            let mut results = self.results(&given, &names)?;
+            beside = results.split_off(places.len());
+            for (place, result) in places.iter().zip(results) {
+                given[*place].1 = result;
+            }
+        }
+        let seconds = begin.elapsed().as_secs_f64();
+        let last = timing.wanted.iter().map(|name| {
+            let fed = timing
+                .feedback
+                .iter()
+                .position(|(output, _)| output == name);
+            let beside = || &beside[rest.iter().position(|r| r == name).unwrap_or_default()];
+            let array = fed.map_or_else(beside, |at| &given[places[at]].1);
+            self.back(name, array)
+        });
+        let last = last.collect::<Result<_, _>>()?;
+        Ok(Lap { seconds, last })
     }
 
     fn shows_inner(&self) -> bool {
@@ -72,6 +108,31 @@ impl Opened for File {
     fn notes(&self) -> &[String] {
         &self.notes
     }
+}
+
+impl File {
+    fn results(
+        &self,
+        given: &[(&str, runtime::Array)],
+        wanted: &[&str],
+    ) -> Result<Vec<runtime::Array>, Failure> {
+        let results = self.model.run_for(given, wanted);
+        results.map_err(|e| Failure::Refused(plain(&e, &self.graph)))
+    }
+
+    fn back(&self, name: &str, array: &runtime::Array) -> Result<Array, Failure> {
+        let why = || format!("it gives `{name}` in a type that is not its own");
+        from_engine(array, declared(&self.graph, name)).ok_or_else(|| Failure::Refused(why()))
+    }
+}
+
+/// Inputs as the engine takes them.
+fn given<'a>(feeds: &[(&'a str, &Array)]) -> Result<Vec<(&'a str, runtime::Array)>, Failure> {
+    let one = |(name, array): &(&'a str, &Array)| {
+        let why = || Failure::Refused(format!("it takes no values of type {}", array.dtype()));
+        Ok((*name, to_engine(array).ok_or_else(why)?))
+    };
+    feeds.iter().map(one).collect()
 }
 
 /// The type that a file declares for a tensor, if it does.
@@ -244,7 +305,7 @@ mod tests {
         let x = Array::from_floats(DType::F32, &[1, 3, 2], &[1.0, 10.0, 2.0, 20.0, 3.0, 30.0]);
         for (dims, notes) in [(vec![], 0), (vec![1], 1)] {
             let mut file = Tract
-                .open(Path::new("sum.onnx"), &sums(DType::F32, dims))
+                .open(Path::new("sum.onnx"), &sums(DType::F32, dims), 1)
                 .unwrap();
             assert_eq!(file.notes().len(), notes);
             let got = file.run(&[("x", x.as_ref().unwrap())], &["y"]).unwrap();
@@ -257,7 +318,7 @@ mod tests {
         let big = (1i128 << 53) + 1;
         let x = Array::from_ints(DType::I64, &[1, 1, 2], &[big, -big]).unwrap();
         let mut file = Tract
-            .open(Path::new("sum.onnx"), &sums(DType::I64, vec![]))
+            .open(Path::new("sum.onnx"), &sums(DType::I64, vec![]), 1)
             .unwrap();
         let got = file.run(&[("x", &x)], &["y"]).unwrap();
         assert_eq!(got[0], x);
@@ -267,14 +328,14 @@ mod tests {
     fn what_it_does_not_take_is_said_without_its_internals() {
         let x = Array::from_floats(DType::F32, &[1, 0, 2], &[]).unwrap();
         let mut file = Tract
-            .open(Path::new("sum.onnx"), &sums(DType::F32, vec![]))
+            .open(Path::new("sum.onnx"), &sums(DType::F32, vec![]), 1)
             .unwrap();
         let refused = file.run(&[("x", &x)], &["y"]).unwrap_err().to_string();
         assert!(
             refused.contains('x') && !refused.contains("sum.onnx"),
             "{refused}"
         );
-        let error = Tract.open(Path::new("sum.onnx"), b"no").err().unwrap();
+        let error = Tract.open(Path::new("sum.onnx"), b"no", 1).err().unwrap();
         assert!(!error.why.is_empty());
     }
 }

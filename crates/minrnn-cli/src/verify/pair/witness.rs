@@ -66,7 +66,7 @@ impl Witness {
         let sides = sides.iter().map(|(side, check)| {
             let file = &two.files[*side];
             let (mut notes, mut refused) = (vec![], None);
-            let opened = match contender.open(&file.path, &file.bytes) {
+            let opened = match contender.open(&file.path, &file.bytes, 1) {
                 Ok(opened) => {
                     let changed = opened.notes().iter();
                     notes.extend(changed.map(|n| format!("{} in {}: {n}", file.name(), who.name)));

@@ -174,17 +174,17 @@ mod tests {
             "minrnn bench engines --out docs/engines.md --json docs/engines.json makes both"
         );
         let engines = matrix.engines.iter().map(|e| e.name.as_str());
-        let mut all: Vec<&str> = engines
+        let all: Vec<&str> = engines
             .chain(matrix.absent.iter().map(String::as_str))
             .collect();
-        all.sort_unstable();
-        let mut known = NAMES;
-        known.sort_unstable();
-        assert_eq!(
-            all, known,
-            "every engine has a column, or is said not to be here"
-        );
         for name in NAMES {
+            assert!(
+                all.contains(&name),
+                "{name} has a column, or is said not to be here"
+            );
+        }
+        // Workers of their own too.
+        for name in all {
             assert!(PAGE.contains(&format!("`{name}`")), "{name} is described");
         }
     }

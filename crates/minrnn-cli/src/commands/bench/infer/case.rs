@@ -1,6 +1,6 @@
 //! What is measured: which model, in which form and sizes.
 
-use minrnn_runtime::{Info, InputSpec};
+use minrnn_runtime::Info;
 
 use super::subject::{File, Subject};
 
@@ -24,12 +24,25 @@ pub(super) const ONE: Case = Case {
     threads: 1,
 };
 
+/// Which cases are of interest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes<'a> {
+    pub(super) quick: bool,
+    pub(super) threads: usize,
+    /// T of sequences, where somebody asks for them.
+    pub(super) lengths: &'a [usize],
+}
+
 /// The cases of a model of which everything is of interest.
-pub(super) fn all(quick: bool, threads: usize) -> Vec<Case> {
-    let (batch, lengths) = if quick {
-        (8, [16, 64])
-    } else {
-        (64, [512, 4096])
+pub(super) fn all(sizes: Sizes) -> Vec<Case> {
+    let threads = sizes.threads;
+    let (batch, usual) = match sizes.quick {
+        true => (8, [16, 64]),
+        false => (64, [512, 4096]),
+    };
+    let lengths = match sizes.lengths {
+        [] => &usual,
+        asked => asked,
     };
     let rows = |threads| Case {
         batch,
@@ -37,9 +50,9 @@ pub(super) fn all(quick: bool, threads: usize) -> Vec<Case> {
         ..ONE
     };
     let mut all = vec![ONE, rows(1), rows(threads)];
-    all.extend(lengths.map(|seq_len| Case {
+    all.extend(lengths.iter().map(|seq_len| Case {
         step: false,
-        seq_len,
+        seq_len: *seq_len,
         threads,
         ..ONE
     }));
@@ -87,12 +100,4 @@ impl Case {
             ..self
         }
     }
-}
-
-/// Whether the likeliest token of a step can be the input of the next one.
-pub(super) fn feeds_back(info: &Info) -> bool {
-    let InputSpec::Tokens { vocab: Some(words) } = info.input else {
-        return false;
-    };
-    info.output.name == "logits" && info.output.width == words
 }

@@ -1,12 +1,13 @@
-//! `minrnn bench infer`: minrnn-runtime, and ONNX Runtime in turn with it, on the same files and inputs.
+//! `minrnn bench infer`: minrnn-runtime, and other engines in turn with it, on the same files and inputs.
 
+mod call;
 mod case;
-mod contender;
-mod data;
+mod choice;
+mod entry;
+mod judge;
+mod load;
 mod machine;
-mod ours;
 mod overhead;
-mod peer;
 mod report;
 mod rounds;
 mod subject;
@@ -15,7 +16,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::Outcome;
 use crate::args::BenchInfer;
@@ -23,30 +24,26 @@ use crate::given::Given;
 use crate::interrupt::Watch;
 use crate::progress::Progress;
 use crate::ui::Ui;
+use crate::verify::contender::{Contender, Io, Ours, Roster};
+use call::Call;
 use case::{Case, ONE};
-use contender::{Contender, MINRNN, ORT, difference};
-use data::Data;
+use choice::{MINRNN, subjects};
+use entry::{Entry, Held, Label, Truth, difference};
 use machine::Memory;
-use ours::Ours;
-use peer::{Peer, PeerFile, WAYS};
-use report::{Load, Report, Row};
-use rounds::{Pace, Stopped, measure, pause, turns};
-use subject::Subject;
+use report::{Report, Row};
+use rounds::{Pace, Stopped, measure};
+use subject::{File, Subject};
 
-/// How far outputs of two engines may be apart before anything is timed, as a part of a tensor's largest magnitude: against
-/// mistakes of this program, not a proof. `minrnn verify` proves.
-const TOLERANCE: f32 = 1e-3;
+/// How far results of two engines may be apart, as a part of a tensor's largest magnitude: against engines that compute
+/// something else, not a proof. `minrnn verify` proves.
+const TOLERANCE: f64 = 1e-3;
 /// The same for narrow weights, where one rounding more or less of an activation moves a result.
-const NARROW_TOLERANCE: f32 = 5e-2;
+const NARROW_TOLERANCE: f64 = 5e-2;
 
-/// Outputs of two engines that differ: exit code 1.
+/// Our engine, to which the others are held, is off: exit code 1.
 #[derive(Debug, thiserror::Error)]
-#[error("{case}: minrnn-runtime and {other} do not agree, so nothing is timed: {what}")]
-struct Disagreement {
-    case: String,
-    other: String,
-    what: String,
-}
+#[error("minrnn and the judge do not agree, so nothing is timed: {0}")]
+struct Disagreement(String);
 
 pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> {
     let tell = Progress::hidden().teller();
@@ -63,7 +60,13 @@ pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> 
                 let text = serde_json::to_string_pretty(&report.json())? + "\n";
                 crate::files::write(path, text.as_bytes())?;
             }
-            Ok(Outcome::Holds)
+            if report.is_wrong() {
+                return Ok(Outcome::Fails);
+            }
+            match report.silent().first() {
+                Some(name) => bail!("{name} was asked for and timed nothing; the remarks say why"),
+                None => Ok(Outcome::Holds),
+            }
         }
         Err(error) if error.is::<Stopped>() => Ok(Outcome::Interrupted),
         Err(error) if error.is::<Disagreement>() => {
@@ -75,9 +78,9 @@ pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> 
 }
 
 /// What is the same for all cases.
-struct Bench<'a> {
-    folder: &'a Path,
-    peer: Option<Rc<RefCell<Peer>>>,
+struct Bench {
+    roster: Roster,
+    baseline: String,
     pace: Pace,
     notes: Vec<String>,
 }
@@ -87,20 +90,18 @@ fn bench(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Report> {
         ui.note("this is a build with debug assertions: figures of a release build are better");
     }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let peer = match &args.python {
-        Some(python) => Some(Peer::start(python, folder.path())?),
-        None => None,
-    };
+    let roster = choice::roster(args, given)?;
+    let baseline = choice::baseline(args, &roster)?;
     let (subjects, cases) = subjects(args, given, folder.path(), ui)?;
     let (rounds, turn) = if args.quick { (5, 0.01) } else { (9, 0.15) };
     let mut bench = Bench {
-        folder: folder.path(),
-        peer: peer.map(|peer| Rc::new(RefCell::new(peer))),
+        notes: roster.absent().iter().map(|(_, why)| why.clone()).collect(),
+        roster,
+        baseline,
         pace: Pace {
             rounds: args.rounds.unwrap_or(rounds),
             turn,
         },
-        notes: vec![],
     };
     let mut memory = Memory::new(args.quick);
     let (mut rows, mut loads) = (vec![], vec![]);
@@ -110,22 +111,22 @@ fn bench(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Report> {
         memory.read();
         rows.extend(bench.case(subject, case, at, &mut progress)?);
         if case == ONE {
-            loads.extend(bench.loads(subject, case)?);
+            loads.extend(load::loads(
+                &bench.roster,
+                subject,
+                case,
+                bench.pace.rounds,
+            )?);
         }
     }
     memory.read();
     drop(progress);
-    let overhead = match &bench.peer {
-        Some(peer) => Some(
-            peer.borrow_mut()
-                .overhead(&overhead::write(bench.folder)?)?,
-        ),
-        None => None,
-    };
     Ok(Report {
         memory,
-        peer: bench.peer.as_ref().map(|p| p.borrow().versions.clone()),
-        overhead,
+        overheads: overhead::measure(&bench.roster, folder.path())?,
+        engines: choice::who(&bench.roster),
+        asked: bench.roster.asked(),
+        baseline: bench.baseline,
         rounds: bench.pace.rounds,
         quick: args.quick,
         models: subjects
@@ -138,64 +139,9 @@ fn bench(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Report> {
     })
 }
 
-/// Models, and cases each with the index of its model.
-type Chosen = (Vec<Subject>, Vec<(usize, Case)>);
-
-/// What is measured: the models of the folders, or those made here, less what `--only` leaves out.
-fn subjects(args: &BenchInfer, given: &Given, folder: &Path, ui: &Ui) -> Result<Chosen> {
-    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|w| name.contains(w));
-    let (mut subjects, mut cases, mut names) = (vec![], vec![], vec![]);
-    let mut choose = |model: &str, dtype: &str, all: Vec<Case>| {
-        names.extend(all.iter().map(|c| c.name(model, dtype)));
-        let chosen = all.into_iter().filter(|c| wanted(&c.name(model, dtype)));
-        chosen.collect::<Vec<Case>>()
-    };
-    for dir in &args.dirs {
-        let subject = subject::open(dir)?;
-        let all = subject.cases(args.quick, args.threads);
-        let chosen = choose(&subject.name, &subject.dtype, all);
-        cases.extend(chosen.into_iter().map(|c| (subjects.len(), c)));
-        subjects.push(subject);
-    }
-    let made = match args.dirs.is_empty() {
-        true => subject::specs(args.quick, args.threads),
-        false => vec![],
-    };
-    let mut specs = vec![];
-    for mut spec in made {
-        spec.cases = choose(spec.name, spec.dtype, spec.cases);
-        specs.extend((!spec.cases.is_empty()).then_some(spec));
-    }
-    let mut chosen = cases.iter().map(|(_, c)| c);
-    let several = |case: &Case| case.threads > 1;
-    if cases.is_empty() && specs.is_empty() {
-        bail!(
-            "--only leaves nothing to measure; there are: {}",
-            names.join("; ")
-        );
-    }
-    if given.has("threads")
-        && args.threads > 1
-        && !chosen.any(several)
-        && !specs.iter().any(|spec| spec.cases.iter().any(several))
-    {
-        bail!(
-            "--threads would change nothing: each row that is measured is one of a single thread; leave it out, or choose others by --only"
-        );
-    }
-    for spec in specs {
-        ui.note(&format!(
-            "exporting {} with weights of {}",
-            spec.name, spec.dtype
-        ));
-        cases.extend(spec.cases.iter().map(|c| (subjects.len(), *c)));
-        subjects.push(subject::export(&spec, folder, args.python.is_some())?);
-    }
-    Ok((subjects, cases))
-}
-
-impl Bench<'_> {
-    /// Opens the files in all engines, holds their outputs against each other, and times them.
+impl Bench {
+    /// Opens the files in all engines, and times them; results of all that is timed are held to our engine's, which is held to
+    /// the judge's.
     fn case(
         &mut self,
         subject: &Subject,
@@ -204,102 +150,127 @@ impl Bench<'_> {
         progress: &mut Progress,
     ) -> Result<Vec<Row>> {
         let name = case.name(&subject.name, &subject.dtype);
-        let done = |round| (at * self.pace.rounds + round) as u64;
-        progress.set(done(0), || name.clone());
-        let files = case.files(subject);
-        let own = files.iter().find(|f| f.own);
-        let own = own.with_context(|| format!("{name}: no file takes it"))?;
-        let data = Rc::new(Data::new(&own.info, case));
-        let mut contenders: Vec<Box<dyn Contender>> = vec![];
-        let ours = Ours::new(own, case, data.clone());
-        contenders.push(Box::new(ours.with_context(|| name.clone())?));
-        let mut bytes = vec![own.bytes];
-        if let Some(peer) = &self.peer {
-            let path = data.write(self.folder)?;
-            let ways = if case.step { &WAYS[..] } else { &WAYS[..1] };
-            for (file, way) in files.iter().flat_map(|f| ways.iter().map(move |w| (f, w))) {
-                match PeerFile::open(peer, file, case, (&data, &path), way) {
-                    Ok(file_there) => {
-                        contenders.push(Box::new(file_there));
-                        bytes.push(file.bytes);
-                    }
-                    Err(error) => self.notes.push(format!(
-                        "{name}: ONNX Runtime does not take {} ({way}): {error:#}",
-                        file.form
-                    )),
-                }
-            }
-        }
-        agree(&mut contenders, &name, &subject.dtype)?;
-        let times = measure(&mut contenders, self.pace, |round| {
-            progress.set(done(round), || name.clone());
-        })?;
-        let labels = contenders.iter().map(|c| c.label());
+        let rounds = self.pace.rounds;
+        let mut observe = |round| progress.set((at * rounds + round) as u64, || name.clone());
+        observe(0);
+        let (mut entries, bytes) = self.entries(subject, case, &name)?;
+        let times = measure(&mut entries, self.pace, observe).with_context(|| name.clone())?;
+        let labels = entries.into_iter().map(|e| e.label);
         let timed = labels.zip(bytes).zip(times);
         let timed = timed.map(|((label, bytes), times)| (label, bytes, times));
-        let rows = report::rows(subject, case, timed.collect());
-        drop(contenders);
-        if let Some(peer) = &self.peer {
-            peer.borrow_mut().close()?;
-        }
+        let rows = report::rows(subject, case, &self.baseline, timed.collect());
+        self.notes.extend(rows.iter().filter_map(Row::note));
         Ok(rows)
     }
 
-    /// From the step file to its first output, in turns.
-    fn loads(&self, subject: &Subject, case: Case) -> Result<Vec<Load>> {
-        let Some(file) = case.files(subject).into_iter().find(|f| f.own) else {
-            return Ok(vec![]);
+    /// What takes part in a case, each with the bytes of its file.
+    fn entries(
+        &mut self,
+        subject: &Subject,
+        case: Case,
+        name: &str,
+    ) -> Result<(Vec<Entry>, Vec<u64>)> {
+        let files = case.files(subject);
+        let own = files.iter().find(|f| f.own);
+        let own = own.with_context(|| format!("{name}: no file takes it"))?;
+        let tolerance = match subject.dtype.as_str() {
+            "f32" => TOLERANCE,
+            _ => NARROW_TOLERANCE,
         };
-        let data = Data::new(&file.info, case);
-        let path = data.write(self.folder)?;
-        let mut engines = vec![MINRNN];
-        engines.extend(self.peer.as_ref().map(|_| ORT));
-        let mut seconds = vec![vec![]; engines.len()];
-        for round in 0..self.pace.rounds {
-            for at in turns(engines.len(), round) {
-                pause()?;
-                seconds[at].push(match &self.peer {
-                    Some(peer) if engines[at] == ORT => {
-                        peer.borrow_mut().load(file, case, (&data, &path))?
-                    }
-                    _ => ours::load(&file.path, case.threads, &data)?,
+        let call = Rc::new(Call::new(&own.info, case)?);
+        let ours = held(&mut Ours, own, case).map_err(|why| anyhow!("{name}: {why}"))?;
+        let judged = self.hold((own, case), &call, &ours, tolerance);
+        judged.with_context(|| name.to_owned())?;
+        let truth = Rc::new(Truth::new(ours.clone(), call, Io::Bound, tolerance));
+        let (mut entries, mut bytes) = (vec![], vec![]);
+        for (engine, file, opened) in self.opened((own, ours), &files, (case, name)) {
+            let call = Rc::new(Call::new(&file.info, case)?);
+            for io in ways(case, &opened) {
+                bytes.push(file.bytes);
+                entries.push(Entry {
+                    label: Label {
+                        engine: engine.clone(),
+                        form: file.form.clone(),
+                        io,
+                    },
+                    opened: opened.clone(),
+                    call: call.clone(),
+                    truth: truth.clone(),
                 });
             }
         }
-        let load = |(engine, seconds)| Load {
-            model: subject.name.clone(),
-            dtype: subject.dtype.clone(),
-            engine,
-            bytes: file.bytes,
-            seconds,
+        Ok((entries, bytes))
+    }
+
+    /// Every file in every engine; ours has its own file alone. What an engine does not take is a note.
+    fn opened<'f>(
+        &mut self,
+        (own, ours): (&'f File, Held),
+        files: &[&'f File],
+        (case, name): (Case, &str),
+    ) -> Vec<(String, &'f File, Held)> {
+        let mut all = vec![(MINRNN.to_owned(), own, ours)];
+        let notes = &mut self.notes;
+        self.roster.every(|engine, _| {
+            for file in files {
+                let who = engine.name().to_owned();
+                match held(engine, file, case) {
+                    Ok(opened) if opened.borrow().ways().is_empty() => {
+                        notes.push(format!("{name}: {who} does not time its calls"));
+                    }
+                    Ok(opened) => all.push((who, *file, opened)),
+                    Err(why) => {
+                        notes.push(format!("{name}: {who} does not take {}: {why}", file.form));
+                    }
+                }
+            }
+        });
+        all
+    }
+
+    /// Our engine to the judge, in the calls that the judge has time for.
+    fn hold(
+        &mut self,
+        (file, case): (&File, Case),
+        call: &Call,
+        opened: &Held,
+        tolerance: f64,
+    ) -> Result<()> {
+        let calls = if case.step { STEPS } else { 1 };
+        let Some(want) = judge::judged(&file.path, call, calls)? else {
+            self.notes.push(format!(
+                "T = {}, B = {}: too much for the judge; the others are held to minrnn, and minrnn to the judge in smaller rows alone",
+                case.seq_len, case.batch
+            ));
+            return Ok(());
         };
-        Ok(engines.into_iter().zip(seconds).map(load).collect())
+        let got = entry::lap(opened, call, Io::Bound, calls)?.last;
+        match difference(&call.wanted, &got, &want, tolerance) {
+            None => Ok(()),
+            Some(what) => Err(Disagreement(what).into()),
+        }
     }
 }
 
-/// Every contender's outputs and states against those of the first.
-fn agree(contenders: &mut [Box<dyn Contender>], case: &str, dtype: &str) -> Result<()> {
-    let tolerance = match dtype {
-        "f32" => TOLERANCE,
-        _ => NARROW_TOLERANCE,
-    };
-    let Some((first, rest)) = contenders.split_first_mut() else {
-        return Ok(());
-    };
-    let wanted = first.outcome().with_context(|| case.to_owned())?;
-    for other in rest {
-        let words = other.label().words();
-        let found = other
-            .outcome()
-            .with_context(|| format!("{case}: {words}"))?;
-        if let Some(what) = difference(&wanted, &found, tolerance) {
-            return Err(Disagreement {
-                case: case.to_owned(),
-                other: words,
-                what,
-            }
-            .into());
-        }
+/// Steps in which our engine is held to the judge.
+const STEPS: usize = 4;
+
+/// A file in an engine, or why it does not take it.
+fn held(engine: &mut dyn Contender, file: &File, case: Case) -> Result<Held, String> {
+    let bytes = read(&file.path).map_err(|e| format!("{e:#}"))?;
+    let opened = engine.open(&file.path, &bytes, case.threads);
+    Ok(Rc::new(RefCell::new(opened.map_err(|e| e.why)?)))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// All ways to call a step; of a sequence, in which the call counts for little, the one with the fewest copies.
+fn ways(case: Case, opened: &Held) -> Vec<Io> {
+    let ways = opened.borrow().ways();
+    match case.step {
+        true => ways,
+        false => ways.into_iter().max().into_iter().collect(),
     }
-    Ok(())
 }

@@ -3,10 +3,12 @@
 use serde_json::{Value as Json, json};
 
 use super::case::{Case, ONE};
-use super::contender::{Label, MINRNN, ORT};
+use super::choice::MINRNN;
+use super::entry::Label;
+use super::load::Load;
 use super::machine::{self, Memory};
-use super::peer::Versions;
-use super::rounds::{least, median};
+use super::overhead::Overhead;
+use super::rounds::{Fault, least, median};
 use super::subject::Subject;
 use crate::progress::short;
 use crate::table::{size, table};
@@ -14,9 +16,9 @@ use crate::table::{size, table};
 /// Bytes that a core may have a cache for.
 const IN_CACHE: u64 = 4 << 20;
 
-pub(super) const SCHEMA: &str = "minrnn.bench.infer/1";
+pub(super) const SCHEMA: &str = "minrnn.bench.infer/2";
 
-/// One engine with one file at one size.
+/// One engine with one file at one size, called in one way.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) model: String,
@@ -25,31 +27,32 @@ pub(super) struct Row {
     pub(super) label: Label,
     /// Bytes of the file.
     pub(super) bytes: u64,
-    /// Seconds of one call, in each round.
+    /// Seconds of one call, in each round; none where it failed.
     pub(super) seconds: Vec<f64>,
-    /// Whether it is ONNX Runtime's fastest way here.
+    pub(super) fault: Option<Off>,
+    /// Whether it is the engine's fastest way here.
     pub(super) best: bool,
-    /// Time of that way over this one's: medians; least and most of the rounds.
-    pub(super) ratio: Option<f64>,
-    pub(super) ratio_range: Option<[f64; 2]>,
+    /// Time of the baseline's fastest way over this one's, round by round: the middle, least and most.
+    pub(super) ratio: Option<[f64; 3]>,
 }
 
-/// From a file to the first output.
-#[derive(Debug, Clone)]
-pub(super) struct Load {
-    pub(super) model: String,
-    pub(super) dtype: String,
-    pub(super) engine: &'static str,
-    pub(super) bytes: u64,
-    pub(super) seconds: Vec<f64>,
+/// Why there is no time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Off {
+    Refused(String),
+    Wrong(String),
 }
 
 /// Everything.
 pub(super) struct Report {
     pub(super) memory: Memory,
-    pub(super) peer: Option<Versions>,
-    /// Seconds of a call of ONNX Runtime that computes next to nothing: bound, plain.
-    pub(super) overhead: Option<[f64; 2]>,
+    pub(super) overheads: Vec<Overhead>,
+    /// Names and versions.
+    pub(super) engines: Vec<(String, String)>,
+    /// Those that were asked for by name.
+    pub(super) asked: Vec<String>,
+    /// The engine that ratios are to.
+    pub(super) baseline: String,
     pub(super) rounds: usize,
     pub(super) quick: bool,
     /// Name, type and parameters of each model.
@@ -59,71 +62,134 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
 }
 
-/// Rows of one case, with ONNX Runtime's fastest found.
-pub(super) fn rows(subject: &Subject, case: Case, timed: Vec<(Label, u64, Vec<f64>)>) -> Vec<Row> {
-    let middle = |(_, _, seconds): &(Label, u64, Vec<f64>)| median(seconds);
-    let rivals = timed.iter().enumerate().filter(|(_, t)| t.0.engine == ORT);
-    let best = rivals.min_by(|a, b| middle(a.1).total_cmp(&middle(b.1)));
-    let best = best.map(|(at, t)| (at, t.2.clone()));
-    let row = |(at, (label, bytes, seconds)): (usize, (Label, u64, Vec<f64>))| {
-        let ratios: Option<Vec<f64>> = best
-            .as_ref()
-            .map(|(_, theirs)| theirs.iter().zip(&seconds).map(|(a, b)| a / b).collect());
+/// What was timed: times of all rounds, or why there are none.
+type Timed = (Label, u64, Result<Vec<f64>, Fault>);
+
+/// Rows of one case, with each engine's fastest found.
+pub(super) fn rows(subject: &Subject, case: Case, baseline: &str, timed: Vec<Timed>) -> Vec<Row> {
+    let row = |(label, bytes, times): Timed| {
+        let (seconds, fault) = match times {
+            Ok(seconds) => (seconds, None),
+            Err(Fault::Refused(why)) => (vec![], Some(Off::Refused(why))),
+            Err(Fault::Wrong(why)) => (vec![], Some(Off::Wrong(why))),
+            Err(Fault::Ours(error)) => (vec![], Some(Off::Wrong(format!("{error:#}")))),
+        };
         Row {
             model: subject.name.clone(),
             dtype: subject.dtype.clone(),
             case,
-            best: best.as_ref().is_some_and(|(best, _)| *best == at),
-            ratio: best.as_ref().map(|(_, t)| median(t) / median(&seconds)),
-            ratio_range: ratios.map(|r| [least(&r), r.iter().copied().fold(0.0, f64::max)]),
             label,
             bytes,
             seconds,
+            fault,
+            best: false,
+            ratio: None,
         }
     };
-    timed.into_iter().enumerate().map(row).collect()
+    let mut rows: Vec<Row> = timed.into_iter().map(row).collect();
+    let fastest = |rows: &[Row], engine: &str| {
+        let timed = rows.iter().enumerate();
+        let timed = timed.filter(|(_, r)| r.label.engine == engine && r.fault.is_none());
+        let best = timed.min_by(|(_, a), (_, b)| a.middle().total_cmp(&b.middle()));
+        best.map(|(at, _)| at)
+    };
+    let engines: Vec<String> = rows.iter().map(|r| r.label.engine.clone()).collect();
+    for engine in engines {
+        if let Some(at) = fastest(&rows, &engine) {
+            rows[at].best = true;
+        }
+    }
+    if let Some(at) = fastest(&rows, baseline) {
+        let base = rows[at].seconds.clone();
+        for row in &mut rows {
+            row.ratio = ratio(&base, &row.seconds);
+        }
+    }
+    rows
+}
+
+/// Round by round: what else the machine did in a round is in both of its times.
+fn ratio(base: &[f64], seconds: &[f64]) -> Option<[f64; 3]> {
+    let all: Vec<f64> = base.iter().zip(seconds).map(|(a, b)| a / b).collect();
+    let most = all.iter().copied().fold(0.0, f64::max);
+    (!all.is_empty()).then(|| [median(&all), least(&all), most])
 }
 
 impl Row {
-    fn us_per_step(&self) -> f64 {
-        median(&self.seconds) * 1e6 / self.case.seq_len as f64
+    fn middle(&self) -> f64 {
+        median(&self.seconds)
     }
 
-    fn least_us(&self) -> f64 {
-        least(&self.seconds) * 1e6 / self.case.seq_len as f64
+    fn us_per_step(&self) -> Option<f64> {
+        self.timed(self.middle() * 1e6 / self.case.seq_len as f64)
     }
 
-    fn tokens_per_s(&self) -> f64 {
-        (self.case.batch * self.case.seq_len) as f64 / median(&self.seconds)
+    fn least_us(&self) -> Option<f64> {
+        self.timed(least(&self.seconds) * 1e6 / self.case.seq_len as f64)
+    }
+
+    fn tokens_per_s(&self) -> Option<f64> {
+        self.timed((self.case.batch * self.case.seq_len) as f64 / self.middle())
+    }
+
+    fn timed(&self, figure: f64) -> Option<f64> {
+        self.fault.is_none().then_some(figure)
+    }
+
+    fn is_wrong(&self) -> bool {
+        matches!(self.fault, Some(Off::Wrong(_)))
     }
 
     /// Of a step of one row on one thread, which must read every weight once: bytes a second, over the speed of memory. Not of
     /// files that stay in a core's own cache.
     fn read_share(&self, memory: &Memory) -> Option<f64> {
-        let limited = self.case == ONE && self.bytes > IN_CACHE;
-        limited.then(|| self.bytes as f64 / median(&self.seconds) / 1e9 / memory.gb_s)
+        let limited = self.case == ONE && self.bytes > IN_CACHE && self.fault.is_none();
+        limited.then(|| self.bytes as f64 / self.middle() / 1e9 / memory.gb_s)
+    }
+
+    /// Why it has no time, in words.
+    pub(super) fn note(&self) -> Option<String> {
+        let name = self.case.name(&self.model, &self.dtype);
+        let who = self.label.words();
+        match self.fault.as_ref()? {
+            Off::Refused(why) => Some(format!("{name}: {who} is not timed: {why}")),
+            Off::Wrong(why) => Some(format!("{name}: {who} is WRONG and has no time: {why}")),
+        }
     }
 }
 
 impl Report {
+    /// Whether an engine that was asked for by name is wrong, or ours.
+    pub(super) fn is_wrong(&self) -> bool {
+        let decides = |r: &&Row| r.label.engine == MINRNN || self.asked.contains(&r.label.engine);
+        self.rows.iter().filter(decides).any(Row::is_wrong)
+    }
+
+    /// Engines that were asked for by name and have no time at all.
+    pub(super) fn silent(&self) -> Vec<&str> {
+        let timed = |name: &str| {
+            let mut rows = self.rows.iter();
+            rows.any(|r| r.label.engine == name && r.fault.is_none())
+        };
+        let all = self.asked.iter().map(String::as_str);
+        all.filter(|name| !timed(name)).collect()
+    }
+
     pub(super) fn json(&self) -> Json {
-        let peer = self.peer.as_ref();
+        let named =
+            |(name, version): &(String, String)| json!({ "name": name, "version": version });
+        let overhead = |(name, io, seconds): &Overhead| json!({ "engine": name, "io": io, "us": seconds * 1e6 });
+        let model = |(name, dtype, parameters): &(String, String, Option<usize>)| json!({ "model": name, "dtype": dtype, "parameters": parameters });
         json!({
             "schema": SCHEMA,
             "machine": machine::describe(&self.memory),
-            "engines": {
-                MINRNN: env!("CARGO_PKG_VERSION"),
-                ORT: peer.map(|p| &p.onnxruntime),
-                "python": peer.map(|p| &p.python),
-                "numpy": peer.map(|p| &p.numpy),
-            },
+            "engines": self.engines.iter().map(named).collect::<Vec<_>>(),
+            "baseline": self.baseline,
             "debug_assertions": cfg!(debug_assertions),
             "quick": self.quick,
             "rounds": self.rounds,
-            "ort_call_us": self.overhead.map(|[bound, run]| json!({ "binding": bound * 1e6, "run": run * 1e6 })),
-            "models": self.models.iter().map(|(name, dtype, parameters)| {
-                json!({ "model": name, "dtype": dtype, "parameters": parameters })
-            }).collect::<Vec<_>>(),
+            "call_us": self.overheads.iter().map(overhead).collect::<Vec<_>>(),
+            "models": self.models.iter().map(model).collect::<Vec<_>>(),
             "rows": self.rows.iter().map(|r| self.row_json(r)).collect::<Vec<_>>(),
             "loads": self.loads.iter().map(load_json).collect::<Vec<_>>(),
             "notes": self.notes,
@@ -131,6 +197,11 @@ impl Report {
     }
 
     fn row_json(&self, row: &Row) -> Json {
+        let (refused, wrong) = match &row.fault {
+            None => (None, None),
+            Some(Off::Refused(why)) => (Some(why), None),
+            Some(Off::Wrong(why)) => (None, Some(why)),
+        };
         json!({
             "engine": row.label.engine,
             "form": row.label.form,
@@ -145,10 +216,12 @@ impl Report {
             "us_per_step": row.us_per_step(),
             "us_per_step_least": row.least_us(),
             "tokens_per_s": row.tokens_per_s(),
-            "ratio_to_ort": row.ratio,
-            "ratio_to_ort_range": row.ratio_range,
+            "ratio": row.ratio.map(|[middle, ..]| middle),
+            "ratio_range": row.ratio.map(|[_, least, most]| [least, most]),
             "ratio_to_f32": self.ratio_to_f32(row),
             "read_share": row.read_share(&self.memory),
+            "refused": refused,
+            "wrong": wrong,
         })
     }
 
@@ -157,7 +230,8 @@ impl Report {
         let wide = self.rows.iter().find(|r| {
             r.dtype == "f32" && (&r.model, r.case, &r.label) == (&row.model, row.case, &row.label)
         })?;
-        (row.dtype != "f32").then(|| wide.us_per_step() / row.us_per_step())
+        let ratio = wide.us_per_step()? / row.us_per_step()?;
+        (row.dtype != "f32").then_some(ratio)
     }
 
     /// Tables and what one has to know to read them.
@@ -167,33 +241,33 @@ impl Report {
             text += &format!("\n{}\n", self.loads_table());
         }
         text += &format!(
-            "\n{}, {} cores; one thread reads {:.1} GB/s. Medians of {} rounds, each engine in turn.\n",
+            "\n{}, {} cores; one thread reads {:.1} GB/s. Medians of {} rounds, each engine in turn; what each gave is held to what minrnn gives.\n",
             machine::cpu(),
             machine::cores(),
             self.memory.gb_s,
             self.rounds
         );
-        text += &match (&self.peer, self.overhead) {
-            (Some(peer), Some([bound, run])) => format!(
-                "ONNX Runtime {} is called from Python {}: {:.1} us of each call (run: {:.1}) are the way there and back.\n",
-                peer.onnxruntime,
-                peer.python,
-                bound * 1e6,
-                run * 1e6
-            ),
-            _ => {
-                "ONNX Runtime was not measured: give a Python that has onnxruntime with --python.\n"
-                    .to_owned()
-            }
-        };
+        let engines = self.engines.iter().map(|(n, v)| format!("{n} {v}"));
+        text += &format!("{}.\n", engines.collect::<Vec<_>>().join(", "));
+        if !self.overheads.is_empty() {
+            let one = |(name, io, seconds): &Overhead| {
+                format!("{name} {} us ({})", digits(seconds * 1e6), io.name())
+            };
+            let all: Vec<String> = self.overheads.iter().map(one).collect();
+            text += &format!(
+                "A call that computes next to nothing takes: {}.\n",
+                all.join(", ")
+            );
+        }
         for note in &self.notes {
             text += &format!("{note}\n");
         }
         text
     }
 
-    /// minrnn's rows, and of ONNX Runtime's the fastest.
+    /// Each engine's fastest way, and those that are wrong.
     fn rows_table(&self) -> comfy_table::Table {
+        let times = format!("times {}", self.baseline);
         let header = [
             "model",
             "weights",
@@ -205,31 +279,27 @@ impl Report {
             "us a step",
             "least",
             "tokens/s",
-            "times ONNX Runtime",
+            &times,
             "of memory's speed",
         ];
-        let shown = self
-            .rows
-            .iter()
-            .filter(|r| r.best || r.label.engine == MINRNN);
+        let shown = self.rows.iter().filter(|r| r.best || r.is_wrong());
         let lines = shown.map(|row| {
-            let form = match row.label.io {
-                Some("run") => format!("{}, plain run", row.label.form),
-                _ => row.label.form.clone(),
-            };
             [
                 row.model.clone(),
                 row.dtype.clone(),
-                form,
+                format!("{}, {}", row.label.form, row.label.io.name()),
                 row.case.batch.to_string(),
                 row.case.seq_len.to_string(),
                 row.case.threads.to_string(),
-                row.label.engine.to_owned(),
-                digits(row.us_per_step()),
-                digits(row.least_us()),
-                short(row.tokens_per_s()),
+                row.label.engine.clone(),
+                row.us_per_step().map_or("-".into(), digits),
+                row.least_us().map_or("-".into(), digits),
+                row.tokens_per_s().map_or("-".into(), short),
                 match row.ratio {
-                    Some(ratio) if !row.best => format!("{ratio:.2}"),
+                    _ if row.is_wrong() => "WRONG".into(),
+                    Some([middle, least, most]) if row.label.engine != self.baseline => {
+                        format!("{middle:.2} ({least:.2} to {most:.2})")
+                    }
                     _ => "-".into(),
                 },
                 row.read_share(&self.memory)
@@ -257,7 +327,7 @@ impl Report {
                 load.model.clone(),
                 load.dtype.clone(),
                 size(load.bytes),
-                load.engine.to_owned(),
+                load.engine.clone(),
                 digits(median(&load.seconds) * 1e3),
                 digits(least(&load.seconds) * 1e3),
             ]
@@ -284,4 +354,19 @@ fn digits(x: f64) -> String {
     }
     let places = (2 - x.log10().floor() as i32).clamp(0, 6) as usize;
     format!("{x:.places$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ratio is one of times of the same round.
+    #[test]
+    fn ratios_are_of_the_same_round() {
+        assert_eq!(
+            ratio(&[2.0, 20.0, 4.0], &[1.0, 10.0, 1.0]),
+            Some([2.0, 2.0, 4.0])
+        );
+        assert_eq!(ratio(&[2.0], &[]), None);
+    }
 }

@@ -13,7 +13,7 @@ use minrnn_runtime::{self as runtime, Info};
 use minrnn_train::data::read_data;
 use serde_json::Value as Json;
 
-use super::case::{Case, ONE, all};
+use super::case::{Case, ONE, Sizes, all};
 use crate::files::{self, MANIFEST};
 
 /// A language model as large as the paper's: 3 layers, width 384, expansion 2, with convolution and feed-forward layer.
@@ -57,7 +57,7 @@ pub(super) struct Spec {
 }
 
 /// The models of the table.
-pub(super) fn specs(quick: bool, threads: usize) -> Vec<Spec> {
+pub(super) fn specs(sizes: Sizes) -> Vec<Spec> {
     let spec = |name, dtype, config, cases| Spec {
         name,
         dtype,
@@ -66,7 +66,7 @@ pub(super) fn specs(quick: bool, threads: usize) -> Vec<Spec> {
     };
     let one = || vec![ONE];
     vec![
-        spec("lm", "f32", LM, all(quick, threads)),
+        spec("lm", "f32", LM, all(sizes)),
         spec("lm", "int8", LM, one()),
         spec("controller", "f32", CONTROLLER, one()),
         spec("controller-mlp", "f32", CONTROLLER_MLP, one()),
@@ -143,14 +143,35 @@ fn of_target(target: Target, weights: Weights) -> ExportOptions {
 
 impl Subject {
     /// The cases that its files take, of one file of a kind each.
-    pub(super) fn cases(&self, quick: bool, threads: usize) -> Vec<Case> {
-        let own = |case: &Case| {
+    ///
+    /// # Errors
+    /// A length that was asked for and that no file takes.
+    pub(super) fn cases(&self, sizes: Sizes) -> Result<Vec<Case>> {
+        let mut cases = vec![];
+        for case in all(sizes) {
             let is = |f: &&File| f.info.form.is_sequence() != case.step;
-            self.files.iter().find(is).map(|f| case.within(&f.info))
-        };
-        let mut cases: Vec<Case> = all(quick, threads).iter().filter_map(own).collect();
+            let Some(file) = self.files.iter().find(is) else {
+                continue;
+            };
+            let fitting = case.within(&file.info);
+            if fitting.seq_len != case.seq_len && !sizes.lengths.is_empty() && !case.step {
+                bail!(
+                    "--seq-len {}: {} of {} takes sequences of {} steps{}",
+                    case.seq_len,
+                    file.form,
+                    self.name,
+                    fitting.seq_len,
+                    if file.info.seq_len.is_none() {
+                        " at most"
+                    } else {
+                        ""
+                    }
+                );
+            }
+            cases.push(fitting);
+        }
         cases.dedup();
-        cases
+        Ok(cases)
     }
 }
 

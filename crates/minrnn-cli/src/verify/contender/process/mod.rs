@@ -14,11 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use minrnn_onnx::ir::{self, DType, Model};
 
-use super::{Array, Contender, Failure, Opened, Refusal};
+use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing};
 use child::{Gone, Worker};
 use frame::Frame;
 use wire::{Answer, Meta, PROTOCOL, Request};
@@ -44,6 +44,7 @@ struct Shared {
     /// Types that it takes; none: it does not say.
     types: Option<Vec<String>>,
     opsets: Option<(i64, i64)>,
+    ways: Vec<Io>,
     /// Workers that have no file open.
     idle: RefCell<Vec<Worker>>,
 }
@@ -62,6 +63,13 @@ fn copy_constants(graph: &ir::Graph, from: Option<&Path>, to: &Path) -> Option<(
     Some(())
 }
 
+/// Where a file lies, and how it is opened.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    threads: usize,
+}
+
 /// A file in a worker.
 struct File {
     worker: Option<Worker>,
@@ -72,6 +80,9 @@ struct File {
     model: Model,
     /// Where it lies.
     dir: Option<PathBuf>,
+    threads: usize,
+    /// How long the worker took for it.
+    opening: Duration,
     /// Where a copy lies in which every tensor is an output.
     copy: Option<tempfile::TempDir>,
 }
@@ -87,8 +98,13 @@ impl Program {
             version,
             types,
             opsets,
+            io,
             ..
         } = answer;
+        // One that does not say has the simple one, or refuses to time at all.
+        let io = io.unwrap_or_else(|| vec![Io::Plain.name().to_owned()]);
+        let ways = Io::ALL.into_iter();
+        let ways = ways.filter(|way| io.iter().any(|n| n == way.name()));
         let Some(version) = version.filter(|v| !v.is_empty()) else {
             return refuse("it does not say its version");
         };
@@ -100,6 +116,7 @@ impl Program {
                 limit,
                 types,
                 opsets,
+                ways: ways.collect(),
                 idle: RefCell::new(vec![worker]),
             }),
         })
@@ -115,7 +132,12 @@ impl Contender for Program {
         &self.version
     }
 
-    fn open(&mut self, file: &Path, bytes: &[u8]) -> Result<Box<dyn Opened>, Refusal> {
+    fn open(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        threads: usize,
+    ) -> Result<Box<dyn Opened>, Refusal> {
         let model = Model::decode(bytes).map_err(|e| Refusal { why: e.to_string() })?;
         if let Some((old, new)) = self.shared.opsets
             && let Some(opset) = model.opset().filter(|o| !(old..=new).contains(o))
@@ -131,32 +153,48 @@ impl Contender for Program {
         let Some(path) = path else {
             return refuse("the path of the file is no text");
         };
-        Ok(Box::new(File::open(&self.shared, &path, model, None)?))
+        let place = Place {
+            path: &path,
+            threads,
+        };
+        Ok(Box::new(File::open(&self.shared, place, model, None)?))
     }
 }
 
 impl Opened for File {
     fn run(&mut self, feeds: &[(&str, &Array)], wanted: &[&str]) -> Result<Vec<Array>, Failure> {
-        let Some(worker) = &mut self.worker else {
-            return Err(Failure::Stopped("it is gone".into()));
+        let tensors = self.metas(feeds)?;
+        let frame = self.ask(&Request::Run { tensors, wanted }, feeds)?;
+        self.results(&frame, wanted)
+    }
+
+    fn ways(&self) -> Vec<Io> {
+        self.shared.ways.clone()
+    }
+
+    fn time(&mut self, timing: &Timing) -> Result<Lap, Failure> {
+        let asked = Request::Time {
+            io: timing.io,
+            calls: timing.calls,
+            feedback: timing.feedback,
+            wanted: timing.wanted,
+            tensors: self.metas(timing.feeds)?,
         };
-        let mut tensors = vec![];
-        for (name, array) in feeds {
-            let meta = Meta::of(name, array).filter(|m| takes(&self.shared.types, &m.dtype));
-            tensors.push(meta.ok_or_else(|| {
-                Failure::Refused(format!("it takes no values of type {}", array.dtype()))
-            })?);
+        let begin = Instant::now();
+        let frame = self.ask(&asked, timing.feeds)?;
+        let passed = begin.elapsed().as_secs_f64();
+        let last = self.results(&frame, timing.wanted)?;
+        match frame.answer.seconds {
+            Some(seconds) if (0.0..=passed).contains(&seconds) => Ok(Lap { seconds, last }),
+            Some(seconds) => Err(Failure::Wrong(format!(
+                "it says that it took {seconds} s, of {passed:.3} that passed"
+            ))),
+            None => Err(Failure::Wrong("it does not say how long it took".into())),
         }
-        let arrays: Vec<&Array> = feeds.iter().map(|(_, a)| *a).collect();
-        let asked = request(&Request::Run { tensors, wanted }, &arrays);
-        let asked = asked.map_err(|e| Failure::Refused(e.why))?;
-        match worker.ask(asked, self.shared.limit) {
-            Ok(frame) => self.results(frame, wanted),
-            Err(Gone(why)) => {
-                self.worker = None;
-                Err(Failure::Stopped(why))
-            }
-        }
+    }
+
+    fn opening(&self) -> Option<Duration> {
+        Some(self.opening)
     }
 
     fn shows_inner(&self) -> bool {
@@ -171,7 +209,7 @@ impl Opened for File {
 impl File {
     fn open(
         shared: &Rc<Shared>,
-        path: &str,
+        Place { path, threads }: Place,
         model: Model,
         copy: Option<tempfile::TempDir>,
     ) -> Result<Self, Refusal> {
@@ -182,13 +220,15 @@ impl File {
         };
         let open = Request::Open {
             path,
-            threads: 1,
+            threads,
             options: serde_json::Map::new(),
         };
+        let begin = Instant::now();
         let answer = match worker.ask(request(&open, &[])?, shared.limit) {
             Ok(Frame { answer, .. }) => answer,
             Err(Gone(why)) => return refuse(why),
         };
+        let opening = begin.elapsed();
         if let Some(why) = answer.refused {
             shared.idle.borrow_mut().push(worker);
             return refuse(first_line(&why));
@@ -202,8 +242,35 @@ impl File {
                 .collect(),
             model,
             dir: Path::new(path).parent().map(Path::to_owned),
+            threads,
+            opening,
             copy,
         })
+    }
+
+    fn metas(&self, feeds: &[(&str, &Array)]) -> Result<Vec<Meta>, Failure> {
+        let one = |(name, array): &(&str, &Array)| {
+            let meta = Meta::of(name, array).filter(|m| takes(&self.shared.types, &m.dtype));
+            let why = || format!("it takes no values of type {}", array.dtype());
+            meta.ok_or_else(|| Failure::Refused(why()))
+        };
+        feeds.iter().map(one).collect()
+    }
+
+    /// Asks, with these tensors behind the request.
+    fn ask(&mut self, asked: &Request, feeds: &[(&str, &Array)]) -> Result<Frame, Failure> {
+        let Some(worker) = &mut self.worker else {
+            return Err(Failure::Stopped("it is gone".into()));
+        };
+        let arrays: Vec<&Array> = feeds.iter().map(|(_, a)| *a).collect();
+        let bytes = request(asked, &arrays).map_err(|e| Failure::Refused(e.why))?;
+        match worker.ask(bytes, self.shared.limit) {
+            Ok(frame) => Ok(frame),
+            Err(Gone(why)) => {
+                self.worker = None;
+                Err(Failure::Stopped(why))
+            }
+        }
     }
 
     /// A copy of the file in which every tensor of the main graph is an output, with the constants that lie beside it.
@@ -229,13 +296,17 @@ impl File {
         let path = copy.path().join("inner.onnx");
         std::fs::write(&path, model.encode()).ok()?;
         let path = path.to_str()?.to_owned();
-        Self::open(&self.shared, &path, model, Some(copy)).ok()
+        let place = Place {
+            path: &path,
+            threads: self.threads,
+        };
+        Self::open(&self.shared, place, model, Some(copy)).ok()
     }
 
     /// What was asked for, in that order.
-    fn results(&self, frame: Frame, wanted: &[&str]) -> Result<Vec<Array>, Failure> {
-        if let Some(why) = frame.answer.refused {
-            return Err(Failure::Refused(first_line(&why)));
+    fn results(&self, frame: &Frame, wanted: &[&str]) -> Result<Vec<Array>, Failure> {
+        if let Some(why) = &frame.answer.refused {
+            return Err(Failure::Refused(first_line(why)));
         }
         let mut all = vec![];
         for name in wanted {

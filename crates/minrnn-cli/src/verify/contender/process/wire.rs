@@ -4,6 +4,8 @@ use minrnn_onnx::eval::Array;
 use minrnn_onnx::ir::DType;
 use serde::{Deserialize, Serialize};
 
+use crate::verify::contender::Io;
+
 /// The version of the protocol.
 pub(super) const PROTOCOL: u32 = 1;
 
@@ -22,6 +24,13 @@ pub(super) enum Request<'a> {
     Run {
         tensors: Vec<Meta>,
         wanted: &'a [&'a str],
+    },
+    Time {
+        io: Io,
+        calls: usize,
+        feedback: &'a [(&'a str, &'a str)],
+        wanted: &'a [&'a str],
+        tensors: Vec<Meta>,
     },
     Close,
 }
@@ -45,6 +54,12 @@ pub(super) struct Answer {
     /// The oldest and the newest opset that it knows; none: it does not say.
     #[serde(default)]
     pub(super) opsets: Option<(i64, i64)>,
+    /// Ways in which it times calls, by name; none: it does not say.
+    #[serde(default)]
+    pub(super) io: Option<Vec<String>>,
+    /// Of time: seconds of all calls.
+    #[serde(default)]
+    pub(super) seconds: Option<f64>,
 }
 
 /// A tensor in a header.

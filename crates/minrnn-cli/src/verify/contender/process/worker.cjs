@@ -63,7 +63,7 @@ function hello() {
   if (ort.env.wasm) ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "fatal";
   const version = engine.endsWith("web") ? ort.env.versions.web : ort.env.versions.node;
-  return { ok: true, name: engine, version: version ?? ort.env.versions.common, types: Object.keys(KINDS) };
+  return { ok: true, name: engine, version: version ?? ort.env.versions.common, types: Object.keys(KINDS), io: ["plain"] };
 }
 
 async function open({ path, threads }) {
@@ -72,15 +72,31 @@ async function open({ path, threads }) {
   return { ok: true };
 }
 
+const given = (feeds) =>
+  Object.fromEntries(Object.entries(feeds).map(([name, { type, shape, data }]) => [name, new ort.Tensor(type, data, shape)]));
+const chosen = (results, wanted) => wanted.filter((name) => results[name]).map((name) => [name, results[name]]);
+
 async function run({ feeds, wanted }) {
-  const tensors = Object.entries(feeds).map(([name, { type, shape, data }]) => [name, new ort.Tensor(type, data, shape)]);
-  const results = await session.run(Object.fromEntries(tensors), wanted);
-  return wanted.filter((name) => results[name]).map((name) => [name, results[name]]);
+  return chosen(await session.run(given(feeds), wanted), wanted);
+}
+
+// Seconds of so many calls, outputs fed back to inputs as `feedback` says, and the last outputs.
+async function time({ feeds, wanted, feedback, calls }) {
+  const names = [...new Set([...wanted, ...feedback.map(([output]) => output)])];
+  const inputs = given(feeds);
+  let results;
+  const begin = performance.now();
+  for (let call = 0; call < calls; call++) {
+    results = await session.run(inputs, names);
+    for (const [output, into] of feedback) inputs[into] = results[output];
+  }
+  return [{ ok: true, seconds: (performance.now() - begin) / 1000 }, chosen(results, wanted)];
 }
 
 async function answer(request) {
   if (request.do === "hello") return write(hello());
   if (request.do === "open") return write(await open(request));
+  if (request.do === "time") return write(...(await time(request)));
   if (request.do === "run") return write({ ok: true }, await run(request));
   if (request.do !== "close") return write({ refused: `there is no \`${request.do}\` here` });
   await session?.release();

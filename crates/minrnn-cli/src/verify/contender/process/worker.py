@@ -1,5 +1,6 @@
 """A worker of `minrnn verify`: one engine behind the protocol of docs/engines.md. Argument: onnxruntime, openvino, reference."""
 
+import gc
 import json
 import math
 import os
@@ -24,14 +25,23 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # its errors come back as exceptions
         session = self.engine.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return lambda feeds, wanted: session.run(wanted, feeds)
+
+        def bind(inputs, outputs):
+            binding = session.io_binding()
+            for name, array in inputs.items():
+                binding.bind_ortvalue_input(name, self.engine.OrtValue.ortvalue_from_numpy(array))
+            for name, array in outputs.items():
+                binding.bind_ortvalue_output(name, self.engine.OrtValue.ortvalue_from_numpy(array))
+            return lambda: session.run_with_iobinding(binding)
+
+        return lambda feeds, wanted: session.run(wanted, feeds), bind
 
 
 class OpenVino:
     def __init__(self):
         import openvino
 
-        self.engine, self.version = openvino, openvino.__version__.split("-")[0]
+        self.engine, self.version, self.io = openvino, openvino.__version__.split("-")[0], ["plain"]
 
     def open(self, path, threads):
         # Without the hint some CPUs compute in bf16.
@@ -42,7 +52,7 @@ class OpenVino:
             results = compiled(feeds, share_inputs=False, share_outputs=False)
             return [results[compiled.output(name)] for name in wanted]
 
-        return run
+        return run, None
 
 
 class Reference:
@@ -50,7 +60,7 @@ class Reference:
         import onnx
         import onnx.reference
 
-        self.engine, self.version = onnx, onnx.__version__
+        self.engine, self.version, self.io = onnx, onnx.__version__, ["plain"]
         self.opsets = [1, onnx.defs.onnx_opset_version()]
 
     def open(self, path, threads):
@@ -59,7 +69,7 @@ class Reference:
             if any(any(a.ints) for a in node.attribute if a.name in ("scan_input_axes", "scan_output_axes")):
                 raise ValueError("its Scan goes along axis 0 only")
         evaluator = self.engine.reference.ReferenceEvaluator(model)
-        return lambda feeds, wanted: evaluator.run(wanted, feeds)
+        return lambda feeds, wanted: evaluator.run(wanted, feeds), None
 
 
 ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "reference": Reference}
@@ -98,17 +108,49 @@ def words(error):
     return re.sub(r"^.*CALLBACK HAS THROWN: |^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
 
 
-def timed(run, request, feeds):
-    """Seconds of so many calls, outputs fed back to inputs as `feedback` says."""
-    wanted = [output for output, _ in request["feedback"]] or request["wanted"]
+def plain(run, feeds, wanted, feedback, calls):
+    """Calls one after another: the seconds, and what the last one gives."""
+    names = list(dict.fromkeys([*wanted, *(output for output, _ in feedback)]))
     begin = time.perf_counter()
-    for _ in range(request["calls"]):
-        results = run(feeds, wanted)
-        feeds.update({into: result for (_, into), result in zip(request["feedback"], results)})
-    return time.perf_counter() - begin
+    for _ in range(calls):
+        results = dict(zip(names, run(feeds, names)))
+        for output, into in feedback:
+            feeds[into] = results[output]
+    return time.perf_counter() - begin, results
 
 
-engine = run = None
+def bound(run, bind, feeds, wanted, feedback, calls):
+    """The same in buffers that are there before: what one call writes as a state, the next one reads."""
+    names = list(dict.fromkeys([*wanted, *(output for output, _ in feedback)]))
+    shapes = dict(zip(names, run(feeds, names)))
+    states = [{into: feeds[into].copy() for _, into in feedback} for _ in range(2)]
+    results = {name: numpy.zeros_like(shapes[name]) for name in names}
+    for output, into in feedback:
+        if shapes[output].shape != feeds[into].shape or shapes[output].dtype != feeds[into].dtype:
+            raise ValueError(f"`{output}` is not of the shape and type of `{into}`, whose buffer it would be written to")
+    ways = []
+    for old, new in (states, states[::-1]):
+        ways.append(bind({**feeds, **old}, {**results, **{output: new[into] for output, into in feedback}}))
+    begin = time.perf_counter()
+    for at in range(calls):
+        ways[at & 1]()
+    seconds = time.perf_counter() - begin
+    return seconds, {**results, **{output: states[calls & 1][into] for output, into in feedback}}
+
+
+def timed(request, feeds):
+    """Seconds of so many calls, outputs fed back to inputs as `feedback` says, and the last outputs."""
+    run, bind = opened
+    job = (feeds, request["wanted"], request["feedback"], request["calls"])
+    gc.disable()
+    try:
+        seconds, last = bound(run, bind, *job) if request.get("io") == "bound" else plain(run, *job)
+    finally:
+        gc.enable()
+    return seconds, [(name, last[name]) for name in request["wanted"]]
+
+
+engine = opened = None
 try:
     import numpy
 except ImportError as error:
@@ -121,16 +163,18 @@ while True:
                 raise missing
             engine = ENGINES[sys.argv[1]]()
             hello = {"name": sys.argv[1], "version": engine.version, "types": ["bool", *INTEGERS, *FLOATS]}
-            write({"ok": True, **hello, "opsets": getattr(engine, "opsets", None)})
+            io = getattr(engine, "io", ["plain", "bound"])
+            write({"ok": True, **hello, "opsets": getattr(engine, "opsets", None), "io": io})
         elif request["do"] == "open":
-            run = engine.open(request["path"], request["threads"])
+            opened = engine.open(request["path"], request["threads"])
             write({"ok": True})
         elif request["do"] == "run":
-            write({"ok": True}, zip(request["wanted"], run(feeds, request["wanted"])))
+            write({"ok": True}, zip(request["wanted"], opened[0](feeds, request["wanted"])))
         elif request["do"] == "time":
-            write({"ok": True, "seconds": timed(run, request, feeds)})
+            seconds, last = timed(request, feeds)
+            write({"ok": True, "seconds": seconds}, last)
         elif request["do"] == "close":
-            run = None
+            opened = None
             write({"ok": True})
         else:
             write({"refused": f"there is no `{request['do']}` here"})
