@@ -16,9 +16,9 @@ use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use minrnn_onnx::ir::{self, DType, Model};
+use minrnn_onnx::ir::{DType, Model};
 
-use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing};
+use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing, inner};
 use child::{Gone, Worker};
 use frame::Frame;
 use wire::{Answer, Meta, PROTOCOL, Request};
@@ -258,32 +258,10 @@ impl File {
 
     /// A copy of the file in which every tensor of the main graph is an output; not where constants lie beside it.
     fn all_outputs(&self) -> Option<Self> {
-        let mut model = self.model.clone();
-        let graph = &mut model.graph;
-        let external = |t: &ir::Tensor| matches!(t.data, ir::TensorData::External(_));
-        if graph.initializers.iter().any(external) {
-            return None;
-        }
-        let made = graph.nodes.iter().flat_map(|n| n.outputs.iter());
-        let is_output = |name: &String| graph.outputs.iter().any(|o| o.name == *name);
-        let inner = made.filter(|name| !name.is_empty() && !is_output(name));
-        // With its type, where the file says it.
-        let told = |name: &String| graph.value_info.iter().find(|v| v.name == *name).cloned();
-        let untold = |name: &String| ir::ValueInfo {
-            name: name.clone(),
-            ..ir::ValueInfo::default()
-        };
-        let inner: Vec<ir::ValueInfo> = inner
-            .map(|name| told(name).unwrap_or_else(|| untold(name)))
-            .collect();
-        graph.outputs.extend(inner);
-        graph.value_info.clear();
-        let copy = tempfile::tempdir().ok()?;
-        let path = copy.path().join("inner.onnx");
-        std::fs::write(&path, model.encode()).ok()?;
-        let path = path.to_str()?.to_owned();
+        let (model, copy) = inner::all_outputs(&self.model)?;
+        let path = copy.path().join(inner::FILE);
         let place = Place {
-            path: &path,
+            path: path.to_str()?,
             threads: self.threads,
         };
         Self::open(&self.shared, place, model, Some(copy)).ok()
