@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor, WithDType};
 use candle_onnx::onnx::ModelProto;
 use minrnn_onnx::ir;
 
-use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing};
+use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing, inner};
 
 /// The engine.
 #[derive(Debug, Default)]
@@ -17,7 +17,10 @@ pub(crate) struct Candle;
 
 /// A file in candle-onnx.
 struct File {
-    model: ModelProto,
+    read: ModelProto,
+    model: ir::Model,
+    /// Whether every tensor is an output of it.
+    is_inner: bool,
     /// Types of its outputs.
     declared: BTreeMap<String, ir::DType>,
 }
@@ -51,13 +54,7 @@ impl Contender for Candle {
             ));
         }
         let read = caught(|| candle_onnx::read_file(file)).map_err(refuse)?;
-        let outputs = known.graph.outputs.iter();
-        Ok(Box::new(File {
-            model: read,
-            declared: outputs
-                .filter_map(|o| Some((o.name.clone(), o.dtype?)))
-                .collect(),
-        }))
+        Ok(Box::new(File::new(read, known, false)))
     }
 }
 
@@ -68,6 +65,17 @@ impl Opened for File {
             .iter()
             .map(|name| self.back(name, &results))
             .collect()
+    }
+
+    fn shows_inner(&self) -> bool {
+        self.is_inner
+    }
+
+    fn inner(&mut self) -> Option<Box<dyn Opened>> {
+        let (model, copy) = inner::all_outputs(&self.model, None)?;
+        let path = copy.path().join(inner::FILE);
+        let read = caught(|| candle_onnx::read_file(path)).ok()?;
+        Some(Box::new(Self::new(read, model, true)))
     }
 
     fn ways(&self) -> Vec<Io> {
@@ -94,8 +102,20 @@ impl Opened for File {
 }
 
 impl File {
+    fn new(read: ModelProto, model: ir::Model, is_inner: bool) -> Self {
+        let outputs = model.graph.outputs.iter();
+        Self {
+            read,
+            declared: outputs
+                .filter_map(|o| Some((o.name.clone(), o.dtype?)))
+                .collect(),
+            model,
+            is_inner,
+        }
+    }
+
     fn results(&self, given: &Tensors) -> Result<Tensors, Failure> {
-        let run = || candle_onnx::simple_eval(&self.model, given.clone());
+        let run = || candle_onnx::simple_eval(&self.read, given.clone());
         caught(run).map_err(Failure::Refused)
     }
 
@@ -173,7 +193,10 @@ fn caught<T>(run: impl FnOnce() -> candle_core::Result<T>) -> Result<T, String> 
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it panics".into(),
     };
-    Err(said.lines().next().unwrap_or_default().to_owned())
+    let line = said.lines().next().unwrap_or_default();
+    // The node behind it is all of its fields.
+    let what = line.split(" for op NodeProto").next();
+    Err(what.unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
@@ -191,11 +214,14 @@ mod tests {
         assert_eq!(Candle.version(), version);
     }
 
-    /// `y = x + x` in a file.
-    fn twice(folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
-        let mut b = Builder::new("twice");
+    /// `y = op(x)` in a file.
+    fn one(op: &str, folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
+        let mut b = Builder::new("one");
         let x = b.input("x", ir::DType::F32, vec![Dim::Fixed(2)]);
-        let y = b.add(x, x);
+        let y = match op {
+            "Add" => b.add(x, x),
+            _ => b.node(op, &[x], vec![]),
+        };
         b.output("y", y, ir::DType::F32, vec![Dim::Fixed(2)]);
         let model = ir::Model {
             ir_version: 8,
@@ -203,7 +229,7 @@ mod tests {
             graph: b.finish().unwrap(),
             ..ir::Model::default()
         };
-        let path = folder.join("twice.onnx");
+        let path = folder.join("one.onnx");
         std::fs::write(&path, model.encode()).unwrap();
         (path, model.encode())
     }
@@ -211,7 +237,7 @@ mod tests {
     #[test]
     fn it_runs_and_times_what_it_is_given() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, bytes) = twice(dir.path());
+        let (path, bytes) = one("Add", dir.path());
         let mut file = Candle.open(&path, &bytes, 1).unwrap();
         let x = Array::from_floats(ir::DType::F32, &[2], &[1.5, -2.0]).unwrap();
         let got = file.run(&[("x", &x)], &["y"]).unwrap();
@@ -226,6 +252,19 @@ mod tests {
         let lap = file.time(&timing).unwrap();
         assert_eq!(lap.last[0].floats().unwrap(), [12.0, -16.0]);
         assert!(lap.seconds > 0.0);
+    }
+
+    #[test]
+    fn what_it_does_not_take_is_said_in_a_few_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = one("Softplus", dir.path());
+        let mut file = Candle.open(&path, &bytes, 1).unwrap();
+        let x = Array::from_floats(ir::DType::F32, &[2], &[1.5, -2.0]).unwrap();
+        let refused = file.run(&[("x", &x)], &["y"]).unwrap_err();
+        assert_eq!(
+            refused,
+            Failure::Refused("unsupported op_type Softplus".into())
+        );
     }
 
     #[test]

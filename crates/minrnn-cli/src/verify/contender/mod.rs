@@ -5,6 +5,7 @@
 
 #[cfg(feature = "candle-onnx")]
 mod candle;
+mod inner;
 mod ours;
 mod process;
 mod roster;

@@ -10,15 +10,15 @@ mod tests;
 mod wire;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use minrnn_onnx::ir::{self, DType, Model};
+use minrnn_onnx::ir::{DType, Model};
 
-use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing};
+use super::{Array, Contender, Failure, Io, Lap, Opened, Refusal, Timing, inner};
 use child::{Gone, Worker};
 use frame::Frame;
 use wire::{Answer, Meta, PROTOCOL, Request};
@@ -47,20 +47,6 @@ struct Shared {
     ways: Vec<Io>,
     /// Workers that have no file open.
     idle: RefCell<Vec<Worker>>,
-}
-
-/// Copies the files beside a model in which its constants lie; `None`: they cannot be copied.
-fn copy_constants(graph: &ir::Graph, from: Option<&Path>, to: &Path) -> Option<()> {
-    let places = graph.initializers.iter().filter_map(|t| match &t.data {
-        ir::TensorData::External(e) => Some(e.location.as_str()),
-        _ => None,
-    });
-    for place in places.collect::<BTreeSet<_>>() {
-        // The judge has read it, so it is the name of a file of the folder.
-        let name = Path::new(place).file_name()?;
-        std::fs::copy(from?.join(name), to.join(name)).ok()?;
-    }
-    Some(())
 }
 
 /// Where a file lies, and how it is opened.
@@ -275,29 +261,10 @@ impl File {
 
     /// A copy of the file in which every tensor of the main graph is an output, with the constants that lie beside it.
     fn all_outputs(&self) -> Option<Self> {
-        let mut model = self.model.clone();
-        let copy = tempfile::tempdir().ok()?;
-        copy_constants(&model.graph, self.dir.as_deref(), copy.path())?;
-        let graph = &mut model.graph;
-        let made = graph.nodes.iter().flat_map(|n| n.outputs.iter());
-        let is_output = |name: &String| graph.outputs.iter().any(|o| o.name == *name);
-        let inner = made.filter(|name| !name.is_empty() && !is_output(name));
-        // With its type, where the file says it.
-        let told = |name: &String| graph.value_info.iter().find(|v| v.name == *name).cloned();
-        let untold = |name: &String| ir::ValueInfo {
-            name: name.clone(),
-            ..ir::ValueInfo::default()
-        };
-        let inner: Vec<ir::ValueInfo> = inner
-            .map(|name| told(name).unwrap_or_else(|| untold(name)))
-            .collect();
-        graph.outputs.extend(inner);
-        graph.value_info.clear();
-        let path = copy.path().join("inner.onnx");
-        std::fs::write(&path, model.encode()).ok()?;
-        let path = path.to_str()?.to_owned();
+        let (model, copy) = inner::all_outputs(&self.model, self.dir.as_deref())?;
+        let path = copy.path().join(inner::FILE);
         let place = Place {
-            path: &path,
+            path: path.to_str()?,
             threads: self.threads,
         };
         Self::open(&self.shared, place, model, Some(copy)).ok()

@@ -62,6 +62,12 @@ class Reference:
 
         self.engine, self.version, self.io = onnx, onnx.__version__, ["plain"]
         self.opsets = [1, onnx.defs.onnx_opset_version()]
+        try:
+            import ml_dtypes  # noqa: F401  (NumPy has bfloat16 then)
+
+            self.more_types = ["bfloat16"]
+        except ImportError:
+            self.more_types = []
 
     def open(self, path, threads):
         model = self.engine.load(path)
@@ -162,7 +168,8 @@ while True:
             if numpy is None:
                 raise missing
             engine = ENGINES[sys.argv[1]]()
-            hello = {"name": sys.argv[1], "version": engine.version, "types": ["bool", *INTEGERS, *FLOATS]}
+            types = ["bool", *INTEGERS, *FLOATS, *getattr(engine, "more_types", [])]
+            hello = {"name": sys.argv[1], "version": engine.version, "types": types}
             io = getattr(engine, "io", ["plain", "bound"])
             write({"ok": True, **hello, "opsets": getattr(engine, "opsets", None), "io": io})
         elif request["do"] == "open":
