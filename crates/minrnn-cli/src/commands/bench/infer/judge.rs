@@ -16,11 +16,15 @@ const OPERATIONS: u64 = 4_000_000_000;
 /// # Errors
 /// A file that is not judged.
 pub(super) fn judged(path: &Path, call: &Call, calls: usize) -> Result<Option<Vec<Array>>> {
+    within(OPERATIONS, path, call, calls)
+}
+
+fn within(operations: u64, path: &Path, call: &Call, calls: usize) -> Result<Option<Vec<Array>>> {
     let bytes = minrnn_train::data::read_data(path)?;
     let model = Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
     let session = Session::open(&model, path.parent())?;
     let limits = Limits {
-        operations: OPERATIONS / calls as u64,
+        operations: operations / calls as u64,
         ..Limits::default()
     };
     let feeds = call.feeds.iter();
@@ -50,4 +54,44 @@ pub(super) fn judged(path: &Path, call: &Call, calls: usize) -> Result<Option<Ve
         last = wanted.collect::<Result<_>>()?;
     }
     Ok(Some(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use minrnn_onnx::build::Builder;
+    use minrnn_onnx::ir::{DType, Dim};
+
+    use super::*;
+
+    /// `y = x h`, `h_next = h + x`: from call to call, h goes on and x stays.
+    #[test]
+    fn states_go_on_from_call_to_call() {
+        let mut b = Builder::new("step");
+        let dims = || vec![Dim::Fixed(2)];
+        let [x, h] = ["x", "h"].map(|name| b.input(name, DType::F32, dims()));
+        let (y, next) = (b.mul(x, h), b.add(h, x));
+        b.output("y", y, DType::F32, dims());
+        b.output("h_next", next, DType::F32, dims());
+        let model = Model {
+            ir_version: 8,
+            opsets: vec![(String::new(), 17)],
+            graph: b.finish().unwrap(),
+            ..Model::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("step.onnx");
+        std::fs::write(&path, model.encode()).unwrap();
+        let array = |v: [f64; 2]| Array::from_floats(DType::F32, &[2], &v).unwrap();
+        let call = Call {
+            feeds: vec![
+                ("x".into(), array([2.0, 3.0])),
+                ("h".into(), array([0.0, 1.0])),
+            ],
+            feedback: vec![("h_next".into(), "h".into())],
+            wanted: vec!["y".into(), "h_next".into()],
+        };
+        let last = judged(&path, &call, 3).unwrap().unwrap();
+        assert_eq!(last, [array([8.0, 21.0]), array([6.0, 10.0])]);
+        assert_eq!(within(3, &path, &call, 3).unwrap(), None);
+    }
 }

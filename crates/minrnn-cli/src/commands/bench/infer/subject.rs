@@ -43,7 +43,7 @@ pub(super) struct File {
     pub(super) path: PathBuf,
     /// Of the file and of the weights beside it.
     pub(super) bytes: u64,
-    /// Whether minrnn-runtime is measured with it; the rest are other ways for ONNX Runtime to compute the same.
+    /// Whether minrnn-runtime is measured with it; the rest are other ways for other engines to compute the same.
     pub(super) own: bool,
     pub(super) info: Info,
 }
@@ -73,8 +73,8 @@ pub(super) fn specs(sizes: Sizes) -> Vec<Spec> {
     ]
 }
 
-/// Exports the model with initial weights of a fixed seed into folders below `folder`; for `rivals` also the files that only
-/// ONNX Runtime runs.
+/// Exports the model with initial weights of a fixed seed into folders below `folder`; for `rivals` also the files that are made
+/// for ONNX Runtime, which minrnn is not measured with.
 pub(super) fn export(spec: &Spec, folder: &Path, rivals: bool) -> Result<Subject> {
     let config: ModelConfig = toml::from_str(spec.config)?;
     let model = Model::from_config(&config)?;
