@@ -34,6 +34,7 @@ use forms::{Errors, Forms};
 use report::Tally;
 
 pub use check::{Check, Off};
+pub(crate) use contract::graphs_below;
 pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub(crate) use report::argmax;

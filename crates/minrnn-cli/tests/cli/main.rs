@@ -17,6 +17,7 @@ mod import;
 mod interrupt;
 mod lengths;
 mod onnx;
+mod outputs;
 mod pair;
 mod resume;
 mod sequences;

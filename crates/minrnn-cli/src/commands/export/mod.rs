@@ -20,6 +20,7 @@ use crate::Outcome;
 use crate::args::Export;
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
+use crate::outputs::Outputs;
 use crate::table::{size, table};
 use crate::ui::Ui;
 use choice::Choice;
@@ -30,6 +31,7 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     unused::refuse_sets(&args.set, matches!(args.eval, Some(None)))?;
     let plain = choice.options(args)?;
     needs_data(args)?;
+    check_outputs(args)?;
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
     unused::refuse_for(given, loaded.model.graph())?;
@@ -173,6 +175,16 @@ pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result
             out.display()
         )
     })
+}
+
+/// The folder may hold other things that are read: only files of an export are replaced in it.
+fn check_outputs(args: &Export) -> Result<()> {
+    let config = args.eval.as_ref().and_then(Option::as_deref);
+    Outputs::new()
+        .reads_folder("CHECKPOINT", Some(&args.checkpoint))
+        .reads("--eval", config)
+        .writes_export("--out", &args.out)
+        .check()
 }
 
 /// A folder with anything else than an export is somebody's, and an export has a README.md of its own.

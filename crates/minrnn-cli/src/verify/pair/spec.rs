@@ -209,6 +209,9 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
             )
         }
     };
+    if dims.is_none() && range.is_none() {
+        return Err("expected NAME=DIMS, NAME=:int=LOW..HIGH or both".into());
+    }
     Ok((name.into(), InputSpec { dims, range }))
 }
 

@@ -21,6 +21,7 @@ use crate::Outcome;
 use crate::args::BenchInfer;
 use crate::given::Given;
 use crate::interrupt::Watch;
+use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use case::{Case, ONE};
@@ -49,6 +50,10 @@ struct Disagreement {
 }
 
 pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> {
+    let folders = args.dirs.iter().fold(Outputs::new(), |all, dir| {
+        all.reads_folder("EXPORT_DIR", Some(dir))
+    });
+    folders.writes("--json", args.json.as_deref()).check()?;
     let tell = Progress::hidden().teller();
     let _watch = Watch::new(move |signal| {
         tell(&format!(
@@ -166,14 +171,15 @@ fn subjects(args: &BenchInfer, given: &Given, folder: &Path, ui: &Ui) -> Result<
         spec.cases = choose(spec.name, spec.dtype, spec.cases);
         specs.extend((!spec.cases.is_empty()).then_some(spec));
     }
-    let mut chosen = cases.iter().map(|(_, c)| c);
-    let several = |case: &Case| case.threads > 1;
-    if cases.is_empty() && specs.is_empty() {
+    let is_of_none = |word: &&String| !names.iter().any(|name| name.contains(*word));
+    if let Some(word) = args.only.iter().find(is_of_none) {
         bail!(
-            "--only leaves nothing to measure; there are: {}",
+            "--only {word:?} is in the name of no row; there are: {}",
             names.join("; ")
         );
     }
+    let mut chosen = cases.iter().map(|(_, c)| c);
+    let several = |case: &Case| case.threads > 1;
     if given.has("threads")
         && args.threads > 1
         && !chosen.any(several)
