@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::Checkpoint;
-use minrnn_train::task::TaskConfig;
+use minrnn_train::task::{Split, TaskConfig};
 use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer, model_config};
 
 use crate::Outcome;
@@ -54,6 +54,9 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     for note in trainer.notes() {
         ui.note(&format!("note: {note}"));
     }
+    if let Some(note) = beyond(&trainer) {
+        ui.note(&note);
+    }
     let begin = origin.begin(&trainer);
     if matches!(origin, Origin::Weights(..)) {
         // From here on --resume goes on from these weights, and never from others.
@@ -84,6 +87,15 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     }
     ui.print(&format!("{}\n", summary(&trainer, &ended, &dir, count)))?;
     Ok(Outcome::Holds)
+}
+
+/// What to say where evaluations are to have more sequences than there are.
+fn beyond(trainer: &Trainer) -> Option<String> {
+    let asked = trainer.config().train.eval_samples;
+    let all = trainer.task().len(Split::Validation)?;
+    (asked > all).then(|| {
+        format!("note: train.eval_samples is {asked}, and the validation part has {all} sequences: an evaluation takes all of them")
+    })
 }
 
 /// `runs/` and the name of the file.

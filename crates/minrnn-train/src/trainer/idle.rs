@@ -3,6 +3,7 @@
 use super::backend::Device;
 use super::config::TrainOptions;
 use crate::error::{Result, TrainError};
+use crate::schedule::Decay;
 use crate::task::{TargetKind, Task};
 
 /// # Errors
@@ -13,6 +14,12 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
         return refuse(
             "train.tuned",
             "chooses among a GPU's matrix products, and this run is on the CPU; leave it out, or use --device cuda",
+        );
+    }
+    if options.decay == Decay::Constant && options.min_lr != 0.0 {
+        return refuse(
+            "train.min_lr",
+            "is where a cosine ends, and train.decay is constant; leave it out, or choose decay = \"cosine\"",
         );
     }
     if options.stop_at_accuracy.is_some() {

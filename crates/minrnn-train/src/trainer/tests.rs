@@ -560,6 +560,10 @@ fn options_that_would_change_nothing_are_refused_by_name() {
         made.unwrap_err().to_string()
     };
     for (line, words) in [
+        (
+            "decay = 'constant'\nmin_lr = 1e-4",
+            "`train.min_lr`: is where a cosine ends",
+        ),
         ("tuned = true", "`train.tuned`: chooses among a GPU's"),
         (
             "stop_at_accuracy = 0.9",

@@ -28,7 +28,7 @@ use choice::Choice;
 pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     let choice = Choice::of(args)?;
     unused::refuse(given, &choice)?;
-    unused::refuse_sets(&args.set, matches!(args.eval, Some(None)))?;
+    unused::refuse_sets(&args.set, matches!(args.eval, Some(None)), is_static(args))?;
     let plain = choice.options(args)?;
     needs_data(args)?;
     check_outputs(args)?;
@@ -45,6 +45,9 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
         .as_ref()
         .map(|data| data.plan(&choice, args.eval_samples))
         .transpose()?;
+    if let Some(note) = plan.as_ref().and_then(|p| p.beyond(args.eval_samples)) {
+        ui.note(&note);
+    }
     let options = DirOptions {
         forms: choice.forms.clone(),
         options: ExportOptions {
@@ -81,10 +84,13 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
 
 const STATIC: &str = "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration";
 
+fn is_static(args: &Export) -> bool {
+    args.dtype == "int8" && args.activations == "static"
+}
+
 /// Scales that do not depend on the input come of data.
 fn needs_data(args: &Export) -> Result<()> {
-    let fixed = args.dtype == "int8" && args.activations == "static";
-    match fixed && args.eval.is_none() {
+    match is_static(args) && args.eval.is_none() {
         true => bail!("{STATIC}"),
         false => Ok(()),
     }

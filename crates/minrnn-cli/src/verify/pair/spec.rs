@@ -275,6 +275,12 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
     let place = || path.display().to_string();
     let text = crate::files::read_text(path, MOST_STATES)?;
     let file: StatesFile = toml::from_str(&text).with_context(place)?;
+    if file.state.is_empty() {
+        bail!(
+            "{}: names no state; leave --states out, or write [[state]]",
+            place()
+        );
+    }
     let one = |entry: StateEntry| -> Result<StateSpec> {
         let init = match &entry.initial {
             None => Init::Fill(0.0),
