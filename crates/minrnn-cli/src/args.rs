@@ -228,13 +228,13 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Longest T, in steps [default: the longest that the files take; of two files 1024]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = one_or_more)]
     pub(crate) max_len: Option<usize>,
-    /// Multiply-adds that one run over the longest sequence may cost; longer T are left out, and the report says so
-    #[arg(long, value_name = "F", default_value = "2e10", conflicts_with_all = ["sequence", "against", "bisect"])]
+    /// Multiply-adds that one run over the longest sequence may cost, inf for any number; longer T are left out, and the report says so
+    #[arg(long, value_name = "F", default_value = "2e10", value_parser = budget, conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) budget: f64,
     /// Steps of the probes: the model's cells alone, with gates far open and far closed [default: 65536, with --quick 1024]
-    #[arg(long, value_name = "N", conflicts_with_all = ["sequence", "against", "bisect"])]
+    #[arg(long, value_name = "N", value_parser = one_or_more, conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) probe_len: Option<usize>,
     /// All checks, at a few lengths up to T = 130: some ten seconds
     #[arg(long, conflicts_with_all = ["sequence", "against", "bisect"])]
@@ -292,6 +292,22 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number of steps or characters: of none there is nothing to do.
+fn one_or_more(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("expected a whole number of at least 1".into()),
+    }
+}
+
+/// What a run may cost: a NaN, or less than one operation, would leave out every length without a word.
+fn budget(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(n) if n >= 1.0 => Ok(n),
+        _ => Err("expected a number of at least 1, or inf".into()),
+    }
+}
+
 /// Two files of any program.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Any two ONNX files")]
@@ -344,7 +360,7 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
     /// Characters to write; fewer where the end of stream that an export names comes first
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = one_or_more)]
     pub(crate) length: usize,
     /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
     #[arg(long, value_name = "F", default_value_t = 0.8)]

@@ -1,5 +1,6 @@
 //! Folders and files that commands read and write.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,6 +12,7 @@ use minrnn_train::data::read_at_most;
 use minrnn_train::trainer::take_model;
 
 use crate::lock;
+use crate::outputs::is_device;
 use crate::verify::Export;
 
 /// The newest checkpoint of a run.
@@ -111,9 +113,19 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
         .with_context(what)
 }
 
-/// Writes a file whole: beside, then renamed.
+/// Writes a file whole: beside, then renamed. A link stays, and its end is written; a device or a pipe has nothing beside it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let what = || format!("cannot write {}", path.display());
+    if is_device(path) {
+        let device = std::fs::OpenOptions::new().append(true).open(path);
+        let written = device.and_then(|mut device| device.write_all(bytes));
+        return written.with_context(what);
+    }
+    let whole = path.canonicalize();
+    let path = match path.is_symlink() {
+        true => whole.as_deref().unwrap_or(path),
+        false => path,
+    };
     let name = path
         .file_name()
         .with_context(|| format!("{} is not the name of a file", path.display()))?;
@@ -122,5 +134,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     beside.push(".tmp");
     let beside = path.with_file_name(beside);
     std::fs::write(&beside, bytes).with_context(what)?;
-    std::fs::rename(&beside, path).with_context(what)
+    let renamed = std::fs::rename(&beside, path);
+    if renamed.is_err() {
+        // What could not take its place is nobody's.
+        let _ = std::fs::remove_file(&beside);
+    }
+    renamed.with_context(what)
 }

@@ -12,6 +12,7 @@ use crate::Outcome;
 use crate::args::{ActivationChoice, Import, LayoutChoice};
 use crate::files;
 use crate::lock::Lock;
+use crate::outputs::Outputs;
 use crate::table::{facts, grouped, table};
 use crate::ui::Ui;
 
@@ -19,6 +20,11 @@ use crate::ui::Ui;
 const MOST: u64 = 64 << 20;
 
 pub(super) fn run(args: &Import, ui: &Ui) -> Result<Outcome> {
+    Outputs::new()
+        .reads("FILE", Some(&args.file))
+        .reads("--vocab", args.vocab.as_deref())
+        .writes_folder("--out", &args.out)
+        .check()?;
     check_own(&args.out)?;
     let _lock = Lock::beside(&args.out, ui)?;
     Checkpoint::check_place(&args.out)?;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod diff;
+mod engines;
 mod export;
 mod generate;
 mod import;
@@ -24,7 +25,7 @@ pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> 
         Command::Quickstart(args) => quickstart::run(args, ui),
         Command::Train(args) => train::run(args, ui),
         Command::Export(args) => export::run(args, given, ui),
-        Command::Verify(args) => verify::run(args, ui),
+        Command::Verify(args) => verify::run(args, given, ui),
         Command::Generate(args) => generate::run(args, given, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Inspect(args) => inspect::run(args, ui),

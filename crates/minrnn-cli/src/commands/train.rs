@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::task::{Split, TaskConfig};
 use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer, model_config};
 
 use crate::Outcome;
@@ -17,6 +18,7 @@ use crate::files;
 use crate::interrupt;
 use crate::lock::Lock;
 use crate::memory;
+use crate::outputs::Outputs;
 use crate::progress::duration;
 use crate::table::{facts, grouped};
 use crate::training::{self, Ended, number, said};
@@ -38,6 +40,7 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     let origin = Origin::of(args, &dir, ui)?;
     let model = origin.model()?;
     let mut config = Config::read_for(&args.config, &args.set, model.as_ref())?;
+    check_outputs(args, &config, &dir)?;
     config.train.train.memory = match args.force {
         true => None,
         false => memory::available(),
@@ -50,6 +53,9 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     }
     for note in trainer.notes() {
         ui.note(&format!("note: {note}"));
+    }
+    if let Some(note) = beyond(&trainer) {
+        ui.note(&note);
     }
     let begin = origin.begin(&trainer);
     if matches!(origin, Origin::Weights(..)) {
@@ -83,9 +89,41 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     Ok(Outcome::Holds)
 }
 
+/// What to say where evaluations are to have more sequences than there are.
+fn beyond(trainer: &Trainer) -> Option<String> {
+    let asked = trainer.config().train.eval_samples;
+    let all = trainer.task().len(Split::Validation)?;
+    (asked > all).then(|| {
+        format!("note: train.eval_samples is {asked}, and the validation part has {all} sequences: an evaluation takes all of them")
+    })
+}
+
 /// `runs/` and the name of the file.
 fn default_dir(config: &Path) -> PathBuf {
     Path::new("runs").join(config.file_stem().unwrap_or_default())
+}
+
+/// Configuration and data may lie in the folder of the run, but not in the place of what it writes.
+fn check_outputs(args: &Train, config: &Config, dir: &Path) -> Result<()> {
+    let word = match args.out {
+        Some(_) => "--out",
+        None => "the folder of the run",
+    };
+    let reads = Outputs::new().reads("CONFIG.toml", Some(&args.config));
+    let reads = match &config.train.task {
+        TaskConfig::Text(text) => reads.reads("task.path", Some(&text.path)),
+        TaskConfig::Sequences(all) => reads
+            .reads("task.path", Some(&all.path))
+            .reads("task.labels_path", all.labels_path.as_deref())
+            .reads("task.lengths_path", all.lengths_path.as_deref()),
+        // It makes its samples itself.
+        _ => reads,
+    };
+    reads
+        .writes_folder(word, &dir.join(files::LAST))
+        .writes_folder(word, &dir.join(files::BEST))
+        .writes(word, Some(&dir.join(files::METRICS)))
+        .check()
 }
 
 /// What needs no lock to be known. Whether there is a run already is said under it: that one goes on there says more.

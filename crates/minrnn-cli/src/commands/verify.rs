@@ -4,9 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::engines::refuse_unused;
 use crate::Outcome;
 use crate::args::Verify;
 use crate::files;
+use crate::given::{Given, flag};
+use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::verify::contender::Roster;
 use crate::verify::{self, Options, Report};
@@ -19,11 +22,30 @@ fn engines(args: &Verify) -> Result<Roster> {
     Ok(args.engines.programs.open(&args.engines.engine)?)
 }
 
-pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
-    args.report
+/// The report over a file that is compared would be the last that is seen of it.
+fn check_outputs(args: &Verify) -> Result<()> {
+    let pair = &args.pair;
+    let picture = args
+        .report
         .as_deref()
         .map(written::picture_of)
         .transpose()?;
+    Outputs::new()
+        .reads_onnx("EXPORT_DIR", args.dir.as_deref())
+        .reads_onnx("--sequence", pair.sequence.as_deref())
+        .reads_onnx("--step", pair.step.as_deref())
+        .reads_onnx("--against", pair.against.as_deref())
+        .reads("--states", pair.states.as_deref())
+        .reads_folder("--checkpoint", args.checkpoint.as_deref())
+        .writes("--json", args.json.as_deref())
+        .writes("--report", args.report.as_deref())
+        .writes("picture of --report", picture.as_deref())
+        .check()
+}
+
+pub(super) fn run(args: &Verify, given: &Given, ui: &Ui) -> Result<Outcome> {
+    check_outputs(args)?;
+    refuse_unused(given, &args.engines.engine)?;
     if args.pair.sequence.is_some() || args.pair.against.is_some() || args.pair.bisect {
         return pair::run(args, ui);
     }
@@ -33,6 +55,15 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         .as_deref()
         .context("name the folder of an export")?;
     let export = files::open_export(dir)?;
+    if let Some(only) = export.only_length() {
+        let idle = ["max_len", "budget"].into_iter().find(|f| given.has(f));
+        if let Some(name) = idle {
+            bail!(
+                "{} would change nothing: the files take T = {only} only; leave it out",
+                flag(name)
+            );
+        }
+    }
     let roster = engines(args)?;
     let (model, params) = match &args.checkpoint {
         Some(path) => {
@@ -63,7 +94,7 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
         progress.share(done as u64, total as u64, || what.to_owned())
     };
     let report = verify::verify(&export, &model, &params, &options, &mut observe)?;
-    let (mut report, mut silent) = (report, vec![]);
+    let (mut report, mut silent) = (report.with(vec![], not_looked_at(dir)), vec![]);
     if !args.engines.engine.is_empty() {
         let bounds = (args.seed, args.max_len);
         let heard = verify::heard(&export, &roster, bounds, &mut observe)?;
@@ -80,6 +111,23 @@ pub(super) fn run(args: &Verify, ui: &Ui) -> Result<Outcome> {
     } else {
         Outcome::Fails
     })
+}
+
+/// A copy in a folder of its own is not of this export, and may be taken for it.
+fn not_looked_at(dir: &Path) -> Vec<String> {
+    let below = verify::graphs_below(dir);
+    let Some(first) = below.first() else {
+        return vec![];
+    };
+    let more = match below.len() {
+        1 => String::new(),
+        n => format!(" and {} more ONNX files", n - 1),
+    };
+    vec![format!(
+        "folders in {} are not looked at: {}{more} may be of other weights",
+        dir.display(),
+        first.display()
+    )]
 }
 
 fn write(args: &Verify, report: &Report, ui: &Ui) -> Result<()> {

@@ -38,6 +38,7 @@ use forms::{Errors, Forms};
 use report::Tally;
 
 pub use check::{Check, Off};
+pub(crate) use contract::graphs_below;
 pub use contract::{ContractError, Export, OtherModel};
 pub(crate) use heard::{FormHeard, forms_heard, heard};
 pub use picture::ByLength;

@@ -31,7 +31,11 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
     let limit = options.longest.unwrap_or(possible).clamp(1, possible);
     let affordable = affordable(graph, options);
     if limit <= affordable {
-        return (limit, vec![]);
+        let cut = options.longest.filter(|wanted| *wanted > possible);
+        let note = cut.map(|wanted| {
+            format!("T = {wanted} was asked for, and the files take up to T = {possible}")
+        });
+        return (limit, note.into_iter().collect());
     }
     let note = format!(
         "lengths from {} to {possible} were left out: they cost more than {:e} multiply-adds a run (--budget)",

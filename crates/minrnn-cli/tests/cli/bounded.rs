@@ -94,7 +94,8 @@ fn force_is_taken_and_a_small_run_does_not_need_it() {
     );
     let ran = minrnn(dir.path(), &[&large[..], &more, &["--force"]].concat());
     assert!(
-        ran.err.contains("7 steps are done: nothing is left but"),
+        ran.err
+            .contains("is at step 7, where the configuration ends (train.steps is 7)"),
         "{}",
         ran.shown()
     );

@@ -1,6 +1,6 @@
 //! Wrong use.
 
-use crate::harness::{folder, minrnn, snapshot};
+use crate::harness::{folder, minrnn, snapshot, trained};
 
 fn wrong(name: &str, args: &[&str]) {
     let dir = folder();
@@ -169,4 +169,183 @@ fn flags_of_bench_that_nothing_uses() {
             "3",
         ],
     );
+}
+
+/// Of `verify`, `bench engines` and `generate`, before anything is read: none of the folders is there.
+#[test]
+fn flags_that_change_nothing_and_values_that_mean_nothing() {
+    let dir = folder();
+    let all: [(&[&str], &str); 15] = [
+        (
+            &["verify", "nowhere", "--python", "python3"],
+            "--python would change nothing",
+        ),
+        (
+            &["verify", "nowhere", "--engine", "tract", "--node", "node"],
+            "--node would change nothing",
+        ),
+        (
+            &["verify", "nowhere", "--engine-timeout", "60"],
+            "--engine-timeout would change nothing",
+        ),
+        (
+            &["verify", "a.onnx", "--against", "b.onnx", "--python", "p"],
+            "--python would change nothing",
+        ),
+        (
+            &[
+                "verify", "nowhere", "--engine", "minrnn", "--engine", "minrnn",
+            ],
+            "--engine minrnn is given twice",
+        ),
+        (
+            &[
+                "bench", "engines", "nowhere", "--engine", "tract", "--python", "p",
+            ],
+            "--python would change nothing",
+        ),
+        (
+            &["verify", "nowhere", "--budget", "nan"],
+            "expected a number of at least 1, or inf",
+        ),
+        (
+            &["verify", "nowhere", "--budget=-1"],
+            "expected a number of at least 1, or inf",
+        ),
+        (
+            &["verify", "nowhere", "--budget", "0"],
+            "expected a number of at least 1, or inf",
+        ),
+        (
+            &["verify", "nowhere", "--max-len", "0"],
+            "expected a whole number of at least 1",
+        ),
+        (
+            &["verify", "nowhere", "--probe-len", "0"],
+            "expected a whole number of at least 1",
+        ),
+        (
+            &["verify", "a.onnx", "--against", "b.onnx", "--input", "x="],
+            "expected NAME=DIMS",
+        ),
+        (
+            &["generate", "nowhere", "--length", "0"],
+            "expected a whole number of at least 1",
+        ),
+        (
+            &[
+                "export",
+                "nowhere",
+                "--out",
+                "e",
+                "--eval",
+                "--set",
+                "train.seed=1",
+            ],
+            "--set train.seed would change nothing",
+        ),
+        (
+            &["bench", "engines", "nowhere", "--max-len", "0"],
+            "expected a number from 1",
+        ),
+    ];
+    for (args, words) in all {
+        let ran = minrnn(dir.path(), args);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(ran.err.contains(words), "{}", ran.shown());
+        assert!(
+            !ran.err.contains("no such file") && !ran.err.contains("cannot read"),
+            "{}",
+            ran.shown()
+        );
+    }
+}
+
+/// What a configuration says and the run does not use, with its line; and more than there is.
+#[test]
+fn keys_that_change_nothing() {
+    let dir = folder();
+    let train = |set: &str| {
+        let args = [
+            "train",
+            "tiny.toml",
+            "--out",
+            "run",
+            "--set",
+            "train.steps=2",
+            "--set",
+            set,
+        ];
+        minrnn(
+            dir.path(),
+            &[&args[..], &["--set", "train.warmup_steps=1"]].concat(),
+        )
+    };
+    for (set, words) in [
+        (
+            "train.tuned=true",
+            "--set train.tuned=true: option `train.tuned`: chooses among a GPU's",
+        ),
+        (
+            "train={eval_every=0, eval_samples=3}",
+            "option `train.eval_samples`: is of evaluations on the way",
+        ),
+        (
+            "train={eval_every=0, stop_at_accuracy=0.5}",
+            "option `train.stop_at_accuracy`: only an evaluation",
+        ),
+        (
+            "train={decay='constant', min_lr=1e-4}",
+            "option `train.min_lr`: is where a cosine ends",
+        ),
+    ] {
+        let ran = train(set);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(ran.err.contains(words), "{}", ran.shown());
+        assert!(!dir.path().join("run").exists());
+    }
+    let ran = train("train.eval_samples=100000");
+    let says = ran
+        .err
+        .contains("note: train.eval_samples is 100000, and the validation part has");
+    assert!(ran.code == Some(0) && says, "{}", ran.shown());
+    let args = [
+        "export",
+        "run",
+        "--out",
+        "e",
+        "--form",
+        "step",
+        "--eval",
+        "--eval-samples",
+        "100000",
+    ];
+    let ran = minrnn(dir.path(), &args);
+    let says = ran
+        .err
+        .contains("note: --eval-samples 100000: the validation part has");
+    assert!(ran.code == Some(0) && says, "{}", ran.shown());
+}
+
+/// Files of one T leave nothing to choose.
+#[test]
+fn lengths_of_files_that_have_one() {
+    let dir = trained();
+    let args = [
+        "export",
+        "run",
+        "--out",
+        "fixed",
+        "--form",
+        "scan",
+        "--seq-len",
+        "4",
+    ];
+    minrnn(dir.path(), &args).good();
+    for flag in ["--max-len", "--budget"] {
+        let ran = minrnn(dir.path(), &["verify", "fixed", flag, "3"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        let words = format!("{flag} would change nothing: the files take T = 4 only");
+        assert!(ran.err.contains(&words), "{}", ran.shown());
+    }
 }

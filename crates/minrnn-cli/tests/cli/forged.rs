@@ -161,3 +161,32 @@ fn a_key_twice_is_refused_in_every_json_that_is_read() {
         assert!(tried.iter().any(|t| t == name), "{name} of {tried:?}");
     }
 }
+
+/// Endings in capitals are read as all others are; what lies in a folder of its own is said to be nobody's.
+#[test]
+fn copies_are_seen_whatever_their_ending_and_folder() {
+    let dir = trained();
+    let export = dir.path().join("export");
+    fs::create_dir_all(export.join("old/deep")).unwrap();
+    fs::copy(
+        export.join("model.step.onnx"),
+        export.join("old/deep/copy.ONNX"),
+    )
+    .unwrap();
+    fs::write(export.join("old/b.onnx"), "no ONNX file").unwrap();
+    let told = verify(dir.path(), &["--json", "-"]);
+    let report: Json = serde_json::from_str(&told.good()).unwrap();
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains(
+            "folders in export are not looked at: export/old/b.onnx and 1 more ONNX files"
+        ),
+        "{notes}"
+    );
+    fs::copy(export.join("model.step.onnx"), export.join("copy.ONNX")).unwrap();
+    let ran = verify(dir.path(), &[]);
+    refused(
+        &ran,
+        "copy.ONNX: lies in the folder and says that it is the form `step`",
+    );
+}

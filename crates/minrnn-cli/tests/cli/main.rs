@@ -18,6 +18,7 @@ mod import;
 mod interrupt;
 mod lengths;
 mod onnx;
+mod outputs;
 mod pair;
 mod resume;
 mod sequences;

@@ -351,6 +351,96 @@ fn what_cannot_be_found_is_asked_for() {
     );
 }
 
+/// A name that no file has, or that nothing asks for, was taken without a word: what it was to say was not said.
+#[test]
+fn names_that_the_files_do_not_have_are_refused() {
+    let dir = foreign_folder(4, 0.5);
+    let same = ["verify", "step.onnx", "--against", "step.onnx"];
+    let state = ["--state", "memory=memory_next"];
+    let with = |base: &[&str], more: &[&str]| minrnn(dir.path(), &[base, more].concat());
+    let cases: [(&[&str], &str); 16] = [
+        (&["--map", "signal=signol"], "was `signal` meant?"),
+        (
+            &["--map", "memori=memory"],
+            "has no input and no output `memori`",
+        ),
+        (
+            &["--map", "memory=out"],
+            "one is an input and the other an output",
+        ),
+        (
+            &["--map", "memory=signal", "--map", "memory=memory"],
+            "name one tensor twice",
+        ),
+        (
+            &["--map", "signal=memory", "--map", "memory=memory"],
+            "name one tensor twice",
+        ),
+        (&["--input", "sginal=B,3"], "--input sginal: neither"),
+        (
+            &["--input", "signal=B,3:int=0..4"],
+            "--input signal=..:int= would change nothing",
+        ),
+        (
+            &["--input", "signal=B,4"],
+            "--input signal: says 4 entries along axis 1, where there are 3",
+        ),
+        (
+            &["--input", "signal=B,3", "--input", "signal=B,T,3"],
+            "--input signal is given twice",
+        ),
+        (&["--value", "mem=1"], "--value mem: neither"),
+        (&["--value", "out=1"], "(it is an output)"),
+        (
+            &["--value", "memory=1", "--value", "memory=2"],
+            "--value memory is given twice",
+        ),
+        (
+            &["--dim", "m=2"],
+            "--dim m: `m` is no named dimension of an input of either file; there is n",
+        ),
+        (&["--dim", "n=2", "--dim", "n=3"], "--dim n is given twice"),
+        (&["--state", "memo=memory_next"], "has no input `memo`"),
+        (
+            &[state[0], state[1], state[0], "memory=out"],
+            "name one tensor twice",
+        ),
+    ];
+    for (more, words) in cases {
+        let ran = with(&same, more);
+        code(&ran, 2);
+        assert!(ran.err.contains(words), "{}", ran.shown());
+        // Of a sequence and its steps too, where the name alone tells.
+        if !more[1].starts_with("signal=B") {
+            let ran = with(&FILES, more);
+            code(&ran, 2);
+            assert!(ran.err.contains(words), "{}", ran.shown());
+        }
+    }
+    let ran = with(&same, &[&state[..], &["--value", "memory=1"]].concat());
+    code(&ran, 2);
+    assert!(
+        ran.err
+            .contains("--value memory would change nothing: it is a state"),
+        "{}",
+        ran.shown()
+    );
+    snapshot(
+        "pair_unknown_map",
+        &with(&FILES, &["--map", "signal=signals"]),
+    );
+    // What they have is taken.
+    let said = [
+        "--map",
+        "signal=signal",
+        "--dim",
+        "n=2",
+        "--input",
+        "signal=B,3",
+    ];
+    with(&same, &[&state[..], &said].concat()).good();
+}
+
 #[test]
 fn an_export_is_searched_for_the_first_difference() {
     let dir = trained();

@@ -71,6 +71,32 @@ fn new_data_is_asked_for_by_name() {
         "{}",
         ran.err
     );
+    // From here on these are the run's data, and nothing is new.
+    let again = [
+        &resume[..2],
+        &["--resume", "--set", "train.steps=80"],
+        &OTHER[..],
+        &["--new-data"],
+    ]
+    .concat();
+    let ran = train(dir.path(), &again);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(
+        ran.err
+            .contains("`--new-data`: nothing is new: the data are those of the checkpoint"),
+        "{}",
+        ran.err
+    );
+    // What --new-data does not help with does not offer it.
+    fs::write(dir.path().join("other.txt"), text + "\u{fb}").unwrap();
+    let ran = train(dir.path(), &again);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    let offers = ran.err.contains("--new-data");
+    assert!(
+        ran.err.contains("no other tokens, whatever the data") && !offers,
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

@@ -230,6 +230,9 @@ fn strange_prompts_and_engines_are_refused_by_name() {
     )
     .good();
     bad("generate_no_step_form", &["scan"]);
+    let args = ["export", "run", "--out", "whole", "--form", "parallel"];
+    minrnn(dir.path(), &args).good();
+    bad("generate_only_parallel", &["whole"]);
 }
 
 /// Float32 values of an .npy file, and their shape.
@@ -365,6 +368,12 @@ fn run_refuses_what_the_model_cannot_take() {
     };
     bad("run_no_number", &["-"], "3 one");
     bad("run_outside_vocabulary", &["-"], "3 1000");
+    write_ids(&dir.path().join("two.npy"), "(2, 3)", &[1, 2, 3, 4, -1, 5]);
+    bad(
+        "run_step_outside_vocabulary",
+        &["two.npy", "--form", "step"],
+        "",
+    );
     bad("run_nothing", &["-"], "");
     fs::write(dir.path().join("bad.npy"), "no array").unwrap();
     bad("run_no_npy", &["bad.npy"], "");

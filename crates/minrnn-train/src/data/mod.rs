@@ -48,6 +48,23 @@ pub enum LabelScope {
     Sequence,
 }
 
+/// A name that is to be ignored and that is not among `found`, with what there is.
+fn absent(found: &[&str], ignored: &[String]) -> Option<String> {
+    const SHOWN: usize = 16;
+    let name = ignored
+        .iter()
+        .find(|name| *name != "*" && !found.contains(&name.as_str()))?;
+    let more = match found.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let shown: Vec<&str> = found.iter().copied().take(SHOWN).collect();
+    Some(format!(
+        "has '{name}', which the data do not have; they have {}{more}; remove it, or write it as it is there",
+        shown.join(", ")
+    ))
+}
+
 /// The names among `found` that are neither used nor ignored, in quotes, sorted, at most eight of them. `*` ignores all.
 fn unused<'a>(
     found: impl Iterator<Item = &'a str>,

@@ -9,7 +9,7 @@ use flate2 as _;
 use super::array::Array;
 use super::npy::{announced, parse_npy};
 use super::zip_directory::{entries, twice};
-use super::{read_data, unused};
+use super::{absent, read_data, unused};
 use crate::error::{Result, TrainError};
 
 /// No deflated stream is larger than this many times its bytes (the format's limit is 1032), plus some room.
@@ -74,6 +74,10 @@ fn parse_npz(
         .map(|name| name.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(no_zip)?;
+    let all: Vec<&str> = found.iter().map(String::as_str).collect();
+    if let Some(message) = absent(&all, ignored) {
+        return Err((String::new(), format!("`ignore_arrays` {message}")));
+    }
     let found = found.iter().map(String::as_str);
     if let Some(list) = unused(found, |n| names.contains(&n), ignored) {
         let message = format!(
@@ -229,7 +233,14 @@ mod tests {
                 .1
                 .starts_with("nothing uses 'lens';")
         );
-        assert_eq!(ignored(&["x", "lens", "absent"]), Ok(1));
+        assert_eq!(ignored(&["x", "lens"]), Ok(1));
+        let error = ignored(&["x", "lens", "absent"]).unwrap_err().1;
+        assert!(
+            error.starts_with(
+                "`ignore_arrays` has 'absent', which the data do not have; they have "
+            ),
+            "{error}"
+        );
         assert_eq!(ignored(&["*"]), Ok(1));
     }
 

@@ -9,7 +9,7 @@ use csv::StringRecord;
 use super::classes::Classes;
 use super::csv_records::{LONGEST, Records};
 use super::sequences::{Labels, SequenceSet};
-use super::{LabelKind, LabelScope, unused};
+use super::{LabelKind, LabelScope, absent, unused};
 use crate::error::{Result, TrainError};
 
 /// Which columns of a CSV file mean what. The first row of the file names the columns.
@@ -143,6 +143,10 @@ fn refuse_unused(
     row: &str,
     columns: &CsvColumns,
 ) -> Result<()> {
+    let names: Vec<&str> = header.iter().collect();
+    if let Some(message) = absent(&names, &columns.ignored) {
+        return Err(TrainError::config("ignore_columns", message));
+    }
     let used = |name: &str| is_used(columns, name);
     let Some(list) = unused(header.iter(), used, &columns.ignored) else {
         return Ok(());

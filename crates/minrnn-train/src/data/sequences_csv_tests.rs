@@ -4,13 +4,15 @@ use std::io::Write;
 fn read(text: &str, labels: &[&str], kind: LabelKind, scope: LabelScope) -> Result<SequenceSet> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
+    let header = text.lines().next().unwrap_or_default();
+    let has = |name: &str| header.split(',').any(|column| column == name);
     let columns = CsvColumns {
         id: "id".into(),
         features: vec!["a".into(), "b".into()],
         labels: labels.iter().map(|s| s.to_string()).collect(),
         ignored: vec!["z".into(), "y".into()]
             .into_iter()
-            .filter(|n: &String| !labels.contains(&n.as_str()))
+            .filter(|n: &String| !labels.contains(&n.as_str()) && has(n))
             .collect(),
     };
     read_csv(file.path(), &columns, kind, scope)
@@ -230,4 +232,29 @@ fn rows_are_no_longer_than_the_bound() {
     let mut inches = tempfile::NamedTempFile::new().unwrap();
     write!(inches, "id,a,y\n5\",1,0\n6\",1,0\n").unwrap();
     assert_eq!(count_rows(inches.path()).unwrap(), 2);
+}
+
+/// A name that was misspelt ignores nothing, and what it was meant for would be missed by nobody.
+#[test]
+fn a_column_that_is_to_be_ignored_is_there() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"id,a,y,z\np,1,0,5\n").unwrap();
+    let read = |ignored: &[&str]| {
+        let columns = CsvColumns {
+            id: "id".into(),
+            features: vec!["a".into()],
+            labels: vec!["y".into()],
+            ignored: ignored.iter().map(|n| (*n).into()).collect(),
+        };
+        let set = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
+        set.map(drop).map_err(|e| e.to_string())
+    };
+    read(&["z"]).unwrap();
+    read(&["*"]).unwrap();
+    for ignored in [&["z", "Z"][..], &["*", "Z"]] {
+        assert_eq!(
+            read(ignored).unwrap_err(),
+            "option `ignore_columns`: has 'Z', which the data do not have; they have id, a, y, z; remove it, or write it as it is there"
+        );
+    }
 }

@@ -61,10 +61,13 @@ impl Changed<'_> {
         }
         notes.extend(self.data());
         notes.extend(self.opened.unknown.iter().cloned());
-        notes.extend(self.rates());
-        notes.extend(self.samples(&all));
-        notes.extend(self.exactness(&all));
-        notes.extend(self.forgotten_best());
+        // Of steps that are not made there is nothing to tell.
+        if self.state.step < self.config.train.steps {
+            notes.extend(self.rates());
+            notes.extend(self.samples(&all));
+            notes.extend(self.exactness(&all));
+        }
+        notes.extend(self.forgotten_best(&all));
         notes.extend(self.done());
         notes
     }
@@ -192,19 +195,55 @@ impl Changed<'_> {
         })
     }
 
-    fn forgotten_best(&self) -> Option<String> {
+    fn forgotten_best(&self, all: &[Change]) -> Option<String> {
         let best = self.state.best.as_ref().filter(|_| !self.keeps_best())?;
         Some(format!(
-            "the best {} so far, {:.4} after step {}, was measured on other validation data and is no longer compared with: \
+            "the best {} so far, {:.4} after step {}, was measured {} and is no longer compared with: \
              the next evaluation replaces the best checkpoint",
-            best.name, best.value, best.step
+            best.name,
+            best.value,
+            best.step,
+            self.measured(all)
         ))
+    }
+
+    /// How the best so far was measured, where the next ones are measured otherwise.
+    fn measured(&self, all: &[Change]) -> String {
+        let validation = match (&self.origin.record.data, &self.opened.data) {
+            (Some(old), Some(new)) => old.validation == new.validation,
+            _ => !self.new_data,
+        };
+        let of = |key: &str| all.iter().find(|c| c.key == key);
+        if let (true, Some(change)) = (validation, of("task.seq_len")) {
+            let [old, new] = [&change.old, &change.new].map(|n| Change::shown(n.as_ref()));
+            return format!("in windows of {old} steps, not of {new},");
+        }
+        if let (true, Some(change)) = (validation, of("train.eval_samples")) {
+            // 0: all.
+            let shown = |n: &Option<Json>| match n.as_ref().and_then(Json::as_u64) {
+                Some(0) | None => "all sequences".to_owned(),
+                Some(1) => "the first sequence".to_owned(),
+                Some(n) => format!("the first {n} sequences"),
+            };
+            return format!(
+                "on {} of the validation part, not on {},",
+                shown(&change.old),
+                shown(&change.new)
+            );
+        }
+        if let (true, Some(change)) = (validation, of("task.eval_samples")) {
+            let [old, new] = [&change.old, &change.new].map(|n| Change::shown(n.as_ref()));
+            return format!("on {old} sequences, not on {new},");
+        }
+        "on other validation data".into()
     }
 
     fn done(&self) -> Option<String> {
         let (done, steps) = (self.state.step, self.config.train.steps);
         (done >= steps).then(|| {
-            format!("train.steps is {steps} and {done} steps are done: nothing is left but the last evaluation")
+            format!(
+                "the checkpoint is at step {done}, where the configuration ends (train.steps is {steps}): only the last evaluation is made; raise train.steps to train on"
+            )
         })
     }
 

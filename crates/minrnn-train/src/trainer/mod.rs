@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod differences;
+mod idle;
 mod load;
 mod loss;
 mod memory;
@@ -159,6 +160,7 @@ impl Trainer {
         config.train.validate()?;
         check_memory(&config, &model, &*task, device)?;
         config::check_values(&config.model, &*task)?;
+        idle::refuse_idle(&config.train, &*task, device)?;
         let backend = Backend::new(&config, &model, params, device)?;
         let record = Record {
             device: Some(device.name().to_owned()),

@@ -31,11 +31,39 @@ pub(super) enum Purpose {
     Evaluate,
 }
 
+/// What a configuration and a checkpoint differ in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Differs {
+    /// The content of the data alone.
+    Data,
+    /// Characters that the model does not know.
+    Tokens,
+    /// What the model means.
+    Meaning,
+}
+
+impl Differs {
+    fn of(found: &Differences, same_tokens: bool) -> Self {
+        let data = |what: &str| what == "vocabulary" || what == "data";
+        match found.all.iter().all(|d| data(&d.what)) {
+            false => Self::Meaning,
+            true if same_tokens => Self::Data,
+            true => Self::Tokens,
+        }
+    }
+}
+
 impl Purpose {
     /// What to do where the configuration does not belong to the checkpoint.
-    fn mend(self, only_data: bool) -> &'static str {
+    fn mend(self, differs: Differs) -> &'static str {
         match self {
-            Self::Resume { .. } if only_data => {
+            Self::Resume { new_data: true } if differs == Differs::Tokens => {
+                "the model has no other tokens, whatever the data: give text of its characters, or begin a new run in another folder"
+            }
+            Self::Resume { .. } if differs == Differs::Tokens => {
+                "give the data that it was trained on, or, with --new-data, others of its characters: the model has no other tokens"
+            }
+            Self::Resume { .. } if differs == Differs::Data => {
                 "give the data that it was trained on; --new-data goes on with others"
             }
             Self::Resume { .. } => {
@@ -105,13 +133,12 @@ impl<'a> Origin<'a> {
         let same_tokens = self.adopt_vocabulary(&mut *task, &data, purpose, &mut found)?;
         let model = self.compare_model(config, &*task, same_tokens, &mut found)?;
         let task_changes = self.task_changes(config);
-        let meaning = found.all.iter().any(|d| d.what != "vocabulary");
         self.compare_data(&data, purpose, &task_changes, &mut found);
         if !found.all.is_empty() {
             return Err(TrainError::Differs {
                 path: self.path.to_path_buf(),
+                mend: purpose.mend(Differs::of(&found, same_tokens)),
                 differences: found.all,
-                mend: purpose.mend(!meaning),
             });
         }
         // Known to be the same, data need no names.

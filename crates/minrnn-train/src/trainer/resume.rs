@@ -50,6 +50,16 @@ impl Trainer {
             );
             return Err(TrainError::config("train.seed", message));
         }
+        if new_data {
+            origin.refuse_same(&opened.data)?;
+        }
+        if state.step > config.train.steps {
+            let message = format!(
+                "is {}, and the checkpoint is at step {}: there is nothing to do; raise it above {} to go on",
+                config.train.steps, state.step, state.step
+            );
+            return Err(TrainError::config("train.steps", message));
+        }
         let changed = Changed {
             origin: &origin,
             state,

@@ -584,3 +584,53 @@ fn statistics_that_the_tensors_do_not_have_are_refused_by_every_reader() {
         }
     }
 }
+
+#[test]
+fn options_that_would_change_nothing_are_refused_by_name() {
+    let refused = |config: &TrainConfig| {
+        let made = Trainer::new(config, &Device::Cpu).map(drop);
+        made.unwrap_err().to_string()
+    };
+    for (line, words) in [
+        (
+            "decay = 'constant'\nmin_lr = 1e-4",
+            "`train.min_lr`: is where a cosine ends",
+        ),
+        ("tuned = true", "`train.tuned`: chooses among a GPU's"),
+        (
+            "stop_at_accuracy = 0.9",
+            "`train.stop_at_accuracy`: only an evaluation on the way",
+        ),
+        (
+            "eval_samples = 4",
+            "`train.eval_samples`: is of evaluations on the way",
+        ),
+    ] {
+        let error = refused(&config("", line));
+        assert!(error.contains(words), "{error}");
+    }
+    Trainer::new(
+        &config(
+            "",
+            "eval_samples = 4\nstop_at_accuracy = 0.9\neval_every = 2",
+        ),
+        &Device::Cpu,
+    )
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    let rows = (0..12).map(|i| format!("{i},{i},{}\n", i * 2));
+    std::fs::write(&path, "id,x,y\n".to_owned() + &rows.collect::<String>()).unwrap();
+    let values: TrainConfig = toml::from_str(&format!(
+        "[task]\nkind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['x']\ntarget_columns = ['y']\n\
+         target = 'values'\nper = 'step'\n[model]\nwidth = 8\nlayers = 1\n\
+         [train]\nsteps = 2\nbatch = 2\nlr = 1e-3\neval_every = 1\nstop_at_accuracy = 0.9\n",
+        path.display()
+    ))
+    .unwrap();
+    let error = refused(&values);
+    assert!(
+        error.contains("`train.stop_at_accuracy`: the task has values"),
+        "{error}"
+    );
+}

@@ -16,15 +16,20 @@ use anyhow::{Result, bail};
 use crate::Outcome;
 use crate::args::{Bench, BenchOptions, BenchTrain, BenchWhat};
 use crate::given::Given;
+use crate::outputs::Outputs;
 use crate::ui::Ui;
 
 /// Precisions of `bench train`.
 const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
 
 pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
+    if let BenchWhat::Scan(options) | BenchWhat::Train(BenchTrain { options, .. }) = &args.what {
+        let json = options.json.as_deref();
+        Outputs::new().writes("--json", json).check()?;
+    }
     match &args.what {
         BenchWhat::Infer(options) => infer::run(options, given, ui),
-        BenchWhat::Engines(options) => engines::run(options, ui),
+        BenchWhat::Engines(options) => engines::run(options, given, ui),
         BenchWhat::Scan(options) => on_gpu("scan", options, (false, false), ui),
         BenchWhat::Train(train) => {
             refuse_unused(train)?;

@@ -40,6 +40,17 @@ pub(super) struct Plan {
     form: Form,
 }
 
+impl Plan {
+    /// What to say where more windows were asked for than there are.
+    pub(super) fn beyond(&self, asked: Option<u64>) -> Option<String> {
+        let asked = asked.filter(|n| *n > self.of)?;
+        Some(format!(
+            "note: --eval-samples {asked}: the validation part has {} windows; all of them are measured",
+            self.of
+        ))
+    }
+}
+
 /// Two scores on the same data.
 pub(super) struct Measured {
     windows: u64,

@@ -20,6 +20,7 @@ use crate::Outcome;
 use crate::args::Export;
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
+use crate::outputs::Outputs;
 use crate::table::{size, table};
 use crate::ui::Ui;
 use choice::Choice;
@@ -27,9 +28,10 @@ use choice::Choice;
 pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     let choice = Choice::of(args)?;
     unused::refuse(given, &choice)?;
-    unused::refuse_sets(&args.set, matches!(args.eval, Some(None)))?;
+    unused::refuse_sets(&args.set, matches!(args.eval, Some(None)), is_static(args))?;
     let plain = choice.options(args)?;
     needs_data(args)?;
+    check_outputs(args)?;
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
     unused::refuse_for(given, loaded.model.graph())?;
@@ -43,6 +45,9 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
         .as_ref()
         .map(|data| data.plan(&choice, args.eval_samples))
         .transpose()?;
+    if let Some(note) = plan.as_ref().and_then(|p| p.beyond(args.eval_samples)) {
+        ui.note(&note);
+    }
     let options = DirOptions {
         forms: choice.forms.clone(),
         options: ExportOptions {
@@ -79,10 +84,13 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
 
 const STATIC: &str = "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration";
 
+fn is_static(args: &Export) -> bool {
+    args.dtype == "int8" && args.activations == "static"
+}
+
 /// Scales that do not depend on the input come of data.
 fn needs_data(args: &Export) -> Result<()> {
-    let fixed = args.dtype == "int8" && args.activations == "static";
-    match fixed && args.eval.is_none() {
+    match is_static(args) && args.eval.is_none() {
         true => bail!("{STATIC}"),
         false => Ok(()),
     }
@@ -188,6 +196,16 @@ pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result
             out.display()
         )
     })
+}
+
+/// The folder may hold other things that are read: only files of an export are replaced in it.
+fn check_outputs(args: &Export) -> Result<()> {
+    let config = args.eval.as_ref().and_then(Option::as_deref);
+    Outputs::new()
+        .reads_folder("CHECKPOINT", Some(&args.checkpoint))
+        .reads("--eval", config)
+        .writes_export("--out", &args.out)
+        .check()
 }
 
 /// A folder with anything else than an export is somebody's, and an export has a README.md of its own.

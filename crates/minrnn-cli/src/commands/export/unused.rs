@@ -132,25 +132,29 @@ pub(super) fn refuse_for(given: &Given, graph: &Graph) -> Result<()> {
     }
 }
 
-/// The same for values that `--set` replaces: of a configuration, measuring reads the data and what cuts them. `own`: it is the
-/// checkpoint's own. What is no TOML is told of by its reader.
+/// The same for values that `--set` replaces: of a configuration, measuring reads the data and what cuts them. The seed of a training
+/// orders its training part, which scales are calibrated on; no validation part depends on it. `own`: it is the checkpoint's own
+/// configuration; `calibrates`: scales are fixed. What is no TOML is told of by its reader.
 ///
 /// # Errors
 /// As [`refuse`].
-pub(super) fn refuse_sets(sets: &[String], own: bool) -> Result<()> {
+pub(super) fn refuse_sets(sets: &[String], own: bool, calibrates: bool) -> Result<()> {
     let mut keys = vec![];
     for table in sets.iter().filter_map(|text| toml::from_str(text).ok()) {
         leaves("", &table, &mut keys);
     }
     let used = |key: &str| match key.split_once('.').unwrap_or((key, "")) {
-        ("train", what) => what == "seed",
+        ("train", what) => what == "seed" && calibrates,
         // Held against the checkpoint, but for what only training uses.
         ("model", what) => !own && what != "dropout",
         _ => true,
     };
     match keys.iter().find(|key| !used(key)) {
+        Some(key) if key == "train.seed" => bail!(
+            "--set train.seed would change nothing: the validation part is the same for all seeds, and only --activations static is calibrated on the training part; leave it out"
+        ),
         Some(key) => bail!(
-            "--set {key} would change nothing: of a configuration, --eval reads [task] and train.seed, and the model is the checkpoint's; leave it out"
+            "--set {key} would change nothing: of a configuration, --eval reads [task], and the model is the checkpoint's; leave it out"
         ),
         None => Ok(()),
     }

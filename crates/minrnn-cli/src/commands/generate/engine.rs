@@ -132,8 +132,16 @@ fn load(export: &Export, form: &str, words: usize) -> Result<runtime::Model> {
     let dir = export.dir().display();
     let Some(model) = export.load(form)? else {
         let forms: Vec<&str> = export.forms().collect();
+        let other = ["parallel", "step"].into_iter().find(|f| forms.contains(f));
+        let instead = match other {
+            Some("parallel") => {
+                "--engine parallel runs what is there, over the whole text again for each character, or ".to_owned()
+            }
+            Some(other) => format!("--engine {other} runs what is there, or "),
+            None => String::new(),
+        };
         bail!(
-            "{dir} has no {form} form, only {}; export with --form all",
+            "{dir} has no {form} form, only {}; {instead}export again with --form all or --form {form}",
             forms.join(" and ")
         );
     };

@@ -133,6 +133,45 @@ impl Data {
         }
     }
 
+    /// Refuses what the model cannot take, by its place in the data: a step file sees one step of them at a time. Rows and steps
+    /// are counted from 0, as in Python.
+    pub(super) fn check(&self, spec: InputSpec) -> Result<()> {
+        match (&self.kind, spec) {
+            (Kind::Tokens(ids), InputSpec::Tokens { vocab: Some(vocab) }) => {
+                let known = |id: &i64| usize::try_from(*id).is_ok_and(|id| id < vocab);
+                match ids.iter().position(|id| !known(id)) {
+                    Some(at) => bail!(
+                        "--input: {}: id {} is outside 0..{vocab}; encode the text with the model's own vocabulary",
+                        self.place(at),
+                        ids[at]
+                    ),
+                    None => Ok(()),
+                }
+            }
+            (Kind::Features { values, width }, InputSpec::Features { width: wanted })
+                if *width == wanted =>
+            {
+                match values.iter().position(|v| !v.is_finite()) {
+                    Some(at) => bail!(
+                        "--input: {}, feature {}: is {}; features must be finite",
+                        self.place(at / width.max(&1)),
+                        at % width,
+                        values[at]
+                    ),
+                    None => Ok(()),
+                }
+            }
+            // The model says what it takes.
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the step number `at` of all rows is.
+    fn place(&self, at: usize) -> String {
+        let time = self.time.max(1);
+        format!("row {}, step {} (counted from 0)", at / time, at % time)
+    }
+
     /// For messages.
     pub(super) fn shape(&self) -> Vec<usize> {
         match self.kind {
@@ -196,6 +235,32 @@ mod tests {
                 .to_string()
                 .contains("\"x\" is no token id")
         );
+    }
+
+    #[test]
+    fn what_no_model_takes_is_told_by_row_and_step() {
+        let mut data = Data::ids("3 1 4 1 -5 9").unwrap();
+        (data.batch, data.time) = (2, 3);
+        let said = |data: &Data, spec| data.check(spec).unwrap_err().to_string();
+        let error = said(&data, InputSpec::Tokens { vocab: Some(5) });
+        assert!(
+            error.contains("row 1, step 1 (counted from 0): id -5 is outside 0..5"),
+            "{error}"
+        );
+        let values = vec![1.0, 2.0, 3.0, 4.0, 5.0, f32::NAN, 7.0, 8.0];
+        let mut data = Data {
+            batch: 2,
+            time: 2,
+            kind: Kind::Features { values, width: 2 },
+        };
+        let error = said(&data, InputSpec::Features { width: 2 });
+        assert!(
+            error.contains("row 1, step 0 (counted from 0), feature 1: is NaN"),
+            "{error}"
+        );
+        // What stands behind a row's end is nobody's input.
+        data.cut(&Lengths::new(vec![2, 1]));
+        assert!(data.check(InputSpec::Features { width: 2 }).is_err());
     }
 
     #[test]

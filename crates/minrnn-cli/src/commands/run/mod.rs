@@ -10,18 +10,42 @@ use minrnn_train::data::read_data;
 
 use crate::Outcome;
 use crate::args::{Run, RunForm};
+use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::verify::Export;
 use crate::{files, npy};
 use data::Data;
 use lengths::Lengths;
 
+/// A state may take the place of the one that was begun with: so a stream goes on, piece by piece.
+fn check_outputs(args: &Run) -> Result<()> {
+    let state = args.state.as_deref();
+    let kept = state.filter(|_| args.state != args.save_state);
+    let all = || {
+        Outputs::new()
+            .reads_folder("EXPORT_DIR", Some(&args.dir))
+            .reads("--input", Some(&args.input))
+            .reads("--lengths", args.lengths.as_deref())
+    };
+    all()
+        .reads("--state", kept)
+        .writes("--save-state", args.save_state.as_deref())
+        .writes("--out", args.out.as_deref())
+        .check()?;
+    all()
+        .reads("--state", state)
+        .writes("--out", args.out.as_deref())
+        .check()
+}
+
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
+    check_outputs(args)?;
     let export = files::open_export(&args.dir)?;
     let model = open(&export, args.form, ui)?;
     let mut data = Data::read(&args.input, model.info().input)?;
     let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
     data.cut(&lengths);
+    data.check(model.info().input)?;
     let state = match &args.state {
         None => model.initial_state(data.batch)?,
         Some(path) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use minrnn_runtime::{Head, Model, Output, Session, State};
 
 use super::data::Data;
@@ -26,7 +26,8 @@ pub(super) fn run(
     let mut values = vec![];
     let mut width = 0;
     for t in 0..time {
-        let output = data.step(&mut session, t)?;
+        let output = data.step(&mut session, t);
+        let output = output.with_context(|| format!("step {t} (counted from 0)"))?;
         width = output.shape.last().copied().unwrap_or(0);
         let steps = if per_step { time } else { 1 };
         values.resize(batch * steps * width, 0.0);

@@ -10,7 +10,7 @@ use crate::args;
 use crate::files;
 use crate::ui::Ui;
 use crate::verify::against;
-use crate::verify::pair::{Kind, Report, Request, compare, states_file};
+use crate::verify::pair::{Kind, Report, Request, StateSpec, compare, once, states_file};
 
 pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     let request = request(args)?;
@@ -65,8 +65,17 @@ fn request(args: &args::Verify) -> Result<Request> {
         Some(path) => states_file(path).context("--states")?,
         None => pair.state.clone(),
     };
-    if args.max_len == Some(0) {
-        bail!("--max-len 0: give at least one step");
+    for (i, state) in states.iter().enumerate() {
+        let twice = |s: &&StateSpec| s.input == state.input || s.output == state.output;
+        if let Some(other) = states[..i].iter().find(twice) {
+            bail!(
+                "the states {}={} and {}={} name one tensor twice; leave one of them out",
+                other.input,
+                other.output,
+                state.input,
+                state.output
+            );
+        }
     }
     if let Some(t) = pair.tolerance.filter(|t| !(t.is_finite() && *t >= 0.0)) {
         bail!("--tolerance {t}: give a number of at least 0");
@@ -74,9 +83,9 @@ fn request(args: &args::Verify) -> Result<Request> {
     Ok(Request {
         names: pair.map.clone(),
         states,
-        dims: pair.dim.iter().cloned().collect(),
-        inputs: pair.input.iter().cloned().collect(),
-        values: pair.value.iter().cloned().collect(),
+        dims: once("--dim", &pair.dim)?,
+        inputs: once("--input", &pair.input)?,
+        values: once("--value", &pair.value)?,
         seed: args.seed,
         longest: args.max_len,
         tolerance: pair.tolerance,

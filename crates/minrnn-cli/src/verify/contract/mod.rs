@@ -24,6 +24,7 @@ pub use belongs::OtherModel;
 use folder::read;
 use form::FormFile;
 use manifest::{MANIFEST, Manifest};
+pub(crate) use unlisted::graphs_below;
 
 use super::Off;
 
@@ -231,6 +232,11 @@ impl Export {
     /// Whether all files say that this version wrote them.
     pub(super) fn is_of_this_version(&self) -> bool {
         self.forms.values().all(|f| is_of_this_version(&f.model))
+    }
+
+    /// The only T that its files take, where there is only one.
+    pub(crate) fn only_length(&self) -> Option<usize> {
+        self.fixed().1
     }
 
     /// Fixed batch and fixed length, where files have them.

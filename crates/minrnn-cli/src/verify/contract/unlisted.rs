@@ -1,7 +1,7 @@
 //! Files of an export that its manifest knows nothing of: they may be of other weights, and nothing would look at them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use minrnn_onnx::export::Form;
 use minrnn_onnx::ir;
@@ -65,11 +65,44 @@ fn graphs(dir: &Path) -> Result<BTreeSet<String>> {
         let name = entry.map_err(unread)?.file_name();
         // The names of a manifest are all UTF-8.
         let name = name.to_string_lossy();
-        if name.ends_with(".onnx") {
+        if is_graph(&name) {
             names.insert(name.into_owned());
         }
     }
     Ok(names)
+}
+
+/// Some systems write endings in capitals, and all programs read such files.
+fn is_graph(name: &str) -> bool {
+    let end = Path::new(name).extension();
+    end.is_some_and(|end| end.eq_ignore_ascii_case("onnx"))
+}
+
+/// How deep folders are searched, and how many of their files are told of.
+const DEPTH: usize = 8;
+const MANY: usize = 1000;
+
+/// ONNX files in folders of the folder, whoever's they are, in order. Links to folders are not followed.
+pub(crate) fn graphs_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    search(dir, 0, &mut found);
+    found.sort();
+    found
+}
+
+fn search(dir: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    // What cannot be listed is nobody's file.
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if found.len() >= MANY {
+            return;
+        }
+        let is_dir = entry.file_type().is_ok_and(|t| t.is_dir());
+        if is_dir && depth < DEPTH {
+            search(&entry.path(), depth + 1, found);
+        } else if !is_dir && depth > 0 && is_graph(&entry.file_name().to_string_lossy()) {
+            found.push(entry.path());
+        }
+    }
 }
 
 /// What form a file says it is; none for what is no plain ONNX file, or is somebody else's.

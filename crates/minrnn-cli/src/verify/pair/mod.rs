@@ -20,6 +20,7 @@ mod spec;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod witness;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) use spec::{
     Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
 };
 pub(crate) use tensor::{Reading, Tensor};
+pub(crate) use unused::once;
 pub(crate) use witness::Heard;
 
 use check::Check;
@@ -72,6 +74,7 @@ pub(crate) fn compare(
 impl Two {
     pub(crate) fn open(first: &Path, second: &Path, kind: Kind, request: &Request) -> Result<Self> {
         let mut files = [GraphFile::open(first)?, GraphFile::open(second)?];
+        unused::refuse_strangers(&files, request)?;
         let mut request = request.clone();
         // The file whose states are known is the second one: the other is given no states.
         if kind == Kind::Same
@@ -86,6 +89,7 @@ impl Two {
                 .for_each(|(a, b)| std::mem::swap(a, b));
         }
         let face = interface::interface(&files[0], &files[1], kind, &request)?;
+        unused::refuse_idle(&face, &request)?;
         let mut two = Self {
             files,
             kind,

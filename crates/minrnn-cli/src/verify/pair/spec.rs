@@ -209,6 +209,9 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
             )
         }
     };
+    if dims.is_none() && range.is_none() {
+        return Err("expected NAME=DIMS, NAME=:int=LOW..HIGH or both".into());
+    }
     Ok((name.into(), InputSpec { dims, range }))
 }
 
@@ -272,6 +275,12 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
     let place = || path.display().to_string();
     let text = crate::files::read_text(path, MOST_STATES)?;
     let file: StatesFile = toml::from_str(&text).with_context(place)?;
+    if file.state.is_empty() {
+        bail!(
+            "{}: names no state; leave --states out, or write [[state]]",
+            place()
+        );
+    }
     let one = |entry: StateEntry| -> Result<StateSpec> {
         let init = match &entry.initial {
             None => Init::Fill(0.0),

@@ -3,12 +3,25 @@
 use super::super::config::TrainConfig;
 use super::super::differences::{Change, Differences, changes};
 use super::{Origin, Purpose, json};
+use crate::error::{Result, TrainError};
 use crate::task::DataDigest;
 
 impl Origin<'_> {
     /// Whether the data are known to be those of the checkpoint.
     pub(in crate::trainer) fn same_data(&self, data: &Option<DataDigest>) -> bool {
         self.record.data.is_some() && self.record.data == *data
+    }
+
+    /// Data that are said to be new are.
+    pub(in crate::trainer) fn refuse_same(&self, data: &Option<DataDigest>) -> Result<()> {
+        let message = if data.is_none() {
+            "the task makes its samples itself and has no data that could be new; leave --new-data out"
+        } else if self.same_data(data) {
+            "nothing is new: the data are those of the checkpoint; leave --new-data out, or give others by task.path"
+        } else {
+            return Ok(());
+        };
+        Err(TrainError::config("--new-data", message))
     }
 
     /// What figures on these data are not: those of the checkpoint's training. `None`: they are.

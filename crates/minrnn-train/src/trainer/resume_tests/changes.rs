@@ -47,8 +47,8 @@ fn what_may_change_is_told_with_what_it_does() {
         ),
         (|c| c.train.eval_every = 2, "train.eval_every 0 -> 2", false),
         (
-            |c| c.train.steps = 2,
-            "3 steps are done: nothing is left",
+            |c| c.train.steps = 3,
+            "the checkpoint is at step 3, where the configuration ends (train.steps is 3)",
             false,
         ),
         (
@@ -74,6 +74,58 @@ fn what_may_change_is_told_with_what_it_does() {
     let found = resume(&old, &on_gpu).unwrap().notes().to_vec();
     has(&found, "device \"cuda\" -> \"cpu\"");
     has(&found, "no longer, bit for bit");
+}
+
+#[test]
+fn a_run_that_would_have_to_go_back_is_refused() {
+    let files = Files::new();
+    let old = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let checkpoint = checkpoint_of(&old, 3);
+    let mut shorter = old.clone();
+    shorter.train.steps = 2;
+    let error = resume(&shorter, &checkpoint).map(drop).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "option `train.steps`: is 2, and the checkpoint is at step 3: there is nothing to do; raise it above 3 to go on"
+    );
+    // At its end there is no next step to tell of.
+    shorter.train.steps = 3;
+    (shorter.train.lr, shorter.train.batch) = (1e-2, 3);
+    let notes = resume(&shorter, &checkpoint).unwrap().notes().join("\n");
+    assert!(
+        !notes.contains("next step") && !notes.contains("goes on with sample"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn new_data_are_new() {
+    let files = Files::new();
+    let old = text_config(&files.put("a.txt", &text_of("abc", 1)), "", "");
+    let checkpoint = checkpoint_of(&old, 3);
+    let said = |path: &Path, new_data: bool| {
+        let config = text_config(path, "", "");
+        let made = resume_with(&config, &checkpoint, new_data).map(drop);
+        made.map_err(|e| e.to_string())
+    };
+    let error = said(&files.put("b.txt", &text_of("abc", 1)), true).unwrap_err();
+    assert!(error.contains("`--new-data`: nothing is new"), "{error}");
+    let other = files.put("c.txt", &text_of("abc", 2));
+    said(&other, true).unwrap();
+    let error = said(&other, false).unwrap_err();
+    assert!(error.ends_with("--new-data goes on with others"), "{error}");
+    // Characters that the model does not know: no flag helps.
+    let strange = files.put("d.txt", &text_of("abcx", 2));
+    let error = said(&strange, true).unwrap_err();
+    assert!(
+        error.contains("whatever the data") && !error.contains("--new-data"),
+        "{error}"
+    );
+    let error = said(&strange, false).unwrap_err();
+    assert!(
+        error.contains("with --new-data, others of its characters"),
+        "{error}"
+    );
 }
 
 /// As a GPU made the checkpoint.
@@ -122,15 +174,23 @@ fn the_best_so_far_is_of_the_same_validation_data() {
         trainer.checkpoint().unwrap().trainer.unwrap().best
     };
     let mut other = old.clone();
-    other.train.batch = 5;
+    (other.train.batch, other.train.eval_every) = (5, 2);
     assert_eq!(best(&other), checkpoint.trainer.as_ref().unwrap().best);
     other.train.eval_samples = 2;
     assert_eq!(best(&other), None);
+    has(
+        resume(&other, &checkpoint).unwrap().notes(),
+        "was measured on all sequences of the validation part, not on the first 2 sequences, and is",
+    );
     let mut windows = old.clone();
     if let TaskConfig::Text(options) = &mut windows.task {
         options.seq_len = 20;
     }
     assert_eq!(best(&windows), None);
+    has(
+        resume(&windows, &checkpoint).unwrap().notes(),
+        "was measured in windows of 12 steps, not of 20, and is",
+    );
 }
 
 #[test]

@@ -7,17 +7,33 @@ use anyhow::{Context, Result};
 
 use crate::Outcome;
 use crate::args::BenchEngines;
+use crate::commands::engines::refuse_unused;
 use crate::files;
+use crate::given::Given;
+use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::verify::contender::Choice;
 use crate::verify::forms_heard;
 use matrix::Matrix;
 
-pub(super) fn run(args: &BenchEngines, ui: &Ui) -> Result<Outcome> {
+/// `--out` is a page that is read as well: its table is replaced.
+fn check_outputs(args: &BenchEngines) -> Result<()> {
+    let folders = args.dirs.iter().fold(Outputs::new(), |all, dir| {
+        all.reads_folder("EXPORT_DIR", Some(dir))
+    });
+    folders
+        .writes("--out", args.out.as_deref())
+        .writes("--json", args.json.as_deref())
+        .check()
+}
+
+pub(super) fn run(args: &BenchEngines, given: &Given, ui: &Ui) -> Result<Outcome> {
+    check_outputs(args)?;
     let choices = match args.engine.as_slice() {
         [] => vec![Choice::All],
         some => some.to_vec(),
     };
+    refuse_unused(given, &choices)?;
     let roster = args.programs.open(&choices)?;
     let mut matrix = Matrix::new(&roster, args.max_len);
     let mut progress = ui.progress("export", args.dirs.len() as u64);

@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use super::case::{Case, Sizes};
 use super::subject::{self, Subject};
 use crate::args::BenchInfer;
+use crate::commands::engines::refuse_unused;
 use crate::given::Given;
 use crate::ui::Ui;
-use crate::verify::contender::{Choice, Contender, Ours, Roster, Within};
+use crate::verify::contender::{Choice, Contender, Ours, Roster};
 
 /// The engine that always takes part: the others are held to it.
 pub(super) const MINRNN: &str = "minrnn";
@@ -19,27 +20,7 @@ const USUAL: &str = "onnxruntime";
 /// The engines beside ours.
 pub(super) fn roster(args: &BenchInfer, given: &Given) -> Result<Roster> {
     let engines = &args.engine;
-    let any = |within: &[Within]| {
-        let is = |c: &Choice| within.iter().any(|w| c.is_within(*w));
-        engines.iter().any(is)
-    };
-    let programs = [
-        ("python", any(&[Within::Python]), "onnxruntime"),
-        ("node", any(&[Within::Node]), "onnxruntime-node"),
-        (
-            "engine_timeout",
-            any(&[Within::Python, Within::Node, Within::Own]),
-            "onnxruntime",
-        ),
-    ];
-    for (name, used, mend) in programs {
-        if given.has(name) && !used {
-            bail!(
-                "{} would change nothing: no engine that is measured runs in such a program; leave it out, or add --engine {mend}",
-                crate::given::flag(name)
-            );
-        }
-    }
+    refuse_unused(given, engines)?;
     let beside: Vec<Choice> = engines
         .iter()
         .filter(|c| **c != Choice::Named(MINRNN))
@@ -108,9 +89,10 @@ pub(super) fn subjects(args: &BenchInfer, given: &Given, folder: &Path, ui: &Ui)
         let own = cases.iter().map(|(_, c)| *c);
         own.chain(specs.iter().flat_map(|spec| spec.cases.iter().copied()))
     };
-    if all().next().is_none() {
+    let is_of_none = |word: &&String| !names.iter().any(|name| name.contains(*word));
+    if let Some(word) = args.only.iter().find(is_of_none) {
         bail!(
-            "--only leaves nothing to measure; there are: {}",
+            "--only {word:?} is in the name of no row; there are: {}",
             names.join("; ")
         );
     }

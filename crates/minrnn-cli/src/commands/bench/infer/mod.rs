@@ -22,6 +22,7 @@ use crate::Outcome;
 use crate::args::BenchInfer;
 use crate::given::Given;
 use crate::interrupt::Watch;
+use crate::outputs::Outputs;
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::verify::contender::{Contender, Io, Ours, Roster};
@@ -46,6 +47,10 @@ const NARROW_TOLERANCE: f64 = 5e-2;
 struct Disagreement(String);
 
 pub(super) fn run(args: &BenchInfer, given: &Given, ui: &Ui) -> Result<Outcome> {
+    let folders = args.dirs.iter().fold(Outputs::new(), |all, dir| {
+        all.reads_folder("EXPORT_DIR", Some(dir))
+    });
+    folders.writes("--json", args.json.as_deref()).check()?;
     let tell = Progress::hidden().teller();
     let _watch = Watch::new(move |signal| {
         tell(&format!(

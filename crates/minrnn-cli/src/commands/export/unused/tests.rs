@@ -270,10 +270,17 @@ fn a_line_is_refused_by_its_flag() {
 
 #[test]
 fn values_that_measuring_does_not_read_are_refused() {
+    let calibrated = ["train.seed=3".to_owned()];
+    assert!(refuse_sets(&calibrated, true, true).is_ok());
     for (set, own, wanted) in [
         ("task.path=\"a\"", true, None),
         ("task={path=\"a\"}", true, None),
-        ("train.seed=3", true, None),
+        (
+            "train.seed=3",
+            true,
+            Some("--set train.seed would change nothing: the validation part"),
+        ),
+        ("train.seed=3", false, Some("--set train.seed would")),
         (
             "train.batch=3",
             true,
@@ -291,7 +298,7 @@ fn values_that_measuring_does_not_read_are_refused() {
         ("task.path=bare", true, None),
         ("tusk.path=1", true, None),
     ] {
-        let said = refuse_sets(&[set.to_owned()], own).map_err(|e| e.to_string());
+        let said = refuse_sets(&[set.to_owned()], own, false).map_err(|e| e.to_string());
         match wanted {
             None => assert_eq!(said, Ok(()), "{set}"),
             Some(words) => {

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use super::super::unused::agree;
 use super::clues::{Hint, Time, counted, hints, is_rows, time};
 use super::flow::{Meaning, Weight};
 use super::{Dim, Finder, Kind, Port, Role};
@@ -272,8 +273,10 @@ impl Finder<'_> {
     ) -> Result<Vec<Role>> {
         if let Some(roles) = self.given(x).cloned() {
             let dims = x.dims.clone().unwrap_or_default();
-            for (role, dim) in roles.iter().zip(&dims) {
-                if let (Role::Batch, Dim::Fixed(n)) = (role, dim) {
+            let sizes: Vec<Option<usize>> = dims.iter().map(|d| self.fixed(d)).collect();
+            agree(&x.name, &roles, &sizes)?;
+            for (role, size) in roles.iter().zip(&sizes) {
+                if let (Role::Batch, Some(n)) = (role, size) {
                     self.only_batch(*n, &x.name)?;
                 }
             }

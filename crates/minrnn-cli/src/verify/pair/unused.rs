@@ -1,0 +1,184 @@
+//! What was said of two files and is of neither, or of nothing that is compared: refused by name.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use super::file::GraphFile;
+use super::interface::Interface;
+use super::port::{Dim, Port};
+use super::spec::{Request, Role};
+use crate::nearest::{nearest, there_is};
+
+/// Refuses the first name that the files do not have.
+///
+/// # Errors
+/// The option, the file, the names that there are, and the nearest of them.
+pub(super) fn refuse_strangers(files: &[GraphFile; 2], request: &Request) -> Result<()> {
+    maps(files, request)?;
+    let both = |ports: fn(&GraphFile) -> &[Port]| -> Vec<String> {
+        let mut names: Vec<String> = vec![];
+        for port in files.iter().flat_map(ports) {
+            if !names.contains(&port.name) {
+                names.push(port.name.clone());
+            }
+        }
+        names
+    };
+    let (inputs, outputs) = (both(GraphFile::inputs), both(GraphFile::outputs));
+    let said = request.inputs.keys().map(|name| ("--input", name));
+    let said = said.chain(request.values.keys().map(|name| ("--value", name)));
+    for (flag, name) in said.filter(|(_, name)| !inputs.contains(name)) {
+        let output = match outputs.contains(name) {
+            true => " (it is an output)",
+            false => "",
+        };
+        bail!(
+            "{flag} {name}: neither {} nor {} has an input `{name}`{output}; {}",
+            files[0].name(),
+            files[1].name(),
+            there_is(name, &inputs)
+        );
+    }
+    let known = symbols(files.iter().flat_map(GraphFile::inputs));
+    if let Some(name) = request.dims.keys().find(|name| !known.contains(name)) {
+        let all = symbols(files.iter().flat_map(GraphFile::outputs));
+        let why = match all.contains(name) {
+            true => "is a dimension of outputs alone, whose sizes come of running",
+            false => "is no named dimension of an input of either file",
+        };
+        bail!("--dim {name}: `{name}` {why}; {}", there_is(name, &known));
+    }
+    Ok(())
+}
+
+fn symbols<'a>(ports: impl Iterator<Item = &'a Port>) -> Vec<String> {
+    let mut names = vec![];
+    for dim in ports.filter_map(|port| port.dims.as_ref()).flatten() {
+        match dim {
+            Dim::Symbol(name) if !names.contains(name) => names.push(name.clone()),
+            _ => {}
+        }
+    }
+    names
+}
+
+/// Names that belong together: one of each file, both of inputs or both of outputs, each in one pair alone.
+fn maps(files: &[GraphFile; 2], request: &Request) -> Result<()> {
+    let names = |ports: &[Port]| -> Vec<String> { ports.iter().map(|p| p.name.clone()).collect() };
+    let inputs = files.each_ref().map(|f| names(f.inputs()));
+    let outputs = files.each_ref().map(|f| names(f.outputs()));
+    for (i, (a, b)) in request.names.iter().enumerate() {
+        let flag = format!("--map {a}={b}");
+        for (side, name) in [a, b].into_iter().enumerate() {
+            if !inputs[side].contains(name) && !outputs[side].contains(name) {
+                let all = [&inputs[side][..], &outputs[side]].concat();
+                let other = inputs[1 - side].contains(name) || outputs[1 - side].contains(name);
+                let swap = match other && nearest(name, &all).is_none_or(|n| n != name) {
+                    true => format!(
+                        " (the other file has; the name of {} comes first)",
+                        files[0].name()
+                    ),
+                    false => String::new(),
+                };
+                bail!(
+                    "{flag}: {} has no input and no output `{name}`{swap}; {}",
+                    files[side].name(),
+                    there_is(name, &all)
+                );
+            }
+        }
+        let both = |of: &[Vec<String>; 2]| of[0].contains(a) && of[1].contains(b);
+        if !both(&inputs) && !both(&outputs) {
+            bail!(
+                "{flag}: one is an input and the other an output; name two inputs or two outputs"
+            );
+        }
+        let again = |(c, d): &&(String, String)| (c == a) != (d == b) || (c == a && d == b);
+        if let Some((c, d)) = request.names[..i].iter().find(again) {
+            // An input and an output may share a name.
+            let sort =
+                |x: &String, side: usize| (inputs[side].contains(x), outputs[side].contains(x));
+            if sort(a, 0) == sort(c, 0) || sort(b, 1) == sort(d, 1) {
+                bail!("{flag} and --map {c}={d} name one tensor twice; leave one of them out");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what was said of tensors that the files have, but that nothing asks it of.
+///
+/// # Errors
+/// The option, and which one says it.
+pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
+    let state = |name: &String| {
+        let mut states = face.states.iter();
+        states.any(|s| s.second.0 == *name || s.first.0.as_ref() == Some(name))
+    };
+    for name in request.values.keys() {
+        if !face.filled.iter().any(|f| f.name == *name) {
+            let mend = match state(name) {
+                true => "it is a state; its value is given as --state ..:init=VALUE",
+                false => "it is paired with an input of the other file",
+            };
+            bail!("--value {name} would change nothing: {mend}");
+        }
+    }
+    for (name, spec) in &request.inputs {
+        let link = face.links.iter().find(|l| l.names.contains(name));
+        if let (Some(link), Some(_)) = (link.filter(|l| l.names[0] != *name), &spec.dims) {
+            let first = &link.names[0];
+            bail!(
+                "--input {name} would change nothing: the two files' input is named by `{first}`; give --input {first}=.."
+            );
+        }
+        let drawn = link.is_some_and(|l| !l.elem.is_float() && l.elem != super::port::Elem::Bool);
+        if spec.range.is_some() && !drawn {
+            bail!(
+                "--input {name}=..:int= would change nothing: `{name}` is no input that random integers are drawn for; leave the range out"
+            );
+        }
+        let filled = || face.filled.iter().any(|f| f.name == *name);
+        let shaped = || face.states.iter().any(|s| s.second.0 == *name);
+        if spec.dims.is_some() && link.is_none() && !filled() && !shaped() {
+            bail!("--input {name} would change nothing: nothing asks for its shape; leave it out");
+        }
+    }
+    Ok(())
+}
+
+/// Refuses two words about one thing.
+///
+/// # Errors
+/// The option and the name.
+pub(crate) fn once<T>(flag: &str, all: &[(String, T)]) -> Result<BTreeMap<String, T>>
+where
+    T: Clone,
+{
+    let mut map = BTreeMap::new();
+    for (name, value) in all {
+        if map.insert(name.clone(), value.clone()).is_some() {
+            bail!(
+                "{flag} {name} is given twice; the second would replace the first: leave one of them out"
+            );
+        }
+    }
+    Ok(map)
+}
+
+/// Refuses a shape that says other than the sizes of dimensions.
+///
+/// # Errors
+/// The input, the axis and both sizes.
+pub(super) fn agree(name: &str, roles: &[Role], sizes: &[Option<usize>]) -> Result<()> {
+    for (axis, (role, size)) in roles.iter().zip(sizes).enumerate() {
+        match (role, size) {
+            (Role::Fixed(m), Some(n)) if m != n => {
+                bail!("--input {name}: says {m} entries along axis {axis}, where there are {n}")
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

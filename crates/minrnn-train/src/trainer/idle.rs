@@ -1,0 +1,46 @@
+//! Options that would change nothing in the run that they are written for: refused by name.
+
+use super::backend::Device;
+use super::config::TrainOptions;
+use crate::error::{Result, TrainError};
+use crate::schedule::Decay;
+use crate::task::{TargetKind, Task};
+
+/// # Errors
+/// [`TrainError::Config`]: the option, why it has no effect, and what would give it one.
+pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Device) -> Result<()> {
+    let refuse = |field: &str, message: &str| Err(TrainError::config(field, message));
+    if options.tuned && device.is_cpu() {
+        return refuse(
+            "train.tuned",
+            "chooses among a GPU's matrix products, and this run is on the CPU; leave it out, or use --device cuda",
+        );
+    }
+    if options.decay == Decay::Constant && options.min_lr != 0.0 {
+        return refuse(
+            "train.min_lr",
+            "is where a cosine ends, and train.decay is constant; leave it out, or choose decay = \"cosine\"",
+        );
+    }
+    if options.stop_at_accuracy.is_some() {
+        if let TargetKind::Values { .. } = task.shape().target {
+            return refuse(
+                "train.stop_at_accuracy",
+                "the task has values for targets, of which there is no accuracy; leave it out",
+            );
+        }
+        if options.eval_every == 0 {
+            return refuse(
+                "train.stop_at_accuracy",
+                "only an evaluation on the way can stop a run, and train.eval_every is 0; set that, or leave this out",
+            );
+        }
+    }
+    if options.eval_samples > 0 && options.eval_every == 0 {
+        return refuse(
+            "train.eval_samples",
+            "is of evaluations on the way, and train.eval_every is 0; set that, or leave this out: the last evaluation takes all",
+        );
+    }
+    Ok(())
+}
