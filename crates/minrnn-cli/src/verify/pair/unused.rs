@@ -27,8 +27,8 @@ pub(super) fn refuse_strangers(files: &[GraphFile; 2], request: &Request) -> Res
     };
     let (inputs, outputs) = (both(GraphFile::inputs), both(GraphFile::outputs));
     let said = request.inputs.keys().map(|name| ("--input", name));
-    let said = said.chain(request.values.keys().map(|name| ("--value", name)));
-    for (flag, name) in said.filter(|(_, name)| !inputs.contains(name)) {
+    let mut said = said.chain(request.values.keys().map(|name| ("--value", name)));
+    if let Some((flag, name)) = said.find(|(_, name)| !inputs.contains(name)) {
         let output = match outputs.contains(name) {
             true => " (it is an output)",
             false => "",
