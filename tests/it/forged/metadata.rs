@@ -58,7 +58,10 @@ fn types_and_targets_that_are_not_theirs_are_breaches() {
             say(f, "minrnn.dtype", Some(word));
             say(f, "minrnn.activations", Some("\"row\""));
         });
-        forged.manifest(|m| m["dtype"] = word.into());
+        forged.manifest(|m| {
+            m["dtype"] = word.into();
+            m["activations"] = "row".into();
+        });
         forged.breaks(&format!(
             "is f32, and by `minrnn.dtype` ({word}) it would be"
         ));

@@ -282,10 +282,12 @@ fn the_manifest_says_how_activations_are_scaled() {
                 forged.breaks("metadata `minrnn.activations` is not what the manifest says");
             }
         }
-        // As older exports have it.
+        // As older exports have it, and no file of this version.
         forged.manifest(|m| {
             m.as_object_mut().unwrap().remove("activations");
         });
+        forged.breaks("metadata `minrnn.activations` is not what the manifest says");
+        forged.files(&|f| f.producer_version = "0.0.9".into());
         forged.files_hold();
     }
     let plain = Forged::tokens();
