@@ -215,7 +215,7 @@ mod tests {
     }
 
     /// `y = op(x)` in a file.
-    fn one(op: &str, folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
+    fn one(op: &'static str, folder: &Path) -> (std::path::PathBuf, Vec<u8>) {
         let mut b = Builder::new("one");
         let x = b.input("x", ir::DType::F32, vec![Dim::Fixed(2)]);
         let y = match op {
