@@ -70,7 +70,11 @@ fn on_gpu(what: &str, options: &BenchOptions, train: (bool, bool), ui: &Ui) -> R
         minrnn_train::trainer::Device::Cuda(gpu) => gpu,
         _ => return refuse(what),
     };
-    let only = |name: &str| is_wanted(&options.only, name);
+    let names = std::cell::RefCell::new(vec![]);
+    let only = |name: &str| {
+        names.borrow_mut().push(name.to_owned());
+        is_wanted(&options.only, name)
+    };
     let (json, text) = match what {
         "scan" => scan::run(&gpu, ui, &only)?,
         _ => train::run(&gpu, ui, &only, train)?,
@@ -80,6 +84,14 @@ fn on_gpu(what: &str, options: &BenchOptions, train: (bool, bool), ui: &Ui) -> R
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&json)? + "\n";
         crate::files::write(path, text.as_bytes())?;
+    }
+    let names = names.into_inner();
+    let is_of_none = |word: &&String| !names.iter().any(|name| name.contains(word.as_str()));
+    if let Some(word) = options.only.iter().find(is_of_none) {
+        bail!(
+            "--only {word:?} is in the name of no row; there are: {}",
+            names.join("; ")
+        );
     }
     Ok(Outcome::Holds)
 }

@@ -11,6 +11,11 @@ use crate::files;
 /// # Errors
 /// A report that would lie there itself.
 pub(crate) fn picture_of(report: &Path) -> Result<PathBuf> {
+    if report == Path::new("-") {
+        bail!(
+            "--report -: a report is two files, Markdown and its picture: name one that ends in .md"
+        );
+    }
     let picture = report.with_extension("svg");
     if picture == report {
         bail!(
