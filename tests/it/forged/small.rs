@@ -54,6 +54,26 @@ fn means_of_broken_vectors_hold_and_are_portable_in_tract_alone() {
     }
 }
 
+/// A product by one column, and normalised values, where one rounding more shows.
+#[test]
+fn heads_of_one_output_hold_and_are_portable_in_tract_alone() {
+    for outputs in 1..4 {
+        let all = |v: f64| vec![v; outputs];
+        let text = format!(
+            "width = 32\nlayers = 1\n[input]\nfeatures = 1\n[head]\nwidth = {outputs}\nkind = \"values\"\nmean = {:?}\nstd = {:?}\n",
+            all(1000.0),
+            all(17.5)
+        );
+        for (engine, grade) in grades(&Forged::new(&text, |_| {})) {
+            let wanted = match engine.as_str() {
+                "tract" if outputs == 1 => Grade::Portable,
+                _ => Grade::Exact,
+            };
+            assert_eq!(grade, wanted, "{engine}, {outputs} outputs");
+        }
+    }
+}
+
 /// As small as rounding: 1 / (1 / x).
 #[test]
 fn a_difference_at_width_2_still_fails() {

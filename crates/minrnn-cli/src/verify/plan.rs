@@ -45,8 +45,8 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
     (affordable, vec![note])
 }
 
-/// Whether a recurrence has one channel, or something that it is computed from comes out of a product or a table as one channel.
-/// Outputs of one channel do not count: they come after.
+/// Whether a recurrence has one channel, or something that it or the output is computed from comes out of a product or a table as one
+/// channel: a head of one output, too.
 pub(super) fn has_one_channel(graph: &Graph) -> bool {
     let mut narrow: Vec<bool> = vec![];
     for node in graph.nodes() {
@@ -57,7 +57,7 @@ pub(super) fn has_one_channel(graph: &Graph) -> bool {
         }
         narrow.push(made || read);
     }
-    false
+    narrow[graph.output().value.index()]
 }
 
 /// Values that tract adds at once.
@@ -253,6 +253,7 @@ mod tests {
             !one_channel(2, 1.0, 3, 3) && !one_channel(4, 0.5, 3, 3),
             "2"
         );
-        assert!(!one_channel(2, 1.0, 1, 1), "one feature, one output");
+        assert!(!one_channel(2, 1.0, 1, 2), "one feature");
+        assert!(one_channel(32, 1.0, 1, 1), "one output");
     }
 }
