@@ -19,9 +19,10 @@ impl ByLength {
     pub(super) fn add(&mut self, time: usize, error: f64) {
         let most = self.0.entry(time).or_insert(0.0);
         // A comparison with what is no number is no comparison: it stays.
-        if !(error <= *most) && !most.is_nan() {
-            *most = error;
-        }
+        *most = match most.is_nan() || error.is_nan() {
+            true => f64::NAN,
+            false => most.max(error),
+        };
     }
 
     /// Takes in those of another tensor.
