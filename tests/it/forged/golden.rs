@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use minrnn_onnx::export::Weights;
+use minrnn_onnx::export::{DirOptions, Weights, write_export};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
@@ -140,4 +140,29 @@ fn rows_of_the_trace_are_as_long_as_its_input() {
     let made = safetensors::serialize(all, None).unwrap();
     std::fs::write(&path, made).unwrap();
     forged.breaks("`lengths` is not I64 [2], each 37");
+}
+
+/// Squares that overflow float32 make every norm 0, in all engines and forms alike: each agrees with its step form.
+#[test]
+fn what_overflows_everywhere_is_outside_of_the_bounds() {
+    let config =
+        "width = 8\nlayers = 1\nnorm = \"rms\"\n[input]\nfeatures = 2\n[head]\nwidth = 2\n";
+    let mut forged = Forged::new(config, |_| {});
+    for (i, spec) in forged.model.graph().params().iter().enumerate() {
+        if spec.name == "input.projection.weight" {
+            let values = forged.params.get_mut(i).iter_mut();
+            values.for_each(|v| *v *= 1e20);
+        }
+    }
+    let options = DirOptions::default();
+    write_export(forged.path(), &forged.model, &forged.params, &options).unwrap();
+    let report = forged.report(true).unwrap();
+    let bounds = report.rows.iter().filter(|r| r.against == "its bounds");
+    let wrong: Vec<_> = bounds.map(|r| (r.engine.as_str(), r.holds)).collect();
+    assert_eq!(
+        wrong,
+        [("candle", false), ("tract", false), ("minrnn", false)]
+    );
+    let step = |r: &&minrnn_cli::verify::Row| r.against == "step";
+    assert!(report.rows.iter().filter(step).all(|r| r.holds));
 }

@@ -104,7 +104,8 @@ fn weights_of_another_model_are_not_those_of_the_checkpoint() {
             true,
             "holds other weights than the checkpoint: their sha256 is",
         );
-        assert!(forged.report(false).unwrap().holds);
+        let report = forged.report(false).unwrap();
+        assert!(report.holds, "{}\n{:#?}", report.table(), report.remarks());
         forged.manifest(|m| m["weights_sha256"] = hash.clone().into());
         forged.files(&|f| say(f, "minrnn.weights", Some(&hash)));
         match narrow {

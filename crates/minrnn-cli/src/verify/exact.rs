@@ -10,6 +10,7 @@ use super::case::Case;
 use super::contract::Export;
 use super::engine::{Engine, Tract, Truth};
 use super::fresh::fresh;
+use super::golden::Known;
 use super::grade;
 use super::plan::work;
 use super::report::{Grade, Row, Tally};
@@ -153,6 +154,22 @@ impl<'a> Exact<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The golden trace in all forms, each value within the bound that others hold their engines to.
+    pub(super) fn golden(&self, all: &[Known]) -> Result<Option<Row>> {
+        let mut tally = Tally::new("minrnn", "golden trace", "its bounds", Grade::Bound);
+        for known in all {
+            if let Some(step) = &self.step {
+                let got = step.exact.stream(&known.case)?;
+                grade::golden(&mut tally, step.name, &got, known);
+            }
+            for form in &self.sequences {
+                let got = form.exact.run(&known.case)?;
+                grade::golden(&mut tally, form.name, &got, known);
+            }
+        }
+        Ok((tally.cases() > 0).then(|| tally.row()))
     }
 
     pub(super) fn rows(self) -> (Vec<Row>, Vec<String>) {

@@ -7,8 +7,10 @@ use minrnn_onnx::export::Stored;
 use super::case::Case;
 use super::contract::Export;
 use super::engine::{Candle, Engine, Outcome, Symbolic, Tract, Truth};
+use super::golden::Known;
 use super::grade::StepErrors;
-use super::{fresh, plan};
+use super::report::Tally;
+use super::{Grade, Row, fresh, grade, plan};
 
 /// All that runs; an export may lack forms.
 pub(super) struct Forms<'a> {
@@ -65,6 +67,29 @@ impl<'a> Forms<'a> {
             true => form.run(case),
             false => Symbolic(form).run(case),
         }
+    }
+
+    /// The golden trace in candle and tract, each value within the bound that others hold their engines to. It is the one measure here
+    /// that no engine's own error widens: where all of them round alike, it tells.
+    pub(super) fn golden(&self, all: &[Known]) -> Result<Vec<Row>> {
+        let tally = |engine| Tally::new(engine, "golden trace", "its bounds", Grade::Bound);
+        let (mut candle, mut tract) = (tally("candle"), tally("tract"));
+        for known in all {
+            let case = &known.case;
+            if let Some(engine) = &self.candle {
+                grade::golden(&mut candle, "whole", &engine.run(case)?, known);
+            }
+            for (name, form) in [("parallel", &self.parallel), ("scan", &self.scan)] {
+                if let Some(form) = form {
+                    grade::golden(&mut tract, name, &self.whole(form, case)?, known);
+                }
+            }
+            if let Some(step) = &self.step {
+                grade::golden(&mut tract, "step", &step.stream(case)?, known);
+            }
+        }
+        let seen = [candle, tract].into_iter().filter(|t| t.cases() > 0);
+        Ok(seen.map(Tally::row).collect())
     }
 
     pub(super) fn steps(&self, graph: &Graph, case: &Case) -> Result<Steps> {

@@ -8,8 +8,10 @@ use minrnn_model::params::Params;
 use minrnn_onnx::export::{Port, Stored, Weights, golden_bounds, widen_golden_bounds};
 use safetensors::{Dtype, SafeTensors};
 
+use super::case::{Case, Draw};
 use super::contract::{ContractError, Export};
 use super::engine::Numbers;
+use super::grade::ACROSS;
 use super::report::Tally;
 use super::{Grade, Row};
 
@@ -55,6 +57,60 @@ pub(super) fn row(
         _ => None,
     };
     Ok((tally.row(), remark.map(str::to_owned)))
+}
+
+/// A run of the trace: what goes in, what comes out, and how far an engine may be from it.
+pub(super) struct Known {
+    pub(super) case: Case,
+    /// The output, then the states, in the graph's order.
+    pub(super) tensors: Vec<Within>,
+}
+
+/// Values, and how far from each an engine may be.
+pub(super) struct Within {
+    pub(super) values: Vec<f32>,
+    pub(super) bounds: Vec<f32>,
+}
+
+/// The runs of the trace with the bounds that it states, which [`row`] holds to the oracle. None of a trace with resets, without bounds,
+/// or of a batch or length that the files do not take. `narrow`: products round their arguments, which may go either way; the bounds
+/// have what that moved once, and an engine gets [`ACROSS`] times as much.
+pub(super) fn known(
+    export: &Export,
+    graph: &Graph,
+    (ports, narrow): (&[Port], bool),
+) -> Result<Vec<Known>> {
+    let (path, bytes) = export.golden()?;
+    let fail = |what: String| ContractError {
+        file: path.clone(),
+        what,
+    };
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+    let trace = Trace {
+        file,
+        fail: &fail,
+        plain: Plain::Unknown,
+        ours: true,
+        other_bounds: false,
+    };
+    let mut all: Vec<Known> = vec![];
+    for prefix in ["initial", "given"] {
+        all.extend(trace.known(graph, ports, prefix)?);
+    }
+    let (batch, time) = export.fixed();
+    let longest = export.longest().unwrap_or(usize::MAX);
+    if narrow {
+        let tensors = all.iter_mut().flat_map(|known| &mut known.tensors);
+        let bounds = tensors.flat_map(|t: &mut Within| &mut t.bounds);
+        bounds.for_each(|b| *b *= ACROSS as f32);
+    }
+    all.retain(|known: &Known| {
+        let case = &known.case;
+        let fits = |fixed: Option<usize>, here| fixed.is_none_or(|n| n == here);
+        fits(batch, case.batch) && fits(time, case.time) && case.time <= longest
+    });
+    Ok(all)
 }
 
 /// The run without any rounding, whose distance from the trace is a part of the bounds.
@@ -173,6 +229,58 @@ impl Trace<'_> {
             false => self.other_bounds = true,
         }
         Ok(())
+    }
+
+    fn known(&self, graph: &Graph, ports: &[Port], prefix: &str) -> Result<Option<Known>> {
+        let output = format!("{prefix}.{}", graph.output().kind.tensor_name());
+        if self.file.tensor("reset").is_ok()
+            || self.file.tensor(&format!("{output}.bound")).is_err()
+        {
+            return Ok(None);
+        }
+        let (ids, features, [batch, time]) = match graph.input() {
+            Input::Tokens { .. } => {
+                let (ids, shape) = self.ids("input_ids")?;
+                (ids, vec![], shape)
+            }
+            Input::Features { .. } => match self.floats("features")? {
+                (values, shape) if shape.len() == 3 => (vec![], values, [shape[0], shape[1]]),
+                _ => return Err((self.fail)("`features` is not [B, T, F]".into()).into()),
+            },
+        };
+        let scattered = |name: &dyn Fn(&Port) -> String| -> Result<Vec<Vec<f32>>> {
+            let mut states = vec![vec![]; graph.states().len()];
+            for port in ports {
+                let values = self.floats(&name(port))?.0;
+                let wide: Vec<f64> = values.into_iter().map(f64::from).collect();
+                for (at, values) in port.scatter(graph, batch, &wide) {
+                    states[at] = values.into_iter().map(|v| v as f32).collect();
+                }
+            }
+            Ok(states)
+        };
+        let next = scattered(&|p: &Port| format!("{prefix}.{}", p.output))?;
+        let apart = scattered(&|p: &Port| format!("{prefix}.{}.bound", p.output))?;
+        let states = next.into_iter().zip(apart);
+        let first = (
+            self.floats(&output)?.0,
+            self.floats(&format!("{output}.bound"))?.0,
+        );
+        let tensors = std::iter::once(first).chain(states);
+        Ok(Some(Known {
+            case: Case {
+                batch,
+                time,
+                draw: Draw::Usual,
+                ids,
+                features,
+                states: Some(scattered(&|p: &Port| format!("{prefix}.{}", p.input))?),
+                pieces: vec![time],
+            },
+            tensors: tensors
+                .map(|(values, bounds)| Within { values, bounds })
+                .collect(),
+        }))
     }
 
     /// So many values of a tensor.

@@ -4,6 +4,7 @@ use minrnn_model::compare::Comparison;
 
 use super::case::{Case, Draw};
 use super::engine::{Outcome, Truth};
+use super::golden::Known;
 use super::report::Tally;
 
 /// Cases up to this length share one estimate of the step form's error: a handful of values alone may be right by luck.
@@ -110,6 +111,18 @@ pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
     let mut c = Comparison::default();
     c.extend(got, &want.output, |i| want.bound[i]);
     tally.add(case, &c);
+}
+
+/// Grades a run of the golden trace: each value of the output and the states within its bound.
+pub(super) fn golden(tally: &mut Tally, name: &str, got: &Outcome, known: &Known) {
+    let mut c = Comparison::default();
+    let tensors = std::iter::once(&got.output).chain(&got.states);
+    for (got, want) in tensors.zip(&known.tensors) {
+        lengths_agree(got.len(), want.values.len());
+        let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
+        c.extend(got, &wide, |i| f64::from(want.bounds[i]));
+    }
+    tally.add(name, &c);
 }
 
 /// A run, widened to stand in the oracle's place.

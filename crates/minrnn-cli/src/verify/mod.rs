@@ -196,10 +196,13 @@ pub fn verify(
     let mut rows = held;
     notes.extend(told);
     let on = |check| !export.off().has(check);
+    let known = golden::known(export, graph, (&stored.ports, rounding.is_some()))?;
     if on(Check::Portable) {
+        rows.extend(forms.golden(&known)?);
         rows.extend(tallies.rows());
     }
     if on(Check::Exact) {
+        rows.extend(exact.golden(&known)?);
         let (exact_rows, unknown) = exact.rows();
         rows.extend(exact_rows);
         notes.extend(unknown);

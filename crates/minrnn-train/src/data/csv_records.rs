@@ -1,5 +1,5 @@
 //! The records of a CSV file one by one, none longer than a bound: a file without a line break, or with a quote that is never closed,
-//! is one record of any length, and would be taken into memory whole.
+//! is one record of any length, and would be taken into memory whole. Quotes are looked at on the way ([`Quotes`]).
 
 use std::cell::Cell;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::rc::Rc;
 use csv::{ByteRecord, ErrorKind, Position, StringRecord, Trim};
 
 use super::bounded::{AtMost, said};
+use super::csv_quotes::{Quote, Quotes};
 use super::open_data;
 use super::sequences_csv::{csv_error, line};
 use crate::error::{Result, TrainError};
@@ -36,6 +37,7 @@ impl<'a> Records<'a> {
             file: open_data(path).map_err(TrainError::io("read", path))?,
             read: 0,
             end: end.clone(),
+            quotes: Quotes::default(),
         };
         let reader = csv::ReaderBuilder::new()
             .trim(Trim::All)
@@ -106,6 +108,7 @@ struct Leash {
     file: AtMost<File>,
     read: u64,
     end: Rc<Cell<u64>>,
+    quotes: Quotes,
 }
 
 impl Read for Leash {
@@ -115,7 +118,28 @@ impl Read for Leash {
         }
         let n = self.file.read(buffer)?;
         self.read += n as u64;
+        let looked = match n {
+            0 => self.quotes.end(),
+            _ => self.quotes.take(&buffer[..n]),
+        };
+        looked.map_err(|quote| io::Error::new(io::ErrorKind::InvalidData, quote))?;
         Ok(n)
+    }
+}
+
+impl fmt::Display for Quote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.what)
+    }
+}
+
+impl std::error::Error for Quote {}
+
+/// What is wrong with a quote, where that is the error.
+pub(super) fn quote(error: &csv::Error) -> Option<&Quote> {
+    match error.kind() {
+        ErrorKind::Io(source) => source.get_ref()?.downcast_ref(),
+        _ => None,
     }
 }
 

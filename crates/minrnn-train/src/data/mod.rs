@@ -3,6 +3,7 @@
 mod array;
 mod bounded;
 mod classes;
+mod csv_quotes;
 mod csv_records;
 mod npy;
 mod npz;

@@ -164,6 +164,11 @@ impl Item {
                 .ok_or_else(|| "a text is not Unicode".to_owned());
         }
         if self.kind == Kind::Float {
+            if let Some(lost) = items.clone().find_map(|b| self.lost(b)) {
+                return Err(format!(
+                    "{lost:e} is nearer to 0 than float32 holds (1.2e-38); give the values in another unit"
+                ));
+            }
             return Ok(Values::Floats(items.map(|b| self.float(b)).collect()));
         }
         let ints: Option<Vec<i64>> = items.map(|b| self.int(b)).collect();
@@ -198,6 +203,12 @@ impl Item {
             4 => f32::from_bits(self.raw(item) as u32),
             _ => f64::from_bits(self.raw(item)) as f32,
         }
+    }
+
+    /// A float64 that is not 0 and would become 0, or one of those next to it that have few digits.
+    fn lost(self, item: &[u8]) -> Option<f64> {
+        let value = (self.width == 8).then(|| f64::from_bits(self.raw(item)))?;
+        (value != 0.0 && value.abs() < f64::from(f32::MIN_POSITIVE)).then_some(value)
     }
 
     fn int(self, item: &[u8]) -> Option<i64> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::classes::Classes;
-use super::csv_records::{LONGEST, Records};
+use super::csv_records::{LONGEST, Records, quote};
 use super::sequences::{Labels, SequenceSet};
 use super::{LabelKind, LabelScope, absent, unused};
 use crate::error::{Result, TrainError};
@@ -121,6 +121,22 @@ fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
             return Err(TrainError::config(field, format!("has '{twice}' twice")));
         }
     }
+    let both = |name: &&String| columns.features.contains(name);
+    if let Some(name) = columns.labels.iter().find(both) {
+        let message = format!(
+            "has '{name}', which is a feature too: a model that is given what it is to find learns nothing; remove it here or from feature_columns"
+        );
+        return Err(TrainError::config("target_columns", message));
+    }
+    for (field, names) in lists {
+        if names.contains(&columns.id) {
+            let message = format!(
+                "has '{}', which is the id_column: it says which sequence a row belongs to; remove it here, or copy the column under another name",
+                columns.id
+            );
+            return Err(TrainError::config(field, message));
+        }
+    }
     let used = |name: &&String| is_used(columns, name);
     match columns.ignored.iter().find(used) {
         Some(name) => Err(TrainError::config(
@@ -183,6 +199,9 @@ fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Res
 }
 
 pub(super) fn csv_error(path: &Path, error: csv::Error) -> TrainError {
+    if let Some(quote) = quote(&error) {
+        return TrainError::data(path, format!("row {}", quote.line), quote.what);
+    }
     let place = error
         .position()
         .map(|p| format!("row {}", line(path, p)))
@@ -371,6 +390,11 @@ impl Rows<'_> {
     fn number(&self, record: &StringRecord, column: usize) -> Result<f32> {
         let cell = self.cell(record, column)?;
         match cell.parse::<f32>() {
+            Ok(value) if value.is_finite() && is_too_small(value, cell) => Err(self.error(
+                record,
+                column,
+                format!("'{cell}' is nearer to 0 than float32 holds (1.2e-38); give the column in another unit"),
+            )),
             Ok(value) if value.is_finite() => Ok(value),
             _ => Err(self.error(record, column, format!("'{cell}' is not a finite number"))),
         }
@@ -386,6 +410,12 @@ impl Rows<'_> {
         let name = self.header.get(column).unwrap_or_default();
         TrainError::data(self.path, format!("row {row}, column '{name}'"), message)
     }
+}
+
+/// Whether a number that is not 0 became 0, or one of those next to it that have few digits or none.
+fn is_too_small(value: f32, cell: &str) -> bool {
+    let digits = cell.split(['e', 'E']).next().unwrap_or_default();
+    value.abs() < f32::MIN_POSITIVE && digits.contains(|c| matches!(c, '1'..='9'))
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn names_of_columns_and_classes_are_kept() {
     assert_eq!(set.label_names, None);
 }
 
-/// Rows are lines of the file, whatever ends lines, with empty lines and with breaks in quotes before them.
+/// Rows are lines of the file, whatever ends lines, with empty lines before them.
 #[test]
 fn faults_are_told_by_the_line_of_the_file() {
     for end in ["\n", "\r\n", "\r"] {
@@ -158,11 +158,11 @@ fn faults_are_told_by_the_line_of_the_file() {
             (vec![], 2),
             (vec!["p,1,2,0"], 3),
             (vec!["p,1,2,0", "", "", "p,1,2,0"], 6),
-            (vec!["\"p<END>q\",1,2,0"], 4),
-            (vec!["\"p<END><END>\",1,2,0", "", "r,1,2,0"], 7),
+            (vec!["\"p,q\",1,2,0"], 3),
+            (vec!["\"p\"\"\",1,2,0", "", "r,1,2,0"], 5),
         ] {
             let lines = [vec!["id,a,b,y"], before].concat();
-            let start = lines.join(end).replace("<END>", end) + end;
+            let start = lines.join(end) + end;
             for (bad, what) in [
                 ("s,1,x,0", "column 'b': 'x'"),
                 ("s,1,2", "has 3 columns"),
@@ -198,6 +198,100 @@ fn faults_are_told_by_the_line_of_the_file() {
     let found = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
     let found = found.unwrap_err().to_string();
     assert!(found.contains("row 4: is not UTF-8"), "{found}");
+}
+
+/// A quote that is not closed would take the rows behind it into its cell, in a column of no use too.
+#[test]
+fn quotes_that_take_rows_with_them_are_refused_by_line() {
+    let said = |rows: &str| {
+        let text = format!("id,a,b,y,note\n{rows}");
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let columns = CsvColumns {
+            id: "id".into(),
+            features: vec!["a".into(), "b".into()],
+            labels: vec!["y".into()],
+            ignored: vec!["note".into()],
+        };
+        let read = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
+        read.map(|set| set.len()).map_err(|e| e.to_string())
+    };
+    assert_eq!(said("p,1,2,0,5\"\nq,1,2,0,\"a, \"\"b\"\"\"\n"), Ok(2));
+    for (rows, words) in [
+        (
+            "p,1,2,0,\"inch\nq,1,2,0,\nr,1,2,0,\n",
+            "row 2: a quote is opened",
+        ),
+        (
+            "p,1,2,0,-\nq,1,2,0,\"inch\nr,1,2,0,12\"\ns,1,2,0,\n",
+            "row 3: a quote is opened",
+        ),
+        ("p,\"3\"5,2,0,-\n", "row 2: there is text behind"),
+    ] {
+        let error = said(rows).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn numbers_that_float32_makes_0_are_refused() {
+    let values = LabelKind::Values;
+    let said = |cell: &str| {
+        let text = format!("id,a,b,y\np,1,{cell},0\np,2,3,4\n");
+        read(&text, &["y"], values, LabelScope::Step)
+            .map(drop)
+            .map_err(|e| e.to_string())
+    };
+    for right in ["0", "-0.0", "0e9", "1.2e-38", "1e-30"] {
+        said(right).unwrap();
+    }
+    for wrong in ["1e-39", "-3e-50", "1e-999"] {
+        let error = said(wrong).unwrap_err();
+        assert!(
+            error.contains(&format!(
+                "row 2, column 'b': '{wrong}' is nearer to 0 than float32 holds"
+            )),
+            "{error}"
+        );
+    }
+}
+
+/// What a model is to find is not given to it.
+#[test]
+fn a_column_has_one_use() {
+    let said = |features: &[&str], labels: &[&str]| {
+        let columns = CsvColumns {
+            id: "id".into(),
+            features: features.iter().map(|n| (*n).into()).collect(),
+            labels: labels.iter().map(|n| (*n).into()).collect(),
+            ignored: vec!["*".into()],
+        };
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"id,a,b,y\n1,1,2,3\n").unwrap();
+        let read = read_csv(file.path(), &columns, LabelKind::Values, LabelScope::Step);
+        read.map(drop).map_err(|e| e.to_string())
+    };
+    said(&["a"], &["y"]).unwrap();
+    for (features, labels, words) in [
+        (
+            &["a", "y"][..],
+            &["y"][..],
+            "`target_columns`: has 'y', which is a feature too",
+        ),
+        (
+            &["a"],
+            &["id"],
+            "`target_columns`: has 'id', which is the id_column",
+        ),
+        (
+            &["a", "id"],
+            &["y"],
+            "`feature_columns`: has 'id', which is the id_column",
+        ),
+    ] {
+        let error = said(features, labels).unwrap_err();
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 /// A bound of so many bytes, a row's end among them.

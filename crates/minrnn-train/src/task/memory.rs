@@ -127,7 +127,7 @@ mod tests {
             );
             toml::from_str(&text).unwrap()
         };
-        let long = "said \"\"twice\"\",\nin two lines";
+        let long = "said \"\"twice\"\", in one line";
         for (end, last, note) in [
             ("\n", "\n", "-"),
             ("\r\n", "", "-"),

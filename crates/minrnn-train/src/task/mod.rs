@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Input, Targets};
 pub use digest::DataDigest;
+pub use range::FARTHEST;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
 pub use text::{Text, TextOptions};

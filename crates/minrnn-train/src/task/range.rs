@@ -6,10 +6,10 @@ use super::Scales;
 use crate::data::{Labels, SequenceSet};
 use crate::error::{Result, TrainError};
 
-/// Squares of this are 1e30: there is room for the sum of a batch, and for what layers make of it.
-pub(super) const MOST: f64 = 1e15;
+/// How far a value may be from 0, in units of its scale. Squares of this are 1e30: there is room for the sum of a batch, and for what layers make of it.
+pub const FARTHEST: f64 = 1e15;
 
-/// Holds all features and real targets against [`MOST`]: features in units of `input`, targets as they are and in units of
+/// Holds all features and real targets against [`FARTHEST`]: features in units of `input`, targets as they are and in units of
 /// `head`. `path` is for messages, `names` says what column `i` of each is called.
 pub(super) fn check(
     set: &SequenceSet,
@@ -62,7 +62,7 @@ impl Scales<'_> {
         };
         let (mean, std) = (of(self.mean, 0.0), of(self.std, 1.0));
         let scaled = (f64::from(value) - mean) / std;
-        if scaled.abs() <= MOST {
+        if scaled.abs() <= FARTHEST {
             return None;
         }
         let from = match self.mean.is_some() || self.std.is_some() {

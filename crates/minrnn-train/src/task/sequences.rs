@@ -216,9 +216,10 @@ fn check_squares(
     targets: &Statistics,
     name: impl Fn(usize) -> String,
 ) -> Result<()> {
-    let out =
-        |i: &usize| !(1e-18..=range::MOST).contains(&targets.std[*i]) && !targets.is_constant(*i);
-    let far = |i: &usize| targets.mean[*i].abs() > range::MOST;
+    let out = |i: &usize| {
+        !(1e-18..=range::FARTHEST).contains(&targets.std[*i]) && !targets.is_constant(*i)
+    };
+    let far = |i: &usize| targets.mean[*i].abs() > range::FARTHEST;
     match (0..targets.std.len()).find(|i| out(i) || far(i)) {
         Some(i) => {
             let (mean, std) = (targets.mean[i], targets.std[i]);

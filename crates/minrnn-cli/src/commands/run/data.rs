@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Input, InputSpec, Output, Session};
 use minrnn_train::data::{Values, read_npy};
+use minrnn_train::task::FARTHEST;
 
 use super::lengths::Lengths;
 
@@ -135,7 +136,7 @@ impl Data {
 
     /// Refuses what the model cannot take, by its place in the data: a step file sees one step of them at a time. Rows and steps
     /// are counted from 0, as in Python.
-    pub(super) fn check(&self, spec: InputSpec) -> Result<()> {
+    pub(super) fn check(&self, spec: InputSpec, usual: &Usual) -> Result<()> {
         match (&self.kind, spec) {
             (Kind::Tokens(ids), InputSpec::Tokens { vocab: Some(vocab) }) => {
                 let known = |id: &i64| usize::try_from(*id).is_ok_and(|id| id < vocab);
@@ -158,12 +159,36 @@ impl Data {
                         at % width,
                         values[at]
                     ),
-                    None => Ok(()),
+                    None => self.check_range(usual),
                 }
             }
             // The model says what it takes.
             _ => Ok(()),
         }
+    }
+
+    /// Features so far out that float32 does not hold their squares, of which norms are made: a model answers 0, or anything else.
+    fn check_range(&self, usual: &Usual) -> Result<()> {
+        let Kind::Features { values, width } = &self.kind else {
+            return Ok(());
+        };
+        for (at, value) in values.iter().enumerate() {
+            let (step, feature) = (at / width, at % width);
+            let scaled = usual.scaled(*value, feature);
+            // A number that is none is beyond as well.
+            if scaled.abs() <= FARTHEST {
+                continue;
+            }
+            let unit = match usual.0 {
+                Some(_) => " standard deviations from the mean of the model's training",
+                None => "",
+            };
+            bail!(
+                "--input: {}, feature {feature}: is {value:e}, {scaled:.1e}{unit}: float32 does not hold the squares of such values, and the answer would be wrong; correct it",
+                self.place(step)
+            );
+        }
+        Ok(())
     }
 
     /// Where the step number `at` of all rows is.
@@ -205,6 +230,20 @@ impl Data {
     }
 }
 
+/// Means and standard deviations of the features that a model was trained with; none where it takes them as they are.
+#[derive(Debug, Default)]
+pub(super) struct Usual(pub(super) Option<[Vec<f64>; 2]>);
+
+impl Usual {
+    fn scaled(&self, value: f32, feature: usize) -> f64 {
+        let of = |k: usize, none: f64| {
+            let all = self.0.as_ref().map(|both| &both[k]);
+            all.and_then(|v| v.get(feature)).copied().unwrap_or(none)
+        };
+        (f64::from(value) - of(0, 0.0)) / of(1, 1.0)
+    }
+}
+
 /// Step `t` of `[B, T, width]`.
 fn column<T: Copy>(values: &[T], time: usize, t: usize, width: usize) -> Vec<T> {
     values
@@ -241,7 +280,7 @@ mod tests {
     fn what_no_model_takes_is_told_by_row_and_step() {
         let mut data = Data::ids("3 1 4 1 -5 9").unwrap();
         (data.batch, data.time) = (2, 3);
-        let said = |data: &Data, spec| data.check(spec).unwrap_err().to_string();
+        let said = |data: &Data, spec| data.check(spec, &Usual::default()).unwrap_err().to_string();
         let error = said(&data, InputSpec::Tokens { vocab: Some(5) });
         assert!(
             error.contains("row 1, step 1 (counted from 0): id -5 is outside 0..5"),
@@ -260,7 +299,41 @@ mod tests {
         );
         // What stands behind a row's end is nobody's input.
         data.cut(&Lengths::new(vec![2, 1]));
-        assert!(data.check(InputSpec::Features { width: 2 }).is_err());
+        assert!(
+            data.check(InputSpec::Features { width: 2 }, &Usual::default())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_float32_does_not_square_is_refused_in_units_of_the_model() {
+        let data = |values: [f32; 4]| Data {
+            batch: 1,
+            time: 2,
+            kind: Kind::Features {
+                values: values.to_vec(),
+                width: 2,
+            },
+        };
+        let spec = InputSpec::Features { width: 2 };
+        let none = Usual::default();
+        data([0.0, -1e14, 3.0, 1e14]).check(spec, &none).unwrap();
+        let error = data([0.0, 1.0, 3.0, 1e20]).check(spec, &none).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("step 1 (counted from 0), feature 1: is 1e20"),
+            "{error}"
+        );
+        let usual = Usual(Some([vec![0.0, 0.0], vec![1.0, 1e-10]]));
+        data([1e10, 0.0, 3.0, 1.0]).check(spec, &usual).unwrap();
+        let error = data([1e10, 0.0, 3.0, 1e10])
+            .check(spec, &usual)
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("1.0e20 standard deviations"),
+            "{error}"
+        );
     }
 
     #[test]

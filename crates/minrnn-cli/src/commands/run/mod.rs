@@ -14,7 +14,7 @@ use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::verify::Export;
 use crate::{files, npy};
-use data::Data;
+use data::{Data, Usual};
 use lengths::Lengths;
 
 /// A state may take the place of the one that was begun with: so a stream goes on, piece by piece.
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     let mut data = Data::read(&args.input, model.info().input)?;
     let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
     data.cut(&lengths);
-    data.check(model.info().input)?;
+    data.check(model.info().input, &Usual(export.statistics()))?;
     let state = match &args.state {
         None => model.initial_state(data.batch)?,
         Some(path) => {

@@ -143,6 +143,15 @@ impl Export {
         &self.dir
     }
 
+    /// Means and standard deviations by which the model normalises its features, by feature; `None`: it takes them as they are.
+    pub(crate) fn statistics(&self) -> Option<[Vec<f64>; 2]> {
+        let all = |key: &str| -> Option<Vec<f64>> {
+            let list = self.manifest.config.get("input")?.get(key)?.as_array()?;
+            list.iter().map(serde_json::Value::as_f64).collect()
+        };
+        Some([all("mean")?, all("std")?])
+    }
+
     /// Names of the forms, in order of the alphabet.
     pub fn forms(&self) -> impl Iterator<Item = &str> {
         self.forms.keys().map(String::as_str)
