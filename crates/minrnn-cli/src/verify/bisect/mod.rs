@@ -142,7 +142,12 @@ pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) 
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
     let sizes = [
-        Some((batch, two.face.length.unwrap_or(two.face.steps(STEPS)))),
+        Some((
+            batch,
+            two.face
+                .length
+                .unwrap_or(two.face.steps(STEPS.min(two.most))),
+        )),
         worst,
     ];
     let found = |culprit| Found {

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::super::unused::agree;
-use super::clues::{Hint, Time, counted, hints, is_rows, time};
+use super::clues::{Hint, Time, counted, hints, is_rows, mixes, time};
 use super::flow::{Meaning, Weight};
 use super::{Dim, Finder, Kind, Port, Role};
 
@@ -102,11 +102,14 @@ impl Finder<'_> {
             .filter(|i| dims[*i] != Dim::Fixed(1))
             .filter_map(|i| self.line(&x.name, dims, Some(i)))
             .collect();
+        let lines = match lines.as_slice() {
+            [] => format!("--input {}=..", x.name),
+            some => some.join(" or "),
+        };
         anyhow::anyhow!(
-            "input `{}` [{}]: {why}; say which axis is time, by {}",
+            "input `{}` [{}]: {why}; say which axis is time, by {lines}",
             x.name,
-            shown(dims),
-            lines.join(" or ")
+            shown(dims)
         )
     }
 
@@ -136,7 +139,7 @@ impl Finder<'_> {
         };
         let sure = match said {
             Time::Axis(k) => {
-                let is = |h: &&Hint| h.meaning == Meaning::Time && h.weight != Weight::Weak;
+                let is = |h: &&Hint| h.meaning == Meaning::Time && h.weight > Weight::Weak;
                 all[k].iter().find(is).map(|h| (k, h))
             }
             _ => None,
@@ -319,6 +322,10 @@ impl Finder<'_> {
                 }
                 Some(n) => Role::Fixed(n),
                 None if batch.as_ref().is_none_or(|b| b == dim && *b != Dim::Unknown) => {
+                    if let Some(hint) = mixes(&said[i]) {
+                        let why = format!("axis {i}, which would hold the rows, {}", hint.words);
+                        return Err(self.contradiction(x, &dims, &why));
+                    }
                     batch = Some(dim.clone());
                     self.learn(side, x, Some(i), Meaning::Rows);
                     if let Some(y) = y {

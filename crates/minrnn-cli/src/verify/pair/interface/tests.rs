@@ -280,3 +280,110 @@ fn states_are_proposed_and_their_rows_are_found() {
         face.notes
     );
 }
+
+/// An axis that an operator mixes along holds no rows, whatever it is called; said so all the same, it is run at more than 3.
+#[test]
+fn a_name_does_not_beat_an_operator() {
+    let files = Files::new();
+    let conv = |names: &[&str]| {
+        map(names, |b, x| {
+            let w = b.param(Constant::f32("w", vec![4, 4, 5], &[0.1; 80]));
+            let pads = vec![("pads", Attr::Ints(vec![4, 0]))];
+            b.node("Conv", &[x, w], pads)
+        })
+    };
+    for (a, b) in [
+        ("T", "n"),
+        ("frames", "bins"),
+        ("tokens", "unk__1"),
+        ("L", "s1"),
+        ("T", "T2"),
+        ("seq", "batch"),
+    ] {
+        let graph = conv(&[a, "4", b]);
+        let error = files.same(graph.clone(), graph).unwrap_err().to_string();
+        assert!(
+            error.contains("axis 2 is ")
+                && error.contains("Conv `")
+                && error.contains("--input x=T,4,B or")
+                && error.contains("--input x=B,4,T"),
+            "{error}"
+        );
+    }
+    for names in [["b", "4", "T"], ["batch", "4", "s1"], ["n", "4", "m"]] {
+        let graph = conv(&names);
+        let face = files.same(graph.clone(), graph).unwrap();
+        assert_eq!(face.links[0].time(), Some(2), "{names:?}");
+        assert_eq!(face.batches, [1, 3]);
+    }
+    let graph = conv(&["seq", "4", "batch"]);
+    let mut request = Request::default();
+    request.inputs.extend([input_spec("x=T,4,B").unwrap()]);
+    let face = files
+        .face(graph.clone(), graph, Kind::Same, &request)
+        .unwrap();
+    assert_eq!(face.batches, [1, 3, 33]);
+    assert!(
+        face.notes.iter().any(|n| n.contains("up to 33 entries")),
+        "{:?}",
+        face.notes
+    );
+}
+
+/// `y = tril(x x') x`: attention written out, and pooling and operators of attention, along the axis that is called batch.
+#[test]
+fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
+    let files = Files::new();
+    let products = |names: &[&str]| {
+        map(names, |b, x| {
+            let turned = b.transpose(x, &[0, 2, 1]);
+            let scores = b.node("MatMul", &[x, turned], vec![]);
+            let lower = b.node("Trilu", &[scores], vec![("upper", Attr::Int(0))]);
+            b.node("MatMul", &[lower, x], vec![])
+        })
+    };
+    let pooled = |names: &[&str]| {
+        map(names, |b, x| {
+            let turned = b.transpose(x, &[0, 2, 1]);
+            let more = vec![
+                ("kernel_shape", Attr::Ints(vec![3])),
+                ("pads", Attr::Ints(vec![2, 0])),
+            ];
+            let most = b.node("MaxPool", &[turned], more);
+            b.transpose(most, &[0, 2, 1])
+        })
+    };
+    let attention = |names: &[&str]| map(names, |b, x| b.node("Attention", &[x, x, x], vec![]));
+    let all: [&dyn Fn(&[&str]) -> Graph; 3] = [&products, &pooled, &attention];
+    for f in all {
+        for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
+            let flow = flow::flow(&Model {
+                opsets: vec![(String::new(), 23)],
+                graph: f(&names),
+                ..Model::default()
+            });
+            let axes: Vec<usize> = flow
+                .clues
+                .iter()
+                .filter(|c| c.meaning == Meaning::Time)
+                .map(|c| c.axis)
+                .collect();
+            assert!(!axes.is_empty() && axes.iter().all(|a| *a == 1), "{axes:?}");
+        }
+    }
+    for f in [&products as &dyn Fn(&[&str]) -> Graph, &pooled] {
+        for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
+            let error = files.same(f(&names), f(&names)).unwrap_err().to_string();
+            assert!(
+                error.contains("is mixed by") && error.contains("--input x=B,T,4"),
+                "{error}"
+            );
+        }
+        let face = files.same(f(&["batch", "q", "4"]), f(&["batch", "q", "4"]));
+        assert_eq!(face.unwrap().links[0].time(), Some(1));
+    }
+    // Letters that count axes are no names.
+    let graph = products(&["a", "b", "4"]);
+    let error = files.same(graph.clone(), graph).unwrap_err().to_string();
+    assert!(error.contains("nothing tells which of the axes"), "{error}");
+}
