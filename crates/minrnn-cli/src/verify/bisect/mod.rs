@@ -46,6 +46,9 @@ pub(crate) struct Culprit {
     pub(crate) suspects: Vec<String>,
     /// Tensors that were compared before, and agree.
     pub(crate) agreeing: usize,
+    /// Whether the node has bodies (Scan, Loop, If): the search ends at it.
+    #[serde(skip)]
+    pub(crate) bodied: bool,
 }
 
 /// An input of the node.
@@ -103,6 +106,9 @@ impl Culprit {
                 "  reads `{}`: {}{by}\n",
                 input.tensor, input.state
             ));
+        }
+        if self.bodied {
+            text.push_str("  it has a body, which is not looked into: what a round of it makes is no tensor of the graph\n");
         }
         text + &format!("  {} tensors before it agree\n", self.agreeing)
     }

@@ -274,6 +274,9 @@ impl Finder<'_> {
         y: Option<&Port>,
         time: Option<usize>,
     ) -> Result<Vec<Role>> {
+        for port in [Some(x), y].into_iter().flatten() {
+            self.refuse_empty(port)?;
+        }
         if let Some(roles) = self.given(x).cloned() {
             let dims = x.dims.clone().unwrap_or_default();
             let sizes: Vec<Option<usize>> = dims.iter().map(|d| self.fixed(d)).collect();
@@ -337,6 +340,21 @@ impl Finder<'_> {
             });
         }
         Ok(roles)
+    }
+
+    /// Only a state may begin empty.
+    fn refuse_empty(&self, port: &Port) -> Result<()> {
+        for dim in port.dims.iter().flatten() {
+            if let Dim::Symbol(name) = dim
+                && self.request.dims.get(name) == Some(&0)
+            {
+                bail!(
+                    "--dim {name}=0: input `{}` has `{name}` too, and no values then; only a state may be empty. Give its shape by --input NAME=DIMS",
+                    port.name
+                );
+            }
+        }
+        Ok(())
     }
 
     /// How many steps each file takes in one call of an input that has time, where that is fixed.

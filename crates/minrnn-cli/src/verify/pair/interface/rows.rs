@@ -80,7 +80,18 @@ impl Finder<'_> {
                 }
                 Some(n) => Role::Fixed(n),
                 None if Some(i) == rows => Role::Batch,
-                None => bail!("state `{}`: dimension {i} (`{dim}`) is free; give --dim {dim}=N or --input {}=..", port.name, port.name),
+                None => {
+                    let grown = rows.map(|rows| {
+                        let line = self.empty_line(port, &dims, rows);
+                        format!("; {line}, if it is empty before the first step and grows")
+                    });
+                    bail!(
+                        "state `{}`: dimension {i} (`{dim}`) is free; give its size by --dim {dim}=N or --input {}=..{}",
+                        port.name,
+                        port.name,
+                        grown.unwrap_or_default()
+                    )
+                }
             });
         }
         Ok(roles)

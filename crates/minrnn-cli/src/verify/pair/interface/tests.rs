@@ -387,3 +387,113 @@ fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
     let error = files.same(graph.clone(), graph).unwrap_err().to_string();
     assert!(error.contains("nothing tells which of the axes"), "{error}");
 }
+
+/// A sum over all steps: the step file keeps what was there in `cache`, or the sum in a state of this name.
+fn summed() -> Graph {
+    let mut b = Builder::new("summed");
+    let x = b.input("x", DType::F32, dims(&["B", "T", "4"]));
+    let y = sum(1)(&mut b, x);
+    b.output("y", y, DType::F32, dims(&["B", "T", "4"]));
+    b.finish().unwrap()
+}
+
+fn adds(state: &str, outputs: &[&str]) -> Graph {
+    let mut b = Builder::new("adds");
+    let x = b.input("x", DType::F32, dims(&["B", "4"]));
+    let s = b.input(state, DType::F32, dims(&["B", "4"]));
+    let y = b.node("Add", &[x, s], vec![]);
+    for name in outputs {
+        let out = b.node("Identity", &[y], vec![]);
+        b.output(name, out, DType::F32, dims(&["B", "4"]));
+    }
+    b.finish().unwrap()
+}
+
+/// The line that is offered for a state is the right one, or all that may be are.
+#[test]
+fn a_result_is_not_proposed_as_the_next_state() {
+    let files = Files::new();
+    let asked = |state: &str, outputs: &[&str]| {
+        let found = files.face(
+            summed(),
+            adds(state, outputs),
+            Kind::Step,
+            &Request::default(),
+        );
+        found.unwrap_err().to_string()
+    };
+    for (state, next) in [
+        ("last", "last_out"),
+        ("prev", "cur"),
+        ("h", "new_h"),
+        ("memory", "other"),
+    ] {
+        let error = asked(state, &["y", next]);
+        assert!(
+            error.contains(&format!("add --state {state}={next}")),
+            "{error}"
+        );
+        assert!(!error.contains(&format!("{state}=y")), "{error}");
+    }
+    let error = asked("memory", &["y", "p", "q"]);
+    assert!(
+        error.contains("add one of --state memory=p or --state memory=q"),
+        "{error}"
+    );
+    assert!(asked("memory", &["y"]).contains("add --state memory=y"));
+}
+
+/// A cache that grows: what is offered is what is then taken, and so is the size 0.
+#[test]
+fn a_cache_that_grows_begins_empty() {
+    let step = || {
+        let mut b = Builder::new("grows");
+        let x = b.input("x", DType::F32, dims(&["B", "4"]));
+        let past = b.input("past_k", DType::F32, dims(&["B", "P", "4"]));
+        let one = b.unsqueeze(x, 1);
+        let all = b.node("Concat", &[past, one], vec![("axis", Attr::Int(1))]);
+        let axis = b.param(Constant::i64("axis", vec![1], &[1]));
+        let y = b.node("ReduceSum", &[all, axis], vec![("keepdims", Attr::Int(0))]);
+        b.output("y", y, DType::F32, dims(&["B", "4"]));
+        b.output("present_k", all, DType::F32, dims(&["B", "Q", "4"]));
+        b.finish().unwrap()
+    };
+    let files = Files::new();
+    let error = files.face(summed(), step(), Kind::Step, &Request::default());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("--state past_k=present_k:batch=0 --input past_k=B,0,4"),
+        "{error}"
+    );
+    let named = Request {
+        states: vec!["past_k=present_k:batch=0".parse().unwrap()],
+        longest: Some(17),
+        ..Request::default()
+    };
+    let error = files.face(summed(), step(), Kind::Step, &named);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("--dim P=N") && error.contains("--input past_k=B,0,4"),
+        "{error}"
+    );
+    let mut given = [named.clone(), named.clone(), named];
+    let size = super::super::spec::dim_spec("P=0").unwrap();
+    given[0].dims.extend([size]);
+    given[1]
+        .inputs
+        .extend([input_spec("past_k=B,0,4").unwrap()]);
+    given[2].dims.insert("P".into(), 4);
+    let paths = [("a.onnx", summed()), ("b.onnx", step())];
+    let [a, b] = paths.map(|(name, graph)| write(files.0.path(), name, graph));
+    for (request, right) in given.iter().zip([true, true, true]) {
+        let pair = super::super::compare(&a, &b, Kind::Step, request, &mut |_, _, _| ());
+        let pair = pair.unwrap_or_else(|e| panic!("{e:#}"));
+        assert_eq!(pair.holds, right, "{:?}", pair.rows);
+    }
+    // No other input may be empty.
+    let mut empty = given[0].clone();
+    empty.dims.insert("B".into(), 0);
+    let error = files.face(summed(), step(), Kind::Step, &empty);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("only a state may be empty"), "{error}");
+}
