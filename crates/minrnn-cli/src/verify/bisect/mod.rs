@@ -46,6 +46,9 @@ pub(crate) struct Culprit {
     pub(crate) suspects: Vec<String>,
     /// Tensors that were compared before, and agree.
     pub(crate) agreeing: usize,
+    /// Whether the node has bodies (Scan, Loop, If): the search ends at it.
+    #[serde(skip)]
+    pub(crate) bodied: bool,
 }
 
 /// An input of the node.
@@ -104,6 +107,9 @@ impl Culprit {
                 input.tensor, input.state
             ));
         }
+        if self.bodied {
+            text.push_str("  it has a body, which is not looked into: what a round of it makes is no tensor of the graph\n");
+        }
         text + &format!("  {} tensors before it agree\n", self.agreeing)
     }
 
@@ -142,7 +148,12 @@ pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) 
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
     let sizes = [
-        Some((batch, two.face.length.unwrap_or(two.face.steps(STEPS)))),
+        Some((
+            batch,
+            two.face
+                .length
+                .unwrap_or(two.face.steps(STEPS.min(two.most))),
+        )),
         worst,
     ];
     let found = |culprit| Found {

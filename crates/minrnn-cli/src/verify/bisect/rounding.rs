@@ -73,5 +73,6 @@ fn one(two: &Two, case: &Case, side: usize) -> Result<Option<Culprit>> {
         inputs: inputs.collect(),
         suspects: vec![label(&graph.nodes[node])],
         agreeing: found,
+        bodied: graph.nodes[node].subgraphs().next().is_some(),
     }))
 }

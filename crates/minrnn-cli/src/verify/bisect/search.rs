@@ -352,6 +352,7 @@ impl Step<'_> {
             inputs: inputs.collect(),
             suspects,
             agreeing: self.agreeing.len(),
+            bodied: found.subgraphs().next().is_some(),
         }
     }
 }

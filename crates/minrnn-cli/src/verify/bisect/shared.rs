@@ -75,7 +75,7 @@ pub(super) fn between(graph: &Graph, end: &str, stop: &BTreeSet<&str>) -> BTreeS
     found
 }
 
-/// What a node reads, its bodies included.
+/// What a node reads, its bodies included: of these what they take from around them.
 pub(super) fn reads(node: &Node) -> Vec<&str> {
     let mut names: Vec<&str> = node
         .inputs
@@ -84,7 +84,23 @@ pub(super) fn reads(node: &Node) -> Vec<&str> {
         .filter(|n| !n.is_empty())
         .collect();
     for (_, body) in node.subgraphs() {
-        names.extend(body.nodes.iter().flat_map(reads));
+        let inputs = body.inputs.iter().map(|v| v.name.as_str());
+        let constants = body.initializers.iter().map(|t| t.name.as_str());
+        let sparse = body.sparse_initializers.iter();
+        let sparse = sparse.map(|t| t.values.name.as_str());
+        let made = body.nodes.iter().flat_map(|n| &n.outputs);
+        let own: BTreeSet<&str> = inputs
+            .chain(constants)
+            .chain(sparse)
+            .chain(made.map(String::as_str))
+            .collect();
+        let outside = body.nodes.iter().flat_map(reads);
+        let results = body.outputs.iter().map(|v| v.name.as_str());
+        for name in outside.chain(results) {
+            if !name.is_empty() && !own.contains(name) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
     }
     names
 }

@@ -187,3 +187,58 @@ fn the_changed_node_is_named() {
     assert!(changed >= 24, "{changed}");
     assert!(exact * 100 >= changed * 95, "{exact} of {changed}");
 }
+
+/// Values inside of a body are no inputs of the node, and the report says why it looks no further.
+#[test]
+fn a_body_is_no_list_of_constants() {
+    use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Node, ValueInfo};
+
+    let node = |op: &str, inputs: &[&str], output: &str| Node {
+        op_type: op.into(),
+        name: format!("{output}_node"),
+        inputs: inputs.iter().map(|n| (*n).to_owned()).collect(),
+        outputs: vec![output.into()],
+        ..Node::default()
+    };
+    let dims = || vec![Dim::symbol("batch"), Dim::symbol("time"), Dim::Fixed(2)];
+    let graph = |factor: f32| {
+        let body = |op: &str| Graph {
+            nodes: vec![node("Mul", &["x", "k"], "inner"), node(op, &["inner"], "r")],
+            outputs: vec![ValueInfo::new("r", DType::F32, dims())],
+            ..Graph::default()
+        };
+        let mut both = node("If", &["c"], "y");
+        both.attributes = [("then_branch", "Tanh"), ("else_branch", "Neg")]
+            .map(|(name, op)| (name.to_owned(), Attr::Graph(Box::new(body(op)))))
+            .into();
+        let nil = Tensor::f32("nil", vec![], &[0.0]);
+        let factor = Tensor::f32("k", vec![], &[factor]);
+        Model {
+            ir_version: 8,
+            opsets: vec![(String::new(), 17)],
+            graph: Graph {
+                inputs: vec![ValueInfo::new("x", DType::F32, dims())],
+                outputs: vec![ValueInfo::new("y", DType::F32, dims())],
+                nodes: vec![node("Less", &["nil", "k"], "c"), both],
+                initializers: vec![nil, factor],
+                ..Graph::default()
+            },
+            ..Model::default()
+        }
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a.onnx"), dir.path().join("b.onnx"));
+    std::fs::write(&a, graph(0.5).encode()).unwrap();
+    std::fs::write(&b, graph(0.6).encode()).unwrap();
+    let request = Request::default();
+    let two = Two::open(&a, &b, Kind::Same, &request).unwrap();
+    let found = super::pair(&two, &request, None).unwrap().culprit.unwrap();
+    assert_eq!(found.operator, "If");
+    let read: Vec<&str> = found.inputs.iter().map(|i| i.tensor.as_str()).collect();
+    assert_eq!(read, ["c", "x", "k"]);
+    let text = found.text();
+    assert!(
+        text.contains("it has a body, which is not looked into"),
+        "{text}"
+    );
+}

@@ -18,6 +18,8 @@ pub(crate) struct Two {
     pub(crate) face: Interface,
     /// By output.
     pub(crate) shapes: Vec<Shape>,
+    /// No run is longer, whatever it is for: what was asked for, or the files say.
+    pub(crate) most: usize,
 }
 
 /// Inputs of one run.
@@ -181,10 +183,8 @@ impl Two {
         let begin = self.face.states.iter().map(|s| initial(s, batch));
         let mut states = begin.collect::<Result<Vec<Tensor>>>()?;
         if self.face.states.iter().any(|s| !s.any_value) {
-            let steps = self
-                .face
-                .length
-                .unwrap_or(self.face.unit() * (1 + rng.below(24)));
+            let free = (self.face.unit() * (1 + rng.below(24))).min(self.most);
+            let steps = self.face.length.unwrap_or(self.face.steps(free));
             let warm = Case::random(self, (batch, steps), rng)?;
             let reached = self.second(By::Judge, &warm)?.states;
             states = reached.iter().flatten().map(Tensor::settled).collect();

@@ -87,6 +87,11 @@ pub(crate) struct Interface {
     /// The only batch and the only length that the files take, where there is only one.
     pub(crate) batch: Option<usize>,
     pub(crate) length: Option<usize>,
+    /// The files take no fewer steps than `least`, and multiples of `grain`.
+    pub(crate) least: usize,
+    pub(crate) grain: usize,
+    /// Numbers of rows to run, where there is a choice.
+    pub(crate) batches: Vec<usize>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -152,6 +157,7 @@ pub(crate) fn interface(
             .only_batch(1, "input")
             .context("no input has an axis of rows")?;
     }
+    let batches = finder.batches(&links);
     let (frames, length) = finder.frames(&states)?;
     if kind == Kind::Same && states.is_empty() && length.is_some() {
         finder.states_note(&links);
@@ -171,6 +177,9 @@ pub(crate) fn interface(
         frames,
         batch: finder.batch,
         length,
+        least: 1,
+        grain: 1,
+        batches,
         notes: finder.notes,
     })
 }

@@ -16,7 +16,7 @@ use super::tensor::Tensor;
 pub(super) fn draw(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
     let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
-        let others = (1..batch).map(|_| 1 + rng.below(time));
+        let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
         std::iter::once(time)
             .chain(others.collect::<Vec<_>>())
             .collect()

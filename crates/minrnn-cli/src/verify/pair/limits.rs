@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 use minrnn_model::rng::Rng;
 
+use super::LENGTHS;
 use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Kind;
-use super::{BATCHES, LENGTHS};
 
 /// Operations that all cases of a pair may take: under a minute.
 const USUAL: u64 = 20_000_000_000;
@@ -91,7 +91,8 @@ impl Two {
     /// Operations of all cases up to a length.
     fn all(&self, costs: [Cost; 2], limit: usize) -> f64 {
         let lengths = self.lengths(limit).into_iter();
-        let rows: usize = self.face.batch.map_or(BATCHES.iter().sum(), |b| b);
+        let rows = self.face.batch;
+        let rows = rows.unwrap_or(self.face.batches.iter().sum());
         let kinds = if self.takes_states() { 2.0 } else { 1.0 };
         let [first, second] = match self.kind {
             Kind::Step => [1.0 + kinds, 2.0],

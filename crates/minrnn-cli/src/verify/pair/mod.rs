@@ -7,6 +7,7 @@ mod cases;
 mod check;
 mod file;
 mod interface;
+mod least;
 mod lengths;
 mod limits;
 mod outputs;
@@ -16,6 +17,8 @@ mod port;
 mod report;
 mod rounding;
 mod run;
+#[cfg(test)]
+mod spans;
 mod spec;
 mod tensor;
 #[cfg(test)]
@@ -95,7 +98,13 @@ impl Two {
             kind,
             face,
             shapes: vec![],
+            most: usize::MAX,
         };
+        two.most = two.stated().unwrap_or(usize::MAX);
+        if let Some(longest) = request.longest {
+            two.most = two.face.steps(longest.clamp(1, two.most));
+        }
+        two.find_least()?;
         two.shapes = two
             .find_shapes()
             .context("finding the axis of time of the outputs")?;
@@ -139,8 +148,9 @@ impl Two {
         }
         notes.extend(request.engines.absent().iter().map(|(_, why)| why.clone()));
         notes.extend(self.on_edges(&rows));
+        let span = self.span(limit);
         notes.push(format!(
-            "{} cases, T = 1 to {limit}, seed {}",
+            "{} cases{span}, seed {}",
             cases.len(),
             request.seed
         ));
@@ -259,6 +269,7 @@ impl Two {
         self.face.length.is_none()
             && case.lengths.is_none()
             && case.time > self.face.unit()
+            && (self.face.least, self.face.grain) == (1, 1)
             && self.step_by_step()
     }
 
@@ -268,13 +279,12 @@ impl Two {
     }
 
     fn longest(&self, request: &Request) -> usize {
-        let possible = self.stated().unwrap_or(usize::MAX);
         // Of a file that takes so many steps and no others, a few calls show it all.
-        let usual = match self.face.unit() {
+        let usual = match self.face.call() {
             1 => LONGEST,
             unit => LONGEST.min(CALLS * unit),
         };
-        let longest = request.longest.unwrap_or(usual).clamp(1, possible);
+        let longest = request.longest.unwrap_or(usual).clamp(1, self.most);
         self.face.steps(longest)
     }
 
@@ -302,7 +312,8 @@ impl Two {
 
     fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
         let times = self.lengths(limit);
-        let batches = self.face.batch.map_or(BATCHES.to_vec(), |b| vec![b]);
+        let batches = self.face.batch;
+        let batches = batches.map_or(self.face.batches.clone(), |b| vec![b]);
         let mut cases = vec![];
         for time in times {
             for batch in &batches {
@@ -360,10 +371,41 @@ impl Two {
                 "tolerance {given}, as given; integers are compared exactly"
             ));
         }
-        if self.face.length.is_some() {
-            notes.push(format!("the files take T = {limit} only"));
+        if self.face.length.is_some() && self.timed() {
+            notes.push(if self.said_by_dim(request) {
+                format!("T = {limit} only, as --dim says")
+            } else {
+                format!("the files take T = {limit} only")
+            });
         }
         notes
+    }
+
+    fn timed(&self) -> bool {
+        self.face.links.iter().any(|l| l.time().is_some())
+    }
+
+    /// Whether the length is one that was given for a named dimension, not one of the files.
+    fn said_by_dim(&self, request: &Request) -> bool {
+        let of = |side: usize, link: &interface::Link| {
+            let mut ports = self.files[side].inputs().iter();
+            let dims = ports.find(|p| p.name == link.names[side])?.dims.as_ref()?;
+            match dims.get(link.time()?)? {
+                port::Dim::Symbol(name) => request.dims.get(name).copied(),
+                _ => None,
+            }
+        };
+        let mut links = self.face.links.iter();
+        links.any(|link| (0..2).any(|side| of(side, link).is_some()))
+    }
+
+    /// The lengths that ran, for a note.
+    fn span(&self, limit: usize) -> String {
+        match self.lengths(limit).first() {
+            _ if !self.timed() => String::new(),
+            Some(first) if *first < limit => format!(", T = {first} to {limit}"),
+            _ => format!(", T = {limit}"),
+        }
     }
 }
 

@@ -64,11 +64,11 @@ impl Two {
     pub(super) fn find_shapes(&self) -> Result<Vec<Shape>> {
         let batch = self.face.batch.unwrap_or(BATCHES[1]);
         let unit = self.face.unit();
-        let most = self.stated().unwrap_or(usize::MAX).max(2);
+        let shortest = self.face.shortest();
         let lengths = self
             .face
             .length
-            .map_or_else(|| two_lengths(unit, most), |n| [n, n]);
+            .map_or_else(|| two_lengths(unit, shortest, self.most), |n| [n, n]);
         let whole = (0..2).find(|side| self.face.frames[*side].is_none());
         let mut grown: Vec<Shapes> = vec![];
         let mut wider = None;
@@ -125,12 +125,15 @@ impl Two {
         calls: [Option<(usize, &[usize])>; 2],
     ) -> Result<Shape> {
         let call = calls.iter().flatten().next().copied();
-        let time = match self.face.length {
+        // Of one length alone, too, where no more was asked for.
+        let only = self.face.length;
+        let only = only.or((lengths[0] == lengths[1]).then_some(lengths[0]));
+        let time = match only {
             None => grows(a, b),
             Some(length) => fixed_axis(a, call, length),
         };
         let ratio = match time {
-            Some(axis) if self.face.length.is_none() => {
+            Some(axis) if only.is_none() => {
                 reduced(b[axis].saturating_sub(a[axis]), lengths[1] - lengths[0])
             }
             _ => (1, 1),
@@ -139,7 +142,7 @@ impl Two {
             (Some((_, s)), Some(axis)) => form(b, s, axis),
             _ => Form::Same,
         });
-        if let (Kind::Step, Some(axis), None) = (self.kind, time, self.face.length)
+        if let (Kind::Step, Some(axis), None) = (self.kind, time, only)
             && (b.len() != a.len() || ratio.0 == 0)
         {
             bail!(
@@ -210,17 +213,18 @@ impl Two {
 }
 
 /// Two lengths that a file takes, some steps apart where it can be.
-fn two_lengths(unit: usize, most: usize) -> [usize; 2] {
+fn two_lengths(unit: usize, shortest: usize, most: usize) -> [usize; 2] {
+    // Windows may be as far apart as they are wide.
+    if shortest > unit {
+        return [
+            shortest,
+            (3 * shortest).min(most / unit * unit).max(shortest),
+        ];
+    }
     let long = (17.max(2 * unit).min(most) / unit * unit).max(unit);
     let short = long.saturating_sub(8).max(1).div_ceil(unit) * unit;
-    [
-        if short < long {
-            short
-        } else {
-            long.saturating_sub(unit).max(unit)
-        },
-        long,
-    ]
+    let before = if short < long { short } else { long - unit };
+    [before.max(unit), long]
 }
 
 /// The first axis that differs.

@@ -245,9 +245,7 @@ pub(crate) fn dim_spec(text: &str) -> std::result::Result<(String, usize), Strin
     let parsed = text
         .split_once('=')
         .and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)));
-    parsed
-        .filter(|(_, n)| *n > 0)
-        .ok_or_else(|| "expected NAME=N, N at least 1".into())
+    parsed.ok_or_else(|| "expected NAME=N, N a whole number".into())
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::super::unused::agree;
-use super::clues::{Hint, Time, counted, hints, is_rows, time};
+use super::clues::{Hint, Time, counted, hints, is_rows, mixes, time};
 use super::flow::{Meaning, Weight};
 use super::{Dim, Finder, Kind, Port, Role};
 
@@ -102,11 +102,14 @@ impl Finder<'_> {
             .filter(|i| dims[*i] != Dim::Fixed(1))
             .filter_map(|i| self.line(&x.name, dims, Some(i)))
             .collect();
+        let lines = match lines.as_slice() {
+            [] => format!("--input {}=..", x.name),
+            some => some.join(" or "),
+        };
         anyhow::anyhow!(
-            "input `{}` [{}]: {why}; say which axis is time, by {}",
+            "input `{}` [{}]: {why}; say which axis is time, by {lines}",
             x.name,
-            shown(dims),
-            lines.join(" or ")
+            shown(dims)
         )
     }
 
@@ -136,7 +139,7 @@ impl Finder<'_> {
         };
         let sure = match said {
             Time::Axis(k) => {
-                let is = |h: &&Hint| h.meaning == Meaning::Time && h.weight != Weight::Weak;
+                let is = |h: &&Hint| h.meaning == Meaning::Time && h.weight > Weight::Weak;
                 all[k].iter().find(is).map(|h| (k, h))
             }
             _ => None,
@@ -271,6 +274,9 @@ impl Finder<'_> {
         y: Option<&Port>,
         time: Option<usize>,
     ) -> Result<Vec<Role>> {
+        for port in [Some(x), y].into_iter().flatten() {
+            self.refuse_empty(port)?;
+        }
         if let Some(roles) = self.given(x).cloned() {
             let dims = x.dims.clone().unwrap_or_default();
             let sizes: Vec<Option<usize>> = dims.iter().map(|d| self.fixed(d)).collect();
@@ -319,6 +325,10 @@ impl Finder<'_> {
                 }
                 Some(n) => Role::Fixed(n),
                 None if batch.as_ref().is_none_or(|b| b == dim && *b != Dim::Unknown) => {
+                    if let Some(hint) = mixes(&said[i]) {
+                        let why = format!("axis {i}, which would hold the rows, {}", hint.words);
+                        return Err(self.contradiction(x, &dims, &why));
+                    }
                     batch = Some(dim.clone());
                     self.learn(side, x, Some(i), Meaning::Rows);
                     if let Some(y) = y {
@@ -330,6 +340,21 @@ impl Finder<'_> {
             });
         }
         Ok(roles)
+    }
+
+    /// Only a state may begin empty.
+    fn refuse_empty(&self, port: &Port) -> Result<()> {
+        for dim in port.dims.iter().flatten() {
+            if let Dim::Symbol(name) = dim
+                && self.request.dims.get(name) == Some(&0)
+            {
+                bail!(
+                    "--dim {name}=0: input `{}` has `{name}` too, and no values then; only a state may be empty. Give its shape by --input NAME=DIMS",
+                    port.name
+                );
+            }
+        }
+        Ok(())
     }
 
     /// How many steps each file takes in one call of an input that has time, where that is fixed.

@@ -6,21 +6,37 @@ use super::propose::{Proposal, propose};
 use super::{Fill, Finder, Interface, Kind, Link, Port, Role, State};
 
 impl Interface {
-    /// Lengths are multiples of this.
-    pub(crate) fn unit(&self) -> usize {
+    /// Steps of whole calls of both files.
+    pub(crate) fn call(&self) -> usize {
         let [a, b] = self.frames.map(|n| n.unwrap_or(1).max(1));
-        let mut unit = a;
-        while !unit.is_multiple_of(b) {
-            unit += a;
-        }
-        unit
+        multiple(a, b)
     }
 
-    /// The length nearest to `time` that both files take, no shorter than one call.
+    /// Lengths are multiples of this.
+    pub(crate) fn unit(&self) -> usize {
+        multiple(self.call(), self.grain)
+    }
+
+    /// The shortest sequence.
+    pub(crate) fn shortest(&self) -> usize {
+        let unit = self.unit();
+        self.least.max(1).div_ceil(unit) * unit
+    }
+
+    /// The length nearest to `time` that both files take, no shorter than the shortest.
     pub(crate) fn steps(&self, time: usize) -> usize {
         let unit = self.unit();
-        (time / unit * unit).max(unit)
+        (time / unit * unit).max(self.shortest())
     }
+}
+
+/// The least common multiple.
+fn multiple(a: usize, b: usize) -> usize {
+    let mut all = a;
+    while !all.is_multiple_of(b.max(1)) {
+        all += a;
+    }
+    all
 }
 
 impl Finder<'_> {

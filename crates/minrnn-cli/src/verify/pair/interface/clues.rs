@@ -59,6 +59,12 @@ pub(super) fn named(name: &str) -> Option<Meaning> {
     }
 }
 
+/// Whether `b` only follows an `a`: letters that count axes say nothing.
+fn lettered(port: &Port, name: &str) -> bool {
+    let is = |dim: &Dim| matches!(dim, Dim::Symbol(s) if s.eq_ignore_ascii_case("a"));
+    name.eq_ignore_ascii_case("b") && port.dims.iter().flatten().any(is)
+}
+
 /// Whether a program made a name by counting: `s0`, `unk__12`, `dim_3`, `LSTMhn_dim_1`.
 pub(super) fn counted(name: &str) -> bool {
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -71,6 +77,7 @@ pub(super) fn hints(file: &GraphFile, flow: &Flow, port: &Port, axis: usize) -> 
     let mut all = vec![];
     let of = file.name();
     if let Some(Dim::Symbol(name)) = port.dims.as_ref().and_then(|d| d.get(axis))
+        && !lettered(port, name)
         && let Some(meaning) = named(name)
     {
         all.push(Hint {
@@ -94,6 +101,9 @@ pub(super) fn hints(file: &GraphFile, flow: &Flow, port: &Port, axis: usize) -> 
             continue;
         }
         let words = match clue.meaning {
+            Meaning::Time if clue.weight == Weight::Mixes => {
+                format!("is mixed by {} of {of}", clue.who)
+            }
             Meaning::Time => format!("is what {} of {of} runs along", clue.who),
             Meaning::Rows => format!("holds the rows of {} of {of}", clue.who),
         };
@@ -119,8 +129,50 @@ pub(super) fn is_rows(hints: &[Hint]) -> bool {
 /// have time, so an axis that alone is free may be tried at every length, whatever it is.
 ///
 /// # Errors
-/// What contradicts itself.
+/// What contradicts itself: a free axis that would hold the rows, and along which an operator runs, too.
 pub(super) fn time(hints: &[Vec<Hint>], free: &[bool], lone: bool) -> Result<Time, String> {
+    let found = likely(hints, free, lone)?;
+    let at = match &found {
+        Time::Axis(axis) => Some(*axis),
+        _ => None,
+    };
+    let others: Vec<usize> = (0..hints.len())
+        .filter(|a| free[*a] && Some(*a) != at)
+        .collect();
+    for axis in &others {
+        let Some(mixed) = mixes(&hints[*axis]) else {
+            continue;
+        };
+        let rows = hints[*axis]
+            .iter()
+            .find(|h| h.meaning == Meaning::Rows && h.weight == Weight::Strong);
+        // Of several that are free, a size is asked for anyhow.
+        match (rows, at, others.as_slice()) {
+            (Some(rows), ..) => {
+                return Err(format!("axis {axis} {}, and {}", mixed.words, rows.words));
+            }
+            (None, Some(at), [_]) => {
+                let known = hints[at].iter().find(|h| h.meaning == Meaning::Time);
+                let known = known.map_or("would be time".to_owned(), |h| h.words.clone());
+                return Err(format!(
+                    "axis {axis} {}, and axis {at} {known}",
+                    mixed.words
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+/// What speaks against rows: an operator runs along the axis, or mixes it.
+pub(super) fn mixes(hints: &[Hint]) -> Option<&Hint> {
+    let runs = |h: &&Hint| h.meaning == Meaning::Time && h.weight != Weight::Strong;
+    hints.iter().find(runs)
+}
+
+/// As `time`, but for what only an operator contradicts.
+fn likely(hints: &[Vec<Hint>], free: &[bool], lone: bool) -> Result<Time, String> {
     let says = |axis: usize, meaning: Meaning, weight: Weight| {
         hints[axis]
             .iter()

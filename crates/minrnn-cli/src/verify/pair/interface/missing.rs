@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use super::axes::quoted;
 use super::clues::Time;
-use super::propose::{Proposal, propose};
-use super::{Finder, Link, Port, State};
+use super::propose::{Proposal, propose, propose_beside};
+use super::{Dim, Finder, Link, Port, State};
 
 impl Finder<'_> {
     /// States of the step file that nobody named: an input that every step would get the same of, and an output that gives it
@@ -30,7 +30,9 @@ impl Finder<'_> {
             .filter(|o| !given.contains(o.name.as_str()))
             .cloned()
             .collect();
-        let proposals = propose(&suspects, &outputs, &self.flows[1]);
+        let results = self.results();
+        let proposals = propose_beside(&suspects, &outputs, &self.flows[1], &results);
+        let mut choices = vec![];
         let mut found: Vec<(Port, String)> = vec![];
         let mut lines = vec![];
         let mut words = vec![];
@@ -46,10 +48,14 @@ impl Finder<'_> {
                 Proposal::OneOf(outputs) => {
                     let list = outputs.join("` or `");
                     words.push(format!("`{name}`, which `{list}` may give back"));
-                    lines.push(format!(
-                        "--state {}",
-                        quoted(&format!("{name}={}", outputs[0]))
-                    ));
+                    let line = |o: &String| format!("--state {}", quoted(&format!("{name}={o}")));
+                    match outputs.as_slice() {
+                        [one] => lines.push(line(one)),
+                        _ => {
+                            let all: Vec<String> = outputs.iter().map(line).collect();
+                            choices.push(format!("one of {}", all.join(" or ")));
+                        }
+                    }
                 }
             }
             if pairs.iter().any(|(_, y)| y.name == *name) {
@@ -57,8 +63,17 @@ impl Finder<'_> {
             }
         }
         lines.splice(0..0, self.state_lines(pairs, rest[0], &found));
-        if lines.is_empty() {
+        lines.extend(suspects.iter().filter_map(|port| {
+            let (_, output) = found.iter().find(|(p, _)| p.name == port.name)?;
+            self.growing(port, output)
+        }));
+        if lines.is_empty() && choices.is_empty() {
             return Ok(());
+        }
+        let mut say = lines.join(" ");
+        for choice in choices {
+            let and = if say.is_empty() { "" } else { ", and " };
+            say = format!("{say}{and}{choice}");
         }
         let no_state = if inputs.is_empty() {
             String::new()
@@ -69,11 +84,58 @@ impl Finder<'_> {
             )
         };
         bail!(
-            "{} has what looks like states, and none of them was named: {}\nadd {}{no_state}",
+            "{} has what looks like states, and none of them was named: {}\nadd {say}{no_state}",
             self.files[1].name(),
             words.join(", "),
-            lines.join(" ")
         )
+    }
+
+    /// Outputs of the step file that the sequence file gives for every step: results before they are states.
+    fn results(&self) -> BTreeSet<String> {
+        let whole = self.files[0].outputs();
+        let is = |o: &&Port| {
+            let name = self.first_name(&o.name, whole);
+            let twin = whole.iter().find(|p| Some(&p.name) == name.as_ref());
+            let dims = twin.and_then(|p| p.dims.as_ref()).zip(o.dims.as_ref());
+            // Along time the step has one entry, or lacks the axis.
+            let differs = |(a, b): (&Dim, &Dim)| match (self.fixed(a), self.fixed(b)) {
+                (Some(m), Some(n)) => m != n,
+                (None, Some(_)) => true,
+                _ => false,
+            };
+            dims.is_some_and(|(a, b)| a.len() != b.len() || a.iter().zip(b).any(differs))
+        };
+        let found = self.files[1].outputs().iter().filter(is);
+        found.map(|o| o.name.clone()).collect()
+    }
+
+    /// The option for a state that grows by what each step adds: it is empty before the first one.
+    fn growing(&self, port: &Port, output: &str) -> Option<String> {
+        let dims = port.dims.as_ref()?;
+        let mut outputs = self.files[1].outputs().iter();
+        let after = outputs.find(|o| o.name == output)?.dims.as_ref()?;
+        let rows = self.likely_rows(port, dims)?;
+        let free = |i: &usize| *i != rows && self.fixed(&dims[*i]).is_none();
+        let free: Vec<usize> = (0..dims.len()).filter(free).collect();
+        let grows = |i: &usize| {
+            let (a, b) = (&dims[*i], after.get(*i));
+            *a == Dim::Unknown || b.is_some_and(|b| a != b)
+        };
+        if free.is_empty() || !free.iter().all(grows) {
+            return None;
+        }
+        Some(self.empty_line(port, dims, rows))
+    }
+
+    /// `--input` of a state that has no entries along its free axes.
+    pub(super) fn empty_line(&self, port: &Port, dims: &[Dim], rows: usize) -> String {
+        let one = |(i, dim): (usize, &Dim)| match self.fixed(dim) {
+            _ if i == rows => "B".into(),
+            size => size.unwrap_or(0).to_string(),
+        };
+        let list: Vec<String> = dims.iter().enumerate().map(one).collect();
+        let text = format!("{}={}", port.name, list.join(","));
+        format!("--input {}", quoted(&text))
     }
 
     /// Files of one length that might be called again and again, if their states were named: what to say.

@@ -21,17 +21,33 @@ type Fits<'a> = &'a dyn Fn(&Port, &Port) -> bool;
 
 /// What each of `inputs` may be, given the outputs that are not spoken for.
 pub(super) fn propose(inputs: &[Port], outputs: &[Port], flow: &Flow) -> Vec<Proposal> {
+    propose_beside(inputs, outputs, flow, &BTreeSet::new())
+}
+
+/// As `propose`, where it is known which outputs are results: these are states only if nothing else can be.
+pub(super) fn propose_beside(
+    inputs: &[Port],
+    outputs: &[Port],
+    flow: &Flow,
+    results: &BTreeSet<String>,
+) -> Vec<Proposal> {
     let mut found: Vec<Option<Proposal>> = vec![None; inputs.len()];
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let by_flow = |i: &Port, o: &Port| flow.next.get(&i.name).is_some_and(|n| n.contains(&o.name));
     let by_stem = |i: &Port, o: &Port| stem(&i.name).is_some_and(|s| Some(s) == stem(&o.name));
     let by_end = |i: &Port, o: &Port| ends(&i.name, &o.name);
     // In this order: a sure one takes its output away from a less sure one.
-    let named: [Fits; 4] = [
-        &|i, o| by_flow(i, o) && (by_stem(i, o) || by_end(i, o)),
+    let by_more = |i: &Port, o: &Port| extends(&i.name, &o.name);
+    let by_side = |i: &Port, o: &Port| sides(&i.name, &o.name);
+    let by_name =
+        |i: &Port, o: &Port| by_more(i, o) || by_stem(i, o) || by_end(i, o) || by_side(i, o);
+    let named: [Fits; 6] = [
+        &|i, o| by_flow(i, o) && by_name(i, o),
         &by_flow,
+        &by_more,
         &by_stem,
         &by_end,
+        &by_side,
     ];
     for fits in named {
         for (i, input) in inputs
@@ -57,10 +73,12 @@ pub(super) fn propose(inputs: &[Port], outputs: &[Port], flow: &Flow) -> Vec<Pro
                 .filter(free)
                 .map(|o| o.name.clone())
                 .collect();
-            if all.is_empty() {
-                Proposal::Input
-            } else {
-                Proposal::OneOf(all)
+            let is_no_result = |n: &&String| !results.contains(*n);
+            let better: Vec<String> = all.iter().filter(is_no_result).cloned().collect();
+            match (better.is_empty(), all.is_empty()) {
+                (false, _) => Proposal::OneOf(better),
+                (true, false) => Proposal::OneOf(all),
+                (true, true) => Proposal::Input,
             }
         });
         rest.push(proposal);
@@ -90,8 +108,48 @@ const SIDES: &[&str] = &[
     "last", "cur", "current", "init", "initial", "final", "updated", "i", "o", "n", "to", "from",
 ];
 
+/// Of those, what a state is called before a step, and after it.
+const BEFORE: &[&str] = &[
+    "in", "input", "past", "prev", "previous", "old", "last", "init", "initial", "from", "i",
+];
+const AFTER: &[&str] = &[
+    "out", "output", "present", "next", "new", "cur", "current", "final", "updated", "to", "o", "n",
+];
+
+/// `last` and `last_out`, `prev` and `new_prev`: the same with a word for what comes out.
+fn extends(input: &str, output: &str) -> bool {
+    let (input, mut output) = (words(input), words(output));
+    let more = output.len();
+    while let Some(last) = output.last().filter(|_| output.len() > input.len()) {
+        if !AFTER.contains(&last.as_str()) {
+            break;
+        }
+        output.pop();
+    }
+    while output.len() > input.len() && AFTER.contains(&output[0].as_str()) {
+        output.remove(0);
+    }
+    !input.is_empty() && more > input.len() && input == output
+}
+
+/// `prev` and `cur`: nothing but words for what goes in and what comes out.
+fn sides(input: &str, output: &str) -> bool {
+    let all = |name: &str, list: &[&str]| {
+        let words = words(name);
+        !words.is_empty() && words.iter().all(|w| list.contains(&w.as_str()))
+    };
+    all(input, BEFORE) && all(output, AFTER)
+}
+
 /// A name without what tells in from out; `None` if nothing is left.
 fn stem(name: &str) -> Option<Vec<String>> {
+    let mut words = words(name);
+    words.retain(|w| !SIDES.contains(&w.as_str()));
+    (!words.is_empty()).then_some(words)
+}
+
+/// The words of a name.
+fn words(name: &str) -> Vec<String> {
     let name = name
         .replace("past_key_values", "past")
         .replace("past_key_value", "past");
@@ -109,8 +167,8 @@ fn stem(name: &str) -> Option<Vec<String>> {
         }
         before = c;
     }
-    words.retain(|w| !w.is_empty() && !SIDES.contains(&w.as_str()));
-    (!words.is_empty()).then_some(words)
+    words.retain(|w| !w.is_empty());
+    words
 }
 
 /// `h0` and `hn`, `c_0` and `c_n`, `cache` and `cache1`: the same but for how they end.
@@ -151,12 +209,31 @@ mod tests {
             ("cache", "cache_1"),
             ("prevHidden", "nextHidden"),
             ("memory", "memory_next"),
+            ("last", "last_out"),
+            ("prev", "cur"),
+            ("prev", "new_prev"),
+            ("past", "next_past"),
         ];
         for (input, output) in pairs {
             let outputs = [port("logits", &[3]), port(output, &[3])];
             let got = propose(&[port(input, &[3])], &outputs, &Flow::default());
             assert_eq!(got, [Proposal::State(output.into())], "{input}");
         }
+    }
+
+    /// A result has the shape of a state, too: it is proposed only where nothing else can be meant.
+    #[test]
+    fn a_result_is_no_state_beside_what_may_be_one() {
+        let results = BTreeSet::from(["y".to_owned()]);
+        let propose = |outputs: &[Port]| {
+            propose_beside(&[port("s", &[3])], outputs, &Flow::default(), &results)
+        };
+        let (y, a, b) = (port("y", &[3]), port("a", &[3]), port("b", &[3]));
+        let one_of =
+            |names: &[&str]| [Proposal::OneOf(names.iter().map(|n| (*n).into()).collect())];
+        assert_eq!(propose(&[y.clone(), a.clone()]), one_of(&["a"]));
+        assert_eq!(propose(&[y.clone(), a, b]), one_of(&["a", "b"]));
+        assert_eq!(propose(&[y]), one_of(&["y"]));
     }
 
     #[test]

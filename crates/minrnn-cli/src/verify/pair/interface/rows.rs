@@ -3,8 +3,12 @@
 use anyhow::{Result, bail};
 
 use super::axes::shown;
-use super::clues::is_rows;
-use super::{Dim, Elem, Finder, Port, Role};
+use super::clues::{is_rows, mixes};
+use super::{Dim, Elem, Finder, Link, Port, Role};
+use crate::verify::pair::BATCHES;
+
+/// Rows of an axis that an operator mixes along: as many as show what lies some entries apart.
+const MIXED: usize = 33;
 
 impl Finder<'_> {
     /// The files take this many rows only.
@@ -14,6 +18,34 @@ impl Finder<'_> {
             _ => self.batch = Some(n),
         }
         Ok(())
+    }
+
+    /// Numbers of rows to run. An axis that was said to be the batch, and along which an operator runs, is run at more.
+    pub(super) fn batches(&mut self, links: &[Link]) -> Vec<usize> {
+        let mut all = BATCHES.to_vec();
+        for link in links {
+            let Some(axis) = link.roles.iter().position(|r| *r == Role::Batch) else {
+                continue;
+            };
+            let of = |side: usize| {
+                let mut ports = self.files[side].inputs().iter();
+                let port = ports.find(|p| p.name == link.names[side])?;
+                let axis = match (link.time(), link.lacks[side]) {
+                    (Some(time), true) => axis - usize::from(axis > time),
+                    _ => axis,
+                };
+                mixes(self.said(side, port).get(axis)?).cloned()
+            };
+            if let Some(hint) = (0..2).find_map(of) {
+                self.notes.push(format!(
+                    "axis {axis} of `{}`, said to be the batch, {}: run with up to {MIXED} entries",
+                    link.names[0], hint.words
+                ));
+                all.push(MIXED);
+            }
+        }
+        all.dedup();
+        all
     }
 
     /// What the axes of a state are, of the second file.
@@ -48,7 +80,18 @@ impl Finder<'_> {
                 }
                 Some(n) => Role::Fixed(n),
                 None if Some(i) == rows => Role::Batch,
-                None => bail!("state `{}`: dimension {i} (`{dim}`) is free; give --dim {dim}=N or --input {}=..", port.name, port.name),
+                None => {
+                    let grown = rows.map(|rows| {
+                        let line = self.empty_line(port, &dims, rows);
+                        format!("; {line}, if it is empty before the first step and grows")
+                    });
+                    bail!(
+                        "state `{}`: dimension {i} (`{dim}`) is free; give its size by --dim {dim}=N or --input {}=..{}",
+                        port.name,
+                        port.name,
+                        grown.unwrap_or_default()
+                    )
+                }
             });
         }
         Ok(roles)

@@ -280,3 +280,220 @@ fn states_are_proposed_and_their_rows_are_found() {
         face.notes
     );
 }
+
+/// An axis that an operator mixes along holds no rows, whatever it is called; said so all the same, it is run at more than 3.
+#[test]
+fn a_name_does_not_beat_an_operator() {
+    let files = Files::new();
+    let conv = |names: &[&str]| {
+        map(names, |b, x| {
+            let w = b.param(Constant::f32("w", vec![4, 4, 5], &[0.1; 80]));
+            let pads = vec![("pads", Attr::Ints(vec![4, 0]))];
+            b.node("Conv", &[x, w], pads)
+        })
+    };
+    for (a, b) in [
+        ("T", "n"),
+        ("frames", "bins"),
+        ("tokens", "unk__1"),
+        ("L", "s1"),
+        ("T", "T2"),
+        ("seq", "batch"),
+    ] {
+        let graph = conv(&[a, "4", b]);
+        let error = files.same(graph.clone(), graph).unwrap_err().to_string();
+        assert!(
+            error.contains("axis 2 is ")
+                && error.contains("Conv `")
+                && error.contains("--input x=T,4,B or")
+                && error.contains("--input x=B,4,T"),
+            "{error}"
+        );
+    }
+    for names in [["b", "4", "T"], ["batch", "4", "s1"], ["n", "4", "m"]] {
+        let graph = conv(&names);
+        let face = files.same(graph.clone(), graph).unwrap();
+        assert_eq!(face.links[0].time(), Some(2), "{names:?}");
+        assert_eq!(face.batches, [1, 3]);
+    }
+    let graph = conv(&["seq", "4", "batch"]);
+    let mut request = Request::default();
+    request.inputs.extend([input_spec("x=T,4,B").unwrap()]);
+    let face = files
+        .face(graph.clone(), graph, Kind::Same, &request)
+        .unwrap();
+    assert_eq!(face.batches, [1, 3, 33]);
+    assert!(
+        face.notes.iter().any(|n| n.contains("up to 33 entries")),
+        "{:?}",
+        face.notes
+    );
+}
+
+/// `y = tril(x x') x`: attention written out, and pooling and operators of attention, along the axis that is called batch.
+#[test]
+fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
+    let files = Files::new();
+    let products = |names: &[&str]| {
+        map(names, |b, x| {
+            let turned = b.transpose(x, &[0, 2, 1]);
+            let scores = b.node("MatMul", &[x, turned], vec![]);
+            let lower = b.node("Trilu", &[scores], vec![("upper", Attr::Int(0))]);
+            b.node("MatMul", &[lower, x], vec![])
+        })
+    };
+    let pooled = |names: &[&str]| {
+        map(names, |b, x| {
+            let turned = b.transpose(x, &[0, 2, 1]);
+            let more = vec![
+                ("kernel_shape", Attr::Ints(vec![3])),
+                ("pads", Attr::Ints(vec![2, 0])),
+            ];
+            let most = b.node("MaxPool", &[turned], more);
+            b.transpose(most, &[0, 2, 1])
+        })
+    };
+    let attention = |names: &[&str]| map(names, |b, x| b.node("Attention", &[x, x, x], vec![]));
+    let all: [&dyn Fn(&[&str]) -> Graph; 3] = [&products, &pooled, &attention];
+    for f in all {
+        for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
+            let flow = flow::flow(&Model {
+                opsets: vec![(String::new(), 23)],
+                graph: f(&names),
+                ..Model::default()
+            });
+            let axes: Vec<usize> = flow
+                .clues
+                .iter()
+                .filter(|c| c.meaning == Meaning::Time)
+                .map(|c| c.axis)
+                .collect();
+            assert!(!axes.is_empty() && axes.iter().all(|a| *a == 1), "{axes:?}");
+        }
+    }
+    for f in [&products as &dyn Fn(&[&str]) -> Graph, &pooled] {
+        for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
+            let error = files.same(f(&names), f(&names)).unwrap_err().to_string();
+            assert!(
+                error.contains("is mixed by") && error.contains("--input x=B,T,4"),
+                "{error}"
+            );
+        }
+        let face = files.same(f(&["batch", "q", "4"]), f(&["batch", "q", "4"]));
+        assert_eq!(face.unwrap().links[0].time(), Some(1));
+    }
+    // Letters that count axes are no names.
+    let graph = products(&["a", "b", "4"]);
+    let error = files.same(graph.clone(), graph).unwrap_err().to_string();
+    assert!(error.contains("nothing tells which of the axes"), "{error}");
+}
+
+/// A sum over all steps: the step file keeps what was there in `cache`, or the sum in a state of this name.
+fn summed() -> Graph {
+    let mut b = Builder::new("summed");
+    let x = b.input("x", DType::F32, dims(&["B", "T", "4"]));
+    let y = sum(1)(&mut b, x);
+    b.output("y", y, DType::F32, dims(&["B", "T", "4"]));
+    b.finish().unwrap()
+}
+
+fn adds(state: &str, outputs: &[&str]) -> Graph {
+    let mut b = Builder::new("adds");
+    let x = b.input("x", DType::F32, dims(&["B", "4"]));
+    let s = b.input(state, DType::F32, dims(&["B", "4"]));
+    let y = b.node("Add", &[x, s], vec![]);
+    for name in outputs {
+        let out = b.node("Identity", &[y], vec![]);
+        b.output(name, out, DType::F32, dims(&["B", "4"]));
+    }
+    b.finish().unwrap()
+}
+
+/// The line that is offered for a state is the right one, or all that may be are.
+#[test]
+fn a_result_is_not_proposed_as_the_next_state() {
+    let files = Files::new();
+    let asked = |state: &str, outputs: &[&str]| {
+        let found = files.face(
+            summed(),
+            adds(state, outputs),
+            Kind::Step,
+            &Request::default(),
+        );
+        found.unwrap_err().to_string()
+    };
+    for (state, next) in [
+        ("last", "last_out"),
+        ("prev", "cur"),
+        ("h", "new_h"),
+        ("memory", "other"),
+    ] {
+        let error = asked(state, &["y", next]);
+        assert!(
+            error.contains(&format!("add --state {state}={next}")),
+            "{error}"
+        );
+        assert!(!error.contains(&format!("{state}=y")), "{error}");
+    }
+    let error = asked("memory", &["y", "p", "q"]);
+    assert!(
+        error.contains("add one of --state memory=p or --state memory=q"),
+        "{error}"
+    );
+    assert!(asked("memory", &["y"]).contains("add --state memory=y"));
+}
+
+/// A cache that grows: what is offered is what is then taken, and so is the size 0.
+#[test]
+fn a_cache_that_grows_begins_empty() {
+    let step = || {
+        let mut b = Builder::new("grows");
+        let x = b.input("x", DType::F32, dims(&["B", "4"]));
+        let past = b.input("past_k", DType::F32, dims(&["B", "P", "4"]));
+        let one = b.unsqueeze(x, 1);
+        let all = b.node("Concat", &[past, one], vec![("axis", Attr::Int(1))]);
+        let axis = b.param(Constant::i64("axis", vec![1], &[1]));
+        let y = b.node("ReduceSum", &[all, axis], vec![("keepdims", Attr::Int(0))]);
+        b.output("y", y, DType::F32, dims(&["B", "4"]));
+        b.output("present_k", all, DType::F32, dims(&["B", "Q", "4"]));
+        b.finish().unwrap()
+    };
+    let files = Files::new();
+    let error = files.face(summed(), step(), Kind::Step, &Request::default());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("--state past_k=present_k:batch=0 --input past_k=B,0,4"),
+        "{error}"
+    );
+    let named = Request {
+        states: vec!["past_k=present_k:batch=0".parse().unwrap()],
+        longest: Some(17),
+        ..Request::default()
+    };
+    let error = files.face(summed(), step(), Kind::Step, &named);
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("--dim P=N") && error.contains("--input past_k=B,0,4"),
+        "{error}"
+    );
+    let mut given = [named.clone(), named.clone(), named];
+    let size = super::super::spec::dim_spec("P=0").unwrap();
+    given[0].dims.extend([size]);
+    given[1]
+        .inputs
+        .extend([input_spec("past_k=B,0,4").unwrap()]);
+    given[2].dims.insert("P".into(), 4);
+    let paths = [("a.onnx", summed()), ("b.onnx", step())];
+    let [a, b] = paths.map(|(name, graph)| write(files.0.path(), name, graph));
+    for (request, right) in given.iter().zip([true, true, true]) {
+        let pair = super::super::compare(&a, &b, Kind::Step, request, &mut |_, _, _| ());
+        let pair = pair.unwrap_or_else(|e| panic!("{e:#}"));
+        assert_eq!(pair.holds, right, "{:?}", pair.rows);
+    }
+    // No other input may be empty.
+    let mut empty = given[0].clone();
+    empty.dims.insert("B".into(), 0);
+    let error = files.face(summed(), step(), Kind::Step, &empty);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("only a state may be empty"), "{error}");
+}

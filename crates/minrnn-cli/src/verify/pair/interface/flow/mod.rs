@@ -9,6 +9,7 @@
 
 mod cut;
 mod layout;
+mod mixing;
 mod moves;
 mod number;
 mod product;
@@ -33,6 +34,8 @@ pub(super) enum Meaning {
 /// How far a clue is to be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
+    /// The axis is mixed along: it holds no rows. It need not be time.
+    Mixes,
     /// Convolutions and attention, which run along other axes as well.
     Weak,
     /// Running sums.
@@ -178,6 +181,9 @@ impl<'a> Walk<'a> {
             node.domain.as_str(),
             "" | "ai.onnx" | "com.microsoft" | "com.microsoft.experimental"
         );
+        if standard {
+            self.mixing(node, &inputs);
+        }
         let results = if let Some(function) = self.function(node) {
             self.call(function, inputs)
         } else if !standard {
