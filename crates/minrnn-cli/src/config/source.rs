@@ -39,6 +39,9 @@ impl From<toml::de::Error> for Fault {
 
 /// A whole number that no integer here holds, in the words of the parser.
 fn too_large(message: &str) -> Option<String> {
+    if message == "integer number overflowed" {
+        return Some("the number is too large".into());
+    }
     let (_, rest) = message.split_once("integer `")?;
     let (number, rest) = rest.split_once('`')?;
     let wide = [" as i128", " as u128"];
