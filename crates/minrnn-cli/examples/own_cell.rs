@@ -60,6 +60,7 @@ fn run(dir: &std::path::Path, steps: u64) -> anyhow::Result<(Metrics, Report)> {
     let model = Model::with_layer(&config.model, "signed", &SignedCell(48))?;
     let mut trainer = Trainer::with_model(config, model, task, &Device::Cpu)?;
     let metrics = trainer.fit(&mut |_, _| Ok(Control::Continue))?;
+    let metrics = metrics.ok_or_else(|| anyhow::anyhow!("the task has no validation part"))?;
     let params = trainer.params()?;
     write_export(dir, trainer.model(), &params, &DirOptions::default())?;
     let options = Options {

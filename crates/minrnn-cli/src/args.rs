@@ -363,7 +363,12 @@ pub(crate) struct Generate {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = one_or_more)]
     pub(crate) length: usize,
     /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
-    #[arg(long, value_name = "F", default_value_t = 0.8)]
+    #[arg(
+        long,
+        value_name = "F",
+        default_value_t = 0.8,
+        allow_hyphen_values = true
+    )]
     pub(crate) temperature: f64,
     /// Seed of the choice of characters
     #[arg(long, value_name = "N", default_value_t = 0)]

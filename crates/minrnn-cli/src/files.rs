@@ -56,11 +56,15 @@ pub(crate) fn find_checkpoint(path: &Path) -> Result<PathBuf> {
     }
     let last = path.join(LAST);
     if !path.join("config.json").exists() && Checkpoint::is_there(&last) {
-        bail!(
-            "{} has no {BEST} yet, which the first evaluation makes; wait for it, or give {}",
-            path.display(),
-            last.display()
-        );
+        let (run, last) = (path.display(), last.display());
+        match lock::is_held(&path) {
+            true => bail!(
+                "{run} has no {BEST} yet, which the first evaluation makes; wait for it, or give {last}"
+            ),
+            false => bail!(
+                "{run} has no {BEST}, which an evaluation of the validation part makes, and nothing trains there; give {last}"
+            ),
+        }
     }
     Ok(path)
 }

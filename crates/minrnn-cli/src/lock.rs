@@ -87,6 +87,12 @@ impl Lock {
     }
 }
 
+/// Whether somebody has the lock of [`Lock::inside`] now. A file system without locks tells nothing.
+pub(crate) fn is_held(dir: &Path) -> bool {
+    let file = File::open(dir.join(NAME));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Drop for Lock {
     /// The file goes while the lock is still held, so that nobody loses one of his own. What cannot be removed does no harm.
     fn drop(&mut self) {
@@ -177,6 +183,7 @@ mod tests {
         let dir = temp.path().join("a/run");
         let first = Lock::inside(&dir, &ui).unwrap();
         assert!(files::is_free(&dir).unwrap(), "a lock is no content");
+        assert!(is_held(&dir));
         let error = Lock::inside(&dir, &ui).unwrap_err().to_string();
         let me = std::process::id();
         assert!(
@@ -190,7 +197,7 @@ mod tests {
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
         // What a killed program leaves.
         fs::write(dir.join(NAME), "1\n").unwrap();
-        assert!(files::is_free(&dir).unwrap());
+        assert!(files::is_free(&dir).unwrap() && !is_held(&dir));
         let again = Lock::inside(&dir, &ui).unwrap();
         let beside = Lock::beside(&dir, &ui).unwrap();
         assert!(Lock::beside(&dir, &ui).is_err());

@@ -24,7 +24,9 @@ const LONG: Duration = Duration::from_secs(5);
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The last evaluation, over the whole validation part; `None` after a signal.
+    /// Whether a signal ended it.
+    pub(crate) interrupted: bool,
+    /// The last evaluation, over the whole validation part; `None` after a signal, or without such a part.
     pub(crate) metrics: Option<Metrics>,
     /// The best evaluation of the whole run.
     pub(crate) best: Option<BestMetric>,
@@ -60,7 +62,11 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
         interrupted: false,
     };
     let metrics = match trainer.fit(&mut |trainer, event| watcher.see(trainer, event)) {
-        Ok(metrics) => Some(metrics),
+        Ok(None) => {
+            watcher.save(trainer, files::LAST)?;
+            None
+        }
+        Ok(metrics) => metrics,
         Err(_) if watcher.interrupted => None,
         Err(error) => return Err(watcher.explain(error)),
     };
@@ -69,6 +75,7 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
     let best = trainer.checkpoint()?.trainer.and_then(|t| t.best);
     let (time, work) = watcher.log.whole();
     Ok(Ended {
+        interrupted: watcher.interrupted,
         metrics,
         best,
         speed: format!("{} {}", short(work / time.max(1e-9)), watcher.unit),

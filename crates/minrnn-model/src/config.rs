@@ -27,7 +27,7 @@ pub struct ModelConfig {
     pub norm: NormConfig,
     /// Epsilon of the norms, added to the mean square or the variance under the root.
     #[serde(default = "norm_eps", skip_serializing_if = "is_norm_eps")]
-    pub norm_eps: f64,
+    pub norm_eps: Stated<f64>,
     /// Causal convolution before the cell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conv: Option<ConvConfig>,
@@ -164,8 +164,8 @@ pub struct ConvConfig {
     #[serde(default = "yes")]
     pub bias: bool,
     /// Whether a norm (the model's, if it has any) comes before it.
-    #[serde(default = "yes", skip_serializing_if = "is_yes")]
-    pub norm: bool,
+    #[serde(default = "normed", skip_serializing_if = "is_yes")]
+    pub norm: Stated<bool>,
 }
 
 /// A feed-forward layer.
@@ -255,14 +255,17 @@ fn shortest_and_longest<'de, D: Deserializer<'de>>(
 }
 
 // Defaults of keys younger than the format are not written: configurations without them keep their bytes.
-fn is_yes(value: &bool) -> bool {
-    *value
+fn normed() -> Stated<bool> {
+    Stated::left_out(true)
 }
-fn norm_eps() -> f64 {
-    Norm::EPS
+fn is_yes(value: &Stated<bool>) -> bool {
+    **value
 }
-fn is_norm_eps(value: &f64) -> bool {
-    *value == Norm::EPS
+fn norm_eps() -> Stated<f64> {
+    Stated::left_out(Norm::EPS)
+}
+fn is_norm_eps(value: &Stated<f64>) -> bool {
+    **value == Norm::EPS
 }
 fn four() -> f64 {
     4.0
@@ -297,7 +300,7 @@ impl ModelConfig {
             return fail("dropout", "must be at least 0 and below 1");
         }
         // Positive in f32 too: a row of zeros would be 0/0.
-        if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&self.norm_eps) {
+        if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&*self.norm_eps) {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
         if self.channels()? != self.width && !self.cell.output_projection {

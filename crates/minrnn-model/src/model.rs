@@ -263,7 +263,7 @@ fn block(
     mut x: Value,
 ) -> Result<Value> {
     if let Some(conv) = &config.conv {
-        x = part(g, config, "conv", conv.norm, x, |g, x| {
+        x = part(g, config, "conv", *conv.norm, x, |g, x| {
             let y = g.apply(
                 &CausalConv {
                     kernel: conv.kernel,
@@ -330,7 +330,7 @@ fn part(
 }
 
 fn norm(g: &mut Graph, config: &ModelConfig, x: Value) -> Result<Value> {
-    match config.norm.layer(config.norm_eps) {
+    match config.norm.layer(*config.norm_eps) {
         Some(layer) => g.apply(&layer, x),
         None => Ok(x),
     }

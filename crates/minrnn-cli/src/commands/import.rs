@@ -120,7 +120,7 @@ fn tables(imported: &Imported) -> String {
         rows.push(("features", features.to_string()));
     }
     if imported.rows.iter().any(|r| r.name == "head.norm.weight") {
-        rows.push(("norm epsilon", format!("{:e}", config.norm_eps)));
+        rows.push(("norm epsilon", format!("{:e}", *config.norm_eps)));
     }
     rows.push(("parameters", grouped(parameters(imported))));
     let header = ["theirs", "shape", "ours", "shape", "how"];

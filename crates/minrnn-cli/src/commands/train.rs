@@ -57,6 +57,12 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     if let Some(note) = beyond(&trainer) {
         ui.note(&note);
     }
+    if matches!(origin, Origin::Run(..)) {
+        forget_lost_best(&mut trainer, &dir, ui)?;
+    }
+    if !trainer.has_validation() {
+        ui.note("note: the task has no validation part: nothing is evaluated, and there is no best checkpoint, only the last");
+    }
     let begin = origin.begin(&trainer);
     if matches!(origin, Origin::Weights(..)) {
         // From here on --resume goes on from these weights, and never from others.
@@ -72,7 +78,7 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
         dir.display()
     ));
     let ended = training::fit(&mut trainer, &dir, ui)?;
-    if ended.metrics.is_none() {
+    if ended.interrupted {
         let again = match args.from {
             Some(_) => "the same command with --resume in the place of --from goes on",
             None => "the same command with --resume goes on",
@@ -87,6 +93,24 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
     }
     ui.print(&format!("{}\n", summary(&trainer, &ended, &dir, count)))?;
     Ok(Outcome::Holds)
+}
+
+/// The best so far is the checkpoint `best`: where that is gone, so is what it was.
+fn forget_lost_best(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<()> {
+    let best = trainer.checkpoint()?.trainer.and_then(|t| t.best);
+    let path = dir.join(files::BEST);
+    let (Some(best), false) = (best, Checkpoint::is_there(&path)) else {
+        return Ok(());
+    };
+    trainer.forget_best();
+    ui.note(&format!(
+        "note: {} is gone, the checkpoint of the best {} so far, {} after step {}: it is forgotten, and the next evaluation makes a new one",
+        path.display(),
+        best.name,
+        number(best.value),
+        best.step
+    ));
+    Ok(())
 }
 
 /// What to say where evaluations are to have more sequences than there are.
@@ -254,18 +278,24 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
             ),
         ));
     }
-    rows.push((
-        "checkpoints",
-        format!(
-            "{} and {}",
-            dir.join(files::BEST).display(),
-            dir.join(files::LAST).display()
+    let [best, last] = [files::BEST, files::LAST].map(|name| dir.join(name));
+    let (best, last) = (best.display(), last.display());
+    let (kept, next) = match (&ended.best, trainer.has_validation()) {
+        (Some(_), _) => (format!("{best} and {last}"), best),
+        (None, true) => (format!("{last}"), last),
+        (None, false) if Checkpoint::is_there(&dir.join(files::BEST)) => (
+            format!("{last}; {best} is of before, when there was a validation part"),
+            last,
         ),
-    ));
+        (None, false) => (
+            format!("{last}; without a validation part there is no best"),
+            last,
+        ),
+    };
+    rows.push(("checkpoints", kept));
     rows.push(("log", dir.join(files::METRICS).display().to_string()));
     let next = format!(
-        "minrnn export {} --out {}",
-        dir.join(files::BEST).display(),
+        "minrnn export {next} --out {}",
         dir.join("export").display()
     );
     rows.push(("next", next));

@@ -124,10 +124,23 @@ fn merged(source: &Source) -> Result<DeTable<'_>, Fault> {
     };
     let mut parts = source.parts().map(parse);
     let mut table = parts.next().unwrap_or_else(|| Ok(DeTable::new()))?;
-    for part in parts {
-        merge(&mut table, part?);
+    for ((offset, text), part) in source.parts().skip(1).zip(parts) {
+        let part = part?;
+        if sets_nothing(text, &part) {
+            return Err(Fault::at("sets nothing".into(), offset));
+        }
+        merge(&mut table, part);
     }
     Ok(table)
+}
+
+/// Whether a `--set` has no key with a value: a header of a table, a comment, nothing at all.
+fn sets_nothing(text: &str, table: &DeTable) -> bool {
+    fn empty(value: &DeValue) -> bool {
+        matches!(value, DeValue::Table(inner) if inner.iter().all(|(_, v)| empty(v.get_ref())))
+    }
+    let header = text.trim_start().starts_with('[');
+    table.is_empty() || header && table.iter().all(|(_, v)| empty(v.get_ref()))
 }
 
 fn merge<'a>(base: &mut DeTable<'a>, over: DeTable<'a>) {

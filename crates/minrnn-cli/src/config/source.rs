@@ -29,11 +29,30 @@ impl Fault {
 
 impl From<toml::de::Error> for Fault {
     fn from(error: toml::de::Error) -> Self {
+        let message = error.message();
         Self {
-            message: error.message().to_owned(),
+            message: too_large(message).unwrap_or_else(|| message.to_owned()),
             at: error.span().map(|span| span.start),
         }
     }
+}
+
+/// A whole number that no integer here holds, in the words of the parser.
+fn too_large(message: &str) -> Option<String> {
+    if message == "integer number overflowed" {
+        return Some("the number is too large".into());
+    }
+    let (_, rest) = message.split_once("integer `")?;
+    let (number, rest) = rest.split_once('`')?;
+    let wide = [" as i128", " as u128"];
+    wide.iter().any(|wide| rest.starts_with(wide)).then(|| {
+        let far = if number.starts_with('-') {
+            "small"
+        } else {
+            "large"
+        };
+        format!("the number {number} is too {far}")
+    })
 }
 
 /// The file, then each `--set`, each followed by a line break: one text, so that one number tells a place.
@@ -115,6 +134,9 @@ fn window(line: &str, at: usize) -> (String, usize) {
 /// Shells take quotes away, and then a text is no TOML.
 fn hint(set: &str) -> String {
     match set.split_once('=') {
+        Some((key, _)) if key.trim_start().starts_with(['#', '[']) => {
+            "; write it as key=value".into()
+        }
         None => "; write it as key=value".into(),
         Some((key, value)) if value.len() < AROUND && is_bare(value) => format!(
             "; a text needs quotes inside quotes: --set '{}=\"{}\"'",
@@ -129,7 +151,10 @@ fn hint(set: &str) -> String {
 fn is_bare(value: &str) -> bool {
     let value = value.trim();
     let table = format!("x = {value}").parse::<toml::Table>();
-    !value.is_empty() && table.is_err() && !value.starts_with(['"', '\'', '[', '{'])
+    !value.is_empty()
+        && table.is_err()
+        && value.parse::<f64>().is_err()
+        && !value.starts_with(['"', '\'', '[', '{'])
 }
 
 #[cfg(test)]

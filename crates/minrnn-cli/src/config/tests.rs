@@ -150,3 +150,55 @@ fn values_that_make_no_sense_have_a_line_too() {
     );
     assert_eq!(at("head", "bad"), "a.toml");
 }
+
+#[test]
+fn a_set_that_sets_nothing_is_refused() {
+    for set in [
+        "",
+        " ",
+        "#",
+        "# a=b",
+        "[train]",
+        "[train] # a=b",
+        "[train.optimizer]",
+    ] {
+        message(
+            GOOD,
+            &["train.steps=9", set],
+            "sets nothing; write it as key=value",
+        );
+    }
+    for set in ["[train]\nsteps=9", "train={steps=9}", "train={}"] {
+        parse(GOOD, &[set]).unwrap();
+    }
+    // An empty table is a value.
+    assert!(
+        parse(GOOD, &["model.mlp={}"])
+            .unwrap()
+            .train
+            .model
+            .mlp
+            .is_some()
+    );
+}
+
+#[test]
+fn a_number_that_is_too_large_is_called_so() {
+    let large = "99999999999999999999";
+    let set = format!("train.steps={large}");
+    let error = parse(GOOD, &[&set]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("--set {set}: the number {large} is too large")
+    );
+    let error = parse(GOOD, &[&format!("train.steps=-{large}")])
+        .unwrap_err()
+        .to_string();
+    assert!(error.ends_with("is too small"), "{error}");
+    let huge = format!("train.steps={large}{large}{large}");
+    let error = parse(GOOD, &[&huge]).unwrap_err().to_string();
+    assert!(
+        !error.contains("quotes") && error.contains("large"),
+        "{error}"
+    );
+}

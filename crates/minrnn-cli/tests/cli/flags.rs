@@ -57,6 +57,15 @@ fn temperature_below_zero() {
         "flags_temperature",
         &["generate", "run", "--temperature=-1"],
     );
+    // No other option, and nothing to put behind `--`.
+    let dir = folder();
+    let ran = minrnn(dir.path(), &["generate", "run", "--temperature", "-1"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(
+        ran.err.contains("`temperature`: is -1, expected 0 or more") && !ran.err.contains("tip"),
+        "{}",
+        ran.shown()
+    );
 }
 
 #[test]

@@ -190,3 +190,48 @@ fn copies_are_seen_whatever_their_ending_and_folder() {
         "copy.ONNX: lies in the folder and says that it is the form `step`",
     );
 }
+
+/// Files of this version say what it writes, and nothing else: hashes are made to fit.
+#[test]
+fn metadata_of_this_version_has_the_keys_that_it_writes() {
+    let dir = trained();
+    let path = dir.path().join("export/model.step.onnx");
+    let good = fs::read(&path).unwrap();
+    let with = |change: &dyn Fn(&mut Vec<(String, String)>)| {
+        let mut model = minrnn_onnx::ir::Model::decode(&good).unwrap();
+        change(&mut model.metadata);
+        let bytes = model.encode();
+        manifest(dir.path(), |m| {
+            m["forms"]["step"]["sha256"] = hash(&bytes).into();
+        });
+        fs::write(&path, bytes).unwrap();
+        verify(dir.path(), &[])
+    };
+    for key in [
+        "dtype",
+        "target",
+        "state_names",
+        "state_layout",
+        "padded",
+        "contract",
+    ] {
+        let key = format!("minrnn.{key}");
+        let ran = with(&|metadata| metadata.retain(|(k, _)| *k != key));
+        refused(&ran, "model.step.onnx");
+        assert!(ran.err.contains(&format!("`{key}` is")), "{}", ran.shown());
+    }
+    for key in ["frobnicate", "activations", "Dtype"] {
+        let key = format!("minrnn.{key}");
+        let ran = with(&|metadata| metadata.push((key.clone(), "1".into())));
+        refused(&ran, "model.step.onnx");
+        assert!(ran.err.contains(&format!("`{key}`")), "{}", ran.shown());
+    }
+    // Anybody's notes, and nothing.
+    with(&|metadata| metadata.push(("note".into(), "mine".into()))).good();
+}
+
+fn hash(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    let all = Sha256::digest(bytes);
+    all.iter().map(|b| format!("{b:02x}")).collect()
+}

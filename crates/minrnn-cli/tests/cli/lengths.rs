@@ -1,5 +1,6 @@
 //! Rows that are padded: `run --lengths`.
 
+use std::fs;
 use std::path::Path;
 
 use super::harness::{Ran, minrnn, trained};
@@ -187,4 +188,48 @@ fn lengths_that_are_missing_or_none_are_refused() {
     assert!(ran.err.contains("takes none"), "{}", ran.shown());
     let step = [&args[..], &["--form", "step"]].concat();
     assert_eq!(minrnn(dir, &step).good().lines().count(), 6);
+}
+
+/// Booleans are a mask, and no numbers of tokens or of steps.
+#[test]
+fn booleans_are_neither_tokens_nor_lengths() {
+    let dir = trained();
+    let npy = |name: &str, dtype: &str, shape: &str, bytes: &[u8]| {
+        let header = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        let size = (header.len() as u16).to_le_bytes();
+        let all = [b"\x93NUMPY\x01\x00", &size[..], header.as_bytes(), bytes].concat();
+        fs::write(dir.path().join(name), all).unwrap();
+    };
+    npy("mask.npy", "|b1", "(3,)", &[1, 0, 1]);
+    npy("ids.npy", "|u1", "(3,)", &[1, 0, 1]);
+    npy("one.npy", "|b1", "(1,)", &[1]);
+    let run = |export: &str, input: &str, more: &[&str]| {
+        minrnn(
+            dir.path(),
+            &[&["run", export, "--input", input][..], more].concat(),
+        )
+    };
+    run("export", "ids.npy", &[]).good();
+    let ran = run("export", "mask.npy", &[]);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(
+        ran.err
+            .contains("mask.npy: |b1 of shape [3], the model takes integers: token ids"),
+        "{}",
+        ran.shown()
+    );
+    minrnn(
+        dir.path(),
+        &["export", "run", "--out", "ragged", "--lengths"],
+    )
+    .good();
+    let ran = run("ragged", "ids.npy", &["--lengths", "one.npy"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    assert!(
+        ran.err
+            .contains("one.npy: |b1 of shape [1]; give integers [B]"),
+        "{}",
+        ran.shown()
+    );
 }

@@ -358,3 +358,35 @@ fn figures_of_an_export_are_of_the_same_characters() {
     let part = loss(export(&OTHER).good());
     assert!((part - whole).abs() < 0.3, "{part} {whole}");
 }
+
+/// The best so far is a checkpoint: where that is gone, a number of it would name a folder that is not there.
+#[test]
+fn a_best_that_is_gone_is_forgotten_and_made_anew() {
+    let dir = trained();
+    let run = dir.path().join("run");
+    fs::remove_dir_all(run.join("best")).unwrap();
+    let ran = minrnn(dir.path(), &["export", "run", "--out", "other"]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("nothing trains there; give run/last"),
+        "{}",
+        ran.shown()
+    );
+    let more = ["--out", "run", "--resume", "--set", "train.steps=64"];
+    // At this rate nothing gets better.
+    let ran = train(dir.path(), &[&more[..], &["--set", "train.lr=3"]].concat());
+    assert!(
+        ran.err
+            .contains("note: run/best is gone, the checkpoint of the best loss so far"),
+        "{}",
+        ran.shown()
+    );
+    assert_eq!(ran.code, Some(0), "{}", ran.shown());
+    let step = &json(&run.join("best/trainer_state.json"))["best"]["step"];
+    let told = format!("after step {step}");
+    assert!(
+        ran.out.contains(&told) && step.as_u64() > Some(60),
+        "{}",
+        ran.shown()
+    );
+    minrnn(dir.path(), &["export", "run/best", "--out", "other"]).good();
+}

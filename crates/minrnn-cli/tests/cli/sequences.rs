@@ -127,3 +127,44 @@ fn timestamps_are_warned_of_and_faults_are_told_by_line() {
         said.err
     );
 }
+
+/// Training on all data is what somebody may want.
+#[test]
+fn without_a_validation_part_the_last_checkpoint_is_what_a_run_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), 0.0);
+    let none = [
+        "--set",
+        "task.validation_fraction=0",
+        "--set",
+        "train.steps=8",
+    ];
+    let train = |more: &[&str]| {
+        let command = ["train", "wave.toml", "--out", "run"];
+        minrnn(dir.path(), &[&command[..], &none, more].concat())
+    };
+    let ran = train(&[]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("option `train.eval_every`"),
+        "{}",
+        ran.shown()
+    );
+    let ran = train(&["--set", "train.eval_every=0"]);
+    assert!(
+        ran.err.contains("note: the task has no validation part"),
+        "{}",
+        ran.shown()
+    );
+    let out = ran.good();
+    assert!(
+        out.contains("run/last; without a validation part there is no best"),
+        "{out}"
+    );
+    assert!(
+        out.contains("minrnn export run/last --out run/export"),
+        "{out}"
+    );
+    minrnn(dir.path(), &["export", "run/last", "--out", "run/export"]).good();
+    let ran = minrnn(dir.path(), &["export", "run", "--out", "other"]);
+    assert!(ran.err.contains("give run/last"), "{}", ran.shown());
+}

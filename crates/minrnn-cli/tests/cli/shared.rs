@@ -109,7 +109,7 @@ fn a_run_without_its_best_says_what_can_be_read() {
         let ran = minrnn(dir.path(), args);
         assert_eq!(ran.code, Some(2));
         assert!(
-            ran.err.contains("run has no best yet") && ran.err.contains("give run/last"),
+            ran.err.contains("run has no best, which") && ran.err.contains("give run/last"),
             "{}",
             ran.shown()
         );

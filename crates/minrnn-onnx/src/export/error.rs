@@ -18,9 +18,9 @@ pub enum ExportError {
         what: String,
     },
     /// Parameters that do not belong to the graph.
-    #[error("parameter `{name}`: {what}")]
+    #[error("{}: {what}", named(name))]
     Param {
-        /// Which; empty if their number is wrong.
+        /// Which; empty if it is about all of them.
         name: String,
         /// What is wrong.
         what: String,
@@ -98,6 +98,14 @@ pub enum ExportError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+/// A parameter in a message.
+fn named(name: &str) -> String {
+    match name {
+        "" => "the parameters".to_owned(),
+        name => format!("parameter `{name}`"),
+    }
 }
 
 impl ExportError {

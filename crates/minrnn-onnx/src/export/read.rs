@@ -6,6 +6,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
 use half::{bf16, f16};
+use minrnn_model::ModelError;
 use minrnn_model::graph::{Graph, StateInit};
 use minrnn_model::params::Params;
 use serde_json::Value as Json;
@@ -73,7 +74,10 @@ pub fn read(model: &Model, graph: &Graph, dir: &Path) -> Result<Stored, ExportEr
         named.insert(spec.name.clone(), (spec.shape.clone(), values));
     }
     initial(model, graph, &ports, &mut named)?;
-    let params = Params::from_named(graph, named).map_err(|e| broken("", e.to_string()))?;
+    let params = Params::from_named(graph, named).map_err(|e| match e {
+        ModelError::Param { name, what } => broken(&name, what),
+        other => broken("", other.to_string()),
+    })?;
     Ok(Stored {
         params,
         weights: options.weights,

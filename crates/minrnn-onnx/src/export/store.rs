@@ -13,6 +13,8 @@ use crate::ir::{DType, External, Tensor, TensorData};
 
 /// Tensors of fewer bytes stay in the graph's file: shapes and scalars of the graph are read without the other file.
 const SMALL: u64 = 1024;
+/// Far below the smallest normal number a quotient by a scale would not be a number of steps any more.
+const TINY: f32 = 1e-30;
 /// Values in a piece.
 const PIECE: usize = 1 << 16;
 
@@ -99,8 +101,7 @@ fn scales(values: &[f32], columns: usize, by_row: bool) -> Vec<f32> {
             top[at] = top[at].max(v.abs());
         }
     }
-    // Far below the smallest normal number a quotient would not be a number of steps any more.
-    let scale = |t: f32| if t > 1e-30 { t / 127.0 } else { 1.0 };
+    let scale = |t: f32| if t > TINY { t / 127.0 } else { 1.0 };
     top.into_iter().map(scale).collect()
 }
 
@@ -117,12 +118,12 @@ impl Store {
             let spec = &graph.params()[param];
             let values = params.get(param);
             let dims: Vec<i64> = spec.shape.iter().map(|d| *d as i64).collect();
+            if used != Use::Other {
+                fits(&spec.name, values, weights)?;
+            }
             let encoding = match (weights, used) {
                 (_, Use::Other) | (Weights::F32, _) => Encoding::F32,
-                (Weights::F16, _) => {
-                    fits_f16(&spec.name, values)?;
-                    Encoding::F16
-                }
+                (Weights::F16, _) => Encoding::F16,
                 (Weights::Bf16, _) => Encoding::Bf16,
                 (Weights::Int8(_), used) => {
                     let by_row = used == Use::Table;
@@ -349,16 +350,33 @@ fn encoded<E>(
     Ok(())
 }
 
-/// f16 ends at 65,504.
-fn fits_f16(name: &str, values: &[f32]) -> Result<(), ExportError> {
-    match values.iter().position(|v| !f16::from_f32(*v).is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(ExportError::Param {
+/// A matrix in a narrower type has no infinity that was a number, and does not vanish as a whole.
+fn fits(name: &str, values: &[f32], weights: &Weights) -> Result<(), ExportError> {
+    let (round, end, other): (fn(f32) -> f32, _, _) = match weights {
+        Weights::F32 => return Ok(()),
+        Weights::F16 => (|v| f16::from_f32(v).to_f32(), "65504", "bf16 or f32"),
+        Weights::Bf16 => (|v| bf16::from_f32(v).to_f32(), "3.3895314e38", "f32"),
+        // Scales follow the values, but for those below the least scale.
+        Weights::Int8(_) => (|v| if v.abs() > TINY { v } else { 0.0 }, "", "bf16 or f32"),
+    };
+    let refuse = |what: String| {
+        Err(ExportError::Param {
             name: name.to_owned(),
-            what: format!(
-                "is {} at flat index {at}, and f16 ends at 65504; export it as bf16 or f32",
-                values[at]
-            ),
-        }),
+            what,
+        })
+    };
+    let dtype = weights.name();
+    if let Some(at) = values.iter().position(|v| !round(*v).is_finite()) {
+        let value = values[at];
+        return refuse(format!(
+            "is {value:?} at flat index {at}, and {dtype} ends at {end}; export it as {other}"
+        ));
     }
+    let largest = values.iter().fold(0.0_f32, |top, v| top.max(v.abs()));
+    if largest > 0.0 && round(largest) == 0.0 {
+        return refuse(format!(
+            "has {largest:?} for its largest magnitude, and in {dtype} all of it would be 0; export it as {other}"
+        ));
+    }
+    Ok(())
 }

@@ -23,6 +23,11 @@ pub struct Array {
 }
 
 impl Array {
+    /// Whether the file has booleans, which are integers here.
+    pub fn is_bool(&self) -> bool {
+        self.dtype.trim_start_matches(['|', '<', '>', '=']) == "b1"
+    }
+
     /// The values as float32; integers are rounded. `None` for texts.
     pub fn into_floats(self) -> Option<Vec<f32>> {
         match self.values {

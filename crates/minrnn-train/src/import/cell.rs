@@ -7,6 +7,7 @@ use minrnn_model::config::{
     CellConfig, CellKind, HeadConfig, InitialState, InputConfig, ModelConfig, NormConfig,
 };
 use minrnn_model::graph::OutputKind;
+use minrnn_model::stated::Stated;
 
 use super::error::{ImportProblem, Result};
 use super::found::{CellFound, Layout, Tensors};
@@ -158,7 +159,7 @@ pub(super) fn alone(tensors: &Tensors, cell: &CellFound, options: &Options) -> R
         }),
         cell: cell.config(width, options)?,
         norm: NormConfig::None,
-        norm_eps: minrnn_model::layers::Norm::EPS,
+        norm_eps: Stated::left_out(minrnn_model::layers::Norm::EPS),
         conv: None,
         mlp: None,
         residual: false,

@@ -5,6 +5,7 @@ use minrnn_model::config::{
     ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
 };
 use minrnn_model::layers::{Activation, Norm};
+use minrnn_model::stated::Stated;
 
 use super::error::{ImportProblem, Result};
 use super::found::{self, CellFound, Layout, NormStyle, Tensors, shape};
@@ -350,12 +351,12 @@ impl<'a> Lm<'a> {
             } else {
                 NormConfig::Rms
             },
-            norm_eps: if batch { Norm::EPS } else { self.eps },
+            norm_eps: Stated::left_out(if batch { Norm::EPS } else { self.eps }),
             conv: self.conv.map(|kernel| ConvConfig {
                 kernel,
                 pointwise: true,
                 bias: true,
-                norm: false,
+                norm: Stated::left_out(false),
             }),
             mlp: self.ff.as_ref().map(mlp),
             residual: true,

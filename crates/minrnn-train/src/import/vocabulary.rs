@@ -8,6 +8,11 @@ use super::tokenizer;
 
 /// Entries in which scripts keep the list, or the numbers, beside other things.
 pub(super) const KEYS: [&str; 6] = ["itos", "stoi", "chars", "characters", "vocab", "vocabulary"];
+/// The same in other scripts, by these words on both sides of `2` or `_to_`.
+const SIDES: [&[&str]; 2] = [
+    &["idx", "ix", "id", "int", "index", "i"],
+    &["char", "ch", "character", "token", "tok", "str", "s"],
+];
 const WANTED: &str = "expected a JSON list of characters, an object from characters to their numbers or from numbers to characters, \
                       or one of them as itos, stoi, chars or vocab of an object";
 /// Where such files say how many characters there are.
@@ -36,11 +41,10 @@ pub fn vocabulary(json: &str) -> Result<Vec<String>, String> {
 
 /// What stands under one of `KEYS`; where it stands there in several ways, they say the same.
 /// A number there, or under `vocab_size`, is how many they are.
-pub(super) fn named(
-    map: &Map<String, Json>,
-) -> Result<Option<(&'static str, Vec<String>)>, String> {
-    let mut found: Option<(&'static str, Vec<String>)> = None;
-    for key in KEYS {
+pub(super) fn named(map: &Map<String, Json>) -> Result<Option<(&str, Vec<String>)>, String> {
+    let mut found: Option<(&str, Vec<String>)> = None;
+    let others = map.keys().map(String::as_str).filter(|key| is_table(key));
+    for key in KEYS.into_iter().chain(others) {
         let words = match map.get(key) {
             Some(inner @ Json::Array(_)) => list(inner),
             Some(Json::Object(inner)) => numbers(inner),
@@ -66,6 +70,15 @@ pub(super) fn named(
         }
     }
     Ok(found)
+}
+
+/// `idx2char`, `char_to_ix`.
+pub(super) fn is_table(key: &str) -> bool {
+    let sides = key.split_once("_to_").or_else(|| key.split_once('2'));
+    let [numbers, words] = SIDES;
+    sides.is_some_and(|(a, b)| {
+        numbers.contains(&a) && words.contains(&b) || words.contains(&a) && numbers.contains(&b)
+    })
 }
 
 pub(super) fn same(first: &str, a: &[String], second: &str, b: &[String]) -> Result<(), String> {
@@ -100,6 +113,15 @@ fn numbers(map: &Map<String, Json>) -> Result<Vec<String>, String> {
         (_, Some(text)) => Some((key.parse().ok()?, text.to_owned())),
         _ => None,
     };
+    // As `parse` reads them, and nobody writes them: `04` and `+4` beside a 4.
+    let other = |(key, value): &(&String, &Json)| {
+        value.is_string() && key.parse::<u64>().is_ok_and(|n| n.to_string() != **key)
+    };
+    if let Some((key, _)) = map.iter().find(other) {
+        return Err(format!(
+            "`{key}` is not how a number is written; write it without a sign or zeros before it"
+        ));
+    }
     let found: Option<Vec<(u64, String)>> = map.iter().map(one).collect();
     let found = found.filter(|f| !f.is_empty()).ok_or(WANTED)?;
     let count = found.len();
@@ -122,6 +144,8 @@ mod tests {
             r#"{"a": 1, "b": 0}"#,
             r#"{"0": "b", "1": "a"}"#,
             r#"{"itos": ["b", "a"]}"#,
+            r#"{"idx2char": ["b", "a"], "char2idx": {"a": 1, "b": 0}}"#,
+            r#"{"ix_to_char": {"0": "b", "1": "a"}, "chars": ["b", "a"], "name2": ["x"]}"#,
             r#"{"itos": {"1": "a", "0": "b"}, "stoi": {"a": 1, "b": 0}}"#,
             r#"{"stoi": {"a": 1, "b": 0}, "vocab_size": 2}"#,
             r#"{"chars": ["b", "a"], "n": 2}"#,
@@ -177,6 +201,22 @@ mod tests {
             (
                 r#"{"itos": ["a", "b"], "vocab": 1}"#,
                 "`vocab` is 1, and `itos` has 2 characters",
+            ),
+            (
+                r#"{"chars": ["a", "b"], "idx2char": {"0": "b", "1": "a"}}"#,
+                "`chars` and `idx2char` contradict each other: token 0 is \"a\" in one and \"b\" in the other",
+            ),
+            (
+                r#"{"chars": ["a", "b"], "char_to_ix": {"b": 0, "a": 1}}"#,
+                "`chars` and `char_to_ix` contradict each other",
+            ),
+            (
+                r#"{"0": "a", "01": "b"}"#,
+                "`01` is not how a number is written",
+            ),
+            (
+                r#"{"itos": {"0": "a", "+1": "b"}}"#,
+                "`itos`: `+1` is not how a number is written",
             ),
             (
                 r#"{"itos": ["a", "b"], "chars": "ba"}"#,

@@ -1,6 +1,8 @@
 //! Labels of feature sequences from npy, npz or CSV files.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -239,6 +241,13 @@ fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) -> Result<()>
         return Ok(());
     }
     let wanted = &options.class_names;
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = wanted.iter().find(|name| !seen.insert(*name)) {
+        return Err(TrainError::config(
+            "class_names",
+            format!("has `{twice}` twice"),
+        ));
+    }
     let place = |name: &str| {
         let place = wanted.iter().position(|w| w == name);
         place.map(|i| i as u32).ok_or_else(|| {
@@ -298,17 +307,15 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
         .and_then(|e| e.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
+    if !["npy", "npz", "csv"].contains(&ending.as_str()) {
+        let message = match ending.as_str() {
+            "" => "has no ending, expected .npy, .npz or .csv".to_owned(),
+            other => format!("ends in '.{other}', expected .npy, .npz or .csv"),
+        };
+        return Err(TrainError::config("path", message));
+    }
     refuse_unused(options, &ending)?;
     match ending.as_str() {
-        "npy" | "npz" => {
-            let files = ArrayFiles {
-                features: options.path.clone(),
-                labels: options.labels_path.clone(),
-                lengths: options.lengths_path.clone(),
-                ignored: options.ignore_arrays.clone(),
-            };
-            read_arrays(&files, options.target, options.per)
-        }
         "csv" => {
             let Some(id) = options.id_column.clone() else {
                 return Err(TrainError::config(
@@ -316,6 +323,7 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
                     "is missing: which column tells the sequences apart?",
                 ));
             };
+            check_separator(&options.path)?;
             let (features, labels) = (
                 options.feature_columns.clone(),
                 options.target_columns.clone(),
@@ -332,12 +340,54 @@ fn read(options: &SequencesOptions) -> Result<SequenceSet> {
                 options.per,
             )
         }
-        other => Err(TrainError::config(
-            "path",
-            format!("ends in '.{other}', expected .npy, .npz or .csv"),
-        )),
+        _ => {
+            let files = ArrayFiles {
+                features: options.path.clone(),
+                labels: options.labels_path.clone(),
+                lengths: options.lengths_path.clone(),
+                ignored: options.ignore_arrays.clone(),
+            };
+            read_arrays(&files, options.target, options.per)
+        }
     }
 }
+
+/// Says what is wrong with a first line that cannot name columns. What is no plain file cannot be read twice.
+fn check_separator(path: &Path) -> Result<()> {
+    let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
+    if !about.is_file() {
+        return Ok(());
+    }
+    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let mut begin = vec![];
+    let read = file.take(FIRST).read_to_end(&mut begin);
+    read.map_err(TrainError::io("read", path))?;
+    let begin = begin.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&begin);
+    if begin.iter().all(u8::is_ascii_whitespace) && (begin.len() as u64) < FIRST {
+        return Err(TrainError::data(
+            path,
+            "",
+            "is empty; its first row names the columns",
+        ));
+    }
+    let mut lines = begin.split(|b| *b == b'\n' || *b == b'\r');
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let other = [(b';', "';'"), (b'\t', "tabs")];
+    match other
+        .iter()
+        .find(|(b, _)| first.contains(b) && !first.contains(&b','))
+    {
+        Some((_, word)) => {
+            let message =
+                format!("its columns are separated by {word}; the separator must be a comma");
+            Err(TrainError::data(path, "row 1", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Bytes of a CSV file that are looked at for its separator.
+const FIRST: u64 = 1 << 16;
 
 /// An option that the format does not use is a misunderstanding.
 fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {

@@ -103,7 +103,11 @@ impl Text {
 
 /// The file as text, or where it stops being UTF-8.
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = read_data(path).map_err(TrainError::io("read", path))?;
+    let mut bytes = read_data(path).map_err(TrainError::io("read", path))?;
+    // A byte order mark says how the file is written, and is none of its characters.
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..at]

@@ -7,6 +7,7 @@ use super::differences::{Change, changes};
 use super::origin::{Opened, Origin};
 use crate::checkpoint::TrainerState;
 use crate::schedule::{Decay, Schedule};
+use crate::task::Split;
 
 /// Keys after whose change the best result so far was measured on other samples.
 const MEASURED: [&str; 3] = ["task.seq_len", "task.eval_samples", "train.eval_samples"];
@@ -197,6 +198,13 @@ impl Changed<'_> {
 
     fn forgotten_best(&self, all: &[Change]) -> Option<String> {
         let best = self.state.best.as_ref().filter(|_| !self.keeps_best())?;
+        if self.opened.task.len(Split::Validation) == Some(0) {
+            return Some(format!(
+                "the best {} so far, {:.4} after step {}, was measured on a validation part, and there is none now: \
+                 the best checkpoint stays as it is, and there is no new one",
+                best.name, best.value, best.step
+            ));
+        }
         Some(format!(
             "the best {} so far, {:.4} after step {}, was measured {} and is no longer compared with: \
              the next evaluation replaces the best checkpoint",

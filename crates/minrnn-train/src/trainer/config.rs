@@ -1,6 +1,6 @@
 //! A training run as written in a file.
 
-use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig};
+use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig, NormConfig};
 use minrnn_model::graph::OutputKind;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
@@ -139,6 +139,27 @@ impl TrainOptions {
         }
         self.optimizer.validate()?;
         self.schedule().validate()
+    }
+}
+
+/// Refuses what somebody stated of norms in a model that has none. Checkpoints of older versions may have it, and go on.
+pub(super) fn refuse_idle_norms(model: &ModelConfig) -> Result<()> {
+    if model.norm != NormConfig::None {
+        return Ok(());
+    }
+    let refuse = |field: &str, what: &str| {
+        let message = format!("{what}, and model.norm is \"none\"; leave it out, or choose a norm");
+        Err(TrainError::config(field, message))
+    };
+    if model.norm_eps.is_stated() {
+        return refuse("model.norm_eps", "is of the norms");
+    }
+    match &model.conv {
+        Some(conv) if conv.norm.is_stated() && *conv.norm => refuse(
+            "model.conv.norm",
+            "is the model's norm before the convolution",
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use super::backend::Device;
 use super::config::TrainOptions;
 use crate::error::{Result, TrainError};
 use crate::schedule::Decay;
-use crate::task::{TargetKind, Task};
+use crate::task::{Split, TargetKind, Task};
 
 /// # Errors
 /// [`TrainError::Config`]: the option, why it has no effect, and what would give it one.
@@ -20,6 +20,12 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
         return refuse(
             "train.min_lr",
             "is where a cosine ends, and train.decay is constant; leave it out, or choose decay = \"cosine\"",
+        );
+    }
+    if options.eval_every > 0 && task.len(Split::Validation) == Some(0) {
+        return refuse(
+            "train.eval_every",
+            "evaluations measure the validation part, and the task has none; leave it out, or set it to 0, to train on all data without evaluations, or give the task a validation part (task.validation_fraction)",
         );
     }
     if options.stop_at_accuracy.is_some() {

@@ -115,6 +115,7 @@ impl Trainer {
     /// not fit into [`TrainOptions::memory`].
     pub fn new(config: &TrainConfig, device: &Device) -> Result<Self> {
         config.validate()?;
+        config::refuse_idle_norms(&config.model)?;
         let task = config
             .task
             .open_within(config.train.seed, config.train.memory)?;
@@ -297,8 +298,8 @@ impl Trainer {
         }
         if count == 0 {
             return Err(TrainError::config(
-                "eval",
-                format!("the task has no {} part", split.name()),
+                "task",
+                format!("has no {} part to evaluate on", split.name()),
             ));
         }
         if !loss.is_finite() {
@@ -314,7 +315,8 @@ impl Trainer {
         })
     }
 
-    /// Trains to the end, evaluating in between, and once more over everything at the end (the result).
+    /// Trains to the end, evaluating in between, and once more over everything at the end (the result). Without a validation
+    /// part nothing is evaluated, and there is no result.
     ///
     /// A checkpoint taken at any event goes on as if it had not been taken, also before and within an evaluation: that is
     /// made again.
@@ -324,7 +326,7 @@ impl Trainer {
     pub fn fit(
         &mut self,
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
-    ) -> Result<Metrics> {
+    ) -> Result<Option<Metrics>> {
         let options = self.config.train.clone();
         while self.state.step < options.steps {
             if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
@@ -341,12 +343,26 @@ impl Trainer {
                 }
             }
         }
+        if !self.has_validation() {
+            return Ok(None);
+        }
         // The best of all is chosen among evaluations of the same sequences.
         let judged = match self.is_part(&options) {
             true => Some(self.observed(options.eval_samples, observe)?.0),
             false => None,
         };
-        Ok(self.evaluated(0, judged, observe)?.0)
+        Ok(Some(self.evaluated(0, judged, observe)?.0))
+    }
+
+    /// Whether the task has a validation part: without one there are no evaluations, and no best.
+    pub fn has_validation(&self) -> bool {
+        self.task.len(Split::Validation) != Some(0)
+    }
+
+    /// The best result so far counts no longer: the next evaluation is the best.
+    pub fn forget_best(&mut self) {
+        self.state.best = None;
+        self.state.evals_since_best = 0;
     }
 
     /// Whether evaluations during training are of a part of what the last one is of.

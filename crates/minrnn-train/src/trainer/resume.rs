@@ -79,6 +79,7 @@ impl Trainer {
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,
+            evaluation_due: state.evaluation_due && trainer.has_validation(),
             ..state.clone()
         };
         trainer.notes = notes;

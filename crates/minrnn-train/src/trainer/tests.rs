@@ -95,6 +95,7 @@ fn it_learns() {
             evals += usize::from(matches!(event, Event::Eval { .. }));
             Ok(Control::Continue)
         })
+        .unwrap()
         .unwrap();
     assert!(before.accuracy.unwrap() < 0.5, "{before:?}");
     assert!(after.accuracy.unwrap() > 0.9, "{after:?}");
@@ -228,7 +229,7 @@ fn features_with_labels_or_targets_for_steps_or_sequences_train_too() {
             }
             Ok(Control::Continue)
         };
-        let after = trainer.fit(&mut |_, event| log(event)).unwrap();
+        let after = trainer.fit(&mut |_, event| log(event)).unwrap().unwrap();
         let (first, last) = (
             losses[..10].iter().sum::<f64>(),
             losses[30..].iter().sum::<f64>(),
@@ -550,6 +551,7 @@ fn so_many_sequences_are_measured_whatever_the_batch_and_the_best_is_chosen_amon
             }
             Ok(Control::Continue)
         })
+        .unwrap()
         .unwrap();
     assert_eq!(whole.count, 2 * 64);
     let least = seen.iter().copied().fold(f64::INFINITY, f64::min);
@@ -633,4 +635,74 @@ fn options_that_would_change_nothing_are_refused_by_name() {
         error.contains("`train.stop_at_accuracy`: the task has values"),
         "{error}"
     );
+}
+
+#[test]
+fn without_a_validation_part_a_run_trains_to_its_end_and_has_no_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    let rows = (0..8).map(|i| format!("{},{}.5,{}\n", i / 2, i, i * i));
+    std::fs::write(&path, format!("id,x,y\n{}", rows.collect::<String>())).unwrap();
+    let toml = |more: &str| {
+        format!(
+            "[task]\nkind = 'sequences'\npath = '{}'\nid_column = 'id'\nfeature_columns = ['x']\ntarget_columns = ['y']\n\
+             target = 'values'\nper = 'step'\nvalidation_fraction = 0.0\n[model]\nwidth = 8\nlayers = 1\n\
+             [train]\nsteps = 3\nbatch = 2\nlr = 1e-3\n{more}",
+            path.display()
+        )
+    };
+    let mut trainer = Trainer::new(&toml::from_str(&toml("")).unwrap(), &Device::Cpu).unwrap();
+    let mut evaluated = false;
+    let ended = trainer.fit(&mut |_, event| {
+        evaluated |= !matches!(event, Event::Step(_));
+        Ok(Control::Continue)
+    });
+    assert_eq!((ended.unwrap(), evaluated), (None, false));
+    let state = trainer.checkpoint().unwrap().trainer.unwrap();
+    assert_eq!((state.step, state.best), (3, None));
+    let error = trainer.evaluate(Split::Validation, 0).unwrap_err();
+    assert!(
+        error.to_string().contains("`task`: has no validation part"),
+        "{error}"
+    );
+    let config = toml::from_str(&toml("eval_every = 1")).unwrap();
+    let error = Trainer::new(&config, &Device::Cpu).unwrap_err().to_string();
+    assert!(
+        error.contains("`train.eval_every`: evaluations measure"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_said_of_norms_is_refused_where_there_are_none() {
+    let with = |norm: &str, more: &str| {
+        let mut config = config("", "");
+        let table = format!("width = 8\nlayers = 1\nnorm = '{norm}'\n{more}");
+        config.model = toml::from_str(&table).unwrap();
+        Trainer::new(&config, &Device::Cpu)
+            .err()
+            .map(|e| e.to_string())
+    };
+    for (more, words) in [
+        (
+            "norm_eps = 1e-3",
+            "`model.norm_eps`: is of the norms, and model.norm is \"none\"",
+        ),
+        ("norm_eps = 1e-5", "`model.norm_eps`: "),
+        (
+            "conv = { kernel = 3, norm = true }",
+            "`model.conv.norm`: is the model's norm",
+        ),
+    ] {
+        let error = with("none", more).unwrap();
+        assert!(error.contains(words), "{more}: {error}");
+        assert_eq!(with("rms", more), None);
+    }
+    for more in [
+        "",
+        "conv = { kernel = 3 }",
+        "conv = { kernel = 3, norm = false }",
+    ] {
+        assert_eq!(with("none", more), None);
+    }
 }

@@ -77,7 +77,7 @@ mod tests {
             }
             Ok(Control::Continue)
         });
-        let metrics = metrics.unwrap();
+        let metrics = metrics.unwrap().unwrap();
         trainer.checkpoint().unwrap().save(best).unwrap();
         std::fs::write(best.with_file_name(METRICS), log).unwrap();
         vec![

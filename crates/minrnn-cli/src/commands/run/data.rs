@@ -42,20 +42,23 @@ impl Data {
                 array.shape
             )
         };
+        let bools = array.is_bool();
         match (spec, array.values) {
-            (InputSpec::Tokens { .. }, Values::Ints(ids)) => match *array.shape.as_slice() {
-                [time] => Ok(Self {
-                    batch: 1,
-                    time,
-                    kind: Kind::Tokens(ids),
-                }),
-                [batch, time] => Ok(Self {
-                    batch,
-                    time,
-                    kind: Kind::Tokens(ids),
-                }),
-                _ => fail("token ids [T] or [B, T]"),
-            },
+            (InputSpec::Tokens { .. }, Values::Ints(ids)) if !bools => {
+                match *array.shape.as_slice() {
+                    [time] => Ok(Self {
+                        batch: 1,
+                        time,
+                        kind: Kind::Tokens(ids),
+                    }),
+                    [batch, time] => Ok(Self {
+                        batch,
+                        time,
+                        kind: Kind::Tokens(ids),
+                    }),
+                    _ => fail("token ids [T] or [B, T]"),
+                }
+            }
             (InputSpec::Features { .. }, Values::Floats(values)) => match *array.shape.as_slice() {
                 [time, width] => Ok(Self {
                     batch: 1,
@@ -69,9 +72,7 @@ impl Data {
                 }),
                 _ => fail("features [T, F] or [B, T, F]"),
             },
-            (InputSpec::Tokens { .. }, Values::Floats(_) | Values::Texts(_)) => {
-                fail("integers: token ids [T] or [B, T]")
-            }
+            (InputSpec::Tokens { .. }, _) => fail("integers: token ids [T] or [B, T]"),
             (InputSpec::Features { width }, Values::Ints(_) | Values::Texts(_)) => fail(&format!(
                 "float32: features [T, {width}] or [B, T, {width}]"
             )),

@@ -114,8 +114,9 @@ fn numbers(given: &Path) -> Result<Vec<i64>> {
         return list(text).with_context(|| format!("--lengths: {}", given.display()));
     }
     let array = read_npy(given)?;
+    let bools = array.is_bool();
     match array.values {
-        Values::Ints(all) if array.shape.len() == 1 => Ok(all),
+        Values::Ints(all) if array.shape.len() == 1 && !bools => Ok(all),
         _ => bail!(
             "--lengths: {}: {} of shape {:?}; give integers [B]",
             given.display(),

@@ -35,6 +35,23 @@ pub(super) fn is_own(dir: &Path, name: &str) -> bool {
     plain && usual && !link()
 }
 
+/// What a manifest's word must be, where [`is_own`] refuses it.
+pub(super) fn must_be(dir: &Path, name: &str) -> String {
+    let mut parts = Path::new(name).components();
+    let plain = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
+    let about = dir.join(name).symlink_metadata();
+    match about {
+        Ok(about) if plain && about.is_symlink() => {
+            "is a link, and what it leads to is no part of the folder; put the file itself in its place".into()
+        }
+        Ok(about) if plain && !about.is_file() => "must be a file, and is none".into(),
+        _ => "must be a file of the folder, with a name of letters, digits, `.`, `_` and `-`".into(),
+    }
+}
+
 /// In lower-case hex.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes).as_slice())
@@ -97,6 +114,10 @@ mod tests {
         {
             std::os::unix::fs::symlink("../c.onnx", dir.join("link.onnx")).unwrap();
             assert!(!is_own(&dir, "link.onnx"));
+            assert!(must_be(&dir, "link.onnx").starts_with("is a link"));
+            assert!(must_be(&dir, "sub").contains("is none"));
+            assert!(must_be(&dir, "../c.onnx").contains("of the folder"));
+            assert!(must_be(&dir, "_a.onnx").contains("letters"));
         }
     }
 }

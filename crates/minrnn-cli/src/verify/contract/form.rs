@@ -7,7 +7,7 @@ use minrnn_onnx::export::{Target, is_of_this_version, vocabulary_sha256};
 use minrnn_onnx::ir;
 use serde_json::Value as Json;
 
-use super::folder::{is_own, read, sha256, sha256_of};
+use super::folder::{is_own, must_be, read, sha256, sha256_of};
 use super::manifest::{Beside, FormEntry, MANIFEST, Manifest};
 use super::outline::same;
 use super::{ContractError, Result, broken, chain};
@@ -31,8 +31,9 @@ pub(super) fn open(
 ) -> Result<FormFile> {
     if !is_own(dir, &entry.file) {
         let what = format!(
-            "forms.{name}.file is `{}`; it must be a file of the folder, with a name of letters, digits, `.`, `_` and `-`",
-            entry.file
+            "forms.{name}.file is `{}`, which {}",
+            entry.file,
+            must_be(dir, &entry.file)
         );
         return Err(broken(dir.join(MANIFEST), what));
     }
@@ -69,8 +70,7 @@ fn changed(found: &str, said: &str) -> String {
 fn check_beside(dir: &Path, beside: &Beside) -> Result<()> {
     let path = dir.join(&beside.file);
     if !is_own(dir, &beside.file) {
-        let what = "must be a file of the folder, with a name of letters, digits, `.`, `_` and `-`";
-        return Err(broken(path, what));
+        return Err(broken(path, must_be(dir, &beside.file)));
     }
     let (found, size) = sha256_of(&path).map_err(|e| {
         broken(

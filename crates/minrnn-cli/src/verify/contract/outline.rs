@@ -4,20 +4,27 @@
 use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::params::{Params, Role};
-use minrnn_onnx::export::{ExportOptions, Outline, Stored, options, outline};
+use minrnn_onnx::export::{ExportOptions, Outline, Stored, is_of_this_version, options, outline};
 use serde_json::Value as Json;
 
 use super::form::{FormFile, signature};
 use super::{Export, Result, broken, chain};
 use crate::verify::Check;
 
-/// What was not always said, and is not missed.
+/// What was not always said, and is not missed in files of other versions.
 const YOUNG: [&str; 5] = [
     "minrnn.dtype",
     "minrnn.activations",
     "minrnn.target",
     "minrnn.state_names",
     "minrnn.state_layout",
+];
+
+/// Keys of what the folder has beside the graph, and of the longest length, that are held to these.
+const ELSEWHERE: [&str; 3] = [
+    "minrnn.vocabulary",
+    "minrnn.end_of_stream",
+    "minrnn.max_seq_len",
 ];
 
 impl Export {
@@ -99,6 +106,7 @@ impl FormFile {
             .map_err(|e| format!("is no export of its configuration: {}", chain(&e)))?;
         self.keys(&wanted)?;
         self.names(&wanted)?;
+        self.unknown(&wanted)?;
         self.padding(&wanted, &told)?;
         self.length(&wanted, &told)?;
         for (what, found, wanted) in [
@@ -124,7 +132,7 @@ impl FormFile {
                     "minrnn.weights" | "minrnn.config" | "minrnn.max_seq_len" | "minrnn.padded",
                     _,
                 ) => true,
-                (key, None) => YOUNG.contains(&key),
+                (key, None) => YOUNG.contains(&key) && !is_of_this_version(&self.model),
                 ("minrnn.recurrences", Some(found)) => entries(found) == entries(value),
                 (_, Some(found)) => found == value || same(&json(found), &json(value)),
             };
@@ -151,6 +159,22 @@ impl FormFile {
             None => Ok(()),
             Some(key) => Err(format!(
                 "has metadata `{key}`, and the configuration no such names"
+            )),
+        }
+    }
+
+    /// Of this version's files every key is known: what another one says, nothing holds to anything. Older and newer ones may
+    /// have others.
+    fn unknown(&self, wanted: &Outline) -> std::result::Result<(), String> {
+        if !is_of_this_version(&self.model) {
+            return Ok(());
+        }
+        let known = |key: &str| wanted.get(key).is_some() || ELSEWHERE.contains(&key);
+        let mut keys = self.model.metadata.iter().map(|(key, _)| key.as_str());
+        match keys.find(|key| key.starts_with("minrnn.") && !known(key)) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "has metadata `{key}`, which this version, which it names as its writer, does not write for such an export; remove it, or export again"
             )),
         }
     }

@@ -4,7 +4,9 @@ use minrnn_model::graph::{Graph, Input, OutputKind};
 use minrnn_model::params::Params;
 
 use super::models::{CONFIGS, Case, export, model, sequence_options};
-use crate::export::{ExportError, ExportOptions, Form, Lowering, export_graph};
+use crate::export::{
+    Activations, ExportError, ExportOptions, Form, Lowering, Weights, export_graph,
+};
 use crate::ir::Model;
 use crate::text::text;
 
@@ -223,4 +225,76 @@ fn what_makes_no_file_is_refused() {
     assert!(error.to_string().starts_with("far: Affine"), "{error}");
     let (other, _) = super::models::model("gru");
     assert!(export_graph(other.graph(), &params, &ExportOptions::default()).is_err());
+}
+
+/// What a narrower type cannot hold is refused by the name of the parameter, once.
+#[test]
+fn weights_that_a_type_cannot_hold_are_refused_by_name() {
+    let (model, params) = model("gru");
+    let graph = model.graph();
+    let at = graph.params().iter().position(|p| p.name == "head.weight");
+    let at = at.unwrap();
+    let error = |weights: &Weights, change: &dyn Fn(&mut [f32])| {
+        let mut params = params.clone();
+        change(params.get_mut(at));
+        let weights = weights.clone();
+        let options = ExportOptions {
+            weights,
+            ..ExportOptions::default()
+        };
+        export_graph(graph, &params, &options)
+            .err()
+            .map(|e| e.to_string())
+    };
+    let one = |value: f32| move |v: &mut [f32]| v[1] = value;
+    let all = |value: f32| move |v: &mut [f32]| v.fill(value);
+    let int8 = Weights::Int8(Activations::Row);
+    let ends = "parameter `head.weight`: is ";
+    for (weights, value, words) in [
+        (
+            &Weights::F16,
+            7e4,
+            "70000.0 at flat index 1, and f16 ends at 65504; export it as bf16 or f32",
+        ),
+        (
+            &Weights::Bf16,
+            3.4e38,
+            "3.4e38 at flat index 1, and bf16 ends at 3.3895314e38; export it as f32",
+        ),
+    ] {
+        assert_eq!(error(weights, &one(value)), Some(format!("{ends}{words}")));
+    }
+    for (weights, value, name) in [
+        (&Weights::F16, -1e-9, "f16"),
+        (&Weights::Bf16, 1e-45, "bf16"),
+        (&int8, 1e-31, "int8"),
+    ] {
+        let error = error(weights, &all(value)).unwrap();
+        let words = format!("and in {name} all of it would be 0");
+        assert!(
+            error.starts_with("parameter `head.weight`: has ") && error.contains(&words),
+            "{error}"
+        );
+    }
+    // The last number that fits, and a single one that vanishes.
+    for (weights, value) in [
+        (&Weights::Bf16, 3.38e38),
+        (&Weights::F16, 1e-9),
+        (&int8, 1e-31),
+        (&Weights::F16, 65504.0),
+    ] {
+        assert_eq!(error(weights, &one(value)), None);
+    }
+    assert_eq!(error(&Weights::F16, &all(0.0)), None);
+    let stored = |change: &dyn Fn(&mut Model)| {
+        let mut file = export_graph(graph, &params, &ExportOptions::default()).unwrap();
+        change(&mut file);
+        let error = crate::export::read(&file, graph, std::path::Path::new(".")).unwrap_err();
+        error.to_string()
+    };
+    let gone = stored(&|file| file.graph.initializers.retain(|t| t.name != "head.weight"));
+    assert!(
+        gone.starts_with("parameter `head.weight`: is missing"),
+        "{gone}"
+    );
 }

@@ -494,3 +494,50 @@ fn the_older_name_of_lengths_is_read() {
     assert_eq!(options.lengths_path, Some("l.npy".into()));
     assert!(toml::to_string(&options).unwrap().contains("lengths_path"));
 }
+
+#[test]
+fn files_that_cannot_be_read_say_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = |name: &str, text: &str, change: &dyn Fn(&mut SequencesOptions)| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let mut options = csv_options(path, LabelScope::Sequence, LabelKind::Classes);
+        change(&mut options);
+        Sequences::open(&options, 0).unwrap_err().to_string()
+    };
+    for (name, text, words) in [
+        ("a.csv", "", "is empty; its first row names the columns"),
+        ("b.csv", "\u{feff}\r\n", "is empty"),
+        (
+            "c.csv",
+            "id;f;per_sequence\n1;2;3\n",
+            "separated by ';'; the separator must be a comma",
+        ),
+        (
+            "d.csv",
+            "id\tf\tper_sequence\n",
+            "separated by tabs; the separator must be a comma",
+        ),
+        (
+            "e.tsv",
+            "id\tf\n",
+            "`path`: ends in '.tsv', expected .npy, .npz or .csv",
+        ),
+        (
+            "f",
+            "id,f\n",
+            "`path`: has no ending, expected .npy, .npz or .csv",
+        ),
+    ] {
+        let error = error(name, text, &|_| ());
+        assert!(error.contains(words), "{name}: {error}");
+    }
+    let twice = |options: &mut SequencesOptions| {
+        options.class_names = ["b", "a", "a"].map(String::from).to_vec();
+    };
+    let error = error("g.csv", &csv(20), &twice);
+    assert!(
+        error.contains("option `class_names`: has `a` twice"),
+        "{error}"
+    );
+}

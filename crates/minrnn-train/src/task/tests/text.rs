@@ -136,3 +136,24 @@ proptest! {
 fn tokens_of(batch: &Batch) -> &[u32] {
     tokens(batch).0
 }
+
+#[test]
+fn a_byte_order_mark_is_no_character() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |text: &str| {
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, text).unwrap();
+        let options = TextOptions {
+            path,
+            seq_len: 4,
+            validation_fraction: 0.5,
+        };
+        let text = Text::open(&options, 0).unwrap();
+        (text.vocabulary().unwrap().tokens().to_vec(), text.digest())
+    };
+    let (plain, marked) = (of("abcabcabcabc"), of("\u{feff}abcabcabcabc"));
+    assert_eq!(plain.0, ["a", "b", "c"]);
+    assert_eq!(plain, marked);
+    // Only the first is one.
+    assert_eq!(of("\u{feff}\u{feff}abcabcabcabc").0.len(), 4);
+}
