@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use minrnn_model::rng::Rng;
 
+use super::BATCHES;
 use super::case::{Case, Two};
 use super::file::By;
 
@@ -43,7 +44,7 @@ impl Two {
         }
         self.face.least = least;
         let runs = |time: usize| -> Vec<bool> {
-            let one = |(side, _): &(usize, usize)| self.runs(*side, time);
+            let one = |(side, _): &(usize, usize)| self.runs(*side, self.few(), time);
             found.iter().map(one).collect()
         };
         // A reshape into rows of several steps takes multiples alone.
@@ -64,7 +65,7 @@ impl Two {
     fn least_of(&self, side: usize, unit: usize) -> Option<usize> {
         let mut too_short = 0;
         for calls in TRIED.into_iter().filter(|n| n * unit <= self.most) {
-            if !self.runs(side, calls * unit) {
+            if !self.runs(side, self.few(), calls * unit) {
                 too_short = calls;
                 continue;
             }
@@ -72,7 +73,7 @@ impl Two {
             let mut least = calls;
             while least - too_short > 1 {
                 let middle = usize::midpoint(least, too_short);
-                if self.runs(side, middle * unit) {
+                if self.runs(side, self.few(), middle * unit) {
                     least = middle;
                 } else {
                     too_short = middle;
@@ -83,9 +84,20 @@ impl Two {
         None
     }
 
-    fn runs(&self, side: usize, time: usize) -> bool {
-        let size = (self.face.batch.unwrap_or(1), time);
-        let case = Case::random(self, size, &mut Rng::named(0, "least"));
+    /// Whether the shortest sequence runs where a longer one did not.
+    pub(super) fn takes_short(&self) -> bool {
+        let batch = self.face.batch.unwrap_or(BATCHES[1]);
+        let shortest = self.face.shortest();
+        self.face.length.is_none() && (0..2).all(|side| self.runs(side, batch, shortest))
+    }
+
+    /// Rows to try with.
+    fn few(&self) -> usize {
+        self.face.batch.unwrap_or(1)
+    }
+
+    fn runs(&self, side: usize, batch: usize, time: usize) -> bool {
+        let case = Case::random(self, (batch, time), &mut Rng::named(0, "least"));
         case.and_then(|case| self.tensors(side, By::Judge, &case, &self.wanted(side)))
             .is_ok()
     }

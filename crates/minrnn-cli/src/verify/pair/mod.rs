@@ -105,9 +105,15 @@ impl Two {
             two.most = two.face.steps(longest.clamp(1, two.most));
         }
         two.find_least()?;
-        two.shapes = two
+        let found = two
             .find_shapes()
-            .context("finding the axis of time of the outputs")?;
+            .context("finding the axis of time of the outputs");
+        two.shapes = match found {
+            Err(why) if request.longest.is_none() && two.takes_short() => {
+                return Err(why.context("the files take short sequences and not these; say by --max-len N how long they may be"));
+            }
+            found => found?,
+        };
         Ok(two)
     }
 

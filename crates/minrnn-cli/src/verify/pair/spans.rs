@@ -152,6 +152,9 @@ fn no_run_is_longer_than_was_asked_for() {
     }
     let error = files.run(placed(12), placed(12), &request(13));
     assert!(error.is_err(), "the table has no row for it");
+    let error = files.run(placed(12), placed(12), &Request::default());
+    let error = format!("{:#}", error.unwrap_err());
+    assert!(error.contains("say by --max-len N"), "{error}");
 }
 
 /// What ran is what the report says: one length, by an option or because there is no time.
