@@ -191,13 +191,16 @@ fn copies_are_seen_whatever_their_ending_and_folder() {
     );
 }
 
+/// Metadata of a file.
+type Entries = Vec<(String, String)>;
+
 /// Files of this version say what it writes, and nothing else: hashes are made to fit.
 #[test]
 fn metadata_of_this_version_has_the_keys_that_it_writes() {
     let dir = trained();
     let path = dir.path().join("export/model.step.onnx");
     let good = fs::read(&path).unwrap();
-    let with = |change: &dyn Fn(&mut Vec<(String, String)>)| {
+    let with = |change: &dyn Fn(&mut Entries)| {
         let mut model = minrnn_onnx::ir::Model::decode(&good).unwrap();
         change(&mut model.metadata);
         let bytes = model.encode();

@@ -5,7 +5,7 @@ use minrnn_model::params::Params;
 
 use super::models::{CONFIGS, Case, export, model, sequence_options};
 use crate::export::{
-    Activations, ExportError, ExportOptions, Form, Lowering, Weights, export_graph,
+    Activations, ExportError, ExportOptions, Form, Lowering, Target, Weights, export_graph,
 };
 use crate::ir::Model;
 use crate::text::text;
@@ -240,6 +240,7 @@ fn weights_that_a_type_cannot_hold_are_refused_by_name() {
         let weights = weights.clone();
         let options = ExportOptions {
             weights,
+            target: Target::OnnxRuntime,
             ..ExportOptions::default()
         };
         export_graph(graph, &params, &options)
