@@ -25,7 +25,7 @@ pub(crate) fn alone(
 ) -> Result<(Vec<Heard>, Vec<String>)> {
     let two = Two::open(file, file, Kind::Same, request)?;
     let mut rng = Rng::named(request.seed, "witness");
-    let mut costs = Rounding::new(request.tolerance);
+    let mut costs = Rounding::new(request.tolerance, two.times());
     let wanted = two.face.length.unwrap_or_else(|| two.longest(request));
     let (limit, shortened) = two.affordable(wanted, false)?;
     observe(0, 1, "measuring rounding");

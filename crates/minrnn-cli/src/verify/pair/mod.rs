@@ -15,7 +15,10 @@ mod people;
 mod port;
 mod report;
 mod rounding;
+mod ruler;
 mod run;
+#[cfg(test)]
+mod scales;
 mod spec;
 mod tensor;
 #[cfg(test)]
@@ -110,7 +113,7 @@ impl Two {
 
     fn compare(&self, request: &Request, mut observe: super::Observer) -> Result<Pair> {
         let mut rng = Rng::named(request.seed, "pair");
-        let mut costs = Rounding::new(request.tolerance);
+        let mut costs = Rounding::new(request.tolerance, self.times());
         let wanted = self.face.length.unwrap_or_else(|| self.longest(request));
         let (limit, shortened) = self.affordable(wanted, request.longest.is_some())?;
         let mut notes = self.notes(limit, request);

@@ -54,7 +54,7 @@ pub(crate) struct Row {
     /// `null` in JSON where values are not comparable.
     pub(crate) max_abs: f64,
     pub(crate) max_ulp: u64,
-    /// The tolerance of the worst case.
+    /// The tolerance of the worst value, the furthest off in units of its own.
     pub(crate) tolerance: f64,
     /// The largest difference in units of its tolerance; `null` in JSON: not comparable.
     pub(crate) of_tolerance: f64,
