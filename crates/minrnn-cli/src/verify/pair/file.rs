@@ -40,7 +40,7 @@ pub(crate) enum By<'a> {
 }
 
 /// The most that values of one run may hold, bytes.
-const BYTES: u64 = 3_000_000_000;
+pub(super) const BYTES: u64 = 3_000_000_000;
 
 impl std::fmt::Debug for GraphFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

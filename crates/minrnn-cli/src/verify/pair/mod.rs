@@ -5,6 +5,8 @@ mod case;
 #[cfg(test)]
 mod cases;
 mod check;
+#[cfg(test)]
+mod drawn;
 mod file;
 mod interface;
 mod lengths;
@@ -98,10 +100,14 @@ impl Two {
             kind,
             face,
             shapes: vec![],
+            empty_rows: false,
         };
         two.shapes = two
             .find_shapes()
             .context("finding the axis of time of the outputs")?;
+        let (empty_rows, note) = two.takes_empty_rows()?;
+        two.empty_rows = empty_rows;
+        two.face.notes.extend(note);
         Ok(two)
     }
 
@@ -306,6 +312,10 @@ impl Two {
     fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
         let times = self.lengths(limit);
         let batches = self.face.batch.map_or(BATCHES.to_vec(), |b| vec![b]);
+        let kinds = if self.takes_states() { 2 } else { 1 };
+        let sizes = times.iter().flat_map(|t| batches.iter().map(|b| (*b, *t)));
+        let sizes: Vec<_> = sizes.flat_map(|s| std::iter::repeat_n(s, kinds)).collect();
+        self.room(&sizes)?;
         let mut cases = vec![];
         for time in times {
             for batch in &batches {
@@ -347,8 +357,27 @@ impl Two {
         notes
     }
 
+    /// Inputs and outputs that were taken for the same because nothing else was left.
+    fn other_names(&self, request: &Request) -> Vec<String> {
+        let [first, second] = self.files.each_ref().map(GraphFile::name);
+        let links = self.face.links.iter().map(|l| ("input", &l.names));
+        let outputs = self.face.outputs.iter().map(|names| ("output", names));
+        let said = |[a, b]: &[String; 2]| request.names.iter().any(|(x, y)| x == a && y == b);
+        let other = links
+            .chain(outputs)
+            .filter(|(_, n)| n[0] != n[1] && !said(n));
+        other
+            .map(|(kind, [a, b])| {
+                format!(
+                    "{kind} `{a}` of {first} was taken for `{b}` of {second}: the names differ, and no other was left; --map {a}={b} says that it is so"
+                )
+            })
+            .collect()
+    }
+
     fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
         let mut notes = self.face.notes.clone();
+        notes.extend(self.other_names(request));
         for state in &self.face.states {
             if state.first.0.is_none() {
                 notes.push(format!(
