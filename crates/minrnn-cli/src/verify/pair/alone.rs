@@ -33,7 +33,8 @@ pub(crate) fn alone(
         .context("measuring how f32 rounds in this file")?;
     let mut witnesses = two.witnesses(request, &[(SIDE, "file")]);
     let mut cases = given(&two)?;
-    cases.extend(two.cases(limit, &mut rng)?);
+    let drawn = two.cases(limit, &mut rng)?.into_iter();
+    cases.extend(drawn.filter(|case| case.own));
     let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
     for case in &cases {
         course.begin(case.work(), &case.name());

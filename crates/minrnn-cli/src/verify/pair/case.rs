@@ -8,7 +8,7 @@ use super::interface::{Interface, Kind, Link, State};
 use super::outputs::Shape;
 use super::port::Elem;
 use super::spec::{Init, Role};
-use super::tensor::Tensor;
+use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
 #[derive(Debug)]
@@ -33,7 +33,14 @@ pub(crate) struct Case {
     pub(crate) states: Option<Vec<Tensor>>,
     /// Steps of each row; `None`: all T.
     pub(crate) lengths: Option<Vec<usize>>,
+    /// Inputs of which both files have a default are not given: each file has its own.
+    pub(crate) own: bool,
+    /// Floats are [`LARGE`] times as large as usual.
+    pub(crate) large: bool,
 }
+
+/// How many times as large inputs are in some cases.
+const LARGE: f64 = 100.0;
 
 /// What came out: outputs, whole, then last states, where a file has them.
 #[derive(Debug, Clone)]
@@ -73,7 +80,29 @@ impl Case {
             data,
             states: None,
             lengths: super::lengths::draw(two, (batch, time), rng),
+            own: true,
+            large: false,
         })
+    }
+
+    /// The same with larger inputs, from the initial states; `None`: it has no floats.
+    pub(super) fn enlarged(&self, two: &Two) -> Result<Option<Self>> {
+        let mut case = Self {
+            large: true,
+            states: None,
+            ..self.clone()
+        };
+        let mut any = false;
+        for (i, t) in case.data.iter_mut().enumerate() {
+            let elem = two.face.links[i].elem;
+            if elem.is_float() && !two.keeps(i) {
+                any = true;
+                let values = t.values(Reading::Exact);
+                let values: Vec<f64> = values.iter().map(|v| v * LARGE).collect();
+                *t = Tensor::floats(elem, t.shape(), &values)?;
+            }
+        }
+        Ok(any.then_some(case))
     }
 
     /// The steps `from..to` of every row, beginning with `states`.
@@ -95,6 +124,8 @@ impl Case {
             data: data.collect::<Result<_>>()?,
             states,
             lengths: None,
+            own: self.own,
+            large: self.large,
         })
     }
 
@@ -108,8 +139,16 @@ impl Case {
             Some(all) => format!(", lengths {all:?}"),
             None => String::new(),
         };
+        let large = match self.large {
+            true => ", inputs 100 times as large",
+            false => "",
+        };
+        let own = match self.own {
+            true => "",
+            false => ", other values than the defaults",
+        };
         format!(
-            "B={}, T={}, {states} states{lengths}",
+            "B={}, T={}, {states} states{lengths}{own}{large}",
             self.batch, self.time
         )
     }

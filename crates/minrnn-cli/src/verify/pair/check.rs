@@ -61,6 +61,7 @@ impl Check {
                 holds: false,
                 errors_by_length: ByLength::default(),
                 decides: true,
+                untold: 0,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -84,7 +85,8 @@ impl Check {
                 let elems = [a, b].map(|t| t.value.dtype());
                 let allowed = Measure {
                     held: self.held,
-                    allowed: costs.allowed(self.held, (case.time, i), elems),
+                    large: case.large,
+                    allowed: costs.allowed(self.held, case, i, elems),
                     channels: costs.channels(i, a.shape()),
                 };
                 holds &= self.compare(i, case, (a, b), &allowed);
@@ -152,6 +154,7 @@ impl Check {
             row.tolerance = row.tolerance.max(at.tolerance);
         }
         row.of_tolerance = row.of_tolerance.max(at.parts);
+        row.untold += at.untold;
         row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
         c.failing == 0
@@ -228,6 +231,8 @@ struct Furthest {
     /// What is allowed of it; where nothing differs, the most that is allowed of a value.
     tolerance: f64,
     worst: Option<Worst>,
+    /// Values of which the tolerance says nothing.
+    untold: usize,
 }
 
 impl Furthest {
@@ -237,6 +242,7 @@ impl Furthest {
                 parts,
                 tolerance,
                 worst,
+                untold: self.untold,
             };
         } else if self.worst.is_none() {
             self.tolerance = self.tolerance.max(tolerance);
@@ -247,6 +253,7 @@ impl Furthest {
 /// What two tensors are held to each other by.
 struct Measure {
     held: Held,
+    large: bool,
     allowed: Allowed,
     channels: Channels,
 }
@@ -270,12 +277,28 @@ impl Measure {
                 far(0).max(far(1))
             });
             let size = got.abs().max(want.abs());
-            let tolerance = self.allowed.of(self.channels.at(index), size) + moved;
+            let (allowed, tells) = self.allowed.of(self.channels.at(index), size);
+            let tolerance = allowed + moved;
+            most.untold += usize::from(!tells);
+            let rounded = steps[1][index];
+            let (got, want) = match self.nowhere(got, want, rounded) {
+                true => (0.0, 0.0),
+                false => (got, want),
+            };
             c.push(got, want, tolerance);
             let worst = (got != want).then_some(Worst { index, got, want });
             most.take(parts(got, want, tolerance), tolerance, worst);
         }
         most
+    }
+}
+
+impl Measure {
+    /// Whether there is no number in either, where that says nothing against them: an engine that gives none where the judge has
+    /// none computes the file rightly, and inputs far beyond the usual may be beyond what both files are for.
+    fn nowhere(&self, got: f64, want: f64, rounded: f64) -> bool {
+        let engine = matches!(self.held, Held::Engine(_));
+        got.is_nan() && ((want.is_nan() && (engine || self.large)) || (rounded.is_nan() && engine))
     }
 }
 

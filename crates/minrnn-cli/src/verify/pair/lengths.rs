@@ -167,6 +167,8 @@ impl Two {
             data,
             states: states.transpose()?,
             lengths: None,
+            own: case.own,
+            large: case.large,
         })
     }
 }

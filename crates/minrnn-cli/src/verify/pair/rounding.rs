@@ -34,8 +34,8 @@ pub(super) enum Held {
 /// What was seen of two files.
 #[derive(Debug, Default)]
 pub(super) struct Rounding {
-    /// By file and length: of each tensor. Short runs are of one length.
-    seen: [BTreeMap<usize, Vec<Costs>>; 2],
+    /// By file, kind of inputs and length: of each tensor. Short runs are of one length.
+    seen: [BTreeMap<(bool, usize), Vec<Costs>>; 2],
     /// By tensor, its axis of time.
     times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
@@ -89,11 +89,12 @@ impl Rounding {
 
     fn add(&mut self, side: usize, case: &Case, tensor: usize, [a, b]: [&Array; 2]) {
         let channels = self.channels(tensor, a.dims());
-        self.of(side, case.time, tensor).learn(a, b, channels);
+        self.of(side, (case.large, case.time), tensor)
+            .learn(a, b, channels);
     }
 
-    fn of(&mut self, side: usize, time: usize, tensor: usize) -> &mut Costs {
-        let all = self.seen[side].entry(time.max(SHORT)).or_default();
+    fn of(&mut self, side: usize, (large, time): (bool, usize), tensor: usize) -> &mut Costs {
+        let all = self.seen[side].entry((large, time.max(SHORT))).or_default();
         if all.len() <= tensor {
             all.resize_with(tensor + 1, Costs::default);
         }
@@ -103,19 +104,22 @@ impl Rounding {
     /// Remembers that values as large as `value` of the one channel of one tensor cost that.
     #[cfg(test)]
     pub(super) fn saw(&mut self, side: usize, time: usize, (value, cost): (f64, f64)) {
-        self.of(side, time, 0).saw(value, cost);
+        self.of(side, (false, time), 0).saw(value, cost);
     }
 
-    /// What is allowed of a tensor of a case: of what is held to what, of types `elems`. Runs that are no longer count.
+    /// What is allowed of a tensor of a case: of what is held to what, of types `elems`. Runs with inputs of that kind that are no longer
+    /// count.
     pub(super) fn allowed(
         &self,
         held: Held,
-        (time, tensor): (usize, usize),
+        case: &Case,
+        tensor: usize,
         elems: [Elem; 2],
     ) -> Allowed {
+        let kind = |time: usize| (case.large, time);
         let merged = |side: usize| {
             let mut all = Costs::default();
-            for (_, tensors) in self.seen[side].range(..=time.max(SHORT)) {
+            for (_, tensors) in self.seen[side].range(kind(0)..=kind(case.time.max(SHORT))) {
                 if let Some(costs) = tensors.get(tensor) {
                     all.merge(costs);
                 }
@@ -129,7 +133,7 @@ impl Rounding {
         Allowed {
             scales: Scales::new(&sides),
             eps: elems.map(place).into_iter().fold(0.0, f64::max),
-            time,
+            time: case.time,
             across: match held {
                 Held::Meaning => 1.0,
                 Held::Rounded | Held::Engine(_) => ACROSS,
@@ -140,10 +144,10 @@ impl Rounding {
 }
 
 impl Allowed {
-    /// The tolerance of a value of a channel.
-    pub(super) fn of(&self, channel: usize, value: f64) -> f64 {
+    /// The tolerance of a value of a channel, and whether it says something: half as large as the values, it does not.
+    pub(super) fn of(&self, channel: usize, value: f64) -> (f64, bool) {
         if let Some(given) = self.given {
-            return given;
+            return (given, true);
         }
         let value = if value.is_finite() { value.abs() } else { 0.0 };
         let seen = self.scales.at(channel, value);
@@ -151,7 +155,9 @@ impl Allowed {
         // Nothing finite was measured: a recurrence whose gates are in [0, 1] errs by eps T times the largest value at most.
         let unknown = self.eps * self.time as f64 * largest;
         let cost = seen.and_then(|s| s.error).unwrap_or(unknown);
-        self.across * portable_tolerance(cost, self.eps, largest)
+        let tolerance = self.across * portable_tolerance(cost, self.eps, largest);
+        let size = seen.map_or(0.0, |s| s.smallest);
+        (tolerance, size == 0.0 || tolerance < size / 2.0)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What rounding costs values of one size in one channel, and what that allows.
 //!
 //! One large channel, or a column that is masked by -1e9, must not excuse the values beside it. So what is measured is measured
-//! by channel (the last axis that is not time) and by size (factors of 256): a value is held to what values of its channel cost
-//! that are as large as itself or smaller. Values near 0 are counted as large as the lower quarter of their channel, since what
-//! cancels keeps the error of its terms. A channel of few values may be right by luck: there all channels speak for it, by size.
+//! by channel (the last axis that is not time) and by size (factors of 4): a value is held to what values of its channel cost that
+//! are smaller than itself or up to some hundred times as large. Values near 0 are counted as large as the lower quarter of their
+//! channel, since what cancels keeps the error of its terms. A channel of few values may be right by luck: there all channels
+//! speak for it, by size.
 
 use minrnn_onnx::eval::Array;
 
@@ -28,10 +29,13 @@ pub(super) struct Costs {
     channels: Vec<Vec<Seen>>,
 }
 
-/// The size of a value: one number for a factor of 256, from 1/16 to 16, from 16 to 4096 and so on.
+/// How many sizes larger a value may be to be a peer: what is up to some 100 times as large is held to the same.
+const REACH: i16 = 3;
+
+/// The size of a value: one number for a factor of 4.
 fn band(value: f64) -> i16 {
     let exponent = ((value.to_bits() >> 52) & 0x7ff) as i16;
-    if value == 0.0 { 0 } else { (exponent + 5) >> 3 }
+    if value == 0.0 { 0 } else { exponent >> 1 }
 }
 
 /// Where the values of a channel lie in a tensor.
@@ -171,7 +175,8 @@ impl Scale {
     }
 
     fn at(&self, value: f64) -> Option<Cost> {
-        let band = band(value);
+        let floor = self.costs.first().map_or(0, |c| c.band);
+        let band = band(value).max(floor) + REACH;
         let below = self.costs.iter().rev().find(|c| c.band <= band);
         below.or(self.costs.first()).copied()
     }

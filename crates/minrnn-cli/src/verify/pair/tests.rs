@@ -39,7 +39,16 @@ fn unary(op: &'static str, step: bool) -> Graph {
 fn the_smaller_cost_measures() {
     let mut costs = Rounding::new(None, vec![]);
     let eps = f64::from(f32::EPSILON);
-    let of = |costs: &Rounding, held| costs.allowed(held, (10, 0), [Elem::F32; 2]).of(0, 2.0);
+    let case = Case {
+        batch: 1,
+        time: 10,
+        data: vec![],
+        states: None,
+        lengths: None,
+        own: true,
+        large: false,
+    };
+    let of = |costs: &Rounding, held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 2.0).0;
     assert_eq!(
         of(&costs, Held::Rounded),
         4.0 * (2.0 * 10.0 * eps * 2.0 + 8.0 * eps),
