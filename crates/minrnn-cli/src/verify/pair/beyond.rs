@@ -46,6 +46,10 @@ fn some_inputs_are_100_times_as_large() {
     let folder = Folder::new();
     let relu = folder.write("relu.onnx", chain(&[("Relu", &[])]));
     let clip = folder.write("clip.onnx", chain(&[("Clip", &["zero", "six"])]));
+    let searched = Request {
+        bisect: true,
+        ..request()
+    };
     let pair = same(&relu, &clip, &request());
     assert!(
         row(&pair, "whole").holds && !row(&pair, LARGE).holds,
@@ -58,6 +62,10 @@ fn some_inputs_are_100_times_as_large() {
     );
     let pair = same(&relu, &relu, &request());
     assert!(pair.holds && row(&pair, LARGE).holds);
+    // The search looks there too.
+    let fifty = folder.write("fifty.onnx", chain(&[("Clip", &["zero", "fifty"])]));
+    let found = same(&clip, &fifty, &searched).bisect.unwrap();
+    assert_eq!(found.operator, "Clip");
     // Both leave the range in which they have a value.
     let root = folder.write(
         "root.onnx",

@@ -86,7 +86,7 @@ impl Case {
     }
 
     /// The same with larger inputs, from the initial states; `None`: it has no floats.
-    pub(super) fn enlarged(&self, two: &Two) -> Result<Option<Self>> {
+    pub(crate) fn enlarged(&self, two: &Two) -> Result<Option<Self>> {
         let mut case = Self {
             large: true,
             states: None,

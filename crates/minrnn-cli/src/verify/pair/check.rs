@@ -145,6 +145,7 @@ impl Check {
                 case: case.name(),
                 batch: case.batch,
                 time: case.time,
+                large: case.large,
                 index,
                 first: *got,
                 second: *want,

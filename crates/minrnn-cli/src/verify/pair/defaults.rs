@@ -13,7 +13,7 @@ use minrnn_model::rng::Rng;
 use super::case::{Case, Two, shape};
 use super::file::GraphFile;
 use super::port::Port;
-use super::spec::Request;
+use super::spec::{Init, Request};
 use super::tensor::Tensor;
 
 /// Makes inputs of the defaults that are to be drawn. What is said of them, and of those that are left.
@@ -117,6 +117,30 @@ impl Two {
     }
 }
 
+impl Two {
+    /// States of which a file has a default that is not what they began with.
+    pub(super) fn other_beginnings(&self) -> Vec<String> {
+        let mut notes = vec![];
+        for state in &self.face.states {
+            let names = [state.first.0.as_ref(), Some(&state.second.0)];
+            for (file, name) in self.files.iter().zip(names) {
+                let values = name.and_then(|n| file.default_values(n));
+                let other = |v: &f32| match &state.init {
+                    Init::Fill(begin) => *v != *begin as f32,
+                    Init::Values(row) => !row.iter().any(|begin| *v == *begin as f32),
+                };
+                if let (Some(name), Some(true)) = (name, values.map(|v| v.iter().any(other))) {
+                    notes.push(format!(
+                        "state `{name}`: {} has a default for it, which is not the initial value that was compared; --state ..:init=FILE.npy gives another",
+                        file.name()
+                    ));
+                }
+            }
+        }
+        notes
+    }
+}
+
 /// A value near another one, of its sign.
 fn around(value: f32, rng: &mut Rng) -> f64 {
     let far = 0.5 * rng.normal().clamp(-1.5, 1.5);
@@ -194,6 +218,14 @@ mod tests {
         };
         let pair = run(&named).unwrap();
         assert!(pair.holds, "{:#?}", pair.rows);
+        let begins =
+            |pair: &super::super::Pair| pair.notes.join("\n").contains("has a default for it");
+        assert!(!begins(&pair));
+        let other = Request {
+            states: vec!["h0=h:init=0.5".parse().unwrap()],
+            ..request()
+        };
+        assert!(begins(&run(&other).unwrap()));
         let pair = run(&request()).unwrap();
         let notes = pair.notes.join("\n");
         assert!(

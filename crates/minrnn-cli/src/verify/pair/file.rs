@@ -96,6 +96,12 @@ impl GraphFile {
         same.then(|| t.to_f32()).flatten()
     }
 
+    /// The default of an input, where it is of floats and in the file.
+    pub(super) fn default_values(&self, input: &str) -> Option<Vec<f32>> {
+        let mut all = self.model.graph.initializers.iter();
+        all.find(|t| t.name == input)?.to_f32()
+    }
+
     /// Makes inputs of these defaults: they are given from now on.
     pub(super) fn adopt(&mut self, names: &std::collections::BTreeSet<String>) {
         let all = self.defaults.iter();

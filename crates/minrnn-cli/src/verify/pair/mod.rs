@@ -173,7 +173,7 @@ impl Two {
         let worst = decide()
             .filter(|r| !r.holds && r.by == JUDGE)
             .find_map(|r| r.worst.as_ref())
-            .map(|w| (w.batch, w.time));
+            .map(|w| (w.batch, w.time, w.large));
         let bisect = match request.bisect {
             true => bisect::pair(self, request, worst)?,
             false => bisect::Found::default(),
@@ -413,6 +413,7 @@ impl Two {
     fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
         let mut notes = self.face.notes.clone();
         notes.extend(self.other_names(request));
+        notes.extend(self.other_beginnings());
         for state in &self.face.states {
             if state.first.0.is_none() {
                 notes.push(format!(

@@ -135,6 +135,9 @@ pub(crate) struct Place {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) index: Vec<usize>,
+    /// Whether the inputs of the case are far beyond the usual.
+    #[serde(skip)]
+    pub(crate) large: bool,
     pub(crate) first: f64,
     pub(crate) second: f64,
 }
