@@ -190,6 +190,8 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
         data,
         states: None,
         lengths: None,
+        own: true,
+        large: false,
     };
     let states = given.filter(|all| !all.is_empty()).map(|states| Case {
         states: Some(states),

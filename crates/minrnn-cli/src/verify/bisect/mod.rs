@@ -143,8 +143,14 @@ pub(crate) struct Found {
     pub(crate) why: Option<String>,
 }
 
-/// Searches two files. `worst`: batch and length of a case in which they were found to differ.
-pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) -> Result<Found> {
+/// Searches two files. `worst`: batch and length of a case in which they were found to differ, and whether its inputs are large.
+pub(crate) fn pair(
+    two: &Two,
+    request: &Request,
+    worst: Option<(usize, usize, bool)>,
+) -> Result<Found> {
+    let far = worst.is_some_and(|(.., large)| large);
+    let worst = worst.map(|(batch, time, _)| (batch, time));
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
     let sizes = [
@@ -160,8 +166,11 @@ pub(crate) fn pair(two: &Two, request: &Request, worst: Option<(usize, usize)>) 
         culprit: Some(culprit),
         why: None,
     };
-    for size in sizes.into_iter().flatten() {
+    for (i, size) in sizes.into_iter().flatten().enumerate() {
         let mut case = whole(two, size, &mut rng)?;
+        if let (Some(large), true) = (case.enlarged(two)?, far && i > 0) {
+            case = large;
+        }
         if two.takes_states() {
             case.states = Some(two.random_states(size.0, &mut rng)?);
         }

@@ -25,7 +25,7 @@ pub(crate) fn alone(
 ) -> Result<(Vec<Heard>, Vec<String>)> {
     let two = Two::open(file, file, Kind::Same, request)?;
     let mut rng = Rng::named(request.seed, "witness");
-    let mut costs = Rounding::new(request.tolerance);
+    let mut costs = Rounding::new(request.tolerance, two.times());
     let wanted = two.face.length.unwrap_or_else(|| two.longest(request));
     let (limit, shortened) = two.affordable(wanted, false)?;
     observe(0, 1, "measuring rounding");
@@ -33,7 +33,8 @@ pub(crate) fn alone(
         .context("measuring how f32 rounds in this file")?;
     let mut witnesses = two.witnesses(request, &[(SIDE, "file")]);
     let mut cases = given(&two)?;
-    cases.extend(two.cases(limit, &mut rng)?);
+    let drawn = two.cases(limit, &mut rng)?.into_iter();
+    cases.extend(drawn.filter(|case| case.own && !case.large));
     let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
     for case in &cases {
         course.begin(case.work(), &case.name());

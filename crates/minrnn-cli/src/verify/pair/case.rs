@@ -1,14 +1,14 @@
 //! Cases: inputs, lengths and states at random.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
-use super::file::{By, GraphFile};
+use super::file::{BYTES, By, GraphFile};
 use super::interface::{Interface, Kind, Link, State};
 use super::outputs::Shape;
 use super::port::Elem;
 use super::spec::{Init, Role};
-use super::tensor::Tensor;
+use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Two {
     pub(crate) shapes: Vec<Shape>,
     /// No run is longer, whatever it is for: what was asked for, or the files say.
     pub(crate) most: usize,
+    /// Whether rows of length 0 are drawn.
+    pub(crate) empty_rows: bool,
 }
 
 /// Inputs of one run.
@@ -33,7 +35,14 @@ pub(crate) struct Case {
     pub(crate) states: Option<Vec<Tensor>>,
     /// Steps of each row; `None`: all T.
     pub(crate) lengths: Option<Vec<usize>>,
+    /// Inputs of which both files have a default are not given: each file has its own.
+    pub(crate) own: bool,
+    /// Floats are [`LARGE`] times as large as usual.
+    pub(crate) large: bool,
 }
+
+/// How many times as large inputs are in some cases.
+const LARGE: f64 = 100.0;
 
 /// What came out: outputs, whole, then last states, where a file has them.
 #[derive(Debug, Clone)]
@@ -57,7 +66,10 @@ impl Case {
         1 + self.batch * self.time
     }
 
+    /// # Errors
+    /// What would take more memory than a run may.
     pub(crate) fn random(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Result<Self> {
+        two.room(&[(batch, time)])?;
         let data = two
             .face
             .links
@@ -70,7 +82,29 @@ impl Case {
             data,
             states: None,
             lengths: super::lengths::draw(two, (batch, time), rng),
+            own: true,
+            large: false,
         })
+    }
+
+    /// The same with larger inputs, from the initial states; `None`: it has no floats.
+    pub(crate) fn enlarged(&self, two: &Two) -> Result<Option<Self>> {
+        let mut case = Self {
+            large: true,
+            states: None,
+            ..self.clone()
+        };
+        let mut any = false;
+        for (i, t) in case.data.iter_mut().enumerate() {
+            let elem = two.face.links[i].elem;
+            if elem.is_float() && !two.keeps(i) {
+                any = true;
+                let values = t.values(Reading::Exact);
+                let values: Vec<f64> = values.iter().map(|v| v * LARGE).collect();
+                *t = Tensor::floats(elem, t.shape(), &values)?;
+            }
+        }
+        Ok(any.then_some(case))
     }
 
     /// The steps `from..to` of every row, beginning with `states`.
@@ -92,6 +126,8 @@ impl Case {
             data: data.collect::<Result<_>>()?,
             states,
             lengths: None,
+            own: self.own,
+            large: self.large,
         })
     }
 
@@ -105,8 +141,16 @@ impl Case {
             Some(all) => format!(", lengths {all:?}"),
             None => String::new(),
         };
+        let large = match self.large {
+            true => ", inputs 100 times as large",
+            false => "",
+        };
+        let own = match self.own {
+            true => "",
+            false => ", other values than the defaults",
+        };
         format!(
-            "B={}, T={}, {states} states{lengths}",
+            "B={}, T={}, {states} states{lengths}{own}{large}",
             self.batch, self.time
         )
     }
@@ -154,7 +198,59 @@ pub(crate) fn initial(state: &State, batch: usize) -> Result<Tensor> {
     Tensor::floats(Elem::F64, &shape, &values)
 }
 
+/// Bytes that an element of an input is held in: drawn, in the readings of both files, and beside the result.
+const HELD: u64 = 64;
+/// And while it waits for its case.
+const WAITING: u64 = 16;
+
 impl Two {
+    /// Whether the inputs of cases of these sizes, all drawn at one time and run one after the other, can be held.
+    ///
+    /// # Errors
+    /// The bytes that they would take, and those that there are; which input is the largest one.
+    pub(super) fn room(&self, sizes: &[(usize, usize)]) -> Result<()> {
+        let mut most = (0, (0, 0));
+        let mut all = 0u64;
+        for size in sizes {
+            let elements = self.inputs_of(*size).map(|(_, n)| n);
+            let elements = elements.fold(0u64, u64::saturating_add);
+            most = most.max((elements, *size));
+            all = all.saturating_add(elements.saturating_mul(WAITING));
+        }
+        let (elements, (batch, time)) = most;
+        let wanted = all.saturating_add(elements.saturating_mul(HELD));
+        if wanted <= BYTES {
+            return Ok(());
+        }
+        let largest = self.inputs_of((batch, time)).max_by_key(|(_, n)| *n);
+        let (name, count) = largest.unwrap_or_default();
+        bail!(
+            "the inputs of {} with B = {batch} and T = {time} would take {wanted:.1e} bytes, and {BYTES:.1e} is the most; the largest is `{name}` with {count:.1e} values: \
+             give smaller sizes by --dim, --input or --max-len",
+            match sizes {
+                [_] => "a case".to_owned(),
+                many => format!("{} cases, the largest", many.len()),
+            },
+            wanted = wanted as f64,
+            BYTES = BYTES as f64,
+            count = count as f64,
+        )
+    }
+
+    /// Everything that is given for a case of this size, with the number of its values.
+    fn inputs_of(&self, (batch, time): (usize, usize)) -> impl Iterator<Item = (&str, u64)> {
+        let count = move |roles: &[Role]| {
+            let dims = shape(roles, batch, time);
+            dims.iter().fold(1u64, |n, d| n.saturating_mul(*d as u64))
+        };
+        let face = &self.face;
+        let links = face.links.iter().map(|l| (l.names[0].as_str(), &l.roles));
+        let filled = face.filled.iter().map(|f| (f.name.as_str(), &f.roles));
+        let states = face.states.iter().map(|s| (s.second.0.as_str(), &s.shape));
+        let all = links.chain(filled).chain(states);
+        all.map(move |(name, roles)| (name, count(roles)))
+    }
+
     /// The states to begin with.
     pub(crate) fn start(&self, case: &Case) -> Result<Vec<Tensor>> {
         match &case.states {

@@ -8,7 +8,7 @@ use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Model, Node, Tensor as Constant, 
 use super::*;
 use crate::verify::contender::{Choice, Programs, Roster};
 
-fn info(name: &str, dtype: DType, dims: &str) -> ValueInfo {
+pub(super) fn info(name: &str, dtype: DType, dims: &str) -> ValueInfo {
     let dim = |d: &str| match d.parse() {
         Ok(n) => Dim::Fixed(n),
         Err(_) => Dim::symbol(d),
@@ -21,11 +21,16 @@ fn info(name: &str, dtype: DType, dims: &str) -> ValueInfo {
     }
 }
 
-fn floats(name: &str, dims: &str) -> ValueInfo {
+pub(super) fn floats(name: &str, dims: &str) -> ValueInfo {
     info(name, DType::F32, dims)
 }
 
-fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Attr)]) -> Node {
+pub(super) fn node(
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attributes: &[(&str, Attr)],
+) -> Node {
     let names = |all: &[&str]| all.iter().map(|n| (*n).to_owned()).collect();
     Node {
         op_type: op.into(),
@@ -40,22 +45,22 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Attr)]
     }
 }
 
-fn words(all: &[&str]) -> Attr {
+pub(super) fn words(all: &[&str]) -> Attr {
     Attr::Strs(all.iter().map(|w| w.as_bytes().to_vec()).collect())
 }
 
-fn word(w: &str) -> Attr {
+pub(super) fn word(w: &str) -> Attr {
     Attr::Str(w.as_bytes().to_vec())
 }
 
-struct Folder(tempfile::TempDir);
+pub(super) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn write(&self, name: &str, graph: Graph) -> PathBuf {
+    pub(super) fn write(&self, name: &str, graph: Graph) -> PathBuf {
         self.write_with(name, 17, graph)
     }
 
@@ -72,7 +77,7 @@ impl Folder {
     }
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request {
         longest: Some(3),
         ..Request::default()
@@ -80,12 +85,12 @@ fn request() -> Request {
 }
 
 #[track_caller]
-fn same(first: &Path, second: &Path, request: &Request) -> Pair {
+pub(super) fn same(first: &Path, second: &Path, request: &Request) -> Pair {
     compare(first, second, Kind::Same, request, &mut |_, _, _| ()).unwrap()
 }
 
 /// A recurrent operator over `x [T, B, 3]`, its outputs `Y` and `h`; with random weights, the same for one operator.
-fn recurrent(op: &str, more: &[(&str, Attr)]) -> Graph {
+pub(super) fn recurrent(op: &str, more: &[(&str, Attr)]) -> Graph {
     let gates = match op {
         "LSTM" => 4,
         "GRU" => 3,

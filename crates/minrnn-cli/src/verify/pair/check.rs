@@ -6,7 +6,8 @@ use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
 use super::report::{Place, Row};
-use super::rounding::{Held, Rounding, rounds, tensors};
+use super::rounding::{Allowed, Held, Rounding, rounds, tensors};
+use super::ruler::Channels;
 use super::tensor::{Reading, Tensor};
 use crate::verify::argmax;
 use crate::verify::picture::ByLength;
@@ -60,6 +61,7 @@ impl Check {
                 holds: false,
                 errors_by_length: ByLength::default(),
                 decides: true,
+                untold: 0,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -81,9 +83,13 @@ impl Check {
                     continue;
                 }
                 let elems = [a, b].map(|t| t.value.dtype());
-                let largest = a.largest().max(b.largest());
-                let tolerance = costs.tolerance(self.held, (case.time, i), elems, largest);
-                holds &= self.compare(i, case, (a, b), tolerance);
+                let allowed = Measure {
+                    held: self.held,
+                    large: case.large,
+                    allowed: costs.allowed(self.held, case, i, elems),
+                    channels: costs.channels(i, a.shape()),
+                };
+                holds &= self.compare(i, case, (a, b), &allowed);
             }
         }
         holds
@@ -94,23 +100,23 @@ impl Check {
         i: usize,
         case: &Case,
         (a, b): (&Tensor, &Tensor),
-        tolerance: f64,
+        measure: &Measure,
     ) -> bool {
         let (row, all, counts) = &mut self.rows[i];
         row.cases += 1;
         let mut c = Comparison::default();
+        let mut at = Furthest::default();
         if a.shape() == b.shape() {
             let edges = on_edge(a, b);
             row.on_edge += edges.len();
-            let part = values(self.held, (a, b), &edges, tolerance, &mut c);
-            row.of_tolerance = row.of_tolerance.max(part);
+            at = measure.values((a, b), &edges, &mut c);
             if row.tensor == LOGITS {
                 agreement(a, b, &mut counts.logits);
             }
         } else {
             // Tensors of different shapes have no values in common; one comparison that fails stands for them.
-            c.push(f64::NAN, 0.0, tolerance);
-            row.of_tolerance = f64::INFINITY;
+            c.push(f64::NAN, 0.0, 0.0);
+            at.take(f64::INFINITY, 0.0, c.worst.clone());
             let what = || format!("shapes {:?} and {:?}", a.shape(), b.shape());
             row.said.get_or_insert_with(what);
         }
@@ -129,8 +135,8 @@ impl Check {
                 .filter(|v| **v == 0)
                 .count();
         }
-        let worse = row.worst.is_none() || c.max_abs > all.max_abs;
-        if let (Some(Worst { index, got, want }), true) = (&c.worst, worse) {
+        let worse = row.worst.is_none() || at.parts > row.of_tolerance;
+        if let (Some(Worst { index, got, want }), true) = (&at.worst, worse) {
             let index = match a.shape() == b.shape() {
                 true => a.index(*index),
                 false => vec![],
@@ -139,14 +145,17 @@ impl Check {
                 case: case.name(),
                 batch: case.batch,
                 time: case.time,
+                large: case.large,
                 index,
                 first: *got,
                 second: *want,
             });
-            row.tolerance = tolerance;
+            row.tolerance = at.tolerance;
         } else if row.worst.is_none() {
-            row.tolerance = row.tolerance.max(tolerance);
+            row.tolerance = row.tolerance.max(at.tolerance);
         }
+        row.of_tolerance = row.of_tolerance.max(at.parts);
+        row.untold += at.untold;
         row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
         c.failing == 0
@@ -216,41 +225,96 @@ fn on_edge(a: &Tensor, b: &Tensor) -> Edges {
     all
 }
 
-/// Integers exactly, floats within the tolerance. On an edge an integer may be what it would be on the other side, a float as
-/// much farther off as that is. The largest difference in units of what is allowed.
-fn values(
-    held: Held,
-    (a, b): (&Tensor, &Tensor),
-    edges: &Edges,
+/// The value that is the furthest off, in units of what is allowed.
+#[derive(Debug, Default)]
+struct Furthest {
+    parts: f64,
+    /// What is allowed of it; where nothing differs, the most that is allowed of a value.
     tolerance: f64,
-    c: &mut Comparison,
-) -> f64 {
-    let mut most = 0.0f64;
-    if let (Some(x), Some(y)) = (a.value.stepwise().ints(), b.value.stepwise().ints()) {
-        for (i, (x, y)) in x.iter().zip(y).enumerate() {
-            let sides = edges.get(&i).copied().unwrap_or_default();
-            let also = sides[0] == Some(*y as f64)
-                || sides[1] == Some(*x as f64)
-                || sides[0].is_some() && sides[0] == sides[1];
-            c.push_int(*x, *y, also);
-            if x != y && !also {
-                most = f64::INFINITY;
-            }
+    worst: Option<Worst>,
+    /// Values of which the tolerance says nothing.
+    untold: usize,
+}
+
+impl Furthest {
+    fn take(&mut self, parts: f64, tolerance: f64, worst: Option<Worst>) {
+        if parts > self.parts || (self.worst.is_none() && worst.is_some()) {
+            *self = Self {
+                parts,
+                tolerance,
+                worst,
+                untold: self.untold,
+            };
+        } else if self.worst.is_none() {
+            self.tolerance = self.tolerance.max(tolerance);
         }
-        return most;
     }
-    let (x, y) = match held {
-        Held::Rounded => (a.values(Reading::Rounded), b.values(Reading::Rounded)),
-        _ => [a, b].map(|t| t.settled().values(Reading::Exact)).into(),
-    };
-    let steps = [a, b].map(|t| t.values(Reading::Rounded));
-    for (i, (x, y)) in x.iter().zip(&y).enumerate() {
-        let moved = edges.get(&i).map_or(0.0, |sides| {
-            let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][i]).abs());
-            far(0).max(far(1))
-        });
-        c.push(*x, *y, tolerance + moved);
-        most = most.max(parts(*x, *y, tolerance + moved));
+}
+
+/// What two tensors are held to each other by.
+struct Measure {
+    held: Held,
+    large: bool,
+    allowed: Allowed,
+    channels: Channels,
+}
+
+impl Measure {
+    /// Integers exactly, floats within what is allowed. On an edge an integer may be what it would be on the other side, a float as
+    /// much farther off as that is.
+    fn values(&self, (a, b): (&Tensor, &Tensor), edges: &Edges, c: &mut Comparison) -> Furthest {
+        if let (Some(x), Some(y)) = (a.value.stepwise().ints(), b.value.stepwise().ints()) {
+            return integers((x, y), edges, c);
+        }
+        let mut most = Furthest::default();
+        let (x, y) = match self.held {
+            Held::Rounded => (a.values(Reading::Rounded), b.values(Reading::Rounded)),
+            _ => [a, b].map(|t| t.settled().values(Reading::Exact)).into(),
+        };
+        let steps = [a, b].map(|t| t.values(Reading::Rounded));
+        for (index, (got, want)) in x.iter().copied().zip(y).enumerate() {
+            let moved = edges.get(&index).map_or(0.0, |sides| {
+                let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][index]).abs());
+                far(0).max(far(1))
+            });
+            let size = got.abs().max(want.abs());
+            let (allowed, tells) = self.allowed.of(self.channels.at(index), size);
+            let tolerance = allowed + moved;
+            most.untold += usize::from(!tells);
+            let rounded = steps[1][index];
+            let (got, want) = match self.nowhere(got, want, rounded) {
+                true => (0.0, 0.0),
+                false => (got, want),
+            };
+            c.push(got, want, tolerance);
+            let worst = (got != want).then_some(Worst { index, got, want });
+            most.take(parts(got, want, tolerance), tolerance, worst);
+        }
+        most
+    }
+}
+
+impl Measure {
+    /// Whether there is no number in either, where that says nothing against them: an engine that gives none where the judge has
+    /// none computes the file rightly, and inputs far beyond the usual may be beyond what both files are for.
+    fn nowhere(&self, got: f64, want: f64, rounded: f64) -> bool {
+        let engine = matches!(self.held, Held::Engine(_));
+        got.is_nan() && ((want.is_nan() && (engine || self.large)) || (rounded.is_nan() && engine))
+    }
+}
+
+fn integers((x, y): (&[i128], &[i128]), edges: &Edges, c: &mut Comparison) -> Furthest {
+    let mut most = Furthest::default();
+    for (index, (x, y)) in x.iter().zip(y).enumerate() {
+        let sides = edges.get(&index).copied().unwrap_or_default();
+        let also = sides[0] == Some(*y as f64)
+            || sides[1] == Some(*x as f64)
+            || sides[0].is_some() && sides[0] == sides[1];
+        c.push_int(*x, *y, also);
+        let (got, want) = (*x as f64, *y as f64);
+        let worst = (x != y).then_some(Worst { index, got, want });
+        let parts = if x == y || also { 0.0 } else { f64::INFINITY };
+        most.take(parts, 0.0, worst);
     }
     most
 }

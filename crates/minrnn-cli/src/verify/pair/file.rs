@@ -19,6 +19,8 @@ pub(crate) struct GraphFile {
     pub(crate) bytes: Vec<u8>,
     pub(crate) model: ir::Model,
     inputs: Vec<Port>,
+    /// Inputs that have a value of their own.
+    defaults: Vec<Port>,
     outputs: Vec<Port>,
     judge: Session,
     short: bool,
@@ -40,7 +42,7 @@ pub(crate) enum By<'a> {
 }
 
 /// The most that values of one run may hold, bytes.
-const BYTES: u64 = 3_000_000_000;
+pub(super) const BYTES: u64 = 3_000_000_000;
 
 impl std::fmt::Debug for GraphFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,6 +63,7 @@ impl GraphFile {
         Ok(Self {
             path: path.to_path_buf(),
             inputs: port::inputs(&model.graph),
+            defaults: port::defaults(&model),
             outputs: port::outputs(&model.graph),
             bytes,
             short: is_short(&model.graph),
@@ -73,6 +76,37 @@ impl GraphFile {
 
     pub(crate) fn inputs(&self) -> &[Port] {
         &self.inputs
+    }
+
+    /// Inputs that need not be given.
+    pub(super) fn defaults(&self) -> &[Port] {
+        &self.defaults
+    }
+
+    pub(super) fn has_default(&self, input: &str) -> bool {
+        self.defaults.iter().any(|p| p.name == input)
+    }
+
+    /// The default of an input, where it is of floats in that shape and in the file.
+    pub(super) fn default_of(&self, input: &str, dims: &[usize]) -> Option<Vec<f32>> {
+        let mut all = self.model.graph.initializers.iter();
+        let t = all.find(|t| t.name == input)?;
+        let same = t.dims.iter().map(|d| usize::try_from(*d).ok());
+        let same = same.eq(dims.iter().map(|d| Some(*d)));
+        same.then(|| t.to_f32()).flatten()
+    }
+
+    /// The default of an input, where it is of floats and in the file.
+    pub(super) fn default_values(&self, input: &str) -> Option<Vec<f32>> {
+        let mut all = self.model.graph.initializers.iter();
+        all.find(|t| t.name == input)?.to_f32()
+    }
+
+    /// Makes inputs of these defaults: they are given from now on.
+    pub(super) fn adopt(&mut self, names: &std::collections::BTreeSet<String>) {
+        let all = self.defaults.iter();
+        self.inputs
+            .extend(all.filter(|p| names.contains(&p.name)).cloned());
     }
 
     pub(crate) fn outputs(&self) -> &[Port] {

@@ -6,28 +6,69 @@
 use anyhow::{Context, Result};
 use minrnn_model::rng::Rng;
 
+use super::BATCHES;
 use super::case::{Case, Ran, Two};
 use super::file::By;
 use super::outputs::Shape;
+use super::rounding::tensors;
 use super::spec::{Fill, Role};
-use super::tensor::Tensor;
+use super::tensor::{Reading, Tensor};
 
 /// Lengths of rows, the first one T; `None`: all T.
 pub(super) fn draw(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
     let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
         let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
-        std::iter::once(time)
-            .chain(others.collect::<Vec<_>>())
-            .collect()
+        let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
+        if let (Some(last), true) = (all.get_mut(2), two.empty_rows) {
+            *last = 0;
+        }
+        all
     })
 }
+
+/// The steps of the case that asks whether files take a row of length 0.
+const ASKED: usize = 3;
 
 impl Two {
     /// Whether a file has an input for the lengths of rows.
     pub(super) fn reads_lengths(&self, side: usize) -> bool {
         let mut filled = self.face.filled.iter();
         filled.any(|f| f.side == side && f.fill == Fill::Lengths)
+    }
+
+    /// Whether rows of length 0 are drawn, beside others; where they are not and might be, why.
+    pub(super) fn takes_empty_rows(&self) -> Result<(bool, Option<String>)> {
+        let told: Vec<usize> = (0..2).filter(|side| self.reads_lengths(*side)).collect();
+        if told.is_empty() || !self.rows_apart() {
+            return Ok((false, None));
+        }
+        let why = |side: usize, why: String| {
+            let name = self.files[side].name();
+            let note = format!("no row of length 0 was tried: {name} {why}");
+            Ok((false, Some(note)))
+        };
+        if let [one] = told[..] {
+            return why(1 - one, "has no input that says how long a row is".into());
+        }
+        let case = Case {
+            lengths: Some(vec![ASKED, 1, 0]),
+            ..Case::random(self, (BATCHES[1], ASKED), &mut Rng::named(0, "empty rows"))?
+        };
+        let mut missing = vec![];
+        for side in told {
+            match self.whole(side, By::Judge, &case) {
+                Ok(ran) => missing.push(nowhere(&ran)),
+                Err(error) => return why(side, format!("refuses it ({})", error.root_cause())),
+            }
+        }
+        match missing
+            .iter()
+            .all(|all| *all == missing[0] && !all.is_empty())
+        {
+            true => why(0, "gives no numbers for it, nor does the other file".into()),
+            false => Ok((true, None)),
+        }
     }
 
     /// A file that has no input for lengths: each row alone, up to its end. Outputs are filled up with zeros.
@@ -126,8 +167,21 @@ impl Two {
             data,
             states: states.transpose()?,
             lengths: None,
+            own: case.own,
+            large: case.large,
         })
     }
+}
+
+/// Where a run gives no numbers: tensor and position.
+fn nowhere(ran: &Ran) -> Vec<(usize, usize)> {
+    let mut all = vec![];
+    for (i, t) in tensors(ran).enumerate() {
+        let values = t.map(|t| t.values(Reading::Exact)).unwrap_or_default();
+        let none = values.iter().enumerate().filter(|(_, v)| v.is_nan());
+        all.extend(none.map(|(at, _)| (i, at)));
+    }
+    all
 }
 
 /// Zeros behind the last entry of an axis.

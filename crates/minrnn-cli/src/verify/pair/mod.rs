@@ -1,10 +1,15 @@
 //! Two ONNX files of any program: a sequence file against its step file, or a file against another one.
 
 mod alone;
+#[cfg(test)]
+mod beyond;
 mod case;
 #[cfg(test)]
 mod cases;
 mod check;
+mod defaults;
+#[cfg(test)]
+mod drawn;
 mod file;
 mod interface;
 mod least;
@@ -16,7 +21,10 @@ mod people;
 mod port;
 mod report;
 mod rounding;
+mod ruler;
 mod run;
+#[cfg(test)]
+mod scales;
 #[cfg(test)]
 mod spans;
 mod spec;
@@ -77,6 +85,7 @@ pub(crate) fn compare(
 impl Two {
     pub(crate) fn open(first: &Path, second: &Path, kind: Kind, request: &Request) -> Result<Self> {
         let mut files = [GraphFile::open(first)?, GraphFile::open(second)?];
+        let given = defaults::adopt(&mut files, request);
         unused::refuse_strangers(&files, request)?;
         let mut request = request.clone();
         // The file whose states are known is the second one: the other is given no states.
@@ -99,6 +108,7 @@ impl Two {
             face,
             shapes: vec![],
             most: usize::MAX,
+            empty_rows: false,
         };
         two.most = two.stated().unwrap_or(usize::MAX);
         if let Some(longest) = request.longest {
@@ -114,6 +124,9 @@ impl Two {
             }
             found => found?,
         };
+        let (empty_rows, note) = two.takes_empty_rows()?;
+        two.empty_rows = empty_rows;
+        two.face.notes.extend(given.into_iter().chain(note));
         Ok(two)
     }
 
@@ -125,7 +138,7 @@ impl Two {
 
     fn compare(&self, request: &Request, mut observe: super::Observer) -> Result<Pair> {
         let mut rng = Rng::named(request.seed, "pair");
-        let mut costs = Rounding::new(request.tolerance);
+        let mut costs = Rounding::new(request.tolerance, self.times());
         let wanted = self.face.length.unwrap_or_else(|| self.longest(request));
         let (limit, shortened) = self.affordable(wanted, request.longest.is_some())?;
         let mut notes = self.notes(limit, request);
@@ -142,9 +155,11 @@ impl Two {
             self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
                 .with_context(|| case.name())?;
         }
-        let lost = checks.lost();
+        let (lost, beyond) = (checks.lost(), checks.beyond());
         let mut rows = checks.rows();
         notes.extend(lost.map(str::to_owned));
+        notes.extend(beyond);
+        notes.extend(untold(&rows));
         let mut engines = vec![];
         for witness in witnesses {
             let heard = witness.finish(self);
@@ -174,7 +189,7 @@ impl Two {
         let worst = decide()
             .filter(|r| !r.holds && r.by == JUDGE)
             .find_map(|r| r.worst.as_ref())
-            .map(|w| (w.batch, w.time));
+            .map(|w| (w.batch, w.time, w.large));
         let bisect = match request.bisect {
             true => bisect::pair(self, request, worst)?,
             false => bisect::Found::default(),
@@ -215,8 +230,17 @@ impl Two {
         let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
         for _ in 0..CALIBRATIONS {
             let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng)?;
-            for side in sides {
-                self.judged(*side, &case, costs)?;
+            if let Some(far) = case.enlarged(self)? {
+                for side in sides {
+                    // What a file refuses of such inputs is said where they are compared.
+                    let _ = self.judged(*side, &far, costs);
+                }
+            }
+            let other = self.overridden(&case, rng)?;
+            for case in std::iter::once(&case).chain(&other) {
+                for side in sides {
+                    self.judged(*side, case, costs)?;
+                }
             }
         }
         Ok(())
@@ -241,6 +265,12 @@ impl Two {
         (checks, witnesses): (&mut Checks, &mut [Witness]),
         rng: &mut Rng,
     ) -> Result<()> {
+        if case.large {
+            if let Err(error) = self.far(case, costs, checks) {
+                checks.refused.get_or_insert(error.root_cause().to_string());
+            }
+            return Ok(());
+        }
         let first = self.judged(0, case, costs)?;
         let second = self.judged(1, case, costs)?;
         checks.whole.add(case, &first, &second, costs);
@@ -264,9 +294,19 @@ impl Two {
             let ran = self.pieces(By::Judge, case, &pieces)?;
             checks.chunks.add(case, &ran, &second, costs);
         }
-        for witness in witnesses {
+        // Engines take what they must be given: other values for defaults are a question to the files.
+        for witness in witnesses.iter_mut().filter(|_| case.own) {
             witness.add(self, case, back, [&first, &second], costs);
         }
+        Ok(())
+    }
+
+    /// A case with inputs far beyond the usual: what the files mean there.
+    fn far(&self, case: &Case, costs: &mut Rounding, checks: &mut Checks) -> Result<()> {
+        let first = self.judged(0, case, costs)?;
+        let second = self.judged(1, case, costs)?;
+        checks.large.add(case, &first, &second, costs);
+        checks.large_rounded.add(case, &first, &second, costs);
         Ok(())
     }
 
@@ -320,6 +360,10 @@ impl Two {
         let times = self.lengths(limit);
         let batches = self.face.batch;
         let batches = batches.map_or(self.face.batches.clone(), |b| vec![b]);
+        let kinds = if self.takes_states() { 2 } else { 1 };
+        let sizes = times.iter().flat_map(|t| batches.iter().map(|b| (*b, *t)));
+        let sizes: Vec<_> = sizes.flat_map(|s| std::iter::repeat_n(s, kinds)).collect();
+        self.room(&sizes)?;
         let mut cases = vec![];
         for time in times {
             for batch in &batches {
@@ -330,6 +374,10 @@ impl Two {
                         states,
                         ..Case::random(self, (*batch, time), rng)?
                     });
+                }
+                cases.extend(self.overridden(&case, rng)?);
+                if time <= FAR.max(self.face.length.unwrap_or(0)) && Some(batch) == batches.last() {
+                    cases.extend(case.enlarged(self)?);
                 }
                 cases.push(case);
             }
@@ -361,8 +409,28 @@ impl Two {
         notes
     }
 
+    /// Inputs and outputs that were taken for the same because nothing else was left.
+    fn other_names(&self, request: &Request) -> Vec<String> {
+        let [first, second] = self.files.each_ref().map(GraphFile::name);
+        let links = self.face.links.iter().map(|l| ("input", &l.names));
+        let outputs = self.face.outputs.iter().map(|names| ("output", names));
+        let said = |[a, b]: &[String; 2]| request.names.iter().any(|(x, y)| x == a && y == b);
+        let other = links
+            .chain(outputs)
+            .filter(|(_, n)| n[0] != n[1] && !said(n));
+        other
+            .map(|(kind, [a, b])| {
+                format!(
+                    "{kind} `{a}` of {first} was taken for `{b}` of {second}: the names differ, and no other was left; --map {a}={b} says that it is so"
+                )
+            })
+            .collect()
+    }
+
     fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
         let mut notes = self.face.notes.clone();
+        notes.extend(self.other_names(request));
+        notes.extend(self.other_beginnings());
         for state in &self.face.states {
             if state.first.0.is_none() {
                 notes.push(format!(
@@ -447,6 +515,9 @@ fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
 /// The longest case in which a state is gone back to.
 const REWOUND: usize = 64;
 
+/// The longest case with large inputs, but of files of one length.
+const FAR: usize = 17;
+
 /// Runs that only measure rounding.
 const CALIBRATIONS: usize = 8;
 
@@ -457,6 +528,11 @@ struct Checks {
     then: Check,
     rewind: Check,
     rounded: Check,
+    large: Check,
+    /// Not shown: it says what else there is to know of large inputs.
+    large_rounded: Check,
+    /// Why large inputs were not compared.
+    refused: Option<String>,
 }
 
 impl Checks {
@@ -469,7 +545,23 @@ impl Checks {
             then: check("whole, then steps", Held::Meaning),
             rewind: check("back to a state", Held::Meaning),
             rounded: check("whole, rounded at each operation", Held::Rounded),
+            large: check("whole, inputs 100 times as large", Held::Meaning),
+            large_rounded: check("whole, inputs 100 times as large, rounded", Held::Rounded),
+            refused: None,
         }
+    }
+
+    /// What is to be said of inputs far beyond the usual.
+    fn beyond(&self) -> Option<String> {
+        if let Some(why) = &self.refused {
+            return Some(format!(
+                "inputs 100 times as large were not compared: {why}"
+            ));
+        }
+        let parted = !self.large_rounded.holds() && self.large.holds();
+        let what = "with inputs 100 times as large the two mean the same, but rounded at each operation they part: one of them \
+                    loses its digits there, or leaves the range of its type";
+        parted.then(|| what.to_owned())
     }
 
     /// What it means that files differ in one reading and not in the other.
@@ -486,7 +578,20 @@ impl Checks {
             self.then,
             self.rewind,
             self.rounded,
+            self.large,
         ];
         all.into_iter().flat_map(Check::rows).collect()
     }
+}
+
+/// Of which tensors it cannot be told whether they agree.
+fn untold(rows: &[Row]) -> Vec<String> {
+    let rows = rows.iter().filter(|r| r.is_untold());
+    rows.map(|r| {
+        format!(
+            "{}, `{}`: of {} of {} values it cannot be told whether the files agree: what rounding costs both files is as large as half of the values, or larger (tolerance {})",
+            r.check, r.tensor, r.untold, r.values, number(r.tolerance)
+        )
+    })
+    .collect()
 }

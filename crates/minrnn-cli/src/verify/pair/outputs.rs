@@ -103,6 +103,12 @@ impl Two {
         (0..self.face.outputs.len()).map(one).collect()
     }
 
+    /// By tensor, outputs and then states, the axis of time.
+    pub(super) fn times(&self) -> Vec<Option<usize>> {
+        let states = self.face.states.iter().map(|_| None);
+        self.shapes.iter().map(|s| s.time).chain(states).collect()
+    }
+
     /// Shapes of the outputs of one call.
     fn shapes_of(&self, side: usize, size: (usize, usize)) -> Result<Shapes> {
         let case = Case::random(self, size, &mut Rng::named(0, "shapes"))?;

@@ -50,15 +50,24 @@ impl Port {
 
 /// What a caller must give: an input that is a constant as well has its value already.
 pub(super) fn inputs(graph: &ir::Graph) -> Vec<Port> {
-    let sparse = graph.sparse_initializers.iter().map(|t| &t.values.name);
-    let known: Vec<&String> = graph
-        .initializers
-        .iter()
-        .map(|t| &t.name)
-        .chain(sparse)
-        .collect();
-    let free = graph.inputs.iter().filter(|i| !known.contains(&&i.name));
+    let free = graph.inputs.iter().filter(|i| !is_known(graph, &i.name));
     free.map(Port::of).collect()
+}
+
+/// What a caller may give. Before version 4 of the format, every constant had to be listed among the inputs: it says nothing.
+pub(super) fn defaults(model: &ir::Model) -> Vec<Port> {
+    let graph = &model.graph;
+    let known = graph.inputs.iter().filter(|i| is_known(graph, &i.name));
+    known
+        .filter(|_| model.ir_version >= 4)
+        .map(Port::of)
+        .collect()
+}
+
+fn is_known(graph: &ir::Graph, name: &str) -> bool {
+    let sparse = graph.sparse_initializers.iter().map(|t| &t.values.name);
+    let mut all = graph.initializers.iter().map(|t| &t.name).chain(sparse);
+    all.any(|n| n == name)
 }
 
 pub(super) fn outputs(graph: &ir::Graph) -> Vec<Port> {

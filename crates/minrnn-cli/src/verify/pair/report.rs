@@ -54,7 +54,7 @@ pub(crate) struct Row {
     /// `null` in JSON where values are not comparable.
     pub(crate) max_abs: f64,
     pub(crate) max_ulp: u64,
-    /// The tolerance of the worst case.
+    /// The tolerance of the worst value, the furthest off in units of its own.
     pub(crate) tolerance: f64,
     /// The largest difference in units of its tolerance; `null` in JSON: not comparable.
     pub(crate) of_tolerance: f64,
@@ -74,9 +74,16 @@ pub(crate) struct Row {
     pub(crate) errors_by_length: ByLength,
     /// Whether the verdict hangs on it: an engine that nobody asked for may be wrong without the files being so.
     pub(crate) decides: bool,
+    /// Values of which it cannot be told whether they agree: the tolerance is half as large as they are, or more.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(crate) untold: usize,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Row {
@@ -102,8 +109,14 @@ impl Row {
             holds: false,
             errors_by_length: ByLength::default(),
             decides: true,
+            untold: 0,
             said: Some(said),
         }
+    }
+
+    /// Whether what it says of files is no proof.
+    pub(super) fn is_untold(&self) -> bool {
+        self.holds && self.by == JUDGE && self.untold > 0
     }
 
     /// Who computed it, as people read it.
@@ -122,6 +135,9 @@ pub(crate) struct Place {
     pub(crate) batch: usize,
     pub(crate) time: usize,
     pub(crate) index: Vec<usize>,
+    /// Whether the inputs of the case are far beyond the usual.
+    #[serde(skip)]
+    pub(crate) large: bool,
     pub(crate) first: f64,
     pub(crate) second: f64,
 }
@@ -189,8 +205,13 @@ impl Report {
             (false, false) => "SOMETHING DOES NOT HOLD.",
         };
         let engines = self.wrong_engines();
+        let untold = self.pairs.iter().flat_map(|p| &p.rows);
+        let untold = match untold.filter(|r| r.is_untold()).count() {
+            0 => "",
+            _ => "\nOf some values it cannot be told whether they agree: see the notes.",
+        };
         if engines.is_empty() {
-            return (verdict, String::new());
+            return (verdict, untold.to_owned());
         }
         let which = match files_hold {
             true => "not the files",
@@ -199,7 +220,7 @@ impl Report {
         let engines = engines.join(", ");
         (
             verdict,
-            format!("\nAn engine is wrong, {which}: {engines}."),
+            format!("{untold}\nAn engine is wrong, {which}: {engines}."),
         )
     }
 
@@ -314,6 +335,7 @@ impl Pair {
         for r in &self.rows {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             let holds = match (r.holds, r.decides) {
+                (true, _) if r.is_untold() => Cell::new("cannot be told"),
                 (true, _) => Cell::new("yes"),
                 (_, true) if colour => Cell::new("NO").fg(Color::Red),
                 (_, true) => Cell::new("NO"),
@@ -370,6 +392,7 @@ mod tests {
             holds,
             errors_by_length: ByLength::default(),
             decides,
+            untold: 0,
             said: None,
         }
     }

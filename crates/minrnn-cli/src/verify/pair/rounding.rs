@@ -1,7 +1,8 @@
 //! How far apart two right files may be: measured, not chosen.
 //!
 //! The judge runs each file in float64 and, beside it, with every operation rounded to its type. The distance is what its
-//! types cost that file. With it goes the one ruler of `grade`: twice the cost, and `4 eps max|y|`.
+//! types cost that file, measured by channel and size of the values (`ruler`), so that large ones do not excuse the others. With it goes
+//! the one ruler of `grade`: twice the cost, and `4 eps max|y|`, of values of that channel and size.
 //! - What two files *mean* (float64 against float64) may differ by that: a constant that one exporter folded is rounded once,
 //!   which is less than the rounding of the operations that it stands for.
 //! - What they come to when *rounded*, and what an *engine* gives of a file, by four times that: they add in other orders, so
@@ -9,10 +10,13 @@
 //!
 //! Between two files it is the smaller cost that counts: a file that loses its digits does not widen its own tolerance.
 
+use std::collections::BTreeMap;
+
 use minrnn_onnx::eval::Array;
 
 use super::case::{Case, Ran};
 use super::port::Elem;
+use super::ruler::{Channels, Costs, Scales};
 use super::tensor::{Reading, Tensor};
 use crate::verify::grade::{ACROSS, SHORT, portable_tolerance};
 
@@ -27,80 +31,133 @@ pub(super) enum Held {
     Engine(usize),
 }
 
-/// What was seen of two files: `(T, distance of each tensor)` for each.
+/// What was seen of two files.
 #[derive(Debug, Default)]
 pub(super) struct Rounding {
-    seen: [Vec<(usize, Vec<f64>)>; 2],
+    /// By file, kind of inputs and length: of each tensor. Short runs are of one length.
+    seen: [BTreeMap<(bool, usize), Vec<Costs>>; 2],
+    /// By tensor, its axis of time.
+    times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
     given: Option<f64>,
 }
 
+/// What is allowed of a tensor in a case.
+#[derive(Debug)]
+pub(super) struct Allowed {
+    scales: Scales,
+    eps: f64,
+    /// Steps of the case.
+    time: usize,
+    /// How many times as much as the ruler says.
+    across: f64,
+    given: Option<f64>,
+}
+
 impl Rounding {
-    pub(super) fn new(given: Option<f64>) -> Self {
+    /// `times`: the axis of time of each tensor, where it has one.
+    pub(super) fn new(given: Option<f64>, times: Vec<Option<usize>>) -> Self {
         Self {
             given,
+            times,
             ..Self::default()
         }
     }
 
+    /// Where the channels of a tensor lie.
+    pub(super) fn channels(&self, tensor: usize, dims: &[usize]) -> Channels {
+        Channels::of(dims, self.times.get(tensor).copied().flatten())
+    }
+
     /// Remembers a run of the judge on file `side`.
     pub(super) fn learn(&mut self, side: usize, case: &Case, ran: &Ran) {
-        let distances = tensors(ran).map(|t| t.map_or(f64::INFINITY, distance));
-        self.seen[side].push((case.time, distances.collect()));
+        for (i, t) in tensors(ran).enumerate() {
+            if let Some(t) = t {
+                self.add(side, case, i, [t.value.exact(), t.value.stepwise()]);
+            }
+        }
     }
 
     /// Remembers a run beside the same without the rounding of short floats.
     pub(super) fn learn_from(&mut self, side: usize, case: &Case, ran: &Ran, plain: &Ran) {
-        let both = tensors(ran).zip(tensors(plain));
-        let distances = both.map(|pair| match pair {
-            (Some(a), Some(b)) => apart(a.value.exact(), b.value.exact()),
-            _ => f64::INFINITY,
-        });
-        self.seen[side].push((case.time, distances.collect()));
+        for (i, pair) in tensors(ran).zip(tensors(plain)).enumerate() {
+            if let (Some(a), Some(b)) = pair {
+                self.add(side, case, i, [a.value.exact(), b.value.exact()]);
+            }
+        }
     }
 
-    /// Remembers that a run of one tensor cost that.
+    fn add(&mut self, side: usize, case: &Case, tensor: usize, [a, b]: [&Array; 2]) {
+        let channels = self.channels(tensor, a.dims());
+        self.of(side, (case.large, case.time), tensor)
+            .learn(a, b, channels);
+    }
+
+    fn of(&mut self, side: usize, (large, time): (bool, usize), tensor: usize) -> &mut Costs {
+        let all = self.seen[side].entry((large, time.max(SHORT))).or_default();
+        if all.len() <= tensor {
+            all.resize_with(tensor + 1, Costs::default);
+        }
+        &mut all[tensor]
+    }
+
+    /// Remembers that values as large as `value` of the one channel of one tensor cost that.
     #[cfg(test)]
-    pub(super) fn saw(&mut self, side: usize, time: usize, distance: f64) {
-        self.seen[side].push((time, vec![distance]));
+    pub(super) fn saw(&mut self, side: usize, time: usize, (value, cost): (f64, f64)) {
+        self.of(side, (false, time), 0).saw(value, cost);
     }
 
-    /// Largest finite distance of a tensor in runs that are no longer than T (or short).
-    fn of(&self, side: usize, tensor: usize, time: usize) -> Option<f64> {
-        let known = self.seen[side]
-            .iter()
-            .filter(|(t, _)| *t <= time.max(SHORT));
-        known
-            .filter_map(|(_, d)| d.get(tensor))
-            .copied()
-            .filter(|d| d.is_finite())
-            .reduce(f64::max)
-    }
-
-    /// The tolerance for a tensor of a case: of what is held to what, of types `elems`, with values as large as `largest`.
-    pub(super) fn tolerance(
+    /// What is allowed of a tensor of a case: of what is held to what, of types `elems`. Runs with inputs of that kind that are no longer
+    /// count.
+    pub(super) fn allowed(
         &self,
         held: Held,
-        (time, tensor): (usize, usize),
+        case: &Case,
+        tensor: usize,
         elems: [Elem; 2],
-        largest: f64,
-    ) -> f64 {
-        if let Some(given) = self.given {
-            return given;
-        }
-        let eps = elems.map(place).into_iter().fold(0.0, f64::max);
-        let both = [0, 1].map(|side| self.of(side, tensor, time));
-        let measured = match held {
-            Held::Engine(side) => both[side],
-            _ => both.into_iter().flatten().reduce(f64::min),
+    ) -> Allowed {
+        let kind = |time: usize| (case.large, time);
+        let merged = |side: usize| {
+            let mut all = Costs::default();
+            for (_, tensors) in self.seen[side].range(kind(0)..=kind(case.time.max(SHORT))) {
+                if let Some(costs) = tensors.get(tensor) {
+                    all.merge(costs);
+                }
+            }
+            all
         };
-        // Nothing finite was measured: a recurrence whose gates are in [0, 1] errs by eps T times the largest value at most.
-        let cost = measured.unwrap_or(eps * time as f64 * largest);
-        let ruler = portable_tolerance(cost, eps, largest);
-        match held {
-            Held::Meaning => ruler,
-            Held::Rounded | Held::Engine(_) => ACROSS * ruler,
+        let sides: Vec<Costs> = match held {
+            Held::Engine(side) => vec![merged(side)],
+            _ => vec![merged(0), merged(1)],
+        };
+        Allowed {
+            scales: Scales::new(&sides),
+            eps: elems.map(place).into_iter().fold(0.0, f64::max),
+            time: case.time,
+            across: match held {
+                Held::Meaning => 1.0,
+                Held::Rounded | Held::Engine(_) => ACROSS,
+            },
+            given: self.given,
         }
+    }
+}
+
+impl Allowed {
+    /// The tolerance of a value of a channel, and whether it says something: half as large as the values, it does not.
+    pub(super) fn of(&self, channel: usize, value: f64) -> (f64, bool) {
+        if let Some(given) = self.given {
+            return (given, true);
+        }
+        let value = if value.is_finite() { value.abs() } else { 0.0 };
+        let seen = self.scales.at(channel, value);
+        let largest = seen.map_or(value, |s| s.largest.max(value));
+        // Nothing finite was measured: a recurrence whose gates are in [0, 1] errs by eps T times the largest value at most.
+        let unknown = self.eps * self.time as f64 * largest;
+        let cost = seen.and_then(|s| s.error).unwrap_or(unknown);
+        let tolerance = self.across * portable_tolerance(cost, self.eps, largest);
+        let size = seen.map_or(0.0, |s| s.smallest);
+        (tolerance, size == 0.0 || tolerance < size / 2.0)
     }
 }
 
@@ -113,21 +170,6 @@ fn place(elem: Elem) -> f64 {
         Elem::BF16 => 2f64.powi(-7),
         _ => f64::from(f32::EPSILON),
     }
-}
-
-/// Largest distance between the two readings of a tensor; infinite where they cannot be compared.
-pub(super) fn distance(t: &Tensor) -> f64 {
-    apart(t.value.exact(), t.value.stepwise())
-}
-
-fn apart(a: &Array, b: &Array) -> f64 {
-    let (Some(a), Some(b)) = (a.floats(), b.floats()) else {
-        return 0.0;
-    };
-    a.iter().zip(b).fold(0.0, |m: f64, (x, y)| {
-        let d = if x == y { 0.0 } else { (x - y).abs() };
-        m.max(if d.is_nan() { f64::INFINITY } else { d })
-    })
 }
 
 /// Whether rounding was seen at all in a tensor.

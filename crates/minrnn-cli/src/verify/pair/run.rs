@@ -93,8 +93,7 @@ impl Two {
             None => Ok(x.clone()),
         });
         let data: Vec<Tensor> = data.collect::<Result<_>>()?;
-        let sizes = (case.batch, to - from, case.lengths.as_deref());
-        let ran = self.call(side, by, sizes, (&data, states), wanted);
+        let ran = self.call(side, by, (case, to - from), (&data, states), wanted);
         ran.with_context(|| match (from, to) {
             (0, to) if to == case.time => case.name(),
             _ => format!("{}, step {from}", case.name()),
@@ -186,25 +185,28 @@ impl Two {
         &self,
         side: usize,
         by: By,
-        (batch, time, lengths): (usize, usize, Option<&[usize]>),
+        (case, time): (&Case, usize),
         (data, states): (&[Tensor], &[Tensor]),
         wanted: &[&str],
     ) -> Result<Vec<Tensor>> {
         let mut given: Vec<(&str, Tensor)> = vec![];
         for f in self.face.filled.iter().filter(|f| f.side == side) {
-            let shape = shape(&f.roles, batch, time);
+            let shape = shape(&f.roles, case.batch, time);
             let value = match f.fill {
                 Fill::Number(n) => n,
                 Fill::Time | Fill::Lengths => time as f64,
             };
             let mut values = vec![value; shape.iter().product()];
-            if let (Fill::Lengths, Some(all)) = (f.fill, lengths) {
+            if let (Fill::Lengths, Some(all)) = (f.fill, &case.lengths) {
                 values = all.iter().map(|n| *n as f64).collect();
             }
             let filled = Tensor::floats(Elem::F64, &shape, &values)?;
             given.push((f.name.as_str(), filled));
         }
-        for (link, t) in self.face.links.iter().zip(data) {
+        for (i, (link, t)) in self.face.links.iter().zip(data).enumerate() {
+            if case.own && self.keeps(i) {
+                continue;
+            }
             given.push((link.names[side].as_str(), t.clone()));
         }
         given.extend(self.states_for(side, states)?);

@@ -37,16 +37,25 @@ fn unary(op: &'static str, step: bool) -> Graph {
 
 #[test]
 fn the_smaller_cost_measures() {
-    let mut costs = Rounding::new(None);
+    let mut costs = Rounding::new(None, vec![]);
     let eps = f64::from(f32::EPSILON);
-    let of = |costs: &Rounding, held| costs.tolerance(held, (10, 0), [Elem::F32; 2], 2.0);
+    let case = Case {
+        batch: 1,
+        time: 10,
+        data: vec![],
+        states: None,
+        lengths: None,
+        own: true,
+        large: false,
+    };
+    let of = |costs: &Rounding, held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 2.0).0;
     assert_eq!(
         of(&costs, Held::Rounded),
         4.0 * (2.0 * 10.0 * eps * 2.0 + 8.0 * eps),
         "nothing measured"
     );
-    costs.saw(0, 10, 2.0);
-    costs.saw(1, 10, 0.25);
+    costs.saw(0, 10, (2.0, 2.0));
+    costs.saw(1, 10, (2.0, 0.25));
     assert_eq!(
         of(&costs, Held::Meaning),
         0.5 + 8.0 * eps,
@@ -58,19 +67,19 @@ fn the_smaller_cost_measures() {
         4.0 * (4.0 + 8.0 * eps),
         "an engine is held to its own file"
     );
-    costs.saw(1, 10, f64::INFINITY);
+    costs.saw(1, 10, (2.0, f64::INFINITY));
     assert_eq!(
         of(&costs, Held::Meaning),
         0.5 + 8.0 * eps,
         "what is no number measures nothing"
     );
-    costs.saw(1, 1000, 5.0);
+    costs.saw(1, 1000, (2.0, 5.0));
     assert_eq!(
         of(&costs, Held::Meaning),
         0.5 + 8.0 * eps,
         "a long run does not excuse a short one"
     );
-    let given = Rounding::new(Some(0.5));
+    let given = Rounding::new(Some(0.5), vec![]);
     assert_eq!(of(&given, Held::Meaning), 0.5);
 }
 
