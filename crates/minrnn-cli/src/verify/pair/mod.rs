@@ -545,7 +545,7 @@ impl Checks {
             then: check("whole, then steps", Held::Meaning),
             rewind: check("back to a state", Held::Meaning),
             rounded: check("whole, rounded at each operation", Held::Rounded),
-            large: check("whole, inputs 100 times as large", Held::Meaning),
+            large: check(LARGE, Held::Meaning),
             large_rounded: check("whole, inputs 100 times as large, rounded", Held::Rounded),
             refused: None,
         }
@@ -584,13 +584,24 @@ impl Checks {
     }
 }
 
+/// What rounding costs where nothing can be told.
+fn costs(check: &str) -> &'static str {
+    match check == LARGE {
+        true => "one of them there is as much as they differ, or more",
+        false => "both files is as large as half of the values, or larger",
+    }
+}
+
+/// The check with large inputs.
+const LARGE: &str = "whole, inputs 100 times as large";
+
 /// Of which tensors it cannot be told whether they agree.
 fn untold(rows: &[Row]) -> Vec<String> {
     let rows = rows.iter().filter(|r| r.is_untold());
     rows.map(|r| {
         format!(
-            "{}, `{}`: of {} of {} values it cannot be told whether the files agree: what rounding costs both files is as large as half of the values, or larger (tolerance {})",
-            r.check, r.tensor, r.untold, r.values, number(r.tolerance)
+            "{}, `{}`: of {} of {} values it cannot be told whether the files agree: what rounding costs {} (tolerance {})",
+            r.check, r.tensor, r.untold, r.values, costs(&r.check), number(r.tolerance)
         )
     })
     .collect()

@@ -16,7 +16,7 @@ use minrnn_onnx::eval::Array;
 
 use super::case::{Case, Ran};
 use super::port::Elem;
-use super::ruler::{Channels, Costs, Scales};
+use super::ruler::{Channels, Costs, Scales, Which};
 use super::tensor::{Reading, Tensor};
 use crate::verify::grade::{ACROSS, SHORT, portable_tolerance};
 
@@ -116,6 +116,21 @@ impl Rounding {
         tensor: usize,
         elems: [Elem; 2],
     ) -> Allowed {
+        self.by(Which::Smaller, held, case, (tensor, elems))
+    }
+
+    /// The same by the file that loses more, which may be all digits.
+    pub(super) fn at_most(&self, case: &Case, tensor: usize, elems: [Elem; 2]) -> Allowed {
+        self.by(Which::Larger, Held::Meaning, case, (tensor, elems))
+    }
+
+    fn by(
+        &self,
+        which: Which,
+        held: Held,
+        case: &Case,
+        (tensor, elems): (usize, [Elem; 2]),
+    ) -> Allowed {
         let kind = |time: usize| (case.large, time);
         let merged = |side: usize| {
             let mut all = Costs::default();
@@ -131,7 +146,7 @@ impl Rounding {
             _ => vec![merged(0), merged(1)],
         };
         Allowed {
-            scales: Scales::new(&sides),
+            scales: Scales::new(&sides, which),
             eps: elems.map(place).into_iter().fold(0.0, f64::max),
             time: case.time,
             across: match held {

@@ -21,6 +21,8 @@ struct Seen {
     cost: f64,
     /// The largest value.
     largest: f64,
+    /// Whether rounding left a number nowhere near: infinity, or none.
+    broken: bool,
 }
 
 /// By channel, what was seen of each size.
@@ -72,39 +74,43 @@ impl Costs {
         };
         for (i, (x, y)) in a.iter().zip(b).enumerate() {
             let distance = if x == y { 0.0 } else { (x - y).abs() };
-            if x.is_finite() && distance.is_finite() {
-                let count = usize::from(*x != 0.0);
-                self.put(channels.at(i), band(*x), [distance, x.abs()], count);
+            if x.is_finite() {
+                let seen = Seen {
+                    band: band(*x),
+                    count: usize::from(*x != 0.0),
+                    cost: if distance.is_finite() { distance } else { 0.0 },
+                    largest: x.abs(),
+                    broken: !distance.is_finite(),
+                };
+                self.put(channels.at(i), seen);
             }
         }
     }
 
-    fn put(&mut self, channel: usize, band: i16, [cost, largest]: [f64; 2], count: usize) {
+    fn put(&mut self, channel: usize, more: Seen) {
         if self.channels.len() <= channel {
             self.channels.resize_with(channel + 1, Vec::new);
         }
         let all = &mut self.channels[channel];
-        let at = match all.iter().position(|s| s.band == band) {
+        let at = match all.iter().position(|s| s.band == more.band) {
             Some(at) => at,
             None => {
-                all.push(Seen {
-                    band,
-                    ..Seen::default()
-                });
-                all.len() - 1
+                all.push(more);
+                return;
             }
         };
         let seen = &mut all[at];
-        seen.count += count;
-        seen.cost = seen.cost.max(cost);
-        seen.largest = seen.largest.max(largest);
+        seen.count += more.count;
+        seen.cost = seen.cost.max(more.cost);
+        seen.largest = seen.largest.max(more.largest);
+        seen.broken |= more.broken;
     }
 
     /// Takes in what other runs measured.
     pub(super) fn merge(&mut self, other: &Self) {
         for (channel, all) in other.channels.iter().enumerate() {
             for s in all {
-                self.put(channel, s.band, [s.cost, s.largest], s.count);
+                self.put(channel, *s);
             }
         }
     }
@@ -131,12 +137,21 @@ impl Costs {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost {
     band: i16,
-    /// Of the file that it costs less; `None`: nothing was measured.
+    /// Of one of the files; `None`: nothing was measured.
     pub(super) error: Option<f64>,
     /// The largest value, of the file that has larger ones.
     pub(super) largest: f64,
     /// Of the file that has smaller ones.
     pub(super) smallest: f64,
+}
+
+/// Whose cost counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Of the file that loses less.
+    Smaller,
+    /// Of the one that loses more.
+    Larger,
 }
 
 /// By size, each with what is below it; the sizes below the first count as the first.
@@ -147,7 +162,7 @@ struct Scale {
 
 impl Scale {
     /// Of what files measured in a channel.
-    fn new(sides: &[&[Seen]]) -> Self {
+    fn new(sides: &[&[Seen]], which: Which) -> Self {
         let floor = floor(sides);
         let bands = sides.iter().flat_map(|s| s.iter().map(|s| s.band));
         let mut bands: Vec<i16> = bands.filter(|b| *b > floor).collect();
@@ -157,21 +172,31 @@ impl Scale {
         let costs = bands.into_iter().map(|band| {
             let below = |side: &&[Seen]| {
                 let seen = side.iter().filter(|s| s.band <= band);
-                seen.map(|s| (s.cost, s.largest))
+                let cost = |s: &Seen| match (s.broken, which) {
+                    (true, Which::Larger) => f64::INFINITY,
+                    _ => s.cost,
+                };
+                seen.map(|s| (cost(s), s.largest))
                     .reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))
             };
             let measured: Vec<(f64, f64)> = sides.iter().filter_map(below).collect();
             let largest = measured.iter().map(|m| m.1);
             Cost {
                 band,
-                error: measured.iter().map(|m| m.0).reduce(f64::min),
+                error: measured.iter().map(|m| m.0).reduce(match which {
+                    Which::Smaller => f64::min,
+                    Which::Larger => f64::max,
+                }),
                 largest: largest.clone().fold(0.0, f64::max),
                 smallest: largest.reduce(f64::min).unwrap_or(0.0),
             }
         });
-        Self {
-            costs: costs.collect(),
+        let mut costs: Vec<Cost> = costs.collect();
+        // What loses its digits in one value may lose them in all.
+        if which == Which::Larger {
+            costs.drain(..costs.len().saturating_sub(1));
         }
+        Self { costs }
     }
 
     fn at(&self, value: f64) -> Option<Cost> {
@@ -211,7 +236,7 @@ pub(super) struct Scales {
 
 impl Scales {
     /// Of what files measured, the same tensor in each.
-    pub(super) fn new(sides: &[Costs]) -> Self {
+    pub(super) fn new(sides: &[Costs], which: Which) -> Self {
         let count = sides.iter().map(|s| s.channels.len()).max().unwrap_or(0);
         let mut pool: Vec<Costs> = vec![Costs::default(); sides.len()];
         let mut channels = vec![];
@@ -220,16 +245,17 @@ impl Scales {
             let lowest = floor(&seen);
             for (all, side) in pool.iter_mut().zip(&seen) {
                 for s in *side {
-                    all.put(0, s.band.max(lowest), [s.cost, s.largest], s.count);
+                    let band = s.band.max(lowest);
+                    all.put(0, Seen { band, ..*s });
                 }
             }
             let known = sides.iter().all(|s| s.count(channel) >= ENOUGH);
-            channels.push(known.then(|| Scale::new(&seen)));
+            channels.push(known.then(|| Scale::new(&seen, which)));
         }
         let pool: Vec<&[Seen]> = pool.iter().map(|c| c.of(0)).collect();
         Self {
             channels,
-            every: Scale::new(&pool),
+            every: Scale::new(&pool, which),
         }
     }
 
@@ -252,7 +278,7 @@ mod tests {
             costs.saw(-1e9, 32.0);
         }
         costs.saw(0.75, 2e-7);
-        let scales = Scales::new(&[costs.clone(), costs]);
+        let scales = Scales::new(&[costs.clone(), costs], Which::Smaller);
         for channel in [0, 7] {
             let error = |value| scales.at(channel, value).unwrap().error.unwrap();
             assert!((error(0.75) - 2e-7).abs() < 1e-12, "{}", error(0.75));
@@ -270,7 +296,7 @@ mod tests {
         let mut costs = Costs::default();
         let at = Channels::of(&[2, 2], None);
         costs.learn(&of([1.0, 2.0, 3.0, 4.0]), &of([1.0, 2.0, 3.0, 4.25]), at);
-        let scales = Scales::new(&[costs]);
+        let scales = Scales::new(&[costs], Which::Smaller);
         let seen = scales.at(0, 1.0).unwrap();
         assert_eq!((seen.error, seen.largest), (Some(0.25), 4.0));
     }
