@@ -330,6 +330,9 @@ fn a_name_does_not_beat_an_operator() {
     );
 }
 
+/// A graph over an input with axes of these names.
+type Maker<'a> = &'a dyn Fn(&[&str]) -> Graph;
+
 /// `y = tril(x x') x`: attention written out, and pooling and operators of attention, along the axis that is called batch.
 #[test]
 fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
@@ -354,7 +357,7 @@ fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
         })
     };
     let attention = |names: &[&str]| map(names, |b, x| b.node("Attention", &[x, x, x], vec![]));
-    let all: [&dyn Fn(&[&str]) -> Graph; 3] = [&products, &pooled, &attention];
+    let all: [Maker; 3] = [&products, &pooled, &attention];
     for f in all {
         for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
             let flow = flow::flow(&Model {
@@ -371,7 +374,7 @@ fn what_is_mixed_by_products_windows_and_attention_is_no_batch() {
             assert!(!axes.is_empty() && axes.iter().all(|a| *a == 1), "{axes:?}");
         }
     }
-    for f in [&products as &dyn Fn(&[&str]) -> Graph, &pooled] {
+    for f in [&products as Maker, &pooled] {
         for names in [["time", "batch", "4"], ["T", "n", "4"], ["T", "m", "4"]] {
             let error = files.same(f(&names), f(&names)).unwrap_err().to_string();
             assert!(
