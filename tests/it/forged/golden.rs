@@ -159,10 +159,10 @@ fn what_overflows_everywhere_is_outside_of_the_bounds() {
     let report = forged.report(true).unwrap();
     let bounds = report.rows.iter().filter(|r| r.against == "its bounds");
     let wrong: Vec<_> = bounds.map(|r| (r.engine.as_str(), r.holds)).collect();
-    assert_eq!(
-        wrong,
-        [("candle", false), ("tract", false), ("minrnn", false)]
-    );
+    let engines = [
+        "candle", "tract", "tract", "tract", "minrnn", "minrnn", "minrnn",
+    ];
+    assert_eq!(wrong, engines.map(|engine| (engine, false)));
     let step = |r: &&minrnn_cli::verify::Row| r.against == "step";
     assert!(report.rows.iter().filter(step).all(|r| r.holds));
 }

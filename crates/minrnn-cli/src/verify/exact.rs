@@ -157,19 +157,22 @@ impl<'a> Exact<'a> {
     }
 
     /// The golden trace in all forms, each value within the bound that others hold their engines to.
-    pub(super) fn golden(&self, all: &[Known]) -> Result<Option<Row>> {
-        let mut tally = Tally::new("minrnn", "golden trace", "its bounds", Grade::Bound);
-        for known in all {
-            if let Some(step) = &self.step {
-                let got = step.exact.stream(&known.case)?;
-                grade::golden(&mut tally, step.name, &got, known);
+    pub(super) fn golden(&self, all: &[Known]) -> Result<Vec<Row>> {
+        let mut rows = vec![];
+        for form in self.sequences.iter().chain(&self.step) {
+            let name = format!("{}, golden trace", form.name);
+            let mut tally = Tally::new("minrnn", name, "its bounds", Grade::Bound);
+            for known in all {
+                let got = match form.name {
+                    "step" => form.exact.stream(&known.case)?,
+                    _ => form.exact.run(&known.case)?,
+                };
+                grade::golden(&mut tally, &got, known);
             }
-            for form in &self.sequences {
-                let got = form.exact.run(&known.case)?;
-                grade::golden(&mut tally, form.name, &got, known);
-            }
+            rows.push(tally);
         }
-        Ok((tally.cases() > 0).then(|| tally.row()))
+        let seen = rows.into_iter().filter(|t| t.cases() > 0);
+        Ok(seen.map(Tally::row).collect())
     }
 
     pub(super) fn rows(self) -> (Vec<Row>, Vec<String>) {

@@ -72,23 +72,32 @@ impl<'a> Forms<'a> {
     /// The golden trace in candle and tract, each value within the bound that others hold their engines to. It is the one measure here
     /// that no engine's own error widens: where all of them round alike, it tells.
     pub(super) fn golden(&self, all: &[Known]) -> Result<Vec<Row>> {
-        let tally = |engine| Tally::new(engine, "golden trace", "its bounds", Grade::Bound);
-        let (mut candle, mut tract) = (tally("candle"), tally("tract"));
-        for known in all {
-            let case = &known.case;
-            if let Some(engine) = &self.candle {
-                grade::golden(&mut candle, "whole", &engine.run(case)?, known);
+        let tally = |engine, form: &str| {
+            let form = format!("{form}, golden trace");
+            Tally::new(engine, form, "its bounds", Grade::Bound)
+        };
+        let mut rows = vec![];
+        if let Some(engine) = &self.candle {
+            let mut tally = tally("candle", "whole");
+            for known in all {
+                grade::golden(&mut tally, &engine.run(&known.case)?, known);
             }
-            for (name, form) in [("parallel", &self.parallel), ("scan", &self.scan)] {
-                if let Some(form) = form {
-                    grade::golden(&mut tract, name, &self.whole(form, case)?, known);
-                }
-            }
-            if let Some(step) = &self.step {
-                grade::golden(&mut tract, "step", &step.stream(case)?, known);
-            }
+            rows.push(tally);
         }
-        let seen = [candle, tract].into_iter().filter(|t| t.cases() > 0);
+        let sequences = [("parallel", &self.parallel), ("scan", &self.scan)];
+        for (name, form) in sequences.into_iter().chain([("step", &self.step)]) {
+            let Some(form) = form else { continue };
+            let mut tally = tally("tract", name);
+            for known in all {
+                let got = match name {
+                    "step" => form.stream(&known.case)?,
+                    _ => self.whole(form, &known.case)?,
+                };
+                grade::golden(&mut tally, &got, known);
+            }
+            rows.push(tally);
+        }
+        let seen = rows.into_iter().filter(|t| t.cases() > 0);
         Ok(seen.map(Tally::row).collect())
     }
 

@@ -114,7 +114,7 @@ pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
 }
 
 /// Grades a run of the golden trace: each value of the output and the states within its bound.
-pub(super) fn golden(tally: &mut Tally, name: &str, got: &Outcome, known: &Known) {
+pub(super) fn golden(tally: &mut Tally, got: &Outcome, known: &Known) {
     let mut c = Comparison::default();
     let tensors = std::iter::once(&got.output).chain(&got.states);
     for (got, want) in tensors.zip(&known.tensors) {
@@ -122,7 +122,7 @@ pub(super) fn golden(tally: &mut Tally, name: &str, got: &Outcome, known: &Known
         let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
         c.extend(got, &wide, |i| f64::from(want.bounds[i]));
     }
-    tally.add(name, &c);
+    tally.add(&known.case.name(), &c);
 }
 
 /// A run, widened to stand in the oracle's place.
