@@ -81,6 +81,47 @@ fn rows_of_length_0_are_left_out_where_no_file_has_a_value_for_them() {
     assert!(notes.contains("gives no numbers for it"), "{notes}");
 }
 
+/// No half of an integer, and nothing that is no number.
+#[test]
+fn states_begin_with_values_that_their_type_has() {
+    let folder = Folder::new();
+    for (dtype, name, begin, right) in [
+        (DType::I64, "int64", "0.5", false),
+        (DType::I64, "int64", "3", true),
+        (DType::Bool, "bool", "2", false),
+        (DType::Bool, "bool", "1", true),
+        (DType::F32, "float32", "nan", false),
+        (DType::F32, "float32", "0.5", true),
+    ] {
+        let graph = Graph {
+            inputs: vec![floats("x", "B,T,2"), info("s", dtype, "B,1")],
+            outputs: vec![floats("y", "B,T,2"), info("next_s", dtype, "B,1")],
+            nodes: vec![
+                node("Tanh", &["x"], &["y"], &[]),
+                node("Identity", &["s"], &["next_s"], &[]),
+            ],
+            ..Graph::default()
+        };
+        let path = folder.write("kept.onnx", graph);
+        let request = Request {
+            states: vec![format!("s=next_s:init={begin}").parse().unwrap()],
+            ..request()
+        };
+        let done = compare(&path, &path, Kind::Same, &request, &mut |_, _, _| ());
+        match done {
+            Ok(pair) => assert!(right && pair.holds, "{name} {begin}: {:?}", pair.rows),
+            Err(error) => {
+                let error = format!("{error:#}");
+                let wanted = format!(
+                    "cannot begin with {}, it is of type",
+                    begin.replace("nan", "NaN")
+                );
+                assert!(!right && error.contains(&wanted), "{name} {begin}: {error}");
+            }
+        }
+    }
+}
+
 /// The memory of inputs is asked for before they are drawn.
 #[test]
 fn inputs_beyond_all_memory_are_refused_with_the_numbers() {

@@ -243,6 +243,7 @@ impl Finder<'_> {
             }
         }
         for (state, _) in states.iter() {
+            self.check_initial(state)?;
             if let Init::Values(values) = &state.init {
                 let row: usize = state
                     .shape
@@ -260,6 +261,29 @@ impl Finder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A state begins with numbers that its type has: no half of an integer, no truth of 2, and nothing that is no number.
+    fn check_initial(&self, state: &State) -> Result<()> {
+        let name = &state.second.0;
+        let ports = self.files[1].inputs();
+        let elem = ports.iter().find(|p| p.name == *name).and_then(|p| p.elem);
+        let values = match &state.init {
+            Init::Fill(value) => std::slice::from_ref(value),
+            Init::Values(values) => values,
+        };
+        let takes = |v: f64| match elem {
+            Some(Elem::Bool) => v == 0.0 || v == 1.0,
+            Some(elem) if !elem.is_float() => v == v.trunc(),
+            _ => true,
+        };
+        match values.iter().find(|v| !(v.is_finite() && takes(**v))) {
+            Some(value) => bail!(
+                "state `{name}` cannot begin with {value}{}: give another init",
+                elem.map_or(String::new(), |e| format!(", it is of type {e}"))
+            ),
+            None => Ok(()),
+        }
     }
 
     fn fixed(&self, dim: &Dim) -> Option<usize> {
