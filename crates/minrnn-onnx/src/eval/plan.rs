@@ -209,7 +209,13 @@ impl From<EvalError> for Inner {
 fn opset(node: &Node, sets: &Sets) -> Result<i64, Fault> {
     let standard = is_standard(&node.domain);
     let same = |d: &str| d == node.domain || standard && is_standard(d);
-    let found = sets.iter().find(|(d, _)| same(d)).map(|(_, v)| *v);
+    let mut all = sets.iter().filter(|(d, _)| same(d)).map(|(_, v)| *v);
+    let found = all.next();
+    if let (Some(one), Some(other)) = (found, all.find(|v| Some(*v) != found)) {
+        return Err(Fault::Model(format!(
+            "two opsets of the domain are stated, {one} and {other}; which one is meant is not known"
+        )));
+    }
     match found {
         Some(v) if standard && !OPSETS.contains(&v) => {
             let (low, high) = (OPSETS.start(), OPSETS.end());

@@ -51,6 +51,31 @@ fn an_attribute_of_another_kind_is_refused() {
     assert!(matches!(kind, Fault::Attribute { name, .. } if name == "axis"));
 }
 
+/// Two versions of one domain, which has two names: which one is meant is not known.
+#[test]
+fn two_opsets_of_a_domain_are_refused() {
+    let node = Node {
+        op_type: "Relu".into(),
+        inputs: vec!["x".into()],
+        outputs: vec!["y".into()],
+        ..Node::default()
+    };
+    let open = |domain: &str, version| {
+        let mut model = model(node.clone(), 17);
+        model.opsets.push((domain.into(), version));
+        Session::open(&model, None).map(drop)
+    };
+    open("", 17).unwrap();
+    open("ai.onnx", 17).unwrap();
+    for domain in ["", "ai.onnx"] {
+        let error = open(domain, 18).unwrap_err().to_string();
+        assert!(
+            error.contains("two opsets of the domain are stated, 17 and 18"),
+            "{error}"
+        );
+    }
+}
+
 #[test]
 fn operators_and_opsets_that_are_not_there_are_refused() {
     let x = || f32s(&[2], &[1.0, 2.0]);
