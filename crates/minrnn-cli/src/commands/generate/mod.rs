@@ -119,7 +119,7 @@ fn write(
             break;
         }
         let logits = engine.feed(&next)?;
-        finite(args, &logits, written)?;
+        says_something(args, &logits, written)?;
         let id = sampler.choose(&logits) as u32;
         let character = text.words.decode(&[id])?;
         if text.end == Some(u64::from(id)) {
@@ -139,15 +139,21 @@ fn write(
     Ok(Outcome::Holds)
 }
 
-/// Where a weight is so large that a product overflows, every choice would be the same.
-fn finite(args: &Generate, logits: &[f32], written: usize) -> Result<()> {
-    match logits.iter().find(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(value) => bail!(
-            "{}: after {written} characters the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged",
-            args.dir.display()
-        ),
+/// Where a weight is so large that a product overflows, every choice would be the same; where it is a square that overflows in a norm,
+/// each logit is 0.
+fn says_something(args: &Generate, logits: &[f32], written: usize) -> Result<()> {
+    let dir = args.dir.display();
+    if let Some(value) = logits.iter().find(|v| !v.is_finite()) {
+        bail!(
+            "{dir}: after {written} characters the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged"
+        );
     }
+    if logits.iter().all(|v| *v == 0.0) {
+        bail!(
+            "{dir}: after {written} characters the model gives 0 for every logit, so that what it writes would mean nothing: its weights are so large that float32 overflows in its norms, or those of its head are 0; take a checkpoint from before the training diverged"
+        );
+    }
+    Ok(())
 }
 
 fn encode(words: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
