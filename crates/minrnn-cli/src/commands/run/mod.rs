@@ -2,6 +2,7 @@
 
 mod data;
 mod lengths;
+mod range;
 mod stream;
 
 use anyhow::{Context, Result, bail};
@@ -51,9 +52,10 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
         Some(path) => {
             let bytes =
                 read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
-            model
-                .state_from_bytes(&bytes)
-                .with_context(|| format!("cannot begin with {}", path.display()))?
+            let begun = || format!("cannot begin with {}", path.display());
+            let state = model.state_from_bytes(&bytes).with_context(begun)?;
+            range::check(&bytes).with_context(begun)?;
+            state
         }
     };
     let (form, shape) = (model.info().form, data.shape());
