@@ -33,7 +33,11 @@ pub(super) fn int_range(dtype: DType) -> Option<(i128, i128)> {
 pub(super) fn wrap(dtype: DType, n: i128) -> i128 {
     match int_range(dtype) {
         _ if dtype == DType::Bool => i128::from(n != 0),
-        Some((low, high)) if n < low || n > high => (n - low).rem_euclid(high - low + 1) + low,
+        // Within the type's size before anything is subtracted: the number may be the last one of its own type.
+        Some((low, high)) if n < low || n > high => {
+            let size = high - low + 1;
+            (n.rem_euclid(size) - low).rem_euclid(size) + low
+        }
         _ => n,
     }
 }
@@ -75,6 +79,15 @@ fn round_to(x: f64, digits: i32, smallest: i32, largest: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_integers_lose_their_high_bits_too() {
+        assert_eq!(wrap(DType::I64, i128::MAX), -1);
+        assert_eq!(wrap(DType::I64, i128::MIN), 0);
+        assert_eq!(wrap(DType::I8, 200), -56);
+        assert_eq!(wrap(DType::U8, -1), 255);
+        assert_eq!(wrap(DType::U64, i128::MAX), i128::from(u64::MAX));
+    }
 
     #[test]
     fn halves_round_to_nearest_even() {
