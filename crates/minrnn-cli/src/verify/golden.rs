@@ -1,5 +1,7 @@
 //! The golden trace of an export against the oracle: its values, and the bounds that others hold their engines to.
 
+use std::path::Path;
+
 use anyhow::Result;
 use minrnn_model::compare::Comparison;
 use minrnn_model::graph::{Graph, Input};
@@ -26,12 +28,8 @@ pub(super) fn row(
     originals: Option<&Params>,
 ) -> Result<(Row, Option<String>)> {
     let (path, bytes) = export.golden()?;
-    let fail = |what: String| ContractError {
-        file: path.clone(),
-        what,
-    };
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+    let fail = broken(&path);
+    let file = read(&bytes, &fail)?;
     let mut trace = Trace {
         file,
         fail: &fail,
@@ -59,6 +57,21 @@ pub(super) fn row(
     Ok((tally.row(), remark.map(str::to_owned)))
 }
 
+/// What is wrong with the trace that lies there.
+fn broken(path: &Path) -> impl Fn(String) -> ContractError + '_ {
+    move |what| ContractError {
+        file: path.to_path_buf(),
+        what,
+    }
+}
+
+fn read<'a>(
+    bytes: &'a [u8],
+    fail: &dyn Fn(String) -> ContractError,
+) -> Result<SafeTensors<'a>, ContractError> {
+    SafeTensors::deserialize(bytes).map_err(|e| fail(format!("is no safetensors file: {e}")))
+}
+
 /// A run of the trace: what goes in, what comes out, and how far an engine may be from it.
 pub(super) struct Known {
     pub(super) case: Case,
@@ -81,12 +94,8 @@ pub(super) fn known(
     (ports, narrow): (&[Port], bool),
 ) -> Result<Vec<Known>> {
     let (path, bytes) = export.golden()?;
-    let fail = |what: String| ContractError {
-        file: path.clone(),
-        what,
-    };
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+    let fail = broken(&path);
+    let file = read(&bytes, &fail)?;
     let trace = Trace {
         file,
         fail: &fail,
