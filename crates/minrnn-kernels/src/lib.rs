@@ -12,6 +12,7 @@
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
 //! | [`cross_entropy()`] | weighted mean loss | some ten passes over the logits |
+//! | [`dropout()`] | masks by counter, the same on every device | masks from a generator with a state |
 //! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
 //!
 //! Three things hold for all of them:
@@ -21,7 +22,9 @@
 //!   computes, forward and backward; the kernels are tested against it.
 //! - **Refusals by name**: other shapes, types or devices give a [`KernelError`].
 //!
-//! Kernels are for the CPU, in f32 (for work) and f64 (for checks).
+//! Kernels are for the CPU, in f32 (for work) and f64 (for checks), and with the feature `cuda` for tensors on a GPU in f32, the
+//! recurrences there also in bf16 and f16; of what only a GPU's memory knows (ids, targets) nothing is checked there, and what is
+//! wrong gives NaN.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -51,6 +54,8 @@ pub mod activation;
 #[cfg(feature = "cuda")]
 pub mod adamw;
 pub mod bias_add;
+#[cfg(feature = "cuda")]
+mod bridge;
 pub mod causal_conv;
 #[cfg(feature = "cuda")]
 pub mod column_sum;
@@ -58,6 +63,7 @@ pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod dispatch;
+pub mod dropout;
 mod elem;
 #[cfg(feature = "cuda")]
 pub mod elementwise;
@@ -85,6 +91,7 @@ pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
 pub use elem::Elem;
 pub use embedding::embedding;
 pub use error::KernelError;

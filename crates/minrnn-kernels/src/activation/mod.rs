@@ -16,7 +16,11 @@ mod tests;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, View};
 use crate::dispatch::Level;
+#[cfg(feature = "cuda")]
+use crate::elementwise::cuda::{Map1, map1, map1_grad};
 use crate::tensors::{Input, hold, slice, with_float};
 
 /// `x * P(X < x)` for a standard normal X: the exact GELU (arXiv 1606.08415; ONNX `Gelu`, `approximate="none"`).
@@ -72,6 +76,39 @@ enum Activation {
     Sigmoid,
 }
 
+#[cfg(feature = "cuda")]
+impl Activation {
+    /// The kernel of its own; the sigmoid is one of the primitives.
+    fn kind(self) -> Option<cuda::Kind> {
+        match self {
+            Self::GeluErf => Some(cuda::Kind::GeluErf),
+            Self::GeluTanh => Some(cuda::Kind::GeluTanh),
+            Self::Silu => Some(cuda::Kind::Silu),
+            Self::Sigmoid => None,
+        }
+    }
+
+    fn forward_cuda(self, gpu: &Gpu, x: View<'_>, y: View<'_>) -> crate::cuda::Result<()> {
+        match self.kind() {
+            Some(kind) => cuda::forward(gpu, kind, x, y, x.len()),
+            None => map1(gpu, Map1::Sigmoid, x, y, false),
+        }
+    }
+
+    fn backward_cuda(
+        self,
+        gpu: &Gpu,
+        x: View<'_>,
+        dy: View<'_>,
+        dx: View<'_>,
+    ) -> crate::cuda::Result<()> {
+        match self.kind() {
+            Some(kind) => cuda::backward(gpu, kind, x, dy, dx, x.len()),
+            None => map1_grad(gpu, Map1::Sigmoid, x, dy, dx, false),
+        }
+    }
+}
+
 impl CustomOp1 for Activation {
     fn name(&self) -> &'static str {
         match self {
@@ -90,8 +127,38 @@ impl CustomOp1 for Activation {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let shape = lx.shape().clone();
+        let to = [(shape.clone(), candle_core::DType::F32)];
+        let [y] = crate::bridge::forward(
+            self.name(),
+            [(x, lx)],
+            to,
+            |_| 0,
+            |gpu, [x], [y], _| self.forward_cuda(gpu, x, y),
+        )?;
+        Ok((y, shape))
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (op, dy) = (self.name(), dy.contiguous()?);
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let to = [(x.shape(), x.dtype())];
+            let [dx] = crate::bridge::backward(
+                op,
+                [x, &dy],
+                to,
+                |_| 0,
+                |gpu, [x, dy], [dx], _| self.backward_cuda(gpu, x, dy, dx),
+            )?;
+            return Ok(Some(dx));
+        }
         let dx = with_float!(op, x.dtype(), T => {
             let (held_x, held_dy) = (hold(op, x), hold(op, &dy));
             let dx = cpu::backward(Level::best(), *self, held_x.slice::<T>()?, held_dy.slice()?);

@@ -8,6 +8,8 @@ mod fused;
 mod ops;
 mod time;
 
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -165,7 +165,7 @@ impl Case {
         }
     }
 
-    fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
+    pub(super) fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
         let data = match graph.input() {
             Input::Tokens { .. } => Data::Tokens(&self.ids),
             Input::Features { .. } => Data::Features(&self.features),
@@ -179,20 +179,30 @@ impl Case {
         oracle::run(graph, params, &run).unwrap()
     }
 
-    fn candle(&self, graph: &Graph, weights: &Weights, dtype: DType, fused: bool) -> Outcome {
+    /// The input as a tensor on a device.
+    pub(crate) fn input(&self, graph: &Graph, device: &Device) -> Tensor {
         let (b, t) = (self.batch, self.time);
-        let input = match graph.input() {
-            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), &Device::Cpu).unwrap(),
+        match graph.input() {
+            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), device).unwrap(),
             Input::Features { width } => {
-                Tensor::from_slice(&self.features, (b, t, width), &Device::Cpu).unwrap()
+                Tensor::from_slice(&self.features, (b, t, width), device).unwrap()
             }
-        };
+        }
+    }
+
+    pub(super) fn candle(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        dtype: DType,
+        fused: bool,
+    ) -> Outcome {
+        let device = weights.get(0).device();
+        let input = self.input(graph, device);
         let state = |(v, s): (&Vec<f64>, &minrnn_model::graph::StateSpec)| {
-            let shape = [vec![b], s.shape()].concat();
-            Tensor::from_slice(v, shape, &Device::Cpu)
-                .unwrap()
-                .to_dtype(dtype)
-                .unwrap()
+            let shape = [vec![self.batch], s.shape()].concat();
+            let state = Tensor::from_slice(v, shape, &Device::Cpu).unwrap();
+            state.to_dtype(dtype).unwrap().to_device(device).unwrap()
         };
         let states: Option<Vec<Tensor>> = self
             .states
@@ -214,7 +224,9 @@ impl Case {
 }
 
 pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
-    t.to_dtype(DType::F64)
+    t.to_device(&Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::F64)
         .unwrap()
         .flatten_all()
         .unwrap()
@@ -223,7 +235,7 @@ pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
 }
 
 #[track_caller]
-fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
+pub(super) fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
     let pairs =
         std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states));
     let mut c = Comparison::default();
