@@ -3,8 +3,9 @@
 
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::compare::Comparison;
+use minrnn_model::testing::test_each;
 
-use super::tests::{Case, compare, floats, variants};
+use super::tests::{Case, compare, floats, named};
 use super::{Dropout, Outcome, Run, Weights, run};
 
 /// A GPU, or a message.
@@ -22,7 +23,7 @@ fn device() -> Option<Device> {
 #[test]
 fn candle_on_a_gpu_equals_the_oracle() {
     let Some(device) = device() else { return };
-    for (name, model, params) in variants() {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         let weights = Weights::new(graph, &params, DType::F32, &device).unwrap();
         for (seed, (batch, time)) in [(1, 1), (2, 1), (1, 2), (3, 9), (2, 33)]
@@ -39,7 +40,7 @@ fn candle_on_a_gpu_equals_the_oracle() {
                 }
             }
         }
-    }
+    });
 }
 
 /// A scalar that depends on the output and on every state.
@@ -80,7 +81,7 @@ fn gradients(
 #[test]
 fn gradients_on_a_gpu_equal_those_of_the_cpu_in_float64() {
     let Some(device) = device() else { return };
-    for (name, model, params) in variants() {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         for (seed, extras) in [(0, false), (2, true), (3, true)] {
             let case = Case::new(graph, 2, 21, seed, extras);
@@ -99,13 +100,13 @@ fn gradients_on_a_gpu_equal_those_of_the_cpu_in_float64() {
                 }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn dropout_on_a_gpu_is_that_of_the_cpu() {
     let Some(device) = device() else { return };
-    for (name, model, params) in variants() {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         let case = Case::new(graph, 2, 9, 0, false);
         let out = |device: &Device| {
@@ -123,5 +124,5 @@ fn dropout_on_a_gpu_is_that_of_the_cpu() {
         let each = got.iter().zip(&want);
         each.for_each(|(g, w)| c.push(*g, *w, 2e-4 * (1.0 + w.abs())));
         assert!(c.holds(), "{name}: {c:?}");
-    }
+    });
 }

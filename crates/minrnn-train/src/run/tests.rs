@@ -8,6 +8,7 @@ use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::testing::test_each;
 
 use super::{Outcome, Run, Weights, run};
 
@@ -93,6 +94,12 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
         Params::init(primitives().graph(), 0),
     ));
     all
+}
+
+/// [`variants`], as a table of cases.
+pub(super) fn named() -> impl Iterator<Item = (String, (Model, Params))> {
+    let named = |(i, (name, model, params))| (format!("{name} ({i})"), (model, params));
+    variants().into_iter().enumerate().map(named)
 }
 
 /// A graph of the operations that no configured layer has.
@@ -197,7 +204,7 @@ impl Case {
         dtype: DType,
         fused: bool,
     ) -> Outcome {
-        let device = weights.get(0).device();
+        let device = weights.device();
         let input = self.input(graph, device);
         let state = |(v, s): (&Vec<f64>, &minrnn_model::graph::StateSpec)| {
             let shape = [vec![self.batch], s.shape()].concat();
@@ -251,7 +258,7 @@ pub(super) fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance
 
 #[test]
 fn candle_equals_the_oracle() {
-    for (name, model, params) in variants() {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         for (seed, (batch, time)) in [(1, 1), (2, 1), (1, 2), (3, 9), (2, 33)]
             .into_iter()
@@ -274,7 +281,7 @@ fn candle_equals_the_oracle() {
                 }
             }
         }
-    }
+    });
 }
 
 /// A scalar that depends on the output and on every state, each value with a weight of its own.
@@ -300,7 +307,7 @@ fn scalar_tensor(out: &Outcome) -> Tensor {
 
 #[test]
 fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
-    for (name, model, params) in variants() {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         for (seed, extras) in [(0, false), (2, true), (3, true)] {
             let case = Case::new(graph, 2, 5, seed, extras);
@@ -347,7 +354,7 @@ fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
                 }
             }
         }
-    }
+    });
 }
 
 #[test]
