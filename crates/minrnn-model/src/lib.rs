@@ -31,7 +31,9 @@ pub mod model;
 pub mod oracle;
 pub mod params;
 pub mod rng;
+pub mod ruler;
 pub mod stated;
+pub mod trial;
 pub mod usual;
 
 mod error;
