@@ -20,5 +20,6 @@ mod mutations;
 mod opsets;
 mod padding;
 mod regressions;
+mod runs;
 mod service;
 mod snapshots_of_graphs;

@@ -1,4 +1,4 @@
-//! What rounding costs values of one size in one channel, and what that allows.
+//! What rounding costs values of one size in one channel.
 //!
 //! One large channel, or a column that is masked by -1e9, must not excuse the values beside it. So what is measured is measured
 //! by channel (the last axis that is not time) and by size (factors of 4): a value is held to what values of its channel cost that

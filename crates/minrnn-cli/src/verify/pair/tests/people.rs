@@ -5,32 +5,12 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use minrnn_onnx::eval::Array;
-use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Model, Node, Tensor as Constant, ValueInfo};
+use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Tensor as Constant, ValueInfo};
 
+use super::super::case::Ran;
+use super::graphs::{Folder, floats, node};
 use super::*;
 use crate::verify::contender::{Failure, Opened};
-
-fn info(name: &str, dims: &str) -> ValueInfo {
-    let dim = |d: &str| match d.parse() {
-        Ok(n) => Dim::Fixed(n),
-        Err(_) => Dim::symbol(d),
-    };
-    let dims = dims.split(',').filter(|d| !d.is_empty()).map(dim);
-    ValueInfo::new(name, DType::F32, dims.collect())
-}
-
-fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[(&str, Attr)]) -> Node {
-    let names = |all: &[&str]| all.iter().map(|n| (*n).to_owned()).collect();
-    let attributes = attributes.iter().map(|(n, a)| ((*n).to_owned(), a.clone()));
-    Node {
-        op_type: op.into(),
-        name: format!("{}_node", outputs[0]),
-        inputs: names(inputs),
-        outputs: names(outputs),
-        attributes: attributes.collect(),
-        ..Node::default()
-    }
-}
 
 fn weight(name: &str, dims: &[i64], factor: f32) -> Constant {
     let count: i64 = dims.iter().product();
@@ -42,32 +22,6 @@ fn weight(name: &str, dims: &[i64], factor: f32) -> Constant {
 
 fn ints(name: &str, values: &[i64]) -> Constant {
     Constant::i64(name, vec![values.len() as i64], values)
-}
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, graph: Graph) -> PathBuf {
-        let path = self.0.path().join(name);
-        let model = Model {
-            ir_version: 8,
-            opsets: vec![(String::new(), 17)],
-            graph,
-            ..Model::default()
-        };
-        std::fs::write(&path, model.encode()).unwrap();
-        path
-    }
-
-    fn pair(&self, kind: Kind, graphs: [Graph; 2], request: &Request) -> Result<Pair> {
-        let [a, b] = graphs;
-        let (a, b) = (self.write("a.onnx", a), self.write("b.onnx", b));
-        compare(&a, &b, kind, request, &mut |_, _, _| ())
-    }
 }
 
 fn request(longest: usize, states: &[&str]) -> Request {
@@ -96,12 +50,12 @@ fn differs(kind: Kind, graphs: [Graph; 2], request: &Request) -> Pair {
 fn rnn(time: &str, batch: &str, factor: f32) -> Graph {
     Graph {
         inputs: vec![
-            info("x", &format!("{time},{batch},2")),
-            info("h0", &format!("1,{batch},3")),
+            floats("x", &format!("{time},{batch},2")),
+            floats("h0", &format!("1,{batch},3")),
         ],
         outputs: vec![
-            info("y", &format!("{time},1,{batch},3")),
-            info("hn", &format!("1,{batch},3")),
+            floats("y", &format!("{time},1,{batch},3")),
+            floats("hn", &format!("1,{batch},3")),
         ],
         nodes: vec![node(
             "RNN",
@@ -176,8 +130,8 @@ fn fixed_lengths_and_batches_run_as_they_are() {
 /// One step without an axis of time: `g = tanh(x w + h)`; what it gives back is `factor g`.
 fn cell(factor: f32) -> Graph {
     Graph {
-        inputs: vec![info("x", "B,2"), info("h", "B,3")],
-        outputs: vec![info("y", "B,3"), info("h_next", "B,3")],
+        inputs: vec![floats("x", "B,2"), floats("h", "B,3")],
+        outputs: vec![floats("y", "B,3"), floats("h_next", "B,3")],
         nodes: vec![
             node("MatMul", &["x", "w"], &["u"], &[]),
             node("Add", &["u", "h"], &["s"], &[]),
@@ -217,8 +171,8 @@ fn two_step_files_are_called_step_by_step() {
 fn halved(from: i64) -> Graph {
     let initializers = [("from", from), ("to", i64::MAX), ("axis", 1), ("by", 2)];
     Graph {
-        inputs: vec![info("x", "batch,time,2")],
-        outputs: vec![info("y", "batch,time2,2")],
+        inputs: vec![floats("x", "batch,time,2")],
+        outputs: vec![floats("y", "batch,time2,2")],
         nodes: vec![node(
             "Slice",
             &["x", "from", "to", "axis", "by"],
@@ -239,7 +193,7 @@ fn outputs_may_have_half_the_steps() {
 
 /// An LSTM from the end or from the begin, that is told how long rows are or not.
 fn told(direction: &str, lengths: bool) -> Graph {
-    let mut inputs = vec![info("x", "T,B,2")];
+    let mut inputs = vec![floats("x", "T,B,2")];
     if lengths {
         inputs.push(ValueInfo::new(
             "sequence_lens",
@@ -254,7 +208,7 @@ fn told(direction: &str, lengths: bool) -> Graph {
     ];
     Graph {
         inputs,
-        outputs: vec![info("y", "T,1,B,2"), info("h", "1,B,2")],
+        outputs: vec![floats("y", "T,1,B,2"), floats("h", "1,B,2")],
         nodes: vec![node(
             "LSTM",
             &["x", "w", "r", "", fourth],
@@ -323,12 +277,12 @@ fn rows_of_unequal_length_are_compared_by_the_steps_they_have() {
 
 /// An LSTM with its states apart, or in one tensor `[2, B, 3]`.
 fn lstm(time: &str, together: bool) -> Graph {
-    let state = |name: &str| info(name, "1,B,3");
-    let whole = |name: &str| info(name, "2,B,3");
+    let state = |name: &str| floats(name, "1,B,3");
+    let whole = |name: &str| floats(name, "2,B,3");
     let attributes = [("hidden_size", Attr::Int(3))];
     let mut graph = Graph {
-        inputs: vec![info("x", &format!("{time},B,2"))],
-        outputs: vec![info("y", &format!("{time},1,B,3"))],
+        inputs: vec![floats("x", &format!("{time},B,2"))],
+        outputs: vec![floats("y", &format!("{time},1,B,3"))],
         nodes: vec![node(
             "LSTM",
             &["x", "w", "r", "", "", "h", "c"],
@@ -402,8 +356,8 @@ fn unbatched(step: bool, factor: f32) -> Graph {
     };
     let state = format!("1,{rows},3");
     Graph {
-        inputs: vec![info("x", &format!("{length},2")), info("h0", &state)],
-        outputs: vec![info("y", &format!("{length},3")), info("hn", &state)],
+        inputs: vec![floats("x", &format!("{length},2")), floats("h0", &state)],
+        outputs: vec![floats("y", &format!("{length},3")), floats("hn", &state)],
         nodes: vec![
             node("Unsqueeze", &["x", "at"], &["u"], &[]),
             node(
@@ -449,8 +403,8 @@ fn a_sequence_without_rows_has_one() {
 #[test]
 fn files_without_time_are_compared_as_they_are() {
     let map = |factor: f32| Graph {
-        inputs: vec![info("x", "batch,2")],
-        outputs: vec![info("y", "batch,3")],
+        inputs: vec![floats("x", "batch,2")],
+        outputs: vec![floats("y", "batch,3")],
         nodes: vec![node("MatMul", &["x", "w"], &["y"], &[])],
         initializers: vec![weight("w", &[2, 3], factor)],
         ..Graph::default()

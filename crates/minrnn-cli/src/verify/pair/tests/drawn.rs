@@ -2,7 +2,7 @@
 
 use minrnn_onnx::ir::{DType, Graph, Tensor as Constant};
 
-use super::cases::{Folder, floats, info, node, recurrent, request, same};
+use super::graphs::{Folder, floats, info, node, recurrent, request, same};
 use super::*;
 
 /// `GRU` over rows of unequal length; `least`: rows have one step at least.

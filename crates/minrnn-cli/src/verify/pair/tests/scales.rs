@@ -2,7 +2,8 @@
 
 use minrnn_onnx::ir::{Graph, Tensor as Constant};
 
-use super::cases::{Folder, floats, node, request, same};
+use super::graphs::{Folder, floats, node, noted, request, same};
+use super::*;
 
 /// `y = tanh(factor x) scale + shift`, `x [B, T, 3]`.
 fn scaled(factor: f32, scale: [f32; 3], shift: [f32; 3]) -> Graph {
@@ -67,4 +68,31 @@ fn one_large_channel_does_not_excuse_the_others() {
             "{row:?}"
         );
     }
+}
+
+/// A sum with a constant that is far larger than what varies: another weight shows, another rounding of the constant does not.
+#[test]
+fn a_large_sum_does_not_excuse_what_varies_in_it() {
+    let folder = Folder::new();
+    let longest = Request {
+        longest: Some(24),
+        ..request()
+    };
+    let compared = |a: Graph, b: Graph| folder.pair(Kind::Same, [a, b], &longest).unwrap();
+    let sum = |factor, constant: f32| scaled(factor, [1.0; 3], [constant; 3]);
+    for constant in [1e4, 1e6, -3e6] {
+        let pair = compared(sum(1.0, constant), otherwise(sum(1.0, constant)));
+        assert!(pair.holds, "{constant} {:#?}", pair.rows);
+        let near = f32::from_bits(constant.to_bits() + 1);
+        let pair = compared(sum(1.0, constant), sum(1.0, near));
+        assert!(pair.holds, "{constant} {:#?}", pair.rows);
+        let pair = compared(sum(1.0, constant), sum(1.05, constant));
+        assert!(!pair.holds, "{constant} {:#?}", pair.rows);
+        if constant != 1e4 {
+            noted(&pair, "vary by");
+        }
+    }
+    // Half of f32's digits of what varies: a weight that was rounded is no other weight.
+    let pair = compared(sum(1.0, 1e6), sum(1.0 + 4.0 * f32::EPSILON, 1e6));
+    assert!(pair.holds, "{:#?}", pair.rows);
 }

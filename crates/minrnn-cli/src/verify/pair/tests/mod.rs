@@ -1,26 +1,22 @@
 //! What two right files may be apart, and what is found in them.
 
-use std::path::Path;
+mod beyond;
+mod cases;
+mod drawn;
+pub(super) mod graphs;
+mod people;
+mod scales;
+mod spans;
 
 use minrnn_model::rng::Rng;
 use minrnn_onnx::build::Builder;
-use minrnn_onnx::ir::{DType, Dim, Graph, Model, Tensor as Constant};
+use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
+use super::plan::{LENGTHS, pieces};
 use super::port::Elem;
+use super::rounding::{Held, Rounding};
 use super::*;
-
-fn write(dir: &Path, name: &str, graph: Graph) -> std::path::PathBuf {
-    let path = dir.join(name);
-    let opsets = vec![(String::new(), 17)];
-    let model = Model {
-        ir_version: 8,
-        opsets,
-        graph,
-        ..Model::default()
-    };
-    std::fs::write(&path, model.encode()).unwrap();
-    path
-}
+use graphs::Folder;
 
 /// `y = f(x)`, `x [b, t, 2]`; with `two` the file of one step.
 fn unary(op: &'static str, step: bool) -> Graph {
@@ -96,7 +92,7 @@ fn pieces_add_up() {
 /// Time is found where dimensions have names, and asked for where they have none.
 #[test]
 fn time_is_found_or_asked_for() {
-    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let graph = |dims: &[Dim]| {
         let mut g = unary("Tanh", false);
         for v in g.inputs.iter_mut().chain(&mut g.outputs) {
@@ -105,9 +101,9 @@ fn time_is_found_or_asked_for() {
         g
     };
     let (b, t, two) = (Dim::symbol("b"), Dim::symbol("t"), Dim::Fixed(2));
-    let step = write(dir.path(), "step.onnx", graph(&[b.clone(), two.clone()]));
+    let step = folder.write("step.onnx", graph(&[b.clone(), two.clone()]));
     let open = |dims: &[Dim], request: &Request| {
-        let path = write(dir.path(), "whole.onnx", graph(dims));
+        let path = folder.write("whole.onnx", graph(dims));
         Two::open(&path, &step, Kind::Step, request).map(|two| {
             (
                 two.face.links[0].time(),
@@ -142,9 +138,9 @@ fn time_is_found_or_asked_for() {
 /// Weights in a file beside are the file's own.
 #[test]
 fn weights_in_a_file_beside_are_judged() {
-    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     std::fs::write(
-        dir.path().join("w.bin"),
+        folder.path().join("w.bin"),
         [0.5f32, -2.0].map(f32::to_le_bytes).concat(),
     )
     .unwrap();
@@ -167,11 +163,11 @@ fn weights_in_a_file_beside_are_judged() {
         longest: Some(3),
         ..Request::default()
     };
-    let whole = write(dir.path(), "whole.onnx", graph(false, 1.0));
-    let step = write(dir.path(), "step.onnx", graph(true, 1.0));
+    let whole = folder.write("whole.onnx", graph(false, 1.0));
+    let step = folder.write("step.onnx", graph(true, 1.0));
     let pair = compare(&whole, &step, Kind::Step, &request, &mut |_, _, _| ()).unwrap();
     assert!(pair.holds, "{pair:?}");
-    let wrong = write(dir.path(), "wrong.onnx", graph(true, 1.001));
+    let wrong = folder.write("wrong.onnx", graph(true, 1.001));
     let request = Request {
         bisect: true,
         ..request

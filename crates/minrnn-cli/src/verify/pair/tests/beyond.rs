@@ -2,8 +2,9 @@
 
 use minrnn_onnx::ir::{Graph, Tensor as Constant};
 
-use super::cases::{Folder, floats, node, request, same};
+use super::graphs::{Folder, floats, node, request, same};
 use super::*;
+use crate::verify::pair::checks::LARGE;
 
 /// Operations one after the other, from `x [B, T, 3]` to `y`; each has further inputs.
 fn chain(ops: &[(&str, &[&str])]) -> Graph {
@@ -37,8 +38,6 @@ fn chain(ops: &[(&str, &[&str])]) -> Graph {
 fn row<'a>(pair: &'a Pair, check: &str) -> &'a Row {
     pair.rows.iter().find(|r| r.check == check).unwrap()
 }
-
-use super::LARGE;
 
 /// What parts two files beyond the reach of normal numbers.
 #[test]

@@ -1,10 +1,9 @@
 //! How long the sequences are that run: no shorter than the files take, no longer than was asked for.
 
-use std::path::PathBuf;
-
 use minrnn_onnx::build::{Builder, Val};
-use minrnn_onnx::ir::{DType, Dim, Graph, Model, Tensor as Constant};
+use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
+use super::graphs::{Folder, noted};
 use super::*;
 
 fn dims(names: &str) -> Vec<Dim> {
@@ -61,28 +60,15 @@ fn placed(rows: i64) -> Graph {
     })
 }
 
-struct Files(tempfile::TempDir);
+struct Files(Folder);
 
 impl Files {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, graph: Graph) -> PathBuf {
-        let path = self.0.path().join(name);
-        let model = Model {
-            ir_version: 8,
-            opsets: vec![(String::new(), 17)],
-            graph,
-            ..Model::default()
-        };
-        std::fs::write(&path, model.encode()).unwrap();
-        path
+        Self(Folder::new())
     }
 
     fn run(&self, a: Graph, b: Graph, request: &Request) -> Result<Pair> {
-        let (a, b) = (self.write("a.onnx", a), self.write("b.onnx", b));
-        compare(&a, &b, Kind::Same, request, &mut |_, _, _| ())
+        self.0.pair(Kind::Same, [a, b], request)
     }
 }
 
@@ -91,15 +77,6 @@ fn request(longest: usize) -> Request {
         longest: Some(longest),
         ..Request::default()
     }
-}
-
-#[track_caller]
-fn noted(pair: &Pair, words: &str) {
-    assert!(
-        pair.notes.iter().any(|n| n.contains(words)),
-        "{words}: {:?}",
-        pair.notes
-    );
 }
 
 #[test]
