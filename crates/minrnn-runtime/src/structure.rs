@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
 use crate::error::Breach;
 use crate::metadata::short;
@@ -13,10 +13,8 @@ mod operator;
 mod scan;
 mod shape;
 mod tensor;
-mod wire;
 
 pub(crate) use shape::{Probe, Shapes, Sizes, axis, broadcast};
-pub(crate) use wire::check as check_bytes;
 
 /// The tensors that a node may read, by name; with its data where a tensor stands in the file.
 type Names<'a> = ByName<&'a str, Option<&'a TensorProto>>;
@@ -80,13 +78,13 @@ fn parts(graph: &GraphProto) -> u64 {
 /// [`check`] by the rules given.
 pub(crate) fn check_with(model: &ModelProto, rules: Rules) -> Result<&GraphProto, Breach> {
     opset(model, rules)?;
-    if !model.functions.is_empty() {
+    if model.functions > 0 {
         return Err(Breach::new(
             "functions",
             "the engine does not read local functions",
         ));
     }
-    if !model.training_info.is_empty() {
+    if model.training_info > 0 {
         return Err(Breach::new("training_info", "a model that runs has none"));
     }
     let Some(graph) = &model.graph else {
@@ -142,7 +140,7 @@ fn check_graph<'a>(
     path: &str,
     rules: Rules,
 ) -> Result<(), Breach> {
-    if !graph.sparse_initializer.is_empty() {
+    if graph.sparse_initializer > 0 {
         return Err(Breach::new(
             format!("{path}graph"),
             "has sparse initializers",

@@ -7,13 +7,14 @@
 mod compile;
 mod constant;
 mod instr;
+mod length;
 mod registers;
 mod rows;
 mod step;
 mod value;
 mod wave;
 
-use tract_onnx::pb::{GraphProto, TensorProto};
+use crate::proto::{GraphProto, TensorProto};
 
 use self::instr::{Capture, Carry, Instr, Register};
 use self::value::View;

@@ -1,8 +1,8 @@
 //! The operators that minrnn's exporter may write and tract runs without state, chance or surprise: what they take, what
 //! they give, what they may be told. Everything else in a file of ours is refused by name.
 
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::{AttributeProto, NodeProto};
+use crate::proto::AttributeType;
+use crate::proto::{AttributeProto, NodeProto};
 
 use super::shape::Rule;
 use crate::metadata::short;
@@ -158,14 +158,14 @@ pub(super) fn one_value(attr: &AttributeProto) -> Result<(), String> {
         (String, !attr.s.is_empty()),
         (Tensor, attr.t.is_some()),
         (Graph, attr.g.is_some()),
-        (SparseTensor, attr.sparse_tensor.is_some()),
+        (SparseTensor, attr.sparse_tensor),
         (Floats, !attr.floats.is_empty()),
         (Ints, !attr.ints.is_empty()),
         (Strings, !attr.strings.is_empty()),
         (Tensors, !attr.tensors.is_empty()),
         (Graphs, !attr.graphs.is_empty()),
-        (SparseTensors, !attr.sparse_tensors.is_empty()),
-        (TypeProtos, !attr.type_protos.is_empty()),
+        (SparseTensors, attr.sparse_tensors > 0),
+        (TypeProtos, attr.type_protos > 0),
     ];
     let name = short(&attr.name);
     if !attr.ref_attr_name.is_empty() {

@@ -10,9 +10,7 @@ mod part;
 mod product;
 mod scan;
 
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use crate::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 
 use super::operator;
 use super::tensor;
@@ -341,20 +339,15 @@ fn known(tensor: &TensorProto) -> Option<Vec<i64>> {
 /// What the file declares for an input.
 fn port(info: &ValueInfoProto, batch: usize, time: usize) -> Result<Fact, Breach> {
     let wrong = |what: &str| Breach::new(format!("input `{}`", short(&info.name)), what);
-    let value = info.r#type.as_ref().and_then(|t| t.value.as_ref());
-    let Some(type_proto::Value::TensorType(found)) = value else {
+    let Some(found) = info.tensor_type() else {
         return Err(wrong("has no tensor type"));
     };
-    let dims = found
-        .shape
-        .iter()
-        .flat_map(|s| &s.dim)
-        .map(|d| match &d.value {
-            Some(DimValue::DimValue(n)) => usize::try_from(*n).ok(),
-            Some(DimValue::DimParam(s)) if s == BATCH => Some(batch),
-            Some(DimValue::DimParam(s)) if s == SEQ_LEN => Some(time),
-            _ => None,
-        });
+    let dims = found.shape.iter().flat_map(|s| &s.dim).map(|d| match d {
+        Dimension::Value(n) => usize::try_from(*n).ok(),
+        Dimension::Param(s) if s == BATCH => Some(batch),
+        Dimension::Param(s) if s == SEQ_LEN => Some(time),
+        _ => None,
+    });
     let dims: Option<Vec<usize>> = dims.collect();
     let elem = DataType::try_from(found.elem_type).ok();
     let (Some(dims), Some(elem)) = (dims, elem) else {

@@ -1,6 +1,6 @@
 //! What a node does with its operands, apart from what the operands are.
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use crate::engine::{BINARY, UNARY};
 use crate::kernels::{Binary, Unary};

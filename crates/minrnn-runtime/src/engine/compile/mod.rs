@@ -13,13 +13,13 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
-use tract_onnx::prelude::{SymbolScope, TDim};
+use crate::proto::{AttributeProto, GraphProto, NodeProto};
 
 pub(crate) use pointwise::{BINARY, UNARY};
 
 use super::constant::Constant;
 use super::instr::{Capture, Carry, Instr, Register};
+use super::length::Length;
 use super::value::{Elem, Flow, Phase, Value, View};
 use super::{Port, Program};
 use crate::contract::{LENGTHS, RESET};
@@ -60,10 +60,8 @@ pub(super) struct Compiler<'a> {
     carries: Vec<Carry>,
     captures: Vec<Capture>,
     weights: &'a Weights,
-    b: TDim,
-    t: TDim,
-    /// Dimensions simplify only while their scope lives.
-    _symbols: SymbolScope,
+    b: Length,
+    t: Length,
     width: usize,
 }
 
@@ -140,10 +138,9 @@ fn live<'a>(
 
 impl<'a> Compiler<'a> {
     fn new(info: &'a Info, weights: &'a Weights) -> Self {
-        let symbols = SymbolScope::default();
-        let dim = |fixed: Option<usize>, name: &str| match fixed {
-            Some(n) => TDim::Val(n as i64),
-            None => TDim::Sym(symbols.sym(name)),
+        let length = |fixed: Option<usize>, free: Length| match fixed {
+            Some(n) => Length::of(n as i64),
+            None => free,
         };
         Self {
             info,
@@ -157,9 +154,8 @@ impl<'a> Compiler<'a> {
             carries: vec![],
             captures: vec![],
             weights,
-            b: dim(info.batch, "batch"),
-            t: dim(info.seq_len, "seq_len"),
-            _symbols: symbols,
+            b: length(info.batch, Length::batch()),
+            t: length(info.seq_len, Length::time()),
             width: 0,
         }
     }

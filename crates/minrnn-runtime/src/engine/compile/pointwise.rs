@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tract_onnx::pb::NodeProto;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, volume};
 use crate::engine::instr::{Instr, Operand};

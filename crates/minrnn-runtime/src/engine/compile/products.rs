@@ -1,7 +1,7 @@
 //! Products with constant matrices, tables, reductions and casts.
 
-use tract_onnx::pb::NodeProto;
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, attribute, axis_of, int};
 use crate::engine::constant::Constant;
