@@ -77,6 +77,7 @@ mod kernels;
 mod metadata;
 mod model;
 mod names;
+mod operator;
 mod options;
 #[cfg(feature = "tract")]
 mod plan;

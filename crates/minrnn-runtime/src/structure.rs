@@ -8,8 +8,9 @@ use crate::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProt
 use crate::error::Breach;
 use crate::metadata::short;
 use crate::names::ByName;
+use crate::operator;
 
-mod operator;
+mod attribute;
 mod scan;
 mod shape;
 mod tensor;
@@ -241,7 +242,7 @@ fn check_node<'a>(
     }
     let mut attributes = node.attribute.iter();
     attributes
-        .try_for_each(operator::one_value)
+        .try_for_each(attribute::one_value)
         .map_err(|what| Breach::new(&place, what))?;
     if let Some(operator) = known.filter(|_| rules == Rules::Ours) {
         operator

@@ -21,7 +21,7 @@ use self::value::View;
 use crate::info::Info;
 use crate::weights::Weights;
 
-pub(crate) use compile::{BINARY, UNARY, Unsupported};
+pub(crate) use compile::Unsupported;
 pub(crate) use registers::Workspace;
 pub(crate) use rows::Fault;
 pub(crate) use step::{RowStates, Step};

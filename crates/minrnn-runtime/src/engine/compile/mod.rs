@@ -15,8 +15,6 @@ use std::rc::Rc;
 
 use crate::proto::{AttributeProto, GraphProto, NodeProto};
 
-pub(crate) use pointwise::{BINARY, UNARY};
-
 use super::constant::Constant;
 use super::instr::{Capture, Carry, Instr, Register};
 use super::length::Length;
@@ -24,6 +22,7 @@ use super::value::{Elem, Flow, Phase, Value, View};
 use super::{Port, Program};
 use crate::contract::{LENGTHS, RESET};
 use crate::info::{Head, Info, InputSpec, Recurrence};
+use crate::operator::{self, Meaning};
 use crate::weights::Weights;
 
 /// Values that one row may hold in all registers together.
@@ -284,21 +283,23 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Result<(), String> {
-        let results = match node.op_type.as_str() {
-            "Identity" => self.identity(node),
-            "Shape" => self.shape(node),
-            "MatMul" => self.matmul(node),
-            "MatMulInteger" => self.matmul_integer(node),
-            "Gather" => self.gather(node),
-            "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" => self.reduce(node),
-            "Cast" => self.cast(node),
-            "Split" => self.split(node),
-            "Slice" => self.slice(node),
-            "Concat" => self.concat(node),
-            "Unsqueeze" | "Squeeze" => self.squeeze(node),
-            "Expand" => self.expand(node),
-            "GatherElements" => self.gather_elements(node),
-            _ => self.pointwise(node),
+        let results = match operator::meaning(&node.op_type) {
+            Meaning::Unary(op) => self.unary(node, op),
+            Meaning::Binary(op) => self.arithmetic(node, op),
+            Meaning::Reduce(op) => self.reduce(node, op),
+            Meaning::Identity => self.identity(node),
+            Meaning::Shape => self.shape(node),
+            Meaning::MatMul => self.matmul(node),
+            Meaning::MatMulInteger => self.matmul_integer(node),
+            Meaning::Gather => self.gather(node),
+            Meaning::GatherElements => self.gather_elements(node),
+            Meaning::Cast => self.cast(node),
+            Meaning::Split => self.split(node),
+            Meaning::Slice => self.slice(node),
+            Meaning::Concat => self.concat(node),
+            Meaning::Squeeze => self.squeeze(node),
+            Meaning::Expand => self.expand(node),
+            Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());
         if results.len() != names.clone().count() {
