@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
-use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
+use crate::proto::{DataType, Dimension, GraphProto, ValueInfoProto};
 
 use crate::error::Breach;
 use crate::info::{Info, InputSpec, OutputSpec, StateSpec};
@@ -174,19 +172,18 @@ impl<'a> Ports<'a> {
 impl<'a> Port<'a> {
     fn read(info: &'a ValueInfoProto, side: &str) -> Result<Self, Breach> {
         let place = format!("{side} `{}`", short(&info.name));
-        let value = info.r#type.as_ref().and_then(|t| t.value.as_ref());
-        let Some(type_proto::Value::TensorType(tensor)) = value else {
+        let Some(tensor) = info.tensor_type() else {
             return Err(Breach::new(place, "has no tensor type"));
         };
         let Some(shape) = &tensor.shape else {
             return Err(Breach::new(place, "has no shape"));
         };
-        let dims = shape.dim.iter().map(|d| match &d.value {
-            Some(DimValue::DimValue(n)) => match usize::try_from(*n) {
+        let dims = shape.dim.iter().map(|d| match d {
+            Dimension::Value(n) => match usize::try_from(*n) {
                 Ok(n) if n > 0 => Ok(Dim::Fixed(n)),
                 _ => Err(Breach::new(&place, format!("has a dimension of {n}"))),
             },
-            Some(DimValue::DimParam(s)) if !s.is_empty() => Ok(Dim::Symbol(s.clone())),
+            Dimension::Param(s) if !s.is_empty() => Ok(Dim::Symbol(s.clone())),
             _ => Ok(Dim::Unnamed),
         });
         let dims = dims.collect::<Result<_, _>>()?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::proto::ModelProto;
 use serde::Deserialize;
 use serde_json::Value;
-use tract_onnx::pb::ModelProto;
 
 use crate::error::{Breach, plain};
 use crate::info::{Dtype, Form, Head, Init, Lowering, Recurrence, StateSpec};

@@ -9,7 +9,8 @@ use crate::external;
 use crate::info::{Dtype, Form, Head, Info, InputSpec};
 use crate::input::{Extras, Input};
 use crate::kernels::{Cpu, Kernels};
-use crate::model::{Execution, Model};
+use crate::model::Model;
+use crate::options::Execution;
 use crate::state::State;
 
 /// How far a value may be from the trace, as a part of the largest magnitude in its tensor: the bound of the trace takes every

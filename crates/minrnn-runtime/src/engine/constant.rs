@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
+use crate::proto::TensorProto;
 
 use super::value::Elem;
 

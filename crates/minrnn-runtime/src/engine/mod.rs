@@ -7,20 +7,21 @@
 mod compile;
 mod constant;
 mod instr;
+mod length;
 mod registers;
 mod rows;
 mod step;
 mod value;
 mod wave;
 
-use tract_onnx::pb::{GraphProto, TensorProto};
+use crate::proto::{GraphProto, TensorProto};
 
 use self::instr::{Capture, Carry, Instr, Register};
 use self::value::View;
 use crate::info::Info;
 use crate::weights::Weights;
 
-pub(crate) use compile::{BINARY, UNARY, Unsupported};
+pub(crate) use compile::Unsupported;
 pub(crate) use registers::Workspace;
 pub(crate) use rows::Fault;
 pub(crate) use step::{RowStates, Step};

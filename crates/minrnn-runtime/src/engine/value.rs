@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use tract_onnx::prelude::TDim;
-
 use super::constant::Constant;
+use super::length::Length;
 
 /// Element type of a flow. `F16` values are kept as f32, rounded to half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +55,7 @@ pub(super) struct Flow {
     pub(super) dims: Vec<usize>,
     /// Length of the time axis; at least T. Rows from T on are never computed: nothing before T depends on them. `None`: no
     /// time axis.
-    pub(super) extent: Option<TDim>,
+    pub(super) extent: Option<Length>,
 }
 
 impl Flow {
@@ -81,7 +80,7 @@ pub(super) struct Extended {
     pub(super) carry: usize,
     pub(super) n: usize,
     pub(super) x: Flow,
-    pub(super) extent: TDim,
+    pub(super) extent: Length,
 }
 
 /// What a name stands for.
@@ -89,7 +88,7 @@ pub(super) struct Extended {
 pub(super) enum Value<'a> {
     Const(Rc<Constant<'a>>),
     /// A vector of int64, or a scalar, that depends on nothing but the shape of the input.
-    Ints(Vec<TDim>),
+    Ints(Vec<Length>),
     Flow(Flow),
     Extended(Rc<Extended>),
     /// A constant `[n, dims..]` for each row of the batch.

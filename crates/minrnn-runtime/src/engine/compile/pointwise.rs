@@ -2,63 +2,32 @@
 
 use std::sync::Arc;
 
-use tract_onnx::pb::NodeProto;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, volume};
 use crate::engine::instr::{Instr, Operand};
 use crate::engine::value::{Elem, Flow, Phase, Value, View};
 use crate::kernels::{Binary, Unary};
 
-/// Functions of one value by their operators.
-pub(crate) const UNARY: &[(&str, Unary)] = &[
-    ("Neg", Unary::Neg),
-    ("Abs", Unary::Abs),
-    ("Sqrt", Unary::Sqrt),
-    ("Reciprocal", Unary::Reciprocal),
-    ("Exp", Unary::Exp),
-    ("Log", Unary::Log),
-    ("Erf", Unary::Erf),
-    ("Tanh", Unary::Tanh),
-    ("Sigmoid", Unary::Sigmoid),
-    ("Softplus", Unary::Softplus),
-    ("Relu", Unary::Relu),
-    ("Floor", Unary::Floor),
-    ("Ceil", Unary::Ceil),
-    ("Round", Unary::Round),
-];
-
-/// Functions of two values by their operators.
-pub(crate) const BINARY: &[(&str, Binary)] = &[
-    ("Add", Binary::Add),
-    ("Sub", Binary::Sub),
-    ("Mul", Binary::Mul),
-    ("Div", Binary::Div),
-    ("Min", Binary::Min),
-    ("Max", Binary::Max),
-];
-
 impl<'a> Compiler<'a> {
-    pub(super) fn pointwise(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let named = |(name, _): &&(&str, Unary)| *name == node.op_type;
-        if let Some((_, op)) = UNARY.iter().find(named) {
-            let x = self.flow(node, 0)?;
-            if x.elem != Elem::F32 {
-                return Err(format!("{} of another type than f32", node.op_type));
-            }
-            let y = self.result(&x, Elem::F32, x.dims.clone())?;
-            self.emit(
-                x.phase,
-                Instr::Unary {
-                    op: *op,
-                    x: x.at,
-                    out: y.at.reg,
-                },
-            );
-            return Ok(vec![Value::Flow(y)]);
+    pub(super) fn unary(&mut self, node: &'a NodeProto, op: Unary) -> Outcome<'a> {
+        let x = self.flow(node, 0)?;
+        if x.elem != Elem::F32 {
+            return Err(format!("{} of another type than f32", node.op_type));
         }
-        let Some((_, op)) = BINARY.iter().find(|(name, _)| *name == node.op_type) else {
-            return Err(format!("operator `{}`", node.op_type));
-        };
+        let y = self.result(&x, Elem::F32, x.dims.clone())?;
+        self.emit(
+            x.phase,
+            Instr::Unary {
+                op,
+                x: x.at,
+                out: y.at.reg,
+            },
+        );
+        Ok(vec![Value::Flow(y)])
+    }
+
+    pub(super) fn arithmetic(&mut self, node: &'a NodeProto, op: Binary) -> Outcome<'a> {
         if let Some(ints) = self.int_arithmetic(node)? {
             return Ok(vec![ints]);
         }
@@ -75,7 +44,7 @@ impl<'a> Compiler<'a> {
         };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
         let (a, b) = (plain(a.clone(), &b), plain(b, &a));
-        let y = self.binary(*op, &a, &b)?;
+        let y = self.binary(op, &a, &b)?;
         Ok(vec![Value::Flow(y)])
     }
 

@@ -1,6 +1,6 @@
 //! Operators that make values out of shapes and attributes.
 
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
 
 use super::{Call, Fact, Found, broadcast};
 
