@@ -73,6 +73,7 @@ mod exact;
 mod external;
 mod info;
 mod input;
+mod json;
 mod kernels;
 mod metadata;
 mod model;
@@ -89,6 +90,7 @@ mod session;
 mod state;
 mod state_bytes;
 mod structure;
+mod tensors;
 mod weights;
 
 #[cfg(feature = "tract")]

@@ -27,7 +27,7 @@ pub struct Model {
 enum Runner {
     Exact(Exact),
     #[cfg(feature = "tract")]
-    Portable(Box<Portable>),
+    Portable(Portable),
 }
 
 impl std::fmt::Debug for Model {

@@ -21,7 +21,7 @@ pub(crate) struct Operator {
     pub(crate) rule: Rule,
     pub(crate) meaning: Meaning,
     #[cfg_attr(
-        not(feature = "tract"),
+        not(any(feature = "tract", test)),
         expect(dead_code, reason = "there is no referee")
     )]
     pub(crate) judge: Judge,

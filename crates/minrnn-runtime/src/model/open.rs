@@ -138,8 +138,7 @@ fn otherwise(
     shapes: Shapes,
     why: Option<String>,
 ) -> Result<Runner> {
-    let portable = super::Portable::new(file, proto, options, info, shapes, why)?;
-    Ok(Runner::Portable(Box::new(portable)))
+    super::Portable::new(file, proto, options, info, shapes, why).map(Runner::Portable)
 }
 
 /// Nobody.

@@ -35,11 +35,8 @@ pub(crate) fn parser() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     let register = &mut onnx.op_register;
     let tracts = |name: &str| operator::find(name).is_some_and(|o| o.judge == Judge::Tract);
-    for (name, builder) in &mut register.0 {
-        if !tracts(name) {
-            *builder = unjudged;
-        }
-    }
+    let others = register.0.iter_mut().filter(|(name, _)| !tracts(name));
+    others.for_each(|(_, builder)| *builder = unjudged);
     for operator in operator::all().filter(|o| o.judge == Judge::Ours) {
         register.insert(operator.name, ours);
     }

@@ -102,6 +102,7 @@ impl Shapes {
     /// # Errors
     /// The first node whose inputs do not fit it, whose shape depends on values, or with which the graph asks for more
     /// than a model of its size needs.
+    #[cfg(feature = "tract")]
     pub(crate) fn check(&self, batch: usize, time: usize) -> Result<Use, Breach> {
         self.walk(self.short, batch, time).map(|(used, _)| used)
     }
