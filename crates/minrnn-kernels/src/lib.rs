@@ -21,7 +21,10 @@
 //!   computes, forward and backward; the kernels are tested against it.
 //! - **Refusals by name**: other shapes, types or devices give a [`KernelError`].
 //!
-//! Kernels are for the CPU, in f32 (for work) and f64 (for checks).
+//! On the CPU kernels are in f32 (for work) and f64 (for checks). With the feature `cuda` most operations have kernels for
+//! NVIDIA GPUs beside them (f32, bf16, f16), in a module `cuda` with safe wrappers over memory that the caller planned;
+//! the recurrences there are candle operations too. What a layer is called, [`Candidate`] for one, is said by
+//! `minrnn-model`.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -59,7 +62,6 @@ pub mod cross_entropy;
 pub mod cuda;
 mod dispatch;
 mod elem;
-#[cfg(feature = "cuda")]
 pub mod elementwise;
 pub mod embedding;
 mod error;
@@ -70,7 +72,6 @@ mod math;
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
-#[cfg(feature = "cuda")]
 pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
@@ -92,14 +93,6 @@ pub use layer_norm::layer_norm;
 pub use linear_scan::{linear_scan, linear_scan_backward};
 pub use min_gru::{min_gru, min_gru_backward};
 pub use min_lstm::{min_lstm, min_lstm_backward};
+pub use minrnn_model::layers::Candidate;
 pub use recurrence::Size;
 pub use rms_norm::rms_norm;
-
-/// What a cell makes of the candidate's pre-activation v.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Candidate {
-    /// `g(v) = v + 0.5` if `v >= 0`, else `sigmoid(v)`: always positive (arXiv 2410.01201, appendix B).
-    G,
-    /// v itself.
-    Linear,
-}

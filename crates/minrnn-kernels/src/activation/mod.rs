@@ -64,16 +64,22 @@ fn apply(x: &Tensor, kind: Activation) -> Result<Tensor> {
     x.contiguous()?.apply_op1(kind)
 }
 
+/// Which activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Activation {
+pub enum Activation {
+    /// [`gelu_erf`].
     GeluErf,
+    /// [`gelu_tanh`].
     GeluTanh,
+    /// [`silu`].
     Silu,
+    /// [`sigmoid`]; on CUDA a function of [`elementwise`](crate::elementwise).
     Sigmoid,
 }
 
-impl CustomOp1 for Activation {
-    fn name(&self) -> &'static str {
+impl Activation {
+    /// As kernels and messages call it.
+    pub fn name(self) -> &'static str {
         match self {
             Activation::GeluErf => "gelu_erf",
             Activation::GeluTanh => "gelu_tanh",
@@ -81,9 +87,15 @@ impl CustomOp1 for Activation {
             Activation::Sigmoid => "sigmoid",
         }
     }
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        Activation::name(*self)
+    }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
-        let op = self.name();
+        let op = Activation::name(*self);
         with_float!(op, candle_core::backend::BackendStorage::dtype(x), T => {
             let y = cpu::forward(Level::best(), *self, slice::<T>(op, x, lx)?);
             Ok((T::to_cpu_storage_owned(y), lx.shape().clone()))
@@ -91,7 +103,7 @@ impl CustomOp1 for Activation {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (op, dy) = (self.name(), dy.contiguous()?);
+        let (op, dy) = (Activation::name(*self), dy.contiguous()?);
         let dx = with_float!(op, x.dtype(), T => {
             let (held_x, held_dy) = (hold(op, x), hold(op, &dy));
             let dx = cpu::backward(Level::best(), *self, held_x.slice::<T>()?, held_dy.slice()?);
