@@ -80,6 +80,9 @@ pub enum TrainError {
     /// The tensor library failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// The tape has no launches for something in the model.
+    #[error(transparent)]
+    Tape(#[from] crate::tape::Unknown),
     /// The GPU refused something.
     #[cfg(feature = "cuda")]
     #[error(transparent)]

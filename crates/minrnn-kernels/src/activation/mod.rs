@@ -20,7 +20,10 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use crate::cuda::{Gpu, View};
 use crate::dispatch::Level;
 #[cfg(feature = "cuda")]
-use crate::elementwise::cuda::{Map1, map1, map1_grad};
+use crate::elementwise::{
+    Map,
+    cuda::{map, map_grad},
+};
 use crate::tensors::{Input, hold, slice, with_float};
 
 /// `x * P(X < x)` for a standard normal X: the exact GELU (arXiv 1606.08415; ONNX `Gelu`, `approximate="none"`).
@@ -68,30 +71,29 @@ fn apply(x: &Tensor, kind: Activation) -> Result<Tensor> {
     x.contiguous()?.apply_op1(kind)
 }
 
+/// The sigmoid is one of the primitives.
+#[cfg(feature = "cuda")]
+const SIGMOID: Map = Map::Unary(minrnn_model::graph::Unary::Sigmoid);
+
+/// Which activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Activation {
+pub enum Activation {
+    /// [`gelu_erf`].
     GeluErf,
+    /// [`gelu_tanh`].
     GeluTanh,
+    /// [`silu`].
     Silu,
+    /// [`sigmoid`]; on CUDA a function of [`elementwise`](crate::elementwise).
     Sigmoid,
 }
 
 #[cfg(feature = "cuda")]
 impl Activation {
-    /// The kernel of its own; the sigmoid is one of the primitives.
-    fn kind(self) -> Option<cuda::Kind> {
-        match self {
-            Self::GeluErf => Some(cuda::Kind::GeluErf),
-            Self::GeluTanh => Some(cuda::Kind::GeluTanh),
-            Self::Silu => Some(cuda::Kind::Silu),
-            Self::Sigmoid => None,
-        }
-    }
-
     fn forward_cuda(self, gpu: &Gpu, x: View<'_>, y: View<'_>) -> crate::cuda::Result<()> {
-        match self.kind() {
-            Some(kind) => cuda::forward(gpu, kind, x, y, x.len()),
-            None => map1(gpu, Map1::Sigmoid, x, y, false),
+        match self {
+            Self::Sigmoid => map(gpu, SIGMOID, x, y, false),
+            kind => cuda::forward(gpu, kind, x, y, x.len()),
         }
     }
 
@@ -102,15 +104,16 @@ impl Activation {
         dy: View<'_>,
         dx: View<'_>,
     ) -> crate::cuda::Result<()> {
-        match self.kind() {
-            Some(kind) => cuda::backward(gpu, kind, x, dy, dx, x.len()),
-            None => map1_grad(gpu, Map1::Sigmoid, x, dy, dx, false),
+        match self {
+            Self::Sigmoid => map_grad(gpu, SIGMOID, x, dy, dx, false),
+            kind => cuda::backward(gpu, kind, x, dy, dx, x.len()),
         }
     }
 }
 
-impl CustomOp1 for Activation {
-    fn name(&self) -> &'static str {
+impl Activation {
+    /// As kernels and messages call it.
+    pub fn name(self) -> &'static str {
         match self {
             Activation::GeluErf => "gelu_erf",
             Activation::GeluTanh => "gelu_tanh",
@@ -118,9 +121,15 @@ impl CustomOp1 for Activation {
             Activation::Sigmoid => "sigmoid",
         }
     }
+}
+
+impl CustomOp1 for Activation {
+    fn name(&self) -> &'static str {
+        Activation::name(*self)
+    }
 
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
-        let op = self.name();
+        let op = Activation::name(*self);
         with_float!(op, candle_core::backend::BackendStorage::dtype(x), T => {
             let y = cpu::forward(Level::best(), *self, slice::<T>(op, x, lx)?);
             Ok((T::to_cpu_storage_owned(y), lx.shape().clone()))
@@ -136,7 +145,7 @@ impl CustomOp1 for Activation {
         let shape = lx.shape().clone();
         let to = [(shape.clone(), candle_core::DType::F32)];
         let [y] = crate::bridge::forward(
-            self.name(),
+            Activation::name(*self),
             [(x, lx)],
             to,
             |_| 0,
@@ -146,7 +155,7 @@ impl CustomOp1 for Activation {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
-        let (op, dy) = (self.name(), dy.contiguous()?);
+        let (op, dy) = (Activation::name(*self), dy.contiguous()?);
         #[cfg(feature = "cuda")]
         if x.device().is_cuda() {
             let to = [(x.shape(), x.dtype())];

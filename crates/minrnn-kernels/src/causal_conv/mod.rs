@@ -87,12 +87,16 @@ pub fn causal_conv_state(x: &Tensor, state: &Tensor) -> Result<Tensor> {
 }
 
 /// `[B,T,M]` and the number of taps.
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    b: usize,
-    t: usize,
-    m: usize,
-    k: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// B.
+    pub b: usize,
+    /// T.
+    pub t: usize,
+    /// Channels.
+    pub m: usize,
+    /// Taps, at least 1.
+    pub k: usize,
 }
 
 struct CausalConv {

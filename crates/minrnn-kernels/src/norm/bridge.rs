@@ -2,15 +2,15 @@
 
 use candle_core::{CudaStorage, DType, Layout, Result, Shape, Tensor};
 
-use super::cuda;
+use super::{Kind, cuda};
 use crate::bridge;
 use crate::cuda::{Gpu, View};
 
 /// With a bias it is by mean and deviation.
-fn kind(inputs: usize) -> cuda::Kind {
+fn kind(inputs: usize) -> Kind {
     match inputs {
-        2 => cuda::Kind::Rms,
-        _ => cuda::Kind::Layer,
+        2 => Kind::Rms,
+        _ => Kind::Layer,
     }
 }
 

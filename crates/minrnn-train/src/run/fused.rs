@@ -3,7 +3,6 @@
 use candle_core::{Result, Tensor};
 use minrnn_kernels as kernels;
 use minrnn_model::graph::{Fused, Region};
-use minrnn_model::layers;
 
 use super::{Walk, ops};
 
@@ -46,11 +45,11 @@ impl Walk<'_> {
                     Ok(y)
                 }
             }
-            Fused::MinGru { candidate } => kernels::min_gru(x, first(0), candidate_of(candidate)),
+            Fused::MinGru { candidate } => kernels::min_gru(x, first(0), candidate),
             Fused::MinLstm {
                 candidate,
                 normalize,
-            } => kernels::min_lstm(x, first(0), candidate_of(candidate), normalize),
+            } => kernels::min_lstm(x, first(0), candidate, normalize),
             Fused::CausalConv { bias, .. } => {
                 kernels::causal_conv(x, first(0), p(0), bias.then(|| p(1)))
             }
@@ -60,12 +59,5 @@ impl Walk<'_> {
             Fused::GeluTanh => kernels::gelu_tanh(x),
             Fused::Silu => kernels::silu(x),
         }
-    }
-}
-
-fn candidate_of(candidate: layers::Candidate) -> kernels::Candidate {
-    match candidate {
-        layers::Candidate::G => kernels::Candidate::G,
-        layers::Candidate::Linear => kernels::Candidate::Linear,
     }
 }

@@ -7,7 +7,9 @@ use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 
+use super::op::{AddDropout, KNOWN, Known, Map1, Norm, WithVec};
 use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update};
+use crate::error::TrainError;
 use crate::run::tests::{Case, floats, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
@@ -67,6 +69,11 @@ pub(crate) fn host(
     options: Options,
 ) -> Host {
     let plan = Plan::new(graph, options, &NoScratch).unwrap();
+    host_of(plan, graph, params, case, w)
+}
+
+/// The same of a plan.
+fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Host {
     let mut flat = vec![0f32; plan.layout.total];
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
@@ -209,7 +216,7 @@ pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
 }
 
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
-fn compare(compute: Elem, tolerance: f64) {
+fn compare(compute: Elem, tolerance: f64, known: &Known) {
     for (name, model, params) in models() {
         let graph = model.graph();
         for (seed, (batch, time)) in [(2, 7), (1, 1), (3, 4)].into_iter().enumerate() {
@@ -217,13 +224,9 @@ fn compare(compute: Elem, tolerance: f64) {
             (case.states, case.reset) = (None, None);
             let w = wanted(graph, &case, seed % 2 == 0 && !graph.is_last_step());
             let what = format!("{name} B={batch} T={time} {compute:?}");
-            let mut host = host(
-                graph,
-                &params,
-                &case,
-                &w,
-                options(graph, &case, &w, compute),
-            );
+            let options = options(graph, &case, &w, compute);
+            let plan = Plan::with(graph, options, &NoScratch, known).unwrap();
+            let mut host = host_of(plan, graph, &params, &case, &w);
             host.run();
             let (want, grads) = candle(graph, &params, &case, &w);
             let mut c = Comparison::default();
@@ -254,13 +257,61 @@ fn compare(compute: Elem, tolerance: f64) {
 
 #[test]
 fn plans_give_the_gradients_that_candle_gives() {
-    compare(Elem::F32, 2e-5);
+    compare(Elem::F32, 2e-5, &KNOWN);
+}
+
+/// A fused layer without a kernel is run by its primitives.
+#[test]
+fn layers_without_a_kernel_give_them_by_their_primitives() {
+    let known = Known {
+        layers: &[],
+        ..KNOWN
+    };
+    compare(Elem::F32, 2e-5, &known);
+}
+
+#[test]
+fn what_the_tape_does_not_know_is_refused_by_name() {
+    let text = "width = 6\nlayers = 1\n[input]\nfeatures = 3\n[head]\nwidth = 3\n[conv]\nkernel = 1\n[cell]\nkind = 'min_gru'";
+    let config: ModelConfig = toml::from_str(text).expect(text);
+    let model = Model::from_config(&config).unwrap();
+    let graph = model.graph();
+    let case = Case::new(graph, 1, 2, 0, false);
+    let w = wanted(graph, &case, false);
+    let refused = |known: &Known| {
+        let options = options(graph, &case, &w, Elem::F32);
+        let error = Plan::with(graph, options, &NoScratch, known).unwrap_err();
+        assert!(matches!(error, TrainError::Tape(_)), "{error:?}");
+        error.to_string()
+    };
+    let layers_alone = Known {
+        primitives: &[],
+        ..KNOWN
+    };
+    let nothing = Known {
+        layers: &[],
+        primitives: &[],
+    };
+    let mend = "train with train.engine = \"candle\", which runs every model";
+    assert_eq!(
+        refused(&layers_alone),
+        format!(
+            "the tape does not know the operation MulVec of node 9 in `layers.0.conv.depthwise`, part of the layer CausalConv; {mend}"
+        )
+    );
+    assert_eq!(
+        refused(&nothing),
+        format!(
+            "the tape does not know the operation MatMul of node 1 in `input.projection`, part of the layer Linear; {mend}"
+        )
+    );
+    Plan::knows(graph).unwrap();
 }
 
 #[test]
 fn plans_in_16_bits_give_them_within_its_rounding() {
-    compare(Elem::Bf16, 0.06);
-    compare(Elem::F16, 0.01);
+    compare(Elem::Bf16, 0.06, &KNOWN);
+    compare(Elem::F16, 0.01, &KNOWN);
 }
 
 #[test]
@@ -373,13 +424,9 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
     };
     let plan = Plan::new(model.graph(), options, &NoScratch).unwrap();
     let count = |f: fn(&Launch) -> bool| plan.launches.iter().filter(|l| f(l)).count();
-    assert_eq!(count(|l| matches!(l, Launch::Map1 { .. })), 0, "no copies");
-    assert_eq!(count(|l| matches!(l, Launch::Norm { .. })), 10);
-    assert_eq!(
-        count(|l| matches!(l, Launch::AddDropout { .. })),
-        0,
-        "all fused"
-    );
+    assert_eq!(count(|l| l.of::<Map1>().is_some()), 0, "no copies");
+    assert_eq!(count(|l| l.of::<Norm>().is_some()), 10);
+    assert_eq!(count(|l| l.of::<AddDropout>().is_some()), 0, "all fused");
     let separate: usize = plan.buffers.iter().map(|b| b.bytes).sum();
     assert!(
         plan.arena * 10 < separate * 7,
@@ -414,10 +461,8 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
         .launches
         .iter()
         .rev()
-        .filter_map(|l| match l {
-            Launch::Vec { x, y, .. } => Some([x.elem, y.elem]),
-            _ => None,
-        })
+        .filter_map(|l| l.of::<WithVec>())
+        .map(|l| [l.x.elem, l.y.elem])
         .take(2)
         .flatten()
         .collect();
@@ -427,7 +472,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
     assert!(
         !step.launches[..step.backward]
             .iter()
-            .any(|l| matches!(l, Launch::Vec { .. }))
+            .any(|l| l.of::<WithVec>().is_some())
     );
     assert_eq!(step.output.elem, Elem::F32);
     assert_eq!(step.layout, plan(whole, true).layout);

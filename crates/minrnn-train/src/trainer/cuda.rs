@@ -4,20 +4,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{self, Gpu};
-use minrnn_model::model::Model;
+use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
 use super::aim::Aim;
-use super::backend::Report;
+use super::backend::{Backend, Report};
 use super::config::{Precision, TrainConfig};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
+use crate::run::Dropout;
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
 use crate::task::{Batch, Input, Targets};
 
 /// Steps on the GPU before the host reads their reports.
-pub(super) const LINE: u64 = 16;
+const LINE: u64 = 16;
 
 /// A model on a GPU. The lock lets an evaluation, which makes plans, go through a shared reference.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Cuda {
     pub(super) fn new(
         gpu: &Gpu,
         config: &TrainConfig,
-        model: &Model,
+        graph: &Graph,
         params: &Params,
     ) -> Result<Self> {
         let (compute, precision) = match config.train.precision {
@@ -47,11 +48,11 @@ impl Cuda {
             seed: config.train.seed,
             tuned: config.train.tuned,
         };
-        let specs = model.graph().params().iter();
+        let specs = graph.params().iter();
         Ok(Self {
-            engine: Mutex::new(Engine::new(gpu, model.graph(), params, options)?),
+            engine: Mutex::new(Engine::new(gpu, graph, params, options)?),
             names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
-            aim: Aim::new(model.graph()),
+            aim: Aim::new(graph),
             updates: 0,
         })
     }
@@ -59,12 +60,14 @@ impl Cuda {
     fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    pub(super) fn params(&self) -> Result<Params> {
+impl Backend for Cuda {
+    fn params(&self) -> Result<Params> {
         self.engine().params()
     }
 
-    pub(super) fn state_dict(&self) -> Result<OptimizerState> {
+    fn state_dict(&self) -> Result<OptimizerState> {
         let mut state = OptimizerState {
             step: self.updates,
             ..OptimizerState::default()
@@ -81,7 +84,7 @@ impl Cuda {
         Ok(state)
     }
 
-    pub(super) fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
+    fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
         let mut moments = vec![];
         for (i, _, _) in self.engine().moments()? {
             let (name, shape) = &self.names[i];
@@ -137,15 +140,20 @@ impl Cuda {
         Ok(())
     }
 
-    pub(super) fn step(&mut self, batch: &Batch, step: u64, lr: f64) -> Result<()> {
-        let update = self.updates + 1;
-        let batch = self.aim.batch(batch);
-        self.engine().step(inputs(&batch)?, step, update, lr)?;
-        self.updates = update;
-        Ok(())
+    fn line(&self) -> u64 {
+        LINE
     }
 
-    pub(super) fn reports(&mut self) -> Result<(Vec<Report>, Option<TrainError>)> {
+    fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
+        let update = self.updates + 1;
+        let batch = self.aim.batch(batch);
+        let inputs = inputs(&batch)?;
+        self.engine().step(inputs, dropout.step, update, lr)?;
+        self.updates = update;
+        Ok(None)
+    }
+
+    fn reports(&mut self) -> Result<(Vec<Report>, Option<TrainError>)> {
         let (reports, waiting, error) = {
             let mut engine = self.engine();
             let waiting = engine.pending();
@@ -161,7 +169,7 @@ impl Cuda {
         Ok((reports.collect(), error))
     }
 
-    pub(super) fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
+    fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
         let (loss, correct) = self.engine().evaluate(inputs(batch)?)?;
         Ok((f64::from(loss), correct.map(|c| c as usize)))
     }

@@ -97,8 +97,9 @@ impl Engine {
     /// With these parameters, and moments of zero.
     ///
     /// # Errors
-    /// Too little memory.
+    /// [`TrainError::Tape`] naming what the tape does not know; too little memory.
     pub fn new(gpu: &Gpu, graph: &Graph, params: &Params, options: EngineOptions) -> Result<Self> {
+        Plan::knows(graph)?;
         let layout = Layout::new(graph);
         let engine = Self {
             store: Arc::new(Store::new(gpu, layout, options.compute)?),
@@ -166,8 +167,8 @@ impl Engine {
     /// # Errors
     /// Those of the GPU.
     pub fn moments(&self) -> Result<Vec<Moments>> {
-        let first = self.store.view(Space::First)?.read::<f32>(&self.gpu)?;
-        let second = self.store.view(Space::Second)?.read::<f32>(&self.gpu)?;
+        let first = self.store.view(Space::Slot(0))?.read::<f32>(&self.gpu)?;
+        let second = self.store.view(Space::Slot(1))?.read::<f32>(&self.gpu)?;
         let mut all = vec![];
         self.each(|i, from, len| {
             if self.store.layout.trained.contains(&i) {
@@ -192,8 +193,8 @@ impl Engine {
             first[from..from + m.len()].copy_from_slice(m);
             second[from..from + v.len()].copy_from_slice(v);
         }
-        self.store.view(Space::First)?.write(&self.gpu, &first)?;
-        self.store.view(Space::Second)?.write(&self.gpu, &second)?;
+        self.store.view(Space::Slot(0))?.write(&self.gpu, &first)?;
+        self.store.view(Space::Slot(1))?.write(&self.gpu, &second)?;
         Ok(())
     }
 

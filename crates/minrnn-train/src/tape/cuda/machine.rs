@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, Timer, View};
-use minrnn_kernels::{
-    adamw, causal_conv, column_sum, cross_entropy, elementwise, embedding, mean_square, norm,
-    recurrence,
-};
+use minrnn_kernels::elementwise::{self, Map};
+use minrnn_kernels::norm;
 use minrnn_model::params::Params;
 
 use crate::optim::AdamWConfig;
-use crate::tape::{Layout, Need, Place, Plan, Scratch, Space};
+use crate::tape::launch::{Launch, Mask};
+use crate::tape::{Layout, Place, Plan, Scratch, Space};
 
 /// Words of the control block.
 pub(super) const CONTROL: usize = 16;
@@ -28,27 +27,8 @@ impl<'a> GpuScratch<'a> {
 }
 
 impl Scratch for GpuScratch<'_> {
-    fn len(&self, need: Need) -> usize {
-        let gpu = self.0;
-        match need {
-            Need::Norm { rows, width } => norm::cuda::scratch_len(gpu, rows, width),
-            Need::Conv {
-                batch,
-                time,
-                width,
-                kernel,
-            } => causal_conv::cuda::scratch_len(gpu, batch, time, width, kernel),
-            Need::ColumnSum { rows, width } => column_sum::cuda::scratch_len(gpu, rows, width),
-            Need::Embed { rows, width, vocab } => {
-                embedding::cuda::scratch_len(gpu, rows, width, vocab)
-            }
-            Need::CrossEntropy { rows, width } => {
-                cross_entropy::cuda::scratch_len(gpu, rows, width)
-            }
-            Need::MeanSquare { rows, width } => mean_square::cuda::scratch_len(gpu, rows, width),
-            Need::GradNorm { len } => adamw::cuda::scratch_len(gpu, len),
-            Need::Scan { batch, time, width } => recurrence::cuda::scratch_len(batch, time, width),
-        }
+    fn gpu(&self) -> Option<&Gpu> {
+        Some(self.0)
     }
 }
 
@@ -56,7 +36,7 @@ impl Scratch for GpuScratch<'_> {
 #[derive(Debug)]
 pub struct Store {
     pub(super) layout: Layout,
-    pub(super) compute: Elem,
+    pub(in crate::tape) compute: Elem,
     params: Memory,
     shadow: Option<Memory>,
     grads: Memory,
@@ -110,7 +90,7 @@ impl Store {
             return Ok(());
         }
         let shadow = self.view(Space::Shadow)?;
-        elementwise::cuda::map1(gpu, elementwise::cuda::Map1::Copy, view, shadow, false)
+        elementwise::cuda::map(gpu, Map::Copy, view, shadow, false)
     }
 
     /// Bytes that it takes.
@@ -134,8 +114,8 @@ impl Store {
             Space::Params => &self.params,
             Space::Shadow => self.shadow.as_ref()?,
             Space::Grads => &self.grads,
-            Space::First => &self.first,
-            Space::Second => &self.second,
+            Space::Slot(0) => &self.first,
+            Space::Slot(1) => &self.second,
             Space::Control => &self.control,
             Space::Report => &self.report,
             Space::Latch => &self.latch,
@@ -144,7 +124,7 @@ impl Store {
     }
 
     /// One of its spaces.
-    pub(super) fn view(&self, space: Space) -> Result<View<'_>> {
+    pub(in crate::tape) fn view(&self, space: Space) -> Result<View<'_>> {
         let elem = match space {
             Space::Shadow => self.compute,
             Space::Control | Space::Latch => Elem::U32,
@@ -156,7 +136,7 @@ impl Store {
         }
     }
 
-    pub(super) fn segments(&self) -> Result<View<'_>> {
+    pub(in crate::tape) fn segments(&self) -> Result<View<'_>> {
         self.segments.all(Elem::U32)
     }
 }
@@ -164,11 +144,11 @@ impl Store {
 /// A plan with its memory.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) gpu: Gpu,
+    pub(in crate::tape) gpu: Gpu,
     pub(super) plan: Plan,
-    pub(super) store: Arc<Store>,
-    pub(super) precision: Precision,
-    pub(super) optimizer: AdamWConfig,
+    pub(in crate::tape) store: Arc<Store>,
+    pub(in crate::tape) precision: Precision,
+    pub(in crate::tape) optimizer: AdamWConfig,
     arena: Memory,
     scan: Memory,
     inputs: Memory,
@@ -232,8 +212,37 @@ impl Machine {
         }
     }
 
+    /// The same, if there is one.
+    pub(in crate::tape) fn opt(&self, place: Option<Place>) -> Result<Option<View<'_>>> {
+        place.map(|p| self.view(p)).transpose()
+    }
+
+    /// A dropout as kernels take it.
+    pub(in crate::tape) fn mask(&self, mask: Option<Mask>) -> Result<Option<norm::cuda::Mask<'_>>> {
+        let Some(mask) = mask else { return Ok(None) };
+        Ok(Some(norm::cuda::Mask {
+            p: mask.p,
+            site: mask.site,
+            control: self.store.view(Space::Control)?,
+        }))
+    }
+
+    /// Puts one launch of the plan on the stream.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub fn launch(&self, launch: &Launch) -> Result<()> {
+        launch.kernel().cuda(self)
+    }
+
+    /// Chooses the algorithms of launches that have several by time; what they write is lost.
+    fn tune(&self) -> Result<()> {
+        let mut launches = self.plan.launches.iter();
+        launches.try_for_each(|l| l.kernel().tune(self))
+    }
+
     /// Whether the plan has this input.
-    pub(super) fn has(&self, space: Space) -> bool {
+    pub(in crate::tape) fn has(&self, space: Space) -> bool {
         self.offsets.iter().any(|(s, _)| *s == space)
     }
 
@@ -314,7 +323,7 @@ impl Machine {
             all.sort_by(f32::total_cmp);
             f64::from(all[all.len() / 2])
         };
-        let names = self.plan.launches.iter().map(crate::tape::Launch::title);
+        let names = self.plan.launches.iter().map(Launch::title);
         Ok(names.zip(times.into_iter().map(median)).collect())
     }
 
