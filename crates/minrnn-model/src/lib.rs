@@ -31,6 +31,7 @@ pub mod model;
 pub mod oracle;
 pub mod params;
 pub mod rng;
+mod spec;
 pub mod stated;
 pub mod usual;
 
