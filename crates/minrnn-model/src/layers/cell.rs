@@ -28,6 +28,18 @@ pub trait Gates {
     fn cell(&self, init: StateInit) -> Box<dyn Layer>;
 }
 
+impl<G: Gates + ?Sized> Gates for &G {
+    fn parts(&self) -> usize {
+        (**self).parts()
+    }
+    fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init {
+        (**self).time_scale(channels, min, max)
+    }
+    fn cell(&self, init: StateInit) -> Box<dyn Layer> {
+        (**self).cell(init)
+    }
+}
+
 /// minGRU (paper, algorithms 5 and 6): `z = sigmoid(k)`, `h[t] = (1 - z) h[t-1] + z c`, `c = g(v)` or `v`; packed `[k | v]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MinGru {

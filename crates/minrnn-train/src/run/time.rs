@@ -41,7 +41,6 @@ impl Resets {
         let values: Vec<f32> = self.at.iter().map(|v| f32::from(u8::from(*v))).collect();
         Tensor::from_vec(values, (b, t, 1), like.device())?.to_dtype(like.dtype())
     }
-
 }
 
 /// The last step of each row: `[B, T, width]` to `[B, width]`.
@@ -106,7 +105,10 @@ impl Walk<'_> {
         }
         let at = |row: usize, i: usize| {
             let len = self.run.lens.map_or(time, |l| l[row] as usize);
-            let since = self.resets.as_ref().and_then(|r| r.since[row * time + len - 1]);
+            let since = self
+                .resets
+                .as_ref()
+                .and_then(|r| r.since[row * time + len - 1]);
             // Steps since a reset, with the one at the end.
             match since {
                 Some(since) if since + 1 < lag - i => Past::Begin(lag - i - since - 1),

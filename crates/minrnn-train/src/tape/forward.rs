@@ -367,22 +367,32 @@ impl Planner<'_> {
         match node.op {
             Op::Input => {}
             Op::Embed { .. } => self.embed(i, None, i),
-            Op::MatMul { weight } => self.linear(node.inputs[0], weight, None, i),
-            Op::AddVec { param, row } => self.vec(false, x, param, row, i),
-            Op::MulVec { param, row } => self.vec(true, x, param, row, i),
+            Op::MatMul { .. } => {
+                if let Some(weight) = self.graph.weight(&node) {
+                    self.linear(node.inputs[0], weight, None, i);
+                }
+            }
             Op::Unary(f) => self.map1(Map1::Unary(f), x, i),
             Op::Affine { mul, add } => self.map1(Map1::Affine { mul, add }, x, i),
-            Op::Binary(f) => self.map2(f, x, self.slot(node.inputs[1]), i),
-            Op::Mean => self.mean(x, i),
+            Op::Binary(f) => match self.graph.as_row(node.inputs[1]) {
+                Some((param, row)) => self.vec(f == Binary::Mul, x, param, row, i),
+                None => self.map2(f, x, self.slot(node.inputs[1]), i),
+            },
+            Op::Reduce { .. } => self.mean(x, i),
             Op::Narrow { start, .. } => self.narrow(x, start, i),
             Op::Concat => {
                 let parts: Vec<SlotId> = node.inputs.iter().map(|v| self.slot(*v)).collect();
                 self.concat(&parts, i);
             }
             Op::Delay { state, by } => self.delay(x, state, by, i),
-            Op::Recur { state } => self.recur(x, self.slot(node.inputs[1]), state, i),
+            Op::Recur { state, .. } => self.recur(x, self.slot(node.inputs[1]), state, i),
             Op::Last => self.last(x, i),
-            Op::Dropout { .. } => unreachable!("units makes sums of dropouts"),
+            // Dropouts are sums by now; the others are read where they are, or refused before.
+            Op::Dropout { .. }
+            | Op::Param { .. }
+            | Op::Const { .. }
+            | Op::Row { .. }
+            | Op::Repeat { .. } => {}
         }
     }
 
@@ -518,7 +528,7 @@ impl Planner<'_> {
     fn delay(&mut self, x: SlotId, state: State, by: usize, value: usize) {
         let y = self.like(x, value);
         let first = self.first(state);
-        let lag = self.graph.state_spec(state).lag.unwrap_or(0);
+        let lag = self.graph.state_spec(state).lag().unwrap_or(0);
         let size = self.size(self.slots[y].width);
         let input = self.read(x);
         self.launches.push(Launch::Delay {

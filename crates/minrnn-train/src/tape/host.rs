@@ -888,6 +888,9 @@ fn map1(f: Map1, x: f64) -> (f64, f64) {
             Unary::Sigmoid => activation::slow::sigmoid(x),
             Unary::Tanh => (libm::tanh(x), 1.0 - libm::tanh(x).powi(2)),
             Unary::Exp => (libm::exp(x), libm::exp(x)),
+            Unary::Log => (libm::log(x), 1.0 / x),
+            Unary::Sin => (libm::sin(x), libm::cos(x)),
+            Unary::Cos => (libm::cos(x), -libm::sin(x)),
             Unary::Sqrt => (x.sqrt(), 0.5 / x.sqrt()),
             Unary::Erf => (
                 libm::erf(x),
@@ -906,5 +909,7 @@ fn map2(f: Binary, a: f64, b: f64) -> (f64, [f64; 2]) {
         Binary::Div => (a / b, [1.0 / b, -a / (b * b)]),
         Binary::Min if a <= b => (a, [1.0, 0.0]),
         Binary::Min => (b, [0.0, 1.0]),
+        Binary::Max if a >= b => (a, [1.0, 0.0]),
+        Binary::Max => (b, [0.0, 1.0]),
     }
 }

@@ -18,6 +18,7 @@ mod backward;
 pub mod cuda;
 mod forward;
 mod host;
+mod known;
 mod launch;
 mod layout;
 mod plan;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use minrnn_kernels::Elem;
-use minrnn_model::graph::{Graph, Input};
+use minrnn_model::graph::{Graph, Input, Span};
 
 use super::arena::{Buffer, arrange};
 use super::launch::{Launch, Map1, Place, Space};
@@ -117,8 +117,9 @@ impl Plan {
     /// Plans a run.
     ///
     /// # Errors
-    /// A parameter that gets no gradient.
+    /// An operation that has no kernel, by name; a parameter that gets no gradient.
     pub fn new(graph: &Graph, options: Options, scratch: &dyn Scratch) -> Result<Self> {
+        super::known::check(graph)?;
         let mut planner = Planner::new(graph, options, scratch);
         for unit in units(graph) {
             planner.forward(unit);
@@ -291,7 +292,7 @@ impl<'a> Planner<'a> {
         wanted: bool,
     ) -> SlotId {
         let node = &self.graph.nodes()[value];
-        let (width, timed) = (node.width, node.timed);
+        let (width, timed) = (node.width, node.span == Span::Step);
         let len = self.rows(timed) * width;
         let place = self.buffer(len, elem);
         let slot = self.push(Slot {

@@ -2,7 +2,7 @@ use candle_core::{DType, Device, Tensor};
 use minrnn_kernels::Elem;
 use minrnn_model::compare::Comparison;
 use minrnn_model::config::ModelConfig;
-use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
@@ -31,7 +31,12 @@ pub(crate) struct Wanted {
 pub(crate) fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
     let mut rng = Rng::named(11, "targets");
     let node = graph.node(graph.output().value);
-    let rows = case.batch * if node.timed { case.time } else { 1 };
+    let rows = case.batch
+        * if node.span == Span::Step {
+            case.time
+        } else {
+            1
+        };
     Wanted {
         classes: (0..rows).map(|_| rng.below(node.width) as u32).collect(),
         values: (0..rows * node.width)

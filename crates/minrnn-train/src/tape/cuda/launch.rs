@@ -1,7 +1,7 @@
 //! From a launch of the plan to the kernel that does it.
 
 use minrnn_kernels::Elem;
-use minrnn_kernels::cuda::{Matmul, Operand, Result, View};
+use minrnn_kernels::cuda::{CudaError, Matmul, Operand, Result, View};
 use minrnn_kernels::elementwise::cuda as elementwise;
 use minrnn_kernels::{
     activation, adamw, causal_conv, column_sum, cross_entropy, embedding, linear_scan, mean_square,
@@ -445,11 +445,11 @@ impl Machine {
         let gpu = &self.gpu;
         match *launch {
             Launch::Map1 { f, x, y, add } => {
-                elementwise::map1(gpu, map1(f), self.view(x)?, self.view(y)?, add)
+                elementwise::map1(gpu, map1(f)?, self.view(x)?, self.view(y)?, add)
             }
             Launch::Map1Grad { f, x, dy, dx, add } => {
                 let (x, dy, dx) = (self.view(x)?, self.view(dy)?, self.view(dx)?);
-                elementwise::map1_grad(gpu, map1(f), x, dy, dx, add)
+                elementwise::map1_grad(gpu, map1(f)?, x, dy, dx, add)
             }
             Launch::Map2 {
                 f,
@@ -460,7 +460,7 @@ impl Machine {
                 width,
             } => {
                 let (a, b, y) = (self.view(a)?, self.view(b)?, self.view(y)?);
-                elementwise::map2(gpu, map2(f), a, b, y, rows, width)
+                elementwise::map2(gpu, map2(f)?, a, b, y, rows, width)
             }
             Launch::Map2Grad {
                 f,
@@ -474,7 +474,7 @@ impl Machine {
                 add,
             } => {
                 let grad = elementwise::Map2Grad {
-                    f: map2(f),
+                    f: map2(f)?,
                     which,
                     a: self.view(a)?,
                     b: self.view(b)?,
@@ -728,8 +728,8 @@ fn norm_kind(kind: NormKind) -> norm::cuda::Kind {
     }
 }
 
-fn map1(f: Map1) -> elementwise::Map1 {
-    match f {
+fn map1(f: Map1) -> Result<elementwise::Map1> {
+    Ok(match f {
         Map1::Copy => elementwise::Map1::Copy,
         Map1::Affine { mul, add } => elementwise::Map1::Affine {
             mul: mul as f32,
@@ -744,16 +744,23 @@ fn map1(f: Map1) -> elementwise::Map1 {
             Unary::Exp => elementwise::Map1::Exp,
             Unary::Sqrt => elementwise::Map1::Sqrt,
             Unary::Erf => elementwise::Map1::Erf,
+            other => return Err(no_kernel(other.name())),
         },
-    }
+    })
 }
 
-fn map2(f: Binary) -> elementwise::Map2 {
-    match f {
+fn map2(f: Binary) -> Result<elementwise::Map2> {
+    Ok(match f {
         Binary::Add => elementwise::Map2::Add,
         Binary::Sub => elementwise::Map2::Sub,
         Binary::Mul => elementwise::Map2::Mul,
         Binary::Div => elementwise::Map2::Div,
         Binary::Min => elementwise::Map2::Min,
-    }
+        other @ Binary::Max => return Err(no_kernel(other.name())),
+    })
+}
+
+fn no_kernel(op: &'static str) -> CudaError {
+    let problem = "has no kernel".to_owned();
+    CudaError::Value { op, problem }
 }
