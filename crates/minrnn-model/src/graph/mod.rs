@@ -12,7 +12,7 @@
 //! | `state` | states |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
-//! | `check` | what a finished graph must keep |
+//! | `check`, `uses` | what a finished graph must keep; what parameters are read as |
 
 mod affine;
 mod build;
@@ -22,6 +22,7 @@ mod fused;
 mod op;
 mod shape;
 mod state;
+mod uses;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use functions::{Binary, Unary};
 pub use fused::{Candidate, Fused, Layer, Region};
 pub use op::{Law, Op, Reduction};
 pub use state::{Holds, StateInit, StateSpec};
+pub use uses::Use;
 
 use crate::spec::ParamSpec;
 
@@ -228,10 +230,12 @@ impl Graph {
             _ => None,
         }
     }
-    /// The parameter by which a matrix product multiplies, if its matrix is one as it stands.
+    /// The matrix by which a product multiplies what depends on the input, if it is a parameter as it stands.
     pub fn weight(&self, node: &Node) -> Option<Param> {
         match node.op {
-            Op::MatMul { .. } => self.as_param(node.inputs[1]),
+            Op::MatMul { .. } if !node.span.is_model() => self
+                .as_param(node.inputs[1])
+                .filter(|p| self.param_spec(*p).shape.len() == 2),
             _ => None,
         }
     }

@@ -193,6 +193,7 @@ pub fn walk<'a>(
     let first = run.states.unwrap_or(&begin);
     let last_use = last_uses(graph);
     let stays_in_place = read_in_place(graph);
+    let uses = graph.uses();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
     let mut states = vec![None; graph.states().len()];
     for (i, node) in graph.nodes().iter().enumerate() {
@@ -218,11 +219,14 @@ pub fn walk<'a>(
             }
             Op::Last => window::last(x(0), run),
             Op::MatMul { transposed } => {
-                let w = match (graph.weight(node), stays_in_place[node.inputs[1].index()]) {
-                    (Some(param), true) => product::Matrix::Param(param, params),
-                    (param, _) => product::Matrix::Value(x(1), param),
+                let w = match graph.as_param(node.inputs[1]) {
+                    Some(param) if stays_in_place[node.inputs[1].index()] => {
+                        product::Matrix::Param(param, params)
+                    }
+                    _ => product::Matrix::Value(x(1)),
                 };
-                product::matmul(x(0), w, transposed, shape, run)
+                let narrow = graph.weight(node).filter(|p| uses[p.index()].is_narrow());
+                product::matmul(x(0), w, transposed, shape, run, narrow)
             }
             Op::Row { row } if stays_in_place[node.inputs[0].index()] => {
                 let param = graph.as_param(node.inputs[0]);

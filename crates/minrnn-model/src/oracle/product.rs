@@ -14,24 +14,17 @@ type Line<'a> = (Cow<'a, [f64]>, &'a [f64]);
 pub(super) enum Matrix<'a> {
     /// A parameter, read where it is.
     Param(Param, Weights<'a>),
-    /// A value, and the parameter that it is, if it is one as it stands.
-    Value(&'a Tensor, Option<Param>),
+    /// A value.
+    Value(&'a Tensor),
 }
 
 impl Matrix<'_> {
-    fn param(&self) -> Option<Param> {
-        match self {
-            Self::Param(param, _) => Some(*param),
-            Self::Value(_, param) => *param,
-        }
-    }
-
     /// Row `i` of `columns` values.
     fn row(&self, i: usize, columns: usize) -> Line<'_> {
         let range = i * columns..(i + 1) * columns;
         match self {
             Self::Param(param, weights) => (weights.values(param.index(), range), &[]),
-            Self::Value(t, _) => {
+            Self::Value(t) => {
                 let bounds = t.bound.get(range.clone()).unwrap_or(&[]);
                 (Cow::Borrowed(&t.data[range]), bounds)
             }
@@ -39,10 +32,17 @@ impl Matrix<'_> {
     }
 }
 
-/// `x W`, or `x W^T`. Where weights are narrow, products with parameters take their arguments rounded; those with computed matrices are
-/// f32.
-pub(super) fn matmul(x: &Tensor, w: Matrix, transposed: bool, shape: Shape, run: &Run) -> Tensor {
-    let (Some(rounding), Some(param)) = (run.rounding, w.param()) else {
+/// `x W`, or `x W^T`. `narrow`: W's parameter, where it is stored in a narrower type; then the argument is rounded as the product of that
+/// type rounds it.
+pub(super) fn matmul(
+    x: &Tensor,
+    w: Matrix,
+    transposed: bool,
+    shape: Shape,
+    run: &Run,
+    narrow: Option<Param>,
+) -> Tensor {
+    let (Some(rounding), Some(param)) = (run.rounding, narrow) else {
         return plain(x, w, transposed, shape, run.bounds);
     };
     let x = rounded(x, rounding, param);
