@@ -1,4 +1,4 @@
-use crate::config::ModelConfig;
+use crate::config::{CellConfig, ModelConfig};
 use crate::model::Model;
 
 const GOOD: &str = "width = 8\nlayers = 1\n[input]\nvocab = 5\n[head]\nwidth = 5\n";
@@ -107,7 +107,10 @@ fn a_third_number_of_a_pair_is_refused_by_key() {
     }
     let text = format!("{GOOD}[cell]\ntime_scale = [1, 64]\n");
     let config = parse(&text).expect("whole numbers too");
-    assert_eq!(config.cell.time_scale, Some([1.0, 64.0]));
+    let CellConfig::MinGru(keys) = config.cell else {
+        panic!("{:?}", config.cell);
+    };
+    assert_eq!(keys.time_scale, Some([1.0, 64.0]));
 }
 
 #[test]
@@ -273,5 +276,69 @@ fn gates_norms_biases_and_states_do_not_decay() {
             "layers.0.ff.mlp.down.weight",
             "head.weight"
         ]
+    );
+}
+
+/// Configurations are in checkpoints, exports and hashes: their text stays what it was.
+#[test]
+fn a_mixer_is_written_as_it_always_was() {
+    let text = |cell: &str| {
+        let config = parse(&format!("width = 8\nlayers = 1\n{cell}")).expect(cell);
+        serde_json::to_string(&config.cell).expect("plain data")
+    };
+    let plain = r#"{"kind":"min_gru","expansion":1.0,"candidate":"g","normalize_gates":true,"bias":true,"initial_state":"zero","output_projection":true}"#;
+    assert_eq!(text(""), plain);
+    assert_eq!(text("[cell]\nexpansion = 1\n"), plain);
+    let lstm = r#"{"kind":"min_lstm","expansion":2.0,"candidate":"linear","normalize_gates":false,"bias":true,"time_scale":[1.0,8.0],"initial_state":"learned","output_projection":true}"#;
+    let keys = "expansion = 2\ncandidate = 'linear'\nnormalize_gates = false\ntime_scale = [1, 8]\ninitial_state = 'learned'";
+    assert_eq!(text(&format!("[cell]\n{keys}\nkind = 'min_lstm'\n")), lstm);
+    let e = parse("width = 8\nlayers = 1\n[cell]\nkind = 'min_rnn'\n")
+        .expect_err("no such kind")
+        .to_string();
+    assert!(e.contains("line 4") && e.contains("min_rnn"), "{e}");
+}
+
+#[test]
+fn first_values_follow_their_rules() {
+    use crate::params::{Init, Params, Role};
+    let init = |init: Init| {
+        let role = Role::Weight { init, decay: false };
+        let graph = crate::graph::Graph::trace(
+            crate::graph::Input::Features { width: 6 },
+            crate::graph::OutputKind::Values,
+            |g, x| {
+                let w = g.param("w", &[6], role)?;
+                let w = g.read(w)?;
+                g.mul(x, w)
+            },
+        );
+        Params::init(&graph.expect("good"), 1).get(0).to_vec()
+    };
+    let ln = |n: f64| n.ln() as f32;
+    assert_eq!(
+        init(Init::LogRange { count: 3 }),
+        [0.0, ln(2.0), ln(3.0), 0.0, ln(2.0), ln(3.0)]
+    );
+    let normal = init(Init::Normal { std: 0.5 });
+    assert!(
+        normal.iter().all(|v| v.abs() < 3.0) && normal.iter().any(|v| *v < 0.0),
+        "{normal:?}"
+    );
+    let rule = |floor| Init::InverseSoftplus {
+        min: 0.001,
+        max: 0.1,
+        floor,
+    };
+    let softplus = |v: &f32| f64::from(*v).exp().ln_1p();
+    let steps: Vec<f64> = init(rule(1e-4)).iter().map(softplus).collect();
+    assert!(
+        steps.iter().all(|s| (0.00099..0.1001).contains(s)),
+        "{steps:?}"
+    );
+    assert!(
+        init(rule(0.2))
+            .iter()
+            .map(softplus)
+            .all(|s| (s - 0.2).abs() < 1e-6)
     );
 }

@@ -32,6 +32,7 @@ pub mod oracle;
 pub mod params;
 pub mod rng;
 pub mod ruler;
+mod spec;
 pub mod stated;
 pub mod testing;
 pub mod trial;

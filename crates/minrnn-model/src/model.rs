@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::config::{CellKind, HeadSteps, InitialState, ModelConfig, whole};
+use crate::config::{HeadSteps, ModelConfig, whole};
 use crate::error::{ModelError, Result};
-use crate::graph::{Graph, Input, Op, OutputKind, Value};
-use crate::layers::{CausalConv, Embedding, Gates, Layer, Linear, MinGru, MinLstm, Mlp, Recurrent};
-use crate::params::Role;
+use crate::graph::{Graph, Input, Layer, Op, OutputKind, Value};
+use crate::layers::{CausalConv, Embedding, Linear, Mlp};
+use crate::spec::Role;
 
 /// A traced model.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,26 +24,9 @@ impl Model {
     /// The key whose value makes no model.
     pub fn from_config(config: &ModelConfig) -> Result<Self> {
         config.validate()?;
-        let channels = config.channels()?;
-        let gates: Box<dyn Gates> = match config.cell.kind {
-            CellKind::MinGru => Box::new(MinGru {
-                candidate: config.cell.candidate,
-            }),
-            CellKind::MinLstm => Box::new(MinLstm {
-                candidate: config.cell.candidate,
-                normalize: config.cell.normalize_gates,
-            }),
-        };
-        let recurrent = Recurrent {
-            gates: &*gates,
-            channels,
-            bias: config.cell.bias,
-            time_scale: config.cell.time_scale.map(|[min, max]| (min, max)),
-            learned_state: config.cell.initial_state == InitialState::Learned,
-            projection: config.cell.output_projection,
-        };
+        let mixer = config.cell.layer(config.width)?;
         let json = serde_json::to_value(config).expect("a configuration is plain data");
-        Self::build(config, &recurrent, json)
+        Self::build(config, &*mixer, json)
     }
 
     /// From a configuration, with a recurrent layer of one's own in the place of the configured cell: from `[B, T, M]` to `[B, T, M]`.
@@ -228,12 +211,14 @@ fn normalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Value>
     if let Some(mean) = &input.mean {
         let values = mean.iter().map(|m| -m).collect();
         let param = g.param("shift", &[width], Role::Buffer { values })?;
-        x = g.op(Op::AddVec { param, row: 0 }, &[x])?;
+        let by = g.read(param)?;
+        x = g.add(x, by)?;
     }
     if let Some(std) = &input.std {
         let values = std.iter().map(|s| 1.0 / s).collect();
         let param = g.param("scale", &[width], Role::Buffer { values })?;
-        x = g.op(Op::MulVec { param, row: 0 }, &[x])?;
+        let by = g.read(param)?;
+        x = g.mul(x, by)?;
     }
     Ok(x)
 }
@@ -244,12 +229,14 @@ fn denormalize(g: &mut Graph, config: &ModelConfig, mut x: Value) -> Result<Valu
     if let Some(std) = &config.head.std {
         let values = std.clone();
         let param = g.param("scale", &[width], Role::Buffer { values })?;
-        x = g.op(Op::MulVec { param, row: 0 }, &[x])?;
+        let by = g.read(param)?;
+        x = g.mul(x, by)?;
     }
     if let Some(mean) = &config.head.mean {
         let values = mean.clone();
         let param = g.param("shift", &[width], Role::Buffer { values })?;
-        x = g.op(Op::AddVec { param, row: 0 }, &[x])?;
+        let by = g.read(param)?;
+        x = g.add(x, by)?;
     }
     Ok(x)
 }

@@ -1,7 +1,8 @@
 //! The features that a model is made for: those that its own normalisation makes numbers around 0 with spread 1 of.
 
-use crate::graph::{Graph, Input, Op};
-use crate::params::{Params, Role};
+use crate::graph::{Binary, Graph, Input, Op};
+use crate::params::Params;
+use crate::spec::Role;
 
 /// Mean and standard deviation of each feature, as a model's normalisation has them.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,16 +24,16 @@ pub fn usual(graph: &Graph, params: &Params) -> Option<Usual> {
     let mut found = false;
     while let Some(next) = only_reader(graph, at) {
         match graph.nodes()[next].op {
-            Op::AddVec { param, row } => {
-                let Some(by) = buffer(graph, params, param.index(), row, width) else {
+            Op::Binary(Binary::Add) => {
+                let Some(by) = buffer(graph, params, next, width) else {
                     break;
                 };
                 add.iter_mut()
                     .zip(by)
                     .for_each(|(a, b)| *a += f64::from(*b));
             }
-            Op::MulVec { param, row } => {
-                let Some(by) = buffer(graph, params, param.index(), row, width) else {
+            Op::Binary(Binary::Mul) => {
+                let Some(by) = buffer(graph, params, next, width) else {
                     break;
                 };
                 let both = mul.iter_mut().zip(&mut add).zip(by);
@@ -56,26 +57,24 @@ pub fn usual(graph: &Graph, params: &Params) -> Option<Usual> {
     })
 }
 
-/// The node that reads the value of the node at `index`, if it is the only one and reads nothing else.
+/// The node that reads the value of the node at `index`, if it is the only one, and reads nothing else that depends on the input.
 fn only_reader(graph: &Graph, index: usize) -> Option<usize> {
     let value = graph.value_at(index);
     let mut readers =
         (0..graph.nodes().len()).filter(|i| graph.nodes()[*i].inputs.contains(&value));
-    let first = readers.next().filter(|_| readers.next().is_none());
-    first.filter(|i| graph.nodes()[*i].inputs.len() == 1)
+    let first = readers.next().filter(|_| readers.next().is_none())?;
+    let inputs = &graph.nodes()[first].inputs;
+    let alone = inputs[0] == value && inputs[1..].iter().all(|v| graph.span(*v).is_model());
+    alone.then_some(first)
 }
 
-/// Values of a row of a buffer; none where it is trained.
-fn buffer<'a>(
-    graph: &Graph,
-    params: &'a Params,
-    param: usize,
-    row: usize,
-    width: usize,
-) -> Option<&'a [f32]> {
-    let fixed = matches!(graph.params()[param].role, Role::Buffer { .. });
+/// Values of the row of a buffer that is the second argument of the node at `index`; none where it is trained, or computed.
+fn buffer<'a>(graph: &Graph, params: &'a Params, index: usize, width: usize) -> Option<&'a [f32]> {
+    let (param, row) = graph.as_row(graph.nodes()[index].inputs[1])?;
+    let spec = graph.param_spec(param);
+    let fixed = matches!(spec.role, Role::Buffer { .. }) && spec.shape.last() == Some(&width);
     params
-        .get(param)
+        .get(param.index())
         .get(row * width..(row + 1) * width)
         .filter(|_| fixed)
 }

@@ -103,7 +103,7 @@ fn tables(imported: &Imported) -> String {
             "blocks",
             format!(
                 "{layers} of width {width}, expansion {}",
-                config.cell.expansion
+                imported.config.channels().unwrap_or(width) as f64 / width as f64
             ),
         ),
     ];

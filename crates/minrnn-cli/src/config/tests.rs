@@ -45,7 +45,7 @@ fn set_replaces_adds_and_nests() {
     assert_eq!(found.train.steps, 7);
     assert_eq!(found.model.conv.unwrap().kernel, 3);
     assert_eq!(
-        found.model.cell.kind,
+        found.model.cell.kind(),
         minrnn_model::config::CellKind::MinLstm
     );
     assert_eq!(found.train.batch, 4);

@@ -1,6 +1,6 @@
 //! Which cases are run.
 
-use minrnn_model::graph::{Binary, Graph, Input, Node, Op};
+use minrnn_model::graph::{Binary, Graph, Input, Node, Op, Reduction};
 use minrnn_model::rng::Rng;
 use minrnn_model::ruler::SHORT;
 use minrnn_model::trial::{Case, Draw};
@@ -13,7 +13,9 @@ use super::lengths::{few_lengths, lengths};
 /// Multiply-adds of one step of one row.
 pub(super) fn work(graph: &Graph) -> f64 {
     let of = |n: &minrnn_model::graph::Node| match n.op {
-        Op::MatMul { weight } => graph.param_spec(weight).len(),
+        // Computed once, not each step.
+        _ if n.span.is_model() => 0,
+        Op::MatMul { .. } => n.width * graph.width(n.inputs[0]),
         _ => n.width,
     };
     graph.nodes().iter().map(of).sum::<usize>() as f64
@@ -73,7 +75,8 @@ pub(super) fn has_ragged_mean(graph: &Graph) -> bool {
     let squares =
         |n: &Node| matches!(n.op, Op::Binary(Binary::Mul)) && n.inputs.first() == n.inputs.get(1);
     let ragged = |n: &Node| n.width > LANES && !n.width.is_multiple_of(LANES) && !squares(n);
-    let means = nodes.iter().filter(|n| matches!(n.op, Op::Mean));
+    let mean_of_all = |n: &Node| matches!(n.op, Op::Reduce { kind: Reduction::Mean, group } if group == graph.width(n.inputs[0]));
+    let means = nodes.iter().filter(|n| mean_of_all(n));
     let mut of = means.flat_map(|n| &n.inputs);
     of.any(|v| ragged(&nodes[v.index()]))
 }

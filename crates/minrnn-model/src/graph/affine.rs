@@ -1,7 +1,7 @@
 //! The end of a model of values: back from normalised values to the units of the data.
 
-use super::{Graph, Op, OutputKind, Param, Value};
-use crate::params::Role;
+use super::{Binary, Graph, Op, OutputKind, Param, Value};
+use crate::spec::Role;
 
 /// What a graph of values ends with: `y = x * scale + shift` by buffers `[C]`, the product rounded before the sum.
 /// Without `scale` a factor of 1, without `shift` a summand of 0; never without both.
@@ -25,14 +25,16 @@ impl Graph {
         let mut value = output.value;
         let mut buffer = |multiply: bool| {
             let node = self.node(value);
-            let param = match (node.op, multiply) {
-                (Op::AddVec { param, .. }, false) | (Op::MulVec { param, .. }, true) => param,
+            match (node.op, multiply) {
+                (Op::Binary(Binary::Add), false) | (Op::Binary(Binary::Mul), true) => {}
                 _ => return None,
-            };
+            }
+            let param = self.as_param(node.inputs[1])?;
             let spec = self.param_spec(param);
-            // Each is the node right behind its argument, so that nothing else is lost with them.
+            // Its arguments are the nodes right before it, so that nothing else is lost with them.
             let own = matches!(spec.role, Role::Buffer { .. }) && spec.shape == [node.width];
-            if !own || node.inputs[0].0 + 1 != value.0 {
+            let [x, p] = [0, 1].map(|i| node.inputs[i].0);
+            if !own || (x + 2, p + 1) != (value.0, value.0) {
                 return None;
             }
             value = node.inputs[0];

@@ -1,12 +1,11 @@
 //! Tracing: how layers write themselves into a graph.
 
 use super::{
-    Binary, Graph, Input, Node, Op, Output, OutputKind, Param, Region, State, StateInit, StateSpec,
-    Unary, Value,
+    Graph, Holds, Input, Layer, Node, Op, Output, OutputKind, Param, Region, Span, State,
+    StateInit, StateSpec, Value,
 };
 use crate::error::{ModelError, Result};
-use crate::layers::Layer;
-use crate::params::{ParamSpec, Role};
+use crate::spec::{ParamSpec, Role};
 
 impl Graph {
     /// Traces a model: `body` gets the graph and its input and gives the output.
@@ -32,7 +31,7 @@ impl Graph {
             op: Op::Input,
             inputs: vec![],
             width,
-            timed: true,
+            span: Span::Step,
             scope: "input".into(),
         };
         let mut g = Self {
@@ -75,7 +74,7 @@ impl Graph {
         index: usize,
         body: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
-        let outer = self.block.replace(index);
+        let outer = self.block.replace((index, self.scope.len() + 1));
         let result = self.scope(format!("layers.{index}"), body);
         self.block = outer;
         result
@@ -159,17 +158,50 @@ impl Graph {
         Ok(Param(self.params.len() - 1))
     }
 
-    /// A state of the current block: `lag` is `None` for a recurrence, else how many past inputs it holds.
+    /// A state of the current block. The first of a name in its block is called `{block}.{name}`; a second has the names of as many of its
+    /// layers before it as tell it from the others.
     ///
     /// # Errors
-    /// A name used twice, or a use outside of a block.
+    /// A name used twice by one layer, a use outside of a block, a state that holds nothing or begins with what it cannot.
     pub fn state(
         &mut self,
         name: &str,
         width: usize,
-        lag: Option<usize>,
+        holds: Holds,
         init: StateInit,
     ) -> Result<State> {
+        let name = self.state_name(name)?;
+        let fail = |what: &str| {
+            Err(ModelError::Name {
+                kind: "state",
+                name: name.clone(),
+                what: what.into(),
+            })
+        };
+        if width == 0 || holds == (Holds::Window { lag: 0 }) {
+            return fail("holds nothing; its width and lag must be at least 1");
+        }
+        match init {
+            StateInit::Learned(p) if self.params[p.0].shape != [width] => {
+                let shape = &self.params[p.0].shape;
+                return fail(&format!("begins with {shape:?}, wanted [{width}]"));
+            }
+            StateInit::Constant(c) if !c.is_finite() => {
+                return fail(&format!("begins with {c}, which is no finite number"));
+            }
+            _ => {}
+        }
+        self.states.push(StateSpec {
+            name,
+            width,
+            holds,
+            init,
+        });
+        Ok(State(self.states.len() - 1))
+    }
+
+    /// The first of the names `{block}.{layers}.{name}` that is free, with as few layers as there must be, the innermost first.
+    fn state_name(&self, name: &str) -> Result<String> {
         let fail = |name: String, what: &str| {
             Err(ModelError::Name {
                 kind: "state",
@@ -177,55 +209,40 @@ impl Graph {
                 what: what.into(),
             })
         };
-        let Some(block) = self.block else {
+        let Some((block, depth)) = self.block else {
             return fail(
                 name.into(),
                 "is made outside of a block; wrap the layer in Graph::block",
             );
         };
-        let name = format!("{block}.{name}");
-        if self.states.iter().any(|s| s.name == name) {
-            return fail(name, "is defined twice in its block; give one another name");
-        }
-        if width == 0 || lag == Some(0) {
-            return fail(name, "holds nothing; its width and lag must be at least 1");
-        }
-        if lag.is_some() && init != StateInit::Zero {
-            return fail(
-                name,
-                "holds past inputs, which begin with zeros; only a recurrence can learn its initial state",
-            );
-        }
-        if let StateInit::Learned(p) = init
-            && self.params[p.0].shape != [width]
-        {
-            return fail(
-                name,
-                &format!("begins with {:?}, wanted [{width}]", self.params[p.0].shape),
-            );
-        }
-        self.states.push(StateSpec {
-            name,
-            width,
-            lag,
-            init,
+        let layers = &self.scope[depth..];
+        let names = (0..=layers.len()).rev().map(|from| {
+            let parts = layers[from..].iter().map(String::as_str);
+            let path: Vec<&str> = parts.chain([name]).collect();
+            format!("{block}.{}", path.join("."))
         });
-        Ok(State(self.states.len() - 1))
+        let taken = |n: &String| self.states.iter().any(|s| s.name == *n);
+        match names.clone().find(|n| !taken(n)) {
+            Some(free) => Ok(free),
+            None => fail(
+                names.last().unwrap_or_default(),
+                "is defined twice in its layer; give one another name",
+            ),
+        }
     }
 
     /// Adds an operation.
     ///
     /// # Errors
-    /// Arguments whose number, width or time axis the operation cannot take.
+    /// Arguments whose number, width or span the operation cannot take.
     pub fn op(&mut self, op: Op, x: &[Value]) -> Result<Value> {
-        let width = self.width_of(op, x)?;
-        let timed = !matches!(op, Op::Last) && x.iter().any(|v| self.node(*v).timed);
+        let (width, span) = self.shape_of(op, x)?;
         let scope = self.scope.join(".");
         self.nodes.push(Node {
             op,
             inputs: x.to_vec(),
             width,
-            timed,
+            span,
             scope,
         });
         Ok(Value(self.nodes.len() - 1))
@@ -258,90 +275,9 @@ impl Graph {
     pub fn width(&self, value: Value) -> usize {
         self.nodes[value.0].width
     }
-}
 
-/// Short names for the operations that layers write most.
-impl Graph {
-    /// Elementwise function of one argument.
-    ///
-    /// # Errors
-    /// See [`Graph::op`]; so for all below.
-    pub fn unary(&mut self, f: Unary, x: Value) -> Result<Value> {
-        self.op(Op::Unary(f), &[x])
-    }
-    /// `x + y`.
-    ///
-    /// # Errors
-    /// Widths that differ, neither being 1; so for all below.
-    pub fn add(&mut self, x: Value, y: Value) -> Result<Value> {
-        self.op(Op::Binary(Binary::Add), &[x, y])
-    }
-    /// `x - y`.
-    ///
-    /// # Errors
-    /// See [`Graph::add`].
-    pub fn sub(&mut self, x: Value, y: Value) -> Result<Value> {
-        self.op(Op::Binary(Binary::Sub), &[x, y])
-    }
-    /// `x * y`.
-    ///
-    /// # Errors
-    /// See [`Graph::add`].
-    pub fn mul(&mut self, x: Value, y: Value) -> Result<Value> {
-        self.op(Op::Binary(Binary::Mul), &[x, y])
-    }
-    /// `x / y`.
-    ///
-    /// # Errors
-    /// See [`Graph::add`].
-    pub fn div(&mut self, x: Value, y: Value) -> Result<Value> {
-        self.op(Op::Binary(Binary::Div), &[x, y])
-    }
-    /// The smaller of x and y.
-    ///
-    /// # Errors
-    /// See [`Graph::add`].
-    pub fn min(&mut self, x: Value, y: Value) -> Result<Value> {
-        self.op(Op::Binary(Binary::Min), &[x, y])
-    }
-    /// `x * mul + add`.
-    ///
-    /// # Errors
-    /// See [`Graph::op`].
-    pub fn affine(&mut self, x: Value, mul: f64, add: f64) -> Result<Value> {
-        self.op(Op::Affine { mul, add }, &[x])
-    }
-    /// Equal parts of the channels.
-    ///
-    /// # Errors
-    /// A width that is not a multiple of `parts`.
-    pub fn split<const N: usize>(&mut self, x: Value) -> Result<[Value; N]> {
-        let width = self.width(x);
-        if !width.is_multiple_of(N) {
-            return Err(self.shape_error(
-                "split",
-                format!("cannot cut {width} channels into {N} equal parts"),
-            ));
-        }
-        let len = width / N;
-        let mut parts = [x; N];
-        for (i, part) in parts.iter_mut().enumerate() {
-            *part = self.op(
-                Op::Narrow {
-                    start: i * len,
-                    len,
-                },
-                &[x],
-            )?;
-        }
-        Ok(parts)
-    }
-    /// The recurrence `h[t] = a[t] * h[t-1] + b[t]` with a state of its own, called `name` (`h` in the paper's cells).
-    ///
-    /// # Errors
-    /// See [`Graph::state`] and [`Graph::op`].
-    pub fn recurrence(&mut self, name: &str, a: Value, b: Value, init: StateInit) -> Result<Value> {
-        let state = self.state(name, self.width(a), None, init)?;
-        self.op(Op::Recur { state }, &[a, b])
+    /// Axes of a value before its channels.
+    pub fn span(&self, value: Value) -> Span {
+        self.nodes[value.0].span
     }
 }

@@ -1,23 +1,41 @@
 //! The graph: one description of a model, read by every interpreter.
 //!
-//! Values are `[B, T, width]` (or `[B, width]` after [`Op::Last`]); B and T are implied. A node has one value. States carry
-//! what must be remembered between steps; parameters carry their role. A *region* marks the nodes of a layer for which an
+//! Values are `[B, T, width]` (or `[B, width]` after [`Op::Last`], or `[rows, width]` where they are computed from parameters alone:
+//! [`Span`]); B and T are implied. A node has one value. States carry what must be remembered between steps: the last value of a feedback
+//! operation, or a window, the last rows of an input. Parameters carry their role. A *region* marks the nodes of a layer for which an
 //! interpreter may have a faster whole; the nodes stay the definition.
+//!
+//! | file | what |
+//! |---|---|
+//! | `op`, `functions` | the primitives |
+//! | `shape` | what each takes, and the shape of its result |
+//! | `state` | states |
+//! | `fused` | layers, and what an interpreter may run as a whole |
+//! | `build`, `write` | tracing; short names for what layers write most |
+//! | `check`, `uses` | what a finished graph must keep; what parameters are read as |
 
 mod affine;
 mod build;
 mod check;
+mod functions;
+mod fused;
 mod op;
+mod shape;
+mod state;
+mod uses;
 
 #[cfg(test)]
 mod tests;
-
-use std::ops::Range;
+mod write;
 
 pub use affine::Denormalisation;
-pub use op::{Binary, Op, Unary};
+pub use functions::{Binary, Unary};
+pub use fused::{Candidate, Fused, Layer, Region};
+pub use op::{Law, Op, Reduction};
+pub use state::{Holds, StateInit, StateSpec};
+pub use uses::Use;
 
-use crate::params::ParamSpec;
+use crate::spec::ParamSpec;
 
 /// A value of the graph: the result of the node with the same index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,51 +103,32 @@ pub struct Output {
     pub kind: OutputKind,
 }
 
-/// Where a state begins when the caller has none.
+/// What axes a value has before its channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateInit {
-    /// All zeros.
-    Zero,
-    /// A learned vector `[width]`.
-    Learned(Param),
+pub enum Span {
+    /// `[rows, width]`: computed from parameters alone, the same for every sequence and step.
+    Model {
+        /// Rows.
+        rows: usize,
+    },
+    /// `[B, width]`: one row a sequence (after [`Op::Last`]).
+    Row,
+    /// `[B, T, width]`: one row a step.
+    Step,
 }
 
-/// A state: what an operation remembers from one step to the next, always f32 outside of the oracle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StateSpec {
-    /// `{block}.{name}`, e.g. `0.h`; exported as `state.0.h` and `next_state.0.h`.
-    pub name: String,
-    /// Channels.
-    pub width: usize,
-    /// How many past steps it holds; `None` for a recurrence, whose state is its last output.
-    pub lag: Option<usize>,
-    /// Where it begins.
-    pub init: StateInit,
-}
-
-impl StateSpec {
-    /// Shape without the batch: `[width]`, or `[lag, width]`.
-    pub fn shape(&self) -> Vec<usize> {
-        match self.lag {
-            None => vec![self.width],
-            Some(lag) => vec![lag, self.width],
+impl Span {
+    /// Whether it is computed from parameters alone.
+    pub fn is_model(self) -> bool {
+        matches!(self, Self::Model { .. })
+    }
+    /// Rows of the value in a run of B sequences and T steps.
+    pub fn rows(self, batch: usize, time: usize) -> usize {
+        match self {
+            Self::Model { rows } => rows,
+            Self::Row => batch,
+            Self::Step => batch * time,
         }
-    }
-    /// Values a row of the batch has.
-    pub fn len(&self) -> usize {
-        self.width * self.lag.unwrap_or(1)
-    }
-    /// Whether a row holds nothing (a convolution over one step).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// Name of the state's input in exported files.
-    pub fn input_name(&self) -> String {
-        format!("state.{}", self.name)
-    }
-    /// Name of the state's output in exported files.
-    pub fn output_name(&self) -> String {
-        format!("next_state.{}", self.name)
     }
 }
 
@@ -142,72 +141,10 @@ pub struct Node {
     pub inputs: Vec<Value>,
     /// Channels of its value.
     pub width: usize,
-    /// Whether its value has a time axis (`false` after [`Op::Last`]).
-    pub timed: bool,
+    /// Axes of its value before the channels.
+    pub span: Span,
     /// Dotted scope, e.g. `layers.0.rnn`.
     pub scope: String,
-}
-
-/// A layer that an interpreter may run as a whole. The names say what the region's nodes compute; they are not another definition.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fused {
-    /// `x W (+ bias)`; parameters weight, then bias.
-    Linear {
-        /// Whether there is a bias.
-        bias: bool,
-    },
-    /// Input `[k | v]`, one state.
-    MinGru {
-        /// The candidate's activation.
-        candidate: crate::layers::Candidate,
-    },
-    /// Input `[p | q | v]`, one state.
-    MinLstm {
-        /// The candidate's activation.
-        candidate: crate::layers::Candidate,
-        /// Whether gates are normalised to a sum of 1.
-        normalize: bool,
-    },
-    /// Depthwise causal convolution; parameters weight `[k, width]`, then bias; one state when k > 1.
-    CausalConv {
-        /// Steps it sees.
-        kernel: usize,
-        /// Whether there is a bias.
-        bias: bool,
-    },
-    /// Parameter weight.
-    RmsNorm {
-        /// Added to the mean square.
-        eps: f64,
-    },
-    /// Parameters weight, bias.
-    LayerNorm {
-        /// Added to the variance.
-        eps: f64,
-    },
-    /// GELU by the error function.
-    GeluErf,
-    /// GELU by tanh.
-    GeluTanh,
-    /// `x * sigmoid(x)`.
-    Silu,
-}
-
-/// The nodes of one fused layer.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Region {
-    /// What the nodes compute.
-    pub fused: Fused,
-    /// Arguments of the layer.
-    pub inputs: Vec<Value>,
-    /// Parameters made in the layer, in order.
-    pub params: Vec<Param>,
-    /// States made in the layer, in order.
-    pub states: Vec<State>,
-    /// The nodes, consecutive.
-    pub nodes: Range<usize>,
-    /// Results; nothing else of the region is used outside of it.
-    pub outputs: Vec<Value>,
 }
 
 /// A traced model. See the module's documentation.
@@ -220,7 +157,8 @@ pub struct Graph {
     regions: Vec<Region>,
     output: Option<Output>,
     scope: Vec<String>,
-    block: Option<usize>,
+    /// The present block: its index, and how many scopes lead to it.
+    block: Option<(usize, usize)>,
 }
 
 impl Graph {
@@ -274,7 +212,32 @@ impl Graph {
     }
     /// Whether the output is one row `[B, C]` a sequence, not one a step.
     pub fn is_last_step(&self) -> bool {
-        !self.node(self.output().value).timed
+        self.span(self.output().value) != Span::Step
+    }
+    /// The parameter that a value is, if it is one as it stands.
+    pub fn as_param(&self, value: Value) -> Option<Param> {
+        match self.node(value).op {
+            Op::Param { param } => Some(param),
+            _ => None,
+        }
+    }
+    /// The row of a parameter that a value is, if it is one as it stands.
+    pub fn as_row(&self, value: Value) -> Option<(Param, usize)> {
+        let node = self.node(value);
+        match node.op {
+            Op::Row { row } => self.as_param(node.inputs[0]).map(|param| (param, row)),
+            _ if node.span == (Span::Model { rows: 1 }) => self.as_param(value).map(|p| (p, 0)),
+            _ => None,
+        }
+    }
+    /// The matrix by which a product multiplies what depends on the input, if it is a parameter as it stands.
+    pub fn weight(&self, node: &Node) -> Option<Param> {
+        match node.op {
+            Op::MatMul { .. } if !node.span.is_model() => self
+                .as_param(node.inputs[1])
+                .filter(|p| self.param_spec(*p).shape.len() == 2),
+            _ => None,
+        }
     }
     /// How many [`Op::Dropout`] sites there are.
     pub fn dropout_sites(&self) -> usize {
@@ -286,7 +249,7 @@ impl Graph {
     /// The value whose last step (or last rows) the state holds after a run.
     pub fn state_source(&self, state: State) -> Value {
         let of = |i: usize| match self.nodes[i].op {
-            Op::Recur { state: s } if s == state => Some(Value(i)),
+            Op::Recur { state: s, .. } if s == state => Some(Value(i)),
             Op::Delay { state: s, .. } if s == state => Some(self.nodes[i].inputs[0]),
             _ => None,
         };

@@ -1,39 +1,40 @@
 //! Primitive operations.
 
-use super::{Param, State};
+use super::{Binary, Param, State, Unary};
 
-/// A primitive operation. `x` is its argument; results keep the width unless stated.
+/// A primitive operation. `x` is its argument; results keep the width and the [`Span`](super::Span) unless stated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
     /// The model's input: token ids, or features `[B, T, F]`. Always node 0.
     Input,
+    /// A parameter as a value: `[rows, width]`, a vector as one row.
+    Param {
+        /// `[width]`, or `[rows, width]`.
+        param: Param,
+    },
+    /// A number: one row of width 1.
+    Const {
+        /// Finite, as f32 too.
+        value: f64,
+    },
+    /// Row `row` of a value that is computed from parameters alone.
+    Row {
+        /// Which.
+        row: usize,
+    },
     /// Row of the table `[V, M]` for each token id. Its argument is the input.
     Embed {
         /// `[V, M]`.
         table: Param,
     },
-    /// `x W`, x `[.., K]`, W `[K, N]`.
+    /// `x W`, x `[.., K]`; arguments x and W, which is computed from parameters alone.
     MatMul {
-        /// `[K, N]`.
-        weight: Param,
-    },
-    /// `x + p`, p one row `[width]` of the parameter.
-    AddVec {
-        /// `[width]`, or `[rows, width]`.
-        param: Param,
-        /// Which row.
-        row: usize,
-    },
-    /// `x * p`, p one row `[width]` of the parameter.
-    MulVec {
-        /// `[width]`, or `[rows, width]`.
-        param: Param,
-        /// Which row.
-        row: usize,
+        /// W is `[N, K]`, one row an output (as a table of embeddings is); else `[K, N]`.
+        transposed: bool,
     },
     /// One argument, elementwise.
     Unary(Unary),
-    /// Two arguments, elementwise; an argument of width 1 is repeated.
+    /// Two arguments, elementwise; an argument of width 1, or of one row that is computed from parameters alone, is repeated.
     Binary(Binary),
     /// `x * mul + add`, the product rounded first.
     Affine {
@@ -42,8 +43,20 @@ pub enum Op {
         /// Summand.
         add: f64,
     },
-    /// Mean over the channels; width 1.
-    Mean,
+    /// Each `group` neighbouring channels become one.
+    Reduce {
+        /// How.
+        kind: Reduction,
+        /// Channels in a group; their number divides the width.
+        group: usize,
+    },
+    /// Each `block` neighbouring channels, `times` times one after the other: block 1 repeats each channel, block = width all of them.
+    Repeat {
+        /// Channels; their number divides the width.
+        block: usize,
+        /// How often.
+        times: usize,
+    },
     /// Channels `start..start + len`.
     Narrow {
         /// First channel.
@@ -55,15 +68,17 @@ pub enum Op {
     Concat,
     /// `y[t] = x[t - by]`; before the sequence's begin, rows of the state (the last `lag` inputs).
     Delay {
-        /// A state with `lag >= by`.
+        /// A window with `lag >= by`.
         state: State,
         /// Steps.
         by: usize,
     },
-    /// The recurrence `h[t] = a[t] * h[t-1] + b[t]`, elementwise, product rounded first; arguments a, b; `h[-1]` is the state.
+    /// A state's feedback, elementwise; `h[-1]` is the state.
     Recur {
-        /// A state with `lag == None`.
+        /// A state that holds a value.
         state: State,
+        /// How h follows from the step before, and what the arguments are.
+        law: Law,
     },
     /// In training: zero with probability p, else `x / (1 - p)`. Otherwise x.
     Dropout {
@@ -74,40 +89,35 @@ pub enum Op {
     Last,
 }
 
-/// Elementwise functions of one argument.
+/// How a group of channels becomes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unary {
-    /// `-x`
-    Neg,
-    /// `|x|`
-    Abs,
-    /// `max(x, 0)`; its slope at 0 is 0.
-    Relu,
-    /// `1 / (1 + e^-x)`
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `e^x`
-    Exp,
-    /// Square root.
-    Sqrt,
-    /// Error function.
-    Erf,
+pub enum Reduction {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
 }
 
-/// Elementwise functions of two arguments.
+/// The law of a recurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binary {
-    /// `x + y`
-    Add,
-    /// `x - y`
-    Sub,
-    /// `x * y`
-    Mul,
-    /// `x / y`
-    Div,
-    /// The smaller one; where both are equal, the slope goes to x.
-    Min,
+pub enum Law {
+    /// `h[t] = a[t] * h[t-1] + b[t]`, real, the product rounded first; arguments a, b.
+    Linear,
+}
+
+impl Law {
+    /// How many arguments it has.
+    pub fn arity(self) -> usize {
+        match self {
+            Self::Linear => 2,
+        }
+    }
+    /// Its name in messages and in metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+        }
+    }
 }
 
 impl Op {
@@ -115,14 +125,16 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Input => "Input",
+            Op::Param { .. } => "Param",
+            Op::Const { .. } => "Const",
+            Op::Row { .. } => "Row",
             Op::Embed { .. } => "Embed",
             Op::MatMul { .. } => "MatMul",
-            Op::AddVec { .. } => "AddVec",
-            Op::MulVec { .. } => "MulVec",
             Op::Unary(u) => u.name(),
             Op::Binary(b) => b.name(),
             Op::Affine { .. } => "Affine",
-            Op::Mean => "Mean",
+            Op::Reduce { .. } => "Reduce",
+            Op::Repeat { .. } => "Repeat",
             Op::Narrow { .. } => "Narrow",
             Op::Concat => "Concat",
             Op::Delay { .. } => "Delay",
@@ -134,47 +146,15 @@ impl Op {
     /// The parameter that it reads.
     pub fn param(&self) -> Option<Param> {
         match *self {
-            Op::Embed { table: p }
-            | Op::MatMul { weight: p }
-            | Op::AddVec { param: p, .. }
-            | Op::MulVec { param: p, .. } => Some(p),
+            Op::Embed { table: p } | Op::Param { param: p } => Some(p),
             _ => None,
         }
     }
     /// The state that it reads.
     pub fn state(&self) -> Option<State> {
         match *self {
-            Op::Delay { state, .. } | Op::Recur { state } => Some(state),
+            Op::Delay { state, .. } | Op::Recur { state, .. } => Some(state),
             _ => None,
-        }
-    }
-}
-
-impl Unary {
-    /// The function's name (the ONNX operator's).
-    pub fn name(self) -> &'static str {
-        match self {
-            Unary::Neg => "Neg",
-            Unary::Abs => "Abs",
-            Unary::Relu => "Relu",
-            Unary::Sigmoid => "Sigmoid",
-            Unary::Tanh => "Tanh",
-            Unary::Exp => "Exp",
-            Unary::Sqrt => "Sqrt",
-            Unary::Erf => "Erf",
-        }
-    }
-}
-
-impl Binary {
-    /// The function's name (the ONNX operator's).
-    pub fn name(self) -> &'static str {
-        match self {
-            Binary::Add => "Add",
-            Binary::Sub => "Sub",
-            Binary::Mul => "Mul",
-            Binary::Div => "Div",
-            Binary::Min => "Min",
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::error::{ModelError, Result};
-use crate::layers::{CausalConv, Layer, Linear, Norm};
+use crate::layers::{CausalConv, Linear, Norm};
 use crate::params::{Init, Role};
 
 const FEATURES: Input = Input::Features { width: 6 };
@@ -61,7 +61,8 @@ fn what_does_not_fit_is_refused() {
                 decay: true,
             },
         )?;
-        g.op(Op::MatMul { weight }, &[a])
+        let weight = g.read(weight)?;
+        g.matmul(a, weight)
     });
     refused("defined twice", |g, x| {
         let x = g.apply(&Norm::Rms { eps: Norm::EPS }, x)?;
@@ -79,7 +80,7 @@ fn what_does_not_fit_is_refused() {
         g.add(x, last)
     });
     refused("used by no operation", |g, x| {
-        g.block(0, |g| g.state("h", 6, None, StateInit::Zero))?;
+        g.block(0, |g| g.state("h", 6, Holds::Value, StateInit::Zero))?;
         g.affine(x, 2.0, 0.0)
     });
     refused("takes p in [0, 1)", |g, x| {
@@ -141,4 +142,109 @@ fn a_failing_layer_leaves_the_scope_as_it_was() {
         g.apply(&Linear::new("fc", 2, false), x)
     });
     assert_eq!(g.unwrap().params()[0].name, "fc.weight");
+}
+
+fn weight(g: &mut Graph, name: &str, shape: &[usize]) -> Result<Value> {
+    let role = Role::Weight {
+        init: Init::linear(6),
+        decay: true,
+    };
+    let param = g.param(name, shape, role)?;
+    g.read(param)
+}
+
+#[test]
+fn what_is_computed_from_parameters_alone_is_held_apart() {
+    refused("depends on no input", |g, _| weight(g, "w", &[6]));
+    refused(
+        "takes one row of what is computed from parameters alone, got 2",
+        |g, x| {
+            let w = weight(g, "w", &[2, 6])?;
+            g.add(x, w)
+        },
+    );
+    refused("this one depends on the input", |g, x| g.matmul(x, x));
+    refused("takes 5 channels, got 6", |g, x| {
+        let w = weight(g, "w", &[2, 5])?;
+        g.matmul_transposed(x, w)
+    });
+    refused("takes row 2 of 2", |g, x| {
+        let w = weight(g, "w", &[2, 6])?;
+        let row = g.op(Op::Row { row: 2 }, &[w])?;
+        g.add(x, row)
+    });
+    refused("this depends on the input", |g, x| {
+        g.op(Op::Row { row: 0 }, &[x])
+    });
+    refused("takes a vector or a matrix, `w` is [1, 2, 3]", |g, _| {
+        weight(g, "w", &[1, 2, 3])
+    });
+    refused("its argument is computed from parameters alone", |g, _| {
+        let w = weight(g, "w", &[6])?;
+        g.op(Op::Last, &[w])
+    });
+    refused("mixes values of different rows", |g, x| {
+        let w = weight(g, "w", &[6])?;
+        g.op(Op::Concat, &[x, w])
+    });
+    refused("takes what depends on the input", |g, _| {
+        let w = weight(g, "w", &[6])?;
+        g.op(Op::Dropout { p: 0.5 }, &[w])
+    });
+    refused("takes a finite number of f32, got 1e39", |g, _| {
+        g.constant(1e39)
+    });
+    refused("groups of 4", |g, x| g.sum(x, 4));
+    refused("groups of 0", |g, x| g.mean(x, 0));
+    refused("by blocks of 4, 2 times", |g, x| g.repeat(x, 4, 2));
+    refused("by blocks of 3, 0 times", |g, x| g.repeat(x, 3, 0));
+    refused("are too many", |g, x| g.repeat(x, 1, usize::MAX));
+    let g = trace(|g, x| {
+        let [w, v] = [weight(g, "w", &[4, 6])?, weight(g, "v", &[6])?];
+        let w = g.unary(Unary::Exp, w)?;
+        assert_eq!(g.span(w), Span::Model { rows: 4 });
+        let scaled = g.mul(v, x)?;
+        assert_eq!(g.span(scaled), Span::Step);
+        let y = g.matmul_transposed(scaled, w)?;
+        let y = g.repeat(y, 2, 3)?;
+        let y = g.sum(y, 4)?;
+        assert_eq!(g.width(y), 3);
+        let last = g.op(Op::Last, &[y])?;
+        assert_eq!(g.span(last), Span::Row);
+        let two = g.constant(2.0)?;
+        g.max(last, two)
+    });
+    assert!(g.unwrap().is_last_step());
+}
+
+#[test]
+fn the_first_state_of_a_name_keeps_it_and_the_next_takes_its_layers() {
+    let conv = CausalConv {
+        kernel: 2,
+        bias: false,
+    };
+    let g = trace(|g, x| {
+        g.block(1, |g| {
+            let x = g.scope("a", |g| g.apply(&conv, x))?;
+            let x = g.scope("b", |g| g.apply(&conv, x))?;
+            let x = g.scope("c", |g| g.apply(&conv, x))?;
+            g.scope("d", |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
+        })
+    });
+    let names: Vec<String> = g.unwrap().states().iter().map(|s| s.name.clone()).collect();
+    assert_eq!(
+        names,
+        ["1.conv", "1.depthwise.conv", "1.c.depthwise.conv", "1.h"]
+    );
+    refused("is defined twice in its layer", |g, x| {
+        g.block(0, |g| {
+            let h = g.recurrence("h", x, x, StateInit::Zero)?;
+            g.recurrence("h", h, h, StateInit::Zero)
+        })
+    });
+    refused("no finite number", |g, x| {
+        g.block(0, |g| {
+            g.recurrence("h", x, x, StateInit::Constant(f32::NEG_INFINITY))
+        })
+    });
 }

@@ -1,36 +1,21 @@
 //! The paper's recurrent cells and the layer around a cell.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Layer, Linear};
+use super::Linear;
 use crate::error::Result;
-use crate::graph::{Fused, Graph, StateInit, Unary, Value};
-use crate::params::{Init, Role};
+use crate::graph::{Candidate, Fused, Graph, Layer, StateInit, Unary, Value};
+use crate::spec::{Init, Role};
 
-/// Activation of the candidate. The paper's log-space variant (appendix B) has `g`, its plain variant (appendix A) is linear;
-/// they are two models, not two ways to compute one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Candidate {
-    /// `g(v) = v + 0.5` for `v >= 0`, else `sigmoid(v)`; written as `relu(v) + sigmoid(-relu(-v))`.
-    #[default]
-    G,
-    /// `v`.
-    Linear,
-}
-
-impl Candidate {
-    fn trace(self, g: &mut Graph, v: Value) -> Result<Value> {
-        if self == Self::Linear {
-            return Ok(v);
-        }
-        let positive = g.unary(Unary::Relu, v)?;
-        let minus = g.unary(Unary::Neg, v)?;
-        let negative = g.unary(Unary::Relu, minus)?;
-        let folded = g.unary(Unary::Neg, negative)?;
-        let sigmoid = g.unary(Unary::Sigmoid, folded)?;
-        g.add(positive, sigmoid)
+/// The candidate's activation of `v`.
+fn candidate(kind: Candidate, g: &mut Graph, v: Value) -> Result<Value> {
+    if kind == Candidate::Linear {
+        return Ok(v);
     }
+    let positive = g.unary(Unary::Relu, v)?;
+    let minus = g.unary(Unary::Neg, v)?;
+    let negative = g.unary(Unary::Relu, minus)?;
+    let folded = g.unary(Unary::Neg, negative)?;
+    let sigmoid = g.unary(Unary::Sigmoid, folded)?;
+    g.add(positive, sigmoid)
 }
 
 /// A cell: from one packed pre-activation `[B, T, parts * D]` to `h [B, T, D]`.
@@ -41,6 +26,18 @@ pub trait Gates {
     fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init;
     /// The cell as a layer, its state beginning with `init`.
     fn cell(&self, init: StateInit) -> Box<dyn Layer>;
+}
+
+impl<G: Gates + ?Sized> Gates for &G {
+    fn parts(&self) -> usize {
+        (**self).parts()
+    }
+    fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init {
+        (**self).time_scale(channels, min, max)
+    }
+    fn cell(&self, init: StateInit) -> Box<dyn Layer> {
+        (**self).cell(init)
+    }
 }
 
 /// minGRU (paper, algorithms 5 and 6): `z = sigmoid(k)`, `h[t] = (1 - z) h[t-1] + z c`, `c = g(v)` or `v`; packed `[k | v]`.
@@ -144,7 +141,7 @@ impl Recurrence for MinGru {
         let minus = g.unary(Unary::Neg, k)?;
         let a = g.unary(Unary::Sigmoid, minus)?;
         let z = g.unary(Unary::Sigmoid, k)?;
-        let c = self.candidate.trace(g, v)?;
+        let c = candidate(self.candidate, g, v)?;
         Ok((a, g.mul(z, c)?))
     }
 }
@@ -152,7 +149,7 @@ impl Recurrence for MinGru {
 impl Recurrence for MinLstm {
     fn a_and_b(&self, g: &mut Graph, packed: Value) -> Result<(Value, Value)> {
         let [p, q, v] = g.split::<3>(packed)?;
-        let c = self.candidate.trace(g, v)?;
+        let c = candidate(self.candidate, g, v)?;
         if !self.normalize {
             let f = g.unary(Unary::Sigmoid, p)?;
             let i = g.unary(Unary::Sigmoid, q)?;
@@ -178,9 +175,9 @@ impl Recurrence for MinLstm {
 }
 
 /// The recurrent layer: `out(cell(in x))`. Parameters `in.weight`, `in.bias`, `h0` (learned initial state), `out.weight`, `out.bias`.
-pub struct Recurrent<'a> {
+pub struct Recurrent<C> {
     /// The cell.
-    pub gates: &'a dyn Gates,
+    pub gates: C,
     /// D, channels of the state.
     pub channels: usize,
     /// Whether the linear maps have a bias.
@@ -193,7 +190,7 @@ pub struct Recurrent<'a> {
     pub projection: bool,
 }
 
-impl Layer for Recurrent<'_> {
+impl<C: Gates> Layer for Recurrent<C> {
     fn name(&self) -> &str {
         "rnn"
     }

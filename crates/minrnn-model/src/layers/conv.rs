@@ -1,9 +1,8 @@
 //! Causal convolution over time.
 
-use super::Layer;
 use crate::error::Result;
-use crate::graph::{Fused, Graph, Op, StateInit, Value};
-use crate::params::{Init, Role};
+use crate::graph::{Fused, Graph, Holds, Layer, Op, StateInit, Value};
+use crate::spec::{Init, Role};
 
 /// Depthwise causal convolution: `y[t] = sum_j weight[j] * x[t - (k-1) + j]` summed in the order of j, plus bias.
 /// Parameters `weight [k, width]`, `bias [width]`; state `conv`, the last k-1 inputs, begins with zeros.
@@ -37,10 +36,11 @@ impl Layer for CausalConv {
         let weight = g.param("weight", &[self.kernel, width], role)?;
         let lag = self.kernel - 1;
         let state = if lag > 0 {
-            Some(g.state("conv", width, Some(lag), StateInit::Zero)?)
+            Some(g.state("conv", width, Holds::Window { lag }, StateInit::Zero)?)
         } else {
             None
         };
+        let taps = g.read(weight)?;
         let mut sum = None;
         for row in 0..self.kernel {
             let by = lag - row;
@@ -48,7 +48,8 @@ impl Layer for CausalConv {
                 Some(state) => g.op(Op::Delay { state, by }, x)?,
                 None => x[0],
             };
-            let term = g.op(Op::MulVec { param: weight, row }, &[past])?;
+            let tap = g.op(Op::Row { row }, &[taps])?;
+            let term = g.mul(past, tap)?;
             sum = Some(match sum {
                 Some(sum) => g.add(sum, term)?,
                 None => term,
@@ -61,7 +62,8 @@ impl Layer for CausalConv {
                 decay: false,
             };
             let param = g.param("bias", &[width], role)?;
-            y = g.op(Op::AddVec { param, row: 0 }, &[y])?;
+            let bias = g.read(param)?;
+            y = g.add(y, bias)?;
         }
         Ok(vec![y])
     }

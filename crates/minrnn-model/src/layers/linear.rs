@@ -1,9 +1,8 @@
 //! Linear maps and embeddings.
 
-use super::Layer;
 use crate::error::Result;
-use crate::graph::{Fused, Graph, Op, Value};
-use crate::params::{Init, Role};
+use crate::graph::{Fused, Graph, Layer, Op, Value};
+use crate::spec::{Init, Role};
 
 /// `y = x W + bias`, W `[K, N]`. Parameters `weight`, `bias`.
 #[derive(Debug, Clone)]
@@ -46,7 +45,8 @@ impl Layer for Linear {
             decay: self.decay,
         };
         let weight = g.param("weight", &[inputs, self.outputs], role)?;
-        let mut y = g.op(Op::MatMul { weight }, x)?;
+        let weight = g.read(weight)?;
+        let mut y = g.matmul(x[0], weight)?;
         if let Some(init) = &self.bias {
             let bias = g.param(
                 "bias",
@@ -56,13 +56,8 @@ impl Layer for Linear {
                     decay: false,
                 },
             )?;
-            y = g.op(
-                Op::AddVec {
-                    param: bias,
-                    row: 0,
-                },
-                &[y],
-            )?;
+            let bias = g.read(bias)?;
+            y = g.add(y, bias)?;
         }
         Ok(vec![y])
     }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Layer, Linear};
+use super::Linear;
 use crate::error::Result;
-use crate::graph::{Fused, Graph, Unary, Value};
+use crate::graph::{Fused, Graph, Layer, Unary, Value};
 
 /// Activation of a feed-forward layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,8 @@
 //! Normalisation over the channels.
 
-use super::Layer;
 use crate::error::Result;
-use crate::graph::{Fused, Graph, Op, Unary, Value};
-use crate::params::{Init, Role};
+use crate::graph::{Fused, Graph, Layer, Unary, Value};
+use crate::spec::{Init, Role};
 
 /// Normalisation over the channels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,24 +49,20 @@ impl Layer for Norm {
         let centred = match self {
             Self::Rms { .. } => x[0],
             Self::Layer { .. } => {
-                let mean = g.op(Op::Mean, x)?;
+                let mean = g.mean_of_all(x[0])?;
                 g.sub(x[0], mean)?
             }
         };
         let square = g.mul(centred, centred)?;
-        let mean_square = g.op(Op::Mean, &[square])?;
+        let mean_square = g.mean_of_all(square)?;
         let shifted = g.affine(mean_square, 1.0, eps)?;
         let root = g.unary(Unary::Sqrt, shifted)?;
         let unit = g.div(centred, root)?;
-        let mut y = g.op(
-            Op::MulVec {
-                param: weight,
-                row: 0,
-            },
-            &[unit],
-        )?;
+        let weight = g.read(weight)?;
+        let mut y = g.mul(unit, weight)?;
         if let Some(param) = bias {
-            y = g.op(Op::AddVec { param, row: 0 }, &[y])?;
+            let bias = g.read(param)?;
+            y = g.add(y, bias)?;
         }
         Ok(vec![y])
     }

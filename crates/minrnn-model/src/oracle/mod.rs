@@ -3,9 +3,12 @@
 //! It is what is true in this project. It is plain loops over `[B, T, width]`, and its functions come from `libm`, so that
 //! its results are the same on every machine.
 
+mod functions;
 mod ops;
+mod product;
 mod recur;
 mod tensor;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +18,7 @@ pub use tensor::Tensor;
 use std::borrow::Cow;
 
 use crate::error::{ModelError, Result};
-use crate::graph::{Graph, Input, Op, State, StateInit, Value};
+use crate::graph::{Graph, Holds, Input, Law, Op, Span, State, Value};
 use crate::params::Params;
 use tensor::Shape;
 
@@ -174,7 +177,7 @@ pub fn run<'a>(graph: &Graph, params: impl Into<Weights<'a>>, run: &Run) -> Resu
     })
 }
 
-/// Runs the graph and shows every value to `see`, in order.
+/// Runs the graph and shows every value to `see`, in order; but for parameters that are read where they are.
 ///
 /// # Errors
 /// See [`run`].
@@ -189,38 +192,57 @@ pub fn walk<'a>(
     let begin = initial_states(graph, params, run.batch);
     let first = run.states.unwrap_or(&begin);
     let last_use = last_uses(graph);
+    let stays_in_place = read_in_place(graph);
+    let uses = graph.uses();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
     let mut states = vec![None; graph.states().len()];
     for (i, node) in graph.nodes().iter().enumerate() {
-        let shape = Shape {
-            batch: run.batch,
-            time: if node.timed { run.time } else { 1 },
-            width: node.width,
+        if stays_in_place[i] {
+            continue;
+        }
+        let shape = Shape::of(node.span, node.width, run.batch, run.time);
+        let x = |input: usize| {
+            let value = &values[node.inputs[input].index()];
+            value.as_ref().expect("kept until its last use")
         };
-        let x: Vec<&Tensor> = node
-            .inputs
-            .iter()
-            .map(|v| values[v.index()].as_ref().expect("kept until its last use"))
-            .collect();
         let y = match node.op {
-            Op::Delay { state, by } => recur::delay(
-                shape,
-                x[0],
-                by,
-                &first[state.index()],
-                &begin[state.index()],
-                run,
-            ),
-            Op::Recur { state } => recur::recur(
-                shape,
-                x[0],
-                x[1],
-                &first[state.index()],
-                &begin[state.index()],
-                run,
-            ),
-            Op::Last => recur::last(shape, x[0], run),
-            op => ops::apply(op, graph, params, shape, &x, run),
+            Op::Delay { state, by } => {
+                let s = state.index();
+                window::delay(x(0), by, &first[s], &begin[s], run)
+            }
+            Op::Recur {
+                state,
+                law: Law::Linear,
+            } => {
+                let s = state.index();
+                recur::linear(shape, x(0), x(1), &first[s], &begin[s], run)
+            }
+            Op::Last => window::last(x(0), run),
+            Op::MatMul { transposed } => {
+                let w = match graph.as_param(node.inputs[1]) {
+                    Some(param) if stays_in_place[node.inputs[1].index()] => {
+                        product::Matrix::Param(param, params)
+                    }
+                    _ => product::Matrix::Value(x(1)),
+                };
+                let narrow = graph.weight(node).filter(|p| uses[p.index()].is_narrow());
+                product::matmul(x(0), w, transposed, shape, run, narrow)
+            }
+            Op::Row { row } if stays_in_place[node.inputs[0].index()] => {
+                let param = graph.as_param(node.inputs[0]);
+                ops::parameter(
+                    params,
+                    param.expect("only parameters stay"),
+                    row..row + 1,
+                    shape,
+                    run.bounds,
+                )
+            }
+            Op::Param { param } => ops::parameter(params, param, 0..shape.batch, shape, run.bounds),
+            op => {
+                let x: Vec<&Tensor> = (0..node.inputs.len()).map(x).collect();
+                ops::apply(op, params, shape, &x, run)
+            }
         };
         see(graph.value_at(i), &y);
         values[i] = Some(y);
@@ -228,8 +250,10 @@ pub fn walk<'a>(
             let state = State::at(s);
             if next.is_none() && graph.state_source(state).index() == i {
                 let source = values[i].as_ref().expect("just made");
-                let lag = graph.state_spec(state).lag;
-                *next = Some(recur::next_state(source, lag, &first[s], &begin[s], run));
+                *next = Some(match graph.state_spec(state).holds {
+                    Holds::Value => window::last(source, run),
+                    Holds::Window { lag } => window::next(source, lag, &first[s], &begin[s], run),
+                });
             }
         }
         for v in &node.inputs {
@@ -251,15 +275,36 @@ pub fn initial_states<'a>(
     batch: usize,
 ) -> Vec<Vec<f64>> {
     let params = params.into();
-    let row = |s: &crate::graph::StateSpec| match s.init {
-        StateInit::Zero => vec![0.0; s.len()],
-        StateInit::Learned(p) => params.values(p.index(), 0..s.len()).into_owned(),
+    let row = |s: &crate::graph::StateSpec| {
+        s.first(|p| params.values(p.index(), 0..s.width).into_owned())
     };
     graph
         .states()
         .iter()
         .map(|s| row(s).repeat(batch))
         .collect()
+}
+
+/// Parameters that are read where they are: matrices of products and tables of rows, so that a large model is in memory once.
+fn read_in_place(graph: &Graph) -> Vec<bool> {
+    let large = |n: &crate::graph::Node| {
+        matches!(
+            (n.op, n.span),
+            (Op::Param { .. }, Span::Model { rows: 2.. })
+        )
+    };
+    let mut stays: Vec<bool> = graph.nodes().iter().map(large).collect();
+    for node in graph.nodes() {
+        let in_place = match node.op {
+            Op::MatMul { .. } => Some(1),
+            Op::Row { .. } => Some(0),
+            _ => None,
+        };
+        for (i, v) in node.inputs.iter().enumerate() {
+            stays[v.index()] &= Some(i) == in_place;
+        }
+    }
+    stays
 }
 
 fn last_uses(graph: &Graph) -> Vec<usize> {

@@ -1,84 +1,73 @@
 //! Operations that know no time.
 
+use std::ops::Range;
+
+use super::functions::{binary, unary};
 use super::tensor::{Shape, Tensor};
-use super::{Data, Rounding, Run, UNIT, Weights};
-use crate::graph::{Binary, Graph, Op, Param, Unary};
+use super::{Data, Run, UNIT, Weights};
+use crate::graph::{Binary, Op, Param, Reduction};
 
-/// Results below the smallest normal f32 may be flushed to zero.
-const TINY: f64 = 1.175_494_350_822_287_5e-38;
-/// What a library function (exp, tanh, erf) may be off, relative.
-const FUNCTION: f64 = 4.0 * UNIT;
-
-pub(super) fn apply(
-    op: Op,
-    graph: &Graph,
-    params: Weights,
-    shape: Shape,
-    x: &[&Tensor],
-    run: &Run,
-) -> Tensor {
-    let row = |param: Param, row: usize| {
-        params.values(param.index(), row * shape.width..(row + 1) * shape.width)
-    };
-    let each = |f: &dyn Fn(f64, f64, usize) -> (f64, f64)| map(x[0], shape, run.bounds, f);
+pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &Run) -> Tensor {
+    let bounds = run.bounds;
+    let each = |f: &dyn Fn(f64, f64) -> (f64, f64)| map(x[0], shape, bounds, f);
     match op {
         Op::Input => match run.data {
-            Data::Features(f) => {
-                exact(f.iter().map(|v| f64::from(*v)).collect(), shape, run.bounds)
+            Data::Features(f) => exact(f.iter().map(|v| f64::from(*v)).collect(), shape, bounds),
+            Data::Tokens(ids) => {
+                exact(ids.iter().map(|id| f64::from(*id)).collect(), shape, bounds)
             }
-            Data::Tokens(ids) => exact(
-                ids.iter().map(|id| f64::from(*id)).collect(),
-                shape,
-                run.bounds,
-            ),
         },
+        Op::Const { value } => exact(vec![value], shape, bounds),
+        Op::Row { row } => {
+            let at = row * shape.width;
+            collect(shape, bounds, |i| (x[0].data[at + i], x[0].err(at + i)))
+        }
         Op::Embed { table } => {
-            let line = |id: &f64| row(table, *id as usize).into_owned();
-            exact(x[0].data.iter().flat_map(line).collect(), shape, run.bounds)
+            let width = shape.width;
+            let line = |id: &f64| {
+                let row = *id as usize;
+                let values = params.values(table.index(), row * width..(row + 1) * width);
+                values.into_owned()
+            };
+            exact(x[0].data.iter().flat_map(line).collect(), shape, bounds)
         }
-        Op::MatMul { weight } => {
-            let k = graph.param_spec(weight).shape[0];
-            match run.rounding {
-                None => matmul(x[0], params, weight, k, shape, run.bounds),
-                Some(rounding) => {
-                    let x = rounded(x[0], rounding, weight, k);
-                    let mut y = matmul(&x, params, weight, k, shape, run.bounds);
-                    if *rounding == Rounding::F16 {
-                        let f16 = |v: &mut f64| *v = half::f16::from_f64(*v).to_f64();
-                        y.data.iter_mut().for_each(f16);
-                    }
-                    y
-                }
-            }
-        }
-        Op::AddVec { param, row: r } => {
-            let p = row(param, r);
-            each(&|v, e, c| (v + p[c], e + UNIT * (v + p[c]).abs()))
-        }
-        Op::MulVec { param, row: r } => {
-            let p = row(param, r);
-            each(&|v, e, c| (v * p[c], e * p[c].abs() + UNIT * (v * p[c]).abs() + TINY))
-        }
-        Op::Unary(f) => each(&|v, e, _| unary(f, v, e)),
-        Op::Binary(f) => binary(f, x[0], x[1], shape, run.bounds),
-        Op::Affine { mul, add } => each(&|v, e, _| {
+        Op::Unary(f) => each(&|v, e| unary(f, v, e)),
+        Op::Binary(f) => pairs(f, x[0], x[1], shape, bounds),
+        Op::Affine { mul, add } => each(&|v, e| {
             let (product, sum) = (v * mul, v * mul + add);
             (
                 sum,
                 e * mul.abs() + UNIT * (2.0 * product.abs() + add.abs() + sum.abs()),
             )
         }),
-        Op::Mean => mean(x[0], shape, run.bounds),
-        Op::Narrow { start, len } => narrow(x[0], start, len, shape, run.bounds),
-        Op::Concat => concat(x, shape, run.bounds),
+        Op::Reduce { kind, group } => reduce(kind, x[0], group, shape, bounds),
+        Op::Repeat { block, times } => repeat(x[0], block, times, shape, bounds),
+        Op::Narrow { start, len } => narrow(x[0], start, len, shape, bounds),
+        Op::Concat => concat(x, shape, bounds),
         Op::Dropout { .. } => x[0].clone(),
-        Op::Delay { .. } | Op::Recur { .. } | Op::Last => {
-            unreachable!("run by the caller, which knows time")
+        Op::Param { .. } | Op::MatMul { .. } | Op::Delay { .. } | Op::Recur { .. } | Op::Last => {
+            unreachable!("run by the caller, which knows time and parameters")
         }
     }
 }
 
-fn exact(data: Vec<f64>, shape: Shape, bounds: bool) -> Tensor {
+/// Some rows of a parameter.
+pub(super) fn parameter(
+    params: Weights,
+    param: Param,
+    rows: Range<usize>,
+    shape: Shape,
+    bounds: bool,
+) -> Tensor {
+    let range = rows.start * shape.width..rows.end * shape.width;
+    exact(
+        params.values(param.index(), range).into_owned(),
+        shape,
+        bounds,
+    )
+}
+
+pub(super) fn exact(data: Vec<f64>, shape: Shape, bounds: bool) -> Tensor {
     let bound = if bounds {
         vec![0.0; data.len()]
     } else {
@@ -100,147 +89,45 @@ fn collect(shape: Shape, bounds: bool, f: impl Fn(usize) -> (f64, f64)) -> Tenso
     Tensor::new(data, bound, shape.width)
 }
 
-/// Elementwise: `f(value, its bound, channel)`.
-fn map(
-    x: &Tensor,
-    shape: Shape,
-    bounds: bool,
-    f: &dyn Fn(f64, f64, usize) -> (f64, f64),
-) -> Tensor {
-    collect(shape, bounds, |i| f(x.data[i], x.err(i), i % shape.width))
+/// Elementwise: `f(value, its bound)`.
+fn map(x: &Tensor, shape: Shape, bounds: bool, f: &dyn Fn(f64, f64) -> (f64, f64)) -> Tensor {
+    collect(shape, bounds, |i| f(x.data[i], x.err(i)))
 }
 
-/// `1 / (1 + e^-x)` without overflow.
-pub(super) fn sigmoid(x: f64) -> f64 {
-    let e = libm::exp(-x.abs());
-    if x < 0.0 {
-        e / (1.0 + e)
-    } else {
-        1.0 / (1.0 + e)
-    }
-}
-
-fn unary(f: Unary, x: f64, e: f64) -> (f64, f64) {
-    match f {
-        Unary::Neg => (-x, e),
-        Unary::Abs => (x.abs(), e),
-        Unary::Relu => (x.max(0.0), e),
-        Unary::Sigmoid => {
-            // As Exp(Min(x, 0)) / (1 + Exp(-Abs(x))): the first exp counts for x < 0 only, the second by its share of the sum.
-            let y = sigmoid(x);
-            let functions = FUNCTION * (if x < 0.0 { 1.0 } else { 0.0 } + y.min(1.0 - y));
-            (y, y * (1.0 - y) * e + y * (functions + 2.0 * UNIT) + TINY)
-        }
-        Unary::Tanh => {
-            let y = libm::tanh(x);
-            (y, (1.0 - y * y) * e + FUNCTION * y.abs() + TINY)
-        }
-        Unary::Exp => {
-            let y = libm::exp(x);
-            (y, y * (libm::expm1(e) + FUNCTION) + TINY)
-        }
-        Unary::Sqrt => {
-            let y = x.sqrt();
-            (
-                y,
-                if y > 0.0 {
-                    e / (2.0 * y) + UNIT * y
-                } else {
-                    e.sqrt()
-                },
-            )
-        }
-        Unary::Erf => {
-            let slope = std::f64::consts::FRAC_2_SQRT_PI * libm::exp(-x * x);
-            (libm::erf(x), slope * e + FUNCTION)
-        }
-    }
-}
-
-fn binary(f: Binary, x: &Tensor, y: &Tensor, shape: Shape, bounds: bool) -> Tensor {
-    let w = shape.width;
-    let at = |t: &Tensor, i: usize| if t.width == w { i } else { i / w };
+/// Elementwise over two arguments; one of width 1 is repeated over the channels, one of a single row over the rows.
+fn pairs(f: Binary, x: &Tensor, y: &Tensor, shape: Shape, bounds: bool) -> Tensor {
+    let (w, rows) = (shape.width, shape.rows());
+    let at = |t: &Tensor, i: usize| {
+        let row = if t.rows() == rows { i / w } else { 0 };
+        row * t.width + if t.width == w { i % w } else { 0 }
+    };
     collect(shape, bounds, |i| {
         let (ix, iy) = (at(x, i), at(y, i));
-        let ((a, ea), (b, eb)) = ((x.data[ix], x.err(ix)), (y.data[iy], y.err(iy)));
-        match f {
-            Binary::Add => (a + b, ea + eb + UNIT * (a + b).abs()),
-            Binary::Sub => (a - b, ea + eb + UNIT * (a - b).abs()),
-            Binary::Mul => (
-                a * b,
-                a.abs() * eb + b.abs() * ea + ea * eb + UNIT * (a * b).abs() + TINY,
-            ),
-            Binary::Div => {
-                let q = a / b;
-                (q, (ea + q.abs() * eb) / b.abs() + UNIT * q.abs() + TINY)
-            }
-            Binary::Min => (a.min(b), ea.max(eb)),
+        binary(f, (x.data[ix], x.err(ix)), (y.data[iy], y.err(iy)))
+    })
+}
+
+/// Groups of neighbouring channels to one each. The bound of a sum is that of any order: (n - 1) u sum |x|.
+fn reduce(kind: Reduction, x: &Tensor, group: usize, shape: Shape, bounds: bool) -> Tensor {
+    let n = group as f64;
+    collect(shape, bounds, |i| {
+        let range = i * group..(i + 1) * group;
+        let line = &x.data[range.clone()];
+        let sum: f64 = line.iter().sum();
+        let size: f64 = line.iter().map(|v| v.abs()).sum();
+        let errors: f64 = range.map(|i| x.err(i)).sum();
+        match kind {
+            Reduction::Sum => (sum, errors + (n - 1.0) * UNIT * size),
+            // Two more: the quotient, and the factor 1/n where an engine multiplies by it.
+            Reduction::Mean => (sum / n, (errors + (n + 1.0) * UNIT * size) / n),
         }
     })
 }
 
-fn matmul(
-    x: &Tensor,
-    params: Weights,
-    weight: Param,
-    k: usize,
-    shape: Shape,
-    bounds: bool,
-) -> Tensor {
-    let n = shape.width;
-    let rows = shape.batch * shape.time;
-    let mut data = vec![0.0; rows * n];
-    let mut bound = vec![0.0; if bounds { rows * n } else { 0 }];
-    for i in 0..k {
-        let w = params.values(weight.index(), i * n..(i + 1) * n);
-        for r in 0..rows {
-            let v = x.data[r * k + i];
-            let y = &mut data[r * n..(r + 1) * n];
-            y.iter_mut().zip(w.iter()).for_each(|(y, w)| *y += v * w);
-            if bounds {
-                let scale = x.err(r * k + i) + (k + 1) as f64 * UNIT * v.abs();
-                bound[r * n..(r + 1) * n]
-                    .iter_mut()
-                    .zip(w.iter())
-                    .for_each(|(e, w)| *e += scale * w.abs());
-            }
-        }
-    }
-    Tensor::new(data, bound, n)
-}
-
-/// The argument of a product as a graph with narrow weights takes it.
-fn rounded(x: &Tensor, rounding: &Rounding, weight: Param, k: usize) -> Tensor {
-    let steps = |v: f64, largest: f64| {
-        let scale = largest.max(1e-30) / 127.0;
-        (v / scale).round_ties_even().clamp(-127.0, 127.0) * scale
-    };
-    let row = |row: &[f64]| -> Vec<f64> {
-        let each = |f: &dyn Fn(f64) -> f64| row.iter().map(|v| f(*v)).collect();
-        match rounding {
-            Rounding::F16 => each(&|v| half::f16::from_f64(v).to_f64()),
-            Rounding::Rows8 => {
-                let largest = row.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-                each(&|v| steps(v, largest))
-            }
-            Rounding::Static8(largest) => each(&|v| steps(v, largest[weight.index()])),
-        }
-    };
-    let data = x.data.chunks_exact(k).flat_map(row).collect();
-    Tensor::new(data, x.bound.clone(), x.width)
-}
-
-fn mean(x: &Tensor, shape: Shape, bounds: bool) -> Tensor {
-    let w = x.width;
-    collect(shape, bounds, |r| {
-        let line = &x.data[r * w..(r + 1) * w];
-        let sum: f64 = line.iter().sum();
-        let size: f64 = line.iter().map(|v| v.abs()).sum();
-        let errors: f64 = (r * w..(r + 1) * w).map(|i| x.err(i)).sum();
-        (
-            sum / w as f64,
-            (errors + (w + 1) as f64 * UNIT * size) / w as f64,
-        )
+fn repeat(x: &Tensor, block: usize, times: usize, shape: Shape, bounds: bool) -> Tensor {
+    collect(shape, bounds, |i| {
+        let from = i / (block * times) * block + i % block;
+        (x.data[from], x.err(from))
     })
 }
 

@@ -1,6 +1,8 @@
 //! Values of the oracle.
 
-/// B, T and channels of a value; T is 1 where there is no time axis.
+use crate::graph::Span;
+
+/// B, T and channels of a value; T is 1 where there is no time axis. What is computed from parameters alone has its rows in the place of B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) batch: usize,
@@ -9,6 +11,17 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    pub(super) fn of(span: Span, width: usize, batch: usize, time: usize) -> Self {
+        let (batch, time) = match span {
+            Span::Model { rows } => (rows, 1),
+            Span::Row => (batch, 1),
+            Span::Step => (batch, time),
+        };
+        Self { batch, time, width }
+    }
+    pub(super) fn rows(self) -> usize {
+        self.batch * self.time
+    }
     pub(super) fn len(self) -> usize {
         self.batch * self.time * self.width
     }
@@ -28,6 +41,9 @@ pub struct Tensor {
 impl Tensor {
     pub(super) fn new(data: Vec<f64>, bound: Vec<f64>, width: usize) -> Self {
         Self { data, bound, width }
+    }
+    pub(super) fn rows(&self) -> usize {
+        self.data.len() / self.width.max(1)
     }
     /// Bound at `i`, 0 where none is carried.
     pub(super) fn err(&self, i: usize) -> f64 {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::compare::Comparison;
 use crate::config::ModelConfig;
+use crate::graph::StateInit;
 use crate::model::Model;
 use crate::params::Params;
 use crate::rng::Rng;
@@ -228,4 +229,121 @@ fn wrong_inputs_are_refused() {
         },
         "states given do not fit",
     );
+}
+
+/// Values of all new functions by their definitions, and f32 within the bounds.
+#[test]
+fn functions_and_their_bounds() {
+    use crate::graph::{Binary, Unary};
+    let scaled = |x: f64, e: f64| (x + e).ln() - x.ln();
+    let (y, e) = functions::unary(Unary::Log, 2.0, 0.5);
+    same(&[y], &[2f64.ln()]);
+    assert!(e >= scaled(2.0, -0.5).abs() && e < 0.5 / 1.5 + 1e-6, "{e}");
+    assert_eq!(functions::unary(Unary::Log, 0.5, 0.5).1, f64::INFINITY);
+    let (y, e) = functions::unary(Unary::Sin, 3.0, 1e-3);
+    same(&[y], &[3f64.sin()]);
+    assert!((1e-3..1.1e-3).contains(&e));
+    same(&[functions::unary(Unary::Cos, 3.0, 0.0).0], &[3f64.cos()]);
+    let (y, e) = functions::binary(Binary::Max, (1.0, 0.1), (2.0, 0.01));
+    assert_eq!((y, e), (2.0, 0.1), "the larger bound, whichever is larger");
+}
+
+/// Softplus, tied tables, groups and repeats against plain loops.
+#[test]
+fn operations_on_channels_and_parameters_are_their_definitions() {
+    use crate::graph::{Graph, OutputKind, Unary};
+    use crate::params::{Init, Role};
+    let role = || Role::Weight {
+        init: Init::linear(4),
+        decay: true,
+    };
+    let graph = Graph::trace(Input::Features { width: 4 }, OutputKind::Values, |g, x| {
+        let table = g.param("table", &[3, 4], role())?;
+        let shift = g.param("shift", &[2, 4], role())?;
+        let row = g.read_row(shift, 1)?;
+        let positive = g.unary(Unary::Exp, row)?;
+        let x = g.mul(positive, x)?;
+        let sums = g.sum(x, 2)?;
+        let each = g.repeat(sums, 1, 2)?;
+        let tile = g.repeat(sums, 2, 2)?;
+        let outer = g.mul(each, tile)?;
+        let table = g.read(table)?;
+        let doubled = g.affine(table, 2.0, 0.0)?;
+        let (a, b) = (
+            g.matmul_transposed(outer, table)?,
+            g.matmul_transposed(outer, doubled)?,
+        );
+        g.op(Op::Concat, &[a, b])
+    })
+    .unwrap();
+    let params = Params::init(&graph, 3);
+    let x = [0.5f32, -1.0, 2.0, 0.25, 1.0, 0.125, -3.0, 0.75];
+    let run = super::run(&graph, &params, &Run::new(1, 2, Data::Features(&x))).unwrap();
+    let p = params.to_f64();
+    let mut want = vec![];
+    for x in x.chunks(4) {
+        let x: Vec<f64> = x
+            .iter()
+            .zip(&p[1][4..])
+            .map(|(x, s)| f64::from(*x) * s.exp())
+            .collect();
+        let s = [x[0] + x[1], x[2] + x[3]];
+        let outer = [s[0] * s[0], s[0] * s[1], s[1] * s[0], s[1] * s[1]];
+        let rows = p[0]
+            .chunks(4)
+            .map(|t| t.iter().zip(outer).map(|(t, o)| t * o).sum::<f64>());
+        let rows: Vec<f64> = rows.collect();
+        want.extend(rows.iter().copied().chain(rows.iter().map(|v| 2.0 * v)));
+    }
+    same(&run.output.data, &want);
+}
+
+/// A window that begins with a constant or a learned row, cut anywhere, with lengths and resets.
+#[test]
+fn windows_begin_with_what_they_are_told() {
+    use crate::graph::{Graph, Holds, OutputKind};
+    use crate::params::Role;
+    let values = vec![7.0, 8.0];
+    let graph = Graph::trace(Input::Features { width: 2 }, OutputKind::Values, |g, x| {
+        g.block(0, |g| {
+            let p = g.param("begin", &[2], Role::Buffer { values })?;
+            let learned = g.state("a", 2, Holds::Window { lag: 3 }, StateInit::Learned(p))?;
+            let fixed = g.state("b", 2, Holds::Window { lag: 2 }, StateInit::Constant(-1.0))?;
+            let a = g.op(
+                Op::Delay {
+                    state: learned,
+                    by: 3,
+                },
+                &[x],
+            )?;
+            let b = g.op(
+                Op::Delay {
+                    state: fixed,
+                    by: 1,
+                },
+                &[x],
+            )?;
+            g.op(Op::Concat, &[a, b])
+        })
+    })
+    .unwrap();
+    let params = Params::init(&graph, 0);
+    let x: Vec<f32> = (1..=5).flat_map(|t| [t as f32, 10.0 * t as f32]).collect();
+    let reset = [false, false, false, true, false];
+    let run = Run {
+        lens: Some(&[4]),
+        reset: Some(&reset),
+        ..Run::new(1, 5, Data::Features(&x))
+    };
+    let trace = super::run(&graph, &params, &run).unwrap();
+    let want = [
+        [7.0, 8.0, -1.0, -1.0],
+        [7.0, 8.0, 1.0, 10.0],
+        [7.0, 8.0, 2.0, 20.0],
+        [7.0, 8.0, -1.0, -1.0],
+        [7.0, 8.0, 4.0, 40.0],
+    ];
+    assert_eq!(trace.output.data, want.concat());
+    assert_eq!(trace.states[0].data, [7.0, 8.0, 7.0, 8.0, 4.0, 40.0]);
+    assert_eq!(trace.states[1].data, [-1.0, -1.0, 4.0, 40.0]);
 }

@@ -137,6 +137,11 @@ impl Builder {
         result
     }
 
+    /// Puts another scope, counted from the root, in the place of the present one, which it gives back.
+    pub(crate) fn exchange_scope(&mut self, scope: Vec<String>) -> Vec<String> {
+        std::mem::replace(&mut self.scope, scope)
+    }
+
     /// An input of the current graph.
     pub fn input(&mut self, name: &str, dtype: DType, dims: Vec<Dim>) -> Val {
         let val = self.explicit("input", name);

@@ -46,6 +46,10 @@ impl Builder {
         exp = "Exp";
         /// Natural logarithm.
         log = "Log";
+        /// Sine.
+        sin = "Sin";
+        /// Cosine.
+        cos = "Cos";
         /// Error function.
         erf = "Erf";
         /// Hyperbolic tangent.
@@ -184,6 +188,20 @@ impl Builder {
     /// Mean over `axis`, which stays with one entry.
     pub fn reduce_mean(&mut self, x: Val, axis: i64) -> Val {
         self.reduce("ReduceMean", x, axis)
+    }
+
+    /// Sum over `axis`, which stays with one entry.
+    pub fn reduce_sum(&mut self, x: Val, axis: i64) -> Val {
+        let axes = self.i64s(&[axis]);
+        self.node("ReduceSum", &[x, axes], vec![("keepdims", Attr::Int(1))])
+    }
+
+    /// `y[i] = x[0] + .. + x[i]` along `axis`.
+    pub fn cum_sum(&mut self, x: Val, axis: i64) -> Val {
+        let axis = self.constant(format!("const.i64.{axis}.scalar"), |name| {
+            Tensor::i64(name, vec![], &[axis])
+        });
+        self.node("CumSum", &[x, axis], vec![])
     }
 
     /// Largest value over `axis`, which stays with one entry.

@@ -330,7 +330,17 @@ fn initial(
             .and_then(|s| serde_json::from_value(s["init"].clone()).ok())
             .filter(|v: &Vec<f32>| v.len() == port.shape.iter().product::<usize>())
             .ok_or_else(wrong)?;
-        for (member, values) in port.scatter(graph, 1, &init) {
+        for (member, mut values) in port.scatter(graph, 1, &init) {
+            let width = graph.states()[member].width;
+            // Each row of a window begins alike.
+            if values.chunks(width).any(|row| {
+                row.iter()
+                    .zip(&values)
+                    .any(|(a, b)| a.to_bits() != b.to_bits())
+            }) {
+                return Err(wrong());
+            }
+            values.truncate(width);
             if let StateInit::Learned(p) = graph.states()[member].init {
                 let spec = graph.param_spec(p);
                 // Files with resets have them in the graph as well.

@@ -46,13 +46,13 @@ fn fail<T>(option: &'static str, what: String) -> Result<T, ExportError> {
 
 /// genai knows `recurrent_state` and `conv_state`, and begins with zeros.
 fn genai(states: &[StateSpec]) -> Result<(), ExportError> {
-    let learned = |s: &&StateSpec| matches!(s.init, StateInit::Learned(_));
-    match states.iter().find(learned) {
+    let other = |s: &&StateSpec| s.init != StateInit::Zero;
+    match states.iter().find(other) {
         None => Ok(()),
         Some(s) => fail(
             "state_names",
             format!(
-                "genai begins every state with zeros, and `{}` begins with learned values; use the names minrnn",
+                "genai begins every state with zeros, and `{}` begins with other values; use the names minrnn",
                 s.name
             ),
         ),
@@ -74,7 +74,7 @@ fn separate(index: usize, state: &StateSpec, names: StateNames) -> Result<Port, 
             (name.clone(), format!("new_{name}"))
         }
         StateNames::Genai => {
-            let kind = match (kind, state.lag) {
+            let kind = match (kind, state.lag()) {
                 ("h", None) => "recurrent_state",
                 ("conv", Some(_)) => "conv_state",
                 _ => {
@@ -99,7 +99,7 @@ fn separate(index: usize, state: &StateSpec, names: StateNames) -> Result<Port, 
         output,
         shape,
         members: vec![index],
-        transposed: names == StateNames::Genai && state.lag.is_some(),
+        transposed: names == StateNames::Genai && state.lag().is_some(),
         stacked: false,
     })
 }
@@ -207,10 +207,7 @@ impl Port {
         if specs().all(|s| s.init == StateInit::Zero) {
             return None;
         }
-        let values = |s: &StateSpec| match s.init {
-            StateInit::Zero => vec![0.0; s.len()],
-            StateInit::Learned(p) => params.get(p.index()).to_vec(),
-        };
+        let values = |s: &StateSpec| s.first(|p| params.get(p.index()).to_vec());
         Some(specs().flat_map(values).collect())
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use half::{bf16, f16};
-use minrnn_model::graph::{Graph, Op};
+use minrnn_model::graph::{Graph, Use};
 use minrnn_model::params::Params;
 
 use super::{ExportError, Weights};
@@ -55,36 +55,6 @@ pub(crate) struct Store {
     file: Option<(String, u64)>,
 }
 
-/// How a parameter is used.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
-    Matrix,
-    Table,
-    Other,
-}
-
-fn uses(graph: &Graph) -> BTreeMap<usize, Use> {
-    let mut uses = BTreeMap::new();
-    for node in graph.nodes() {
-        let Some(param) = node.op.param() else {
-            continue;
-        };
-        let now = match node.op {
-            Op::MatMul { .. } => Use::Matrix,
-            Op::Embed { .. } => Use::Table,
-            _ => Use::Other,
-        };
-        uses.entry(param.index())
-            .and_modify(|u| {
-                if *u != now {
-                    *u = Use::Other;
-                }
-            })
-            .or_insert(now);
-    }
-    uses
-}
-
 /// Largest magnitudes of the columns or rows of a matrix, over 127; 1 where all is zero.
 fn scales(values: &[f32], columns: usize, by_row: bool) -> Vec<f32> {
     let mut top = vec![
@@ -114,19 +84,20 @@ impl Store {
         file: Option<&str>,
     ) -> Result<Self, ExportError> {
         let mut store = Self::default();
-        for (param, used) in uses(graph) {
+        let uses = graph.uses().into_iter().enumerate();
+        for (param, used) in uses.filter(|(_, u)| *u != Use::Nothing) {
             let spec = &graph.params()[param];
             let values = params.get(param);
             let dims: Vec<i64> = spec.shape.iter().map(|d| *d as i64).collect();
-            if used != Use::Other {
+            if used.is_narrow() {
                 fits(&spec.name, values, weights)?;
             }
             let encoding = match (weights, used) {
-                (_, Use::Other) | (Weights::F32, _) => Encoding::F32,
+                (_, Use::Nothing | Use::Value) | (Weights::F32, _) => Encoding::F32,
                 (Weights::F16, _) => Encoding::F16,
                 (Weights::Bf16, _) => Encoding::Bf16,
                 (Weights::Int8(_), used) => {
-                    let by_row = used == Use::Table;
+                    let by_row = used == Use::Rows;
                     let scales = scales(values, spec.shape[1], by_row);
                     let count = scales.len() as i64;
                     let dims = if by_row { vec![count, 1] } else { vec![count] };
@@ -146,13 +117,13 @@ impl Store {
     /// By parameter that an operation reads: the type that its values are stored in.
     pub(crate) fn types(graph: &Graph, weights: &Weights) -> BTreeMap<usize, DType> {
         let of = |used| match (weights, used) {
-            (_, Use::Other) | (Weights::F32, _) => DType::F32,
+            (_, Use::Nothing | Use::Value) | (Weights::F32, _) => DType::F32,
             (Weights::F16, _) => DType::F16,
             (Weights::Bf16, _) => DType::BF16,
             (Weights::Int8(_), _) => DType::U8,
         };
-        uses(graph)
-            .into_iter()
+        let uses = graph.uses().into_iter().enumerate();
+        uses.filter(|(_, used)| *used != Use::Nothing)
             .map(|(i, used)| (i, of(used)))
             .collect()
     }

@@ -1,6 +1,9 @@
-//! Values of earlier steps: a window over the state and the present input, and slices of it.
+//! Windows: the past and present rows of an input, slices of them, and what is left of them at the end. A window costs a fixed number of
+//! nodes, whatever its lag, but for those whose every row is read.
 
-use minrnn_model::graph::State;
+use std::collections::BTreeSet;
+
+use minrnn_model::graph::{Op, State};
 
 use super::Lower;
 use crate::build::{TO_END, Val};
@@ -12,14 +15,14 @@ impl Lower<'_> {
         if by == 0 {
             return x;
         }
-        let lag = self.graph.state_spec(state).lag.unwrap_or(by);
+        let lag = self.graph.state_spec(state).lag().unwrap_or(by);
         let (start, by) = ((lag - by) as i64, by as i64);
         if self.is_step() {
             let one = self.b.slice_at(window, start, start + 1, 1);
             return self.b.squeeze(one, 1);
         }
         let earlier = self.b.slice_at(window, start, -by, 1);
-        self.reset_delay(by as usize, earlier)
+        self.reset_delay(state, by as usize, earlier)
     }
 
     /// The last `lag` inputs and the present ones: `[B, lag + T, width]`.
@@ -42,11 +45,21 @@ impl Lower<'_> {
     pub(super) fn last_window(&mut self, state: usize) -> Val {
         let window = self.windows[&state];
         let spec = &self.graph.states()[state];
-        let (lag, width) = (spec.lag.unwrap_or(0), spec.width);
+        let (lag, width) = (spec.lag().unwrap_or(0), spec.width);
         if self.is_step() {
             return self.b.slice_at(window, 1, TO_END, 1);
         }
         self.time
             .window_end(&mut self.b, window, lag as i64, width as i64)
+    }
+
+    /// Whether every row of the window is read, so that there are as many nodes as rows in any case.
+    pub(super) fn is_dense(&self, state: usize) -> bool {
+        let delays = self.graph.nodes().iter().filter_map(|n| match n.op {
+            Op::Delay { state: s, by } if s.index() == state && by > 0 => Some(by),
+            _ => None,
+        });
+        let read: BTreeSet<usize> = delays.collect();
+        self.graph.states()[state].lag() == Some(read.len())
     }
 }

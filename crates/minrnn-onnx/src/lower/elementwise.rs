@@ -1,36 +1,32 @@
 //! Operations on single values and channels.
 
-use minrnn_model::graph::{Binary, Node, Op, Param, Unary, Value};
+use minrnn_model::graph::{Binary, Node, Op, Unary, Value};
 
 use super::Lower;
 use crate::build::Val;
 
 impl Lower<'_> {
-    /// One row of a parameter, as something that `[.., width]` can be multiplied with.
-    pub(super) fn row(&mut self, param: Param, row: usize) -> Val {
-        let whole = self.param(param);
-        match self.graph.param_spec(param).shape[..] {
-            [count, _] if count > 1 => {
-                let b = &mut self.b;
-                self.rows
-                    .entry(param)
-                    .or_insert_with(|| b.split(whole, count, 0))[row]
-            }
-            _ => whole,
+    pub(super) fn binary(&mut self, f: Binary, node: &Node) -> Val {
+        if let Some(y) = self.binary_of_repeats(f, node) {
+            return y;
         }
+        let [x, y] = [0, 1].map(|i| self.value(node.inputs[i]));
+        self.apply(f, x, y)
     }
 
-    pub(super) fn binary(&mut self, f: Binary, x: Val, y: Val) -> Val {
+    pub(super) fn apply(&mut self, f: Binary, x: Val, y: Val) -> Val {
         match f {
             Binary::Add => self.b.add(x, y),
             Binary::Sub => self.b.sub(x, y),
             Binary::Mul => self.b.mul(x, y),
             Binary::Div => self.b.div(x, y),
             Binary::Min => self.b.min(x, y),
+            Binary::Max => self.b.max(x, y),
         }
     }
 
-    pub(super) fn unary(&mut self, f: Unary, of: Value, x: Val) -> Val {
+    pub(super) fn unary(&mut self, f: Unary, of: Value) -> Val {
+        let x = self.value(of);
         match f {
             Unary::Neg => self.b.neg(x),
             Unary::Abs => self.b.abs(x),
@@ -38,6 +34,9 @@ impl Lower<'_> {
             Unary::Sigmoid => self.sigmoid(of, x),
             Unary::Tanh => self.b.tanh(x),
             Unary::Exp => self.b.exp(x),
+            Unary::Log => self.b.log(x),
+            Unary::Sin => self.b.sin(x),
+            Unary::Cos => self.b.cos(x),
             Unary::Sqrt => self.b.sqrt(x),
             Unary::Erf => self.b.erf(x),
         }
@@ -59,8 +58,9 @@ impl Lower<'_> {
     }
 
     /// Channels `start..start + len`; where all parts of that size are taken, one Split gives them.
-    pub(super) fn narrow(&mut self, node: &Node, x: Val, start: usize, len: usize) -> Val {
+    pub(super) fn narrow(&mut self, node: &Node, start: usize, len: usize) -> Val {
         let source = node.inputs[0];
+        let x = self.matrix(source);
         let (width, axis) = (self.graph.width(source), self.channels(node));
         if len == width {
             return x;

@@ -4,13 +4,16 @@
 //! was found to run rightly: no Softplus, no Mod, no LayerNormalization, one axis at a time.
 
 mod blocked;
+mod channels;
 mod delay;
 mod elementwise;
 mod kogge_stone;
 mod linear_attention;
+mod model;
 mod odd_even;
 mod padding;
 mod recur;
+mod resets;
 mod sigmoid;
 mod states;
 mod time;
@@ -18,13 +21,13 @@ mod weights;
 
 use std::collections::BTreeMap;
 
-use minrnn_model::graph::{Fused, Graph, Input, Node, Op, Param, Region, Value};
+use minrnn_model::graph::{Fused, Graph, Input, Law, Node, Op, Param, Region, Span, Use, Value};
 use minrnn_model::params::Params;
 
 use crate::build::{Builder, Val};
 use crate::export::{ExportOptions, Form, Port, Store};
 use crate::ir::{Attr, DType, Dim};
-use states::Resets;
+use resets::Resets;
 use time::Time;
 
 /// The lowered graph, with what a reader must know about it.
@@ -59,13 +62,14 @@ pub(crate) fn lower(
 ) -> Lowered {
     let mut l = Lower::new(graph, params, store, ports, options);
     for (i, node) in graph.nodes().iter().enumerate() {
-        let value = l.in_scope(&node.scope, |l| match l.norm_at(i) {
-            Some((region, Some(fused))) => l.norm(region, fused),
+        let value = match l.norm_at(i) {
+            Some((region, Some(fused))) => Some(l.in_scope(&node.scope, |l| l.norm(region, fused))),
             // Only the region's result is read from outside.
-            Some((_, None)) => l.data,
-            None => l.node(node),
-        });
-        l.values.push(value);
+            Some((_, None)) => None,
+            None if deferred(node) => None,
+            None => Some(l.in_scope(&node.scope, |l| l.node(node))),
+        };
+        l.values[i] = value;
     }
     l.output();
     let (padded, max_seq_len) = (l.time.is_padded(), l.time.longest());
@@ -75,6 +79,12 @@ pub(crate) fn lower(
         padded,
         max_seq_len,
     }
+}
+
+/// Whether a node is made where it is first read: what is computed from parameters alone, and repeats, which elementwise operations
+/// read without making them.
+fn deferred(node: &Node) -> bool {
+    node.span.is_model() || matches!(node.op, Op::Repeat { .. })
 }
 
 /// `layers.0.rnn.cell` as a path: `layers.0/rnn/cell`.
@@ -99,26 +109,26 @@ struct Lower<'a> {
     data: Val,
     /// By parameter: its values, then their scales if it is quantised; empty where no operation reads it.
     params: Vec<Vec<Val>>,
+    /// By parameter: what it is read as.
+    uses: Vec<Use>,
     /// bf16 parameters as f32.
     wide: BTreeMap<Param, Val>,
-    /// Rows of parameters `[rows, width]`, each `[1, width]`.
-    rows: BTreeMap<Param, Vec<Val>>,
+    /// Rows of values `[rows, width]` that are computed from parameters alone, each `[1, width]`.
+    rows: BTreeMap<Value, Vec<Val>>,
     /// How states go in and out.
     ports: Vec<Port>,
     /// States that go in, `[B, D]` or `[B, lag, W]`.
     states: Vec<Val>,
     /// The input `reset`.
     resets: Option<Resets>,
-    /// Whether the form is `step`.
-    options_step: bool,
     /// Past and present inputs of a delay's state, `[B, lag + T, width]`.
     windows: BTreeMap<usize, Val>,
     /// `1 + exp(-|x|)` by the node of x.
     denominators: BTreeMap<Value, Val>,
     /// Equal parts of a value, by node and count.
     parts: BTreeMap<(Value, usize), Vec<Val>>,
-    /// By node of the graph.
-    values: Vec<Val>,
+    /// By node of the graph, as far as they are made.
+    values: Vec<Option<Val>>,
     recurrences: Vec<Recurrence>,
     /// Last states of recurrences, by state.
     last_states: BTreeMap<usize, Val>,
@@ -149,10 +159,15 @@ impl<'a> Lower<'a> {
         if options.lengths {
             time.lengths = Some(b.input("lengths", DType::I64, vec![time.batch_dim()]));
         }
-        let resets = Resets::new(&mut b, &mut time, graph, params, options);
-        let initializers = |i: usize| {
-            let tensors = store.tensors(i, params);
-            tensors.into_iter().map(|t| b.param(t)).collect()
+        let mut learned = BTreeMap::new();
+        let resets = Resets::new(&mut b, &mut time, graph, params, options, &mut learned);
+        let initializers = |i: usize| match learned.get(&Param::at(i)) {
+            // An initial state that the resets read, and operations too.
+            Some(own) => vec![*own],
+            None => {
+                let tensors = store.tensors(i, params);
+                tensors.into_iter().map(|t| b.param(t)).collect()
+            }
         };
         let params = (0..graph.params().len()).map(initializers).collect();
         Self {
@@ -162,16 +177,16 @@ impl<'a> Lower<'a> {
             time,
             data,
             params,
+            uses: graph.uses(),
             wide: BTreeMap::new(),
             rows: BTreeMap::new(),
             ports: ports.to_vec(),
             states,
             resets,
-            options_step: options.form == Form::Step,
             windows: BTreeMap::new(),
             denominators: BTreeMap::new(),
             parts: BTreeMap::new(),
-            values: vec![],
+            values: vec![None; graph.nodes().len()],
             recurrences: vec![],
             last_states: BTreeMap::new(),
         }
@@ -193,7 +208,28 @@ impl<'a> Lower<'a> {
 
     /// The axis of the channels.
     fn channels(&self, node: &Node) -> i64 {
-        if node.timed && !self.is_step() { 2 } else { 1 }
+        if node.span == Span::Step && !self.is_step() {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// A value of the graph, made now if it was not before, in the scope of its own node.
+    fn value(&mut self, value: Value) -> Val {
+        if let Some(made) = self.values[value.index()] {
+            return made;
+        }
+        let node = self.graph.node(value);
+        let scope = match node.scope.as_str() {
+            "" => vec![],
+            scope => vec![scope_path(scope)],
+        };
+        let outer = self.b.exchange_scope(scope);
+        let made = self.node(node);
+        self.b.exchange_scope(outer);
+        self.values[value.index()] = Some(made);
+        made
     }
 
     fn param(&self, param: Param) -> Val {
@@ -206,38 +242,46 @@ impl<'a> Lower<'a> {
     }
 
     fn node(&mut self, node: &Node) -> Val {
-        let x: Vec<Val> = node.inputs.iter().map(|v| self.values[v.index()]).collect();
+        let axis = self.channels(node);
         match node.op {
             Op::Input => self.input(),
-            Op::Embed { table } => self.embed(table, x[0]),
-            Op::MatMul { weight } => {
-                let axis = self.channels(node);
-                self.product(weight, x[0], axis)
+            Op::Param { param } => self.param(param),
+            Op::Const { value } => self.b.f32(value as f32),
+            Op::Row { row } => self.row(node.inputs[0], row),
+            Op::Embed { table } => {
+                let ids = self.value(node.inputs[0]);
+                self.embed(table, ids)
             }
-            Op::AddVec { param, row } => {
-                let row = self.row(param, row);
-                self.b.add(x[0], row)
+            Op::MatMul { transposed } => self.matmul(node, transposed),
+            Op::Unary(f) => self.unary(f, node.inputs[0]),
+            Op::Binary(f) => self.binary(f, node),
+            Op::Affine { mul, add } => {
+                let x = self.value(node.inputs[0]);
+                self.affine(x, mul as f32, add as f32)
             }
-            Op::MulVec { param, row } => {
-                let row = self.row(param, row);
-                self.b.mul(x[0], row)
-            }
-            Op::Unary(f) => self.unary(f, node.inputs[0], x[0]),
-            Op::Binary(f) => self.binary(f, x[0], x[1]),
-            Op::Affine { mul, add } => self.affine(x[0], mul as f32, add as f32),
-            Op::Mean => {
-                let axis = self.channels(node);
-                self.b.reduce_mean(x[0], axis)
-            }
-            Op::Narrow { start, len } => self.narrow(node, x[0], start, len),
+            Op::Reduce { kind, group } => self.reduce(kind, node.inputs[0], group),
+            Op::Repeat { block, times } => self.repeat(node.inputs[0], block, times),
+            Op::Narrow { start, len } => self.narrow(node, start, len),
             Op::Concat => {
-                let axis = self.channels(node);
+                let x: Vec<Val> = node.inputs.iter().map(|v| self.matrix(*v)).collect();
                 self.b.concat(&x, axis)
             }
-            Op::Delay { state, by } => self.delay(state, by, x[0]),
-            Op::Recur { state } => self.recur(state, x[0], x[1], node.width),
-            Op::Dropout { .. } => x[0],
-            Op::Last => self.last(node.inputs[0], x[0]),
+            Op::Delay { state, by } => {
+                let x = self.value(node.inputs[0]);
+                self.delay(state, by, x)
+            }
+            Op::Recur {
+                state,
+                law: Law::Linear,
+            } => {
+                let [a, b] = [0, 1].map(|i| self.value(node.inputs[i]));
+                self.recur(state, a, b, node.width)
+            }
+            Op::Dropout { .. } => self.value(node.inputs[0]),
+            Op::Last => {
+                let x = self.value(node.inputs[0]);
+                self.last(node.inputs[0], x)
+            }
         }
     }
 
@@ -259,7 +303,7 @@ impl<'a> Lower<'a> {
 
     /// LayerNormalization or RMSNormalization over the channels.
     fn norm(&mut self, region: &Region, fused: Fused) -> Val {
-        let x = self.values[region.inputs[0].index()];
+        let x = self.value(region.inputs[0]);
         let params = region.params.iter().map(|p| self.param(*p));
         let inputs: Vec<Val> = std::iter::once(x).chain(params).collect();
         let (op, eps) = match fused {
@@ -300,7 +344,7 @@ impl<'a> Lower<'a> {
 
     /// The last step of each row.
     fn last(&mut self, of: Value, x: Val) -> Val {
-        if self.is_step() || !self.graph.node(of).timed {
+        if self.is_step() {
             return x;
         }
         let width = self.graph.width(of) as i64;
@@ -311,9 +355,9 @@ impl<'a> Lower<'a> {
     fn output(&mut self) {
         let output = self.graph.output();
         let node = self.graph.node(output.value);
-        let mut value = self.values[output.value.index()];
+        let mut value = self.value(output.value);
         let mut dims = vec![self.time.batch_dim()];
-        if node.timed && !self.is_step() {
+        if node.span == Span::Step && !self.is_step() {
             dims.push(self.time.seq_len_dim());
             value = self.b.at_root("output", |b| self.time.cut(b, value));
         }

@@ -44,7 +44,7 @@ impl Time {
     }
 
     /// Zeros `[B, count, width]`.
-    fn filler(&mut self, b: &mut Builder, count: i64, width: i64) -> Val {
+    pub(super) fn filler(&mut self, b: &mut Builder, count: i64, width: i64) -> Val {
         self.make(b, Key::Filler(count, width), |t, b| {
             let row = b.f32_filled(&[1, count, width], 0.0);
             let dims = t.with_batch(b, &[1, 1]);

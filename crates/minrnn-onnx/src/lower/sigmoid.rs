@@ -23,7 +23,8 @@ impl Lower<'_> {
         let denominator = match self.denominators.get(&base) {
             Some(shared) => *shared,
             None => {
-                let magnitude = self.b.abs(self.values[base.index()]);
+                let magnitude = self.value(base);
+                let magnitude = self.b.abs(magnitude);
                 let minus = self.b.neg(magnitude);
                 let e = self.b.exp(minus);
                 let one = self.b.f32(1.0);

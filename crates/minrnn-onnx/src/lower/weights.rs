@@ -12,19 +12,28 @@ use crate::ir::DType;
 const SMALLEST: f32 = 1e-30;
 
 impl Lower<'_> {
-    /// `x W`, `x [.., K]`, `W [K, N]`; f32 in and out.
-    pub(super) fn product(&mut self, weight: Param, x: Val, axis: i64) -> Val {
+    /// `x W`, `x [.., K]`, `W [K, N]`, or `[N, K]` and transposed; f32 in and out.
+    pub(super) fn product(&mut self, weight: Param, transposed: bool, x: Val, axis: i64) -> Val {
         let stored = self.param(weight);
         match &self.options.weights {
-            Weights::F32 => self.b.matmul(x, stored),
+            Weights::F32 => {
+                let w = self.turned(stored, transposed);
+                self.b.matmul(x, w)
+            }
+            _ if !self.is_narrow(weight) => {
+                let w = self.turned(stored, transposed);
+                self.b.matmul(x, w)
+            }
             Weights::F16 => {
                 let x = self.b.cast(x, DType::F16);
-                let y = self.b.matmul(x, stored);
+                let w = self.turned(stored, transposed);
+                let y = self.b.matmul(x, w);
                 self.b.cast(y, DType::F32)
             }
             Weights::Bf16 => {
                 let wide = self.widened(weight, stored);
-                self.b.matmul(x, wide)
+                let w = self.turned(wide, transposed);
+                self.b.matmul(x, w)
             }
             Weights::Int8(activations) => {
                 let name = &self.graph.param_spec(weight).name;
@@ -34,9 +43,17 @@ impl Lower<'_> {
                         .b
                         .f32(largest.get(name).copied().unwrap_or(1.0).max(SMALLEST) / 127.0),
                 };
-                self.integer_product(weight, stored, x, scale)
+                let w = self.turned(stored, transposed);
+                let scales = self.scales(weight);
+                let columns = self.turned(scales, transposed);
+                self.integer_product(w, columns, x, scale)
             }
         }
+    }
+
+    /// Whether it is stored in a narrower type: not what is read as a value too.
+    fn is_narrow(&self, param: Param) -> bool {
+        self.uses[param.index()].is_narrow()
     }
 
     /// A row of the table for each id; f32 out.
@@ -45,6 +62,7 @@ impl Lower<'_> {
         let row = self.b.gather(stored, ids, 0);
         match self.options.weights {
             Weights::F32 => row,
+            _ if !self.is_narrow(table) => row,
             Weights::F16 | Weights::Bf16 => self.b.cast(row, DType::F32),
             Weights::Int8(_) => {
                 let scales = self.scales(table);
@@ -78,7 +96,7 @@ impl Lower<'_> {
     }
 
     /// Both sides as u8 around 128: some engines' products of u8 and i8 saturate on older processors, those of u8 and u8 are exact.
-    fn integer_product(&mut self, weight: Param, stored: Val, x: Val, scale: Val) -> Val {
+    fn integer_product(&mut self, stored: Val, columns: Val, x: Val, scale: Val) -> Val {
         let b = &mut self.b;
         let steps = b.div(x, scale);
         let steps = b.round(steps);
@@ -90,7 +108,6 @@ impl Lower<'_> {
         let sum = b.matmul_integer(steps, stored);
         let sum = b.cast(sum, DType::F32);
         let y = b.mul(sum, scale);
-        let columns = self.scales(weight);
-        self.b.mul(y, columns)
+        b.mul(y, columns)
     }
 }

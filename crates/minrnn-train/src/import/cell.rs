@@ -4,7 +4,7 @@
 //! `[forget | input | hidden]`. Both have g on the candidate.
 
 use minrnn_model::config::{
-    CellConfig, CellKind, HeadConfig, InitialState, InputConfig, ModelConfig, NormConfig,
+    CellConfig, CellKind, HeadConfig, InitialState, InputConfig, Minimal, ModelConfig, NormConfig,
 };
 use minrnn_model::graph::OutputKind;
 use minrnn_model::stated::Stated;
@@ -54,8 +54,7 @@ impl CellFound {
             }
             (_, _, given) => given.unwrap_or(true),
         };
-        Ok(CellConfig {
-            kind: self.kind,
+        let keys = Minimal {
             expansion: super::ratio(self.channels, width),
             normalize_gates,
             bias: self.biased(),
@@ -65,7 +64,11 @@ impl CellFound {
                 InitialState::Zero
             },
             output_projection: self.projection || self.channels != width,
-            ..CellConfig::default()
+            ..Minimal::default()
+        };
+        Ok(match self.kind {
+            CellKind::MinGru => CellConfig::MinGru(keys),
+            CellKind::MinLstm => CellConfig::MinLstm(keys),
         })
     }
 

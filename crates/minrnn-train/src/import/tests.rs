@@ -114,7 +114,7 @@ fn the_models_of_these_tests_are_whole() {
     assert_eq!(imported.config.norm_eps, 1.192_092_895_507_812_5e-7);
     let imported = import_source(&source(&minrnns()), &free()).unwrap();
     assert_eq!(
-        (imported.layout, imported.config.cell.kind),
+        (imported.layout, imported.config.cell.kind()),
         (Layout::Minrnns, CellKind::MinLstm)
     );
     assert!(

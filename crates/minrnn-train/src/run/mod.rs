@@ -277,8 +277,10 @@ impl<'a> Walk<'a> {
     fn initial_state(&self, state: State) -> Result<Tensor> {
         let spec = self.graph.state_spec(state);
         let shape = [vec![self.batch], spec.shape()].concat();
+        let device = self.run.input.device();
         match spec.init {
-            StateInit::Zero => Tensor::zeros(shape, self.dtype(), self.run.input.device()),
+            StateInit::Zero => Tensor::zeros(shape, self.dtype(), device),
+            StateInit::Constant(c) => Tensor::full(c, shape, device)?.to_dtype(self.dtype()),
             StateInit::Learned(p) => self
                 .weights
                 .get(p.index())

@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Result, Tensor};
 use minrnn_kernels as kernels;
-use minrnn_model::graph::{Binary, Input, Op, Unary};
+use minrnn_model::graph::{Binary, Input, Law, Op, Reduction, Unary};
 
 use super::{Walk, time};
 
@@ -16,45 +16,83 @@ impl Walk<'_> {
                 Input::Features { .. } => self.run.input.to_dtype(self.dtype()),
             };
         }
-        let x = self.value(node.inputs[0]);
-        let row = |param: minrnn_model::graph::Param, row: usize| {
-            let p = self.weights.get(param.index());
-            if p.rank() == 2 {
-                p.get(row)
-            } else {
-                Ok(p.clone())
-            }
-        };
+        let x = |i: usize| self.value(node.inputs[i]);
         match node.op {
             Op::Input => unreachable!("returned above"),
+            Op::Param { param } => matrix(self.weights.get(param.index())),
+            Op::Const { value } => {
+                Tensor::full(value, (1, 1), self.run.input.device())?.to_dtype(self.dtype())
+            }
+            Op::Row { row } => x(0).narrow(0, row, 1),
             Op::Embed { table } => {
-                let rows = kernels::embedding(self.weights.get(table.index()), &x.flatten_all()?)?;
+                let table = self.weights.get(table.index());
+                let rows = kernels::embedding(table, &x(0).flatten_all()?)?;
                 rows.reshape((self.batch, self.time, node.width))
             }
-            Op::MatMul { weight } => matmul(x, self.weights.get(weight.index())),
-            Op::AddVec { param, row: r } => x.broadcast_add(&row(param, r)?),
-            Op::MulVec { param, row: r } => x.broadcast_mul(&row(param, r)?),
-            Op::Unary(f) => unary(f, x),
-            Op::Binary(f) => binary(f, x, self.value(node.inputs[1])),
-            Op::Affine { mul, add } => x.affine(mul, add),
-            Op::Mean => x.mean_keepdim(D::Minus1),
-            Op::Narrow { start, len } => x.narrow(D::Minus1, start, len)?.contiguous(),
+            Op::MatMul { transposed: false } => matmul(x(0), x(1)),
+            Op::MatMul { transposed: true } => matmul(x(0), &x(1).t()?),
+            Op::Unary(f) => unary(f, x(0)),
+            Op::Binary(f) => binary(f, x(0), x(1)),
+            Op::Affine { mul, add } => x(0).affine(mul, add),
+            Op::Reduce { kind, group } => reduce(kind, x(0), group),
+            Op::Repeat { block, times } => repeat(x(0), block, times),
+            Op::Narrow { start, len } => x(0).narrow(D::Minus1, start, len)?.contiguous(),
             Op::Concat => {
                 let parts: Vec<&Tensor> = node.inputs.iter().map(|v| self.value(*v)).collect();
                 Tensor::cat(&parts, D::Minus1)
             }
-            Op::Delay { state, by } => self.delay(x, state, by),
-            Op::Recur { state } => self.recur(x, self.value(node.inputs[1]), state),
-            Op::Last => time::last(x, self.run.lens),
+            Op::Delay { state, by } => self.delay(x(0), state, by),
+            Op::Recur {
+                state,
+                law: Law::Linear,
+            } => self.recur(x(0), x(1), state),
+            Op::Last => time::last(x(0), self.run.lens),
             Op::Dropout { p } => {
                 *site += 1;
                 match &self.run.dropout {
-                    Some(dropout) => dropout.apply(x, p, *site - 1),
-                    None => Ok(x.clone()),
+                    Some(dropout) => dropout.apply(x(0), p, *site - 1),
+                    None => Ok(x(0).clone()),
                 }
             }
         }
     }
+}
+
+/// A parameter as rows, a vector as one.
+fn matrix(p: &Tensor) -> Result<Tensor> {
+    if p.rank() == 1 {
+        p.unsqueeze(0)
+    } else {
+        Ok(p.clone())
+    }
+}
+
+/// The last axis of `x` cut into `[.., groups, group]`.
+fn groups(x: &Tensor, group: usize) -> Result<(Vec<usize>, Tensor)> {
+    let mut shape = x.dims().to_vec();
+    let width = shape.pop().unwrap_or(1);
+    let cut = [&shape[..], &[width / group, group]].concat();
+    let cut = x.reshape(cut)?;
+    Ok((shape, cut))
+}
+
+fn reduce(kind: Reduction, x: &Tensor, group: usize) -> Result<Tensor> {
+    let whole = x.dim(D::Minus1)? == group;
+    match kind {
+        Reduction::Sum if whole => x.sum_keepdim(D::Minus1),
+        Reduction::Mean if whole => x.mean_keepdim(D::Minus1),
+        Reduction::Sum => groups(x, group)?.1.sum(D::Minus1),
+        Reduction::Mean => groups(x, group)?.1.mean(D::Minus1),
+    }
+}
+
+fn repeat(x: &Tensor, block: usize, times: usize) -> Result<Tensor> {
+    let (mut shape, cut) = groups(x, block)?;
+    let count = cut.dim(D::Minus2)?;
+    let wide = [&shape[..], &[count, times, block]].concat();
+    shape.push(count * times * block);
+    let y = cut.unsqueeze(D::Minus2)?.broadcast_as(wide)?;
+    y.contiguous()?.reshape(shape)
 }
 
 /// `x W` over the last axis, as one product of matrices.
@@ -73,6 +111,9 @@ fn unary(f: Unary, x: &Tensor) -> Result<Tensor> {
         Unary::Sigmoid => kernels::sigmoid(x),
         Unary::Tanh => x.tanh(),
         Unary::Exp => x.exp(),
+        Unary::Log => x.log(),
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
         Unary::Sqrt => x.sqrt(),
         Unary::Erf => x.erf(),
     }
@@ -85,5 +126,6 @@ fn binary(f: Binary, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         Binary::Mul => x.broadcast_mul(y),
         Binary::Div => x.broadcast_div(y),
         Binary::Min => x.broadcast_minimum(y),
+        Binary::Max => x.broadcast_maximum(y),
     }
 }

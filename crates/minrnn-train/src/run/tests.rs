@@ -96,10 +96,10 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
     all
 }
 
-/// [`variants`], as a table of cases.
+/// [`variants`] and what only candle runs, as a table of cases.
 pub(super) fn named() -> impl Iterator<Item = (String, (Model, Params))> {
     let named = |(i, (name, model, params))| (format!("{name} ({i})"), (model, params));
-    variants().into_iter().enumerate().map(named)
+    variants().into_iter().chain(more()).enumerate().map(named)
 }
 
 /// A graph of the operations that no configured layer has.
@@ -115,7 +115,7 @@ fn primitives() -> Model {
                 let tanh = g.unary(Unary::Tanh, x)?;
                 let low = g.min(abs, tanh)?;
                 let wide = g.op(Op::Concat, &[x, low, tanh])?;
-                let mean = g.op(Op::Mean, &[wide])?;
+                let mean = g.mean_of_all(wide)?;
                 let shifted = g.sub(wide, mean)?;
                 let a = g.unary(Unary::Sigmoid, shifted)?;
                 let b = g.unary(Unary::Erf, shifted)?;
@@ -127,6 +127,112 @@ fn primitives() -> Model {
         },
     )
     .unwrap()
+}
+
+/// Operations on parameters, groups, windows: what the tape does not plan.
+fn more() -> Vec<(&'static str, Model, Params)> {
+    let init = |bound| minrnn_model::params::Role::Weight {
+        init: minrnn_model::params::Init::Uniform { bound },
+        decay: true,
+    };
+    let tied = Model::trace(
+        Input::Tokens { vocab: 5 },
+        OutputKind::Logits,
+        serde_json::Value::Null,
+        |g, x| {
+            use minrnn_model::graph::Op;
+            let table = g.param("table", &[5, 4], init(1.0))?;
+            let x = g.op(Op::Embed { table }, &[x])?;
+            let h = g.block(0, |g| {
+                // softplus of a step size, a decay a channel, both from parameters.
+                let log = g.param("log", &[8], init(1.0))?;
+                let log = g.read(log)?;
+                let rate = g.unary(Unary::Exp, log)?;
+                let size = g.unary(Unary::Abs, x)?;
+                let minus = g.unary(Unary::Neg, size)?;
+                let e = g.unary(Unary::Exp, minus)?;
+                let more = g.affine(e, 1.0, 1.0)?;
+                let low = g.unary(Unary::Log, more)?;
+                let high = g.unary(Unary::Relu, x)?;
+                let step = g.add(high, low)?;
+                let step = g.repeat(step, 1, 2)?;
+                let product = g.mul(step, rate)?;
+                let decay = g.unary(Unary::Neg, product)?;
+                let a = g.unary(Unary::Exp, decay)?;
+                let b = g.repeat(x, 2, 2)?;
+                let h0 = g.param("h0", &[8], init(1.0))?;
+                let h = g.recurrence("h", a, b, StateInit::Learned(h0))?;
+                g.sum(h, 2)
+            })?;
+            let table = g.read(table)?;
+            g.matmul_transposed(h, table)
+        },
+    );
+    let windows = Model::trace(
+        Input::Features { width: 3 },
+        OutputKind::Values,
+        serde_json::Value::Null,
+        |g, x| {
+            use minrnn_model::graph::{Holds, Op};
+            g.block(0, |g| {
+                let begin = g.param("begin", &[3], init(1.0))?;
+                let holds = Holds::Window { lag: 4 };
+                let learned = g.state("a", 3, holds, StateInit::Learned(begin))?;
+                let fixed = g.state("a", 3, Holds::Window { lag: 2 }, StateInit::Constant(0.5));
+                assert!(fixed.is_err(), "of one layer");
+                let fixed = g.scope("b", |g| {
+                    g.state("a", 3, Holds::Window { lag: 2 }, StateInit::Constant(0.5))
+                })?;
+                let late = g.op(
+                    Op::Delay {
+                        state: learned,
+                        by: 4,
+                    },
+                    &[x],
+                )?;
+                let early = g.op(
+                    Op::Delay {
+                        state: learned,
+                        by: 1,
+                    },
+                    &[x],
+                )?;
+                let other = g.op(
+                    Op::Delay {
+                        state: fixed,
+                        by: 2,
+                    },
+                    &[x],
+                )?;
+                let w = g.param("w", &[2, 3], init(1.0))?;
+                let v = g.param("v", &[3, 6], init(1.0))?;
+                let (w, v) = (g.read(w)?, g.read(v)?);
+                let w = g.unary(Unary::Sin, w)?;
+                let net = g.matmul(w, v)?;
+                let net = g.unary(Unary::Cos, net)?;
+                let row = g.op(Op::Row { row: 1 }, &[net])?;
+                let half = g.mean(row, 2)?;
+                let most = g.max(late, early)?;
+                let sum = g.add(most, other)?;
+                let sum = g.mul(sum, half)?;
+                let back = g.matmul_transposed(sum, w)?;
+                let wide = g.matmul(back, net)?;
+                let two = g.constant(2.0)?;
+                let wide = g.div(wide, two)?;
+                let h = g.recurrence("h", wide, wide, StateInit::Constant(-0.25))?;
+                let means = g.mean(h, 3)?;
+                let whole = g.sum(h, 6)?;
+                g.op(Op::Concat, &[means, whole])
+            })
+        },
+    );
+    [("tied", tied), ("windows", windows)]
+        .map(|(name, model)| {
+            let model = model.unwrap();
+            let params = Params::init(model.graph(), 3);
+            (name, model, params)
+        })
+        .into()
 }
 
 pub(crate) struct Case {

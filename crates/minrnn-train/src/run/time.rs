@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 use minrnn_kernels as kernels;
-use minrnn_model::graph::State;
+use minrnn_model::graph::{Holds, State};
 
 use super::Walk;
 
@@ -37,24 +37,10 @@ impl Resets {
 
     /// `[B, T, 1]`, 1 where a row begins anew.
     fn mask(&self, like: &Tensor) -> Result<Tensor> {
-        mask(&self.at, like)
+        let (b, t, _) = like.dims3()?;
+        let values: Vec<f32> = self.at.iter().map(|v| f32::from(u8::from(*v))).collect();
+        Tensor::from_vec(values, (b, t, 1), like.device())?.to_dtype(like.dtype())
     }
-
-    /// `[B, T, 1]`, 1 where the input `by` steps before belongs to the same sequence.
-    fn reaches(&self, by: usize, like: &Tensor) -> Result<Tensor> {
-        let same: Vec<bool> = self
-            .since
-            .iter()
-            .map(|s| s.is_none_or(|s| s >= by))
-            .collect();
-        mask(&same, like)
-    }
-}
-
-fn mask(values: &[bool], like: &Tensor) -> Result<Tensor> {
-    let (b, t, _) = like.dims3()?;
-    let values: Vec<f32> = values.iter().map(|v| f32::from(u8::from(*v))).collect();
-    Tensor::from_vec(values, (b, t, 1), like.device())?.to_dtype(like.dtype())
 }
 
 /// The last step of each row: `[B, T, width]` to `[B, width]`.
@@ -90,28 +76,76 @@ impl Walk<'_> {
         kernels::linear_scan(&kept, &b.add(&restarted)?, first)
     }
 
-    /// `y[t] = x[t - by]`; before the begin, rows of the state; before a reset, zeros.
+    /// `y[t] = x[t - by]`; before the begin, and before a reset, rows of the state.
     pub(super) fn delay(&self, x: &Tensor, state: State, by: usize) -> Result<Tensor> {
         let first = &self.first[state.index()];
-        let lag = first.dim(1)?;
-        let padded = Tensor::cat(&[first, x], 1)?;
-        let y = padded.narrow(1, lag - by, x.dim(1)?)?.contiguous()?;
-        match &self.resets {
-            Some(resets) => y.broadcast_mul(&resets.reaches(by, x)?),
-            None => Ok(y),
-        }
+        let (lag, time) = (first.dim(1)?, x.dim(1)?);
+        let Some(resets) = &self.resets else {
+            let line = Tensor::cat(&[first, x], 1)?;
+            return line.narrow(1, lag - by, time)?.contiguous();
+        };
+        let at = |row: usize, t: usize| match resets.since[row * time + t] {
+            Some(since) if since < by => Past::Begin(by - since),
+            _ => Past::Line(lag + t - by),
+        };
+        self.gather(x, state, time, at)
     }
 
     /// The state after each row's end.
     pub(super) fn next_state(&self, state: State) -> Result<Tensor> {
         let source = self.value(self.graph.state_source(state));
-        let Some(lag) = self.graph.state_spec(state).lag else {
-            return last(source, self.run.lens);
+        let lag = match self.graph.state_spec(state).holds {
+            Holds::Value => return last(source, self.run.lens),
+            Holds::Window { lag } => lag,
         };
-        let steps: Result<Vec<Tensor>> = (0..lag)
-            .rev()
-            .map(|by| last(&self.delay(source, state, by)?, self.run.lens)?.unsqueeze(1))
-            .collect();
-        Tensor::cat(&steps?, 1)
+        let time = source.dim(1)?;
+        if self.run.lens.is_none() && self.resets.is_none() {
+            let line = Tensor::cat(&[&self.first[state.index()], source], 1)?;
+            return line.narrow(1, time, lag)?.contiguous();
+        }
+        let at = |row: usize, i: usize| {
+            let len = self.run.lens.map_or(time, |l| l[row] as usize);
+            let since = self
+                .resets
+                .as_ref()
+                .and_then(|r| r.since[row * time + len - 1]);
+            // Steps since a reset, with the one at the end.
+            match since {
+                Some(since) if since + 1 < lag - i => Past::Begin(lag - i - since - 1),
+                _ => Past::Line(len + i),
+            }
+        };
+        self.gather(source, state, lag, at)
     }
+
+    /// `count` entries of each row: picked from the line of what the state held and the inputs, or from what a reset begins with.
+    fn gather(
+        &self,
+        x: &Tensor,
+        state: State,
+        count: usize,
+        at: impl Fn(usize, usize) -> Past,
+    ) -> Result<Tensor> {
+        let first = &self.first[state.index()];
+        let (batch, lag, width) = first.dims3()?;
+        let begin = self.initial_state(state)?;
+        let long = lag + x.dim(1)? + lag;
+        let line = Tensor::cat(&[first, x, &begin], 1)?.reshape((batch * long, width))?;
+        let pick = |row: usize, i: usize| match at(row, i) {
+            Past::Line(at) => (row * long + at) as u32,
+            Past::Begin(before) => (row * long + long - before) as u32,
+        };
+        let rows = (0..batch).flat_map(|row| (0..count).map(move |i| (row, i)));
+        let rows = rows.map(|(row, i)| pick(row, i)).collect();
+        let picked = kernels::embedding(&line, &indices(rows, x.device())?)?;
+        picked.reshape((batch, count, width))
+    }
+}
+
+/// Where an entry of a window comes from.
+enum Past {
+    /// From what the state held, then the inputs: the entry of that number.
+    Line(usize),
+    /// From what a reset begins with: that many steps before it.
+    Begin(usize),
 }

@@ -115,6 +115,7 @@ impl Plan {
         scratch: &dyn Scratch,
         known: &Known,
     ) -> Result<Self> {
+        op::check_states(graph)?;
         let mut planner = Planner::new(graph, options, scratch);
         for unit in units(graph, known) {
             planner.forward(unit, known)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use minrnn_kernels::{Elem, Size};
-use minrnn_model::graph::{Graph, Input, Param, Value};
+use minrnn_model::graph::{Graph, Input, Param, Span, Value};
 
 use super::arena::Buffer;
 use super::grads::Grad;
@@ -176,7 +176,7 @@ impl<'a> Planner<'a> {
         wanted: bool,
     ) -> SlotId {
         let node = &self.graph.nodes()[value];
-        let (width, timed) = (node.width, node.timed);
+        let (width, timed) = (node.width, node.span == Span::Step);
         let len = self.rows(timed) * width;
         let place = self.buffer(len, elem);
         let slot = self.push(Slot {

@@ -2,10 +2,11 @@ use candle_core::{DType, Device, Tensor};
 use minrnn_kernels::Elem;
 use minrnn_model::compare::Comparison;
 use minrnn_model::config::ModelConfig;
-use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::testing::test_each;
 
 use super::op::{AddDropout, KNOWN, Known, Map1, Norm, WithVec};
 use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update};
@@ -33,7 +34,12 @@ pub(crate) struct Wanted {
 pub(crate) fn wanted(graph: &Graph, case: &Case, weighted: bool) -> Wanted {
     let mut rng = Rng::named(11, "targets");
     let node = graph.node(graph.output().value);
-    let rows = case.batch * if node.timed { case.time } else { 1 };
+    let rows = case.batch
+        * if node.span == Span::Step {
+            case.time
+        } else {
+            1
+        };
     Wanted {
         classes: (0..rows).map(|_| rng.below(node.width) as u32).collect(),
         values: (0..rows * node.width)
@@ -286,26 +292,60 @@ fn what_the_tape_does_not_know_is_refused_by_name() {
     };
     let layers_alone = Known {
         primitives: &[],
+        with_parameters: &[],
         ..KNOWN
     };
     let nothing = Known {
         layers: &[],
-        primitives: &[],
+        ..layers_alone
     };
     let mend = "train with train.engine = \"candle\", which runs every model";
     assert_eq!(
         refused(&layers_alone),
         format!(
-            "the tape does not know the operation MulVec of node 9 in `layers.0.conv.depthwise`, part of the layer CausalConv; {mend}"
+            "the tape does not know the operation Mul on a parameter of node 14 in `layers.0.conv.depthwise`, part of the layer CausalConv; {mend}"
         )
     );
     assert_eq!(
         refused(&nothing),
         format!(
-            "the tape does not know the operation MatMul of node 1 in `input.projection`, part of the layer Linear; {mend}"
+            "the tape does not know the operation MatMul on a parameter of node 2 in `input.projection`, part of the layer Linear; {mend}"
         )
     );
     Plan::knows(graph).unwrap();
+}
+
+#[test]
+fn operations_and_states_without_a_kernel_are_refused_by_name() {
+    use minrnn_model::graph::StateInit;
+    use minrnn_model::params::{Init, Role};
+    type Build = fn(
+        &mut Graph,
+        minrnn_model::graph::Value,
+    ) -> minrnn_model::Result<minrnn_model::graph::Value>;
+    let cases: [(&str, Build); 5] = [
+        ("the operation Repeat of node 1 in `head`", |g, x| {
+            g.scope("head", |g| g.repeat(x, 2, 2))
+        }),
+        ("the operation Sub on a parameter of node 2", |g, x| {
+            let init = Init::Constant(1.0);
+            let w = g.param("w", &[4], Role::Weight { init, decay: false })?;
+            let w = g.read(w)?;
+            g.sub(x, w)
+        }),
+        ("the operation Reduce of node 1", |g, x| g.sum(x, 2)),
+        ("the operation Log of node 1", |g, x| {
+            g.unary(minrnn_model::graph::Unary::Log, x)
+        }),
+        ("the constant beginning of the state", |g, x| {
+            g.block(0, |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
+        }),
+    ];
+    test_each(cases, |said, build| {
+        let graph = Graph::trace(Input::Features { width: 4 }, OutputKind::Values, build).unwrap();
+        let error = Plan::knows(&graph).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    });
 }
 
 #[test]

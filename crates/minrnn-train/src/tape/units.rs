@@ -55,8 +55,11 @@ fn plain(graph: &Graph, known: &Known) -> Vec<Unit> {
                 units.push(Unit::Region(r));
                 i = graph.regions()[r].nodes.end;
             }
+            // Parameters are read where they are.
             None => {
-                units.push(Unit::Node(i));
+                if !graph.nodes()[i].span.is_model() {
+                    units.push(Unit::Node(i));
+                }
                 i += 1;
             }
         }
@@ -165,7 +168,8 @@ fn adds(graph: &Graph, i: usize) -> bool {
     let [a, b] = graph.nodes()[i].inputs[..] else {
         return false;
     };
-    a != b && graph.node(a).width == graph.node(b).width
+    let [left, right] = [a, b].map(|v| graph.node(v));
+    a != b && left.width == right.width && left.span == right.span
 }
 
 /// The normalisation of value `sum`, if it comes next.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use minrnn_model::graph::{Fused, Graph, Op};
+use minrnn_model::graph::{Fused, Graph, Op, Span};
 
 use crate::error::{Result, TrainError, bytes};
 
@@ -130,7 +130,7 @@ fn kept(graph: &Graph) -> u128 {
                 (1 + u128::from(masked), &nodes[i - 1])
             }
         };
-        if node.timed {
+        if node.span == Span::Step {
             sum += copies * node.width as u128;
             widest = widest.max(node.width as u128);
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use minrnn_model::graph::Op;
 use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data, Run};
 use minrnn_model::params::Params;
@@ -44,8 +43,9 @@ pub(super) fn largest(
         })?;
     }
     let mut scales = BTreeMap::new();
+    let uses = graph.uses();
     for node in graph.nodes() {
-        if let Op::MatMul { weight } = node.op {
+        if let Some(weight) = graph.weight(node).filter(|w| uses[w.index()].is_narrow()) {
             let name = graph.param_spec(weight).name.clone();
             let seen = largest[node.inputs[0].index()] as f32;
             let scale = scales.entry(name).or_insert(0.0f32);

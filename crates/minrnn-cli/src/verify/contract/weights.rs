@@ -138,7 +138,7 @@ fn unlike(a: &Params, b: &Params) -> Option<usize> {
 fn initial<'a>(graph: &'a Graph, a: &Params, b: &Params) -> Option<&'a str> {
     let learned = graph.states().iter().filter_map(|s| match s.init {
         StateInit::Learned(p) => Some(p),
-        StateInit::Zero => None,
+        StateInit::Zero | StateInit::Constant(_) => None,
     });
     let mut other = learned.filter(|p| !same(a.get(p.index()), b.get(p.index())));
     other.next().map(|p| graph.param_spec(p).name.as_str())

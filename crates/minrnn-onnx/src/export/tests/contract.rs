@@ -41,7 +41,7 @@ fn metadata_names_the_recurrence() {
             let all = recurrences(&onnx);
             assert_eq!(
                 all.len(),
-                graph.states().iter().filter(|s| s.lag.is_none()).count()
+                graph.states().iter().filter(|s| s.lag().is_none()).count()
             );
             for [a, b, h0, h, h_last] in &all {
                 let width = env[h0].dims[1];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{CudaError, Gpu, Memory, Precision, View};
-use minrnn_model::graph::{Graph, Input, Op, OutputKind};
+use minrnn_model::graph::{Graph, Input, Op, OutputKind, Span};
 use minrnn_model::params::Params;
 
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
@@ -380,7 +380,11 @@ impl Engine {
     fn check(&self, inputs: &Inputs<'_>) -> Result<()> {
         let (rows, output) = {
             let node = self.graph.node(self.graph.output().value);
-            let steps = if node.timed { inputs.time } else { 1 };
+            let steps = if node.span == Span::Step {
+                inputs.time
+            } else {
+                1
+            };
             (inputs.batch * steps, node.width)
         };
         let size = |name: &str, got: usize, wanted: usize| {

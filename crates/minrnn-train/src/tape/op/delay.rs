@@ -40,7 +40,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         return None;
     };
     // Only a window can be delayed: a recurrence remembers its last value alone.
-    let lag = p.graph.state_spec(state).lag?;
+    let lag = p.graph.state_spec(state).lag()?;
     let x = p.slot(node.inputs[0]);
     delay(p, x, state, (lag, by), value);
     Some(())

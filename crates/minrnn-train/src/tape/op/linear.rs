@@ -42,9 +42,10 @@ fn region(p: &mut Planner<'_>, region: &Region) {
 }
 
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
-    let Op::MatMul { weight } = node.op else {
+    let Op::MatMul { transposed: false } = node.op else {
         return None;
     };
+    let weight = p.graph.weight(node)?;
     linear(p, node.inputs[0], weight, None, value);
     Some(())
 }

@@ -3,7 +3,7 @@
 use minrnn_kernels::Elem;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::cuda as kernel;
-use minrnn_model::graph::{Node, Op};
+use minrnn_model::graph::{Node, Op, Reduction};
 
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -31,7 +31,16 @@ struct MeanGrad {
 }
 
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
-    let Op::Mean = node.op else { return None };
+    let Op::Reduce {
+        kind: Reduction::Mean,
+        group,
+    } = node.op
+    else {
+        return None;
+    };
+    if group != p.graph.width(node.inputs[0]) {
+        return None;
+    }
     let x = p.slot(node.inputs[0]);
     let y = p.make(value, Elem::F32, Elem::F32, p.slots[x].wanted);
     let input = p.read(x);

@@ -26,7 +26,7 @@ mod vector;
 
 use std::fmt;
 
-use minrnn_model::graph::{Fused, Graph, Node, Region};
+use minrnn_model::graph::{Fused, Graph, Node, Region, StateInit, StateSpec};
 
 pub(super) use column_sum::column_sum;
 pub(super) use loss::loss;
@@ -55,6 +55,8 @@ pub(super) struct Known {
     pub(super) layers: &'static [fn(Fused) -> Option<Layer>],
     /// Each: its primitives.
     pub(super) primitives: &'static [Primitive],
+    /// Those of which an input may be a parameter.
+    pub(super) with_parameters: &'static [Primitive],
 }
 
 /// Everything: a line a file.
@@ -68,8 +70,6 @@ pub(super) const KNOWN: Known = Known {
     ],
     primitives: &[
         embed::node,
-        linear::node,
-        vector::node,
         map::node,
         map2::node,
         mean::node,
@@ -78,6 +78,7 @@ pub(super) const KNOWN: Known = Known {
         scan::node,
         last::node,
     ],
+    with_parameters: &[linear::node, vector::node],
 };
 
 impl Known {
@@ -88,20 +89,26 @@ impl Known {
 
     fn node(&self, p: &mut Planner<'_>, value: usize) -> Result<(), Unknown> {
         let node = p.graph.nodes()[value].clone();
-        let known = self.primitives.iter().find_map(|f| f(p, &node, value));
+        // Values of parameters alone have no slots: who can read them looks before.
+        let constant = node.inputs.iter().any(|v| p.graph.span(*v).is_model());
+        let primitives = match constant {
+            true => self.with_parameters,
+            false => self.primitives,
+        };
+        let known = primitives.iter().find_map(|f| f(p, &node, value));
         known.ok_or_else(|| Unknown::new(p.graph, value))
     }
 }
 
-/// The tape has no launches for a node.
+/// The tape has no launches for a node or a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the tape does not know the operation {op} of {place}{}; train with train.engine = \"candle\", which runs every model",
+    "the tape does not know {what} of {place}{}; train with train.engine = \"candle\", which runs every model",
     Within(layers)
 )]
 pub struct Unknown {
-    /// The operation's name.
-    pub op: &'static str,
+    /// The operation with its name, or what is unusual about the state.
+    pub what: String,
     /// Its number in the graph, and its scope.
     pub place: String,
     /// The fused layers that it lies in, the inmost last: none of them has a kernel here either.
@@ -129,14 +136,38 @@ impl Unknown {
             let text = format!("{:?}", r.fused);
             text.split([' ', '{']).next().unwrap_or_default().to_owned()
         };
+        let on = match node.inputs.iter().any(|v| graph.span(*v).is_model()) {
+            true => " on a parameter",
+            false => "",
+        };
         Self {
-            op: node.op.name(),
+            what: format!("the operation {}{on}", node.op.name()),
             place: match node.scope.as_str() {
                 "" => format!("node {at}"),
                 scope => format!("node {at} in `{scope}`"),
             },
             layers: around.map(name).collect(),
         }
+    }
+}
+
+/// States begin with zeros, or a recurrence with a row that is learned.
+pub(super) fn check_states(graph: &Graph) -> Result<(), Unknown> {
+    let strange = |s: &&StateSpec| match s.init {
+        StateInit::Zero => false,
+        StateInit::Constant(_) => true,
+        StateInit::Learned(_) => s.lag().is_some(),
+    };
+    match graph.states().iter().find(strange) {
+        None => Ok(()),
+        Some(state) => Err(Unknown {
+            what: match state.init {
+                StateInit::Constant(_) => "the constant beginning".to_owned(),
+                _ => "the learned beginning".to_owned(),
+            },
+            place: format!("the state `{}`", state.name),
+            layers: vec![],
+        }),
     }
 }
 

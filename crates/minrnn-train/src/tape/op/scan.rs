@@ -1,7 +1,7 @@
 //! The recurrence of two values.
 
 use minrnn_kernels::{Elem, Size, linear_scan};
-use minrnn_model::graph::{Node, Op};
+use minrnn_model::graph::{Law, Node, Op};
 
 use super::fill::{back_first, first};
 #[cfg(feature = "cuda")]
@@ -36,7 +36,11 @@ struct ScanGrad {
 }
 
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
-    let Op::Recur { state } = node.op else {
+    let Op::Recur {
+        state,
+        law: Law::Linear,
+    } = node.op
+    else {
         return None;
     };
     let (x, y) = (p.slot(node.inputs[0]), p.slot(node.inputs[1]));

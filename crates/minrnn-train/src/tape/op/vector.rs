@@ -25,11 +25,20 @@ pub(in crate::tape) struct WithVec {
 }
 
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
-    match node.op {
-        Op::AddVec { param, row } => vector(p, node, false, param, row, value),
-        Op::MulVec { param, row } => vector(p, node, true, param, row, value),
+    let multiply = match node.op {
+        Op::Binary(Binary::Add) => false,
+        Op::Binary(Binary::Mul) => true,
         _ => return None,
+    };
+    let [x, second] = node.inputs[..] else {
+        return None;
+    };
+    let (param, row) = p.graph.as_row(second)?;
+    let whole = p.graph.width(second) == node.width;
+    if !whole || p.graph.span(x).is_model() {
+        return None;
     }
+    vector(p, node, multiply, param, row, value);
     Some(())
 }
 

@@ -1,11 +1,14 @@
 //! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+mod cell;
+
+pub use cell::{CellConfig, CellKind, InitialState, Minimal};
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{ModelError, Result};
 use crate::graph::OutputKind;
-use crate::layers::{Activation, Candidate, Norm};
+use crate::layers::{Activation, Norm};
 use crate::stated::Stated;
 
 /// A model. Input and head may be left out where a task determines them.
@@ -19,7 +22,7 @@ pub struct ModelConfig {
     /// What goes in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<InputConfig>,
-    /// The recurrent cell.
+    /// What mixes over time.
     #[serde(default)]
     pub cell: CellConfig,
     /// Norm before each part of a block and before the head; `"none"` for no norm.
@@ -64,67 +67,6 @@ pub struct InputConfig {
     /// Name of each feature, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
-}
-
-/// A recurrent cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CellConfig {
-    /// Which.
-    pub kind: CellKind,
-    /// D / M.
-    pub expansion: f64,
-    /// Activation of the candidate.
-    pub candidate: Candidate,
-    /// minLSTM: whether gates are normalised to a sum of 1 (minGRU's always are).
-    pub normalize_gates: bool,
-    /// Whether linear maps of the layer have a bias.
-    pub bias: bool,
-    /// Shortest and longest time scale, in steps, that gates begin with.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "shortest_and_longest"
-    )]
-    pub time_scale: Option<[f64; 2]>,
-    /// Where the state begins.
-    pub initial_state: InitialState,
-    /// Whether a linear map leads from D back to M; must be `true` where D differs from M.
-    pub output_projection: bool,
-}
-
-impl Default for CellConfig {
-    fn default() -> Self {
-        Self {
-            kind: CellKind::MinGru,
-            expansion: 1.0,
-            candidate: Candidate::G,
-            normalize_gates: true,
-            bias: true,
-            time_scale: None,
-            initial_state: InitialState::Zero,
-            output_projection: true,
-        }
-    }
-}
-
-/// The paper's cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CellKind {
-    /// minGRU.
-    MinGru,
-    /// minLSTM.
-    MinLstm,
-}
-
-/// Where a state begins when the caller has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InitialState {
-    /// Zeros.
-    Zero,
-    /// A learned vector.
-    Learned,
 }
 
 /// Norms of a block.
@@ -238,22 +180,6 @@ fn yes() -> bool {
     true
 }
 
-/// Formats hand out the first two of three numbers without a word.
-fn shortest_and_longest<'de, D: Deserializer<'de>>(
-    from: D,
-) -> std::result::Result<Option<[f64; 2]>, D::Error> {
-    let Some(numbers) = Option::<Vec<f64>>::deserialize(from)? else {
-        return Ok(None);
-    };
-    let pair = <[f64; 2]>::try_from(numbers);
-    pair.map(Some).map_err(|numbers| {
-        let count = numbers.len();
-        D::Error::custom(format!(
-            "time_scale has {count} numbers, expected two: the shortest and the longest number of steps"
-        ))
-    })
-}
-
 // Defaults of keys younger than the format are not written: configurations without them keep their bytes.
 fn normed() -> Stated<bool> {
     Stated::left_out(true)
@@ -280,7 +206,7 @@ impl ModelConfig {
     /// # Errors
     /// An expansion that gives no whole number of channels.
     pub fn channels(&self) -> Result<usize> {
-        whole("cell.expansion", self.width, self.cell.expansion)
+        self.cell.channels(self.width)
     }
 
     /// Checks everything that types do not.
@@ -303,33 +229,7 @@ impl ModelConfig {
         if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&*self.norm_eps) {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
-        if self.channels()? != self.width && !self.cell.output_projection {
-            return fail(
-                "cell.output_projection",
-                "must be true where cell.expansion is not 1",
-            );
-        }
-        if let Some([min, max]) = self.cell.time_scale {
-            // Beyond, f32 takes the gate for 0 or 1.
-            if !(min <= max && min >= 0.01 && max <= 1e7) {
-                return fail(
-                    "cell.time_scale",
-                    "must be two numbers of steps from 0.01 to 1e7, the shorter first",
-                );
-            }
-            if !self.cell.bias {
-                return fail(
-                    "cell.time_scale",
-                    "is set by the bias of the gates; set cell.bias = true",
-                );
-            }
-        }
-        if self.cell.kind == CellKind::MinGru && !self.cell.normalize_gates {
-            return fail(
-                "cell.normalize_gates",
-                "is for min_lstm; the gates of min_gru always have the sum 1",
-            );
-        }
+        self.cell.validate(self.width)?;
         if self
             .conv
             .as_ref()

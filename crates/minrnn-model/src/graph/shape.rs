@@ -1,0 +1,227 @@
+//! What every operation takes, and the shape of its result.
+
+use super::{Graph, Input, Law, Op, Param, Span, State, Value};
+use crate::error::Result;
+
+/// Channels, and the axes before them.
+type Shape = (usize, Span);
+
+impl Graph {
+    /// Shape of the result of `op` on `x`, or why it cannot be.
+    pub(super) fn shape_of(&self, op: Op, x: &[Value]) -> Result<Shape> {
+        self.check_arity(op, x)?;
+        let fail = |what: String| Err(self.shape_error(op.name(), what));
+        let (width, span) = x
+            .first()
+            .map_or((0, Span::Step), |v| (self.width(*v), self.span(*v)));
+        match op {
+            Op::Input => fail("is made by the graph only".into()),
+            Op::Param { param } => self.shape_of_param(op, param),
+            Op::Const { value } if (value as f32).is_finite() => Ok((1, Span::Model { rows: 1 })),
+            Op::Const { value } => fail(format!("takes a finite number of f32, got {value:?}")),
+            Op::Row { row } => match span {
+                Span::Model { rows } if row < rows => Ok((width, Span::Model { rows: 1 })),
+                Span::Model { rows } => fail(format!("takes row {row} of {rows}")),
+                _ => fail(
+                    "takes what is computed from parameters alone; this depends on the input"
+                        .into(),
+                ),
+            },
+            Op::Embed { table } => self.shape_of_embed(op, table, x[0]),
+            Op::MatMul { transposed } => self.shape_of_product(op, x, transposed),
+            Op::Binary(_) => self.shape_of_binary(op, x),
+            Op::Reduce { group, .. } if group > 0 && width.is_multiple_of(group) => {
+                Ok((width / group, span))
+            }
+            Op::Reduce { group, .. } => fail(format!(
+                "cannot cut {width} channels into groups of {group}"
+            )),
+            Op::Repeat { block, times }
+                if block > 0 && times > 0 && width.is_multiple_of(block) =>
+            {
+                match width.checked_mul(times) {
+                    Some(wide) => Ok((wide, span)),
+                    None => fail(format!("{times} times {width} channels are too many")),
+                }
+            }
+            Op::Repeat { block, times } => fail(format!(
+                "cannot repeat {width} channels by blocks of {block}, {times} times"
+            )),
+            Op::Narrow { start, len } => match start.checked_add(len) {
+                Some(end) if len > 0 && end <= width => Ok((len, span)),
+                _ => fail(format!(
+                    "takes channels {start}..{} of {width}",
+                    start.saturating_add(len)
+                )),
+            },
+            Op::Concat => {
+                self.same_span(op, x)?;
+                Ok((x.iter().map(|v| self.width(*v)).sum(), span))
+            }
+            Op::Delay { state, by } => self.shape_of_delay(op, x, state, by),
+            Op::Recur { state, law } => self.shape_of_recurrence(op, x, state, law),
+            Op::Dropout { p } if !(0.0..1.0).contains(&p) => {
+                fail(format!("takes p in [0, 1), got {p}"))
+            }
+            Op::Dropout { .. } if span.is_model() => fail(
+                "takes what depends on the input; this is computed from parameters alone".into(),
+            ),
+            Op::Affine { mul, add } if !(mul.is_finite() && add.is_finite()) => {
+                fail(format!("takes finite numbers, got {mul} and {add}"))
+            }
+            Op::Last => {
+                self.takes_steps(op, x)?;
+                Ok((width, Span::Row))
+            }
+            Op::Dropout { .. } | Op::Affine { .. } | Op::Unary(_) => Ok((width, span)),
+        }
+    }
+
+    fn check_arity(&self, op: Op, x: &[Value]) -> Result<()> {
+        let arity = match op {
+            Op::Param { .. } | Op::Const { .. } => 0,
+            Op::Concat => x.len().max(1),
+            Op::Binary(_) | Op::MatMul { .. } => 2,
+            Op::Recur { law, .. } => law.arity(),
+            _ => 1,
+        };
+        if !matches!(op, Op::Input) && x.len() != arity {
+            let what = format!("takes {arity} argument(s), got {}", x.len());
+            return Err(self.shape_error(op.name(), what));
+        }
+        let tokens = matches!(self.input, Input::Tokens { .. });
+        if tokens && !matches!(op, Op::Embed { .. }) && x.contains(&Value(0)) {
+            let what = "cannot take token ids; embed them first";
+            return Err(self.shape_error(op.name(), what));
+        }
+        Ok(())
+    }
+
+    fn shape_of_param(&self, op: Op, param: Param) -> Result<Shape> {
+        let spec = self.param_spec(param);
+        match spec.shape[..] {
+            [width] => Ok((width, Span::Model { rows: 1 })),
+            [rows, width] => Ok((width, Span::Model { rows })),
+            ref other => {
+                let what = format!("takes a vector or a matrix, `{}` is {other:?}", spec.name);
+                Err(self.shape_error(op.name(), what))
+            }
+        }
+    }
+
+    fn shape_of_embed(&self, op: Op, table: Param, ids: Value) -> Result<Shape> {
+        let spec = self.param_spec(table);
+        let [rows, columns] = spec.shape[..] else {
+            let what = format!("takes a matrix, `{}` is {:?}", spec.name, spec.shape);
+            return Err(self.shape_error(op.name(), what));
+        };
+        match self.input {
+            Input::Tokens { vocab } if vocab == rows && ids == Value(0) => {
+                Ok((columns, Span::Step))
+            }
+            _ => {
+                let what = format!("takes token ids below {rows}, the rows of its table");
+                Err(self.shape_error(op.name(), what))
+            }
+        }
+    }
+
+    fn shape_of_product(&self, op: Op, x: &[Value], transposed: bool) -> Result<Shape> {
+        let fail = |what: String| Err(self.shape_error(op.name(), what));
+        let Span::Model { rows } = self.span(x[1]) else {
+            return fail("takes a matrix that is computed from parameters alone; this one depends on the input".into());
+        };
+        let (width, columns) = (self.width(x[0]), self.width(x[1]));
+        let (inputs, outputs) = if transposed {
+            (columns, rows)
+        } else {
+            (rows, columns)
+        };
+        if inputs != width {
+            return fail(format!("takes {inputs} channels, got {width}"));
+        }
+        Ok((outputs, self.span(x[0])))
+    }
+
+    fn shape_of_binary(&self, op: Op, x: &[Value]) -> Result<Shape> {
+        let fail = |what: String| Err(self.shape_error(op.name(), what));
+        let width = match (self.width(x[0]), self.width(x[1])) {
+            (a, b) if a == b => a,
+            (a, 1) => a,
+            (1, b) => b,
+            (a, b) => return fail(format!("takes equal widths, got {a} and {b}")),
+        };
+        let span = match (self.span(x[0]), self.span(x[1])) {
+            (a, b) if a == b => a,
+            (a, Span::Model { rows: 1 }) => a,
+            (Span::Model { rows: 1 }, b) => b,
+            (Span::Model { rows: a }, Span::Model { rows: b }) => {
+                return fail(format!("takes equal rows, got {a} and {b}"));
+            }
+            (Span::Model { rows }, _) | (_, Span::Model { rows }) => {
+                return fail(format!(
+                    "takes one row of what is computed from parameters alone, got {rows}"
+                ));
+            }
+            _ => return fail("mixes values with and without time".into()),
+        };
+        Ok((width, span))
+    }
+
+    fn shape_of_delay(&self, op: Op, x: &[Value], state: State, by: usize) -> Result<Shape> {
+        self.takes_steps(op, x)?;
+        let (s, width) = (self.state_spec(state), self.width(x[0]));
+        match s.lag() {
+            Some(lag) if by <= lag && s.width == width => Ok((width, Span::Step)),
+            _ => {
+                let what = format!(
+                    "by {by} of {width} channels does not fit the state `{}` of shape {:?}",
+                    s.name,
+                    s.shape()
+                );
+                Err(self.shape_error(op.name(), what))
+            }
+        }
+    }
+
+    fn shape_of_recurrence(&self, op: Op, x: &[Value], state: State, law: Law) -> Result<Shape> {
+        self.takes_steps(op, x)?;
+        let (s, widths) = (self.state_spec(state), x.iter().map(|v| self.width(*v)));
+        let fits = match law {
+            Law::Linear => widths.clone().all(|w| w == s.width),
+        };
+        if s.lag().is_none() && fits {
+            return Ok((s.width, Span::Step));
+        }
+        let widths: Vec<String> = widths.map(|w| w.to_string()).collect();
+        let what = format!(
+            "of {} channels does not fit the state `{}` of shape {:?}",
+            widths.join(" and "),
+            s.name,
+            s.shape()
+        );
+        Err(self.shape_error(op.name(), what))
+    }
+
+    fn same_span(&self, op: Op, x: &[Value]) -> Result<()> {
+        let first = self.span(x[0]);
+        let Some(other) = x.iter().map(|v| self.span(*v)).find(|s| *s != first) else {
+            return Ok(());
+        };
+        let what = if first.is_model() || other.is_model() {
+            "mixes values of different rows; what is computed from parameters alone goes in by an elementwise operation"
+        } else {
+            "mixes values with and without time"
+        };
+        Err(self.shape_error(op.name(), what))
+    }
+
+    fn takes_steps(&self, op: Op, x: &[Value]) -> Result<()> {
+        let what = match x.iter().map(|v| self.span(*v)).find(|s| *s != Span::Step) {
+            None => return Ok(()),
+            Some(Span::Row) => "needs a time axis, but its argument is a last step",
+            Some(_) => "needs a time axis, but its argument is computed from parameters alone",
+        };
+        Err(self.shape_error(op.name(), what))
+    }
+}

@@ -1,0 +1,163 @@
+//! Short names for the operations that layers write most.
+
+use super::{Binary, Graph, Holds, Law, Op, Param, Reduction, StateInit, Unary, Value};
+use crate::error::Result;
+
+impl Graph {
+    /// Elementwise function of one argument.
+    ///
+    /// # Errors
+    /// See [`Graph::op`]; so for all below.
+    pub fn unary(&mut self, f: Unary, x: Value) -> Result<Value> {
+        self.op(Op::Unary(f), &[x])
+    }
+    /// `x + y`.
+    ///
+    /// # Errors
+    /// Widths that differ, neither being 1; so for all below.
+    pub fn add(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Add), &[x, y])
+    }
+    /// `x - y`.
+    ///
+    /// # Errors
+    /// See [`Graph::add`].
+    pub fn sub(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Sub), &[x, y])
+    }
+    /// `x * y`.
+    ///
+    /// # Errors
+    /// See [`Graph::add`].
+    pub fn mul(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Mul), &[x, y])
+    }
+    /// `x / y`.
+    ///
+    /// # Errors
+    /// See [`Graph::add`].
+    pub fn div(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Div), &[x, y])
+    }
+    /// The smaller of x and y.
+    ///
+    /// # Errors
+    /// See [`Graph::add`].
+    pub fn min(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Min), &[x, y])
+    }
+    /// The larger of x and y.
+    ///
+    /// # Errors
+    /// See [`Graph::add`].
+    pub fn max(&mut self, x: Value, y: Value) -> Result<Value> {
+        self.op(Op::Binary(Binary::Max), &[x, y])
+    }
+    /// A parameter as a value `[rows, width]`, a vector as one row.
+    ///
+    /// # Errors
+    /// A parameter of more than two dimensions.
+    pub fn read(&mut self, param: Param) -> Result<Value> {
+        self.op(Op::Param { param }, &[])
+    }
+    /// Row `row` of a parameter as a value.
+    ///
+    /// # Errors
+    /// A parameter of more than two dimensions, or of fewer rows.
+    pub fn read_row(&mut self, param: Param, row: usize) -> Result<Value> {
+        let whole = self.read(param)?;
+        self.op(Op::Row { row }, &[whole])
+    }
+    /// A number as a value of width 1.
+    ///
+    /// # Errors
+    /// A number that is not finite as f32.
+    pub fn constant(&mut self, value: f64) -> Result<Value> {
+        self.op(Op::Const { value }, &[])
+    }
+    /// `x W`, W `[K, N]` a parameter or computed from parameters alone.
+    ///
+    /// # Errors
+    /// Widths that do not fit; a W that depends on the input.
+    pub fn matmul(&mut self, x: Value, w: Value) -> Result<Value> {
+        self.op(Op::MatMul { transposed: false }, &[x, w])
+    }
+    /// `x W^T`, W `[N, K]`: the logits by a table of embeddings.
+    ///
+    /// # Errors
+    /// See [`Graph::matmul`].
+    pub fn matmul_transposed(&mut self, x: Value, w: Value) -> Result<Value> {
+        self.op(Op::MatMul { transposed: true }, &[x, w])
+    }
+    /// Sum of each `group` neighbouring channels.
+    ///
+    /// # Errors
+    /// A group that does not divide the width.
+    pub fn sum(&mut self, x: Value, group: usize) -> Result<Value> {
+        let kind = Reduction::Sum;
+        self.op(Op::Reduce { kind, group }, &[x])
+    }
+    /// Mean of each `group` neighbouring channels.
+    ///
+    /// # Errors
+    /// A group that does not divide the width.
+    pub fn mean(&mut self, x: Value, group: usize) -> Result<Value> {
+        let kind = Reduction::Mean;
+        self.op(Op::Reduce { kind, group }, &[x])
+    }
+    /// Mean of all channels; width 1.
+    ///
+    /// # Errors
+    /// See [`Graph::op`].
+    pub fn mean_of_all(&mut self, x: Value) -> Result<Value> {
+        self.mean(x, self.width(x))
+    }
+    /// Each `block` neighbouring channels, `times` times one after the other.
+    ///
+    /// # Errors
+    /// A block that does not divide the width; no times.
+    pub fn repeat(&mut self, x: Value, block: usize, times: usize) -> Result<Value> {
+        self.op(Op::Repeat { block, times }, &[x])
+    }
+    /// `x * mul + add`.
+    ///
+    /// # Errors
+    /// See [`Graph::op`].
+    pub fn affine(&mut self, x: Value, mul: f64, add: f64) -> Result<Value> {
+        self.op(Op::Affine { mul, add }, &[x])
+    }
+    /// Equal parts of the channels.
+    ///
+    /// # Errors
+    /// A width that is not a multiple of `parts`.
+    pub fn split<const N: usize>(&mut self, x: Value) -> Result<[Value; N]> {
+        let width = self.width(x);
+        if !width.is_multiple_of(N) {
+            return Err(self.shape_error(
+                "split",
+                format!("cannot cut {width} channels into {N} equal parts"),
+            ));
+        }
+        let len = width / N;
+        let mut parts = [x; N];
+        for (i, part) in parts.iter_mut().enumerate() {
+            *part = self.op(
+                Op::Narrow {
+                    start: i * len,
+                    len,
+                },
+                &[x],
+            )?;
+        }
+        Ok(parts)
+    }
+    /// The recurrence `h[t] = a[t] * h[t-1] + b[t]` with a state of its own, called `name` (`h` in the paper's cells).
+    ///
+    /// # Errors
+    /// See [`Graph::state`] and [`Graph::op`].
+    pub fn recurrence(&mut self, name: &str, a: Value, b: Value, init: StateInit) -> Result<Value> {
+        let state = self.state(name, self.width(a), Holds::Value, init)?;
+        let law = Law::Linear;
+        self.op(Op::Recur { state, law }, &[a, b])
+    }
+}

@@ -1,0 +1,223 @@
+//! The input `reset`: where states begin anew.
+
+use std::collections::BTreeMap;
+
+use minrnn_model::graph::{Graph, Param, State, StateInit};
+use minrnn_model::params::Params;
+
+use super::Lower;
+use super::time::Time;
+use crate::build::{Builder, Val};
+use crate::export::{ExportOptions, Form};
+use crate::ir::{DType, Tensor};
+
+/// What the input `reset` needs.
+pub(super) struct Resets {
+    /// 1 where states begin anew, else 0: `[B, T', 1]` (`step`: `[B, 1]`).
+    reset: Val,
+    /// `1 - reset`
+    keep: Val,
+    /// Initial values that are not zeros, by state: `[width]`, or a number.
+    initial: Vec<Option<Val>>,
+    /// At `n - 1`: whether none of the last n steps is a reset, `[B, T', 1]`.
+    kept: Vec<Val>,
+    /// How many resets there were up to each step, `[B, T', 1]`.
+    count: Option<Val>,
+}
+
+impl Resets {
+    pub(super) fn new(
+        b: &mut Builder,
+        time: &mut Time,
+        graph: &Graph,
+        params: &Params,
+        options: &ExportOptions,
+        learned: &mut BTreeMap<Param, Val>,
+    ) -> Option<Self> {
+        if !options.reset {
+            return None;
+        }
+        let step = options.form == Form::Step;
+        let mut shape = vec![time.batch_dim()];
+        if !step {
+            shape.push(time.seq_len_dim());
+        }
+        let input = b.input("reset", DType::Bool, shape);
+        let initial = graph.states().iter().map(|s| match s.init {
+            StateInit::Zero => None,
+            StateInit::Constant(c) => (c != 0.0).then(|| b.f32(c)),
+            StateInit::Learned(p) => Some(*learned.entry(p).or_insert_with(|| {
+                let values = params.get(p.index());
+                let name = graph.param_spec(p).name.clone();
+                b.param(Tensor::f32(name, vec![values.len() as i64], values))
+            })),
+        });
+        let initial = initial.collect();
+        let (reset, keep) = b.at_root("reset", |b| {
+            let numbers = b.cast(input, DType::F32);
+            let reset = b.unsqueeze(numbers, if step { 1 } else { 2 });
+            (reset, b.f32(1.0))
+        });
+        Some(Self {
+            reset,
+            keep,
+            initial,
+            kept: vec![],
+            count: None,
+        })
+    }
+
+    /// Once the input is known: padded with zeros as the input is.
+    pub(super) fn begin(&mut self, b: &mut Builder, time: &mut Time, step: bool) {
+        b.at_root("reset", |b| {
+            if !step && time.is_padded() {
+                self.reset = time.pad(b, self.reset, 0, 1);
+            }
+            self.keep = b.sub(self.keep, self.reset);
+        });
+        self.kept = vec![self.keep];
+    }
+
+    /// Whether none of the last `steps` steps is a reset. Before the sequence's begin there was none that the state that
+    /// goes in does not know of.
+    fn kept(&mut self, b: &mut Builder, time: &mut Time, steps: usize) -> Val {
+        while self.kept.len() < steps {
+            let (back, shorter) = (self.kept.len() as i64, self.kept[self.kept.len() - 1]);
+            let keep = self.keep;
+            let longer = b.at_root("reset", |b| {
+                let ones = time.ones(b, back);
+                let all = b.concat(&[ones, keep], 1);
+                let earlier = b.slice_at(all, 0, -back, 1);
+                b.mul(shorter, earlier)
+            });
+            self.kept.push(longer);
+        }
+        self.kept[steps - 1]
+    }
+
+    /// How many resets there were up to each step.
+    fn count(&mut self, b: &mut Builder) -> Val {
+        let reset = self.reset;
+        *self
+            .count
+            .get_or_insert_with(|| b.at_root("reset", |b| b.cum_sum(reset, 1)))
+    }
+
+    /// The same as [`Resets::kept`] from the number of resets: a fixed number of nodes, however far back.
+    fn kept_by_count(&mut self, b: &mut Builder, time: &mut Time, steps: i64) -> Val {
+        let now = self.count(b);
+        b.at_root("reset", |b| {
+            let zeros = time.filler(b, steps, 1);
+            let all = b.concat(&[zeros, now], 1);
+            let earlier = b.slice_at(all, 0, -steps, 1);
+            none(b, now, earlier)
+        })
+    }
+
+    /// Whether no reset came after each of the last `lag` inputs of a row, `[B, lag, 1]`.
+    fn kept_at_end(&mut self, b: &mut Builder, time: &mut Time, lag: i64) -> Val {
+        let count = self.count(b);
+        b.at_root("reset", |b| {
+            let zeros = time.filler(b, lag, 1);
+            let all = b.concat(&[zeros, count], 1);
+            let then = time.window_end(b, all, lag, 1);
+            let end = time.last_step(b, count, 1);
+            none(b, end, then)
+        })
+    }
+}
+
+/// 1 where both counts are the same, else 0.
+fn none(b: &mut Builder, now: Val, then: Val) -> Val {
+    let one = b.f32(1.0);
+    let between = b.sub(now, then);
+    let any = b.min(between, one);
+    b.sub(one, any)
+}
+
+impl Lower<'_> {
+    /// A step's states, anew where it is a reset.
+    pub(super) fn reset_states(&mut self) {
+        let Some(resets) = &self.resets else { return };
+        for (i, spec) in self.graph.states().iter().enumerate() {
+            let b = &mut self.b;
+            let state = self.states[i];
+            let (keep, reset, initial) = (resets.keep, resets.reset, resets.initial[i]);
+            self.states[i] = b.at_root("reset", |b| {
+                let rows = spec.lag().is_some();
+                let keep = if rows { b.unsqueeze(keep, 2) } else { keep };
+                let kept = b.mul(state, keep);
+                let Some(initial) = initial else { return kept };
+                let reset = if rows { b.unsqueeze(reset, 2) } else { reset };
+                let anew = b.mul(reset, initial);
+                b.add(kept, anew)
+            });
+        }
+    }
+
+    /// `a`, `b` of a recurrence in whose steps with a reset the initial value stands in the place of `h[t-1]`.
+    pub(super) fn reset_recurrence(&mut self, state: usize, a: Val, x: Val) -> (Val, Val) {
+        let (Some(resets), false) = (&self.resets, self.is_step()) else {
+            return (a, x);
+        };
+        let b = &mut self.b;
+        let kept = b.mul(a, resets.keep);
+        let Some(initial) = resets.initial[state] else {
+            return (kept, x);
+        };
+        let begin = b.mul(resets.reset, initial);
+        let first = b.mul(begin, a);
+        (kept, b.add(first, x))
+    }
+
+    /// `x[t - by]`, the initial value where a reset is between.
+    pub(super) fn reset_delay(&mut self, state: State, by: usize, x: Val) -> Val {
+        let dense = self.is_dense(state.index());
+        let (Some(resets), false) = (&mut self.resets, self.options.form == Form::Step) else {
+            return x;
+        };
+        let kept = if dense {
+            resets.kept(&mut self.b, &mut self.time, by)
+        } else {
+            resets.kept_by_count(&mut self.b, &mut self.time, by as i64)
+        };
+        self.begun(state.index(), x, kept)
+    }
+
+    /// The last `lag` inputs, oldest first, the initial value where a reset came after them.
+    pub(super) fn reset_window(&mut self, state: usize, lag: usize, window: Val) -> Val {
+        let dense = self.is_dense(state);
+        let (Some(resets), false) = (&mut self.resets, self.options.form == Form::Step) else {
+            return window;
+        };
+        let mask = if dense {
+            let mut masks = vec![];
+            for by in (1..lag).rev() {
+                let kept = resets.kept(&mut self.b, &mut self.time, by);
+                masks.push(self.time.last_step(&mut self.b, kept, 1));
+            }
+            let time = &mut self.time;
+            masks.push(self.b.at_root("reset", |b| time.ones(b, 1)));
+            match masks[..] {
+                [one] => one,
+                _ => self.b.concat(&masks, 1),
+            }
+        } else {
+            resets.kept_at_end(&mut self.b, &mut self.time, lag as i64)
+        };
+        self.begun(state, window, mask)
+    }
+
+    /// `x` where `kept` is 1, the state's initial value where it is 0.
+    fn begun(&mut self, state: usize, x: Val, kept: Val) -> Val {
+        let b = &mut self.b;
+        let x = b.mul(x, kept);
+        let Some(initial) = self.resets.as_ref().and_then(|r| r.initial[state]) else {
+            return x;
+        };
+        let one = b.f32(1.0);
+        let begun = b.sub(one, kept);
+        let initial = b.mul(begun, initial);
+        b.add(x, initial)
+    }
+}
