@@ -125,11 +125,6 @@ impl CausalConv {
 
 #[cfg(feature = "cuda")]
 impl CausalConv {
-    fn size_cuda(&self) -> cuda::Size {
-        let Size { b, t, m, k } = self.size;
-        cuda::Size { b, t, w: m, k }
-    }
-
     /// The taps and the bias, which is the last row of `weight`.
     fn parts<'a>(&self, weight: View<'a>) -> crate::cuda::Result<(View<'a>, Option<View<'a>>)> {
         let taps = self.size.k * self.size.m;
@@ -165,7 +160,7 @@ impl CausalConv {
                     dbias,
                     dstate: self.state(dstate),
                     scratch,
-                    size: self.size_cuda(),
+                    size: self.size,
                 };
                 cuda::backward(gpu, &arguments)
             },
@@ -217,7 +212,7 @@ impl CustomOp3 for CausalConv {
             |_| 0,
             |gpu, [x, state, w], [y], _| {
                 let (weight, bias) = self.parts(w)?;
-                let size = self.size_cuda();
+                let size = self.size;
                 cuda::forward(gpu, x, self.state(state), weight, bias, y, size)
             },
         )?;
