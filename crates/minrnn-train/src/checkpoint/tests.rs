@@ -32,8 +32,10 @@ fn sample(k: f32) -> Checkpoint {
         params: all(k),
         optimizer: Some(OptimizerState {
             step: 50,
-            first: all(k + 1.0),
-            second: all(k + 2.0),
+            slots: BTreeMap::from([
+                ("first".to_owned(), all(k + 1.0)),
+                ("second".to_owned(), all(k + 2.0)),
+            ]),
         }),
         trainer: Some(TrainerState {
             step: 50,
