@@ -3,12 +3,14 @@
 //! What a launch means is said in its file of `op`; here is the memory. Plans are tested with it against candle's gradients, kernels against it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use half::{bf16, f16};
 use minrnn_kernels::{Elem, Size};
 
 use super::launch::{Launch, Mask, Place, Space};
 use super::plan::{Plan, Scratch};
+use crate::optim::Rule;
 use crate::run::dropout_mask;
 
 /// The twin needs no scratch.
@@ -22,21 +24,6 @@ impl Scratch for NoScratch {
     }
 }
 
-/// Numbers of the optimizer.
-#[derive(Debug, Clone, Copy)]
-pub struct Update {
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Beside the root.
-    pub eps: f64,
-    /// Weight decay.
-    pub weight_decay: f64,
-    /// Largest norm of the gradient.
-    pub clip_norm: Option<f64>,
-}
-
 /// Host memory that a plan runs in.
 #[derive(Debug)]
 pub struct Host {
@@ -45,18 +32,19 @@ pub struct Host {
     spaces: BTreeMap<Space, Vec<u8>>,
     /// Seed and step of dropout.
     pub seed_and_step: (u64, u64),
-    /// Numbers of the optimizer.
-    pub update: Update,
+    /// The optimizer's rule.
+    pub(super) rule: Arc<dyn Rule>,
     /// Learning rate and number of the update, from 1.
     pub rate: (f64, u64),
 }
 
 impl Host {
     /// Memory for a plan; parameters zero, buffers poisoned.
-    pub fn new(plan: Plan, update: Update) -> Self {
+    pub fn new(plan: Plan, rule: Arc<dyn Rule>) -> Self {
         let mut spaces = BTreeMap::new();
         let total = plan.layout.total;
-        for space in [Space::Params, Space::Grads, Space::Slot(0), Space::Slot(1)] {
+        let slots = (0..rule.slots().len()).map(Space::Slot);
+        for space in [Space::Params, Space::Grads].into_iter().chain(slots) {
             spaces.insert(space, vec![0; total * 4]);
         }
         spaces.insert(Space::Shadow, vec![0; total * 2]);
@@ -68,7 +56,7 @@ impl Host {
             plan,
             spaces,
             seed_and_step: (0, 0),
-            update,
+            rule,
             rate: (0.0, 1),
         }
     }

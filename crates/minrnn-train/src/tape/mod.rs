@@ -34,7 +34,7 @@ mod planner;
 mod tests;
 mod units;
 
-pub use host::{Host, NoScratch, Update};
+pub use host::{Host, NoScratch};
 pub use launch::{Launch, Place, Space};
 pub use layout::Layout;
 pub use op::Unknown;

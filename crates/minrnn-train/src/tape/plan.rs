@@ -36,8 +36,8 @@ pub struct Options {
     pub compute: Elem,
     /// Whether there is a backward pass with dropout.
     pub train: bool,
-    /// Whether the optimizer runs behind it.
-    pub update: bool,
+    /// Of the optimizer that runs behind it, how many slots its rule has.
+    pub update: Option<usize>,
     /// Whether the gradient of features is wanted too.
     pub input_gradient: bool,
     /// What the output is compared with.
@@ -99,7 +99,7 @@ impl Plan {
             time: 1,
             compute: Elem::F32,
             train: false,
-            update: false,
+            update: None,
             input_gradient: false,
             target: Target::None,
             weights: false,
@@ -127,8 +127,8 @@ impl Plan {
             planner.backward()?;
         }
         let optimizer = planner.launches.len();
-        if options.train && options.update {
-            op::update(&mut planner);
+        if let Some(slots) = options.update.filter(|_| options.train) {
+            op::update(&mut planner, slots);
         }
         let output = planner.slots[output].place;
         let input_gradient = planner.slots[0].grad.map(|g| g.place);

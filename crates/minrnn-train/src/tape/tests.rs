@@ -9,12 +9,13 @@ use minrnn_model::rng::Rng;
 use minrnn_model::testing::test_each;
 
 use super::op::{AddDropout, KNOWN, Known, Map1, Norm, WithVec};
-use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update};
+use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target};
 use crate::error::TrainError;
+use crate::optim::AdamWConfig;
 use crate::run::tests::{Case, floats, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
-pub(crate) const UPDATE: Update = Update {
+pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
     beta1: 0.9,
     beta2: 0.98,
     eps: 1e-8,
@@ -55,7 +56,7 @@ pub(crate) fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> 
         time: case.time,
         compute,
         train: true,
-        update: false,
+        update: None,
         input_gradient: false,
         target: match graph.output().kind {
             OutputKind::Logits => Target::Classes,
@@ -84,7 +85,7 @@ fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) 
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
     }
-    let mut host = Host::new(plan, UPDATE);
+    let mut host = Host::new(plan, UPDATE.rule().unwrap());
     host.set_f32(Space::Params, &flat);
     host.refresh_shadow();
     match graph.input() {
@@ -393,13 +394,13 @@ fn the_gradient_of_features_is_that_of_finite_differences() {
 
 #[test]
 fn the_update_is_that_of_the_optimizer() {
-    use crate::optim::{AdamW, AdamWConfig, Parameter};
+    use crate::optim::{Optimizer, Parameter};
     let (_, model, params) = variants().remove(0);
     let graph = model.graph();
     let case = Case::new(graph, 2, 5, 0, false);
     let w = wanted(graph, &case, false);
     let options = Options {
-        update: true,
+        update: Some(2),
         ..options(graph, &case, &w, Elem::F32)
     };
     let mut host = host(graph, &params, &case, &w, options);
@@ -420,14 +421,7 @@ fn the_update_is_that_of_the_optimizer() {
             decay: layout.offsets[i] < layout.decayed_len,
         });
     }
-    let config = AdamWConfig {
-        beta1: UPDATE.beta1,
-        beta2: UPDATE.beta2,
-        eps: UPDATE.eps,
-        weight_decay: UPDATE.weight_decay,
-        clip_norm: UPDATE.clip_norm,
-    };
-    let mut optimizer = AdamW::new(parameters, config).unwrap();
+    let mut optimizer = Optimizer::new(parameters, UPDATE.rule().unwrap()).unwrap();
     optimizer.step(&store, 0.01).unwrap();
     let mut c = Comparison::default();
     for (i, var) in weights.vars() {
@@ -456,7 +450,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
         time: 16,
         compute: Elem::Bf16,
         train: true,
-        update: true,
+        update: Some(2),
         input_gradient: false,
         target: Target::Classes,
         weights: false,
@@ -489,7 +483,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
             time: 5,
             compute: Elem::Bf16,
             train,
-            update: train,
+            update: train.then_some(2),
             input_gradient: false,
             target: Target::Values,
             weights: false,

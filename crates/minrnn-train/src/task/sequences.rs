@@ -5,11 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, InputKind, Scales, Split, TargetKind, Targets, Task, TaskShape,
-    check_memory, check_range, digest, range,
+    Batch, DataDigest, Input, Scales, Split, Targets, Task, TaskShape, check_memory, check_range,
+    digest, range,
 };
 use crate::data::{
     ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
@@ -102,10 +103,11 @@ impl Sequences {
         let mut set = read(options)?;
         name_classes(options, &mut set)?;
         let parts = split(options, set.len())?;
-        let target = target_kind(options, &set)?;
+        let (output, width) = output(options, &set)?;
         let shape = TaskShape {
-            input: InputKind::Features { width: set.width },
-            target,
+            input: graph::Input::Features { width: set.width },
+            output,
+            width,
             per_step: options.per == LabelScope::Step,
         };
         let rows = parts[0]
@@ -459,9 +461,10 @@ fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
     Ok([order, validation, test])
 }
 
-fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKind> {
+/// What comes out, and how many channels that has.
+fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(OutputKind, usize)> {
     let ids = match &set.labels {
-        Labels::Values { width, .. } => return Ok(TargetKind::Values { width: *width }),
+        Labels::Values { width, .. } => return Ok((OutputKind::Values, *width)),
         Labels::Classes(ids) => ids,
     };
     /// A class number beyond this is rather an identifier.
@@ -489,7 +492,7 @@ fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKi
         let message = format!("the labels make {count} classes, expected 2 to {MOST}");
         return Err(TrainError::data(&options.path, "", message));
     }
-    Ok(TargetKind::Classes { count })
+    Ok((OutputKind::Logits, count))
 }
 
 impl Task for Sequences {

@@ -9,7 +9,7 @@ use super::backend::{Backend, Report};
 use super::config::{Precision, TrainConfig};
 use super::loss::Tensors;
 use crate::error::{Result, TrainError};
-use crate::optim::{AdamW, OptimizerState, Parameter};
+use crate::optim::{Optimizer, OptimizerState, Parameter};
 use crate::run::{self, Dropout, Run, Weights};
 use crate::task::Batch;
 
@@ -18,7 +18,7 @@ use crate::task::Batch;
 pub(super) struct Candle {
     graph: Graph,
     weights: Weights,
-    optimizer: AdamW,
+    optimizer: Optimizer,
     aim: Aim,
 }
 
@@ -40,7 +40,7 @@ impl Candle {
                 decay: matches!(spec.role, Role::Weight { decay: true, .. }),
             }
         });
-        let optimizer = AdamW::new(parameters.collect(), config.train.optimizer.clone())?;
+        let optimizer = Optimizer::new(parameters.collect(), config.train.optimizer.rule()?)?;
         Ok(Self {
             graph: graph.clone(),
             weights,

@@ -1,6 +1,6 @@
 //! The trainer's steps on a GPU.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{self, Gpu};
@@ -12,7 +12,7 @@ use super::backend::{Backend, Report};
 use super::config::{Precision, TrainConfig};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
-use crate::optim::OptimizerState;
+use crate::optim::{OptimizerState, Rule};
 use crate::run::Dropout;
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
 use crate::task::{Batch, Input, Targets};
@@ -26,6 +26,7 @@ pub(super) struct Cuda {
     engine: Mutex<Engine>,
     names: Vec<(String, Vec<usize>)>,
     aim: Aim,
+    rule: Arc<dyn Rule>,
     updates: u64,
 }
 
@@ -41,10 +42,11 @@ impl Cuda {
             Precision::Tf32 => (Elem::F32, cuda::Precision::Tf32),
             Precision::Bf16 => (Elem::Bf16, cuda::Precision::F32),
         };
+        let rule = config.train.optimizer.rule()?;
         let options = EngineOptions {
             compute,
             precision,
-            optimizer: config.train.optimizer.clone(),
+            rule: rule.clone(),
             seed: config.train.seed,
             tuned: config.train.tuned,
         };
@@ -53,6 +55,7 @@ impl Cuda {
             engine: Mutex::new(Engine::new(gpu, graph, params, options)?),
             names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
             aim: Aim::new(graph),
+            rule,
             updates: 0,
         })
     }
@@ -72,70 +75,28 @@ impl Backend for Cuda {
             step: self.updates,
             ..OptimizerState::default()
         };
-        for (i, first, second) in self.engine().moments()? {
+        for (i, slots) in self.engine().slots()? {
             let (name, shape) = &self.names[i];
             let tensor = |data| TensorData {
                 shape: shape.clone(),
                 data,
             };
-            state.first.insert(name.clone(), tensor(first));
-            state.second.insert(name.clone(), tensor(second));
+            let tensors = slots.into_iter().map(tensor).collect();
+            state.insert(&*self.rule, name, tensors);
         }
         Ok(state)
     }
 
     fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
-        let mut moments = vec![];
-        for (i, _, _) in self.engine().moments()? {
-            let (name, shape) = &self.names[i];
-            let find = |all: &std::collections::BTreeMap<String, TensorData>, which: &str| {
-                let wrong = |message: String| TrainError::tensor(name, message);
-                let found = all.get(name).ok_or_else(|| {
-                    wrong(format!(
-                        "its {which} moment is not in the optimizer's state"
-                    ))
-                })?;
-                found.check(name)?;
-                if &found.shape != shape {
-                    return Err(wrong(format!(
-                        "its {which} moment has shape {:?}, expected {shape:?}",
-                        found.shape
-                    )));
-                }
-                match found.data.iter().find(|v| !v.is_finite()) {
-                    Some(value) => Err(wrong(format!(
-                        "its {which} moment has {value}, expected finite numbers"
-                    ))),
-                    None => Ok(found.data.clone()),
-                }
-            };
-            moments.push((
-                i,
-                find(&state.first, "first")?,
-                find(&state.second, "second")?,
-            ));
-        }
-        let known = |name: &String| {
-            moments
-                .iter()
-                .any(|(i, _, _): &(usize, _, _)| &self.names[*i].0 == name)
-        };
-        if let Some(stranger) = state.first.keys().find(|name| !known(name)) {
-            return Err(TrainError::tensor(
-                stranger,
-                "is in the optimizer's state, but is no parameter of the model",
-            ));
-        }
-        if let Some((i, _, _)) = moments
-            .iter()
-            .find(|(_, _, v)| v.iter().any(|v: &f32| *v < 0.0))
-        {
-            return Err(TrainError::tensor(
-                &self.names[*i].0,
-                "its second moment has a negative number, expected 0 or more",
-            ));
-        }
-        self.engine().set_moments(&moments)?;
+        let mut engine = self.engine();
+        let trained = engine.trained().to_vec();
+        let name = |i: &usize| (self.names[*i].0.as_str(), self.names[*i].1.as_slice());
+        let names: Vec<(&str, &[usize])> = trained.iter().map(name).collect();
+        let found = state.of(&*self.rule, &names)?.into_iter();
+        let found = found.map(|slots| slots.into_iter().map(|s| s.data.as_slice()).collect());
+        let slots: Vec<(usize, Vec<&[f32]>)> = trained.iter().copied().zip(found).collect();
+        engine.set_slots(&slots)?;
+        drop(engine);
         self.updates = state.step;
         Ok(())
     }

@@ -8,7 +8,7 @@ use minrnn_kernels::elementwise::{self, Map};
 use minrnn_kernels::norm;
 use minrnn_model::params::Params;
 
-use crate::optim::AdamWConfig;
+use crate::optim::Rule;
 use crate::tape::launch::{Launch, Mask};
 use crate::tape::{Layout, Place, Plan, Scratch, Space};
 
@@ -36,12 +36,11 @@ impl Scratch for GpuScratch<'_> {
 #[derive(Debug)]
 pub struct Store {
     pub(super) layout: Layout,
-    pub(in crate::tape) compute: Elem,
+    compute: Elem,
     params: Memory,
     shadow: Option<Memory>,
     grads: Memory,
-    first: Memory,
-    second: Memory,
+    slots: Vec<Memory>,
     control: Memory,
     report: Memory,
     latch: Memory,
@@ -49,11 +48,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Memory for the parameters of a layout, zeros.
+    /// Memory for the parameters of a layout and so many slots of the optimizer's rule, zeros.
     ///
     /// # Errors
     /// Too little memory.
-    pub fn new(gpu: &Gpu, layout: Layout, compute: Elem) -> Result<Self> {
+    pub fn new(gpu: &Gpu, layout: Layout, compute: Elem, slots: usize) -> Result<Self> {
         let flat = || Memory::zeroed(gpu, layout.total.max(1) * 4);
         let shadow = if compute == Elem::F32 {
             None
@@ -64,8 +63,7 @@ impl Store {
             params: flat()?,
             shadow,
             grads: flat()?,
-            first: flat()?,
-            second: flat()?,
+            slots: (0..slots).map(|_| flat()).collect::<Result<_>>()?,
             control: Memory::zeroed(gpu, CONTROL * 4)?,
             report: Memory::zeroed(gpu, 2 * 4)?,
             latch: Memory::zeroed(gpu, 4 * 4)?,
@@ -98,15 +96,14 @@ impl Store {
         let all = [
             &self.params,
             &self.grads,
-            &self.first,
-            &self.second,
             &self.control,
             &self.report,
             &self.latch,
             &self.segments,
         ];
         let shadow = self.shadow.as_ref().map_or(0, Memory::bytes);
-        all.into_iter().map(Memory::bytes).sum::<usize>() + shadow
+        let all = all.into_iter().chain(&self.slots);
+        all.map(Memory::bytes).sum::<usize>() + shadow
     }
 
     fn memory(&self, space: Space) -> Option<&Memory> {
@@ -114,8 +111,7 @@ impl Store {
             Space::Params => &self.params,
             Space::Shadow => self.shadow.as_ref()?,
             Space::Grads => &self.grads,
-            Space::Slot(0) => &self.first,
-            Space::Slot(1) => &self.second,
+            Space::Slot(i) => self.slots.get(i)?,
             Space::Control => &self.control,
             Space::Report => &self.report,
             Space::Latch => &self.latch,
@@ -124,7 +120,7 @@ impl Store {
     }
 
     /// One of its spaces.
-    pub(in crate::tape) fn view(&self, space: Space) -> Result<View<'_>> {
+    pub(crate) fn view(&self, space: Space) -> Result<View<'_>> {
         let elem = match space {
             Space::Shadow => self.compute,
             Space::Control | Space::Latch => Elem::U32,
@@ -136,6 +132,11 @@ impl Store {
         }
     }
 
+    /// Whether the parameters are there in a compute type of 16 bits too.
+    pub(crate) fn has_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
     pub(in crate::tape) fn segments(&self) -> Result<View<'_>> {
         self.segments.all(Elem::U32)
     }
@@ -144,11 +145,11 @@ impl Store {
 /// A plan with its memory.
 #[derive(Debug)]
 pub struct Machine {
-    pub(in crate::tape) gpu: Gpu,
+    pub(crate) gpu: Gpu,
     pub(super) plan: Plan,
-    pub(in crate::tape) store: Arc<Store>,
+    pub(crate) store: Arc<Store>,
     pub(in crate::tape) precision: Precision,
-    pub(in crate::tape) optimizer: AdamWConfig,
+    pub(in crate::tape) rule: Arc<dyn Rule>,
     arena: Memory,
     scan: Memory,
     inputs: Memory,
@@ -166,7 +167,7 @@ impl Machine {
         plan: Plan,
         store: Arc<Store>,
         precision: Precision,
-        optimizer: AdamWConfig,
+        rule: Arc<dyn Rule>,
     ) -> Result<Self> {
         let (offsets, bytes) = inputs(&plan);
         Ok(Self {
@@ -178,7 +179,7 @@ impl Machine {
             plan,
             store,
             precision,
-            optimizer,
+            rule,
             captured: None,
         })
     }

@@ -8,5 +8,5 @@ mod tests;
 
 pub(super) use minrnn_kernels::cuda::Result;
 
-pub use engine::{Engine, EngineOptions, Inputs, Moments, StepReport, Wanted};
+pub use engine::{Engine, EngineOptions, Inputs, Slots, StepReport, Wanted};
 pub use machine::{GpuScratch, Machine, Store};

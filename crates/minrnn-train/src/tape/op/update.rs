@@ -4,6 +4,7 @@ use minrnn_kernels::Elem;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::adamw;
 
+use crate::optim::{Leaf, Step};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -17,11 +18,12 @@ struct GradNorm {
     scratch: Place,
 }
 
-/// AdamW on all parameters at once.
+/// The rule on all parameters at once, with the copy of them in the compute type.
 #[derive(Debug)]
-struct AdamW {
+struct Update {
     len: usize,
     decayed: usize,
+    slots: usize,
 }
 
 const REPORT: Place = Place {
@@ -32,7 +34,7 @@ const REPORT: Place = Place {
 };
 
 /// Adds the update of the parameters.
-pub(in crate::tape) fn update(p: &mut Planner<'_>) {
+pub(in crate::tape) fn update(p: &mut Planner<'_>, slots: usize) {
     let (len, decayed) = (p.layout.trained_len, p.layout.decayed_len);
     if len == 0 {
         return;
@@ -42,7 +44,11 @@ pub(in crate::tape) fn update(p: &mut Planner<'_>) {
         grads: Place::new(Space::Grads, len, Elem::F32),
         scratch,
     });
-    p.launch(AdamW { len, decayed });
+    p.launch(Update {
+        len,
+        decayed,
+        slots,
+    });
 }
 
 impl Kernel for GradNorm {
@@ -52,7 +58,7 @@ impl Kernel for GradNorm {
     fn host(&self, h: &mut Host) {
         let norm = h.read(self.grads).iter().map(|g| g * g).sum::<f64>();
         let norm = norm.sqrt();
-        let clip = h.update.clip_norm.filter(|c| norm > *c);
+        let clip = h.rule.clip_norm().filter(|c| norm > *c);
         h.write(REPORT, &[norm, clip.map_or(1.0, |c| c / norm)]);
     }
     #[cfg(feature = "cuda")]
@@ -62,7 +68,7 @@ impl Kernel for GradNorm {
             grads: m.view(self.grads)?,
             segments: m.store.segments()?,
             loss: m.has(Space::Loss).then(|| m.view(loss)).transpose()?,
-            clip_norm: m.optimizer.clip_norm,
+            clip_norm: m.rule.clip_norm(),
             scratch: m.view(self.scratch)?,
             report: m.store.view(Space::Report)?,
             latch: m.store.view(Space::Latch)?,
@@ -72,64 +78,46 @@ impl Kernel for GradNorm {
     }
 }
 
-impl AdamW {
-    fn flat(&self, space: Space) -> Place {
-        Place::new(space, self.len, Elem::F32)
-    }
-}
-
-impl Kernel for AdamW {
+impl Kernel for Update {
     fn places(&self) -> Places {
-        let [params, first, second] =
-            [Space::Params, Space::Slot(0), Space::Slot(1)].map(|s| self.flat(s));
-        places!(self.flat(Space::Grads), REPORT => params, first, second)
+        let flat = |space| Place::new(space, self.len, Elem::F32);
+        let mut places = places!(flat(Space::Grads), REPORT => flat(Space::Params));
+        let slots = (0..self.slots).map(|i| flat(Space::Slot(i)));
+        places.writes.extend(slots);
+        places
     }
     fn host(&self, h: &mut Host) {
-        let [mut w, g, mut m, mut v] =
-            [Space::Params, Space::Grads, Space::Slot(0), Space::Slot(1)]
-                .map(|s| h.read(self.flat(s)));
+        let (lr, number) = h.rate;
         let clip = h.read(REPORT)[1];
-        let (lr, t) = h.rate;
-        let u = h.update;
-        let (one, two) = (1.0 - u.beta1.powi(t as i32), 1.0 - u.beta2.powi(t as i32));
-        for i in 0..self.len {
-            let g = g[i] * clip;
-            m[i] = u.beta1 * m[i] + (1.0 - u.beta1) * g;
-            v[i] = u.beta2 * v[i] + (1.0 - u.beta2) * g * g;
-            let decay = if i < self.decayed {
-                u.weight_decay
-            } else {
-                0.0
+        let (rule, layout) = (h.rule.clone(), h.plan().layout.clone());
+        for i in layout.trained {
+            let place = |space| Place {
+                space,
+                offset: layout.offsets[i],
+                len: layout.lens[i],
+                elem: Elem::F32,
             };
-            w[i] = (1.0 - lr * decay) * w[i] - lr / one * m[i] / ((v[i] / two).sqrt() + u.eps);
+            let mut values = h.read(place(Space::Params));
+            let grad = h.read(place(Space::Grads));
+            let slots = (0..self.slots).map(|s| h.read(place(Space::Slot(s))));
+            let mut slots: Vec<Vec<f64>> = slots.collect();
+            let leaf = Leaf {
+                shape: &layout.shapes[i],
+                decay: layout.offsets[i] < self.decayed,
+                values: &mut values,
+                grad: &grad,
+                slots: slots.iter_mut().map(Vec::as_mut_slice).collect(),
+            };
+            rule.twin(Step { number, lr, clip }, leaf);
+            h.write(place(Space::Params), &values);
+            for (s, values) in slots.iter().enumerate() {
+                h.write(place(Space::Slot(s)), values);
+            }
         }
-        h.write(self.flat(Space::Params), &w);
-        h.write(self.flat(Space::Slot(0)), &m);
-        h.write(self.flat(Space::Slot(1)), &v);
         h.refresh_shadow();
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
-        let (store, o) = (&m.store, &m.optimizer);
-        let flat = |space| store.view(space)?.slice(0, self.len);
-        let update = adamw::cuda::Update {
-            params: flat(Space::Params)?,
-            grads: flat(Space::Grads)?,
-            first: flat(Space::Slot(0))?,
-            second: flat(Space::Slot(1))?,
-            shadow: match store.compute {
-                Elem::F32 => None,
-                _ => Some(flat(Space::Shadow)?),
-            },
-            decayed: self.decayed,
-            beta1: o.beta1,
-            beta2: o.beta2,
-            eps: o.eps,
-            weight_decay: o.weight_decay,
-            report: store.view(Space::Report)?,
-            latch: store.view(Space::Latch)?,
-            control: store.view(Space::Control)?,
-        };
-        adamw::cuda::update(&m.gpu, &update)
+        m.rule.update_cuda(m, self.len, self.decayed)
     }
 }

@@ -187,8 +187,9 @@ fn split_does_not_follow_the_training_seed_and_statistics_are_of_training_alone(
 fn arrays_of_numpy_are_read() {
     let task = Sequences::open(&sequences(golden("set.npz")), 0).unwrap();
     let shape = TaskShape {
-        input: InputKind::Features { width: 3 },
-        target: TargetKind::Classes { count: 4 },
+        input: graph::Input::Features { width: 3 },
+        output: OutputKind::Logits,
+        width: 4,
         per_step: false,
     };
     assert_eq!(task.shape(), shape);
@@ -392,10 +393,9 @@ fn names_of_classes_come_from_labels_or_options() {
         };
         let of = |i: usize| ids[values.iter().position(|v| *v == i as f32).unwrap()];
         let ids = (0..4).map(of).collect::<Vec<_>>();
-        let TargetKind::Classes { count } = task.shape().target else {
-            panic!("classes expected")
-        };
-        Ok::<_, String>((names.unwrap(), ids, count))
+        let TaskShape { output, width, .. } = task.shape();
+        assert_eq!(output, OutputKind::Logits);
+        Ok::<_, String>((names.unwrap(), ids, width))
     };
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     assert_eq!(
