@@ -19,6 +19,7 @@ mod models;
 mod mutations;
 mod opsets;
 mod padding;
+mod random_graphs;
 mod regressions;
 mod service;
 mod snapshots_of_graphs;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
-use minrnn_model::graph::Op;
 use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data, Run};
 use minrnn_model::params::Params;
