@@ -76,7 +76,8 @@ impl Draw<'_> {
                 && (other == span || other == (Span::Model { rows: 1 }))
         };
         let all: Vec<&Value> = self.all.iter().filter(fits).collect();
-        *all[which as usize % all.len()]
+        let at = which as usize % all.len().max(1);
+        all.get(at).map_or(x, |v| **v)
     }
 
     fn step(&mut self, (kind, a, b, c): Step) {
