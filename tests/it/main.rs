@@ -20,6 +20,7 @@ mod models;
 mod mutations;
 mod opsets;
 mod padding;
+mod random_graphs;
 mod regressions;
 mod runs;
 mod service;

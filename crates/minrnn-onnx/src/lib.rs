@@ -16,6 +16,7 @@
 
 pub mod build;
 pub mod check;
+mod choices;
 pub mod diff;
 pub mod eval;
 pub mod export;

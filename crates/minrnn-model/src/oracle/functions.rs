@@ -69,10 +69,15 @@ pub(super) fn binary(f: Binary, (a, ea): (f64, f64), (b, eb): (f64, f64)) -> (f6
     match f {
         Binary::Add => (a + b, ea + eb + UNIT * (a + b).abs()),
         Binary::Sub => (a - b, ea + eb + UNIT * (a - b).abs()),
-        Binary::Mul => (
-            a * b,
-            a.abs() * eb + b.abs() * ea + ea * eb + UNIT * (a * b).abs() + TINY,
-        ),
+        Binary::Mul => {
+            // A bound may be infinite; what is exact adds nothing then.
+            let moved = match (ea == 0.0, eb == 0.0) {
+                (_, true) => b.abs() * ea,
+                (true, false) => a.abs() * eb,
+                (false, false) => a.abs() * eb + b.abs() * ea + ea * eb,
+            };
+            (a * b, moved + UNIT * (a * b).abs() + TINY)
+        }
         Binary::Div => {
             let q = a / b;
             (q, (ea + q.abs() * eb) / b.abs() + UNIT * q.abs() + TINY)

@@ -246,6 +246,13 @@ fn functions_and_their_bounds() {
     same(&[functions::unary(Unary::Cos, 3.0, 0.0).0], &[3f64.cos()]);
     let (y, e) = functions::binary(Binary::Max, (1.0, 0.1), (2.0, 0.01));
     assert_eq!((y, e), (2.0, 0.1), "the larger bound, whichever is larger");
+    let unbounded = (2.0, f64::INFINITY);
+    for (_, e) in [
+        functions::binary(Binary::Mul, unbounded, (3.0, 0.0)),
+        functions::binary(Binary::Mul, (3.0, 0.0), unbounded),
+    ] {
+        assert_eq!(e, f64::INFINITY, "no bound is no number that is none");
+    }
 }
 
 /// Softplus, tied tables, groups and repeats against plain loops.

@@ -46,10 +46,6 @@ impl Builder {
         exp = "Exp";
         /// Natural logarithm.
         log = "Log";
-        /// Sine.
-        sin = "Sin";
-        /// Cosine.
-        cos = "Cos";
         /// Error function.
         erf = "Erf";
         /// Hyperbolic tangent.

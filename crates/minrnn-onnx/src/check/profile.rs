@@ -4,7 +4,7 @@
 //! The export holds every file to the profile of its target; `docs/export.md` prints the rules.
 
 use super::{CheckError, Problem, Rule, Types};
-use crate::export::Target;
+use crate::choices::Target;
 use crate::ir::{DType, Graph, Model, Node, TensorData};
 
 /// One rule of some targets.
@@ -252,7 +252,7 @@ fn engines(target: Target, model: &Model) -> Vec<Target> {
     // Whether weights lie beside the graph is the caller's choice.
     let outside = outside(model);
     let runs = |t: &Target| {
-        let scans = !scan || t.choices().forms.contains(&crate::export::Form::Scan);
+        let scans = !scan || t.choices().forms.contains(&crate::choices::Form::Scan);
         scans && (!outside || t.choices().external)
     };
     all.filter(runs).collect()

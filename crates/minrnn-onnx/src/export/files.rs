@@ -13,7 +13,7 @@ use super::lock::{Lock, MANIFEST};
 use super::manifest::{Data, FormFile, manifest};
 use super::weights::hex;
 use super::{
-    ExportError, ExportOptions, Form, Store, card, golden, states, weights, weights_sha256,
+    ExportError, ExportOptions, Form, Store, card, golden, ports, weights, weights_sha256,
 };
 
 /// Where the weights are.
@@ -297,7 +297,7 @@ fn stage(
         };
         made.push(FormFile::new(options, &onnx, file, data));
     }
-    let ports = states::ports(graph, &made[0].options)?;
+    let ports = ports(graph, &made[0].options)?;
     let golden = golden::golden(graph, params, &ports, &made[0].options, weights_sha256)?;
     staged.add_bytes("golden.safetensors", &golden)?;
     let names = super::names::names(graph, model.config())?;

@@ -4,13 +4,11 @@ use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
 
+use super::contract::Contract;
 use super::json::canonical;
 use super::names::Named;
 use super::{Activations, ExportOptions, Port, Weights};
 use crate::lower::Lowered;
-
-/// Version of the contract in `crates/README.md`.
-const CONTRACT: &str = "1";
 
 pub(super) fn metadata(
     graph: &Graph,
@@ -22,7 +20,7 @@ pub(super) fn metadata(
     lowered: &Lowered,
 ) -> Vec<(String, String)> {
     let mut entries = vec![
-        ("contract", CONTRACT.to_owned()),
+        ("contract", Contract::of(graph).name().to_owned()),
         ("form", options.form.name().to_owned()),
         ("lowering", options.lowering_name().to_owned()),
         ("head", head(graph).to_owned()),

@@ -15,8 +15,8 @@
 //! ```
 
 mod card;
+mod contract;
 mod deviation;
-mod error;
 mod expect;
 mod files;
 mod golden;
@@ -26,28 +26,24 @@ mod manifest;
 mod metadata;
 mod names;
 mod notes;
-mod options;
 mod read;
-mod states;
-mod store;
-mod target;
 #[cfg(test)]
 mod tests;
 mod weights;
 
+pub(crate) use crate::choices::Store;
+pub use crate::choices::{
+    Activations, Choices, ExportError, ExportOptions, Form, Lowering, Port, StateLayout,
+    StateNames, Target, Weights, ports,
+};
 pub use deviation::{deviation, is_of_this_version};
-pub use error::ExportError;
 pub use expect::{Outline, differing, outline, tied};
 pub use files::{DirOptions, Exported, Placement, Written, write_export};
 pub use golden::{allowed as golden_bounds, widen as widen_golden_bounds};
 pub use lock::is_unfinished;
 pub use names::vocabulary_sha256;
-pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
 pub(crate) use read::bytes as bytes_beside;
 pub use read::{Stored, options, read};
-pub use states::{Port, ports};
-pub(crate) use store::Store;
-pub use target::{Choices, Target};
 pub use weights::weights_sha256;
 
 use minrnn_model::graph::Graph;
@@ -106,7 +102,7 @@ fn render(
     options: &ExportOptions,
 ) -> Result<Model, ExportError> {
     options.validate()?;
-    let ports = states::ports(graph, options)?;
+    let ports = ports(graph, options)?;
     let names = names::names(graph, &options.config)?;
     let lowered = lower::lower(graph, params, store, &ports, options);
     let metadata = metadata::metadata(graph, params, &ports, weights, &names, options, &lowered);

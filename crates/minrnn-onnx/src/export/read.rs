@@ -11,6 +11,7 @@ use minrnn_model::graph::{Graph, StateInit};
 use minrnn_model::params::Params;
 use serde_json::Value as Json;
 
+use super::contract::Contract;
 use super::{
     Activations, ExportError, ExportOptions, Form, Lowering, Port, StateLayout, StateNames, Store,
     Target, Weights, ports,
@@ -42,6 +43,16 @@ pub(super) fn broken(name: &str, what: impl Into<String>) -> ExportError {
 /// Metadata or tensors that are missing or do not fit the graph, files that cannot be read.
 pub fn read(model: &Model, graph: &Graph, dir: &Path) -> Result<Stored, ExportError> {
     let options = options(model)?;
+    let (said, needed) = (contract(model)?, Contract::of(graph));
+    if said.is_some_and(|said| said != needed) {
+        let what = format!(
+            "is `{}`, and by the configuration it would be `{}`",
+            said.map_or("", Contract::name),
+            needed.name()
+        );
+        let key = "minrnn.contract";
+        return Err(ExportError::Metadata { key, what });
+    }
     let ports = ports(graph, &options)?;
     let mut named = BTreeMap::new();
     let types = Store::types(graph, &options.weights);
@@ -94,6 +105,7 @@ pub(super) fn find<'a>(model: &'a Model, name: &str) -> Option<&'a Tensor> {
 /// # Errors
 /// Words that this version does not know.
 pub fn options(model: &Model) -> Result<ExportOptions, ExportError> {
+    contract(model)?;
     let mut options = ExportOptions {
         form: word(model, "minrnn.form", Form::ALL, Form::name)?.unwrap_or(Form::Parallel),
         state_names: word(
@@ -147,6 +159,11 @@ pub fn options(model: &Model) -> Result<ExportOptions, ExportError> {
         Some(word) => return Err(unknown("minrnn.dtype", word)),
     };
     Ok(options)
+}
+
+/// The version of the contract that a file says it keeps.
+fn contract(model: &Model) -> Result<Option<Contract>, ExportError> {
+    word(model, "minrnn.contract", Contract::ALL, Contract::name)
 }
 
 /// The choice that a key of the metadata names.

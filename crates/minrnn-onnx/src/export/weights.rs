@@ -6,8 +6,8 @@ use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 use sha2::{Digest, Sha256};
 
-use super::store::floats;
 use super::{ExportError, Store};
+use crate::choices::store::floats;
 
 /// sha256, in lower-case hex, over all parameters in order of name: for each the length of its name and the name, its rank
 /// and its dimensions, its values; every number little-endian, lengths and dimensions as u64, values as f32.

@@ -1,6 +1,6 @@
 //! Tensors from bytes: their values, from whichever field has them.
 
-use super::decode::entries;
+use super::decode_parts::entries;
 use super::tensor::element_count;
 use super::{
     DType, DecodeError, DecodeErrorKind as Kind, External, SparseTensor, Tensor, TensorData,

@@ -1,6 +1,6 @@
 //! Types from bytes.
 
-use super::decode::{Result, entries};
+use super::decode_parts::{Result, entries};
 use super::{DType, DecodeErrorKind as Kind, Dim, TensorShape, Type, TypeKind, ValueInfo};
 use crate::pb::{self, tensor_shape_proto, type_proto};
 

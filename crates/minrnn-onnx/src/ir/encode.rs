@@ -2,8 +2,8 @@
 
 use prost::Message;
 
-use super::encode_parts::{attributes, entries, sparse, tensor, value_info};
-use super::{Function, Graph, Model, Node};
+use super::encode_parts::{entries, sparse, tensor, ty, value_info};
+use super::{Attr, Function, Graph, Model, Node};
 use crate::pb;
 
 pub(super) fn model(m: &Model) -> Vec<u8> {
@@ -32,7 +32,7 @@ fn opsets(sets: &[(String, i64)]) -> Vec<pb::OperatorSetIdProto> {
     sets.iter().map(one).collect()
 }
 
-pub(super) fn graph(g: &Graph) -> pb::GraphProto {
+fn graph(g: &Graph) -> pb::GraphProto {
     let annotation = |(tensor, roles): &(String, Vec<(String, String)>)| pb::TensorAnnotation {
         tensor_name: tensor.clone(),
         quant_parameter_tensor_names: entries(roles),
@@ -81,4 +81,43 @@ fn function(f: &Function) -> pb::FunctionProto {
         overload: f.overload.clone(),
         metadata_props: entries(&f.metadata),
     }
+}
+
+/// The attributes, each with the first text of its name.
+fn attributes(list: &[(String, Attr)], docs: &[(String, String)]) -> Vec<pb::AttributeProto> {
+    let mut docs: Vec<_> = docs.iter().collect();
+    let mut one = |(name, attr): &(String, Attr)| {
+        let mut p = attribute(attr);
+        p.name.clone_from(name);
+        if let Some(at) = docs.iter().position(|(n, _)| n == name) {
+            p.doc_string.clone_from(&docs.remove(at).1);
+        }
+        p
+    };
+    list.iter().map(&mut one).collect()
+}
+
+fn attribute(attr: &Attr) -> pb::AttributeProto {
+    let mut p = pb::AttributeProto {
+        r#type: attr.kind_of().code(),
+        ..Default::default()
+    };
+    match attr {
+        Attr::Int(i) => p.i = Some(*i),
+        Attr::Float(f) => p.f = Some(*f),
+        Attr::Str(s) => p.s = Some(s.clone()),
+        Attr::Tensor(t) => p.t = Some(tensor(t)),
+        Attr::Graph(g) => p.g = Some(graph(g)),
+        Attr::Ints(v) => p.ints.clone_from(v),
+        Attr::Floats(v) => p.floats.clone_from(v),
+        Attr::Strs(v) => p.strings.clone_from(v),
+        Attr::Tensors(v) => p.tensors = v.iter().map(tensor).collect(),
+        Attr::Graphs(v) => p.graphs = v.iter().map(graph).collect(),
+        Attr::SparseTensor(s) => p.sparse_tensor = Some(sparse(s)),
+        Attr::SparseTensors(v) => p.sparse_tensors = v.iter().map(sparse).collect(),
+        Attr::Type(t) => p.tp = Some(ty(t)),
+        Attr::Types(v) => p.type_protos = v.iter().map(ty).collect(),
+        Attr::Ref { attribute, .. } => p.ref_attr_name.clone_from(attribute),
+    }
+    p
 }

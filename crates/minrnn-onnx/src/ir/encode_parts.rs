@@ -1,52 +1,9 @@
-//! Attributes, tensors and types to messages.
+//! Tensors and types to messages.
 
-use super::encode::graph;
-use super::{Attr, DType, Dim, SparseTensor, Tensor, TensorData, Type, TypeKind, ValueInfo};
+use super::{DType, Dim, SparseTensor, Tensor, TensorData, Type, TypeKind, ValueInfo};
 use crate::pb::{
     self, tensor_proto::DataLocation, tensor_shape_proto, type_proto, type_proto::Value,
 };
-
-/// The attributes, each with the first text of its name.
-pub(super) fn attributes(
-    list: &[(String, Attr)],
-    docs: &[(String, String)],
-) -> Vec<pb::AttributeProto> {
-    let mut docs: Vec<_> = docs.iter().collect();
-    let mut one = |(name, attr): &(String, Attr)| {
-        let mut p = attribute(attr);
-        p.name.clone_from(name);
-        if let Some(at) = docs.iter().position(|(n, _)| n == name) {
-            p.doc_string.clone_from(&docs.remove(at).1);
-        }
-        p
-    };
-    list.iter().map(&mut one).collect()
-}
-
-fn attribute(attr: &Attr) -> pb::AttributeProto {
-    let mut p = pb::AttributeProto {
-        r#type: attr.kind_of().code(),
-        ..Default::default()
-    };
-    match attr {
-        Attr::Int(i) => p.i = Some(*i),
-        Attr::Float(f) => p.f = Some(*f),
-        Attr::Str(s) => p.s = Some(s.clone()),
-        Attr::Tensor(t) => p.t = Some(tensor(t)),
-        Attr::Graph(g) => p.g = Some(graph(g)),
-        Attr::Ints(v) => p.ints.clone_from(v),
-        Attr::Floats(v) => p.floats.clone_from(v),
-        Attr::Strs(v) => p.strings.clone_from(v),
-        Attr::Tensors(v) => p.tensors = v.iter().map(tensor).collect(),
-        Attr::Graphs(v) => p.graphs = v.iter().map(graph).collect(),
-        Attr::SparseTensor(s) => p.sparse_tensor = Some(sparse(s)),
-        Attr::SparseTensors(v) => p.sparse_tensors = v.iter().map(sparse).collect(),
-        Attr::Type(t) => p.tp = Some(ty(t)),
-        Attr::Types(v) => p.type_protos = v.iter().map(ty).collect(),
-        Attr::Ref { attribute, .. } => p.ref_attr_name.clone_from(attribute),
-    }
-    p
-}
 
 pub(super) fn sparse(s: &SparseTensor) -> pb::SparseTensorProto {
     pb::SparseTensorProto {
@@ -107,7 +64,7 @@ pub(super) fn value_info(v: &ValueInfo) -> pb::ValueInfoProto {
     }
 }
 
-fn ty(t: &Type) -> pb::TypeProto {
+pub(super) fn ty(t: &Type) -> pb::TypeProto {
     let boxed = |inner: &Option<Box<Type>>| inner.as_ref().map(|t| Box::new(ty(t)));
     let value = match &t.kind {
         TypeKind::Unknown => None,

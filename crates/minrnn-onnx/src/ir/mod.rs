@@ -7,7 +7,8 @@
 
 mod attr;
 mod decode;
-mod decode_attr;
+mod decode_graph;
+mod decode_parts;
 mod decode_tensor;
 mod decode_type;
 mod dtype;

@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::decode_attr::Named;
+use super::decode_parts::Named;
 use super::*;
 use crate::pb::{self, attribute_proto::AttributeType, type_proto};
 

@@ -13,7 +13,7 @@ use super::Lower;
 use super::recur::{scan, step};
 use super::time::Len;
 use crate::build::Val;
-use crate::export::Lowering;
+use crate::choices::Lowering;
 
 impl Lower<'_> {
     /// `a`, `b [B, T', D]`, T' a multiple of the block; gives `h [B, T', D]`.

@@ -14,31 +14,17 @@ impl Lower<'_> {
         self.apply(f, x, y)
     }
 
+    /// The function's name is the operator's.
     pub(super) fn apply(&mut self, f: Binary, x: Val, y: Val) -> Val {
-        match f {
-            Binary::Add => self.b.add(x, y),
-            Binary::Sub => self.b.sub(x, y),
-            Binary::Mul => self.b.mul(x, y),
-            Binary::Div => self.b.div(x, y),
-            Binary::Min => self.b.min(x, y),
-            Binary::Max => self.b.max(x, y),
-        }
+        self.b.node(f.name(), &[x, y], vec![])
     }
 
+    /// The function's name is the operator's; one engine's Sigmoid is not what it should be.
     pub(super) fn unary(&mut self, f: Unary, of: Value) -> Val {
         let x = self.value(of);
         match f {
-            Unary::Neg => self.b.neg(x),
-            Unary::Abs => self.b.abs(x),
-            Unary::Relu => self.b.relu(x),
             Unary::Sigmoid => self.sigmoid(of, x),
-            Unary::Tanh => self.b.tanh(x),
-            Unary::Exp => self.b.exp(x),
-            Unary::Log => self.b.log(x),
-            Unary::Sin => self.b.sin(x),
-            Unary::Cos => self.b.cos(x),
-            Unary::Sqrt => self.b.sqrt(x),
-            Unary::Erf => self.b.erf(x),
+            other => self.b.node(other.name(), &[x], vec![]),
         }
     }
 

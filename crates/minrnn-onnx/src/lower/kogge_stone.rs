@@ -8,7 +8,7 @@
 use super::Lower;
 use super::recur::step;
 use crate::build::{TO_END, Val};
-use crate::export::Lowering;
+use crate::choices::Lowering;
 
 impl Lower<'_> {
     /// `a`, `b [B, T, D]`; gives `h [B, T, D]`.

@@ -25,7 +25,7 @@ use minrnn_model::graph::{Fused, Graph, Input, Law, Node, Op, Param, Region, Spa
 use minrnn_model::params::Params;
 
 use crate::build::{Builder, Val};
-use crate::export::{ExportOptions, Form, Port, Store};
+use crate::choices::{ExportOptions, Form, Port, Store};
 use crate::ir::{Attr, DType, Dim};
 use resets::Resets;
 use time::Time;

@@ -2,7 +2,7 @@
 
 use super::time::{Key, Len, Time};
 use crate::build::{Builder, TO_END, Val};
-use crate::export::{Form, Lowering};
+use crate::choices::{Form, Lowering};
 
 impl Time {
     /// The model's input as the lowering needs it. `blocked`: padded with zeros (`width`: of features; `None`: token ids, whose

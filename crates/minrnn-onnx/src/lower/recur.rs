@@ -4,7 +4,7 @@ use minrnn_model::graph::State;
 
 use super::{Lower, Recurrence};
 use crate::build::{Builder, ScanBody, Val};
-use crate::export::{Form, Lowering};
+use crate::choices::{Form, Lowering};
 use crate::ir::Dim;
 
 /// `h * a + b`, the state first: one engine gave wrong values for the other order inside of a Scan.

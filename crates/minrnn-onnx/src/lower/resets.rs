@@ -8,7 +8,7 @@ use minrnn_model::params::Params;
 use super::Lower;
 use super::time::Time;
 use crate::build::{Builder, Val};
-use crate::export::{ExportOptions, Form};
+use crate::choices::{ExportOptions, Form};
 use crate::ir::{DType, Tensor};
 
 /// What the input `reset` needs.

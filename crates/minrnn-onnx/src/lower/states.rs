@@ -3,7 +3,7 @@
 use super::Lower;
 use super::time::Time;
 use crate::build::{Builder, Val};
-use crate::export::Port;
+use crate::choices::Port;
 use crate::ir::{DType, Dim};
 
 /// `[batch, ..]`

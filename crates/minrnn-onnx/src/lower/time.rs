@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::build::{Builder, Val};
-use crate::export::{ExportOptions, Form, Lowering};
+use crate::choices::{ExportOptions, Form, Lowering};
 use crate::ir::Dim;
 
 /// A length: a number, or a vector of one i64.

@@ -5,7 +5,7 @@ use minrnn_model::graph::Param;
 
 use super::Lower;
 use crate::build::Val;
-use crate::export::{Activations, Weights};
+use crate::choices::{Activations, Weights};
 use crate::ir::DType;
 
 /// Rows whose largest value is below this are taken for zero: their quotients would not be numbers.

@@ -47,6 +47,10 @@ table! {
     "Tanh" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
     "Exp" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
     "Log" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
+    "Sin" 7 (T) -> (T) [FLOAT_OLD] {} Some(infer::same_shape);
+    "Sin" 22 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
+    "Cos" 7 (T) -> (T) [FLOAT_OLD] {} Some(infer::same_shape);
+    "Cos" 22 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
     "Sqrt" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
     "Erf" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);
     "Reciprocal" 13 (T) -> (T) [FLOAT] {} Some(infer::same_shape);

@@ -299,3 +299,28 @@ fn weights_that_a_type_cannot_hold_are_refused_by_name() {
         "{gone}"
     );
 }
+
+/// A contract that is not known is refused by its number; one that the model does not need, too.
+#[test]
+fn the_contract_is_the_oldest_that_says_all_of_the_model() {
+    let (model, params) = model("gru");
+    let file = export(&model, &params, |_| ());
+    assert_eq!(file.metadata("minrnn.contract"), Some("1"));
+    let said = |version: &str| {
+        let mut file = file.clone();
+        let entry = file
+            .metadata
+            .iter_mut()
+            .find(|(key, _)| key == "minrnn.contract");
+        entry.unwrap().1 = version.into();
+        crate::export::read(&file, model.graph(), std::path::Path::new("."))
+    };
+    assert!(said("1").is_ok());
+    for (version, wanted) in [
+        ("2", "by the configuration it would be `1`"),
+        ("3", "`3`, which is not known here"),
+    ] {
+        let e = said(version).unwrap_err().to_string();
+        assert!(e.contains("minrnn.contract") && e.contains(wanted), "{e}");
+    }
+}

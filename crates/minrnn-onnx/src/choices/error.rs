@@ -109,7 +109,7 @@ fn named(name: &str) -> String {
 }
 
 impl ExportError {
-    pub(super) fn io(
+    pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(std::io::Error) -> Self {

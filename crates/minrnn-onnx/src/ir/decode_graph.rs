@@ -1,19 +1,88 @@
-//! Attributes from bytes.
+//! Graphs from bytes: nodes, functions, and attributes, which hold graphs again.
 
-use super::decode::{Result, graph, list};
+use super::decode_parts::{Named, Result, entries, list, opsets};
 use super::decode_tensor::{sparse, tensor};
-use super::decode_type::ty;
-use super::{Attr, AttrKind, DecodeErrorKind as Kind};
+use super::decode_type::{ty, value_info};
+use super::{Attr, AttrKind, DecodeErrorKind as Kind, Function, Graph, Node, ValueInfo};
 use crate::pb;
 
-/// Named values.
-pub(super) type Named<T> = Vec<(String, T)>;
+fn values(items: Vec<pb::ValueInfoProto>, place: &str, part: &str) -> Result<Vec<ValueInfo>> {
+    list(
+        items,
+        &format!("{place}.{part}"),
+        |v| v.name.clone(),
+        value_info,
+    )
+}
+
+pub(super) fn graph(g: pb::GraphProto, place: &str) -> Result<Graph> {
+    let values = |items, part: &str| values(items, place, part);
+    Ok(Graph {
+        inputs: values(g.input, "input")?,
+        outputs: values(g.output, "output")?,
+        value_info: values(g.value_info, "value_info")?,
+        initializers: list(
+            g.initializer,
+            &format!("{place}.initializer"),
+            |t| t.name.clone(),
+            tensor,
+        )?,
+        sparse_initializers: list(
+            g.sparse_initializer,
+            &format!("{place}.sparse_initializer"),
+            |t| t.values.as_ref().map_or(String::new(), |v| v.name.clone()),
+            sparse,
+        )?,
+        nodes: list(g.node, &format!("{place}.node"), |n| n.name.clone(), node)?,
+        quantization: g
+            .quantization_annotation
+            .into_iter()
+            .map(|a| (a.tensor_name, entries(a.quant_parameter_tensor_names)))
+            .collect(),
+        metadata: entries(g.metadata_props),
+        name: g.name,
+        doc: g.doc_string,
+    })
+}
+
+fn node(n: pb::NodeProto, place: &str) -> Result<Node> {
+    let (attributes, attribute_docs) = attributes(n.attribute, place)?;
+    Ok(Node {
+        op_type: n.op_type,
+        domain: n.domain,
+        overload: n.overload,
+        name: n.name,
+        inputs: n.input,
+        outputs: n.output,
+        attributes,
+        attribute_docs,
+        doc: n.doc_string,
+        metadata: entries(n.metadata_props),
+        devices: n.device_configurations,
+    })
+}
+
+pub(super) fn function(f: pb::FunctionProto, place: &str) -> Result<Function> {
+    let (defaults, default_docs) = attributes(f.attribute_proto, place)?;
+    Ok(Function {
+        domain: f.domain,
+        name: f.name,
+        overload: f.overload,
+        inputs: f.input,
+        outputs: f.output,
+        attributes: f.attribute,
+        defaults,
+        default_docs,
+        nodes: list(f.node, &format!("{place}.node"), |n| n.name.clone(), node)?,
+        opsets: opsets(f.opset_import),
+        value_info: values(f.value_info, place, "value_info")?,
+        doc: f.doc_string,
+        metadata: entries(f.metadata_props),
+    })
+}
 
 /// The attributes of a node or function, and the texts of those that have one.
-pub(super) fn attributes(
-    items: Vec<pb::AttributeProto>,
-    place: &str,
-) -> Result<(Named<Attr>, Named<String>)> {
+fn attributes(items: Vec<pb::AttributeProto>, place: &str) -> Result<(Named<Attr>, Named<String>)> {
     let docs = items
         .iter()
         .filter(|a| !a.doc_string.is_empty())

@@ -296,7 +296,7 @@ fn step(v: f32, scale: f32) -> f32 {
 }
 
 /// Little-endian bytes of f32: those in memory where the machine is so.
-pub(super) fn floats<E>(
+pub(crate) fn floats<E>(
     values: &[f32],
     sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
