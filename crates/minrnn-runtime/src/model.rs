@@ -25,9 +25,9 @@ pub struct Model {
 
 /// Who runs the file.
 enum Runner {
-    Exact(Exact),
+    Exact(Box<Exact>),
     #[cfg(feature = "tract")]
-    Portable(Portable),
+    Portable(Box<Portable>),
 }
 
 impl std::fmt::Debug for Model {

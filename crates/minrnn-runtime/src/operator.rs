@@ -45,6 +45,7 @@ pub(crate) enum Rule {
     Constant,
     Fill,
     Expand,
+    Tile,
     Reshape,
     Squeeze,
     Unsqueeze,
@@ -83,6 +84,8 @@ pub(crate) enum Meaning {
     /// Axes of one entry put in or taken out.
     Squeeze,
     Expand,
+    Tile,
+    Reshape,
     /// Nothing: a file with it is no exact one.
     Unknown,
 }

@@ -108,7 +108,7 @@ impl Model {
             Execution::Exact => match Program::compile(graph, &info, &options.weights) {
                 Ok(program) => {
                     let exact = Exact::new(program, options.threads, cpu);
-                    return Ok(Self::of(file, info, Runner::Exact(exact)));
+                    return Ok(Self::of(file, info, Runner::Exact(Box::new(exact))));
                 }
                 Err(unsupported) => Some(unsupported.to_string()),
             },
@@ -138,7 +138,8 @@ fn otherwise(
     shapes: Shapes,
     why: Option<String>,
 ) -> Result<Runner> {
-    super::Portable::new(file, proto, options, info, shapes, why).map(Runner::Portable)
+    let portable = super::Portable::new(file, proto, options, info, shapes, why)?;
+    Ok(Runner::Portable(Box::new(portable)))
 }
 
 /// Nobody.

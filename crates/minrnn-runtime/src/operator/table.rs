@@ -44,6 +44,7 @@ operators! {
     "Constant" 0..=0 -> 1 {value: TENSOR, value_int: INT, value_ints: INTS, value_float: FLOAT, value_floats: FLOATS}
         Constant, Unknown, Tract;
     "ConstantOfShape" 1..=1 -> 1 {value: TENSOR} Fill, Unknown, Tract;
+    "Cos" 1..=1 -> 1 {} Unary, Unary(Cos), Ours;
     "Div" 2..=2 -> 1 {} Arithmetic, Binary(Div), Tract;
     "Equal" 2..=2 -> 1 {} Compare, Unknown, Tract;
     "Erf" 1..=1 -> 1 {} Unary, Unary(Erf), Ours;
@@ -78,13 +79,14 @@ operators! {
     "ReduceMin" 1..=2 -> 1 {axes: INTS, keepdims: INT, noop_with_empty_axes: INT} Reduce, Reduce(Min), Ours;
     "ReduceSum" 1..=2 -> 1 {axes: INTS, keepdims: INT, noop_with_empty_axes: INT} Reduce, Reduce(Sum), Ours;
     "Relu" 1..=1 -> 1 {} Unary, Unary(Relu), Tract;
-    "Reshape" 2..=2 -> 1 {allowzero: INT} Reshape, Unknown, Tract;
+    "Reshape" 2..=2 -> 1 {allowzero: INT} Reshape, Reshape, Tract;
     "Round" 1..=1 -> 1 {} Unary, Unary(Round), Tract;
     "Scan" 1..=MANY -> MANY {body: GRAPH, num_scan_inputs: INT, scan_input_axes: INTS, scan_output_axes: INTS,
         scan_input_directions: INTS, scan_output_directions: INTS} Scan, Unknown, Tract;
     "Shape" 1..=1 -> 1 {start: INT, end: INT} Shape, Shape, Tract;
     "Sigmoid" 1..=1 -> 1 {} Unary, Unary(Sigmoid), Ours;
     "Sign" 1..=1 -> 1 {} Unary, Unknown, Nobody;
+    "Sin" 1..=1 -> 1 {} Unary, Unary(Sin), Ours;
     "Slice" 3..=5 -> 1 {} Slice, Slice, Tract;
     "Softmax" 1..=1 -> 1 {axis: INT} Softmax, Unknown, Nobody;
     "Softplus" 1..=1 -> 1 {} Unary, Unary(Softplus), Ours;
@@ -93,6 +95,7 @@ operators! {
     "Squeeze" 2..=2 -> 1 {} Squeeze, Squeeze, Tract;
     "Sub" 2..=2 -> 1 {} Arithmetic, Binary(Sub), Tract;
     "Tanh" 1..=1 -> 1 {} Unary, Unary(Tanh), Ours;
+    "Tile" 2..=2 -> 1 {} Tile, Tile, Tract;
     "Transpose" 1..=1 -> 1 {perm: INTS} Transpose, Unknown, Tract;
     "Unsqueeze" 2..=2 -> 1 {} Unsqueeze, Squeeze, Tract;
     "Where" 3..=3 -> 1 {} Where, Unknown, Tract;

@@ -21,6 +21,7 @@ mod graph_mutants;
 mod inputs;
 mod limits;
 mod mutants;
+mod operators;
 mod recurrences;
 mod sessions;
 mod subprocess;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Compiler, Outcome, attribute, axis_of, int, volume};
+use super::{Compiler, Outcome, attribute, axis_of, int};
 use crate::engine::constant::Constant;
 use crate::engine::instr::{Instr, Part};
 use crate::engine::length::Length;
@@ -233,39 +233,6 @@ impl<'a> Compiler<'a> {
                 Ok(vec![Value::Const(Rc::new(c.reshaped(dims)))])
             }
             other => Err(format!("{} of {}", node.op_type, other.kind())),
-        }
-    }
-
-    /// A constant for each row of the batch, or the indices of ends for each channel.
-    pub(super) fn expand(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let shape = self.ints(node, 1)?.ok_or("Expand to a computed shape")?;
-        let number = |d: &Length| d.number().and_then(|n| usize::try_from(n).ok());
-        match self.operand(node, 0)? {
-            Value::Const(c) if c.dims.len() == shape.len() && c.dims.len() > 1 => {
-                let rest: Option<Vec<usize>> = shape[1..].iter().map(number).collect();
-                let fits = |dims: &Vec<usize>| {
-                    let mut pairs = dims.iter().zip(&c.dims[1..]);
-                    pairs.all(|(want, have)| *want == 1 || want == have)
-                };
-                if c.dims[0] != 1 || shape[0] != self.b || !rest.as_ref().is_some_and(fits) {
-                    return Err("Expand along other axes than the batch".into());
-                }
-                let spread = c.reshaped(c.dims[1..].to_vec());
-                Ok(vec![Value::Spread(Rc::new(spread))])
-            }
-            Value::Ends {
-                offsets,
-                dims: Some(dims),
-            } => {
-                let rest: Option<Vec<usize>> = shape.iter().map(number).collect();
-                let rest = rest.filter(|r| r.len() == dims.len() + 2 && r[0] == 1 && r[1] == 1);
-                let rest = rest.ok_or("Expand of ends along other axes than the channels")?;
-                let dims = super::pointwise::broadcast(&dims, &rest[2..])?;
-                volume(&dims).ok_or("too many values a row")?;
-                let dims = Some(dims);
-                Ok(vec![Value::Ends { offsets, dims }])
-            }
-            other => Err(format!("Expand of {}", other.kind())),
         }
     }
 }

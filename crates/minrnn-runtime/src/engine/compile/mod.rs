@@ -6,6 +6,7 @@
 mod layout;
 mod pointwise;
 mod products;
+mod repeat;
 mod shapes;
 mod tidy;
 mod time;
@@ -299,6 +300,8 @@ impl<'a> Compiler<'a> {
             Meaning::Concat => self.concat(node),
             Meaning::Squeeze => self.squeeze(node),
             Meaning::Expand => self.expand(node),
+            Meaning::Tile => self.tile(node),
+            Meaning::Reshape => self.reshape(node),
             Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());

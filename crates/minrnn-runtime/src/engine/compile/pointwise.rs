@@ -5,12 +5,22 @@ use std::sync::Arc;
 use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, volume};
+use crate::engine::constant::Constant;
 use crate::engine::instr::{Instr, Operand};
 use crate::engine::value::{Elem, Flow, Phase, Value, View};
-use crate::kernels::{Binary, Unary};
+use crate::kernels::{self, Binary, Cpu, Unary};
 
 impl<'a> Compiler<'a> {
     pub(super) fn unary(&mut self, node: &'a NodeProto, op: Unary) -> Outcome<'a> {
+        if let Value::Const(c) = self.operand(node, 0)? {
+            // Of the model alone: computed once.
+            let x = c.f32s().filter(|_| c.elem == Elem::F32);
+            let x = x.ok_or("a constant of another type than f32")?;
+            let mut values = vec![0.0; x.len()];
+            kernels::unary(Cpu::scalar(), op, &x, &mut values);
+            let y = Constant::of_values(c.dims.clone(), values);
+            return Ok(vec![Value::Const(y.into())]);
+        }
         let x = self.flow(node, 0)?;
         if x.elem != Elem::F32 {
             return Err(format!("{} of another type than f32", node.op_type));
@@ -43,6 +53,9 @@ impl<'a> Compiler<'a> {
             (value, _) => value,
         };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        if let (Value::Const(a), Value::Const(b)) = (&a, &b) {
+            return Ok(vec![Value::Const(constants(op, a, b)?.into())]);
+        }
         let (a, b) = (plain(a.clone(), &b), plain(b, &a));
         let y = self.binary(op, &a, &b)?;
         Ok(vec![Value::Flow(y)])
@@ -110,8 +123,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A view of `from` dimensions repeated to `to`.
-    fn spread(
+    /// A view of `from` dimensions repeated to `to`, of which each is a multiple.
+    pub(super) fn spread(
         &mut self,
         x: View,
         from: &[usize],
@@ -124,7 +137,7 @@ impl<'a> Compiler<'a> {
         let place = |at: usize| {
             let (mut rest, mut place, mut step) = (at, 0, 1);
             for (have, want) in from.iter().zip(to).rev() {
-                place += if *have == 1 { 0 } else { rest % want * step };
+                place += rest % want % have * step;
                 rest /= want;
                 step *= have;
             }
@@ -142,6 +155,23 @@ impl<'a> Compiler<'a> {
         );
         Ok(out)
     }
+}
+
+/// A function of two constants, computed once.
+fn constants(op: Binary, a: &Constant, b: &Constant) -> Result<Constant<'static>, String> {
+    if [a.elem, b.elem] != [Elem::F32; 2] {
+        return Err("constants of another type than f32".into());
+    }
+    let dims = broadcast(&a.dims, &b.dims)?;
+    let count = volume(&dims).filter(|n| *n <= super::MAX_WIDTH);
+    let mut values = vec![0.0; count.ok_or("too many values")?];
+    let sides = [a, b].map(|c| c.spread_to(&dims));
+    let [Some(a), Some(b)] = sides else {
+        return Err("constants that do not fit".into());
+    };
+    let (a, b) = (kernels::Operand::Slice(&a), kernels::Operand::Slice(&b));
+    kernels::binary(Cpu::scalar(), op, a, b, &mut values);
+    Ok(Constant::of_values(dims, values))
 }
 
 /// The operand whose phase and time axis the result has.

@@ -33,6 +33,7 @@ impl<'a> Call<'a> {
             Rule::Constant => make::constant(self),
             Rule::Fill => make::fill(self),
             Rule::Expand => make::expand(self),
+            Rule::Tile => make::tile(self),
             Rule::Reshape => layout::reshape(self),
             Rule::Squeeze => layout::squeeze(self),
             Rule::Unsqueeze => layout::unsqueeze(self),
