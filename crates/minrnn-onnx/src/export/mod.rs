@@ -35,6 +35,7 @@ mod target;
 mod tests;
 mod weights;
 
+pub use card::card_of;
 pub use deviation::{deviation, is_of_this_version};
 pub use error::ExportError;
 pub use expect::{Outline, differing, outline, tied};
@@ -42,6 +43,7 @@ pub use files::{DirOptions, Exported, Placement, Written, write_export};
 pub use golden::{allowed as golden_bounds, widen as widen_golden_bounds};
 pub use lock::is_unfinished;
 pub use names::vocabulary_sha256;
+pub use notes::other_text;
 pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
 pub(crate) use read::bytes as bytes_beside;
 pub use read::{Stored, options, read};
