@@ -64,9 +64,37 @@ pub(super) fn portable(
     tolerances: &[f64],
 ) {
     whole(got, want.tensors().map(Vec::len));
-    let c = got.within(want, tolerances);
+    let by = |least: f64| {
+        let wide: Vec<f64> = tolerances.iter().map(|t| t.max(least)).collect();
+        got.within(want, &wide)
+    };
+    let c = flushed(tally, by);
     tally.add_at(case.time, &case.name(), &c);
 }
+
+/// The smallest number of float32 that has all its digits. What is smaller is denormal, and 0 to engines that flush.
+const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
+
+/// The comparison by the usual tolerances; where it fails, the engine takes denormal numbers for 0 and that alone is why, the one that
+/// lets it, which the row tells. `by`: with a tolerance of that at least.
+fn flushed(tally: &mut Tally, by: impl Fn(f64) -> Comparison) -> Comparison {
+    let usual = by(0.0);
+    if usual.holds() || !tally.is_of(FLUSHES) {
+        return usual;
+    }
+    let wide = by(SMALLEST);
+    match wide.holds() {
+        true => {
+            tally.remark(FLUSHED);
+            wide
+        }
+        false => usual,
+    }
+}
+
+/// The engine that takes denormal numbers for 0.
+const FLUSHES: &str = "tract";
+const FLUSHED: &str = "some values are denormal numbers (smaller than 1.2e-38), which tract takes for 0; differences of that size are not counted";
 
 /// Grades a run against another one bit for bit.
 pub(super) fn exact(tally: &mut Tally, case: &Case, got: &Outcome, want: &Outcome) {
@@ -84,11 +112,15 @@ pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
 /// Grades a run of the golden trace: each value of the output and the states within its bound.
 pub(super) fn golden(tally: &mut Tally, got: &Outcome, known: &Known) {
     whole(got, known.tensors.iter().map(|t| t.values.len()));
-    let mut c = Comparison::default();
-    for (got, want) in got.tensors().zip(&known.tensors) {
-        let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
-        c.extend(got, &wide, |i| f64::from(want.bounds[i]));
-    }
+    let by = |least: f64| {
+        let mut c = Comparison::default();
+        for (got, want) in got.tensors().zip(&known.tensors) {
+            let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
+            c.extend(got, &wide, |i| f64::from(want.bounds[i]).max(least));
+        }
+        c
+    };
+    let c = flushed(tally, by);
     tally.add(&known.case.name(), &c);
 }
 

@@ -7,7 +7,7 @@ use minrnn_onnx::export::Stored;
 
 use super::contract::Export;
 use super::engine::Numbers;
-use super::{Check, Report, Row, fresh, golden};
+use super::{Check, Report, Row, fresh, golden, texts};
 
 /// Verifies what needs no engine: the contract of the files, their weights, their graphs and the golden trace. [`super::verify`] begins
 /// with it.
@@ -55,6 +55,7 @@ pub(super) fn hold(export: &Export, model: &Model, params: &Params) -> Result<He
         notes.splice(0..0, remarks);
     }
     notes.extend(export.untied());
+    notes.extend(texts::remarks(export, graph, &stored));
     Ok(Held {
         stored,
         rows,

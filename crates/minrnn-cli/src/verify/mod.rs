@@ -24,6 +24,7 @@ mod probe;
 mod proof;
 mod report;
 mod show;
+mod texts;
 mod who;
 
 use minrnn_model::model::Model;

@@ -106,6 +106,7 @@ pub fn verify(
         rows.extend(extras::rows(graph, truths, &forms, &errors, usual, seed)?);
     }
     notes.extend(remarks(&forms, usual, &stored.weights, rounding.is_some()));
+    notes.extend(denormal(&stored.params));
     if on(Check::Probes) {
         rows.extend(probe::rows(graph, options, &mut |work, what| {
             course.begin(work, what)
@@ -140,4 +141,15 @@ fn remarks(forms: &Forms, usual: Option<&Usual>, weights: &Weights, rounds: bool
         ));
     }
     notes
+}
+
+/// Weights that some engines take for 0.
+fn denormal(params: &Params) -> Option<String> {
+    let all = (0..params.len()).flat_map(|i| params.get(i));
+    let count = all.filter(|v| v.is_subnormal()).count();
+    (count > 0).then(|| {
+        format!(
+            "{count} weights are denormal numbers (smaller than 1.2e-38, and not 0): tract and other engines take them for 0"
+        )
+    })
 }

@@ -115,6 +115,7 @@ impl Sequences {
             .flat_map(|i| set.features_of(*i).chunks_exact(set.width));
         let features = Statistics::over(set.width, rows);
         let mut warnings = features.remarks(|i| called("feature", &set.feature_names, i));
+        warnings.extend(gaps(options, &set));
         let targets = target_statistics(&set, &parts[0]);
         if let Some(targets) = &targets {
             let name = |i| called("target", &set.label_names, i);
@@ -494,6 +495,37 @@ fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(OutputKind, 
     }
     Ok((OutputKind::Logits, count))
 }
+
+/// Numbers of classes that no label has, where the largest label alone says how many there are.
+fn gaps(options: &SequencesOptions, set: &SequenceSet) -> Option<String> {
+    let Labels::Classes(ids) = &set.labels else {
+        return None;
+    };
+    if options.classes.is_some() || set.label_names.is_some() {
+        return None;
+    }
+    let there: BTreeSet<u32> = ids.iter().copied().collect();
+    let largest = *there.last()?;
+    let missing = largest as usize + 1 - there.len();
+    let first: Vec<String> = (0..largest)
+        .filter(|id| !there.contains(id))
+        .take(SHOWN)
+        .map(|id| id.to_string())
+        .collect();
+    let more = if missing > SHOWN { ", .." } else { "" };
+    (missing > 0).then(|| {
+        format!(
+            "labels of classes are numbers from 0 on: {largest} is the largest, which makes {} classes, and {missing} of them ({}{more}) have no label; \
+             task.classes = {} says that it is so, task.class_names gives classes names in the place of numbers",
+            largest + 1,
+            first.join(", "),
+            largest + 1
+        )
+    })
+}
+
+/// Numbers that are shown of many.
+const SHOWN: usize = 8;
 
 impl Task for Sequences {
     fn shape(&self) -> TaskShape {

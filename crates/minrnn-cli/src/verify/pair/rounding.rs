@@ -49,6 +49,8 @@ pub(super) struct Allowed {
     time: usize,
     /// How many times as much as the ruler says.
     across: f64,
+    /// The least that is allowed: an engine may take denormal numbers for 0.
+    least: f64,
     given: Option<f64>,
 }
 
@@ -150,6 +152,10 @@ impl Rounding {
                 Held::Meaning => 1.0,
                 Held::Rounded | Held::Engine(_) => ACROSS,
             },
+            least: match held {
+                Held::Engine(_) => f64::from(f32::MIN_POSITIVE),
+                _ => 0.0,
+            },
             given: self.given,
         }
     }
@@ -168,6 +174,7 @@ impl Allowed {
         let unknown = self.eps * self.time as f64 * largest;
         let cost = seen.and_then(|s| s.error).unwrap_or(unknown);
         let tolerance = self.across * ruler::tolerance(cost, self.eps, largest);
+        let tolerance = tolerance.max(self.least);
         let size = seen.map_or(0.0, |s| s.smallest);
         (tolerance, size == 0.0 || tolerance < size / 2.0)
     }

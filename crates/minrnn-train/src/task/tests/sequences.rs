@@ -412,6 +412,40 @@ fn names_of_classes_come_from_labels_or_options() {
     assert!(found.contains("there is a label 'level'"), "{found}");
 }
 
+/// Labels 1 and 9 make ten classes, and eight of them are nowhere: the file may mean two.
+#[test]
+fn classes_that_no_label_has_are_warned_of() {
+    let files = Files::new();
+    let open = |labels: &[&str], classes| {
+        let rows = labels.iter().enumerate();
+        let text = rows
+            .map(|(i, y)| format!("{i},{i},{y}\n"))
+            .collect::<String>();
+        let options = SequencesOptions {
+            id_column: Some("id".into()),
+            feature_columns: vec!["f".into()],
+            target_columns: vec!["y".into()],
+            validation_fraction: 0.0,
+            test_fraction: 0.0,
+            classes,
+            ..sequences(files.put("s.csv", format!("id,f,y\n{text}")))
+        };
+        Sequences::open(&options, 0).unwrap().warnings().to_vec()
+    };
+    let found = open(&["1", "9", "1"], None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let words = "9 is the largest, which makes 10 classes, and 8 of them (0, 2, 3, 4, 5, 6, 7, 8) have no label";
+    assert!(found[0].contains(words), "{found:?}");
+    assert!(open(&["0", "11"], None)[0].contains("8, ..) have no label"));
+    for (labels, classes) in [
+        (&["1", "9"][..], Some(10)),
+        (&["1", "0"], None),
+        (&["a", "c"], None),
+    ] {
+        assert_eq!(open(labels, classes), [] as [&str; 0], "{labels:?}");
+    }
+}
+
 /// `10` is the class called 10, not the eleventh, whatever other labels a file has.
 #[test]
 fn names_of_digits_are_names_in_files_that_look_like_numbers_too() {
