@@ -315,7 +315,7 @@ fn steps() -> impl Strategy<Value = Vec<draw::Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_reader_computes_the_same(
