@@ -2,8 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use minrnn_kernels as kernels;
-use minrnn_model::graph::{Fused, Region};
-use minrnn_model::layers;
+use minrnn_model::graph::{Candidate, Fused, Region};
 
 use super::{Walk, ops};
 
@@ -63,9 +62,9 @@ impl Walk<'_> {
     }
 }
 
-fn candidate_of(candidate: layers::Candidate) -> kernels::Candidate {
+fn candidate_of(candidate: Candidate) -> kernels::Candidate {
     match candidate {
-        layers::Candidate::G => kernels::Candidate::G,
-        layers::Candidate::Linear => kernels::Candidate::Linear,
+        Candidate::G => kernels::Candidate::G,
+        Candidate::Linear => kernels::Candidate::Linear,
     }
 }
