@@ -296,6 +296,11 @@ fn a_mixer_is_written_as_it_always_was() {
         .expect_err("no such kind")
         .to_string();
     assert!(e.contains("line 4") && e.contains("min_rnn"), "{e}");
+    let null = r#"{"width":8,"layers":1,"cell":{"expansion":null}}"#;
+    assert!(
+        serde_json::from_str::<ModelConfig>(null).is_err(),
+        "null is no number"
+    );
 }
 
 #[test]

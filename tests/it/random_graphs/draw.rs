@@ -229,7 +229,12 @@ impl Draw<'_> {
         if self.g.span(x) != Span::Step {
             return self.unary(x, b);
         }
-        let lag = 1 + b as usize % 5;
+        // Long ones are masked in another way.
+        let lag = if b.is_multiple_of(3) {
+            17
+        } else {
+            1 + b as usize % 5
+        };
         let init = self.init(name, self.g.width(x), c)?;
         let (width, name) = (self.g.width(x), name.to_owned());
         let state: State = self.g.block(0, |g| {

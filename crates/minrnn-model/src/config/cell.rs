@@ -12,7 +12,7 @@ use crate::layers::{Gates, MinGru, MinLstm, Recurrent};
 
 /// What mixes over time in a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", from = "Keys")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "Keys")]
 pub enum CellConfig {
     /// minGRU.
     MinGru(Minimal),
@@ -60,59 +60,68 @@ pub enum InitialState {
     Learned,
 }
 
-/// All keys of all kinds, as they are written.
-#[derive(Deserialize)]
+/// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Keys {
-    kind: CellKind,
-    expansion: f64,
-    candidate: Candidate,
-    normalize_gates: bool,
-    bias: bool,
+    #[serde(deserialize_with = "given")]
+    kind: Option<CellKind>,
+    #[serde(deserialize_with = "given")]
+    expansion: Option<f64>,
+    #[serde(deserialize_with = "given")]
+    candidate: Option<Candidate>,
+    #[serde(deserialize_with = "given")]
+    normalize_gates: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    bias: Option<bool>,
     #[serde(deserialize_with = "shortest_and_longest")]
     time_scale: Option<[f64; 2]>,
-    initial_state: InitialState,
-    output_projection: bool,
+    #[serde(deserialize_with = "given")]
+    initial_state: Option<InitialState>,
+    #[serde(deserialize_with = "given")]
+    output_projection: Option<bool>,
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        let Minimal {
-            expansion,
-            candidate,
-            normalize_gates,
-            bias,
-            time_scale,
-            initial_state,
-            output_projection,
-        } = Minimal::default();
-        Self {
-            kind: CellKind::MinGru,
-            expansion,
-            candidate,
-            normalize_gates,
-            bias,
-            time_scale,
-            initial_state,
-            output_projection,
+impl Keys {
+    /// A key that is there still.
+    fn left(&self) -> Option<&'static str> {
+        let all = [
+            ("expansion", self.expansion.is_some()),
+            ("candidate", self.candidate.is_some()),
+            ("normalize_gates", self.normalize_gates.is_some()),
+            ("bias", self.bias.is_some()),
+            ("time_scale", self.time_scale.is_some()),
+            ("initial_state", self.initial_state.is_some()),
+            ("output_projection", self.output_projection.is_some()),
+        ];
+        all.into_iter()
+            .find(|(_, there)| *there)
+            .map(|(key, _)| key)
+    }
+}
+
+impl TryFrom<Keys> for CellConfig {
+    type Error = String;
+
+    fn try_from(mut keys: Keys) -> std::result::Result<Self, String> {
+        let kind = keys.kind.unwrap_or(CellKind::MinGru);
+        let cell = match kind {
+            CellKind::MinGru => Self::MinGru(Minimal::take(&mut keys)),
+            CellKind::MinLstm => Self::MinLstm(Minimal::take(&mut keys)),
+        };
+        match keys.left() {
+            Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
+            None => Ok(cell),
         }
     }
 }
 
-impl From<Keys> for CellConfig {
-    fn from(keys: Keys) -> Self {
-        let minimal = Minimal {
-            expansion: keys.expansion,
-            candidate: keys.candidate,
-            normalize_gates: keys.normalize_gates,
-            bias: keys.bias,
-            time_scale: keys.time_scale,
-            initial_state: keys.initial_state,
-            output_projection: keys.output_projection,
-        };
-        match keys.kind {
-            CellKind::MinGru => Self::MinGru(minimal),
-            CellKind::MinLstm => Self::MinLstm(minimal),
+impl CellKind {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MinGru => "min_gru",
+            Self::MinLstm => "min_lstm",
         }
     }
 }
@@ -201,6 +210,22 @@ impl CellConfig {
 }
 
 impl Minimal {
+    fn take(keys: &mut Keys) -> Self {
+        let usual = Self::default();
+        Self {
+            expansion: keys.expansion.take().unwrap_or(usual.expansion),
+            candidate: keys.candidate.take().unwrap_or(usual.candidate),
+            normalize_gates: keys.normalize_gates.take().unwrap_or(usual.normalize_gates),
+            bias: keys.bias.take().unwrap_or(usual.bias),
+            time_scale: keys.time_scale.take(),
+            initial_state: keys.initial_state.take().unwrap_or(usual.initial_state),
+            output_projection: keys
+                .output_projection
+                .take()
+                .unwrap_or(usual.output_projection),
+        }
+    }
+
     fn channels(&self, width: usize) -> Result<usize> {
         whole("cell.expansion", width, self.expansion)
     }
@@ -257,4 +282,11 @@ fn shortest_and_longest<'de, D: Deserializer<'de>>(
             "time_scale has {count} numbers, expected two: the shortest and the longest number of steps"
         ))
     })
+}
+
+/// What is there has a value: JSON could say null.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }

@@ -30,30 +30,9 @@ impl Graph {
             Op::Embed { table } => self.shape_of_embed(op, table, x[0]),
             Op::MatMul { transposed } => self.shape_of_product(op, x, transposed),
             Op::Binary(_) => self.shape_of_binary(op, x),
-            Op::Reduce { group, .. } if group > 0 && width.is_multiple_of(group) => {
-                Ok((width / group, span))
+            Op::Reduce { .. } | Op::Repeat { .. } | Op::Narrow { .. } => {
+                Ok((self.channels_of(op, width)?, span))
             }
-            Op::Reduce { group, .. } => fail(format!(
-                "cannot cut {width} channels into groups of {group}"
-            )),
-            Op::Repeat { block, times }
-                if block > 0 && times > 0 && width.is_multiple_of(block) =>
-            {
-                match width.checked_mul(times) {
-                    Some(wide) => Ok((wide, span)),
-                    None => fail(format!("{times} times {width} channels are too many")),
-                }
-            }
-            Op::Repeat { block, times } => fail(format!(
-                "cannot repeat {width} channels by blocks of {block}, {times} times"
-            )),
-            Op::Narrow { start, len } => match start.checked_add(len) {
-                Some(end) if len > 0 && end <= width => Ok((len, span)),
-                _ => fail(format!(
-                    "takes channels {start}..{} of {width}",
-                    start.saturating_add(len)
-                )),
-            },
             Op::Concat => {
                 self.same_span(op, x)?;
                 Ok((x.iter().map(|v| self.width(*v)).sum(), span))
@@ -75,6 +54,38 @@ impl Graph {
             }
             Op::Dropout { .. } | Op::Affine { .. } | Op::Unary(_) => Ok((width, span)),
         }
+    }
+
+    /// Channels of what regroups, repeats or picks `width` channels.
+    fn channels_of(&self, op: Op, width: usize) -> Result<usize> {
+        let what = match op {
+            Op::Reduce { group, .. } if group > 0 && width.is_multiple_of(group) => {
+                return Ok(width / group);
+            }
+            Op::Reduce { group, .. } => {
+                format!("cannot cut {width} channels into groups of {group}")
+            }
+            Op::Repeat { block, times }
+                if block > 0 && times > 0 && width.is_multiple_of(block) =>
+            {
+                match width.checked_mul(times) {
+                    Some(wide) => return Ok(wide),
+                    None => format!("{times} times {width} channels are too many"),
+                }
+            }
+            Op::Repeat { block, times } => {
+                format!("cannot repeat {width} channels by blocks of {block}, {times} times")
+            }
+            Op::Narrow { start, len } => match start.checked_add(len) {
+                Some(end) if len > 0 && end <= width => return Ok(len),
+                _ => format!(
+                    "takes channels {start}..{} of {width}",
+                    start.saturating_add(len)
+                ),
+            },
+            _ => return Ok(width),
+        };
+        Err(self.shape_error(op.name(), what))
     }
 
     fn check_arity(&self, op: Op, x: &[Value]) -> Result<()> {

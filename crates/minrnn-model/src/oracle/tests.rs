@@ -354,3 +354,23 @@ fn windows_begin_with_what_they_are_told() {
     assert_eq!(trace.states[0].data, [7.0, 8.0, 7.0, 8.0, 4.0, 40.0]);
     assert_eq!(trace.states[1].data, [-1.0, -1.0, 4.0, 40.0]);
 }
+
+/// What a window leaves is one pass over it: with a pass for each of its rows, this would take minutes.
+#[test]
+fn a_wide_window_costs_one_pass() {
+    use crate::graph::{Graph, Holds, OutputKind};
+    let lag = 100_000;
+    let graph = Graph::trace(Input::Features { width: 1 }, OutputKind::Values, |g, x| {
+        g.block(0, |g| {
+            let state = g.state("past", 1, Holds::Window { lag }, StateInit::Zero)?;
+            g.op(Op::Delay { state, by: lag }, &[x])
+        })
+    })
+    .unwrap();
+    let x: Vec<f32> = (0..lag + 1).map(|t| (t % 97) as f32).collect();
+    let run = Run::new(1, lag + 1, Data::Features(&x));
+    let trace = super::run(&graph, &[], &run).unwrap();
+    assert_eq!(trace.output.data[lag], f64::from(x[0]));
+    let want: Vec<f64> = x[1..].iter().map(|v| f64::from(*v)).collect();
+    assert_eq!(trace.states[0].data, want);
+}

@@ -9,3 +9,4 @@ mod names;
 mod profiles;
 mod variants;
 mod whole;
+mod windows;

@@ -14,7 +14,7 @@ struct Repeated {
     block: usize,
 }
 
-/// Axes that the channels are cut into, and what each argument has in their place; an argument of one has 1 everywhere.
+/// Axes that the channels are cut into, and what each argument has in their place.
 type Cut = (Vec<usize>, [Vec<usize>; 2]);
 
 impl Lower<'_> {
@@ -95,6 +95,14 @@ impl Lower<'_> {
 
     /// An elementwise operation of which an argument repeats channels: the source is broadcast, and the repeat never made.
     pub(super) fn binary_of_repeats(&mut self, f: Binary, node: &Node) -> Option<Val> {
+        // Beside one channel for all, nothing would bring the repeat about.
+        if node
+            .inputs
+            .iter()
+            .any(|v| self.graph.width(*v) != node.width)
+        {
+            return None;
+        }
         let repeats = [0, 1].map(|i| self.repeated(node.inputs[i], node.width));
         let (axes, own) = match repeats {
             [Some(x), Some(y)] => nested(x, y).unwrap_or_else(|| one_of([Some(x), None])),
@@ -104,7 +112,6 @@ impl Lower<'_> {
             let value = node.inputs[i];
             match repeats[i] {
                 Some(repeat) if own[i] != axes => self.side(repeat.source, &own[i]),
-                _ if self.graph.width(value) == 1 => self.side(value, &vec![1; axes.len()]),
                 _ => self.side(value, &axes),
             }
         });

@@ -1,5 +1,5 @@
-//! Windows: the past and present rows of an input, slices of them, and what is left of them at the end. A window costs a fixed number of
-//! nodes, whatever its lag, but for those whose every row is read.
+//! Windows: the past and present rows of an input, slices of them, and what is left of them at the end. A window costs no more nodes than
+//! one of 16 rows, whatever its lag, but for those whose every row is read.
 
 use std::collections::BTreeSet;
 
@@ -7,6 +7,9 @@ use minrnn_model::graph::{Op, State};
 
 use super::Lower;
 use crate::build::{TO_END, Val};
+
+/// Rows of a window whose resets are followed step by step.
+const SHORT: usize = 16;
 
 impl Lower<'_> {
     /// `x[t - by]`, `[B, T, width]` (step: `[B, width]`).
@@ -53,13 +56,18 @@ impl Lower<'_> {
             .window_end(&mut self.b, window, lag as i64, width as i64)
     }
 
-    /// Whether every row of the window is read, so that there are as many nodes as rows in any case.
-    pub(super) fn is_dense(&self, state: usize) -> bool {
+    /// Whether resets go through the window step by step: where it is short, or every row of it is read, so that there are as many nodes
+    /// as rows in any case.
+    pub(super) fn is_stepped(&self, state: usize) -> bool {
+        let lag = self.graph.states()[state].lag();
+        if lag.is_none_or(|lag| lag <= SHORT) {
+            return true;
+        }
         let delays = self.graph.nodes().iter().filter_map(|n| match n.op {
             Op::Delay { state: s, by } if s.index() == state && by > 0 => Some(by),
             _ => None,
         });
         let read: BTreeSet<usize> = delays.collect();
-        self.graph.states()[state].lag() == Some(read.len())
+        lag == Some(read.len())
     }
 }

@@ -172,11 +172,11 @@ impl Lower<'_> {
 
     /// `x[t - by]`, the initial value where a reset is between.
     pub(super) fn reset_delay(&mut self, state: State, by: usize, x: Val) -> Val {
-        let dense = self.is_dense(state.index());
+        let stepped = self.is_stepped(state.index());
         let (Some(resets), false) = (&mut self.resets, self.options.form == Form::Step) else {
             return x;
         };
-        let kept = if dense {
+        let kept = if stepped {
             resets.kept(&mut self.b, &mut self.time, by)
         } else {
             resets.kept_by_count(&mut self.b, &mut self.time, by as i64)
@@ -186,11 +186,11 @@ impl Lower<'_> {
 
     /// The last `lag` inputs, oldest first, the initial value where a reset came after them.
     pub(super) fn reset_window(&mut self, state: usize, lag: usize, window: Val) -> Val {
-        let dense = self.is_dense(state);
+        let stepped = self.is_stepped(state);
         let (Some(resets), false) = (&mut self.resets, self.options.form == Form::Step) else {
             return window;
         };
-        let mask = if dense {
+        let mask = if stepped {
             let mut masks = vec![];
             for by in (1..lag).rev() {
                 let kept = resets.kept(&mut self.b, &mut self.time, by);
