@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::proto::DataType;
 use crate::proto::TensorProto;
 
-use super::value::Elem;
+use super::elem::Elem;
 
 /// A constant tensor.
 #[derive(Debug, Clone)]

@@ -6,6 +6,7 @@
 
 mod compile;
 mod constant;
+mod elem;
 mod instr;
 mod length;
 mod registers;
@@ -54,7 +55,7 @@ impl Port {
 
 /// All values of an f32 constant.
 pub(crate) fn floats(data: &TensorProto) -> Option<Vec<f32>> {
-    let constant = constant::Constant::of(data).filter(|c| c.elem == value::Elem::F32)?;
+    let constant = constant::Constant::of(data).filter(|c| c.elem == elem::Elem::F32)?;
     constant.f32s().map(std::borrow::Cow::into_owned)
 }
 

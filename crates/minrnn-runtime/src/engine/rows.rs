@@ -5,6 +5,9 @@ use super::registers::Registers;
 use super::value::{Elem, View};
 use crate::kernels::{self, Cpu, Rows, RowsMut};
 
+/// Rows that are computed together: enough to read weights seldom, few enough for the caches.
+pub(super) const BLOCK: usize = 128;
+
 /// What can go wrong while running: nothing that the checks before do not already refuse in a sound file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -3,18 +3,8 @@
 use std::rc::Rc;
 
 use super::constant::Constant;
+pub(super) use super::elem::Elem;
 use super::length::Length;
-
-/// Element type of a flow. `F16` values are kept as f32, rounded to half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Elem {
-    F32,
-    F16,
-    I64,
-    I32,
-    U8,
-    Bool,
-}
 
 /// When a value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,17 +99,6 @@ impl Value<'_> {
             Self::Extended(_) => "a tensor with its past",
             Self::Spread(_) => "a filler",
             Self::Ends { .. } => "indices of ends",
-        }
-    }
-}
-
-impl Elem {
-    /// The type in which values are kept.
-    pub(super) fn held(self) -> Self {
-        match self {
-            Self::F16 => Self::F32,
-            Self::Bool => Self::U8,
-            other => other,
         }
     }
 }

@@ -19,6 +19,8 @@ mod external;
 mod formulas;
 mod graph_mutants;
 mod inputs;
+#[cfg(not(feature = "tract"))]
+mod lean;
 mod limits;
 mod mutants;
 mod operators;
