@@ -216,7 +216,7 @@ impl Graph {
             );
         };
         let layers = &self.scope[depth..];
-        let names = (0..=layers.len()).rev().map(|from| {
+        let mut names = (0..=layers.len()).rev().map(|from| {
             let parts = layers[from..].iter().map(String::as_str);
             let path: Vec<&str> = parts.chain([name]).collect();
             format!("{block}.{}", path.join("."))
@@ -225,7 +225,7 @@ impl Graph {
         match names.clone().find(|n| !taken(n)) {
             Some(free) => Ok(free),
             None => fail(
-                names.last().unwrap_or_default(),
+                names.next_back().unwrap_or_default(),
                 "is defined twice in its layer; give one another name",
             ),
         }
