@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod data;
 mod error;
 pub mod generate;
+mod host;
 pub mod import;
 pub mod optim;
 pub mod run;

@@ -79,6 +79,11 @@ impl Gpu {
         })
     }
 
+    /// Its number among this machine's.
+    pub fn ordinal(&self) -> usize {
+        self.inner.context.ordinal()
+    }
+
     /// Its name.
     ///
     /// # Errors

@@ -4,22 +4,38 @@ use candle_core::{CpuStorage, DType, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Result;
+use crate::host;
 
 /// Values summed by one task; fixed, because it decides the order of summation.
 const CHUNK: usize = 1 << 15;
 /// Independent sums within a chunk.
 const LANES: usize = 8;
 
-/// The sum of squares of a float32 tensor. Infinite or NaN if and only if an element is: no float32 overflows
-/// when squared in float64.
-pub(super) fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
-    if !tensor.device().is_cpu() {
-        return Ok(tensor
-            .to_dtype(DType::F64)?
-            .sqr()?
-            .sum_all()?
-            .to_scalar::<f64>()?);
+/// The sums of squares of float32 tensors, and a scalar beside them (0 without one), from a device in one transfer.
+pub(super) fn sums_of_squares(
+    tensors: &[&Tensor],
+    scalar: Option<&Tensor>,
+) -> Result<(f64, Vec<f64>)> {
+    if tensors.iter().all(|t| t.device().is_cpu()) {
+        let first = scalar.map_or(Ok(0.0), host::scalar)?;
+        let sums = tensors.iter().map(|t| sum_of_squares(t));
+        return Ok((first, sums.collect::<Result<_>>()?));
     }
+    let sum = |t: &&Tensor| t.to_dtype(DType::F64)?.sqr()?.sum_all();
+    let sums = tensors.iter().map(sum);
+    let first = scalar.map(|s| s.to_dtype(DType::F64)).into_iter();
+    let all: Vec<Tensor> = first.chain(sums).collect::<candle_core::Result<_>>()?;
+    let mut all = host::read(&Tensor::stack(&all, 0)?)?;
+    let first = match scalar {
+        Some(_) => all.remove(0),
+        None => 0.0,
+    };
+    Ok((first, all))
+}
+
+/// The sum of squares of a float32 tensor on the CPU. Infinite or NaN if and only if an element is: no float32 overflows
+/// when squared in float64.
+fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {

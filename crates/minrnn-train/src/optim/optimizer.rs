@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var, bail};
 
-use super::norm::sum_of_squares;
+use super::norm::sums_of_squares;
 use super::rule::{Leaf, Rule, Step};
 use super::state::OptimizerState;
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
+use crate::host::scalar;
 
 /// A trainable variable.
 #[derive(Debug, Clone)]
@@ -76,11 +77,44 @@ impl Optimizer {
         &self.parameters
     }
 
+    /// The gradients of a loss (a scalar), and the update by them; gives the loss too. Whatever the device is, a step brings one tensor to
+    /// the host: the loss, and beside it the squares of the gradients.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step`]; [`TrainError::NonFinite`] for the loss.
+    pub fn step_of(&mut self, loss: &Tensor, lr: f64) -> Result<(f64, StepReport)> {
+        if loss.device().is_cpu() {
+            let value = self.finite(scalar(loss)?)?;
+            return Ok((value, self.step(&loss.backward()?, lr)?));
+        }
+        self.update(&loss.backward()?, Some(loss), lr)
+    }
+
     /// Updates all parameters, or none: nothing is changed where an error is returned for the gradients.
     ///
     /// # Errors
     /// [`TrainError::NoGradient`], [`TrainError::NonFinite`] naming the first parameter; [`TrainError::Candle`].
     pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<StepReport> {
+        Ok(self.update(grads, None, lr)?.1)
+    }
+
+    fn finite(&self, loss: f64) -> Result<f64> {
+        if loss.is_finite() {
+            return Ok(loss);
+        }
+        Err(TrainError::NonFinite {
+            what: "the loss".into(),
+            step: self.step,
+        })
+    }
+
+    /// The loss is read with the gradients' squares; 0 without one.
+    fn update(
+        &mut self,
+        grads: &GradStore,
+        loss: Option<&Tensor>,
+        lr: f64,
+    ) -> Result<(f64, StepReport)> {
         if !lr.is_finite() || lr < 0.0 {
             return Err(TrainError::config(
                 "lr",
@@ -88,7 +122,9 @@ impl Optimizer {
             ));
         }
         let found = self.gradients(grads)?;
-        let report = self.measure(&found)?;
+        let (loss, squares) = sums_of_squares(&found, loss)?;
+        let loss = self.finite(loss)?;
+        let report = self.measure(&squares)?;
         let step = Step {
             number: self.step + 1,
             lr,
@@ -113,7 +149,7 @@ impl Optimizer {
             }
         }
         self.step = step.number;
-        Ok(report)
+        Ok((loss, report))
     }
 
     fn gradients<'g>(&self, grads: &'g GradStore) -> Result<Vec<&'g Tensor>> {
@@ -139,11 +175,7 @@ impl Optimizer {
 
     /// The global norm, and the factor that brings it down to the limit. Refuses gradients that are not finite, and
     /// those whose square is not: their second moment would be infinite and the parameter never move again.
-    fn measure(&self, grads: &[&Tensor]) -> Result<StepReport> {
-        let squares: Vec<f64> = grads
-            .iter()
-            .map(|g| sum_of_squares(g))
-            .collect::<Result<_>>()?;
+    fn measure(&self, squares: &[f64]) -> Result<StepReport> {
         let find = |what: &str, wrong: &dyn Fn(f64) -> bool| {
             let at = squares.iter().position(|s| wrong(*s));
             at.map(|i| TrainError::NonFinite {

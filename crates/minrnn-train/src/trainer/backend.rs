@@ -18,7 +18,7 @@ pub enum Device {
     /// The CPU, by candle.
     #[default]
     Cpu,
-    /// A GPU, by the tape of this crate ([`crate::tape`]).
+    /// A GPU, by the tape of this crate ([`crate::tape`]) or by candle ([`TrainEngine`](super::TrainEngine)).
     #[cfg(feature = "cuda")]
     Cuda(minrnn_kernels::cuda::Gpu),
 }
@@ -52,12 +52,12 @@ impl Device {
 }
 
 impl Device {
-    /// The kind of device: two of one kind go on bit for bit after each other.
-    pub fn name(&self) -> &'static str {
+    /// As candle's.
+    fn of_candle(&self) -> Result<candle_core::Device> {
         match self {
-            Self::Cpu => "cpu",
+            Self::Cpu => Ok(candle_core::Device::Cpu),
             #[cfg(feature = "cuda")]
-            Self::Cuda(_) => "cuda",
+            Self::Cuda(gpu) => Ok(candle_core::Device::new_cuda(gpu.ordinal())?),
         }
     }
 }
@@ -97,16 +97,21 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
     fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)>;
 }
 
-/// The backend of a device, with `params` as first values, statistics included.
+/// The backend of a device, the tape or candle, with `params` as first values, statistics included.
 pub(super) fn open(
     config: &TrainConfig,
     graph: &Graph,
     params: &Params,
     device: &Device,
+    tape: bool,
 ) -> Result<Box<dyn Backend>> {
     match device {
-        Device::Cpu => Ok(Box::new(Candle::new(config, graph, params)?)),
         #[cfg(feature = "cuda")]
-        Device::Cuda(gpu) => Ok(Box::new(Cuda::new(gpu, config, graph, params)?)),
+        Device::Cuda(gpu) if tape => Ok(Box::new(Cuda::new(gpu, config, graph, params)?)),
+        device => {
+            debug_assert!(!tape, "the tape runs on GPUs");
+            let device = device.of_candle()?;
+            Ok(Box::new(Candle::new(config, graph, params, &device)?))
+        }
     }
 }

@@ -6,14 +6,15 @@ use minrnn_model::params::{Params, Role};
 
 use super::aim::Aim;
 use super::backend::{Backend, Report};
-use super::config::{Precision, TrainConfig};
+use super::config::TrainConfig;
 use super::loss::Tensors;
-use crate::error::{Result, TrainError};
+use crate::error::Result;
+use crate::host::scalar;
 use crate::optim::{Optimizer, OptimizerState, Parameter};
 use crate::run::{self, Dropout, Run, Weights};
 use crate::task::Batch;
 
-/// A model as tensors on the CPU.
+/// A model as tensors on a device.
 #[derive(Debug)]
 pub(super) struct Candle {
     graph: Graph,
@@ -23,15 +24,13 @@ pub(super) struct Candle {
 }
 
 impl Candle {
-    pub(super) fn new(config: &TrainConfig, graph: &Graph, params: &Params) -> Result<Self> {
-        if config.train.precision != Precision::F32 {
-            let message = format!(
-                "is {}, which GPUs have; use --device cuda, or leave it out",
-                config.train.precision.name()
-            );
-            return Err(TrainError::config("train.precision", message));
-        }
-        let weights = Weights::new(graph, params, DType::F32, &Device::Cpu)?;
+    pub(super) fn new(
+        config: &TrainConfig,
+        graph: &Graph,
+        params: &Params,
+        device: &Device,
+    ) -> Result<Self> {
+        let weights = Weights::new(graph, params, DType::F32, device)?;
         let parameters = weights.vars().map(|(i, var)| {
             let spec = &graph.params()[i];
             Parameter {
@@ -66,23 +65,16 @@ impl Backend for Candle {
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
         let batch = self.aim.batch(batch);
         let (loss, _) = forward(self.aim.graph(), &self.weights, &batch, Some(dropout))?;
-        let value = f64::from(loss.to_scalar::<f32>()?);
-        if !value.is_finite() {
-            return Err(TrainError::NonFinite {
-                what: "the loss".into(),
-                step: dropout.step,
-            });
-        }
-        let report = self.optimizer.step(&loss.backward()?, lr)?;
+        let (loss, report) = self.optimizer.step_of(&loss, lr)?;
         Ok(Some(Report {
-            loss: value,
+            loss,
             grad_norm: report.grad_norm,
         }))
     }
 
     fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
         let (loss, correct) = forward(&self.graph, &self.weights, batch, None)?;
-        Ok((f64::from(loss.to_scalar::<f32>()?), correct))
+        Ok((scalar(&loss)?, correct))
     }
 }
 
@@ -93,7 +85,7 @@ fn forward(
     batch: &Batch,
     dropout: Option<Dropout>,
 ) -> Result<(Tensor, Option<usize>)> {
-    let tensors = Tensors::new(batch, &Device::Cpu)?;
+    let tensors = Tensors::new(batch, weights.device())?;
     let run = Run {
         lens: batch.lens.as_deref(),
         reset: batch.reset.as_deref(),

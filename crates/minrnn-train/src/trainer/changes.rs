@@ -177,7 +177,11 @@ impl Changed<'_> {
         let rates = ["train.lr", "train.warmup_steps"];
         let counts = |change: &&Change| {
             let key = change.key.as_str();
-            let told = STEPLESS.contains(&key) || rates.contains(&key) || is_place(change);
+            // What another engine changes is told by the device.
+            let told = STEPLESS.contains(&key)
+                || rates.contains(&key)
+                || is_place(change)
+                || key == "train.engine";
             !told && (key != "train.tuned" || on_gpu)
         };
         let mut keys: Vec<&str> = all.iter().filter(counts).map(|c| c.key.as_str()).collect();
@@ -283,6 +287,7 @@ fn differ(old: &Schedule, new: &Schedule, step: u64) -> bool {
 fn json(options: &TrainOptions) -> Json {
     let mut json = serde_json::to_value(options).unwrap_or_default();
     // Files leave out what is usual.
+    json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();
     json["tuned"] = options.tuned.into();
     json

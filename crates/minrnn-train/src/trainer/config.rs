@@ -5,6 +5,7 @@ use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
+use super::engine::TrainEngine;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
 use crate::schedule::{Decay, Schedule};
@@ -47,6 +48,9 @@ pub struct TrainOptions {
     /// The optimizer.
     #[serde(default)]
     pub optimizer: AdamWConfig,
+    /// What computes the steps.
+    #[serde(default, skip_serializing_if = "TrainEngine::is_default")]
+    pub engine: TrainEngine,
     /// In which precision a GPU computes; the CPU has f32.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,

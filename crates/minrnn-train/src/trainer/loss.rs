@@ -4,6 +4,7 @@ use candle_core::{DType, Device, Tensor};
 use minrnn_kernels as kernels;
 
 use crate::error::Result;
+use crate::host::scalar;
 use crate::task::{Batch, Input, Targets};
 
 /// A batch as tensors on a device.
@@ -62,11 +63,8 @@ impl Tensors {
             let count = weights.sum_all()?.maximum(f64::from(f32::MIN_POSITIVE))?;
             return Ok(weighted.sum_all()?.div(&(count * width as f64)?)?);
         }
-        let count = weights
-            .sum_all()?
-            .to_scalar::<f32>()?
-            .max(f32::MIN_POSITIVE);
-        Ok((weighted.sum_all()? / (f64::from(count) * width as f64))?)
+        let count = scalar(&weights.sum_all()?)?.max(f64::from(f32::MIN_POSITIVE));
+        Ok((weighted.sum_all()? / (count * width as f64))?)
     }
 
     /// How many targets that count are the largest logit; `None` for real targets.
@@ -83,8 +81,6 @@ impl Tensors {
             Some(weights) => met.mul(&weights.ne(0f32)?)?,
             None => met,
         };
-        Ok(Some(
-            met.to_dtype(DType::U32)?.sum_all()?.to_scalar::<u32>()? as usize,
-        ))
+        Ok(Some(scalar(&met.to_dtype(DType::U32)?.sum_all()?)? as usize))
     }
 }

@@ -8,6 +8,7 @@ mod config;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod differences;
+mod engine;
 mod idle;
 mod load;
 mod loss;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use backend::Backend;
 pub use backend::Device;
 pub use config::{Precision, TrainConfig, TrainOptions, resolve};
+pub use engine::TrainEngine;
 pub use load::{load_model, model_config, take_model};
 pub use memory::Memory;
 use record::Record;
@@ -163,9 +165,10 @@ impl Trainer {
         check_memory(&config, &model, &*task, device)?;
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
-        let backend = backend::open(&config, model.graph(), params, device)?;
+        let chosen = engine::choose(&config.train, model.graph(), device)?;
+        let backend = backend::open(&config, model.graph(), params, device, chosen.tape)?;
         let record = Record {
-            device: Some(device.name().to_owned()),
+            device: Some(chosen.place.to_owned()),
             data,
         };
         let state = TrainerState {
@@ -184,7 +187,7 @@ impl Trainer {
             backend,
             state,
             record,
-            notes: vec![],
+            notes: chosen.note.into_iter().collect(),
         })
     }
 
@@ -200,7 +203,7 @@ impl Trainer {
     pub fn task(&self) -> &dyn Task {
         &*self.task
     }
-    /// What is to be known about a run that began from a checkpoint: each change, and what it does.
+    /// What is to be known about a run: which engine was chosen, and of one that began from a checkpoint each change, and what it does.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

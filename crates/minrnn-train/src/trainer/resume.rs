@@ -7,6 +7,7 @@ use minrnn_model::model::Model;
 use super::backend::Device;
 use super::changes::Changed;
 use super::config::{TrainConfig, check_values};
+use super::engine;
 use super::load::params_of;
 use super::origin::{Opened, Origin, Purpose};
 use super::{Trainer, TrainerState};
@@ -60,12 +61,14 @@ impl Trainer {
             );
             return Err(TrainError::config("train.steps", message));
         }
+        let model = Model::from_config(&opened.model)?;
+        let chosen = engine::choose(&config.train, model.graph(), device)?;
         let changed = Changed {
             origin: &origin,
             state,
             config,
             opened: &opened,
-            device: device.name(),
+            device: chosen.place,
             new_data,
         };
         let notes = changed.notes();
@@ -82,7 +85,7 @@ impl Trainer {
             evaluation_due: state.evaluation_due && trainer.has_validation(),
             ..state.clone()
         };
-        trainer.notes = notes;
+        trainer.notes.extend(notes);
         Ok(trainer)
     }
 
@@ -101,7 +104,7 @@ impl Trainer {
         let mut opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
         let notes = std::mem::take(&mut opened.unknown);
         let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
-        trainer.notes = notes;
+        trainer.notes.extend(notes);
         Ok(trainer)
     }
 

@@ -102,10 +102,7 @@ impl Known {
 
 /// The tape has no launches for a node or a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the tape does not know {what} of {place}{}; train with train.engine = \"candle\", which runs every model",
-    Within(layers)
-)]
+#[error("{}; train with train.engine = \"candle\", which runs every model", self.reason())]
 pub struct Unknown {
     /// The operation with its name, or what is unusual about the state.
     pub what: String,
@@ -128,6 +125,15 @@ impl fmt::Display for Within<'_> {
 }
 
 impl Unknown {
+    /// What is not known, and where.
+    pub fn reason(&self) -> String {
+        let within = Within(&self.layers);
+        format!(
+            "the tape does not know {} of {}{within}",
+            self.what, self.place
+        )
+    }
+
     fn new(graph: &Graph, at: usize) -> Self {
         let node = &graph.nodes()[at];
         let regions = graph.regions().iter();
