@@ -63,17 +63,13 @@ pub fn card_of(
     vocabulary: bool,
 ) -> Result<String, ExportError> {
     let forms: Vec<FormFile> = files.iter().map(|(n, m, o)| form_file(n, m, o)).collect();
-    let told = files
-        .first()
-        .and_then(|(_, m, _)| m.metadata("minrnn.config"));
-    let config = told.and_then(|text| minrnn_model::json::from_slice(text.as_bytes()).ok());
-    let (Some(first), Some(config)) = (forms.first(), config) else {
+    let config = files.first().map(|(_, model, _)| config(model));
+    let (Some(first), Some(config)) = (forms.first(), &config) else {
         return Err(ExportError::Option {
             option: "forms",
-            what: "there is none, or it says nothing of its configuration".into(),
+            what: "there is none".into(),
         });
     };
-    let config: &Json = &config;
     let dir = DirOptions {
         vocabulary: vocabulary.then(Vec::new),
         ..DirOptions::default()
