@@ -9,7 +9,7 @@ use minrnn_model::params::Params;
 use serde_json::Value as Json;
 
 use super::manifest::{Data, FormFile};
-use super::metadata::head;
+use super::metadata::{config, head};
 use super::names::Named;
 use super::{Activations, DirOptions, ExportError, ExportOptions, Port, Weights};
 use crate::ir::{Dim, Model, TensorData, ValueInfo};
