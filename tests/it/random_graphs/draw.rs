@@ -142,7 +142,7 @@ impl Draw<'_> {
         if f == Binary::Mul {
             y = self.g.unary(Unary::Tanh, y)?;
         }
-        let (x, y) = if c % 5 == 0 && f != Binary::Div {
+        let (x, y) = if c.is_multiple_of(5) && f != Binary::Div {
             (y, x)
         } else {
             (x, y)
@@ -184,7 +184,7 @@ impl Draw<'_> {
                 let shape = if transposed { [n, k] } else { [k, n] };
                 let param = self.g.param(name, &shape, weight(0.7))?;
                 let w = self.g.read(param)?;
-                if c % 3 == 0 {
+                if c.is_multiple_of(3) {
                     self.g.unary(Unary::Sin, w)?
                 } else {
                     w
