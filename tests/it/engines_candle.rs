@@ -113,6 +113,54 @@ fn verify_has_it_as_a_witness() {
     assert_eq!(code, std::process::ExitCode::SUCCESS);
 }
 
+/// The cut of the engine matrix that the gate has of the other engines: `minrnn bench engines`, four models in their portable forms.
+#[test]
+fn it_runs_the_portable_forms_of_four_models() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = [
+        "gru_bare",
+        "gru_tokens",
+        "lstm_tokens",
+        "lstm_linear_learned_last",
+    ];
+    let mut line: Vec<String> = ["minrnn", "bench", "engines"].map(String::from).to_vec();
+    for case in cases()
+        .into_iter()
+        .filter(|c| names.contains(&c.name.as_str()))
+    {
+        let options = DirOptions {
+            forms: vec![Form::Parallel, Form::Step],
+            options: ExportOptions {
+                max_seq_len: 64,
+                ..ExportOptions::default()
+            },
+            ..DirOptions::default()
+        };
+        let export = dir.path().join(&case.name);
+        write_export(&export, &case.model, &case.params, &options).unwrap();
+        line.push(export.to_str().unwrap().into());
+    }
+    let json = dir.path().join("engines.json");
+    let more = [
+        "--engine",
+        "candle-onnx",
+        "--max-len",
+        "17",
+        "--quiet",
+        "--json",
+    ];
+    line.extend(more.map(String::from));
+    line.push(json.to_str().unwrap().into());
+    let code = minrnn_cli::main_with(&line);
+    let matrix: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    let rows = matrix["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2 * names.len());
+    for row in rows {
+        assert_eq!(row["results"][0]["verdict"], "right", "{row}");
+    }
+    assert_eq!(code, std::process::ExitCode::SUCCESS);
+}
+
 /// What the target refuses, the engine refuses: each with a part of its words.
 #[test]
 fn what_is_not_for_candle_does_not_run() {

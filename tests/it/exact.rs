@@ -7,79 +7,20 @@ mod referee;
 
 use std::path::Path;
 
+use minrnn_model::compare;
 use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::trial::{Case, carried, spans};
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Lowering, StateLayout, Target, Weights, write_export,
 };
-use minrnn_runtime::{Execution, Extras, Input, InputSpec, Options, Output, Session, State};
+use minrnn_runtime::{Execution, Options, Output, Session, State};
 
 use crate::golden::read;
 use crate::regressions::regressions;
-
-/// A case of random values, long enough for several chunks on several threads.
-struct Case {
-    batch: usize,
-    time: usize,
-    ids: Vec<i64>,
-    values: Vec<f32>,
-    width: usize,
-}
-
-impl Case {
-    fn new(input: InputSpec, batch: usize, time: usize, rng: &mut Rng) -> Self {
-        let (vocab, width) = match input {
-            InputSpec::Tokens { vocab } => (vocab.unwrap_or(2), 0),
-            InputSpec::Features { width } => (1, width),
-        };
-        Self {
-            batch,
-            time,
-            ids: (0..batch * time).map(|_| rng.below(vocab) as i64).collect(),
-            values: (0..batch * time * width)
-                .map(|_| rng.normal() as f32)
-                .collect(),
-            width,
-        }
-    }
-
-    fn input(&self) -> Input<'_> {
-        let (batch, time, width) = (self.batch, self.time, self.width);
-        if width == 0 {
-            return Input::Tokens {
-                ids: &self.ids,
-                batch,
-                time,
-            };
-        }
-        Input::Features {
-            values: &self.values,
-            batch,
-            time,
-            width,
-        }
-    }
-
-    /// Steps `from..from + len` of rows `rows`.
-    fn cut(&self, rows: std::ops::Range<usize>, from: usize, len: usize) -> Self {
-        let part = |v: &[i64]| -> Vec<i64> {
-            let row = |b: usize| &v[b * self.time + from..b * self.time + from + len];
-            rows.clone().flat_map(row).copied().collect()
-        };
-        let w = self.width;
-        let row =
-            |b: usize| &self.values[(b * self.time + from) * w..(b * self.time + from + len) * w];
-        Self {
-            batch: rows.len(),
-            time: len,
-            ids: if w == 0 { part(&self.ids) } else { vec![] },
-            values: rows.clone().flat_map(row).copied().collect(),
-            width: w,
-        }
-    }
-}
+use crate::runs::{drawn, next, run, streamed};
 
 fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> State {
     let mut state = model.initial_state(batch).unwrap();
@@ -92,11 +33,11 @@ fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> S
     state
 }
 
+/// Value for value; what is no number equals nothing.
 fn same(what: &str, got: &[f32], want: &[f32]) {
     assert_eq!(got.len(), want.len(), "{what}");
-    let off = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits() && !(*a == 0.0 && *b == 0.0);
-    let differing = got.iter().zip(want).filter(|(a, b)| off((a, b))).count();
-    assert_eq!(differing, 0, "{what}: of {} values", got.len());
+    let c = compare::exact(got, want);
+    assert_eq!(c.failing, 0, "{what}: {c:?}");
 }
 
 fn same_states(what: &str, got: &State, want: &State) {
@@ -150,39 +91,25 @@ fn check(dir: &Path, name: &str) {
         .iter()
         .find_map(|(_, m)| Some((m.info().batch?, m.info().seq_len?)));
     let (batch, time) = fixed.unwrap_or((3, 101));
-    let case = Case::new(info.input, batch, time, &mut rng);
+    let case = drawn(info.input, (batch, time), &mut rng);
     let start = random_state(&step, batch, &mut rng);
 
     // The step form is the measure: one row after the other, all rows together.
-    let mut stepped = vec![];
-    let mut state = start.clone();
-    for t in 0..time {
-        let (out, next) = step.run(case.cut(0..batch, t, 1).input(), &state).unwrap();
-        stepped.push(out.values);
-        state = next;
-    }
+    let (stepped, state) = streamed(&step, &case, start.clone());
     if info.batch.is_none() {
         for b in 0..batch {
-            let mut one = start.select(&[b]).unwrap();
-            for (t, all) in stepped.iter().enumerate() {
-                let (out, next) = step.run(case.cut(b..b + 1, t, 1).input(), &one).unwrap();
-                let width = out.values.len();
-                same(
-                    &format!("{name}: row {b} alone"),
-                    &out.values,
-                    &all[b * width..(b + 1) * width],
-                );
-                one = next;
+            let one = start.select(&[b]).unwrap();
+            let (alone, last) = streamed(&step, &case.rows(b..b + 1), one);
+            let what = format!("{name}: row {b} alone");
+            for (got, all) in alone.iter().zip(&stepped) {
+                let width = got.len();
+                same(&what, got, &all[b * width..(b + 1) * width]);
             }
-            same_states(
-                &format!("{name}: row {b} alone"),
-                &one,
-                &state.select(&[b]).unwrap(),
-            );
+            same_states(&what, &last, &state.select(&[b]).unwrap());
         }
     }
     for (what, model) in &sequences {
-        let (out, next) = model.run(case.input(), &start).unwrap();
+        let (out, next) = run(model, &case, &start).unwrap();
         same(
             &format!("{what}: last outputs"),
             &last(&out, time),
@@ -204,15 +131,12 @@ fn check(dir: &Path, name: &str) {
         }
         same_states(&format!("{what}: states"), &next, &state);
         if fixed.is_none() {
-            let mut pieces = start.clone();
-            let mut from = 0;
-            for len in [1, 2, 15, 16, 17, 50] {
-                let (_, next) = model
-                    .run(case.cut(0..batch, from, len).input(), &pieces)
-                    .unwrap();
-                (pieces, from) = (next, from + len);
-            }
-            assert_eq!(from, time);
+            let cuts = [1, 2, 15, 16, 17, 50];
+            assert_eq!(cuts.iter().sum::<usize>(), time);
+            let (_, pieces) = carried(spans(&cuts), start.clone(), |(from, to), state| {
+                run(model, &case.cut(from, to, None), &state)
+            })
+            .unwrap();
             same_states(&format!("{what}: in pieces"), &pieces, &state);
             ends(what, model, &step, &case, &start);
         }
@@ -230,45 +154,24 @@ fn ends(
     if !model.info().lengths || !model.info().reset {
         return;
     }
-    let lengths: Vec<i64> = (0..case.batch)
-        .map(|b| [case.time as i64, 1, 40][b % 3])
-        .collect();
-    let reset: Vec<bool> = (0..case.batch * case.time).map(|i| i % 23 == 5).collect();
-    let extras = Extras {
-        lengths: Some(&lengths),
-        reset: Some(&reset),
-    };
-    let (out, next) = model.run_with(case.input(), &extras, start).unwrap();
-    for b in 0..case.batch {
-        let mut one = start.select(&[b]).unwrap();
-        let mut values = vec![];
-        for t in 0..lengths[b] as usize {
-            let flag = [reset[b * case.time + t]];
-            let extras = Extras {
-                reset: Some(&flag),
-                ..Extras::default()
-            };
-            let (out, next) = step
-                .run_with(case.cut(b..b + 1, t, 1).input(), &extras, &one)
-                .unwrap();
-            (values, one) = (out.values, next);
-        }
+    let lengths: Vec<usize> = (0..case.batch).map(|b| [case.time, 1, 40][b % 3]).collect();
+    let mut case = case.clone();
+    case.reset = Some((0..case.batch * case.time).map(|i| i % 23 == 5).collect());
+    let stepped = case.clone();
+    case.lengths = Some(lengths.clone());
+    let (out, next) = run(model, &case, start).unwrap();
+    for (b, length) in lengths.into_iter().enumerate() {
+        let row = stepped.rows(b..b + 1).cut(0, length, None);
+        let (values, one) = streamed(step, &row, start.select(&[b]).unwrap());
+        let values = values.last().unwrap();
         let width = values.len();
-        let at = if out.shape.len() == 3 {
-            (b * case.time + lengths[b] as usize - 1) * width
-        } else {
-            b * width
+        let at = match out.shape.len() {
+            3 => (b * case.time + length - 1) * width,
+            _ => b * width,
         };
-        same(
-            &format!("{what}: end of row {b}"),
-            &out.values[at..at + width],
-            &values,
-        );
-        same_states(
-            &format!("{what}: end of row {b}"),
-            &next.select(&[b]).unwrap(),
-            &one,
-        );
+        let what = format!("{what}: end of row {b}");
+        same(&what, &out.values[at..at + width], values);
+        same_states(&what, &next.select(&[b]).unwrap(), &one);
     }
 }
 
@@ -373,22 +276,21 @@ fn a_long_stream_equals_its_chunks() {
     let parallel = minrnn_runtime::Model::open(dir.join("model.parallel.onnx")).unwrap();
     let step = minrnn_runtime::Model::open(dir.join("model.step.onnx")).unwrap();
     let total = 1_000_000;
-    let case = Case::new(step.info().input, 1, total, &mut Rng::named(5, "exact"));
+    let case = drawn(step.info().input, (1, total), &mut Rng::named(5, "exact"));
     let mut session = Session::new(step.into(), 1).unwrap();
     let mut state = parallel.initial_state(1).unwrap();
     let mut from = 0;
     while from < total {
-        let len = (1 + from * 7 % 1777).min(total - from);
-        let (out, next) = parallel
-            .run(case.cut(0..1, from, len).input(), &state)
-            .unwrap();
-        state = next;
+        let to = (from + 1 + from * 7 % 1777).min(total);
+        let piece = case.cut(from, to, None);
+        let (out, after) = run(&parallel, &piece, &state).unwrap();
+        state = after;
         let width = out.shape[2];
         for (t, want) in out.values.chunks_exact(width).enumerate() {
-            let got = session.step_tokens(&[case.ids[from + t]]).unwrap();
+            let got = next(&mut session, &piece.cut(t, t + 1, None));
             same("outputs", &got.values, want);
         }
-        from += len;
+        from = to;
     }
     same_states("states", session.state(), &state);
 }

@@ -18,6 +18,7 @@ macro_rules! example {
     };
 }
 example!(embedded, "../../crates/minrnn-runtime/examples/embedded.rs");
+example!(lean, "../../crates/minrnn-runtime/examples/lean.rs");
 example!(serve, "../../crates/minrnn-runtime/examples/serve.rs");
 example!(
     stream_features,
@@ -34,6 +35,20 @@ fn models() -> PathBuf {
 
 fn open(path: &Path) -> Arc<minrnn_runtime::Model> {
     Arc::new(minrnn_runtime::Model::open(path).unwrap())
+}
+
+#[test]
+fn a_stream_needs_exact_execution_alone() {
+    let step = models().join("copy-min-gru/export/model.step.onnx");
+    let inputs = ["3", "1", "4"].map(String::from);
+    let mut out = vec![];
+    lean::run(&step.display().to_string(), &inputs, &mut out).unwrap();
+    let mut session = Session::new(open(&step), 1).unwrap();
+    let want = [3, 1, 4].map(|id| {
+        let output = session.step_tokens(&[id]).unwrap();
+        format!("{id} -> {:?}\n", output.values)
+    });
+    assert_eq!(String::from_utf8(out).unwrap(), want.concat());
 }
 
 #[test]

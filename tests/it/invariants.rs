@@ -4,7 +4,7 @@ mod lexer;
 mod rules;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +65,47 @@ fn dependencies() -> Vec<Dependency> {
         }
     }
     found
+}
+
+/// Crates that a program builds for exact execution alone: minrnn-runtime without its feature `tract`, and this itself.
+fn lean() -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let args = "tree --offline -p minrnn-runtime --no-default-features -e normal --prefix none";
+    let output = Command::new(cargo)
+        .args(args.split(' '))
+        // Features of one package, not of all that the workspace has.
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let names = text.lines().filter_map(|l| l.split(' ').next());
+    names.filter(|n| !n.is_empty()).map(String::from).collect()
+}
+
+/// The most that [`lean`] may be.
+const LEAN: usize = 28;
+
+#[test]
+fn exact_execution_alone_needs_few_crates() {
+    let crates = lean();
+    assert!(crates.contains("minrnn-runtime"), "{crates:?}");
+    assert!(
+        crates.len() <= LEAN,
+        "{} crates, at most {LEAN}: {crates:?}",
+        crates.len()
+    );
+    // What makes a small build a long one.
+    let heavy = ["tract", "prost", "candle", "syn", "rayon"];
+    let family = |name: &String| name.split('-').next().map(String::from);
+    let found = crates.iter().filter_map(family);
+    let found: Vec<String> = found.filter(|n| heavy.contains(&n.as_str())).collect();
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[track_caller]

@@ -4,6 +4,7 @@
 #[cfg(feature = "candle-onnx")]
 mod engines_candle;
 
+mod circles;
 mod exact;
 mod examples;
 mod forged;
@@ -21,5 +22,6 @@ mod opsets;
 mod padding;
 mod random_graphs;
 mod regressions;
+mod runs;
 mod service;
 mod snapshots_of_graphs;

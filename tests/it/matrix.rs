@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::Comparison;
 use minrnn_model::graph::{Graph, Input};
 use minrnn_model::model::Model;
-use minrnn_model::oracle::{self, Data, Run, Tensor, Trace};
+use minrnn_model::oracle::{Tensor, Trace};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{ExportOptions, Form, Port, Stored, Weights, export_graph, read};
+use minrnn_model::ruler::{self, ACROSS};
+use minrnn_model::trial::{Case as Inputs, How, Outcome, carried, join, spans};
+use minrnn_onnx::export::{ExportOptions, Form, Port, Stored, Weights, export_graph, ports, read};
 
 use crate::golden::read::{Golden, files};
 use crate::regressions::regressions;
+use crate::runs::streamed;
 
 const BATCH: usize = 3;
 /// A fixed sequence length: two whole blocks of the blocked scan and a part of one.
 pub(crate) const FIXED: usize = 37;
 /// Twice that, so that a file of a fixed length runs twice.
 const TIME: usize = 2 * FIXED;
-/// A value may be off by its running bound, and by no more than this of the tensor's `1 + max|y|`: through several layers the
-/// bound, which assumes that no errors cancel, grows to the size of the values themselves. The rule of `tests/engines/check.py`.
-const RELATIVE: f64 = 1e-5;
 /// Half a step of f16, of a value.
 const HALF_STEP_F16: f64 = 1.0 / 2048.0;
 
@@ -55,11 +55,9 @@ pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) model: Model,
     pub(crate) params: Params,
-    ids: Vec<u32>,
-    features: Vec<f32>,
-    states: Vec<Vec<f32>>,
-    reset: Vec<bool>,
-    lengths: Vec<usize>,
+    given: Inputs,
+    /// How far the runtime's steps are from the oracle: the output, then the states.
+    error: Vec<f64>,
 }
 
 /// All of them, and regressions.
@@ -89,28 +87,21 @@ pub(crate) fn stacks(case: &Case) -> bool {
 impl Case {
     fn new(name: String, model: Model, params: Params) -> Self {
         let mut rng = Rng::named(5, "engines");
-        let (mut ids, mut features) = (vec![], vec![]);
-        match model.graph().input() {
-            Input::Tokens { vocab } => {
-                ids.extend((0..BATCH * TIME).map(|_| rng.below(vocab) as u32))
-            }
-            Input::Features { width } => {
-                features.extend((0..BATCH * TIME * width).map(|_| rng.normal() as f32))
-            }
-        }
-        let specs = model.graph().states();
-        let states = specs
-            .iter()
-            .map(|s| (0..BATCH * s.len()).map(|_| rng.normal() as f32).collect())
-            .collect();
+        let mut random = || {
+            let mut given = Inputs::random(model.graph(), (BATCH, TIME), true, &mut rng);
+            given.reset = Some((0..BATCH * TIME).map(|_| rng.below(8) == 0).collect());
+            given
+        };
+        let mut given = random();
+        // A few values alone may be right by luck.
+        let measured: Vec<Inputs> = (0..MEASURED).map(|_| random()).collect();
+        let error = error(model.graph(), &params, &measured);
+        // Within a first block, at a block's end, all of it.
+        given.lengths = Some(vec![5, 48, TIME]);
         Self {
             name,
-            ids,
-            features,
-            states,
-            reset: (0..BATCH * TIME).map(|_| rng.below(8) == 0).collect(),
-            // Within a first block, at a block's end, all of it.
-            lengths: vec![5, 48, TIME],
+            given,
+            error,
             model,
             params,
         }
@@ -120,32 +111,33 @@ impl Case {
         self.model.graph()
     }
 
+    /// What a file of these options takes of it.
+    fn given(&self, options: &ExportOptions) -> Inputs {
+        let mut given = self.given.clone();
+        given.reset = given.reset.filter(|_| options.reset);
+        given.lengths = given.lengths.filter(|_| options.lengths);
+        given
+    }
+
     /// What is true of a file, with how far an f32 engine may be off.
     fn oracle(&self, options: &ExportOptions, stored: &Stored) -> Trace {
-        let data = match self.graph().input() {
-            Input::Tokens { .. } => Data::Tokens(&self.ids),
-            Input::Features { .. } => Data::Features(&self.features),
-        };
-        let wide = |s: &Vec<f32>| s.iter().map(|v| f64::from(*v)).collect();
-        let states: Vec<Vec<f64>> = self.states.iter().map(wide).collect();
+        let given = self.given(options);
         let rounding = stored.weights.rounding(self.graph());
-        let run = Run {
-            states: Some(&states),
-            reset: options.reset.then_some(&self.reset),
-            lens: options.lengths.then_some(&self.lengths),
+        let how = How {
             bounds: true,
             rounding: rounding.as_ref(),
-            ..Run::new(BATCH, TIME, data)
+            ..How::default()
         };
-        let mut trace = oracle::run(self.graph(), &stored.params, &run).unwrap();
+        let mut trace = given.trace(self.graph(), &stored.params, how).unwrap();
         let plain = (stored.weights != Weights::F32).then(|| {
             let rounding = None;
-            oracle::run(self.graph(), &self.params, &Run { rounding, ..run }).unwrap()
+            let how = How { rounding, ..how };
+            given.trace(self.graph(), &self.params, how).unwrap()
         });
         let plain = plain.as_ref();
-        tolerate(&mut trace.output, plain.map(|p| &p.output));
+        tolerate(&mut trace.output, plain.map(|p| &p.output), self.error[0]);
         for (i, state) in trace.states.iter_mut().enumerate() {
-            tolerate(state, plain.map(|p| &p.states[i]));
+            tolerate(state, plain.map(|p| &p.states[i]), self.error[i + 1]);
         }
         trace
     }
@@ -185,13 +177,13 @@ impl Case {
     ) -> Result<(Vec<f32>, Results), String> {
         let graph = self.graph();
         let name = graph.output().kind.tensor_name();
-        let mut states: Results = ports
+        let given = self.given(options);
+        let first: Results = ports
             .iter()
             .map(|p| (p.input.clone(), self.first(p)))
             .collect();
-        let (mut parts, mut from) = (vec![], 0);
-        for time in pieces {
-            let mut feed = self.feed(options, from, *time);
+        let (parts, states) = carried(spans(pieces), first, |(from, to), states| {
+            let mut feed = self.feed(options, &given.cut(from, to, None));
             feed.extend(states.into_iter().map(|(name, (shape, values))| {
                 let values = Values::F32(values);
                 (name, Array { shape, values })
@@ -201,49 +193,45 @@ impl Case {
             let width = graph.width(graph.output().value);
             let timed = options.form != Form::Step && !graph.is_last_step();
             let wanted: Vec<usize> = match timed {
-                true => vec![BATCH, *time, width],
+                true => vec![BATCH, to - from, width],
                 false => vec![BATCH, width],
             };
             assert_eq!(shape, wanted, "{}: shape of {name}", self.name);
-            parts.push((*time, values));
-            states = ports
+            let states = ports
                 .iter()
-                .map(|p| (p.input.clone(), results.remove(&p.output).unwrap()))
-                .collect();
-            from += time;
-        }
-        let output = match graph.is_last_step() {
-            true => parts.pop().map(|p| p.1).unwrap(),
-            false => join(&parts),
-        };
-        Ok((output, states))
+                .map(|p| (p.input.clone(), results.remove(&p.output).unwrap()));
+            Ok::<_, String>(((to - from, values), states.collect()))
+        })?;
+        Ok((join(graph, BATCH, parts), states))
     }
 
     /// All but the states.
-    fn feed(&self, options: &ExportOptions, from: usize, time: usize) -> Feed {
+    fn feed(&self, options: &ExportOptions, piece: &Inputs) -> Feed {
         let step = options.form == Form::Step;
-        let shape = if step { vec![BATCH] } else { vec![BATCH, time] };
+        let shape = match step {
+            true => vec![BATCH],
+            false => vec![BATCH, piece.time],
+        };
         let mut feed = Feed::new();
         let (name, array) = match self.graph().input() {
             Input::Tokens { .. } => {
-                let ids = cut(&self.ids, 1, from, time);
-                let values = Values::I64(ids.into_iter().map(i64::from).collect());
+                let values = Values::I64(piece.ids.iter().map(|id| i64::from(*id)).collect());
                 let shape = shape.clone();
                 ("input_ids", Array { shape, values })
             }
             Input::Features { width } => {
-                let values = Values::F32(cut(&self.features, width, from, time));
+                let values = Values::F32(piece.features.clone());
                 let shape = [&shape[..], &[width]].concat();
                 ("features", Array { shape, values })
             }
         };
         feed.insert(name.into(), array);
-        if options.reset {
-            let values = Values::Bool(cut(&self.reset, 1, from, time));
+        if let Some(reset) = &piece.reset {
+            let values = Values::Bool(reset.clone());
             feed.insert("reset".into(), Array { shape, values });
         }
-        if options.lengths && !step {
-            let values = Values::I64(self.lengths.iter().map(|n| *n as i64).collect());
+        if let (Some(lengths), false) = (&piece.lengths, step) {
+            let values = Values::I64(lengths.iter().map(|n| *n as i64).collect());
             let shape = vec![BATCH];
             feed.insert("lengths".into(), Array { shape, values });
         }
@@ -251,8 +239,12 @@ impl Case {
     }
 
     fn first(&self, port: &Port) -> (Vec<usize>, Vec<f32>) {
-        let values = port.gather(self.graph(), BATCH, |i| self.states[i].as_slice());
+        let values = port.gather(self.graph(), BATCH, |i| self.state(i));
         ([&[BATCH], &port.shape[..]].concat(), values)
+    }
+
+    fn state(&self, i: usize) -> &[f32] {
+        &self.given.states.as_ref().unwrap()[i]
     }
 
     fn compare(
@@ -268,7 +260,12 @@ impl Case {
         // What stands behind a row's end means nothing.
         let means = |i: usize| {
             let (row, t) = (i / width / TIME, i / width % TIME);
-            !(timed && options.lengths) || t < self.lengths[row]
+            let lengths = self
+                .given
+                .lengths
+                .as_ref()
+                .filter(|_| timed && options.lengths);
+            lengths.is_none_or(|all| t < all[row])
         };
         close(&format!("{what}: output"), output, &want.output, means);
         for port in ports {
@@ -294,28 +291,75 @@ fn pieces(options: &ExportOptions) -> Vec<Vec<usize>> {
     }
 }
 
-/// Steps of `[B, T, width]`.
-fn cut<T: Copy>(values: &[T], width: usize, from: usize, time: usize) -> Vec<T> {
-    let row = |b: usize| &values[(b * TIME + from) * width..][..time * width];
-    (0..BATCH).flat_map(row).copied().collect()
-}
+/// Runs by which errors are measured.
+const MEASURED: usize = 8;
 
-fn join(parts: &[(usize, Vec<f32>)]) -> Vec<f32> {
-    let row = |b: usize| {
-        parts.iter().flat_map(move |(_, values)| {
-            let len = values.len() / BATCH;
-            values[b * len..][..len].iter().copied()
-        })
+/// How far the runtime's steps, all in f32, are from the oracle at most: the output, then the states. With resets and without.
+fn error(graph: &Graph, params: &Params, all: &[Inputs]) -> Vec<f64> {
+    let options = ExportOptions {
+        form: Form::Step,
+        reset: true,
+        ..ExportOptions::default()
     };
-    (0..BATCH).flat_map(row).collect()
+    let file = export_graph(graph, params, &options).unwrap();
+    let runtime = minrnn_runtime::Model::from_bytes(&file.encode()).unwrap();
+    let ports = ports(graph, &options).unwrap();
+    let mut most = vec![0.0; 1 + graph.states().len()];
+    for (i, given) in all.iter().enumerate() {
+        let mut given = given.clone();
+        if i.is_multiple_of(2) {
+            given.reset = Some(vec![false; given.batch * given.time]);
+        }
+        let got = stepped(graph, &runtime, &ports, &given);
+        let want = given.trace(graph, params, How::default()).unwrap();
+        let want = std::iter::once(&want.output).chain(&want.states);
+        for ((most, got), want) in most.iter_mut().zip(got.tensors()).zip(want) {
+            let mut c = Comparison::default();
+            c.extend(got, &want.data, |_| f64::INFINITY);
+            assert!(c.holds(), "{c:?}");
+            *most = c.max_abs.max(*most);
+        }
+    }
+    most
 }
 
-/// Puts into the bounds what is allowed. With narrow weights, an argument near the middle of two steps may go either way: several
+/// A case step by step in the runtime.
+fn stepped(
+    graph: &Graph,
+    runtime: &minrnn_runtime::Model,
+    ports: &[Port],
+    given: &Inputs,
+) -> Outcome {
+    let mut state = runtime.initial_state(given.batch).unwrap();
+    let first = given.states.as_ref().unwrap();
+    for port in ports {
+        let values = port.gather(graph, given.batch, |i| first[i].as_slice());
+        state.set(&port.input, &values).unwrap();
+    }
+    let (outputs, last) = streamed(runtime, given, state);
+    let parts = outputs.into_iter().map(|o| (1, o)).collect();
+    let mut got = Outcome {
+        output: join(graph, given.batch, parts),
+        states: vec![vec![]; first.len()],
+    };
+    for port in ports {
+        let values = last.get(&port.input).unwrap();
+        for (i, values) in port.scatter(graph, given.batch, values) {
+            got.states[i] = values;
+        }
+    }
+    got
+}
+
+/// Puts into the bounds what is allowed: of f32 the running bound, and no more than the ruler says of what was measured, since
+/// through several layers the bound, which assumes that no errors cancel, grows to the size of the values themselves.
+/// With narrow weights, an argument near the middle of two steps may go either way: several
 /// times what the narrow type moved the tensor. Engines round sums on their way too (candle those of two terms, to f16), which
 /// shows where the type itself moved the tensor by little: half a step of the tensor's largest value in f16.
-fn tolerate(own: &mut Tensor, plain: Option<&Tensor>) {
+fn tolerate(own: &mut Tensor, plain: Option<&Tensor>, error: f64) {
     let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
-    let allowed = RELATIVE * (1.0 + largest(&mut own.data.iter().map(|v| v.abs())));
+    let size = largest(&mut own.data.iter().map(|v| v.abs()));
+    let allowed = ACROSS * ruler::tolerance(error, f64::from(f32::EPSILON), size);
     match plain {
         None => own.bound.iter_mut().for_each(|b| *b = b.min(allowed)),
         Some(plain) => {

@@ -93,8 +93,9 @@ impl Place {
         let params: std::collections::BTreeMap<_, _> = tensors.collect();
         let optimizer = OptimizerState {
             step: 3,
-            first: params.clone(),
-            second: params.clone(),
+            slots: ["first", "second"]
+                .map(|slot| (slot.to_owned(), params.clone()))
+                .into(),
         };
         let checkpoint = Checkpoint {
             config: model.config().clone(),

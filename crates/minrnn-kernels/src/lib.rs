@@ -12,6 +12,7 @@
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
 //! | [`cross_entropy()`] | weighted mean loss | some ten passes over the logits |
+//! | [`dropout()`] | masks by counter, the same on every device | masks from a generator with a state |
 //! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
 //!
 //! Three things hold for all of them:
@@ -21,7 +22,11 @@
 //!   computes, forward and backward; the kernels are tested against it.
 //! - **Refusals by name**: other shapes, types or devices give a [`KernelError`].
 //!
-//! Kernels are for the CPU, in f32 (for work) and f64 (for checks).
+//! On the CPU kernels are in f32 (for work) and f64 (for checks). With the feature `cuda` most operations have kernels for
+//! NVIDIA GPUs beside them (f32, bf16, f16), in a module `cuda` with safe wrappers over memory that the caller planned, and
+//! every function here takes tensors on a GPU in f32, the recurrences also in bf16 and f16; of what only the GPU's memory knows
+//! (ids, targets) nothing is checked there, and what is wrong gives NaN. What a layer is called, [`Candidate`] for one, is said
+//! by `minrnn-model`.
 //!
 //! ```
 //! use candle_core::{Device, Tensor, Var};
@@ -51,6 +56,8 @@ pub mod activation;
 #[cfg(feature = "cuda")]
 pub mod adamw;
 pub mod bias_add;
+#[cfg(feature = "cuda")]
+mod bridge;
 pub mod causal_conv;
 #[cfg(feature = "cuda")]
 pub mod column_sum;
@@ -58,8 +65,8 @@ pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod dispatch;
+pub mod dropout;
 mod elem;
-#[cfg(feature = "cuda")]
 pub mod elementwise;
 pub mod embedding;
 mod error;
@@ -70,7 +77,6 @@ mod math;
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
-#[cfg(feature = "cuda")]
 pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
@@ -85,6 +91,7 @@ pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
 pub use elem::Elem;
 pub use embedding::embedding;
 pub use error::KernelError;
@@ -92,14 +99,6 @@ pub use layer_norm::layer_norm;
 pub use linear_scan::{linear_scan, linear_scan_backward};
 pub use min_gru::{min_gru, min_gru_backward};
 pub use min_lstm::{min_lstm, min_lstm_backward};
+pub use minrnn_model::layers::Candidate;
 pub use recurrence::Size;
 pub use rms_norm::rms_norm;
-
-/// What a cell makes of the candidate's pre-activation v.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Candidate {
-    /// `g(v) = v + 0.5` if `v >= 0`, else `sigmoid(v)`: always positive (arXiv 2410.01201, appendix B).
-    G,
-    /// v itself.
-    Linear,
-}

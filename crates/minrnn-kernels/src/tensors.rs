@@ -73,11 +73,18 @@ pub(crate) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// A float tensor on the CPU without an empty dimension.
+    /// A float tensor without an empty dimension, on a GPU f32.
     pub(crate) fn float(op: &'static str, name: &'static str, tensor: &'a Tensor) -> Result<Self> {
         let input = Self { op, name, tensor };
-        input.on_cpu()?;
+        input.where_kernels_are()?;
         match tensor.dtype() {
+            DType::F64 if on_gpu(tensor) => Err(KernelError::DType {
+                op,
+                input: name,
+                got: DType::F64,
+                expected: "F32 on a GPU",
+            }
+            .into()),
             DType::F32 | DType::F64 => Ok(input),
             got => Err(bad_float(op, name, got)),
         }
@@ -98,14 +105,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A tensor of u32 indices on the CPU.
+    /// A tensor of u32 indices.
     pub(crate) fn indices(
         op: &'static str,
         name: &'static str,
         tensor: &'a Tensor,
     ) -> Result<Self> {
         let input = Self { op, name, tensor };
-        input.on_cpu()?;
+        input.where_kernels_are()?;
         if tensor.dtype() == DType::U32 {
             return Ok(input);
         }
@@ -118,8 +125,8 @@ impl<'a> Input<'a> {
         .into())
     }
 
-    fn on_cpu(self) -> Result<()> {
-        if self.tensor.device().is_cpu() {
+    fn where_kernels_are(self) -> Result<()> {
+        if self.tensor.device().is_cpu() || on_gpu(self.tensor) {
             return Ok(());
         }
         Err(KernelError::Device {

@@ -31,8 +31,11 @@ pub mod model;
 pub mod oracle;
 pub mod params;
 pub mod rng;
+pub mod ruler;
 mod spec;
 pub mod stated;
+pub mod testing;
+pub mod trial;
 pub mod usual;
 
 mod error;

@@ -9,11 +9,10 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Everything this crate refuses or fails at.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The file could not be read from disk.
-    #[error("cannot read {}: {source}", file.display())]
     Read {
         /// The file that was asked for.
         file: PathBuf,
@@ -21,15 +20,11 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An ONNX file that carries no `minrnn.*` metadata: not an export of minrnn.
-    #[error(
-        "{file} is not a minrnn export: its metadata_props hold no `minrnn.*` key; export the model with minrnn, or run this file in another engine"
-    )]
     Foreign {
         /// The file, or `<bytes>`.
         file: String,
     },
     /// The file breaks the contract of an exported file.
-    #[error("{file}: {place}: {what}; {mend}")]
     Contract {
         /// The file, or `<bytes>`.
         file: String,
@@ -41,7 +36,6 @@ pub enum Error {
         mend: String,
     },
     /// The bytes are no ONNX model, or tract cannot make a plan of the graph.
-    #[error("{file}: {what}: {source}")]
     Load {
         /// The file, or `<bytes>`.
         file: String,
@@ -51,7 +45,6 @@ pub enum Error {
         source: Cause,
     },
     /// The caller's input or state does not fit the model. Nothing was run.
-    #[error("{place}: {what}; {mend}")]
     Input {
         /// The input, state or argument by name.
         place: String,
@@ -61,7 +54,6 @@ pub enum Error {
         mend: String,
     },
     /// The engine failed, or returned something other than the file declares.
-    #[error("{file}: {what}: {source}")]
     Run {
         /// The file, or `<bytes>`.
         file: String,
@@ -70,6 +62,38 @@ pub enum Error {
         /// The engine's own words; a panic of the engine arrives here as well.
         source: Cause,
     },
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Read { file, source } => write!(f, "cannot read {}: {source}", file.display()),
+            Self::Foreign { file } => write!(
+                f,
+                "{file} is not a minrnn export: its metadata_props hold no `minrnn.*` key; export the model with minrnn, or run this file in another engine"
+            ),
+            Self::Contract {
+                file,
+                place,
+                what,
+                mend,
+            } => write!(f, "{file}: {place}: {what}; {mend}"),
+            Self::Input { place, what, mend } => write!(f, "{place}: {what}; {mend}"),
+            Self::Load { file, what, source } | Self::Run { file, what, source } => {
+                write!(f, "{file}: {what}: {source}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Load { source, .. } | Self::Run { source, .. } => Some(&**source),
+            Self::Foreign { .. } | Self::Contract { .. } | Self::Input { .. } => None,
+        }
+    }
 }
 
 /// The kind of an [`Error`], for callers that branch on it.
@@ -126,11 +150,7 @@ impl Error {
 
 /// An error of JSON without the names that its parser has for types.
 pub(crate) fn plain(error: &serde_json::Error) -> String {
-    const WORDS: [(&str, &str); 7] = [
-        (
-            "data did not match any variant of untagged enum RawInit",
-            "it must be `zero` or a list of numbers",
-        ),
+    const WORDS: [(&str, &str); 6] = [
         ("a sequence", "a list"),
         ("a map", "an object"),
         ("usize", "a whole number of at least 0"),
@@ -141,14 +161,6 @@ pub(crate) fn plain(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     for (rust, words) in WORDS {
         text = text.replace(rust, words);
-    }
-    // `struct RawState`
-    while let Some(at) = text.find("struct ") {
-        let name = text[at + 7..]
-            .chars()
-            .take_while(char::is_ascii_alphanumeric)
-            .count();
-        text.replace_range(at..at + 7 + name, "an object");
     }
     if text.chars().count() > 200 {
         // Some of it is the file's own text.

@@ -1,5 +1,6 @@
 //! The executor of the crate's own behind a [`Model`](crate::Model): checked calls in, checked values out.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
@@ -7,7 +8,6 @@ use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input};
 use crate::kernels::Cpu;
-use crate::plan::words;
 
 /// A compiled file, and the buffers of those who run it.
 #[derive(Debug)]
@@ -127,6 +127,13 @@ impl Exact {
 fn caught(f: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
     let done = catch_unwind(AssertUnwindSafe(f));
     done.unwrap_or_else(|payload| Err(Fault::Panicked(words(&*payload).into())))
+}
+
+/// What a panic said.
+pub(crate) fn words(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 /// The shape of the data output of a call.

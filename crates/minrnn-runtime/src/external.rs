@@ -9,8 +9,9 @@ use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
-use tract_onnx::pb::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
+use crate::proto::{
+    DataType, EXTERNAL, GraphProto, ModelProto, StringStringEntryProto, TensorProto,
+};
 
 use crate::error::Breach;
 use crate::metadata::short;
@@ -61,7 +62,7 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Also the tensors in the nodes' attributes. Messages nest no deeper than `structure::check_bytes` lets them.
+    /// Also the tensors in the nodes' attributes. Messages nest no deeper than `proto::read` lets them.
     fn graph(&mut self, graph: &mut GraphProto) -> Result<(), Breach> {
         for tensor in &mut graph.initializer {
             self.tensor(tensor)?;
@@ -78,11 +79,11 @@ impl Files<'_> {
     }
 
     fn tensor(&mut self, tensor: &mut TensorProto) -> Result<(), Breach> {
-        if tensor.data_location == Some(DataLocation::External as i32) {
+        if tensor.data_location == EXTERNAL {
             let place = format!("initializer `{}`", short(&tensor.name));
             let data = self.data(tensor);
             tensor.raw_data = data.map_err(|what| Breach::new(place, what))?;
-            tensor.data_location = None;
+            tensor.data_location = 0;
             tensor.external_data.clear();
         }
         widen(tensor);

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::json::object;
+
 /// The form of an exported graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -192,8 +194,7 @@ impl StateSpec {
 }
 
 /// The tensor names of one lowered recurrence.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurrence {
     /// The decay, `[batch, T, D]` (`[batch, D]` in the step form).
     pub a: String,
@@ -206,6 +207,14 @@ pub struct Recurrence {
     /// The state after the last step, `[batch, D]`.
     pub h_last: String,
 }
+
+object!(Recurrence {
+    a,
+    b,
+    h0,
+    h,
+    h_last
+});
 
 /// A checked description of an exported file.
 #[derive(Debug, Clone, PartialEq)]

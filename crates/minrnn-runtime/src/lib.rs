@@ -64,6 +64,7 @@
 //! Exact execution has one program for all batches and lengths, weights packed once. Portable execution keeps a plan for each
 //! pair of batch and length in use, at most [`Options::plans`] of them, each with a packed copy of the weights.
 
+#[cfg(feature = "tract")]
 mod any;
 mod contract;
 mod engine;
@@ -72,19 +73,27 @@ mod exact;
 mod external;
 mod info;
 mod input;
+mod json;
 mod kernels;
 mod metadata;
 mod model;
 mod names;
+mod operator;
+mod options;
+#[cfg(feature = "tract")]
 mod plan;
+mod proto;
+#[cfg(feature = "tract")]
 mod referee;
 mod self_check;
 mod session;
 mod state;
 mod state_bytes;
 mod structure;
+mod tensors;
 mod weights;
 
+#[cfg(feature = "tract")]
 pub use any::{AnyModel, Array, Dim, Elem, Port, Values};
 pub use error::{Error, ErrorKind, Result};
 pub use info::{
@@ -92,7 +101,8 @@ pub use info::{
 };
 pub use input::{Extras, Input, Output};
 pub use kernels::Kernels;
-pub use model::{Execution, Model, Options};
+pub use model::Model;
+pub use options::{Execution, Options};
 pub use self_check::SelfCheck;
 pub use session::Session;
 pub use state::State;

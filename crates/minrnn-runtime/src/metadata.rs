@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use crate::proto::ModelProto;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
-use tract_onnx::pb::ModelProto;
 
 use crate::error::{Breach, plain};
 use crate::info::{Dtype, Form, Head, Init, Lowering, Recurrence, StateSpec};
+use crate::json::object;
 
 /// The version of the contract that this crate reads.
 const CONTRACT: &str = "1";
@@ -198,8 +199,6 @@ impl<'a> Props<'a> {
 }
 
 /// A state as it stands in the JSON.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawState {
     input: String,
     output: String,
@@ -207,11 +206,44 @@ struct RawState {
     init: RawInit,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+object!(RawState {
+    input,
+    output,
+    shape,
+    init
+});
+
 enum RawInit {
     Word(String),
     Values(Vec<f32>),
+}
+
+impl<'de> Deserialize<'de> for RawInit {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Init;
+
+        impl<'de> Visitor<'de> for Init {
+            type Value = RawInit;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("`zero` or a list of numbers")
+            }
+
+            fn visit_str<E>(self, word: &str) -> Result<RawInit, E> {
+                Ok(RawInit::Word(word.into()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<RawInit, A::Error> {
+                let mut values = vec![];
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(RawInit::Values(values))
+            }
+        }
+
+        from.deserialize_any(Init)
+    }
 }
 
 impl RawState {

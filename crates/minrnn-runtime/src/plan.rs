@@ -1,6 +1,5 @@
 //! tract behind a wall: plans for a batch and a length, a few of them kept, and no panic that passes.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +10,7 @@ use tract_onnx::tract_hir::infer::InferenceModelExt;
 
 use crate::contract::{BATCH, SEQ_LEN};
 use crate::error::{Cause, Error, Result};
+use crate::exact::words;
 use crate::info::Info;
 use crate::referee;
 
@@ -171,13 +171,6 @@ pub(crate) fn caught<T>(f: impl FnOnce() -> TractResult<T>) -> std::result::Resu
         Ok(Err(error)) => Err(format!("{error:#}").into()),
         Err(payload) => Err(format!("panic in the engine: {}", words(&*payload)).into()),
     }
-}
-
-/// What a panic said.
-pub(crate) fn words(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| payload.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use safetensors::{Dtype as Kind, SafeTensors};
-
 use crate::error::{Error, Result};
 use crate::external;
 use crate::info::{Dtype, Form, Head, Info, InputSpec};
 use crate::input::{Extras, Input};
 use crate::kernels::{Cpu, Kernels};
-use crate::model::{Execution, Model};
+use crate::model::Model;
+use crate::options::Execution;
 use crate::state::State;
+use crate::tensors::{Kind, Tensors};
 
 /// How far a value may be from the trace, as a part of the largest magnitude in its tensor: the bound of the trace takes every
 /// rounding for the worst one, so in deep models it would let a wrong weight pass.
@@ -170,7 +170,7 @@ fn refuse(what: impl Into<String>) -> Error {
 
 /// A trace that fits the model.
 struct Golden<'a> {
-    tensors: SafeTensors<'a>,
+    tensors: Tensors<'a>,
     batch: usize,
     time: usize,
     ids: Vec<i64>,
@@ -183,17 +183,15 @@ type Found = Vec<(String, Vec<f32>)>;
 
 impl<'a> Golden<'a> {
     fn read(bytes: &'a [u8], model: &Model) -> Result<Self> {
-        let broken = |e: safetensors::SafeTensorError| refuse(format!("does not parse: {e}"));
-        let (_, about) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let weights = about
-            .metadata()
-            .as_ref()
-            .and_then(|m| m.get("minrnn.weights"));
+        let broken = |what| refuse(format!("does not parse: {what}"));
+        let tensors = Tensors::read(bytes).map_err(broken)?;
+        let about = tensors.about.as_ref();
+        let weights = about.and_then(|m| m.get("minrnn.weights"));
         if weights != Some(&model.info().weights_sha256) {
             return Err(refuse("is of another model"));
         }
         let mut golden = Self {
-            tensors: SafeTensors::deserialize(bytes).map_err(broken)?,
+            tensors,
             batch: 0,
             time: 0,
             ids: vec![],
@@ -215,27 +213,25 @@ impl<'a> Golden<'a> {
             _ => golden.features = words(data).map(f32::from_le_bytes).collect(),
         }
         if model.info().reset {
-            let (shape, data) = golden.raw("reset", Kind::BOOL)?;
+            let (shape, data) = golden.raw("reset", Kind::Bool)?;
             if shape != [golden.batch, golden.time] {
                 return Err(refuse(format!("`reset` has shape {shape:?}")));
             }
             golden.reset = Some(data.iter().map(|b| *b != 0).collect());
-        } else if golden.tensors.names().contains(&"reset") {
+        } else if golden.tensors.get("reset").is_some() {
             return Err(refuse("has resets, the file takes none"));
         }
         Ok(golden)
     }
 
     fn raw(&self, name: &str, kind: Kind) -> Result<(Vec<usize>, &'a [u8])> {
-        let missing = |_| refuse(format!("has no `{name}`"));
-        let view = self.tensors.tensor(name).map_err(missing)?;
-        if view.dtype() != kind {
-            return Err(refuse(format!(
-                "`{name}` is of another type: {}",
-                view.dtype()
-            )));
+        let missing = || refuse(format!("has no `{name}`"));
+        let found = self.tensors.get(name).ok_or_else(missing)?;
+        if found.kind != kind {
+            let kind = found.kind.as_str();
+            return Err(refuse(format!("`{name}` is of another type: {kind}")));
         }
-        Ok((view.shape().to_vec(), view.data()))
+        Ok((found.shape.clone(), found.data))
     }
 
     fn values(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {

@@ -3,20 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 
 use crate::error::Breach;
 use crate::metadata::short;
 use crate::names::ByName;
+use crate::operator;
 
-mod operator;
+mod attribute;
 mod scan;
 mod shape;
 mod tensor;
-mod wire;
 
 pub(crate) use shape::{Probe, Shapes, Sizes, axis, broadcast};
-pub(crate) use wire::check as check_bytes;
 
 /// The tensors that a node may read, by name; with its data where a tensor stands in the file.
 type Names<'a> = ByName<&'a str, Option<&'a TensorProto>>;
@@ -80,13 +79,13 @@ fn parts(graph: &GraphProto) -> u64 {
 /// [`check`] by the rules given.
 pub(crate) fn check_with(model: &ModelProto, rules: Rules) -> Result<&GraphProto, Breach> {
     opset(model, rules)?;
-    if !model.functions.is_empty() {
+    if model.functions > 0 {
         return Err(Breach::new(
             "functions",
             "the engine does not read local functions",
         ));
     }
-    if !model.training_info.is_empty() {
+    if model.training_info > 0 {
         return Err(Breach::new("training_info", "a model that runs has none"));
     }
     let Some(graph) = &model.graph else {
@@ -142,7 +141,7 @@ fn check_graph<'a>(
     path: &str,
     rules: Rules,
 ) -> Result<(), Breach> {
-    if !graph.sparse_initializer.is_empty() {
+    if graph.sparse_initializer > 0 {
         return Err(Breach::new(
             format!("{path}graph"),
             "has sparse initializers",
@@ -243,7 +242,7 @@ fn check_node<'a>(
     }
     let mut attributes = node.attribute.iter();
     attributes
-        .try_for_each(operator::one_value)
+        .try_for_each(attribute::one_value)
         .map_err(|what| Breach::new(&place, what))?;
     if let Some(operator) = known.filter(|_| rules == Rules::Ours) {
         operator

@@ -74,20 +74,15 @@ pub enum TrainError {
         /// The training step, counted from 0.
         step: u64,
     },
-    /// The tape has no kernel for a part of the model.
-    #[error("{scope}: {what} has no kernel in training on a GPU; train it on the CPU")]
-    Unplanned {
-        /// Where.
-        scope: String,
-        /// What.
-        what: String,
-    },
     /// The configuration makes no model, or parameters do not fit it.
     #[error(transparent)]
     Model(#[from] minrnn_model::ModelError),
     /// The tensor library failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+    /// The tape has no launches for something in the model.
+    #[error(transparent)]
+    Tape(#[from] crate::tape::Unknown),
     /// The GPU refused something.
     #[cfg(feature = "cuda")]
     #[error(transparent)]

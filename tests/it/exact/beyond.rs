@@ -6,7 +6,8 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::export::ExportOptions;
 use minrnn_runtime::Session;
 
-use super::{Case, exported, same, same_states};
+use super::{exported, same, same_states};
+use crate::runs::{drawn, run};
 
 /// T M above 2^24: a place that went through f32 would be another place.
 #[test]
@@ -23,16 +24,16 @@ fn more_values_than_an_f32_can_count() {
     };
     let step = open("step");
     let time = (1 << 20) + 77;
-    let case = Case::new(step.info().input, 1, time, &mut Rng::named(41, "beyond"));
+    let case = drawn(step.info().input, (1, time), &mut Rng::named(41, "beyond"));
     let mut session = Session::new(step.into(), 1).unwrap();
     let mut want = vec![0.0; 3 * time];
-    for (x, y) in case.values.chunks_exact(2).zip(want.chunks_exact_mut(3)) {
+    for (x, y) in case.features.chunks_exact(2).zip(want.chunks_exact_mut(3)) {
         session.step_features_into(x, y).unwrap();
     }
     for form in ["scan", "parallel"] {
         let model = open(form);
         let start = model.initial_state(1).unwrap();
-        let (out, next) = model.run(case.input(), &start).unwrap();
+        let (out, next) = run(&model, &case, &start).unwrap();
         same(form, &out.values, &want);
         same_states(form, &next, session.state());
     }

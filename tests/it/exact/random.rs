@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::referee::Pair;
-use super::{Case, fixed_scales, last, random_state, same, same_states};
+use super::{fixed_scales, last, random_state, same, same_states};
+use crate::runs::{drawn, next, run};
 
 /// Models that are tried where nobody asks for more.
 const CASES: u32 = 24;
@@ -130,29 +131,24 @@ fn hold(dir: &std::path::Path, (batch, time): (usize, usize), rng: &mut Rng) {
     let [step, scan, parallel] = ["step", "scan", "parallel"].map(open);
     step.hold(batch, 1, rng);
     let state = random_state(&step.exact, batch, rng);
-    let case = Case::new(step.exact.info().input, batch, time, rng);
+    let case = drawn(step.exact.info().input, (batch, time), rng);
     let mut session = Session::new(step.exact.into(), batch).unwrap();
     session.set_state(state.clone()).unwrap();
     let mut want = vec![];
     for t in 0..time {
-        let now = case.cut(0..batch, t, 1);
-        let out = match now.width {
-            0 => session.step_tokens(&now.ids),
-            _ => session.step_features(&now.values),
-        };
-        want = out.unwrap().values;
+        want = next(&mut session, &case.cut(t, t + 1, None)).values;
     }
     for pair in [scan, parallel] {
         pair.hold(batch, time, rng);
         let start = pair.exact.initial_state(batch).unwrap();
         assert_eq!(start.rows(), state.rows());
-        let (out, next) = pair.exact.run(case.input(), &state).unwrap();
+        let (out, after) = run(&pair.exact, &case, &state).unwrap();
         let got = match out.shape.len() {
             3 => last(&out, time),
             _ => out.values,
         };
         same(&pair.what, &got, &want);
-        same_states(&pair.what, &next, session.state());
+        same_states(&pair.what, &after, session.state());
         assert_ne!(pair.exact.info().form, Form::Step);
     }
 }

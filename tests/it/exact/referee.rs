@@ -7,9 +7,10 @@ use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{DirOptions, ExportOptions, Lowering, Target, write_export};
-use minrnn_runtime::{ErrorKind, Execution, Extras, Form, Options};
+use minrnn_runtime::{ErrorKind, Execution, Form, Options};
 
-use super::{Case, exported, golden_variants, random_state, same, same_states};
+use super::{exported, golden_variants, random_state, same, same_states};
+use crate::runs::{drawn, run};
 
 /// Batches and lengths: one row and several, shorter than a block of the lowering, a block and one more, several chunks.
 const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 2), (2, 17), (1, 64), (3, 101)];
@@ -46,18 +47,15 @@ impl Pair {
         let info = self.exact.info();
         let mut state = random_state(&self.exact, batch, rng);
         for piece in 0..PIECES {
-            let case = Case::new(info.input, batch, time, rng);
-            let lengths: Vec<i64> = (0..batch).map(|_| 1 + rng.below(time) as i64).collect();
+            let mut case = drawn(info.input, (batch, time), rng);
+            let lengths: Vec<usize> = (0..batch).map(|_| 1 + rng.below(time)).collect();
             let reset: Vec<bool> = (0..batch * time).map(|_| rng.below(5) == 0).collect();
             // The first piece without extras, so that their absence is held to the same.
-            let extras = Extras {
-                lengths: (info.lengths && piece > 0).then_some(lengths.as_slice()),
-                reset: (info.reset && piece > 0).then_some(reset.as_slice()),
-            };
+            case.lengths = (info.lengths && piece > 0).then_some(lengths);
+            case.reset = (info.reset && piece > 0).then_some(reset);
             let what = format!("{} [{batch}, {time}], piece {piece}", self.what);
             let run = |model: &minrnn_runtime::Model| {
-                let done = model.run_with(case.input(), &extras, &state);
-                done.unwrap_or_else(|e| {
+                run(model, &case, &state).unwrap_or_else(|e| {
                     let cause = std::error::Error::source(&e).map(ToString::to_string);
                     panic!("{what}: {e}: {cause:?}")
                 })
@@ -134,11 +132,11 @@ fn in_every_lowering_the_referee_finds_the_same() {
             };
             let (scan, parallel) = (open("scan"), open("parallel"));
             for (batch, time) in [(1, 1), (2, 17), (3, 64)] {
-                let case = Case::new(scan.info().input, batch, time, &mut rng);
+                let case = drawn(scan.info().input, (batch, time), &mut rng);
                 let state = random_state(&scan, batch, &mut rng);
                 let what = format!("{} [{batch}, {time}]", lowering.name());
-                let (want, after) = scan.run(case.input(), &state).unwrap();
-                let (got, next) = parallel.run(case.input(), &state).unwrap();
+                let (want, after) = run(&scan, &case, &state).unwrap();
+                let (got, next) = run(&parallel, &case, &state).unwrap();
                 same(&what, &got.values, &want.values);
                 same_states(&what, &next, &after);
             }

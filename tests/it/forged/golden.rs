@@ -166,3 +166,25 @@ fn what_overflows_everywhere_is_outside_of_the_bounds() {
     let step = |r: &&minrnn_cli::verify::Row| r.against == "step";
     assert!(report.rows.iter().filter(step).all(|r| r.holds));
 }
+
+/// tract takes numbers below 1.2e-38 for 0: such a model is right in every form, and the rows say where tract's 0 comes from.
+#[test]
+fn denormal_weights_are_no_error_of_the_files() {
+    let mut forged = Forged::new(super::TOKENS, |_| {});
+    for (i, spec) in forged.model.graph().params().iter().enumerate() {
+        if spec.name.starts_with("head.") {
+            let values = forged.params.get_mut(i).iter_mut();
+            values.for_each(|v| *v = 1e-42 * v.signum());
+        }
+    }
+    let options = DirOptions::default();
+    write_export(forged.path(), &forged.model, &forged.params, &options).unwrap();
+    let report = forged.report(true).unwrap();
+    let said = report.remarks().join("\n");
+    assert!(report.holds, "{:?} {said}", wrong(&report));
+    assert!(said.contains("weights are denormal numbers"), "{said}");
+    assert!(
+        said.contains("tract parallel, golden trace: some values are denormal numbers"),
+        "{said}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Exports that lie: a file or the manifest changed as a forger would, with every hash made right again. Each lie is a breach,
 //! or a row that does not hold.
 
+mod card;
 mod faults;
 mod features;
 mod golden;

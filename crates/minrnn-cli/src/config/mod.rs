@@ -3,6 +3,7 @@
 mod source;
 #[cfg(test)]
 mod tests;
+mod twice;
 
 use std::path::Path;
 
@@ -124,11 +125,13 @@ fn merged(source: &Source) -> Result<DeTable<'_>, Fault> {
     };
     let mut parts = source.parts().map(parse);
     let mut table = parts.next().unwrap_or_else(|| Ok(DeTable::new()))?;
+    let mut before = vec![];
     for ((offset, text), part) in source.parts().skip(1).zip(parts) {
         let part = part?;
         if sets_nothing(text, &part) {
             return Err(Fault::at("sets nothing".into(), offset));
         }
+        twice::check(text, &mut before).map_err(|what| Fault::at(what, offset))?;
         merge(&mut table, part);
     }
     Ok(table)

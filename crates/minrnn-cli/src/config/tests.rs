@@ -36,7 +36,7 @@ fn it_is_what_the_deserializer_makes_of_the_whole() {
 #[test]
 fn set_replaces_adds_and_nests() {
     let sets = [
-        "train.steps = 100",
+        "train.steps = 7",
         "model.cell.kind=\"min_lstm\"",
         "model.conv={kernel=3}",
         "train.steps=7",
@@ -49,6 +49,34 @@ fn set_replaces_adds_and_nests() {
         minrnn_model::config::CellKind::MinLstm
     );
     assert_eq!(found.train.batch, 4);
+}
+
+/// Which of two was meant, nobody knows: a script that adds its own to those that it was given would change them in silence.
+#[test]
+fn two_values_for_one_key_are_refused() {
+    let set = "train.steps = 100";
+    message(
+        GOOD,
+        &[set, "train={steps=7}"],
+        "--set train={steps=7}: train.steps was set to 100 by another --set; leave one of them out",
+    );
+    message(
+        GOOD,
+        &["model.conv=3", "model.conv.kernel=4"],
+        "model.conv was set to 3 by another --set",
+    );
+    message(
+        GOOD,
+        &["model.conv.kernel=4", "model.conv=3"],
+        "model.conv.kernel was set to 4 by another --set",
+    );
+    for twice in [
+        [set, "train.steps=100"],
+        ["model.conv={kernel=3}", "model.conv.kernel=3"],
+        ["model.conv={}", "model.conv.kernel=3"],
+    ] {
+        parse(GOOD, &twice).unwrap();
+    }
 }
 
 #[test]
@@ -113,7 +141,7 @@ fn a_fault_in_set_is_told_apart() {
     );
     message(
         GOOD,
-        &["train.steps=1", "train.steps=\"x\""],
+        &["train.batch=1", "train.steps=\"x\""],
         "--set train.steps=\"x\": invalid type",
     );
     message(GOOD, &["train.steps"], "write it as key=value");

@@ -1,7 +1,8 @@
 //! How far a verification is, in work that is about in proportion to the time it takes.
 
+use minrnn_model::trial::Case;
+
 use super::Observer;
-use super::case::Case;
 
 /// Parts of a verification, one after the other.
 pub(super) struct Course<'a, 'b> {

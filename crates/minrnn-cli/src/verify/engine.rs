@@ -5,28 +5,12 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::{Graph, Input};
-use minrnn_model::oracle::{self, Data, Rounding};
+use minrnn_model::oracle::Rounding;
 use minrnn_model::params::Params;
+use minrnn_model::trial::{Case, How, Outcome, Truth, carried, join, steps};
 use minrnn_onnx::export::Port;
 use minrnn_runtime as runtime;
 use minrnn_train::run::{self, Weights};
-
-use super::case::Case;
-
-/// Output `[B, T, C]` (or `[B, C]`) and states of a run, as an engine gives them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Outcome {
-    pub(super) output: Vec<f32>,
-    pub(super) states: Vec<Vec<f32>>,
-}
-
-/// The same in float64, with error bounds where asked for.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Truth {
-    pub(super) output: Vec<f64>,
-    pub(super) bound: Vec<f64>,
-    pub(super) states: Vec<Vec<f64>>,
-}
 
 /// Something that runs cases.
 pub(super) trait Engine {
@@ -35,39 +19,8 @@ pub(super) trait Engine {
 
     /// Runs the case in pieces, states given back from one to the next.
     fn run_pieces(&self, graph: &Graph, case: &Case, pieces: &[usize]) -> Result<Outcome> {
-        let mut parts = vec![];
-        let mut states = case.states.clone();
-        let mut from = 0;
-        for piece in pieces {
-            let outcome = self.run(&case.cut(from, from + piece, states.take()))?;
-            parts.push((*piece, outcome.output));
-            states = Some(outcome.states);
-            from += piece;
-        }
-        let output = join(graph, case.batch, parts);
-        Ok(Outcome {
-            output,
-            states: states.unwrap_or_default(),
-        })
+        case.in_pieces(graph, pieces, |piece| self.run(piece))
     }
-}
-
-/// Outputs of pieces side by side in time; for a last-step head, the last piece's.
-pub(super) fn join<T: Copy>(
-    graph: &Graph,
-    batch: usize,
-    mut parts: Vec<(usize, Vec<T>)>,
-) -> Vec<T> {
-    if graph.is_last_step() {
-        return parts.pop().map(|(_, output)| output).unwrap_or_default();
-    }
-    let width = graph.width(graph.output().value);
-    let row = |b: usize| {
-        parts
-            .iter()
-            .flat_map(move |(t, part)| &part[b * t * width..(b + 1) * t * width])
-    };
-    (0..batch).flat_map(row).copied().collect()
 }
 
 /// The trainer's own: the graph run by candle in f32 with its fused kernels.
@@ -144,16 +97,15 @@ impl<'a> Tract<'a> {
     pub(super) fn stream(&self, case: &Case) -> Result<Outcome> {
         let mut session = runtime::Session::new(self.model.clone(), case.batch)?;
         session.set_state(self.state(case)?)?;
-        let mut parts = vec![];
-        for t in 0..case.time {
-            let step = case.cut(t, t + 1, None);
+        let (parts, ()) = carried(steps(case.time, 1), (), |(from, to), ()| {
+            let step = case.cut(from, to, None);
             let ids: Vec<i64> = step.ids.iter().map(|id| i64::from(*id)).collect();
             let output = match self.graph.input() {
-                Input::Tokens { .. } => session.step_tokens(&ids)?,
-                Input::Features { .. } => session.step_features(&step.features)?,
+                Input::Tokens { .. } => session.step_tokens(&ids),
+                Input::Features { .. } => session.step_features(&step.features),
             };
-            parts.push((1, output.values));
-        }
+            output.map(|output| ((1, output.values), ()))
+        })?;
         Ok(Outcome {
             output: join(self.graph, case.batch, parts),
             states: self.values(case.batch, session.state())?,
@@ -189,10 +141,16 @@ impl<'a> Tract<'a> {
         Ok(states)
     }
 
-    /// One call with lengths of rows or steps at which states begin anew.
-    pub(super) fn run_with(&self, case: &Case, extras: &runtime::Extras) -> Result<Outcome> {
+    /// One call with the case's lengths of rows, and steps at which states begin anew.
+    pub(super) fn run_with(&self, case: &Case) -> Result<Outcome> {
+        let lengths = case.lengths.as_ref();
+        let lengths: Option<Vec<i64>> = lengths.map(|l| l.iter().map(|n| *n as i64).collect());
+        let extras = runtime::Extras {
+            lengths: lengths.as_deref(),
+            reset: case.reset.as_deref(),
+        };
         self.run_planned(case, |model, input, state| {
-            model.run_with(input, extras, state)
+            model.run_with(input, &extras, state)
         })
     }
 }
@@ -260,7 +218,7 @@ pub(super) struct Numbers<'a> {
 
 /// The oracle, in pieces of time so that long sequences need little memory, rows side by side on two threads.
 pub(super) fn truth(graph: &Graph, numbers: Numbers, case: &Case, bounds: bool) -> Result<Truth> {
-    let rows: Vec<Case> = (0..case.batch).map(|b| row(case, b)).collect();
+    let rows: Vec<Case> = (0..case.batch).map(|b| case.rows(b..b + 1)).collect();
     let one = |case: &Case| truth_of_row(graph, numbers, case, bounds);
     let results: Vec<Result<Truth>> = std::thread::scope(|s| {
         let handles: Vec<_> = rows.iter().map(|case| s.spawn(move || one(case))).collect();
@@ -288,59 +246,28 @@ pub(super) fn truth(graph: &Graph, numbers: Numbers, case: &Case, bounds: bool) 
     Ok(all)
 }
 
-/// Row `b` of a case.
-fn row(case: &Case, b: usize) -> Case {
-    let part = |data: &[f32]| {
-        let n = data.len() / case.batch;
-        data[b * n..(b + 1) * n].to_vec()
-    };
-    let ids = if case.ids.is_empty() {
-        vec![]
-    } else {
-        case.ids[b * case.time..(b + 1) * case.time].to_vec()
-    };
-    let states = case
-        .states
-        .as_ref()
-        .map(|s| s.iter().map(|v| part(v)).collect());
-    Case {
-        batch: 1,
-        time: case.time,
-        draw: case.draw,
-        ids,
-        features: part(&case.features),
-        states,
-        pieces: vec![],
-    }
-}
-
 fn truth_of_row(graph: &Graph, numbers: Numbers, case: &Case, bounds: bool) -> Result<Truth> {
-    // A bound belongs to a whole run: pieces would begin with exact states again.
-    let piece = if bounds { case.time } else { 512 };
-    let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
-    let mut states: Option<Vec<Vec<f64>>> =
-        case.states.as_ref().map(|s| s.iter().map(wide).collect());
-    let mut truth = Truth::default();
-    for from in (0..case.time).step_by(piece) {
-        let part = case.cut(from, (from + piece).min(case.time), None);
-        let data = match graph.input() {
-            Input::Tokens { .. } => Data::Tokens(&part.ids),
-            Input::Features { .. } => Data::Features(&part.features),
-        };
-        let run = oracle::Run {
+    // A bound belongs to a whole run, and where a row ends is asked of it: pieces would begin with exact states again.
+    let piece = match bounds || case.lengths.is_some() {
+        true => case.time,
+        false => 512,
+    };
+    let begin = case.wide_states();
+    let (parts, states) = carried(steps(case.time, piece), begin, |(from, to), states| {
+        let how = How {
             states: states.as_deref(),
             bounds,
             rounding: numbers.rounding,
-            ..oracle::Run::new(1, part.time, data)
         };
-        let trace = oracle::run(graph, numbers.params, &run)?;
-        if graph.is_last_step() {
-            truth.output.clear();
-        }
-        truth.output.extend(trace.output.data);
-        truth.bound.extend(trace.output.bound);
-        states = Some(trace.states.into_iter().map(|s| s.data).collect());
-    }
-    truth.states = states.unwrap_or_default();
-    Ok(truth)
+        let trace = case.cut(from, to, None).trace(graph, numbers.params, how)?;
+        let states = trace.states.into_iter().map(|s| s.data).collect();
+        anyhow::Ok(((to - from, trace.output), Some(states)))
+    })?;
+    let bound = parts.iter().flat_map(|(_, o)| o.bound.clone()).collect();
+    let outputs = parts.into_iter().map(|(time, o)| (time, o.data));
+    Ok(Truth {
+        output: join(graph, 1, outputs.collect()),
+        bound,
+        states: states.unwrap_or_default(),
+    })
 }

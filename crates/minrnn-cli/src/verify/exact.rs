@@ -4,11 +4,11 @@
 
 use anyhow::Result;
 use minrnn_model::graph::Graph;
+use minrnn_model::trial::{Case, Truth};
 use minrnn_onnx::export::Stored;
 
-use super::case::Case;
 use super::contract::Export;
-use super::engine::{Engine, Tract, Truth};
+use super::engine::{Engine, Tract};
 use super::fresh::fresh;
 use super::golden::Known;
 use super::grade;

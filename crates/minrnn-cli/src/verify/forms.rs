@@ -1,12 +1,14 @@
 //! What runs of an export, and how far its steps are from the oracle.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use minrnn_model::graph::Graph;
+use minrnn_model::trial::{Case, Outcome, Truth};
 use minrnn_onnx::export::Stored;
 
-use super::case::Case;
 use super::contract::Export;
-use super::engine::{Candle, Engine, Outcome, Symbolic, Tract, Truth};
+use super::engine::{Candle, Engine, Symbolic, Tract};
 use super::golden::Known;
 use super::grade::StepErrors;
 use super::report::Tally;
@@ -115,22 +117,34 @@ impl<'a> Forms<'a> {
     }
 }
 
-/// How far each engine's steps are from the oracle.
+/// The trainer's engine, as rows call it.
+pub(super) const CANDLE: &str = "candle";
+/// The engine of the untouched files, as rows call it.
+pub(super) const TRACT: &str = "tract";
+
+/// How far each engine's steps are from the oracle, by its name.
 #[derive(Default)]
-pub(super) struct Errors {
-    pub(super) tract: StepErrors,
-    pub(super) candle: StepErrors,
-}
+pub(super) struct Errors(BTreeMap<&'static str, StepErrors>);
 
 impl Errors {
     pub(super) fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
-        if let Some(candle) = &steps.candle {
-            self.candle.learn(case, candle, truth);
+        // Where a step form cannot be made anew, candle's steps are the measure of tract.
+        let anew = [&steps.tract, &steps.anew, &steps.candle];
+        let tract = anew.into_iter().find_map(Option::as_ref);
+        for (engine, measure) in [(CANDLE, steps.candle.as_ref()), (TRACT, tract)] {
+            if let Some(measure) = measure {
+                self.0
+                    .entry(engine)
+                    .or_default()
+                    .learn(case, measure, truth);
+            }
         }
-        // Where a step form cannot be made anew, candle's steps are the measure.
-        let measures = [&steps.tract, &steps.anew, &steps.candle];
-        if let Some(measure) = measures.into_iter().find_map(Option::as_ref) {
-            self.tract.learn(case, measure, truth);
-        }
+    }
+
+    /// Tolerance of each tensor by what is known of an engine; of one that never ran, that is the rounding of f32 alone.
+    pub(super) fn tolerances(&self, engine: &str, case: &Case, truth: &Truth) -> Vec<f64> {
+        let unknown = StepErrors::default();
+        let known = self.0.get(engine).unwrap_or(&unknown);
+        known.tolerances(case, truth)
     }
 }

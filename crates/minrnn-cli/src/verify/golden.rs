@@ -5,15 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use minrnn_model::compare::Comparison;
 use minrnn_model::graph::{Graph, Input};
-use minrnn_model::oracle::{self, Data, Run};
 use minrnn_model::params::Params;
+use minrnn_model::ruler::ACROSS;
+use minrnn_model::trial::{Case, Draw, How};
 use minrnn_onnx::export::{Port, Stored, Weights, golden_bounds, widen_golden_bounds};
 use safetensors::{Dtype, SafeTensors};
 
-use super::case::{Case, Draw};
 use super::contract::{ContractError, Export};
 use super::engine::Numbers;
-use super::grade::ACROSS;
 use super::report::Tally;
 use super::{Grade, Row};
 
@@ -151,51 +150,23 @@ impl Trace<'_> {
         prefix: &str,
         tally: &mut Tally,
     ) -> Result<()> {
-        let (ids, features, batch, time);
-        let data = match graph.input() {
-            Input::Tokens { .. } => {
-                (ids, [batch, time]) = self.ids("input_ids")?;
-                Data::Tokens(&ids)
-            }
-            Input::Features { .. } => {
-                let (values, shape) = self.floats("features")?;
-                let [b, t, _] = shape[..] else {
-                    return Err((self.fail)("`features` is not [B, T, F]".into()).into());
-                };
-                (features, batch, time) = (values, b, t);
-                Data::Features(&features)
-            }
-        };
-        let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<f64>>();
-        let mut states = vec![vec![]; graph.states().len()];
-        for port in ports {
-            let values = wide(self.floats(&format!("{prefix}.{}", port.input))?.0);
-            if values.len() != batch * port.shape.iter().product::<usize>() {
-                return Err(
-                    (self.fail)(format!("`{prefix}.{}` has another shape", port.input)).into(),
-                );
-            }
-            for (at, values) in port.scatter(graph, batch, &values) {
-                states[at] = values;
-            }
-        }
+        let mut case = self.case(graph, ports, prefix)?;
+        let (batch, time) = (case.batch, case.time);
         self.lengths(batch, time)?;
-        let reset = self.resets(batch * time)?;
-        let run = Run {
-            states: Some(&states),
-            reset: reset.as_deref(),
+        case.reset = self.resets(batch * time)?;
+        let how = How {
             rounding: numbers.rounding,
             bounds: true,
-            ..Run::new(batch, time, data)
+            ..How::default()
         };
         let fail = |e: minrnn_model::ModelError| (self.fail)(e.to_string());
-        let mut trace = oracle::run(graph, numbers.params, &run).map_err(fail)?;
+        let mut trace = case.trace(graph, numbers.params, how).map_err(fail)?;
         if let Plain::Of(params) = self.plain {
-            let run = Run {
+            let how = How {
                 rounding: None,
-                ..run
+                ..how
             };
-            let plain = oracle::run(graph, params, &run).map_err(fail)?;
+            let plain = case.trace(graph, params, how).map_err(fail)?;
             let states = trace.states.iter_mut().zip(&plain.states);
             for (own, wide) in states.chain([(&mut trace.output, &plain.output)]) {
                 widen_golden_bounds(own, wide);
@@ -247,6 +218,27 @@ impl Trace<'_> {
         {
             return Ok(None);
         }
+        let case = self.case(graph, ports, prefix)?;
+        let scattered =
+            |name: &dyn Fn(&Port) -> String| self.scattered((graph, ports), case.batch, name);
+        let next = scattered(&|p: &Port| format!("{prefix}.{}", p.output))?;
+        let apart = scattered(&|p: &Port| format!("{prefix}.{}.bound", p.output))?;
+        let states = next.into_iter().zip(apart);
+        let first = (
+            self.floats(&output)?.0,
+            self.floats(&format!("{output}.bound"))?.0,
+        );
+        let tensors = std::iter::once(first).chain(states);
+        Ok(Some(Known {
+            case,
+            tensors: tensors
+                .map(|(values, bounds)| Within { values, bounds })
+                .collect(),
+        }))
+    }
+
+    /// What goes into a run.
+    fn case(&self, graph: &Graph, ports: &[Port], prefix: &str) -> Result<Case> {
         let (ids, features, [batch, time]) = match graph.input() {
             Input::Tokens { .. } => {
                 let (ids, shape) = self.ids("input_ids")?;
@@ -257,39 +249,39 @@ impl Trace<'_> {
                 _ => return Err((self.fail)("`features` is not [B, T, F]".into()).into()),
             },
         };
-        let scattered = |name: &dyn Fn(&Port) -> String| -> Result<Vec<Vec<f32>>> {
-            let mut states = vec![vec![]; graph.states().len()];
-            for port in ports {
-                let values = self.floats(&name(port))?.0;
-                let wide: Vec<f64> = values.into_iter().map(f64::from).collect();
-                for (at, values) in port.scatter(graph, batch, &wide) {
-                    states[at] = values.into_iter().map(|v| v as f32).collect();
-                }
+        let name = |p: &Port| format!("{prefix}.{}", p.input);
+        Ok(Case {
+            batch,
+            time,
+            draw: Draw::Usual,
+            ids,
+            features,
+            states: Some(self.scattered((graph, ports), batch, &name)?),
+            lengths: None,
+            reset: None,
+            pieces: vec![time],
+        })
+    }
+
+    /// The model's states, or what belongs to them, from the tensors of ports.
+    fn scattered(
+        &self,
+        (graph, ports): (&Graph, &[Port]),
+        batch: usize,
+        name: &dyn Fn(&Port) -> String,
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut states = vec![vec![]; graph.states().len()];
+        for port in ports {
+            let name = name(port);
+            let values = self.floats(&name)?.0;
+            if values.len() != batch * port.shape.iter().product::<usize>() {
+                return Err((self.fail)(format!("`{name}` has another shape")).into());
             }
-            Ok(states)
-        };
-        let next = scattered(&|p: &Port| format!("{prefix}.{}", p.output))?;
-        let apart = scattered(&|p: &Port| format!("{prefix}.{}.bound", p.output))?;
-        let states = next.into_iter().zip(apart);
-        let first = (
-            self.floats(&output)?.0,
-            self.floats(&format!("{output}.bound"))?.0,
-        );
-        let tensors = std::iter::once(first).chain(states);
-        Ok(Some(Known {
-            case: Case {
-                batch,
-                time,
-                draw: Draw::Usual,
-                ids,
-                features,
-                states: Some(scattered(&|p: &Port| format!("{prefix}.{}", p.input))?),
-                pieces: vec![time],
-            },
-            tensors: tensors
-                .map(|(values, bounds)| Within { values, bounds })
-                .collect(),
-        }))
+            for (at, values) in port.scatter(graph, batch, &values) {
+                states[at] = values;
+            }
+        }
+        Ok(states)
     }
 
     /// So many values of a tensor.

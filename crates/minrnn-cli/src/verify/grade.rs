@@ -1,28 +1,17 @@
 //! The grades. No tolerance is picked by hand.
 
 use minrnn_model::compare::Comparison;
+use minrnn_model::ruler::{self, Seen};
+use minrnn_model::trial::{Case, Draw, Outcome, Truth};
 
-use super::case::{Case, Draw};
-use super::engine::{Outcome, Truth};
 use super::golden::Known;
 use super::report::Tally;
 
-/// Cases up to this length share one estimate of the step form's error: a handful of values alone may be right by luck.
-pub(super) const SHORT: usize = 64;
-
-/// How many times worse than another right one an engine, or a file that adds in another order, may round.
-pub(super) const ACROSS: f64 = 4.0;
-
-/// The ruler of the grade `portable`: twice the error that was measured, and four last places of the largest value.
-pub(super) fn portable_tolerance(error: f64, eps: f64, largest: f64) -> f64 {
-    2.0 * error + 4.0 * eps * largest
-}
-
-/// How far a step form was from the oracle: `(draw, T, errors by tensor)`; tensor 0 is the output, then the states. Features that
-/// are drawn in another way have errors of another size: they do not excuse each other.
+/// How far a step form was from the oracle, by tensor: 0 is the output, then the states. Features that are drawn in another way have
+/// errors of another size: they do not excuse each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StepErrors {
-    seen: Vec<(Draw, usize, Vec<f64>)>,
+    seen: Seen<Draw, Vec<f64>>,
 }
 
 /// What narrow products may add to each tensor: as much as their rounding moved a value of it at most. An argument near the
@@ -32,51 +21,38 @@ pub(super) fn moved(rounded: &Truth, plain: &Truth) -> Vec<f64> {
         let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs());
         apart.fold(0.0, f64::max)
     };
-    std::iter::once((&rounded.output, &plain.output))
-        .chain(rounded.states.iter().zip(&plain.states))
-        .map(most)
-        .collect()
+    rounded.tensors().zip(plain.tensors()).map(most).collect()
 }
 
 impl StepErrors {
     /// Remembers a step run.
     pub(super) fn learn(&mut self, case: &Case, got: &Outcome, truth: &Truth) {
-        let errors = tensors(got, truth)
-            .map(|(g, w)| {
-                g.iter()
-                    .zip(w)
-                    .fold(0.0, |m: f64, (g, w)| m.max((f64::from(*g) - w).abs()))
-            })
-            .collect();
-        self.seen.push((case.draw, case.time, errors));
+        let seen = self.seen.of(case.draw, case.time);
+        for (at, (got, want)) in got.tensors().zip(truth.tensors()).enumerate() {
+            let apart = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs());
+            let most = apart.fold(0.0, f64::max);
+            match seen.get_mut(at) {
+                Some(known) => *known = most.max(*known),
+                None => seen.push(most),
+            }
+        }
     }
 
     /// Largest error of a tensor in runs that are drawn alike and no longer (or short).
     fn of(&self, tensor: usize, case: &Case) -> f64 {
-        let alike = |(draw, t): (Draw, usize)| draw == case.draw && t <= case.time.max(SHORT);
-        let known = self.seen.iter().filter(|(d, t, _)| alike((*d, *t)));
-        known.map(|(_, _, e)| e[tensor]).fold(0.0, f64::max)
+        let known = self.seen.up_to(case.draw, case.time);
+        let errors = known.filter_map(|all| all.get(tensor));
+        errors.copied().fold(0.0, f64::max)
     }
 
-    /// Tolerance of each tensor: twice the step form's error plus `4 eps max|y|`.
+    /// Tolerance of each tensor.
     pub(super) fn tolerances(&self, case: &Case, truth: &Truth) -> Vec<f64> {
         let largest = |v: &Vec<f64>| v.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        let scale = std::iter::once(&truth.output)
-            .chain(&truth.states)
-            .map(largest);
+        let scale = truth.tensors().map(largest).enumerate();
         scale
-            .enumerate()
-            .map(|(i, y)| portable_tolerance(self.of(i, case), f64::from(f32::EPSILON), y))
+            .map(|(i, y)| ruler::tolerance(self.of(i, case), f64::from(f32::EPSILON), y))
             .collect()
     }
-}
-
-/// Output and states of a run beside the oracle's.
-fn tensors<'a>(
-    got: &'a Outcome,
-    want: &'a Truth,
-) -> impl Iterator<Item = (&'a Vec<f32>, &'a Vec<f64>)> {
-    std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states))
 }
 
 /// Grades a run against the oracle (or another run, widened) with a tolerance for each tensor.
@@ -87,23 +63,43 @@ pub(super) fn portable(
     want: &Truth,
     tolerances: &[f64],
 ) {
-    let mut c = Comparison::default();
-    for ((g, w), tolerance) in tensors(got, want).zip(tolerances) {
-        lengths_agree(g.len(), w.len());
-        c.extend(g, w, |_| *tolerance);
-    }
+    whole(got, want.tensors().map(Vec::len));
+    let by = |least: f64| {
+        let wide: Vec<f64> = tolerances.iter().map(|t| t.max(least)).collect();
+        got.within(want, &wide)
+    };
+    let c = flushed(tally, by);
     tally.add_at(case.time, &case.name(), &c);
 }
 
+/// The smallest number of float32 that has all its digits. What is smaller is denormal, and 0 to engines that flush.
+const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
+
+/// The comparison by the usual tolerances; where it fails, the engine takes denormal numbers for 0 and that alone is why, the one that
+/// lets it, which the row tells. `by`: with a tolerance of that at least.
+fn flushed(tally: &mut Tally, by: impl Fn(f64) -> Comparison) -> Comparison {
+    let usual = by(0.0);
+    if usual.holds() || !tally.is_of(FLUSHES) {
+        return usual;
+    }
+    let wide = by(SMALLEST);
+    match wide.holds() {
+        true => {
+            tally.remark(FLUSHED);
+            wide
+        }
+        false => usual,
+    }
+}
+
+/// The engine that takes denormal numbers for 0.
+const FLUSHES: &str = "tract";
+const FLUSHED: &str = "some values are denormal numbers (smaller than 1.2e-38), which tract takes for 0; differences of that size are not counted";
+
 /// Grades a run against another one bit for bit.
 pub(super) fn exact(tally: &mut Tally, case: &Case, got: &Outcome, want: &Outcome) {
-    let mut c = Comparison::default();
-    c.extend_exact(&got.output, &want.output);
-    got.states
-        .iter()
-        .zip(&want.states)
-        .for_each(|(g, w)| c.extend_exact(g, w));
-    tally.add_at(case.time, &case.name(), &c);
+    whole(got, want.tensors().map(Vec::len));
+    tally.add_at(case.time, &case.name(), &got.equals(want));
 }
 
 /// Grades the output of a run within the oracle's running bound.
@@ -115,29 +111,22 @@ pub(super) fn bound(tally: &mut Tally, case: &str, got: &[f32], want: &Truth) {
 
 /// Grades a run of the golden trace: each value of the output and the states within its bound.
 pub(super) fn golden(tally: &mut Tally, got: &Outcome, known: &Known) {
-    let mut c = Comparison::default();
-    let tensors = std::iter::once(&got.output).chain(&got.states);
-    for (got, want) in tensors.zip(&known.tensors) {
-        lengths_agree(got.len(), want.values.len());
-        let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
-        c.extend(got, &wide, |i| f64::from(want.bounds[i]));
-    }
+    whole(got, known.tensors.iter().map(|t| t.values.len()));
+    let by = |least: f64| {
+        let mut c = Comparison::default();
+        for (got, want) in got.tensors().zip(&known.tensors) {
+            let wide: Vec<f64> = want.values.iter().map(|v| f64::from(*v)).collect();
+            c.extend(got, &wide, |i| f64::from(want.bounds[i]).max(least));
+        }
+        c
+    };
+    let c = flushed(tally, by);
     tally.add(&known.case.name(), &c);
 }
 
-/// A run, widened to stand in the oracle's place.
-pub(super) fn widen(outcome: &Outcome) -> Truth {
-    let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
-    Truth {
-        output: wide(&outcome.output),
-        bound: vec![],
-        states: outcome.states.iter().map(wide).collect(),
-    }
-}
-
-fn lengths_agree(got: usize, want: usize) {
-    assert_eq!(
-        got, want,
+fn whole(got: &Outcome, want: impl Iterator<Item = usize>) {
+    assert!(
+        got.tensors().map(Vec::len).eq(want),
         "an engine gave a tensor of another size, which the contract check must have refused"
     );
 }
@@ -155,6 +144,8 @@ mod tests {
             ids: vec![0; time],
             features: vec![],
             states: None,
+            lengths: None,
+            reset: None,
             pieces: vec![],
         }
     }

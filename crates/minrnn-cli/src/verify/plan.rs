@@ -2,11 +2,13 @@
 
 use minrnn_model::graph::{Binary, Graph, Input, Node, Op, Reduction};
 use minrnn_model::rng::Rng;
+use minrnn_model::ruler::SHORT;
+use minrnn_model::trial::{Case, Draw};
 use minrnn_model::usual::Usual;
 
-use super::case::{self, Case, Draw};
+use super::Options;
 use super::contract::Export;
-use super::{Options, grade};
+use super::lengths::{few_lengths, lengths};
 
 /// Multiply-adds of one step of one row.
 pub(super) fn work(graph: &Graph) -> f64 {
@@ -112,7 +114,7 @@ pub(super) fn calibration(
     let (many, more) = if quick { (8, 3) } else { (24, 8) };
     let batch = export.fixed().0.unwrap_or(8);
     let mut one = |i: usize, draw| {
-        Case::random(graph, (batch, grade::SHORT), i.is_multiple_of(2), &mut rng).drawn(draw, usual)
+        Case::random(graph, (batch, SHORT), i.is_multiple_of(2), &mut rng).drawn(draw, usual)
     };
     let mut all: Vec<Case> = (0..many).map(|i| one(i, Draw::Usual)).collect();
     for draw in otherwise(graph, usual) {
@@ -129,16 +131,16 @@ pub(super) fn cases(
     rng: &mut Rng,
 ) -> Vec<Case> {
     let (batch, time) = export.fixed();
-    let lengths = match (time, quick) {
+    let times = match (time, quick) {
         (Some(t), _) => vec![t],
-        (None, true) => case::few_lengths(limit),
-        (None, false) => case::lengths(limit),
+        (None, true) => few_lengths(limit),
+        (None, false) => lengths(limit),
     };
     let mut all = vec![];
     let mut add = |batch, time, states, draw| {
         all.push(Case::random(graph, (batch, time), states, rng).drawn(draw, usual));
     };
-    for (i, time) in lengths.iter().copied().enumerate() {
+    for (i, time) in times.iter().copied().enumerate() {
         add(batch.unwrap_or(2), time, i % 3 != 2, Draw::Usual);
         if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
             add(1, time, true, Draw::Usual);

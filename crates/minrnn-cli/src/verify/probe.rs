@@ -7,10 +7,10 @@ use minrnn_model::layers::{Gates, MinGru, MinLstm};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::trial::Case;
 use minrnn_onnx::export::{ExportOptions, Form, export_graph, ports};
 use minrnn_runtime as runtime;
 
-use super::case::Case;
 use super::engine::{Candle, Engine, Numbers, Tract, truth};
 use super::report::Tally;
 use super::{Grade, Options, Row, course, grade};

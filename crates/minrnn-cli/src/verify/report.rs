@@ -261,6 +261,23 @@ impl Tally {
         self
     }
 
+    /// Whether it is of this engine.
+    pub(super) fn is_of(&self, engine: &str) -> bool {
+        self.engine == engine
+    }
+
+    /// Something more to be said of it, once.
+    pub(super) fn remark(&mut self, what: &str) {
+        match &mut self.why {
+            Some(why) if why.contains(what) => {}
+            Some(why) => {
+                why.push_str("; ");
+                why.push_str(what);
+            }
+            None => self.why = Some(what.into()),
+        }
+    }
+
     /// The row of a check that could not be made and should have been.
     pub(super) fn missing(mut self, why: String) -> Row {
         self.failed = Some(why);

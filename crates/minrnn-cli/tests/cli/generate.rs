@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::harness::{Ran, minrnn, minrnn_with, trained};
+use crate::harness::{Ran, folder, minrnn, minrnn_with, trained};
 
 const PROMPT: &str = "the ";
 
@@ -133,5 +133,47 @@ fn forms_that_run_are_taken_in_the_place_of_linear_attention() {
                 assert!(!ran.err.contains(untrue), "{}", ran.shown());
             }
         }
+    }
+}
+
+/// A digit that is a character of the text is that character, and may be meant as the number of another token: the export says which.
+#[test]
+fn a_digit_as_end_of_stream_says_which_token_it_is() {
+    let dir = folder();
+    let text = dir.path().join("harbour.txt");
+    let digits = fs::read_to_string(&text).unwrap() + &"0123456789".repeat(20);
+    fs::write(&text, digits).unwrap();
+    let train = [
+        "train",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--set",
+        "train.steps=1",
+    ];
+    minrnn(dir.path(), &train).good();
+    let export = |end: &str| {
+        let flag = format!("--end-of-stream={end}");
+        let ran = minrnn(dir.path(), &["export", "run", "--out", "export", &flag]);
+        assert_eq!(ran.code, Some(0), "{}", ran.shown());
+        let manifest = fs::read(dir.path().join("export/manifest.json")).unwrap();
+        let manifest: Json = serde_json::from_slice(&manifest).unwrap();
+        (ran, manifest)
+    };
+    let (ran, manifest) = export("3");
+    let words = manifest["vocabulary"].as_array().unwrap();
+    let token = words.iter().position(|w| w == "3").unwrap();
+    assert_ne!(token, 3);
+    assert_eq!(manifest["end_of_stream"]["token"], token);
+    let note = format!(
+        "note: --end-of-stream 3 is taken for the text of a token, which is token {token}; token 3 is {}",
+        words[3]
+    );
+    assert!(ran.err.contains(&note), "{}", ran.shown());
+    // The text of the other one leaves no doubt, nor does a number that is no text.
+    for (end, wanted) in [(words[3].as_str().unwrap(), 3), ("11", 11)] {
+        let (ran, manifest) = export(end);
+        assert_eq!(manifest["end_of_stream"]["token"], wanted);
+        assert!(!ran.err.contains("is taken for"), "{}", ran.shown());
     }
 }

@@ -1,45 +1,25 @@
 //! Activations on CUDA.
 
+use super::Activation;
 use crate::Elem;
 use crate::column_sum;
 use crate::cuda::shape::{
     Columns, FLOATS, aligned, at_least_one, blocks, check_scratch, int, product,
 };
-use crate::cuda::{Call, Gpu, Module, Result, View, need};
+use crate::cuda::{Call, CudaError, Gpu, Module, Result, View, need};
 
 const OP: &str = "activation";
 /// Packs of elements that a thread works on, threads of a block: as in the kernels.
 const PACKS: usize = 4;
 const THREADS: usize = 256;
 
-/// Which activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// [`gelu_erf`](crate::gelu_erf).
-    GeluErf,
-    /// [`gelu_tanh`](crate::gelu_tanh).
-    GeluTanh,
-    /// [`silu`](crate::silu).
-    Silu,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::GeluErf => "gelu_erf",
-            Self::GeluTanh => "gelu_tanh",
-            Self::Silu => "silu",
-        }
-    }
-}
-
 /// `out = f(u)`.
 ///
 /// `u`, `out`: `[n]`, one of f32, bf16 and f16 both; they may be the same memory.
 ///
 /// # Errors
-/// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
-pub fn forward(gpu: &Gpu, kind: Kind, u: View<'_>, out: View<'_>, n: usize) -> Result<()> {
+/// [`CudaError`] on other lengths or types, or where the launch fails.
+pub fn forward(gpu: &Gpu, kind: Activation, u: View<'_>, out: View<'_>, n: usize) -> Result<()> {
     launch(gpu, kind, u, None, out, n)
 }
 
@@ -48,10 +28,10 @@ pub fn forward(gpu: &Gpu, kind: Kind, u: View<'_>, out: View<'_>, n: usize) -> R
 /// `u`, `dg`, `du`: `[n]`, one of f32, bf16 and f16 all; `du` may be the memory of `u` or of `dg`.
 ///
 /// # Errors
-/// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
+/// [`CudaError`] on other lengths or types, or where the launch fails.
 pub fn backward(
     gpu: &Gpu,
-    kind: Kind,
+    kind: Activation,
     u: View<'_>,
     dg: View<'_>,
     du: View<'_>,
@@ -82,9 +62,10 @@ pub struct BackwardSum<'a> {
 /// `du = f'(u) * dg` and the sums of its columns, in one pass.
 ///
 /// # Errors
-/// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
-pub fn backward_sum(gpu: &Gpu, kind: Kind, p: &BackwardSum<'_>) -> Result<()> {
+/// [`CudaError`] on other lengths or types, or where the launch fails.
+pub fn backward_sum(gpu: &Gpu, kind: Activation, p: &BackwardSum<'_>) -> Result<()> {
     let (n, w) = (p.n, p.w);
+    check(kind)?;
     at_least_one(OP, &[("n", n), ("w", w)])?;
     let elements = product(OP, &[n, w])?;
     need(OP, "u", p.u, &FLOATS, elements)?;
@@ -114,14 +95,23 @@ pub fn backward_sum(gpu: &Gpu, kind: Kind, p: &BackwardSum<'_>) -> Result<()> {
     column_sum::cuda::fold(gpu, OP, parts, down as usize, p.sums, None, false)
 }
 
+fn check(kind: Activation) -> Result<()> {
+    if kind == Activation::Sigmoid {
+        let problem = "sigmoid is a function of elementwise kernels, not of these".to_owned();
+        return Err(CudaError::Value { op: OP, problem });
+    }
+    Ok(())
+}
+
 fn launch(
     gpu: &Gpu,
-    kind: Kind,
+    kind: Activation,
     u: View<'_>,
     dg: Option<View<'_>>,
     out: View<'_>,
     n: usize,
 ) -> Result<()> {
+    check(kind)?;
     at_least_one(OP, &[("n", n)])?;
     need(OP, "u", u, &FLOATS, n)?;
     need(OP, "dg", dg.unwrap_or(u), &[u.elem()], n)?;

@@ -2,6 +2,18 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
+use super::Activation;
+
+/// Value and slope at x.
+pub fn activation(kind: Activation, x: f64) -> (f64, f64) {
+    match kind {
+        Activation::GeluErf => gelu_erf(x),
+        Activation::GeluTanh => gelu_tanh(x),
+        Activation::Silu => silu(x),
+        Activation::Sigmoid => sigmoid(x),
+    }
+}
+
 /// `x * P(X < x)`, X standard normal.
 pub fn gelu_erf(x: f64) -> (f64, f64) {
     let below = 0.5 * libm::erfc(-x * FRAC_1_SQRT_2);

@@ -1,6 +1,6 @@
 //! A bias added to every row, with a gradient that is one pass over memory.
 //!
-//! `cpu.rs` is the kernel; a kernel for CUDA (`cuda.rs`, `bias_add.cu`) belongs beside it.
+//! `cpu.rs` is the kernel; on a GPU the primitives and the sum of columns do it.
 
 mod cpu;
 #[cfg(test)]
@@ -8,7 +8,13 @@ mod tests;
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use crate::column_sum::cuda as column_sum;
+#[cfg(feature = "cuda")]
+use crate::cuda::{Gpu, View};
 use crate::dispatch::Level;
+#[cfg(feature = "cuda")]
+use crate::elementwise::cuda::vec;
 use crate::tensors::{Input, hold, slice, with_float};
 
 const OP: &str = "bias_add";
@@ -50,6 +56,24 @@ impl CustomOp2 for BiasAdd {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        bias: &candle_core::CudaStorage,
+        lbias: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (shape, width) = (lx.shape().clone(), lbias.shape().elem_count());
+        let to = [(shape.clone(), candle_core::DType::F32)];
+        let inputs = [(x, lx), (bias, lbias)];
+        let run = |gpu: &Gpu, [x, bias]: [View<'_>; 2], [y]: [View<'_>; 1], _: View<'_>| {
+            vec(gpu, false, x, bias, y, false, x.len() / width, width)
+        };
+        let [y] = crate::bridge::forward(OP, inputs, to, |_| 0, run)?;
+        Ok((y, shape))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -59,6 +83,20 @@ impl CustomOp2 for BiasAdd {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         let width = bias.elem_count();
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let rows = x.elem_count() / width;
+            let [db] = crate::bridge::backward(
+                OP,
+                [&dy],
+                [(bias.shape(), bias.dtype())],
+                |gpu| column_sum::scratch_len(gpu, rows, width),
+                |gpu, [dy], [db], scratch| {
+                    column_sum::sum(gpu, dy, db, false, scratch, rows, width)
+                },
+            )?;
+            return Ok((Some(dy), Some(db)));
+        }
         let db = with_float!(OP, x.dtype(), T => {
             let held = hold(OP, &dy);
             let db = cpu::column_sums(Level::best(), held.slice::<T>()?, width);

@@ -1,5 +1,6 @@
 //! The causal convolution on CUDA.
 
+use super::Size;
 use crate::Elem;
 use crate::column_sum::cuda::fold;
 use crate::cuda::shape::{
@@ -18,22 +19,9 @@ const BACKWARD_THREADS: usize = 256;
 /// Blocks of the backward pass on a multiprocessor: of 128 threads.
 const BLOCKS: usize = 3;
 
-/// Sizes of a convolution: `b` sequences of `t` steps, `w` channels, `k` taps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Size {
-    /// B.
-    pub b: usize,
-    /// T.
-    pub t: usize,
-    /// Channels.
-    pub w: usize,
-    /// Taps, at least 1.
-    pub k: usize,
-}
-
 impl Size {
     fn check(self, op: &'static str) -> Result<usize> {
-        let Self { b, t, w, k } = self;
+        let Self { b, t, m: w, k } = self;
         at_least_one(op, &[("b", b), ("t", t), ("w", w), ("k", k)])?;
         int(op, "t + k", t + k)?;
         product(op, &[b, t + k, w])?;
@@ -46,7 +34,7 @@ impl Size {
         } else {
             8
         };
-        if self.w.is_multiple_of(vec) && aligned(views) {
+        if self.m.is_multiple_of(vec) && aligned(views) {
             vec
         } else {
             1
@@ -54,7 +42,7 @@ impl Size {
     }
     /// Steps of a segment, so that there are about `threads` threads: few, to fill the GPU; many, to load less twice.
     fn steps(self, vec: usize, threads: usize) -> usize {
-        let groups = self.b * (self.w / vec);
+        let groups = self.b * (self.m / vec);
         let mut steps = 64;
         while steps > 8 && groups * self.t.div_ceil(steps) < threads {
             steps /= 2;
@@ -65,7 +53,7 @@ impl Size {
         Ok(call
             .i32(int(op, "b", self.b)?)
             .i32(int(op, "t", self.t)?)
-            .i32(int(op, "w", self.w)?)
+            .i32(int(op, "w", self.m)?)
             .i32(int(op, "k", self.k)?))
     }
     fn any(self, what: &str, elem: Elem) -> String {
@@ -91,7 +79,7 @@ pub fn forward(
     size: Size,
 ) -> Result<()> {
     let n = size.check(OP)?;
-    let Size { b, t, w, k } = size;
+    let Size { b, t, m: w, k } = size;
     need(OP, "x", x, &FLOATS, n)?;
     need(OP, "y", y, &[x.elem()], n)?;
     need_opt(OP, "state", state, &[Elem::F32], b * (k - 1) * w)?;
@@ -158,7 +146,7 @@ pub struct Backward<'a> {
 /// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
 pub fn backward(gpu: &Gpu, p: &Backward<'_>) -> Result<()> {
     let n = p.size.check(BACKWARD)?;
-    let Size { b, t, w, k } = p.size;
+    let Size { b, t, m: w, k } = p.size;
     let states = b * (k - 1) * w;
     need(BACKWARD, "x", p.x, &FLOATS, n)?;
     need(BACKWARD, "dy", p.dy, &[p.x.elem()], n)?;
@@ -180,7 +168,7 @@ pub fn backward(gpu: &Gpu, p: &Backward<'_>) -> Result<()> {
 
 /// One pass; gives the number of partial sums.
 fn held_taps(gpu: &Gpu, p: &Backward<'_>) -> Result<usize> {
-    let Size { b, t, w, k } = p.size;
+    let Size { b, t, m: w, k } = p.size;
     let vec = p.size.vec(p.x.elem(), &[p.x, p.dy, p.dx]);
     let steps = p
         .size
@@ -207,7 +195,7 @@ fn held_taps(gpu: &Gpu, p: &Backward<'_>) -> Result<usize> {
 
 /// Gradients of the inputs, then those of the taps.
 fn any_taps(gpu: &Gpu, p: &Backward<'_>) -> Result<usize> {
-    let Size { b, t, w, k } = p.size;
+    let Size { b, t, m: w, k } = p.size;
     let elem = p.x.elem();
     let call = Call::new(gpu, Module::CausalConv, &p.size.any("bwd", elem))?
         .view(p.weight)

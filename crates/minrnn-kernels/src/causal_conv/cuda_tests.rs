@@ -1,11 +1,11 @@
-use super::cuda::{Backward, Size, backward, forward, scratch_len};
-use super::slow;
+use super::cuda::{Backward, backward, forward, scratch_len};
+use super::{Size, slow};
 use crate::Elem;
 use crate::cuda::testing::{Bench, TYPES, rounded};
 use crate::testing::Rng;
 
 fn check(bench: &Bench, size: Size, elem: Elem, with: bool) {
-    let Size { b, t, w, k } = size;
+    let Size { b, t, m: w, k } = size;
     let (n, states, rng, gpu) = (b * t * w, b * (k - 1) * w, &mut Rng(k as u64), &bench.gpu);
     let x = rounded(elem, &rng.input(&[n], -1.0, 2.0).data);
     let dy = rounded(elem, &rng.input(&[n], -1.0, 2.0).data);
@@ -66,7 +66,7 @@ fn check(bench: &Bench, size: Size, elem: Elem, with: bool) {
 
 fn both(bench: &Bench, (b, t, w, k): (usize, usize, usize, usize), elem: Elem) {
     for with in [false, true] {
-        check(bench, Size { b, t, w, k }, elem, with);
+        check(bench, Size { b, t, m: w, k }, elem, with);
     }
 }
 
@@ -113,7 +113,7 @@ fn equals_the_cpu_bit_for_bit_in_f32() {
     let size = Size {
         b: 2,
         t: 50,
-        w: 12,
+        m: 12,
         k: 4,
     };
     let rng = &mut Rng(1);

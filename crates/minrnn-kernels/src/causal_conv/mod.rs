@@ -14,6 +14,8 @@ mod tests;
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType};
 
+#[cfg(feature = "cuda")]
+use crate::cuda::View;
 use crate::dispatch::Level;
 use crate::math::Float;
 use crate::tensors::{Input, hold, slice, with_float};
@@ -85,12 +87,16 @@ pub fn causal_conv_state(x: &Tensor, state: &Tensor) -> Result<Tensor> {
 }
 
 /// `[B,T,M]` and the number of taps.
-#[derive(Debug, Clone, Copy)]
-struct Size {
-    b: usize,
-    t: usize,
-    m: usize,
-    k: usize,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// B.
+    pub b: usize,
+    /// T.
+    pub t: usize,
+    /// Channels.
+    pub m: usize,
+    /// Taps, at least 1.
+    pub k: usize,
 }
 
 struct CausalConv {
@@ -114,6 +120,51 @@ impl CausalConv {
             Tensor::from_vec(dstate, state.shape(), state.device())?,
             Tensor::from_vec(dw, w.shape(), w.device())?,
         ])
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl CausalConv {
+    /// The taps and the bias, which is the last row of `weight`.
+    fn parts<'a>(&self, weight: View<'a>) -> crate::cuda::Result<(View<'a>, Option<View<'a>>)> {
+        let taps = self.size.k * self.size.m;
+        let bias = match self.bias {
+            true => Some(weight.slice(taps, self.size.m)?),
+            false => None,
+        };
+        Ok((weight.slice(0, taps)?, bias))
+    }
+
+    /// A convolution of one tap has no state.
+    fn state<'a>(&self, state: View<'a>) -> Option<View<'a>> {
+        (self.size.k > 1).then_some(state)
+    }
+
+    fn gradients_cuda(&self, x: [&Tensor; 4]) -> Result<[Tensor; 3]> {
+        let Size { b, t, m, k } = self.size;
+        let to = [x[0], x[1], x[2]].map(|x| (x.shape(), x.dtype()));
+        crate::bridge::backward(
+            OP,
+            x,
+            to,
+            |gpu| cuda::scratch_len(gpu, b, t, m, k),
+            |gpu, [x, state, weight, dy], [dx, dstate, dw], scratch| {
+                let ((weight, _), (dweight, dbias)) = (self.parts(weight)?, self.parts(dw)?);
+                let arguments = cuda::Backward {
+                    x,
+                    state: self.state(state),
+                    weight,
+                    dy,
+                    dx,
+                    dweight,
+                    dbias,
+                    dstate: self.state(dstate),
+                    scratch,
+                    size: self.size,
+                };
+                cuda::backward(gpu, &arguments)
+            },
+        )
     }
 }
 
@@ -144,6 +195,30 @@ impl CustomOp3 for CausalConv {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        state: &candle_core::CudaStorage,
+        lstate: &Layout,
+        w: &candle_core::CudaStorage,
+        lw: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let [y] = crate::bridge::forward(
+            OP,
+            [(x, lx), (state, lstate), (w, lw)],
+            [(lx.shape().clone(), candle_core::DType::F32)],
+            |_| 0,
+            |gpu, [x, state, w], [y], _| {
+                let (weight, bias) = self.parts(w)?;
+                let size = self.size;
+                cuda::forward(gpu, x, self.state(state), weight, bias, y, size)
+            },
+        )?;
+        Ok((y, lx.shape().clone()))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -153,6 +228,11 @@ impl CustomOp3 for CausalConv {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dstate, dw] = self.gradients_cuda([x, state, w, &dy])?;
+            return Ok((Some(dx), Some(dstate), Some(dw)));
+        }
         let [dx, dstate, dw] =
             with_float!(OP, x.dtype(), T => self.gradients::<T>([x, state, w, &dy]))?;
         Ok((Some(dx), Some(dstate), Some(dw)))

@@ -26,7 +26,8 @@ const OP: &str = "cross_entropy";
 /// logits, finite and not negative (absent: all 1); the result is a scalar, the sum of
 /// `weight * loss` divided by the sum of weights. A row of weight 0 is left out altogether: neither
 /// its logits nor its target are looked at, and its gradient is 0.
-/// Gradients for `logits` and `weights`.
+/// Gradients for `logits` and `weights`, on a GPU for `logits` alone. There, targets and weights are not looked at before: a target
+/// that is not below V makes the loss NaN, as do weights that are all 0.
 ///
 /// # Errors
 /// [`KernelError`](crate::KernelError) on a target that is not below V, weights that are negative, not finite or all 0, other shapes, an empty dimension, another element type or device.
@@ -71,6 +72,36 @@ fn total<T: Float>(weights: &[T]) -> Result<f64> {
         return Ok(total);
     }
     Err(fail("are all 0: there is no row to average over; leave this batch out".into()).into())
+}
+
+#[cfg(feature = "cuda")]
+impl CrossEntropy {
+    /// `dlogits` of the mean loss, times `grad`, without a word to the host.
+    fn gradient_cuda(&self, x: [&Tensor; 3], grad: &Tensor) -> Result<Tensor> {
+        let (n, v) = x[0].dims2()?;
+        let scalar = Shape::from(1);
+        let to = [(x[0].shape(), x[0].dtype()), (&scalar, x[0].dtype())];
+        let [dlogits, _] = crate::bridge::backward(
+            OP,
+            x,
+            to,
+            |gpu| cuda::scratch_len(gpu, n, v),
+            |gpu, [logits, targets, weights], [dlogits, loss], scratch| {
+                let step = cuda::Step {
+                    logits,
+                    targets,
+                    weights: Some(weights),
+                    loss,
+                    dlogits: Some(dlogits),
+                    scratch,
+                    n,
+                    v,
+                };
+                cuda::step(gpu, &step)
+            },
+        )?;
+        dlogits.broadcast_mul(grad)
+    }
 }
 
 impl CrossEntropy {
@@ -131,6 +162,39 @@ impl CustomOp3 for CrossEntropy {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &candle_core::CudaStorage,
+        llogits: &Layout,
+        targets: &candle_core::CudaStorage,
+        ltargets: &Layout,
+        weights: &candle_core::CudaStorage,
+        lweights: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (n, v) = llogits.shape().dims2()?;
+        let [loss] = crate::bridge::forward(
+            OP,
+            [(logits, llogits), (targets, ltargets), (weights, lweights)],
+            [(Shape::from(()), candle_core::DType::F32)],
+            |gpu| cuda::scratch_len(gpu, n, v),
+            |gpu, [logits, targets, weights], [loss], scratch| {
+                let step = cuda::Step {
+                    logits,
+                    targets,
+                    weights: Some(weights),
+                    loss,
+                    dlogits: None,
+                    scratch,
+                    n,
+                    v,
+                };
+                cuda::step(gpu, &step)
+            },
+        )?;
+        Ok((loss, Shape::from(())))
+    }
+
     fn bwd(
         &self,
         logits: &Tensor,
@@ -139,6 +203,20 @@ impl CustomOp3 for CrossEntropy {
         loss: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() {
+            if weights.track_op() {
+                let problem = "have no gradient on a GPU; give them detached".into();
+                return Err(crate::KernelError::Value {
+                    op: OP,
+                    input: "weights",
+                    problem,
+                }
+                .into());
+            }
+            let dlogits = self.gradient_cuda([logits, targets, weights], grad)?;
+            return Ok((Some(dlogits), None, None));
+        }
         let x = [logits, targets, weights, loss, grad];
         let [dlogits, dweights] = with_float!(OP, logits.dtype(), T => self.gradients::<T>(x))?;
         Ok((Some(dlogits), None, Some(dweights)))

@@ -1,3 +1,68 @@
-//! Primitives without a layer of their own, on CUDA.
+//! Primitives without a layer of their own: what they are, and kernels for CUDA.
+//!
+//! [`slow`] is the definition. A new function of one or two arguments is a line here and a case in `elementwise.cu`.
 
+#[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod slow;
+
+use minrnn_model::graph::{Binary, Unary};
+
+/// A function of one argument.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Map {
+    /// x, perhaps in another type.
+    Copy,
+    /// `x * mul + add`, the product rounded first.
+    Affine {
+        /// Factor.
+        mul: f64,
+        /// Summand.
+        add: f64,
+    },
+    /// A primitive.
+    Unary(Unary),
+}
+
+/// A primitive, its number in `elementwise.cu`, and its value and slope.
+type UnaryRow = (Unary, i32, fn(f64) -> (f64, f64));
+
+const UNARY: [UnaryRow; 8] = [
+    (Unary::Neg, 2, |x| (-x, -1.0)),
+    (Unary::Abs, 3, slow::abs),
+    (Unary::Relu, 4, slow::relu),
+    (Unary::Sigmoid, 5, crate::activation::slow::sigmoid),
+    (Unary::Tanh, 6, slow::tanh),
+    (Unary::Exp, 7, |x| (libm::exp(x), libm::exp(x))),
+    (Unary::Sqrt, 8, |x| (x.sqrt(), 0.5 / x.sqrt())),
+    (Unary::Erf, 9, slow::erf),
+];
+
+/// The same of two arguments: value and slopes.
+type BinaryRow = (Binary, i32, fn(f64, f64) -> (f64, [f64; 2]));
+
+const BINARY: [BinaryRow; 5] = [
+    (Binary::Add, 0, |a, b| (a + b, [1.0, 1.0])),
+    (Binary::Sub, 1, |a, b| (a - b, [1.0, -1.0])),
+    (Binary::Mul, 2, |a, b| (a * b, [b, a])),
+    (Binary::Div, 3, |a, b| (a / b, [1.0 / b, -a / (b * b)])),
+    (Binary::Min, 4, slow::min),
+];
+
+fn unary(f: Unary) -> Option<&'static UnaryRow> {
+    UNARY.iter().find(|row| row.0 == f)
+}
+
+fn binary(f: Binary) -> Option<&'static BinaryRow> {
+    BINARY.iter().find(|row| row.0 == f)
+}
+
+/// Whether there is a kernel for a function of one argument.
+pub fn has_unary(f: Unary) -> bool {
+    unary(f).is_some()
+}
+
+/// Whether there is a kernel for a function of two arguments.
+pub fn has_binary(f: Binary) -> bool {
+    binary(f).is_some()
+}

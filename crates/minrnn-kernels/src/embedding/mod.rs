@@ -21,7 +21,7 @@ const OP: &str = "embedding";
 /// `y[n] = table[ids[n]]`.
 ///
 /// `table`: `[V,M]`, f32 or f64; `ids`: `[N]`, u32, each below V; the result is `[N,M]`.
-/// Gradient for `table`: each row is the sum over its places in `ids`, in order.
+/// Gradient for `table`: each row is the sum over its places in `ids`, in order. On a GPU an id that is not below V gives NaN.
 ///
 /// # Errors
 /// [`KernelError`](crate::KernelError) on an id that is not below V, on other shapes, an empty dimension, another element type or device.
@@ -55,6 +55,29 @@ impl CustomOp2 for Embedding {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        table: &candle_core::CudaStorage,
+        ltable: &Layout,
+        ids: &candle_core::CudaStorage,
+        lids: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (v, m) = ltable.shape().dims2()?;
+        let n = lids.shape().elem_count();
+        let shape = Shape::from((n, m));
+        let [y] = crate::bridge::forward(
+            OP,
+            [(ids, lids), (table, ltable)],
+            [(shape.clone(), candle_core::DType::F32)],
+            |_| 0,
+            |gpu, [ids, table], [y], _| {
+                cuda::forward(gpu, ids, table, y, None, cuda::Size { n, m, v })
+            },
+        )?;
+        Ok((y, shape))
+    }
+
     fn bwd(
         &self,
         table: &Tensor,
@@ -64,6 +87,20 @@ impl CustomOp2 for Embedding {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
         let (rows, width) = table.dims2()?;
+        #[cfg(feature = "cuda")]
+        if table.device().is_cuda() {
+            let (n, m, v) = (ids.elem_count(), width, rows);
+            let [grad] = crate::bridge::backward(
+                OP,
+                [ids, &dy],
+                [(table.shape(), table.dtype())],
+                |gpu| cuda::scratch_len(gpu, n, m, v),
+                |gpu, [ids, dy], [dtable], scratch| {
+                    cuda::backward(gpu, ids, dy, None, dtable, scratch, cuda::Size { n, m, v })
+                },
+            )?;
+            return Ok((Some(grad), None));
+        }
         let grad = with_float!(OP, table.dtype(), T => {
             let (held_ids, held_dy) = (hold(OP, ids), hold(OP, &dy));
             let (ids, dy) = (held_ids.slice::<u32>()?, held_dy.slice::<T>()?);

@@ -1,6 +1,6 @@
 //! Layer normalisation.
 //!
-//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `layer_norm.cu`) belongs beside them.
+//! [`slow`] is the definition, `cpu.rs` the kernel; on a GPU `norm` has that of both normalisations.
 
 mod cpu;
 pub mod slow;
@@ -81,15 +81,37 @@ impl CustomOp3 for LayerNorm {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        w: &candle_core::CudaStorage,
+        lw: &Layout,
+        b: &candle_core::CudaStorage,
+        lb: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        crate::norm::bridge::forward(OP, [(x, lx), (w, lw), (b, lb)], self.eps)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
         w: &Tensor,
-        _b: &Tensor,
+        #[cfg_attr(
+            not(feature = "cuda"),
+            allow(unused_variables, reason = "the CPU needs no bias here")
+        )]
+        b: &Tensor,
         _y: &Tensor,
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dw, db] = crate::norm::bridge::backward(OP, [x, w, b], &dy, self.eps)?;
+            return Ok((Some(dx), Some(dw), Some(db)));
+        }
         let [dx, dw, db] = with_float!(OP, x.dtype(), T => self.gradients::<T>(x, w, &dy))?;
         Ok((Some(dx), Some(dw), Some(db)))
     }

@@ -1,5 +1,6 @@
 //! Normalisation: one pass forward, one backward and a small sum.
 
+use super::Kind;
 pub use super::dropout::{Mask, add_dropout, add_dropout_backward};
 use crate::Elem;
 use crate::column_sum::{self, cuda::fold};
@@ -10,31 +11,6 @@ use crate::cuda::{Call, CudaError, Gpu, Module, Result, View, need};
 
 const OP: &str = "norm";
 const BACKWARD: &str = "norm backward";
-
-/// Which normalisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// [`rms_norm`](crate::rms_norm()); has no bias.
-    Rms,
-    /// [`layer_norm`](crate::layer_norm()).
-    Layer,
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Rms => "rms",
-            Self::Layer => "layer",
-        }
-    }
-    /// Parameters with gradients of their own.
-    fn parameters(self) -> usize {
-        match self {
-            Self::Rms => 1,
-            Self::Layer => 2,
-        }
-    }
-}
 
 /// What is added to a residual stream before it is normalised.
 #[derive(Debug, Clone, Copy)]

@@ -1,5 +1,6 @@
+use super::Kind;
 use super::cuda::{
-    Backward, Branch, BranchGrad, Forward, Kind, Mask, add_dropout, add_dropout_backward, backward,
+    Backward, Branch, BranchGrad, Forward, Mask, add_dropout, add_dropout_backward, backward,
     forward, scratch_len,
 };
 use crate::Elem;

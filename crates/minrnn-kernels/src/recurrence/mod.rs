@@ -33,6 +33,11 @@ pub struct Size {
 }
 
 impl Size {
+    /// As the slow twins take it.
+    pub fn dims(self) -> [usize; 3] {
+        [self.b, self.t, self.d]
+    }
+
     pub(crate) fn elements(self) -> usize {
         self.b * self.t * self.d
     }

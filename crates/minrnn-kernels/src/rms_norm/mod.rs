@@ -1,6 +1,6 @@
 //! Root mean square normalisation.
 //!
-//! [`slow`] is the definition, `cpu.rs` the kernel; a kernel for CUDA (`cuda.rs`, `rms_norm.cu`) belongs beside them.
+//! [`slow`] is the definition, `cpu.rs` the kernel; on a GPU `norm` has that of both normalisations.
 
 mod cpu;
 pub mod slow;
@@ -72,6 +72,17 @@ impl CustomOp2 for RmsNorm {
         })
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        w: &candle_core::CudaStorage,
+        lw: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        crate::norm::bridge::forward(OP, [(x, lx), (w, lw)], self.eps)
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -80,6 +91,11 @@ impl CustomOp2 for RmsNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if x.device().is_cuda() {
+            let [dx, dw] = crate::norm::bridge::backward(OP, [x, w], &dy, self.eps)?;
+            return Ok((Some(dx), Some(dw)));
+        }
         let (dx, dw) = with_float!(OP, x.dtype(), T => self.gradients::<T>(x, w, &dy))?;
         Ok((Some(dx), Some(dw)))
     }

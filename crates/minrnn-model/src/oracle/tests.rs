@@ -5,6 +5,7 @@ use crate::graph::StateInit;
 use crate::model::Model;
 use crate::params::Params;
 use crate::rng::Rng;
+use crate::trial::{Case, How, carried, cut, join, spans};
 
 fn model(toml: &str) -> (Model, Vec<Vec<f64>>) {
     let config: ModelConfig = toml::from_str(toml).unwrap();
@@ -33,9 +34,8 @@ fn variants() -> Vec<(Model, Vec<Vec<f64>>)> {
         .collect()
 }
 
-fn ids(seed: u64, n: usize) -> Vec<u32> {
-    let mut rng = Rng::named(seed, "ids");
-    (0..n).map(|_| rng.below(5) as u32).collect()
+fn case(graph: &Graph, seed: u64, size: (usize, usize)) -> Case {
+    Case::of(graph.input(), size, &mut Rng::named(seed, "ids"))
 }
 
 #[track_caller]
@@ -52,55 +52,40 @@ fn states_of(trace: &Trace) -> Vec<Vec<f64>> {
     trace.states.iter().map(|s| s.data.clone()).collect()
 }
 
-/// Columns `from..to` of `[rows, T, width]`.
-fn cut(data: &[f64], time: usize, width: usize, from: usize, to: usize) -> Vec<f64> {
-    data.chunks(time * width)
-        .flat_map(|r| &r[from * width..to * width])
-        .copied()
-        .collect()
-}
-
 #[test]
 fn chunks_with_carried_state_equal_the_whole() {
     for (m, p) in variants() {
-        let (batch, time) = (3, 11);
-        let x = ids(1, batch * time);
-        let whole = run(m.graph(), &p, &Run::new(batch, time, Data::Tokens(&x))).unwrap();
-        let mut states = initial_states(m.graph(), &p, batch);
-        for (from, to) in [(0, 1), (1, 3), (3, 4), (4, 11)] {
-            let part: Vec<u32> = x.chunks(time).flat_map(|r| &r[from..to]).copied().collect();
-            let r = Run {
+        let g = m.graph();
+        let case = case(g, 1, (3, 11));
+        let whole = case.trace(g, &p, How::default()).unwrap();
+        let first = initial_states(g, &p, case.batch);
+        let (parts, last) = carried(spans(&[1, 2, 1, 7]), first, |(from, to), states| {
+            let part = case.cut(from, to, None);
+            let how = How {
                 states: Some(&states),
-                ..Run::new(batch, to - from, Data::Tokens(&part))
+                ..How::default()
             };
-            let trace = run(m.graph(), &p, &r).unwrap();
-            same(
-                &trace.output.data,
-                &cut(&whole.output.data, time, 3, from, to),
-            );
-            states = states_of(&trace);
-        }
-        same(&states.concat(), &states_of(&whole).concat());
+            let trace = part.trace(g, &p, how)?;
+            let states = states_of(&trace);
+            crate::Result::Ok(((to - from, trace.output.data), states))
+        })
+        .unwrap();
+        same(&join(g, case.batch, parts), &whole.output.data);
+        same(&last.concat(), &states_of(&whole).concat());
     }
 }
 
 #[test]
 fn padding_changes_nothing_before_a_rows_end() {
     for (m, p) in variants() {
-        let (time, lens) = (9, [9, 4, 1]);
-        let x = ids(2, 3 * time);
-        let r = Run {
-            lens: Some(&lens),
-            ..Run::new(3, time, Data::Tokens(&x))
-        };
-        let padded = states_of(&run(m.graph(), &p, &r).unwrap());
+        let g = m.graph();
+        let lens = [9, 4, 1];
+        let mut case = case(g, 2, (3, 9));
+        case.lengths = Some(lens.to_vec());
+        let padded = states_of(&case.trace(g, &p, How::default()).unwrap());
         for (row, len) in lens.into_iter().enumerate() {
-            let alone = run(
-                m.graph(),
-                &p,
-                &Run::new(1, len, Data::Tokens(&x[row * time..row * time + len])),
-            )
-            .unwrap();
+            let alone = case.rows(row..row + 1).cut(0, len, None);
+            let alone = alone.trace(g, &p, How::default()).unwrap();
             for (all, one) in padded.iter().zip(states_of(&alone)) {
                 same(&all[row * one.len()..(row + 1) * one.len()], &one);
             }
@@ -111,24 +96,16 @@ fn padding_changes_nothing_before_a_rows_end() {
 #[test]
 fn a_reset_begins_anew() {
     for (m, p) in variants() {
-        let x = ids(3, 10);
-        let reset: Vec<bool> = (0..10).map(|t| t == 4 || t == 6).collect();
-        let r = Run {
-            reset: Some(&reset),
-            ..Run::new(1, 10, Data::Tokens(&x))
-        };
-        let packed = run(m.graph(), &p, &r).unwrap();
-        for (from, to) in [(0, 4), (4, 6), (6, 10)] {
-            let alone = run(
-                m.graph(),
-                &p,
-                &Run::new(1, to - from, Data::Tokens(&x[from..to])),
-            )
-            .unwrap();
-            same(
-                &cut(&packed.output.data, 10, 3, from, to),
-                &alone.output.data,
-            );
+        let g = m.graph();
+        let mut case = case(g, 3, (1, 10));
+        let plain = case.clone();
+        case.reset = Some((0..10).map(|t| t == 4 || t == 6).collect());
+        let packed = case.trace(g, &p, How::default()).unwrap();
+        for (from, to) in spans(&[4, 2, 4]) {
+            let alone = plain.cut(from, to, None);
+            let alone = alone.trace(g, &p, How::default()).unwrap();
+            let wanted = cut(&packed.output.data, (1, 10), (from, to));
+            same(&wanted, &alone.output.data);
             if to == 10 {
                 same(&states_of(&packed).concat(), &states_of(&alone).concat());
             }

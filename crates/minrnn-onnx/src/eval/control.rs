@@ -14,6 +14,10 @@ use super::value::Value;
 use super::{EvalError, EvalErrorKind as Fault};
 use crate::ir::DType;
 
+/// Operations that a round of a Loop counts for each of its nodes beside those that the nodes do: about the time that it takes to
+/// hand values over. A loop that does next to nothing and never ends is over as soon as one that computes.
+const ROUND: usize = 1000;
+
 /// Names that a graph sees: its own, and those around it.
 #[derive(Default)]
 pub(super) struct Scope<'a> {
@@ -254,7 +258,8 @@ impl<'a> Run<'a> {
         let mut t = 0u64;
         while go && most.is_none_or(|m| t < m) {
             let before = self.meter.spent();
-            self.meter.spend(&[1])?;
+            let begun = self.meter.spend(&[ROUND, 1 + body.steps.len()]);
+            begun.map_err(|e| self.endless(e, t))?;
             let count = Array::of_i64s(vec![], std::iter::once(t as i64));
             let given = [count, Array::of_bools(vec![], std::iter::once(go))].map(Value::known);
             let given = given.into_iter().chain(states);
@@ -295,6 +300,17 @@ impl<'a> Run<'a> {
             rows.collect::<Result<Vec<_>, _>>()?
         };
         Ok(states.into_iter().chain(rows).collect())
+    }
+
+    /// What the limit says of a loop that had so many rounds.
+    fn endless(&self, fault: Fault, rounds: u64) -> Fault {
+        match fault {
+            Fault::Budget { .. } => Fault::Rounds {
+                rounds,
+                operations: self.meter.spent(),
+            },
+            other => other,
+        }
     }
 
     fn keep_rows(&self, gathered: &mut [Vec<Value>], rows: impl Iterator<Item = Value>) {

@@ -68,6 +68,16 @@ pub enum EvalErrorKind {
         /// How many are left.
         left: u64,
     },
+    /// A Loop that goes on when the limit is reached.
+    #[error(
+        "goes on after {rounds} rounds, when the {operations} operations that there are have been done; does its condition ever become false?"
+    )]
+    Rounds {
+        /// How many it had.
+        rounds: u64,
+        /// Operations that were done, those before the loop among them.
+        operations: u64,
+    },
     /// More memory than the limit allows: refused before the values are made.
     #[error(
         "needs {wanted} bytes for its values, the limit is {limit}; give a smaller input or a larger limit"

@@ -100,3 +100,9 @@ pub(super) fn recurrences(lowered: &Lowered) -> Json {
     let one = |r: &crate::lower::Recurrence| json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) });
     lowered.recurrences.iter().map(one).collect()
 }
+
+/// The configuration that a file says; an empty one where it says none.
+pub(super) fn config(model: &crate::ir::Model) -> Json {
+    let text = model.metadata("minrnn.config").unwrap_or("{}");
+    minrnn_model::json::from_slice(text.as_bytes()).unwrap_or_default()
+}

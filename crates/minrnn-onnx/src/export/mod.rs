@@ -36,12 +36,14 @@ pub use crate::choices::{
     Activations, Choices, ExportError, ExportOptions, Form, Lowering, Port, StateLayout,
     StateNames, Target, Weights, ports,
 };
+pub use card::card_of;
 pub use deviation::{deviation, is_of_this_version};
 pub use expect::{Outline, differing, outline, tied};
 pub use files::{DirOptions, Exported, Placement, Written, write_export};
 pub use golden::{allowed as golden_bounds, widen as widen_golden_bounds};
 pub use lock::is_unfinished;
 pub use names::vocabulary_sha256;
+pub use notes::other_text;
 pub(crate) use read::bytes as bytes_beside;
 pub use read::{Stored, options, read};
 pub use weights::weights_sha256;

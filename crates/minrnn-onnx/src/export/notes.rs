@@ -7,7 +7,7 @@ use minrnn_model::params::Params;
 
 use super::metadata::head;
 use super::names::Named;
-use super::{Form, Port};
+use super::{ExportError, ExportOptions, Form, Port};
 use crate::check::{Extent, TensorType, Types};
 use crate::ir::{self, DType, Dim, ValueInfo};
 
@@ -53,6 +53,31 @@ pub(super) fn describe(
     for value in file.inputs.iter_mut().chain(&mut file.outputs) {
         value.doc = texts.get(&value.name).cloned().unwrap_or_default();
     }
+}
+
+/// The first input or output of a file whose text is not the one that this version writes; `options` are those that the file tells of
+/// ([`super::options`]).
+///
+/// # Errors
+/// States or names that do not fit the model.
+pub fn other_text(
+    model: &ir::Model,
+    graph: &Graph,
+    params: &Params,
+    options: &ExportOptions,
+) -> Result<Option<String>, ExportError> {
+    let ports = super::ports(graph, options)?;
+    let names = super::names::names(graph, &super::metadata::config(model))?;
+    let mut made = ir::Graph {
+        inputs: model.graph.inputs.clone(),
+        outputs: model.graph.outputs.clone(),
+        ..ir::Graph::default()
+    };
+    describe(&mut made, graph, params, &ports, &names, options.form);
+    let found = model.graph.inputs.iter().chain(&model.graph.outputs);
+    let mut pairs = found.zip(made.inputs.iter().chain(&made.outputs));
+    let other = pairs.find(|(found, made)| found.doc != made.doc);
+    Ok(other.map(|(found, _)| found.name.clone()))
 }
 
 /// Name of the input with the data.

@@ -2,6 +2,8 @@
 
 use tract_onnx::prelude::*;
 
+use crate::proto::DataType;
+
 /// Element type of an input or output, as the file declares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -37,16 +39,16 @@ impl Elem {
         matches!(self, Self::F16 | Self::F32 | Self::F64)
     }
 
-    pub(super) fn of(dt: DatumType) -> Option<Self> {
-        Some(match dt {
-            DatumType::F16 => Self::F16,
-            DatumType::F32 => Self::F32,
-            DatumType::F64 => Self::F64,
-            DatumType::I8 => Self::I8,
-            DatumType::I32 => Self::I32,
-            DatumType::I64 => Self::I64,
-            DatumType::U8 => Self::U8,
-            DatumType::Bool => Self::Bool,
+    pub(super) fn of_file(kind: DataType) -> Option<Self> {
+        Some(match kind {
+            DataType::Float16 => Self::F16,
+            DataType::Float => Self::F32,
+            DataType::Double => Self::F64,
+            DataType::Int8 => Self::I8,
+            DataType::Int32 => Self::I32,
+            DataType::Int64 => Self::I64,
+            DataType::Uint8 => Self::U8,
+            DataType::Bool => Self::Bool,
             _ => return None,
         })
     }

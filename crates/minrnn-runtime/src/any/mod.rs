@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::tract_itertools::Itertools;
 use tract_onnx::prelude::*;
 
 use crate::error::{Breach, EXPORT_AGAIN, Error, Result};
 use crate::external;
 use crate::plan::{Plan, caught};
+use crate::proto::{self, ModelProto};
 use crate::structure::{self, Rules};
 
 pub use array::{Array, Elem, Values};
@@ -100,17 +100,14 @@ impl AnyModel {
         Self::load(&file.display().to_string(), bytes, file.parent())
     }
 
-    fn load(file: &str, mut bytes: &[u8], folder: Option<&Path>) -> Result<Self> {
-        structure::check_bytes(bytes).map_err(|breach| foreign(breach).of(file))?;
-        let decoded = tract_onnx::onnx().proto_model_for_read(&mut bytes);
-        let mut proto = decoded.map_err(|e| Error::Load {
-            file: file.into(),
-            what: "is no ONNX file, or a cut one".into(),
-            source: format!("{e:#}").into(),
-        })?;
+    fn load(file: &str, bytes: &[u8], folder: Option<&Path>) -> Result<Self> {
+        let mut proto = proto::read(bytes).map_err(|refused| refused.of(file, foreign))?;
         external::read(&mut proto, folder).map_err(|breach| foreign(breach).of(file))?;
         let (inputs, outputs) = checked(&proto).map_err(|breach| foreign(breach).of(file))?;
         proto.graph.iter_mut().for_each(port::unname);
+        let metadata = proto.metadata_props.iter();
+        let metadata = metadata.map(|e| (e.key.clone(), e.value.clone())).collect();
+        let proto = proto::for_tract(proto);
         let parse = || {
             let onnx = tract_onnx::onnx()
                 .with_ignore_value_info(true)
@@ -128,12 +125,11 @@ impl AnyModel {
             what: "the engine does not take the graph".into(),
             source,
         })?;
-        let entries = proto.metadata_props.iter();
         Ok(Self {
             file: file.into(),
             inputs,
             outputs,
-            metadata: entries.map(|e| (e.key.clone(), e.value.clone())).collect(),
+            metadata,
             graph: parsed.model,
             outlets: parsed.outlets_by_name,
             optimised: true,

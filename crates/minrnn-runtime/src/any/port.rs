@@ -2,15 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
-use tract_onnx::pb::type_proto::Value as TypeValue;
-use tract_onnx::pb::{GraphProto, ValueInfoProto};
-use tract_onnx::prelude::DatumType;
-
 use super::Elem;
 use crate::error::Breach;
 use crate::metadata::short;
+use crate::proto::{DataType, Dimension, GraphProto, ValueInfoProto};
 
 /// An input or output of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,26 +68,23 @@ fn port(info: &ValueInfoProto) -> Result<Port, Breach> {
         elem: None,
         dims: None,
     };
-    let Some(TypeValue::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref())
-    else {
+    let Some(tensor) = info.tensor_type() else {
         return Ok(port);
     };
-    let datum = DataType::try_from(tensor.elem_type)
-        .ok()
-        .and_then(|t| DatumType::try_from(t).ok());
-    port.elem = datum.and_then(Elem::of);
+    let elem = DataType::try_from(tensor.elem_type).ok();
+    port.elem = elem.and_then(Elem::of_file);
     let Some(shape) = &tensor.shape else {
         return Ok(port);
     };
     let mut dims = vec![];
     for dim in &shape.dim {
-        dims.push(match &dim.value {
-            Some(DimValue::DimValue(n)) => match usize::try_from(*n) {
+        dims.push(match dim {
+            Dimension::Value(n) => match usize::try_from(*n) {
                 Ok(n) => Dim::Fixed(n),
                 // Some exporters write -1 for what is free.
                 Err(_) => Dim::Unknown,
             },
-            Some(DimValue::DimParam(name)) if !name.is_empty() => Dim::Symbol(name.clone()),
+            Dimension::Param(name) if !name.is_empty() => Dim::Symbol(name.clone()),
             _ => Dim::Unknown,
         });
     }
@@ -105,13 +97,11 @@ fn port(info: &ValueInfoProto) -> Result<Port, Breach> {
 /// identifier would be read as arithmetic.
 pub(super) fn unname(graph: &mut GraphProto) {
     for info in graph.input.iter_mut().chain(&mut graph.output) {
-        let tensor = info.r#type.as_mut().and_then(|t| t.value.as_mut());
-        let Some(TypeValue::TensorType(tensor)) = tensor else {
-            continue;
-        };
-        for dim in tensor.shape.iter_mut().flat_map(|s| &mut s.dim) {
-            if !matches!(dim.value, Some(DimValue::DimValue(n)) if n >= 0) {
-                dim.value = None;
+        let tensor = info.r#type.as_mut().and_then(|t| t.tensor_type.as_mut());
+        let dims = tensor.and_then(|t| t.shape.as_mut()).map(|s| &mut s.dim);
+        for dim in dims.into_iter().flatten() {
+            if !matches!(dim, Dimension::Value(n) if *n >= 0) {
+                *dim = Dimension::Unknown;
             }
         }
     }

@@ -9,6 +9,7 @@ mod closed;
 mod join;
 mod moves;
 mod numbers;
+mod per_axis;
 mod place;
 mod scan;
 mod term;
@@ -17,7 +18,7 @@ mod walk;
 
 use std::collections::BTreeMap;
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 
 use self::closed::{Closed, Steps, What};
 use self::moves::Move;

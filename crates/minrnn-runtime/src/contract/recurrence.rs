@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tract_onnx::pb::GraphProto;
+use crate::proto::GraphProto;
 
 use crate::error::Breach;
 use crate::info::Recurrence;

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
+use crate::proto::TensorProto;
 
-use super::value::Elem;
+use super::elem::Elem;
 
 /// A constant tensor.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::value::{Elem, View};
-use crate::kernels::{Binary, Matrix, MatrixU8, Unary};
+use crate::kernels::{Binary, Matrix, MatrixU8, Reduction, Unary};
 
 /// A register: a buffer with `width` values for each row.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +23,6 @@ pub(super) enum Operand {
     Fixed(Arc<[f32]>),
     /// The same value for all.
     Scalar(f32),
-}
-
-/// A reduction over a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reduction {
-    Sum,
-    /// The sum, divided by the number of values.
-    Mean,
-    Max,
-    Min,
 }
 
 /// A part of a copied row.
@@ -76,10 +66,11 @@ pub(super) enum Instr {
         x: View,
         out: usize,
     },
-    /// Over the values of the view, to one value.
+    /// Over each `group` values of the view, to one value.
     Reduce {
         op: Reduction,
         x: View,
+        group: usize,
         out: usize,
     },
     /// Rows of a table by id.

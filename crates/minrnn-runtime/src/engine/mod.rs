@@ -6,21 +6,23 @@
 
 mod compile;
 mod constant;
+mod elem;
 mod instr;
+mod length;
 mod registers;
 mod rows;
 mod step;
 mod value;
 mod wave;
 
-use tract_onnx::pb::{GraphProto, TensorProto};
+use crate::proto::{GraphProto, TensorProto};
 
 use self::instr::{Capture, Carry, Instr, Register};
 use self::value::View;
 use crate::info::Info;
 use crate::weights::Weights;
 
-pub(crate) use compile::{BINARY, UNARY, Unsupported};
+pub(crate) use compile::Unsupported;
 pub(crate) use registers::Workspace;
 pub(crate) use rows::Fault;
 pub(crate) use step::{RowStates, Step};
@@ -53,7 +55,7 @@ impl Port {
 
 /// All values of an f32 constant.
 pub(crate) fn floats(data: &TensorProto) -> Option<Vec<f32>> {
-    let constant = constant::Constant::of(data).filter(|c| c.elem == value::Elem::F32)?;
+    let constant = constant::Constant::of(data).filter(|c| c.elem == elem::Elem::F32)?;
     constant.f32s().map(std::borrow::Cow::into_owned)
 }
 

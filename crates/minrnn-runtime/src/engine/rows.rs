@@ -1,10 +1,12 @@
 //! Runs instructions over a block of rows.
 
-use super::instr::Reduction;
 use super::instr::{Instr, Operand, Part, Table};
 use super::registers::Registers;
 use super::value::{Elem, View};
 use crate::kernels::{self, Cpu, Rows, RowsMut};
+
+/// Rows that are computed together: enough to read weights seldom, few enough for the caches.
+pub(super) const BLOCK: usize = 128;
 
 /// What can go wrong while running: nothing that the checks before do not already refuse in a sound file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,15 +130,12 @@ impl Block<'_> {
                 matrix.product(cpu, b.view(*x), bias.as_deref(), RowsMut::dense(to, b.rows));
                 Ok(())
             }),
-            Instr::Reduce { op, x, out } => self.write(*out, |b, to, _| {
-                for (row, to) in to.iter_mut().enumerate() {
-                    let values = b.registers.row(*x, row);
-                    *to = match op {
-                        Reduction::Sum => kernels::sum(cpu, values),
-                        Reduction::Mean => kernels::sum(cpu, values) / x.width as f32,
-                        Reduction::Max => kernels::max(cpu, values),
-                        Reduction::Min => kernels::min(cpu, values),
-                    };
+            Instr::Reduce { op, x, group, out } => self.write(*out, |b, to, width| {
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    let groups = b.registers.row(*x, row).chunks_exact(*group);
+                    for (to, values) in to.iter_mut().zip(groups) {
+                        *to = kernels::reduce(cpu, *op, values);
+                    }
                 }
                 Ok(())
             }),

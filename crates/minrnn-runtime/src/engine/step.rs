@@ -3,13 +3,11 @@
 use std::ops::Range;
 
 use super::registers::Workspace;
-use super::rows::{Fault, NoSteps, run};
+use super::rows::{BLOCK, Fault, NoSteps, run};
 use super::wave::Data;
 use super::{Port, Program};
 use crate::kernels::Cpu;
 
-/// Rows that are computed together: enough to read weights seldom, few enough for the caches.
-pub(super) const BLOCK: usize = 128;
 /// Rows for which another thread is worth its start.
 const SHARE: usize = 16;
 

@@ -2,20 +2,9 @@
 
 use std::rc::Rc;
 
-use tract_onnx::prelude::TDim;
-
 use super::constant::Constant;
-
-/// Element type of a flow. `F16` values are kept as f32, rounded to half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Elem {
-    F32,
-    F16,
-    I64,
-    I32,
-    U8,
-    Bool,
-}
+pub(super) use super::elem::Elem;
+use super::length::Length;
 
 /// When a value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +45,7 @@ pub(super) struct Flow {
     pub(super) dims: Vec<usize>,
     /// Length of the time axis; at least T. Rows from T on are never computed: nothing before T depends on them. `None`: no
     /// time axis.
-    pub(super) extent: Option<TDim>,
+    pub(super) extent: Option<Length>,
 }
 
 impl Flow {
@@ -81,7 +70,7 @@ pub(super) struct Extended {
     pub(super) carry: usize,
     pub(super) n: usize,
     pub(super) x: Flow,
-    pub(super) extent: TDim,
+    pub(super) extent: Length,
 }
 
 /// What a name stands for.
@@ -89,7 +78,7 @@ pub(super) struct Extended {
 pub(super) enum Value<'a> {
     Const(Rc<Constant<'a>>),
     /// A vector of int64, or a scalar, that depends on nothing but the shape of the input.
-    Ints(Vec<TDim>),
+    Ints(Vec<Length>),
     Flow(Flow),
     Extended(Rc<Extended>),
     /// A constant `[n, dims..]` for each row of the batch.
@@ -110,17 +99,6 @@ impl Value<'_> {
             Self::Extended(_) => "a tensor with its past",
             Self::Spread(_) => "a filler",
             Self::Ends { .. } => "indices of ends",
-        }
-    }
-}
-
-impl Elem {
-    /// The type in which values are kept.
-    pub(super) fn held(self) -> Self {
-        match self {
-            Self::F16 => Self::F32,
-            Self::Bool => Self::U8,
-            other => other,
         }
     }
 }

@@ -8,8 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::instr::{Capture, Carry, Start};
 use super::registers::{Registers, Workspace};
-use super::rows::{Fault, NoSteps, Steps, run};
-use super::step::BLOCK;
+use super::rows::{BLOCK, Fault, NoSteps, Steps, run};
 use super::{Port, Program};
 use crate::kernels::{self, Cpu, Rows, RowsMut};
 

@@ -6,14 +6,9 @@
 
 use super::aligned::Aligned;
 use super::blocking::{Shape, blocks};
-use super::bytes_tile::Job;
+use super::bytes_tile::{Job, LINE, PANEL};
 use super::cpu::{Cpu, Level};
 use super::rows::{Rows, RowsMut};
-
-/// Columns of a panel.
-pub(super) const PANEL: usize = 32;
-/// Bytes of a panel for two k: one cache line.
-pub(super) const LINE: usize = 2 * PANEL;
 
 /// Byte weights [K, N], packed: panels of 32 columns, in each the columns of two k side by side. Of the line of k and
 /// k + 1, byte 4c + 2j is that of k + j in column c, byte 4c + 2j + 1 that in column c + 16: so that the even bytes, and

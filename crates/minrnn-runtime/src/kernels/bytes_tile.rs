@@ -9,9 +9,12 @@ use pulp::x86::{V3, V4};
 use pulp::{NullaryFnOnce, Scalar, Simd, bytemuck};
 
 use super::blocking::{At, Tiles};
-use super::bytes::{LINE, PANEL};
 use super::rows::{Rows, RowsMut};
 
+/// Columns of a panel.
+pub(super) const PANEL: usize = 32;
+/// Bytes of a panel for two k: one cache line.
+pub(super) const LINE: usize = 2 * PANEL;
 /// Pairs of k that are widened at a time.
 const PAIRS: usize = 128;
 /// Columns of the even bytes of a line.

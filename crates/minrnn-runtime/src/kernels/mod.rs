@@ -34,6 +34,8 @@ pub use cpu::Kernels;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;
 pub(crate) use recurrence::recurrence;
-pub(crate) use reduce::{max, min, sum};
+pub(crate) use reduce::{Reduction, reduce};
+#[cfg(test)]
+use reduce::{max, min, sum};
 pub(crate) use rows::{Rows, RowsMut};
 pub(crate) use unary::{Unary, unary};

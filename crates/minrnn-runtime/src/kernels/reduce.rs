@@ -66,6 +66,25 @@ impl<F: Lanewise2> WithSimd for Reduce<'_, F> {
     }
 }
 
+/// A function of a row: the ONNX operator of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reduction {
+    Sum,
+    /// The sum, divided by the number of values.
+    Mean,
+    Max,
+    Min,
+}
+
+pub(crate) fn reduce(cpu: Cpu, op: Reduction, x: &[f32]) -> f32 {
+    match op {
+        Reduction::Sum => sum(cpu, x),
+        Reduction::Mean => sum(cpu, x) / x.len() as f32,
+        Reduction::Max => max(cpu, x),
+        Reduction::Min => min(cpu, x),
+    }
+}
+
 /// The sum; +0 of no elements.
 pub(crate) fn sum(cpu: Cpu, x: &[f32]) -> f32 {
     cpu.run(Reduce {

@@ -25,6 +25,9 @@ pub(crate) enum Unary {
     Ceil,
     /// Ties to even.
     Round,
+    /// Of radians, as all angles are.
+    Sin,
+    Cos,
 }
 
 macro_rules! lanewise {
@@ -86,14 +89,15 @@ impl<F: Lanewise> WithSimd for Map<'_, F> {
     }
 }
 
-/// Calls `$run` with the function of the operator as `$f`.
+/// Calls `$run` with the function of the operator as `$f`; `$else` for those that are no function of lanes.
 macro_rules! with_function {
-    ($op:expr, $f:ident => $run:expr) => {
-        with_function!(@ $op, $f, $run, Neg Abs Sqrt Reciprocal Exp Log Erf Tanh Sigmoid Relu Softplus Floor Ceil Round)
+    ($op:expr, $f:ident => $run:expr, else $else:expr) => {
+        with_function!(@ $op, $f, $run, $else, Neg Abs Sqrt Reciprocal Exp Log Erf Tanh Sigmoid Relu Softplus Floor Ceil Round)
     };
-    (@ $op:expr, $f:ident, $run:expr, $($name:ident)*) => {
+    (@ $op:expr, $f:ident, $run:expr, $else:expr, $($name:ident)*) => {
         match $op {
             $(Unary::$name => { let $f = $name; $run })*
+            Unary::Sin | Unary::Cos => $else,
         }
     };
 }
@@ -101,5 +105,14 @@ macro_rules! with_function {
 /// out = op(x); both of one length.
 pub(crate) fn unary(cpu: Cpu, op: Unary, x: &[f32], out: &mut [f32]) {
     assert_eq!(x.len(), out.len(), "{op:?}");
-    with_function!(op, f => cpu.run(Map { f, x, out }));
+    with_function!(op, f => cpu.run(Map { f, x, out }), else one_by_one(op, x, out));
+}
+
+/// Angles of any size, reduced in f64 by plain operations: one value after the other, the same bits everywhere.
+fn one_by_one(op: Unary, x: &[f32], out: &mut [f32]) {
+    let f = match op {
+        Unary::Sin => libm::sinf,
+        _ => libm::cosf,
+    };
+    out.iter_mut().zip(x).for_each(|(out, x)| *out = f(*x));
 }

@@ -22,9 +22,10 @@ use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
-use self::ops::{Own, Reduction};
+use self::ops::Own;
 use crate::info::{Info, Recurrence};
-use crate::kernels::Unary;
+use crate::kernels::Reduction;
+use crate::operator::{self, Judge, Meaning};
 
 /// What a builder of the parser returns: the operation, and names that it closes over.
 type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
@@ -33,73 +34,25 @@ type Built = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 pub(crate) fn parser() -> Onnx {
     let mut onnx = tract_onnx::onnx();
     let register = &mut onnx.op_register;
-    // tract's kernels are no judge of anything else.
-    let others = register.0.iter_mut();
-    others
-        .filter(|(name, _)| !TRACTS.contains(&name.as_str()))
-        .for_each(|(_, builder)| *builder = unjudged);
-    register.insert("Exp", |_, _| own(Own::Unary(Unary::Exp)));
-    register.insert("Log", |_, _| own(Own::Unary(Unary::Log)));
-    register.insert("Erf", |_, _| own(Own::Unary(Unary::Erf)));
-    register.insert("Tanh", |_, _| own(Own::Unary(Unary::Tanh)));
-    register.insert("Sigmoid", |_, _| own(Own::Unary(Unary::Sigmoid)));
-    register.insert("Softplus", |_, _| own(Own::Unary(Unary::Softplus)));
-    register.insert("ReduceSum", |c, n| reduce(c, n, Reduction::Sum));
-    register.insert("ReduceMean", |c, n| reduce(c, n, Reduction::Mean));
-    register.insert("ReduceMax", |c, n| reduce(c, n, Reduction::Max));
-    register.insert("ReduceMin", |c, n| reduce(c, n, Reduction::Min));
-    register.insert("MatMul", |_, _| own(Own::Product));
-    register.insert("MatMulInteger", product_int);
+    let tracts = |name: &str| operator::find(name).is_some_and(|o| o.judge == Judge::Tract);
+    let others = register.0.iter_mut().filter(|(name, _)| !tracts(name));
+    others.for_each(|(_, builder)| *builder = unjudged);
+    for operator in operator::all().filter(|o| o.judge == Judge::Ours) {
+        register.insert(operator.name, ours);
+    }
     onnx
 }
 
-/// Operators that stay tract's: they move values, compare them, count, or round once as IEEE 754 has it.
-const TRACTS: &[&str] = &[
-    "Abs",
-    "Add",
-    "And",
-    "Cast",
-    "Ceil",
-    "Clip",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Div",
-    "Equal",
-    "Expand",
-    "Flatten",
-    "Floor",
-    "Gather",
-    "GatherElements",
-    "Greater",
-    "GreaterOrEqual",
-    "Identity",
-    "Less",
-    "LessOrEqual",
-    "Max",
-    "Min",
-    "Mod",
-    "Mul",
-    "Neg",
-    "Not",
-    "Or",
-    "Pad",
-    "Range",
-    "Reciprocal",
-    "Relu",
-    "Reshape",
-    "Round",
-    "Scan",
-    "Shape",
-    "Slice",
-    "Split",
-    "Sqrt",
-    "Squeeze",
-    "Sub",
-    "Transpose",
-    "Unsqueeze",
-    "Where",
-];
+/// The operation of [`ops`] that an operator is.
+fn ours(ctx: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    match operator::meaning(&node.op_type) {
+        Meaning::Unary(op) => own(Own::Unary(op)),
+        Meaning::Reduce(op) => reduce(ctx, node, op),
+        Meaning::MatMul => own(Own::Product),
+        Meaning::MatMulInteger => product_int(node),
+        _ => unjudged(ctx, node),
+    }
+}
 
 fn own(op: Own) -> Built {
     Ok((expand(op), vec![]))
@@ -110,7 +63,7 @@ fn unjudged(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
 }
 
 /// The slots of zero points: tract leaves out inputs without a name.
-fn product_int(_: &ParsingContext<'_>, node: &NodeProto) -> Built {
+fn product_int(node: &NodeProto) -> Built {
     let named = |at: usize| node.input.get(at).is_some_and(|name| !name.is_empty());
     let x_zero = named(2).then_some(2);
     let w_zero = named(3).then_some(2 + usize::from(x_zero.is_some()));

@@ -4,16 +4,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 use super::rows;
-use crate::kernels::{self, Cpu, Unary};
-
-/// A reduction over the last axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reduction {
-    Sum,
-    Mean,
-    Max,
-    Min,
-}
+use crate::kernels::{self, Cpu, Reduction, Unary};
 
 /// One operation, before and after tract knows the types.
 #[derive(Debug, Clone, PartialEq, Eq)]

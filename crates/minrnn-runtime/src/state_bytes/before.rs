@@ -3,18 +3,16 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::SCHEMA;
 use crate::info::{Dtype, Form};
+use crate::json::object;
 use crate::state::{Layout, Slot, State};
 
 pub(super) const MAGIC: &[u8; 8] = b"MINRNNST";
 const SUM: usize = 32;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Header {
     schema: String,
     weights_sha256: String,
@@ -24,12 +22,21 @@ struct Header {
     states: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+object!(Header {
+    schema,
+    weights_sha256,
+    dtype,
+    form,
+    rows,
+    states
+});
+
 struct Entry {
     name: String,
     shape: Vec<usize>,
 }
+
+object!(Entry { name, shape });
 
 /// `body`: what stands behind the magic.
 pub(super) fn read(bytes: &[u8], body: &[u8]) -> Result<State, String> {

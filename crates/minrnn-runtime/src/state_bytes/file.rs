@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use safetensors::{Dtype as Kind, SafeTensors};
 use sha2::{Digest, Sha256};
 
 use super::SCHEMA;
 use crate::info::{Dtype, Form};
 use crate::metadata::short;
 use crate::state::{Layout, Slot, State};
+use crate::tensors::{Kind, Tensors};
 
 /// What stands in `__metadata__`, and no more, but for the `format` that some writers add.
 const KEYS: [&str; 5] = ["schema", "weights", "dtype", "form", "sha256"];
@@ -93,17 +93,12 @@ fn digest(state: &State) -> String {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<State, String> {
-    let broken = |e: safetensors::SafeTensorError| format!("are no saved state: {e}");
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let broken = |what: String| format!("are no saved state: {what}");
+    let tensors = Tensors::read(bytes).map_err(broken)?;
     let none = "are no saved state of minrnn: their header has no metadata";
-    let about = header.metadata().as_ref().ok_or(none)?;
-    let mut unknown: Vec<&String> = about
-        .keys()
-        .filter(|k| !KEYS.contains(&k.as_str()) && *k != FORMAT)
-        .collect();
-    unknown.sort();
-    if let Some(key) = unknown.first() {
+    let about = tensors.about.ok_or(none)?;
+    let known = |key: &String| KEYS.contains(&key.as_str()) || key == FORMAT;
+    if let Some(key) = about.keys().find(|key| !known(key)) {
         return Err(format!(
             "hold metadata `{}`, which no saved state has",
             short(key)
@@ -136,13 +131,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, String> {
         .find(|f| f.as_str() == form)
         .ok_or_else(|| word("form", form))?;
     let (mut slots, mut values, mut rows) = (vec![], vec![], None);
-    for name in header.offset_keys() {
-        let view = tensors.tensor(&name).map_err(broken)?;
-        let wrong = |what: &str| format!("hold tensor `{}`, {what}", short(&name));
-        let Some((first, shape)) = view.shape().split_first().filter(|(_, s)| !s.is_empty()) else {
+    for tensor in tensors.all {
+        let wrong = |what: &str| format!("hold tensor `{}`, {what}", short(&tensor.name));
+        let Some((first, shape)) = tensor.shape.split_first().filter(|(_, s)| !s.is_empty()) else {
             return Err(wrong("which is not [rows, ..]"));
         };
-        if view.dtype() != Kind::F32 || *first == 0 || shape.contains(&0) {
+        if tensor.kind != Kind::F32 || *first == 0 || shape.contains(&0) {
             return Err(wrong("which has no values, or others than f32"));
         }
         if *rows.get_or_insert(*first) != *first {
@@ -151,7 +145,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, String> {
             ));
         }
         values.push(
-            view.data()
+            tensor
+                .data
                 .as_chunks()
                 .0
                 .iter()
@@ -161,7 +156,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<State, String> {
         slots.push(Slot {
             len: shape.iter().product(),
             shape: shape.into(),
-            name,
+            name: tensor.name,
         });
     }
     let state = State {

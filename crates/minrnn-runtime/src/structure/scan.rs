@@ -1,10 +1,6 @@
 //! The operator that holds a graph of its own.
 
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_shape_proto::Dimension;
-use tract_onnx::pb::tensor_shape_proto::dimension::Value as DimValue;
-use tract_onnx::pb::type_proto::Value;
-use tract_onnx::pb::{NodeProto, ValueInfoProto};
+use crate::proto::{AttributeType, Dimension, NodeProto, ValueInfoProto};
 
 use super::{Names, Rules, attribute, check_graph};
 use crate::error::Breach;
@@ -64,16 +60,15 @@ pub(super) fn check<'a>(
 
 /// tract reads the name of a dimension as arithmetic, one call deeper with each bracket.
 fn plain_dims(port: &ValueInfoProto, place: &str) -> Result<(), Breach> {
-    let value = port.r#type.as_ref().and_then(|t| t.value.as_ref());
-    let Some(Value::TensorType(tensor)) = value else {
+    let Some(tensor) = port.tensor_type() else {
         return Ok(());
     };
     let dims = tensor.shape.as_ref().map_or(&[][..], |s| &s.dim);
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.-/: ?".contains(c);
-    let fits = |d: &Dimension| match &d.value {
-        Some(DimValue::DimValue(n)) => (-1..1 << 40).contains(n),
-        Some(DimValue::DimParam(name)) => name.len() <= 128 && name.chars().all(plain),
-        None => true,
+    let fits = |d: &Dimension| match d {
+        Dimension::Value(n) => (-1..1 << 40).contains(n),
+        Dimension::Param(name) => name.len() <= 128 && name.chars().all(plain),
+        Dimension::Unknown => true,
     };
     if dims.len() <= 8 && dims.iter().all(fits) {
         return Ok(());

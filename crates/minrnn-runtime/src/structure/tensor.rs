@@ -1,7 +1,6 @@
 //! Data that stands in the file.
 
-use tract_onnx::pb::TensorProto;
-use tract_onnx::pb::tensor_proto::{DataLocation, DataType};
+use crate::proto::{DataType, TensorProto};
 
 use super::Rules;
 use crate::error::Breach;
@@ -10,14 +9,10 @@ use crate::error::Breach;
 pub(super) fn check(tensor: &TensorProto, place: &str, rules: Rules) -> Result<(), Breach> {
     let breach = |what: String| Err(Breach::new(place, what));
     // What lay beside the file has been read by now.
-    if tensor
-        .data_location
-        .is_some_and(|l| l != DataLocation::Default as i32)
-        || !tensor.external_data.is_empty()
-    {
+    if tensor.data_location != 0 || !tensor.external_data.is_empty() {
         return breach("keeps its data outside the file".into());
     }
-    if tensor.segment.is_some() {
+    if tensor.segment {
         return breach("is a part of a tensor".into());
     }
     let dims = tensor

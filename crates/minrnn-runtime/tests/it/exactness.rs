@@ -238,6 +238,7 @@ fn tokens_and_a_head_of_the_last_step() {
 }
 
 /// A tract state that is kept ignores the initial state of a `Scan` from its second run on.
+#[cfg(feature = "tract")]
 #[test]
 fn each_run_starts_from_the_state_it_is_given() {
     let (batch, time, d) = (2, 7, 3);
@@ -365,6 +366,7 @@ fn names_bind_and_positions_do_not() {
     same_states("states", &a_state, &b_state);
 }
 
+#[cfg(feature = "tract")]
 #[test]
 fn threads_share_a_model() {
     fn shared<T: Send + Sync>(_: &T) {}

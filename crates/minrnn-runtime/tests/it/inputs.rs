@@ -295,6 +295,7 @@ fn info_is_what_the_file_says() {
     assert!(debug.contains("KoggeStone"), "{debug}");
 }
 
+#[cfg(feature = "tract")]
 #[test]
 fn plans_are_bounded_and_reused() {
     let options = minrnn_runtime::Options::with_plans(2);

@@ -128,6 +128,7 @@ fn sizes_that_are_computed() {
 }
 
 /// Small for the steps that are tried at opening, the square of them for the many that are run.
+#[cfg(feature = "tract")]
 #[test]
 fn what_grows_faster_than_the_input() {
     let mut file = Spec::gated(Form::Scan).file();

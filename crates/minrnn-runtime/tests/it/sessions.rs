@@ -182,6 +182,7 @@ proptest! {
     }
 }
 
+#[cfg(feature = "tract")]
 #[test]
 fn prompts_through_parallel_and_fixed_files() {
     let spec = Spec::gated(Form::KoggeStone(20));

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::{Checkpoint, TensorData, TrainerState, tensors};
 use crate::data::read_at_most;
 use crate::error::{CheckpointProblem, Result, TrainError};
-use crate::optim::OptimizerState;
+use crate::optim::{OptimizerState, SLOTS};
 
 pub(super) const CONFIG: &str = "config.json";
 pub(super) const MODEL: &str = "model.safetensors";
@@ -35,11 +35,9 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
         .collect();
     files.push((MODEL, finite_tensors(path, MODEL, &params, None)?));
     if let Some(state) = &checkpoint.optimizer {
-        let named = |prefix: &'static str, all| {
-            BTreeMap::iter(all).map(move |(n, t)| (format!("{prefix}.{n}"), t))
-        };
-        let all = named("first", &state.first)
-            .chain(named("second", &state.second))
+        let slots = state.slots.iter();
+        let all = slots
+            .flat_map(|(slot, all)| all.iter().map(move |(n, t)| (format!("{slot}.{n}"), t)))
             .collect();
         files.push((
             OPTIMIZER,
@@ -226,7 +224,7 @@ fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
     }
 }
 
-/// Moments by name of their parameter.
+/// The slots of rules that there are, by name of slot and parameter.
 fn optimizer(folder: &Path, decoded: tensors::Decoded) -> Result<OptimizerState> {
     let wrong = |message: String| {
         TrainError::checkpoint(
@@ -240,15 +238,18 @@ fn optimizer(folder: &Path, decoded: tensors::Decoded) -> Result<OptimizerState>
         step,
         ..OptimizerState::default()
     };
+    let known: Vec<&str> = SLOTS.iter().copied().flatten().map(|s| s.name).collect();
     for (name, tensor) in decoded.tensors {
-        if let Some(parameter) = name.strip_prefix("first.") {
-            state.first.insert(parameter.to_owned(), tensor);
-        } else if let Some(parameter) = name.strip_prefix("second.") {
-            state.second.insert(parameter.to_owned(), tensor);
-        } else {
-            return Err(wrong(format!(
-                "tensor `{name}` is neither `first.<name>` nor `second.<name>`"
-            )));
+        match name.split_once('.') {
+            Some((slot, parameter)) if known.contains(&slot) => {
+                let all = state.slots.entry(slot.to_owned()).or_default();
+                all.insert(parameter.to_owned(), tensor);
+            }
+            _ => {
+                let names = known.iter().map(|slot| format!("`{slot}.<name>`"));
+                let names = names.collect::<Vec<_>>().join(" nor ");
+                return Err(wrong(format!("tensor `{name}` is neither {names}")));
+            }
         }
     }
     Ok(state)

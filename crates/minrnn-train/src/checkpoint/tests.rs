@@ -32,8 +32,10 @@ fn sample(k: f32) -> Checkpoint {
         params: all(k),
         optimizer: Some(OptimizerState {
             step: 50,
-            first: all(k + 1.0),
-            second: all(k + 2.0),
+            slots: BTreeMap::from([
+                ("first".to_owned(), all(k + 1.0)),
+                ("second".to_owned(), all(k + 2.0)),
+            ]),
         }),
         trainer: Some(TrainerState {
             step: 50,
@@ -533,4 +535,33 @@ fn what_was_read_of_two_checkpoints_does_not_count() {
     let now = contents(&place.path);
     assert_eq!(looked.get(), 2);
     assert!(config == now["config.json"] && model == now["model.safetensors"]);
+}
+
+/// The names that files have had since the first version, in this order.
+#[test]
+fn the_optimizers_file_is_the_same_bytes_whatever_knows_its_slots() {
+    let tensor = |k: f32| TensorData {
+        shape: vec![1],
+        data: vec![k],
+    };
+    let of = |k: f32| BTreeMap::from([("b".to_owned(), tensor(k))]);
+    let checkpoint = Checkpoint {
+        optimizer: Some(OptimizerState {
+            step: 50,
+            slots: BTreeMap::from([
+                ("second".to_owned(), of(2.0)),
+                ("first".to_owned(), of(1.0)),
+            ]),
+        }),
+        ..sample(1.0)
+    };
+    let place = place();
+    checkpoint.save(&place.path).unwrap();
+    let bytes = std::fs::read(place.path.join("optimizer.safetensors")).unwrap();
+    let header = r#"{"__metadata__":{"step":"50"},"first.b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"second.b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
+    let padded = format!("{header:<width$}", width = header.len().next_multiple_of(8));
+    let mut want = (padded.len() as u64).to_le_bytes().to_vec();
+    want.extend(padded.bytes());
+    want.extend([1.0f32, 2.0].iter().flat_map(|v| v.to_le_bytes()));
+    assert_eq!(bytes, want);
 }

@@ -1,310 +1,262 @@
-//! AdamW over named variables.
+//! AdamW: decoupled weight decay, bias correction.
+//!
+//! With `g` the clipped gradient (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", algorithm 2):
+//! ```text
+//! m = b1 m + (1 - b1) g        v = b2 v + (1 - b2) g^2
+//! w = (1 - lr decay) w - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps)
+//! ```
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{Tensor, Var};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use super::config::AdamWConfig;
-use super::norm::sum_of_squares;
-use super::state::OptimizerState;
-use super::update::{Coefficients, Moments, update};
-use crate::checkpoint::TensorData;
+use super::rule::{Leaf, Rule, Slot, Step};
 use crate::error::{Result, TrainError};
+#[cfg(feature = "cuda")]
+use crate::tape::{Space, cuda::Machine};
 
-/// A trainable variable.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// Its name, different from all others.
-    pub name: String,
-    /// Its value, f32.
-    pub var: Var,
-    /// Whether weight decay applies (matrices, usually; not biases, gains and initial states).
-    pub decay: bool,
+/// Elements updated by one task.
+const CHUNK: usize = 1 << 14;
+
+/// Running means of the gradient and of its square.
+pub(super) const SLOTS: &[Slot] = &[
+    Slot {
+        name: "first",
+        title: "first moment",
+        positive: false,
+    },
+    Slot {
+        name: "second",
+        title: "second moment",
+        positive: true,
+    },
+];
+
+/// Options of AdamW; the learning rate is given at each step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamWConfig {
+    /// Memory of the mean gradient.
+    pub beta1: f64,
+    /// Memory of the mean squared gradient.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decay of the weights, times the learning rate, for parameters that decay.
+    pub weight_decay: f64,
+    /// The gradient of all parameters together is scaled down to this norm where it is longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
 }
 
-/// What a step did.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepReport {
-    /// Norm of the gradient of all parameters together, before clipping.
-    pub grad_norm: f64,
-    /// Factor on the gradient from clipping; 1 where it was not clipped.
-    pub clip: f64,
+impl Default for AdamWConfig {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.01,
+            clip_norm: None,
+        }
+    }
 }
 
-/// Decoupled weight decay, bias correction, clipping by the global norm; moments in f32 of its own.
-#[derive(Debug)]
-pub struct AdamW {
-    config: AdamWConfig,
-    parameters: Vec<Parameter>,
-    moments: Vec<Moments>,
-    step: u64,
-}
-
-impl AdamW {
-    /// For `parameters`, with moments of zero.
+impl AdamWConfig {
+    /// The rule with these numbers.
     ///
     /// # Errors
-    /// [`TrainError::Config`]; [`TrainError::Tensor`] if a name occurs twice or a parameter is not f32.
-    pub fn new(parameters: Vec<Parameter>, config: AdamWConfig) -> Result<Self> {
-        config.validate()?;
-        check_distinct(&parameters)?;
-        let moments = parameters.iter().map(zero_moments).collect::<Result<_>>()?;
-        Ok(Self {
-            config,
-            parameters,
-            moments,
-            step: 0,
-        })
+    /// As [`AdamWConfig::validate`].
+    pub fn rule(&self) -> Result<Arc<dyn Rule>> {
+        self.validate()?;
+        Ok(Arc::new(self.clone()))
     }
 
-    /// Updates done so far.
-    pub fn steps_done(&self) -> u64 {
-        self.step
-    }
-
-    /// The parameters, in the order given.
-    pub fn parameters(&self) -> &[Parameter] {
-        &self.parameters
-    }
-
-    /// Updates all parameters, or none: nothing is changed where an error is returned for the gradients.
+    /// Whether the numbers make sense.
     ///
     /// # Errors
-    /// [`TrainError::NoGradient`], [`TrainError::NonFinite`] naming the first parameter; [`TrainError::Candle`].
-    pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<StepReport> {
-        if !lr.is_finite() || lr < 0.0 {
-            return Err(TrainError::config(
-                "lr",
-                format!("is {lr} at step {}, expected 0 or more", self.step),
-            ));
+    /// [`TrainError::Config`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        // The kernels take all of them as float32.
+        let normal = |x: f64| x > 0.0 && (x as f32).is_normal();
+        let memory = |x: f64| x >= 0.0 && (x as f32) < 1.0;
+        let checks = [
+            (
+                "beta1",
+                self.beta1,
+                memory(self.beta1),
+                "0 or more and less than 1, as a float32",
+            ),
+            (
+                "beta2",
+                self.beta2,
+                memory(self.beta2),
+                "0 or more and less than 1, as a float32",
+            ),
+            // Smaller ones are 0 in float32, and 0 / 0 follows for a parameter without gradient.
+            ("eps", self.eps, normal(self.eps), "a positive float32"),
+            (
+                "weight_decay",
+                self.weight_decay,
+                self.weight_decay >= 0.0 && (self.weight_decay as f32).is_finite(),
+                "0 or more, as a float32",
+            ),
+            (
+                "clip_norm",
+                self.clip_norm.unwrap_or(1.0),
+                self.clip_norm.is_none_or(normal),
+                "a positive float32",
+            ),
+        ];
+        match checks.iter().find(|(_, _, ok, _)| !ok) {
+            Some((field, found, _, wanted)) => Err(TrainError::config(
+                *field,
+                format!("is {found}, expected {wanted}"),
+            )),
+            None => Ok(()),
         }
-        let found = self.gradients(grads)?;
-        let report = self.measure(&found)?;
-        let t = self.step + 1;
-        let AdamWConfig {
-            beta1,
-            beta2,
-            eps,
-            weight_decay,
-            ..
-        } = self.config;
-        for ((parameter, moments), grad) in self.parameters.iter().zip(&mut self.moments).zip(found)
-        {
-            let decay = if parameter.decay { weight_decay } else { 0.0 };
-            let coefficients = Coefficients {
-                beta1,
-                beta2,
-                clip: report.clip,
-                keep: 1.0 - lr * decay,
-                rate: lr / (1.0 - power(beta1, t)),
-                root: 1.0 / (1.0 - power(beta2, t)).sqrt(),
-                eps,
-            };
-            update(&parameter.var, grad, moments, coefficients)?;
-        }
-        self.step = t;
-        Ok(report)
-    }
-
-    fn gradients<'g>(&self, grads: &'g GradStore) -> Result<Vec<&'g Tensor>> {
-        let find = |p: &Parameter| {
-            let grad = grads.get(p.var.as_tensor());
-            let grad = grad.ok_or_else(|| TrainError::NoGradient {
-                tensor: p.name.clone(),
-                step: self.step,
-            })?;
-            if grad.dims() != p.var.dims() || grad.dtype() != DType::F32 {
-                let message = format!(
-                    "its gradient is {:?} {:?}, expected F32 {:?}",
-                    grad.dtype(),
-                    grad.dims(),
-                    p.var.dims()
-                );
-                return Err(TrainError::tensor(&p.name, message));
-            }
-            Ok(grad)
-        };
-        self.parameters.iter().map(find).collect()
-    }
-
-    /// The global norm, and the factor that brings it down to the limit. Refuses gradients that are not finite, and
-    /// those whose square is not: their second moment would be infinite and the parameter never move again.
-    fn measure(&self, grads: &[&Tensor]) -> Result<StepReport> {
-        let squares: Vec<f64> = grads
-            .iter()
-            .map(|g| sum_of_squares(g))
-            .collect::<Result<_>>()?;
-        let find = |what: &str, wrong: &dyn Fn(f64) -> bool| {
-            let at = squares.iter().position(|s| wrong(*s));
-            at.map(|i| TrainError::NonFinite {
-                what: format!("{what} of `{}`", self.parameters[i].name),
-                step: self.step,
-            })
-        };
-        if let Some(error) = find("the gradient", &|s| !s.is_finite()) {
-            return Err(error);
-        }
-        let grad_norm = squares.iter().sum::<f64>().sqrt();
-        let limit = self.config.clip_norm.filter(|limit| grad_norm > *limit);
-        let clip = limit.map_or(1.0, |limit| limit / grad_norm);
-        match find("the squared gradient", &|s| {
-            s * clip * clip > f64::from(f32::MAX)
-        }) {
-            Some(error) => Err(error),
-            None => Ok(StepReport { grad_norm, clip }),
-        }
-    }
-
-    /// Everything that a resumed run needs, copied to plain memory.
-    ///
-    /// # Errors
-    /// [`TrainError::Candle`] if the device fails.
-    pub fn state_dict(&self) -> Result<OptimizerState> {
-        let mut state = OptimizerState {
-            step: self.step,
-            ..OptimizerState::default()
-        };
-        for (parameter, moments) in self.parameters.iter().zip(&self.moments) {
-            let shape = || parameter.var.dims().to_vec();
-            let (first, second) = match moments {
-                Moments::Host { first, second } => (
-                    TensorData {
-                        shape: shape(),
-                        data: first.clone(),
-                    },
-                    TensorData {
-                        shape: shape(),
-                        data: second.clone(),
-                    },
-                ),
-                Moments::Device { first, second } => (
-                    TensorData::from_tensor(first)?,
-                    TensorData::from_tensor(second)?,
-                ),
-            };
-            state.first.insert(parameter.name.clone(), first);
-            state.second.insert(parameter.name.clone(), second);
-        }
-        Ok(state)
-    }
-
-    /// Takes over a state of the same parameters. Nothing is changed where an error is returned.
-    ///
-    /// # Errors
-    /// [`TrainError::Tensor`] naming the parameter that is missing, unknown, or of another shape.
-    pub fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
-        let known: BTreeMap<&str, &Parameter> = self
-            .parameters
-            .iter()
-            .map(|p| (p.name.as_str(), p))
-            .collect();
-        let stranger = state
-            .first
-            .keys()
-            .chain(state.second.keys())
-            .find(|name| !known.contains_key(name.as_str()));
-        if let Some(name) = stranger {
-            return Err(TrainError::tensor(
-                name,
-                "is in the optimizer's state, but is no parameter of the model",
-            ));
-        }
-        let load = |p: &Parameter| {
-            let first = moment(&state.first, p, "first")?;
-            let second = moment(&state.second, p, "second")?;
-            if let Some(negative) = second.data.iter().find(|v| **v < 0.0) {
-                return Err(TrainError::tensor(
-                    &p.name,
-                    format!("its second moment has {negative}, expected 0 or more"),
-                ));
-            }
-            if p.var.device().is_cpu() {
-                return Ok(Moments::Host {
-                    first: first.data.clone(),
-                    second: second.data.clone(),
-                });
-            }
-            let device = p.var.device();
-            Ok(Moments::Device {
-                first: first.to_tensor(device)?,
-                second: second.to_tensor(device)?,
-            })
-        };
-        self.moments = self.parameters.iter().map(load).collect::<Result<_>>()?;
-        self.step = state.step;
-        Ok(())
     }
 }
 
-/// The moment of a parameter in a state, if it fits and is finite.
-fn moment<'s>(
-    all: &'s BTreeMap<String, TensorData>,
-    p: &Parameter,
-    which: &str,
-) -> Result<&'s TensorData> {
-    let wrong = |message: String| TrainError::tensor(&p.name, message);
-    let found = all.get(&p.name).ok_or_else(|| {
-        wrong(format!(
-            "its {which} moment is not in the optimizer's state"
-        ))
-    })?;
-    found.check(&p.name)?;
-    if found.shape != p.var.dims() {
-        return Err(wrong(format!(
-            "its {which} moment has shape {:?}, expected {:?}",
-            found.shape,
-            p.var.dims()
-        )));
-    }
-    match found.data.iter().find(|v| !v.is_finite()) {
-        Some(value) => Err(wrong(format!(
-            "its {which} moment has {value}, expected finite numbers"
-        ))),
-        None => Ok(found),
-    }
+/// The numbers of one step, worked out in float64.
+#[derive(Debug, Clone, Copy)]
+struct Coefficients {
+    beta1: f64,
+    beta2: f64,
+    /// Factor on the gradient from clipping.
+    clip: f64,
+    /// `1 - lr * decay`.
+    keep: f64,
+    /// `lr / (1 - beta1^t)`.
+    rate: f64,
+    /// `1 / sqrt(1 - beta2^t)`.
+    root: f64,
+    eps: f64,
 }
 
-/// No name and no variable twice: a variable in two places would be updated twice.
-fn check_distinct(parameters: &[Parameter]) -> Result<()> {
-    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(TrainError::tensor(
-            twice[0],
-            "is given to the optimizer twice",
-        ));
-    }
-    for (i, p) in parameters.iter().enumerate() {
-        if let Some(other) = parameters[..i]
-            .iter()
-            .find(|o| o.var.as_tensor().id() == p.var.as_tensor().id())
-        {
-            let message = format!("shares its values with `{}`; give them once", other.name);
-            return Err(TrainError::tensor(&p.name, message));
+impl AdamWConfig {
+    fn coefficients(&self, step: Step, decay: bool) -> Coefficients {
+        let decay = if decay { self.weight_decay } else { 0.0 };
+        Coefficients {
+            beta1: self.beta1,
+            beta2: self.beta2,
+            clip: step.clip,
+            keep: 1.0 - step.lr * decay,
+            rate: step.lr / (1.0 - power(self.beta1, step.number)),
+            root: 1.0 / (1.0 - power(self.beta2, step.number)).sqrt(),
+            eps: self.eps,
         }
     }
-    Ok(())
 }
 
-fn zero_moments(parameter: &Parameter) -> Result<Moments> {
-    let var = &parameter.var;
-    if var.dtype() != DType::F32 || !var.is_contiguous() {
-        let message = format!("is {:?}; the optimizer takes contiguous F32", var.dtype());
-        return Err(TrainError::tensor(&parameter.name, message));
+impl Rule for AdamWConfig {
+    fn slots(&self) -> &'static [Slot] {
+        SLOTS
     }
-    if var.device().is_cpu() {
-        let zeros = || vec![0.0; var.elem_count()];
-        return Ok(Moments::Host {
-            first: zeros(),
-            second: zeros(),
-        });
+
+    fn clip_norm(&self) -> Option<f64> {
+        self.clip_norm
     }
-    let zeros = || Tensor::zeros(var.dims(), DType::F32, var.device());
-    Ok(Moments::Device {
-        first: zeros()?,
-        second: zeros()?,
-    })
+
+    fn twin(&self, step: Step, leaf: Leaf<'_, f64>) {
+        let [m, v] = pair(leaf.slots);
+        let one = 1.0 - power(self.beta1, step.number);
+        let two = 1.0 - power(self.beta2, step.number);
+        let decay = if leaf.decay { self.weight_decay } else { 0.0 };
+        for (i, w) in leaf.values.iter_mut().enumerate() {
+            let g = leaf.grad[i] * step.clip;
+            m[i] = self.beta1 * m[i] + (1.0 - self.beta1) * g;
+            v[i] = self.beta2 * v[i] + (1.0 - self.beta2) * g * g;
+            let root = (v[i] / two).sqrt() + self.eps;
+            *w = (1.0 - step.lr * decay) * *w - step.lr / one * m[i] / root;
+        }
+    }
+
+    fn update(&self, step: Step, leaf: Leaf<'_, f32>) {
+        let c = self.coefficients(step, leaf.decay);
+        let [m, v] = pair(leaf.slots);
+        let chunks = leaf
+            .values
+            .par_chunks_mut(CHUNK)
+            .zip(leaf.grad.par_chunks(CHUNK));
+        let chunks = chunks
+            .zip(m.par_chunks_mut(CHUNK))
+            .zip(v.par_chunks_mut(CHUNK));
+        chunks.for_each(|(((w, g), m), v)| pass(w, g, m, v, c));
+    }
+
+    fn update_tensors(
+        &self,
+        step: Step,
+        decay: bool,
+        var: &Var,
+        grad: &Tensor,
+        slots: &mut [Tensor],
+    ) -> Result<()> {
+        let c = self.coefficients(step, decay);
+        let [first, second] = pair(slots);
+        let g = (grad * c.clip)?;
+        *first = ((&*first * c.beta1)? + (&g * (1.0 - c.beta1))?)?;
+        *second = ((&*second * c.beta2)? + (g.sqr()? * (1.0 - c.beta2))?)?;
+        let denominator = ((second.sqrt()? * c.root)? + c.eps)?;
+        let step = (&*first * c.rate)?.div(&denominator)?;
+        Ok(var.set(&(var.as_tensor().detach() * c.keep)?.sub(&step)?)?)
+    }
+
+    fn control(&self, number: u64, lr: f64) -> Vec<f32> {
+        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(number as f64));
+        [lr, correction(self.beta1), correction(self.beta2)]
+            .map(|x| x as f32)
+            .to_vec()
+    }
+
+    #[cfg(feature = "cuda")]
+    fn update_cuda(
+        &self,
+        m: &Machine,
+        len: usize,
+        decayed: usize,
+    ) -> minrnn_kernels::cuda::Result<()> {
+        let flat = |space| m.store.view(space)?.slice(0, len);
+        let shadow = m.store.has_shadow();
+        let update = minrnn_kernels::adamw::cuda::Update {
+            params: flat(Space::Params)?,
+            grads: flat(Space::Grads)?,
+            first: flat(Space::Slot(0))?,
+            second: flat(Space::Slot(1))?,
+            shadow: shadow.then(|| flat(Space::Shadow)).transpose()?,
+            decayed,
+            beta1: self.beta1,
+            beta2: self.beta2,
+            eps: self.eps,
+            weight_decay: self.weight_decay,
+            report: m.store.view(Space::Report)?,
+            latch: m.store.view(Space::Latch)?,
+            control: m.store.view(Space::Control)?,
+        };
+        minrnn_kernels::adamw::cuda::update(&m.gpu, &update)
+    }
+}
+
+/// Both slots.
+fn pair<T>(slots: impl IntoIterator<Item = T>) -> [T; 2] {
+    let mut slots = slots.into_iter();
+    [(); 2].map(|()| slots.next().expect("a rule gets as many slots as it has"))
+}
+
+/// The loop; all slices have one length.
+fn pass(w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32], c: Coefficients) {
+    let (beta1, beta2) = (c.beta1 as f32, c.beta2 as f32);
+    let (fresh1, fresh2) = ((1.0 - c.beta1) as f32, (1.0 - c.beta2) as f32);
+    let (clip, keep, rate) = (c.clip as f32, c.keep as f32, c.rate as f32);
+    let (root, eps) = (c.root as f32, c.eps as f32);
+    for (((w, g), m), v) in w.iter_mut().zip(g).zip(m).zip(v) {
+        let g = g * clip;
+        *m = beta1 * *m + fresh1 * g;
+        *v = beta2 * *v + fresh2 * (g * g);
+        *w = keep * *w - rate * *m / (v.sqrt() * root + eps);
+    }
 }
 
 /// `base^exponent` by repeated squaring: the same bits on every machine, as a resumed run needs.
@@ -321,5 +273,21 @@ fn power(base: f64, exponent: u64) -> f64 {
 }
 
 #[cfg(test)]
-#[path = "adamw_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_are_those_of_the_library() {
+        for (base, exponent) in [
+            (0.9, 1),
+            (0.999, 1000),
+            (0.0, 3),
+            (0.5, 0),
+            (0.999, 100_000),
+        ] {
+            let wanted = f64::powf(base, exponent as f64);
+            assert!((power(base, exponent) - wanted).abs() <= 1e-12 * wanted);
+        }
+        assert_eq!(power(0.999, u64::MAX), 0.0);
+    }
+}

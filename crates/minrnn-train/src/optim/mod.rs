@@ -1,11 +1,13 @@
-//! The optimizer.
+//! The optimizer: a rule over the parameters of a model.
 
 mod adamw;
-mod config;
 mod norm;
+mod optimizer;
+mod rule;
 mod state;
-mod update;
 
-pub use adamw::{AdamW, Parameter, StepReport};
-pub use config::AdamWConfig;
+pub use adamw::AdamWConfig;
+pub use optimizer::{Optimizer, Parameter, StepReport};
+pub(crate) use rule::SLOTS;
+pub use rule::{Leaf, Rule, Slot, Step};
 pub use state::OptimizerState;

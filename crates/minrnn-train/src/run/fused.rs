@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use minrnn_kernels as kernels;
-use minrnn_model::graph::{Candidate, Fused, Region};
+use minrnn_model::graph::{Fused, Region};
 
 use super::{Walk, ops};
 
@@ -45,11 +45,11 @@ impl Walk<'_> {
                     Ok(y)
                 }
             }
-            Fused::MinGru { candidate } => kernels::min_gru(x, first(0), candidate_of(candidate)),
+            Fused::MinGru { candidate } => kernels::min_gru(x, first(0), candidate),
             Fused::MinLstm {
                 candidate,
                 normalize,
-            } => kernels::min_lstm(x, first(0), candidate_of(candidate), normalize),
+            } => kernels::min_lstm(x, first(0), candidate, normalize),
             Fused::CausalConv { bias, .. } => {
                 kernels::causal_conv(x, first(0), p(0), bias.then(|| p(1)))
             }
@@ -59,12 +59,5 @@ impl Walk<'_> {
             Fused::GeluTanh => kernels::gelu_tanh(x),
             Fused::Silu => kernels::silu(x),
         }
-    }
-}
-
-fn candidate_of(candidate: Candidate) -> kernels::Candidate {
-    match candidate {
-        Candidate::G => kernels::Candidate::G,
-        Candidate::Linear => kernels::Candidate::Linear,
     }
 }

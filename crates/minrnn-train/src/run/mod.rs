@@ -8,6 +8,8 @@ mod fused;
 mod ops;
 mod time;
 
+#[cfg(all(test, feature = "cuda"))]
+mod cuda_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -24,6 +26,7 @@ pub struct Weights {
     tensors: Vec<Tensor>,
     vars: Vec<Option<Var>>,
     dtype: DType,
+    device: Device,
 }
 
 impl Weights {
@@ -36,6 +39,7 @@ impl Weights {
             tensors: vec![],
             vars: vec![],
             dtype,
+            device: device.clone(),
         };
         for (i, spec) in graph.params().iter().enumerate() {
             let tensor = Tensor::from_slice(params.get(i), spec.shape.as_slice(), device)?
@@ -50,6 +54,11 @@ impl Weights {
             weights.vars.push(var);
         }
         Ok(weights)
+    }
+
+    /// Where they lie.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The variables with their positions in the graph's list; buffers have none.

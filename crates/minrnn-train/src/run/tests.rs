@@ -8,6 +8,7 @@ use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::testing::test_each;
 
 use super::{Outcome, Run, Weights, run};
 
@@ -93,6 +94,12 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
         Params::init(primitives().graph(), 0),
     ));
     all
+}
+
+/// [`variants`] and what only candle runs, as a table of cases.
+pub(super) fn named() -> impl Iterator<Item = (String, (Model, Params))> {
+    let named = |(i, (name, model, params))| (format!("{name} ({i})"), (model, params));
+    variants().into_iter().chain(more()).enumerate().map(named)
 }
 
 /// A graph of the operations that no configured layer has.
@@ -271,7 +278,7 @@ impl Case {
         }
     }
 
-    fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
+    pub(super) fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
         let data = match graph.input() {
             Input::Tokens { .. } => Data::Tokens(&self.ids),
             Input::Features { .. } => Data::Features(&self.features),
@@ -285,20 +292,30 @@ impl Case {
         oracle::run(graph, params, &run).unwrap()
     }
 
-    fn candle(&self, graph: &Graph, weights: &Weights, dtype: DType, fused: bool) -> Outcome {
+    /// The input as a tensor on a device.
+    pub(crate) fn input(&self, graph: &Graph, device: &Device) -> Tensor {
         let (b, t) = (self.batch, self.time);
-        let input = match graph.input() {
-            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), &Device::Cpu).unwrap(),
+        match graph.input() {
+            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), device).unwrap(),
             Input::Features { width } => {
-                Tensor::from_slice(&self.features, (b, t, width), &Device::Cpu).unwrap()
+                Tensor::from_slice(&self.features, (b, t, width), device).unwrap()
             }
-        };
+        }
+    }
+
+    pub(super) fn candle(
+        &self,
+        graph: &Graph,
+        weights: &Weights,
+        dtype: DType,
+        fused: bool,
+    ) -> Outcome {
+        let device = weights.device();
+        let input = self.input(graph, device);
         let state = |(v, s): (&Vec<f64>, &minrnn_model::graph::StateSpec)| {
-            let shape = [vec![b], s.shape()].concat();
-            Tensor::from_slice(v, shape, &Device::Cpu)
-                .unwrap()
-                .to_dtype(dtype)
-                .unwrap()
+            let shape = [vec![self.batch], s.shape()].concat();
+            let state = Tensor::from_slice(v, shape, &Device::Cpu).unwrap();
+            state.to_dtype(dtype).unwrap().to_device(device).unwrap()
         };
         let states: Option<Vec<Tensor>> = self
             .states
@@ -320,7 +337,9 @@ impl Case {
 }
 
 pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
-    t.to_dtype(DType::F64)
+    t.to_device(&Device::Cpu)
+        .unwrap()
+        .to_dtype(DType::F64)
         .unwrap()
         .flatten_all()
         .unwrap()
@@ -329,7 +348,7 @@ pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
 }
 
 #[track_caller]
-fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
+pub(super) fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
     let pairs =
         std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states));
     let mut c = Comparison::default();
@@ -345,7 +364,7 @@ fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
 
 #[test]
 fn candle_equals_the_oracle() {
-    for (name, model, params) in variants().into_iter().chain(more()) {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         for (seed, (batch, time)) in [(1, 1), (2, 1), (1, 2), (3, 9), (2, 33)]
             .into_iter()
@@ -368,7 +387,7 @@ fn candle_equals_the_oracle() {
                 }
             }
         }
-    }
+    });
 }
 
 /// A scalar that depends on the output and on every state, each value with a weight of its own.
@@ -394,7 +413,7 @@ fn scalar_tensor(out: &Outcome) -> Tensor {
 
 #[test]
 fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
-    for (name, model, params) in variants().into_iter().chain(more()) {
+    test_each(named(), |name, (model, params)| {
         let graph = model.graph();
         for (seed, extras) in [(0, false), (2, true), (3, true)] {
             let case = Case::new(graph, 2, 5, seed, extras);
@@ -441,7 +460,7 @@ fn gradients_of_every_parameter_equal_finite_differences_of_the_oracle() {
                 }
             }
         }
-    }
+    });
 }
 
 #[test]

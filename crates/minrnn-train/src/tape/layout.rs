@@ -13,6 +13,8 @@ pub struct Layout {
     pub offsets: Vec<usize>,
     /// Elements of each parameter.
     pub lens: Vec<usize>,
+    /// Shape of each parameter.
+    pub shapes: Vec<Vec<usize>>,
     /// Parameters that are trained, in the order in which they lie.
     pub trained: Vec<usize>,
     /// End of those with weight decay.
@@ -30,6 +32,7 @@ impl Layout {
         let mut layout = Self {
             offsets: vec![0; params.len()],
             lens: params.iter().map(|p| p.len()).collect(),
+            shapes: params.iter().map(|p| p.shape.clone()).collect(),
             trained: vec![],
             decayed_len: 0,
             trained_len: 0,

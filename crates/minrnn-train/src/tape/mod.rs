@@ -3,31 +3,39 @@
 //! candle's tape keeps every value, allocates every result and adds every gradient to zeros first; for a small recurrent
 //! network that costs more than the work. Here the graph is planned once for its B and T:
 //!
-//! 1. [`units`] cuts the graph into fused layers and primitives;
-//! 2. the forward pass writes [`Launch`]es and what the backward pass needs ([`taped`]);
-//! 3. the backward pass goes through that in reverse, each gradient written where it is needed, in place where it can be;
+//! 1. [`units`] cuts the graph into fused layers and primitives, as far as [`op`] knows them;
+//! 2. the forward pass writes [`Launch`]es, and remembers for each what the backward pass does ([`planner`]);
+//! 3. the backward pass goes through that in reverse, each gradient written where it is needed, in place where it can be
+//!    ([`grads`]);
 //! 4. [`arena`] gives buffers that are never alive together the same bytes.
+//!
+//! What an operation is, from its launches to its kernel, stands in one file of [`op`]. What the tape does not know it
+//! refuses by name ([`Unknown`]).
 //!
 //! A plan knows no device. [`Host`] runs it slowly, in float64, and says what each launch means; on a GPU
 //! (`cuda`) it is a captured CUDA graph. Values that layers make have the compute type; sums that run
 //! along the layers, statistics, states, parameters and their gradients are f32.
 
 mod arena;
-mod backward;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-mod forward;
+mod grads;
 mod host;
-mod known;
 mod launch;
 mod layout;
+#[cfg_attr(
+    not(feature = "cuda"),
+    allow(dead_code, reason = "some fields are for kernels of GPUs alone")
+)]
+mod op;
 mod plan;
-mod taped;
+mod planner;
 #[cfg(test)]
 mod tests;
 mod units;
 
-pub use host::{Host, NoScratch, Update};
-pub use launch::{ActivationKind, Cell, Columns, Launch, Map1, Mask, NormKind, Place, Size, Space};
+pub use host::{Host, NoScratch};
+pub use launch::{Launch, Place, Space};
 pub use layout::Layout;
-pub use plan::{Need, Options, Plan, Scratch, Target};
+pub use op::Unknown;
+pub use plan::{Options, Plan, Scratch, Target};

@@ -1,13 +1,14 @@
 //! From a graph to a list of launches.
 
-use std::collections::BTreeMap;
-
 use minrnn_kernels::Elem;
-use minrnn_model::graph::{Graph, Input, Span};
+use minrnn_model::graph::Graph;
 
 use super::arena::{Buffer, arrange};
-use super::launch::{Launch, Map1, Place, Space};
+use super::host::NoScratch;
+use super::launch::{Launch, Place, Space};
 use super::layout::Layout;
+use super::op::{self, Known};
+use super::planner::Planner;
 use super::units::units;
 use crate::error::Result;
 
@@ -35,8 +36,8 @@ pub struct Options {
     pub compute: Elem,
     /// Whether there is a backward pass with dropout.
     pub train: bool,
-    /// Whether the optimizer runs behind it.
-    pub update: bool,
+    /// Of the optimizer that runs behind it, how many slots its rule has.
+    pub update: Option<usize>,
     /// Whether the gradient of features is wanted too.
     pub input_gradient: bool,
     /// What the output is compared with.
@@ -47,45 +48,11 @@ pub struct Options {
     pub lens: bool,
 }
 
-/// Elements of scratch (f32) that a kernel needs.
-#[derive(Debug, Clone, Copy)]
-#[allow(missing_docs, reason = "fields are sizes, by their usual names")]
-pub enum Need {
-    /// Gradient of a normalisation.
-    Norm { rows: usize, width: usize },
-    /// Gradient of a convolution.
-    Conv {
-        batch: usize,
-        time: usize,
-        width: usize,
-        kernel: usize,
-    },
-    /// Sum of columns.
-    ColumnSum { rows: usize, width: usize },
-    /// Gradient of an embedding.
-    Embed {
-        rows: usize,
-        width: usize,
-        vocab: usize,
-    },
-    /// Cross-entropy.
-    CrossEntropy { rows: usize, width: usize },
-    /// Mean of squares.
-    MeanSquare { rows: usize, width: usize },
-    /// Norm of the gradient.
-    GradNorm { len: usize },
-    /// A recurrence, in words of [`Space::Scan`].
-    Scan {
-        batch: usize,
-        time: usize,
-        width: usize,
-    },
-}
-
-/// How much scratch the machine's kernels need.
+/// Where a plan will run, which says how much scratch its kernels need.
 pub trait Scratch {
-    /// Elements.
-    fn len(&self, need: Need) -> usize;
+    /// The GPU, if it is one.
+    #[cfg(feature = "cuda")]
+    fn gpu(&self) -> Option<&minrnn_kernels::cuda::Gpu>;
 }
 
 /// A run of a graph as a list of launches.
@@ -117,22 +84,51 @@ impl Plan {
     /// Plans a run.
     ///
     /// # Errors
-    /// An operation that has no kernel, by name; a parameter that gets no gradient.
+    /// [`TrainError::Tape`](crate::TrainError::Tape) naming a node that the tape does not know; a parameter that gets no gradient.
     pub fn new(graph: &Graph, options: Options, scratch: &dyn Scratch) -> Result<Self> {
-        super::known::check(graph)?;
+        Self::with(graph, options, scratch, &op::KNOWN)
+    }
+
+    /// Whether the tape knows everything in a graph.
+    ///
+    /// # Errors
+    /// [`TrainError::Tape`](crate::TrainError::Tape) naming the first node that it does not know.
+    pub fn knows(graph: &Graph) -> Result<()> {
+        let options = Options {
+            batch: 1,
+            time: 1,
+            compute: Elem::F32,
+            train: false,
+            update: None,
+            input_gradient: false,
+            target: Target::None,
+            weights: false,
+            lens: false,
+        };
+        Self::new(graph, options, &NoScratch).map(drop)
+    }
+
+    /// The same, with these operations.
+    pub(super) fn with(
+        graph: &Graph,
+        options: Options,
+        scratch: &dyn Scratch,
+        known: &Known,
+    ) -> Result<Self> {
+        op::check_states(graph)?;
         let mut planner = Planner::new(graph, options, scratch);
-        for unit in units(graph) {
-            planner.forward(unit);
+        for unit in units(graph, known) {
+            planner.forward(unit, known)?;
         }
         let output = planner.slot(graph.output().value);
-        planner.loss(output);
+        op::loss(&mut planner, output);
         let backward = planner.launches.len();
         if options.train {
             planner.backward()?;
         }
         let optimizer = planner.launches.len();
-        if options.train && options.update {
-            planner.optimizer();
+        if let Some(slots) = options.update.filter(|_| options.train) {
+            op::update(&mut planner, slots);
         }
         let output = planner.slots[output].place;
         let input_gradient = planner.slots[0].grad.map(|g| g.place);
@@ -158,231 +154,5 @@ impl Plan {
             layout: planner.layout,
             launches: planner.launches,
         })
-    }
-}
-
-/// A gradient.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Grad {
-    pub(super) place: Place,
-    /// Whether another slot reads the same memory: it must not be changed in place.
-    pub(super) shared: bool,
-}
-
-/// A value of the run: a node's, or one in another type.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
-    pub(super) place: Place,
-    pub(super) width: usize,
-    pub(super) timed: bool,
-    pub(super) grad: Option<Grad>,
-    /// Type of the gradient that the backward pass of its producer takes.
-    pub(super) grad_elem: Elem,
-    /// Whether a gradient is needed at all.
-    pub(super) wanted: bool,
-    /// Launches of the forward pass that read it.
-    pub(super) readers: usize,
-    /// Whether its producer's backward pass reads the value.
-    pub(super) kept: bool,
-}
-
-/// Index of a slot.
-pub(super) type SlotId = usize;
-
-/// A plan in the making.
-pub(super) struct Planner<'a> {
-    pub(super) graph: &'a Graph,
-    /// The output and, where it is one in the units of the data, the normalised values before it: f32 in every compute type.
-    pub(super) ends: [usize; 2],
-    pub(super) options: Options,
-    pub(super) layout: Layout,
-    scratch: &'a dyn Scratch,
-    pub(super) launches: Vec<Launch>,
-    buffers: Vec<Buffer>,
-    pub(super) slots: Vec<Slot>,
-    /// The slot of each node that has one.
-    of_node: Vec<Option<SlotId>>,
-    casts: BTreeMap<(SlotId, Elem), SlotId>,
-    pub(super) tape: Vec<super::taped::Taped>,
-    /// Parameters whose gradient has been written.
-    pub(super) written: Vec<bool>,
-    /// The bias of the linear layer that made a slot, until its gradient is written.
-    pub(super) bias_of: BTreeMap<SlotId, minrnn_model::graph::Param>,
-    /// Gradients of states with a learned beginning, for delays.
-    pub(super) delay_states: BTreeMap<usize, Place>,
-    scan: usize,
-}
-
-impl<'a> Planner<'a> {
-    fn new(graph: &'a Graph, options: Options, scratch: &'a dyn Scratch) -> Self {
-        let rows = options.batch * options.time;
-        let (place, width) = match graph.input() {
-            Input::Tokens { .. } => (Place::new(Space::Ids, rows, Elem::U32), 1),
-            Input::Features { width } => {
-                (Place::new(Space::Features, rows * width, Elem::F32), width)
-            }
-        };
-        let input = Slot {
-            place,
-            width,
-            timed: true,
-            grad: None,
-            grad_elem: Elem::F32,
-            wanted: options.input_gradient && place.elem == Elem::F32,
-            readers: 0,
-            kept: true,
-        };
-        let mut of_node = vec![None; graph.nodes().len()];
-        of_node[0] = Some(0);
-        let output = graph.output().value;
-        let inner = graph.denormalisation().map_or(output, |end| end.value);
-        Self {
-            graph,
-            ends: [output.index(), inner.index()],
-            options,
-            layout: Layout::new(graph),
-            scratch,
-            launches: vec![],
-            buffers: vec![],
-            slots: vec![input],
-            of_node,
-            casts: BTreeMap::new(),
-            tape: vec![],
-            written: vec![false; graph.params().len()],
-            bias_of: BTreeMap::new(),
-            delay_states: BTreeMap::new(),
-            scan: 0,
-        }
-    }
-
-    /// A new buffer.
-    pub(super) fn buffer(&mut self, len: usize, elem: Elem) -> Place {
-        self.buffers.push(Buffer {
-            bytes: len.max(1) * elem.size(),
-            offset: 0,
-        });
-        Place::new(Space::Buffer(self.buffers.len() - 1), len, elem)
-    }
-
-    /// Scratch of a kernel, f32.
-    pub(super) fn scratch(&mut self, need: Need) -> Place {
-        let len = self.scratch.len(need);
-        self.buffer(len.max(1), Elem::F32)
-    }
-
-    /// The recurrences' scratch, large enough for this one too.
-    pub(super) fn scan_scratch(&mut self, width: usize) -> Place {
-        let (batch, time) = (self.options.batch, self.options.time);
-        let len = self.scratch.len(Need::Scan { batch, time, width });
-        self.scan = self.scan.max(len);
-        Place::new(Space::Scan, len, Elem::F32)
-    }
-
-    /// The slot of a value.
-    pub(super) fn slot(&self, value: minrnn_model::graph::Value) -> SlotId {
-        self.of_node[value.index()].expect("values are made before they are read")
-    }
-
-    /// A slot for node `value` with a buffer of its own.
-    pub(super) fn make(
-        &mut self,
-        value: usize,
-        elem: Elem,
-        grad_elem: Elem,
-        wanted: bool,
-    ) -> SlotId {
-        let node = &self.graph.nodes()[value];
-        let (width, timed) = (node.width, node.span == Span::Step);
-        let len = self.rows(timed) * width;
-        let place = self.buffer(len, elem);
-        let slot = self.push(Slot {
-            place,
-            width,
-            timed,
-            grad: None,
-            grad_elem,
-            wanted,
-            readers: 0,
-            kept: false,
-        });
-        self.of_node[value] = Some(slot);
-        slot
-    }
-
-    /// A new slot, without readers and gradient.
-    pub(super) fn push(&mut self, slot: Slot) -> SlotId {
-        self.slots.push(Slot {
-            grad: None,
-            readers: 0,
-            kept: false,
-            ..slot
-        });
-        self.slots.len() - 1
-    }
-
-    /// Makes node `value` another name of a slot.
-    pub(super) fn alias(&mut self, value: usize, slot: SlotId) {
-        self.of_node[value] = Some(slot);
-    }
-
-    /// Rows of a value.
-    pub(super) fn rows(&self, timed: bool) -> usize {
-        self.options.batch * if timed { self.options.time } else { 1 }
-    }
-
-    /// The slot's value in another type.
-    pub(super) fn cast(&mut self, x: SlotId, elem: Elem) -> SlotId {
-        if self.slots[x].place.elem == elem {
-            return x;
-        }
-        if let Some(known) = self.casts.get(&(x, elem)) {
-            return *known;
-        }
-        let from = self.slots[x];
-        let place = self.buffer(from.place.len, elem);
-        self.launches.push(Launch::Map1 {
-            f: Map1::Copy,
-            x: from.place,
-            y: place,
-            add: false,
-        });
-        self.slots[x].readers += 1;
-        let y = self.push(Slot {
-            place,
-            grad_elem: elem,
-            ..from
-        });
-        self.casts.insert((x, elem), y);
-        self.tape.push(super::taped::Taped::Cast { x, y });
-        y
-    }
-
-    /// A parameter, f32.
-    pub(super) fn param(&self, p: minrnn_model::graph::Param) -> Place {
-        self.flat(Space::Params, Elem::F32, p.index())
-    }
-
-    /// A parameter in the compute type.
-    pub(super) fn param_as(&self, p: minrnn_model::graph::Param, elem: Elem) -> Place {
-        let space = if elem == Elem::F32 {
-            Space::Params
-        } else {
-            Space::Shadow
-        };
-        self.flat(space, elem, p.index())
-    }
-
-    /// The gradient of a parameter.
-    pub(super) fn param_grad(&self, p: usize) -> Place {
-        self.flat(Space::Grads, Elem::F32, p)
-    }
-
-    fn flat(&self, space: Space, elem: Elem, p: usize) -> Place {
-        Place {
-            space,
-            offset: self.layout.offsets[p],
-            len: self.layout.lens[p],
-            elem,
-        }
     }
 }

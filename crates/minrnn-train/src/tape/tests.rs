@@ -6,12 +6,16 @@ use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
+use minrnn_model::testing::test_each;
 
-use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target, Update};
+use super::op::{AddDropout, KNOWN, Known, Map1, Norm, WithVec};
+use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target};
+use crate::error::TrainError;
+use crate::optim::AdamWConfig;
 use crate::run::tests::{Case, floats, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
-pub(crate) const UPDATE: Update = Update {
+pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
     beta1: 0.9,
     beta2: 0.98,
     eps: 1e-8,
@@ -52,7 +56,7 @@ pub(crate) fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> 
         time: case.time,
         compute,
         train: true,
-        update: false,
+        update: None,
         input_gradient: false,
         target: match graph.output().kind {
             OutputKind::Logits => Target::Classes,
@@ -72,11 +76,16 @@ pub(crate) fn host(
     options: Options,
 ) -> Host {
     let plan = Plan::new(graph, options, &NoScratch).unwrap();
+    host_of(plan, graph, params, case, w)
+}
+
+/// The same of a plan.
+fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Host {
     let mut flat = vec![0f32; plan.layout.total];
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
     }
-    let mut host = Host::new(plan, UPDATE);
+    let mut host = Host::new(plan, UPDATE.rule().unwrap());
     host.set_f32(Space::Params, &flat);
     host.refresh_shadow();
     match graph.input() {
@@ -214,7 +223,7 @@ pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
 }
 
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
-fn compare(compute: Elem, tolerance: f64) {
+fn compare(compute: Elem, tolerance: f64, known: &Known) {
     for (name, model, params) in models() {
         let graph = model.graph();
         for (seed, (batch, time)) in [(2, 7), (1, 1), (3, 4)].into_iter().enumerate() {
@@ -222,13 +231,9 @@ fn compare(compute: Elem, tolerance: f64) {
             (case.states, case.reset) = (None, None);
             let w = wanted(graph, &case, seed % 2 == 0 && !graph.is_last_step());
             let what = format!("{name} B={batch} T={time} {compute:?}");
-            let mut host = host(
-                graph,
-                &params,
-                &case,
-                &w,
-                options(graph, &case, &w, compute),
-            );
+            let options = options(graph, &case, &w, compute);
+            let plan = Plan::with(graph, options, &NoScratch, known).unwrap();
+            let mut host = host_of(plan, graph, &params, &case, &w);
             host.run();
             let (want, grads) = candle(graph, &params, &case, &w);
             let mut c = Comparison::default();
@@ -259,13 +264,95 @@ fn compare(compute: Elem, tolerance: f64) {
 
 #[test]
 fn plans_give_the_gradients_that_candle_gives() {
-    compare(Elem::F32, 2e-5);
+    compare(Elem::F32, 2e-5, &KNOWN);
+}
+
+/// A fused layer without a kernel is run by its primitives.
+#[test]
+fn layers_without_a_kernel_give_them_by_their_primitives() {
+    let known = Known {
+        layers: &[],
+        ..KNOWN
+    };
+    compare(Elem::F32, 2e-5, &known);
+}
+
+#[test]
+fn what_the_tape_does_not_know_is_refused_by_name() {
+    let text = "width = 6\nlayers = 1\n[input]\nfeatures = 3\n[head]\nwidth = 3\n[conv]\nkernel = 1\n[cell]\nkind = 'min_gru'";
+    let config: ModelConfig = toml::from_str(text).expect(text);
+    let model = Model::from_config(&config).unwrap();
+    let graph = model.graph();
+    let case = Case::new(graph, 1, 2, 0, false);
+    let w = wanted(graph, &case, false);
+    let refused = |known: &Known| {
+        let options = options(graph, &case, &w, Elem::F32);
+        let error = Plan::with(graph, options, &NoScratch, known).unwrap_err();
+        assert!(matches!(error, TrainError::Tape(_)), "{error:?}");
+        error.to_string()
+    };
+    let layers_alone = Known {
+        primitives: &[],
+        with_parameters: &[],
+        ..KNOWN
+    };
+    let nothing = Known {
+        layers: &[],
+        ..layers_alone
+    };
+    let mend = "train with train.engine = \"candle\", which runs every model";
+    assert_eq!(
+        refused(&layers_alone),
+        format!(
+            "the tape does not know the operation Mul on a parameter of node 14 in `layers.0.conv.depthwise`, part of the layer CausalConv; {mend}"
+        )
+    );
+    assert_eq!(
+        refused(&nothing),
+        format!(
+            "the tape does not know the operation MatMul on a parameter of node 2 in `input.projection`, part of the layer Linear; {mend}"
+        )
+    );
+    Plan::knows(graph).unwrap();
+}
+
+#[test]
+fn operations_and_states_without_a_kernel_are_refused_by_name() {
+    use minrnn_model::graph::StateInit;
+    use minrnn_model::params::{Init, Role};
+    type Build = fn(
+        &mut Graph,
+        minrnn_model::graph::Value,
+    ) -> minrnn_model::Result<minrnn_model::graph::Value>;
+    let cases: [(&str, Build); 5] = [
+        ("the operation Repeat of node 1 in `head`", |g, x| {
+            g.scope("head", |g| g.repeat(x, 2, 2))
+        }),
+        ("the operation Sub on a parameter of node 2", |g, x| {
+            let init = Init::Constant(1.0);
+            let w = g.param("w", &[4], Role::Weight { init, decay: false })?;
+            let w = g.read(w)?;
+            g.sub(x, w)
+        }),
+        ("the operation Reduce of node 1", |g, x| g.sum(x, 2)),
+        ("the operation Log of node 1", |g, x| {
+            g.unary(minrnn_model::graph::Unary::Log, x)
+        }),
+        ("the constant beginning of the state", |g, x| {
+            g.block(0, |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
+        }),
+    ];
+    test_each(cases, |said, build| {
+        let graph = Graph::trace(Input::Features { width: 4 }, OutputKind::Values, build).unwrap();
+        let error = Plan::knows(&graph).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    });
 }
 
 #[test]
 fn plans_in_16_bits_give_them_within_its_rounding() {
-    compare(Elem::Bf16, 0.06);
-    compare(Elem::F16, 0.01);
+    compare(Elem::Bf16, 0.06, &KNOWN);
+    compare(Elem::F16, 0.01, &KNOWN);
 }
 
 #[test]
@@ -307,13 +394,13 @@ fn the_gradient_of_features_is_that_of_finite_differences() {
 
 #[test]
 fn the_update_is_that_of_the_optimizer() {
-    use crate::optim::{AdamW, AdamWConfig, Parameter};
+    use crate::optim::{Optimizer, Parameter};
     let (_, model, params) = variants().remove(0);
     let graph = model.graph();
     let case = Case::new(graph, 2, 5, 0, false);
     let w = wanted(graph, &case, false);
     let options = Options {
-        update: true,
+        update: Some(2),
         ..options(graph, &case, &w, Elem::F32)
     };
     let mut host = host(graph, &params, &case, &w, options);
@@ -334,14 +421,7 @@ fn the_update_is_that_of_the_optimizer() {
             decay: layout.offsets[i] < layout.decayed_len,
         });
     }
-    let config = AdamWConfig {
-        beta1: UPDATE.beta1,
-        beta2: UPDATE.beta2,
-        eps: UPDATE.eps,
-        weight_decay: UPDATE.weight_decay,
-        clip_norm: UPDATE.clip_norm,
-    };
-    let mut optimizer = AdamW::new(parameters, config).unwrap();
+    let mut optimizer = Optimizer::new(parameters, UPDATE.rule().unwrap()).unwrap();
     optimizer.step(&store, 0.01).unwrap();
     let mut c = Comparison::default();
     for (i, var) in weights.vars() {
@@ -370,7 +450,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
         time: 16,
         compute: Elem::Bf16,
         train: true,
-        update: true,
+        update: Some(2),
         input_gradient: false,
         target: Target::Classes,
         weights: false,
@@ -378,13 +458,9 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
     };
     let plan = Plan::new(model.graph(), options, &NoScratch).unwrap();
     let count = |f: fn(&Launch) -> bool| plan.launches.iter().filter(|l| f(l)).count();
-    assert_eq!(count(|l| matches!(l, Launch::Map1 { .. })), 0, "no copies");
-    assert_eq!(count(|l| matches!(l, Launch::Norm { .. })), 10);
-    assert_eq!(
-        count(|l| matches!(l, Launch::AddDropout { .. })),
-        0,
-        "all fused"
-    );
+    assert_eq!(count(|l| l.of::<Map1>().is_some()), 0, "no copies");
+    assert_eq!(count(|l| l.of::<Norm>().is_some()), 10);
+    assert_eq!(count(|l| l.of::<AddDropout>().is_some()), 0, "all fused");
     let separate: usize = plan.buffers.iter().map(|b| b.bytes).sum();
     assert!(
         plan.arena * 10 < separate * 7,
@@ -407,7 +483,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
             time: 5,
             compute: Elem::Bf16,
             train,
-            update: train,
+            update: train.then_some(2),
             input_gradient: false,
             target: Target::Values,
             weights: false,
@@ -419,10 +495,8 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
         .launches
         .iter()
         .rev()
-        .filter_map(|l| match l {
-            Launch::Vec { x, y, .. } => Some([x.elem, y.elem]),
-            _ => None,
-        })
+        .filter_map(|l| l.of::<WithVec>())
+        .map(|l| [l.x.elem, l.y.elem])
         .take(2)
         .flatten()
         .collect();
@@ -432,7 +506,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
     assert!(
         !step.launches[..step.backward]
             .iter()
-            .any(|l| matches!(l, Launch::Vec { .. }))
+            .any(|l| l.of::<WithVec>().is_some())
     );
     assert_eq!(step.output.elem, Elem::F32);
     assert_eq!(step.layout, plan(whole, true).layout);

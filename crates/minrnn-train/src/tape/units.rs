@@ -1,8 +1,9 @@
 //! The graph's nodes in groups that one kernel runs.
 
-use minrnn_model::graph::{Binary, Fused, Graph, Op, Value};
+use minrnn_model::graph::{Binary, Graph, Op, Value};
 
 use super::launch::Mask;
+use super::op::{self, Known};
 
 /// Nodes that are run together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,8 +29,8 @@ pub(super) enum Unit {
 }
 
 /// The graph cut into units, in an order in which they can run.
-pub(super) fn units(graph: &Graph) -> Vec<Unit> {
-    let plain = plain(graph);
+pub(super) fn units(graph: &Graph, known: &Known) -> Vec<Unit> {
+    let plain = plain(graph, known);
     let uses = uses(graph);
     let mut units = vec![];
     let mut i = 0;
@@ -42,14 +43,12 @@ pub(super) fn units(graph: &Graph) -> Vec<Unit> {
 }
 
 /// Regions with a kernel, and the nodes outside of them.
-fn plain(graph: &Graph) -> Vec<Unit> {
+fn plain(graph: &Graph, known: &Known) -> Vec<Unit> {
     let mut units = vec![];
     let mut i = 0;
     while i < graph.nodes().len() {
         let region = graph.regions().iter().position(|r| {
-            r.nodes.start == i
-                && !r.nodes.is_empty()
-                && !matches!(r.fused, Fused::CausalConv { kernel: 1, .. })
+            r.nodes.start == i && !r.nodes.is_empty() && known.layer(r.fused).is_some()
         });
         match region {
             Some(r) => {
@@ -179,9 +178,6 @@ fn norm(graph: &Graph, sum: usize, next: Option<&Unit>) -> Option<usize> {
         return None;
     };
     let region = &graph.regions()[*r];
-    let is_norm = matches!(
-        region.fused,
-        Fused::RmsNorm { .. } | Fused::LayerNorm { .. }
-    );
+    let is_norm = op::norm_of(region.fused).is_some();
     (is_norm && region.inputs[0].index() == sum).then_some(*r)
 }

@@ -11,6 +11,7 @@ mod selective_copying;
 mod sequences;
 mod text;
 
+use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Input, Targets};
@@ -46,43 +47,15 @@ impl Split {
     }
 }
 
-/// What a model of a task takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputKind {
-    /// Numbers below `vocab`.
-    Tokens {
-        /// How many different tokens there are, V.
-        vocab: usize,
-    },
-    /// Real features.
-    Features {
-        /// Features for each step, F.
-        width: usize,
-    },
-}
-
-/// What a model of a task gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetKind {
-    /// A class; the loss is the cross-entropy.
-    Classes {
-        /// How many classes there are, C.
-        count: usize,
-    },
-    /// Real numbers; the loss is the squared error.
-    Values {
-        /// How many numbers, C.
-        width: usize,
-    },
-}
-
 /// What a model must be like to fit a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TaskShape {
     /// What goes in.
-    pub input: InputKind,
-    /// What comes out.
-    pub target: TargetKind,
+    pub input: graph::Input,
+    /// What comes out: of logits the loss is the cross-entropy, of values the squared error.
+    pub output: OutputKind,
+    /// C, how many classes or values there are.
+    pub width: usize,
     /// A target for each step (head `per_step`), else one for each sequence (head `last`).
     pub per_step: bool,
 }

@@ -1,11 +1,12 @@
 //! Selective copying: data tokens are scattered over noise; after the sequence they must be said in order.
 //! The setting of "Were RNNs All We Needed?" (arXiv 2410.01201): 16 tokens, 16 data tokens, length 4096.
 
+use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory,
-    check_range, digest::Hasher,
+    Batch, DataDigest, Input, Split, Targets, Task, TaskShape, check_memory, check_range,
+    digest::Hasher,
 };
 use crate::data::SampleRng;
 use crate::error::{Result, TrainError};
@@ -137,8 +138,9 @@ impl Task for SelectiveCopying {
     fn shape(&self) -> TaskShape {
         let vocab = self.options.vocab;
         TaskShape {
-            input: InputKind::Tokens { vocab },
-            target: TargetKind::Classes { count: vocab },
+            input: graph::Input::Tokens { vocab },
+            output: OutputKind::Logits,
+            width: vocab,
             per_step: true,
         }
     }

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, InputKind, Scales, Split, TargetKind, Targets, Task, TaskShape,
-    check_memory, check_range, digest, range,
+    Batch, DataDigest, Input, Scales, Split, Targets, Task, TaskShape, check_memory, check_range,
+    digest, range,
 };
 use crate::data::{
     ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
@@ -102,10 +103,11 @@ impl Sequences {
         let mut set = read(options)?;
         name_classes(options, &mut set)?;
         let parts = split(options, set.len())?;
-        let target = target_kind(options, &set)?;
+        let (output, width) = output(options, &set)?;
         let shape = TaskShape {
-            input: InputKind::Features { width: set.width },
-            target,
+            input: graph::Input::Features { width: set.width },
+            output,
+            width,
             per_step: options.per == LabelScope::Step,
         };
         let rows = parts[0]
@@ -113,6 +115,7 @@ impl Sequences {
             .flat_map(|i| set.features_of(*i).chunks_exact(set.width));
         let features = Statistics::over(set.width, rows);
         let mut warnings = features.remarks(|i| called("feature", &set.feature_names, i));
+        warnings.extend(gaps(options, &set));
         let targets = target_statistics(&set, &parts[0]);
         if let Some(targets) = &targets {
             let name = |i| called("target", &set.label_names, i);
@@ -459,9 +462,10 @@ fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
     Ok([order, validation, test])
 }
 
-fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKind> {
+/// What comes out, and how many channels that has.
+fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(OutputKind, usize)> {
     let ids = match &set.labels {
-        Labels::Values { width, .. } => return Ok(TargetKind::Values { width: *width }),
+        Labels::Values { width, .. } => return Ok((OutputKind::Values, *width)),
         Labels::Classes(ids) => ids,
     };
     /// A class number beyond this is rather an identifier.
@@ -489,8 +493,39 @@ fn target_kind(options: &SequencesOptions, set: &SequenceSet) -> Result<TargetKi
         let message = format!("the labels make {count} classes, expected 2 to {MOST}");
         return Err(TrainError::data(&options.path, "", message));
     }
-    Ok(TargetKind::Classes { count })
+    Ok((OutputKind::Logits, count))
 }
+
+/// Numbers of classes that no label has, where the largest label alone says how many there are.
+fn gaps(options: &SequencesOptions, set: &SequenceSet) -> Option<String> {
+    let Labels::Classes(ids) = &set.labels else {
+        return None;
+    };
+    if options.classes.is_some() || set.label_names.is_some() {
+        return None;
+    }
+    let there: BTreeSet<u32> = ids.iter().copied().collect();
+    let largest = *there.last()?;
+    let missing = largest as usize + 1 - there.len();
+    let first: Vec<String> = (0..largest)
+        .filter(|id| !there.contains(id))
+        .take(SHOWN)
+        .map(|id| id.to_string())
+        .collect();
+    let more = if missing > SHOWN { ", .." } else { "" };
+    (missing > 0).then(|| {
+        format!(
+            "labels of classes are numbers from 0 on: {largest} is the largest, which makes {} classes, and {missing} of them ({}{more}) have no label; \
+             task.classes = {} says that it is so, task.class_names gives classes names in the place of numbers",
+            largest + 1,
+            first.join(", "),
+            largest + 1
+        )
+    })
+}
+
+/// Numbers that are shown of many.
+const SHOWN: usize = 8;
 
 impl Task for Sequences {
     fn shape(&self) -> TaskShape {

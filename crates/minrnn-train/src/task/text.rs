@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, InputKind, Split, TargetKind, Targets, Task, TaskShape, check_memory,
-    check_range, digest::Hasher,
+    Batch, DataDigest, Input, Split, Targets, Task, TaskShape, check_memory, check_range,
+    digest::Hasher,
 };
 use crate::data::{SampleRng, Vocabulary, read_data};
 use crate::error::{Result, TrainError};
@@ -144,8 +145,9 @@ impl Task for Text {
     fn shape(&self) -> TaskShape {
         let vocab = self.vocabulary.len();
         TaskShape {
-            input: InputKind::Tokens { vocab },
-            target: TargetKind::Classes { count: vocab },
+            input: graph::Input::Tokens { vocab },
+            output: OutputKind::Logits,
+            width: vocab,
             per_step: true,
         }
     }

@@ -1,14 +1,14 @@
 //! A training run as written in a file.
 
 use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig, NormConfig};
-use minrnn_model::graph::OutputKind;
+use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
 use crate::schedule::{Decay, Schedule};
-use crate::task::{InputKind, Scales, TargetKind, Task, TaskConfig};
+use crate::task::{Scales, Task, TaskConfig};
 
 /// A training run: the task, the model, the options of the training. Unknown keys are refused with their line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,11 +172,11 @@ pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
     let mut model = config.clone();
     let mut input = model.input.take().unwrap_or_default();
     match shape.input {
-        InputKind::Tokens { vocab } => {
+        Input::Tokens { vocab } => {
             agree("model.input.vocab", &mut input.vocab, vocab)?;
             absent("model.input.features", input.features.is_some(), "tokens")?;
         }
-        InputKind::Features { width } => {
+        Input::Features { width } => {
             agree("model.input.features", &mut input.features, width)?;
             absent("model.input.vocab", input.vocab.is_some(), "features")?;
             normalise(&mut input, task);
@@ -185,17 +185,13 @@ pub fn resolve(config: &ModelConfig, task: &dyn Task) -> Result<ModelConfig> {
         }
     }
     model.input = Some(input);
-    let (kind, width) = match shape.target {
-        TargetKind::Classes { count } => (OutputKind::Logits, count),
-        TargetKind::Values { width } => (OutputKind::Values, width),
-    };
-    agree("model.head.width", &mut model.head.width, width)?;
+    agree("model.head.width", &mut model.head.width, shape.width)?;
     let steps = if shape.per_step {
         HeadSteps::Every
     } else {
         HeadSteps::Last
     };
-    agree_stated("model.head.kind", &mut model.head.kind, kind)?;
+    agree_stated("model.head.kind", &mut model.head.kind, shape.output)?;
     agree_stated("model.head.steps", &mut model.head.steps, steps)?;
     if let Some(n) = task.target_normalisation() {
         model.head.mean.get_or_insert_with(|| n.mean.clone());

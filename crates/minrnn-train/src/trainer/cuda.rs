@@ -1,23 +1,24 @@
 //! The trainer's steps on a GPU.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{self, Gpu};
-use minrnn_model::model::Model;
+use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
 use super::aim::Aim;
-use super::backend::Report;
+use super::backend::{Backend, Report};
 use super::config::{Precision, TrainConfig};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
-use crate::optim::OptimizerState;
+use crate::optim::{OptimizerState, Rule};
+use crate::run::Dropout;
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
 use crate::task::{Batch, Input, Targets};
 
 /// Steps on the GPU before the host reads their reports.
-pub(super) const LINE: u64 = 16;
+const LINE: u64 = 16;
 
 /// A model on a GPU. The lock lets an evaluation, which makes plans, go through a shared reference.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Cuda {
     engine: Mutex<Engine>,
     names: Vec<(String, Vec<usize>)>,
     aim: Aim,
+    rule: Arc<dyn Rule>,
     updates: u64,
 }
 
@@ -32,7 +34,7 @@ impl Cuda {
     pub(super) fn new(
         gpu: &Gpu,
         config: &TrainConfig,
-        model: &Model,
+        graph: &Graph,
         params: &Params,
     ) -> Result<Self> {
         let (compute, precision) = match config.train.precision {
@@ -40,18 +42,20 @@ impl Cuda {
             Precision::Tf32 => (Elem::F32, cuda::Precision::Tf32),
             Precision::Bf16 => (Elem::Bf16, cuda::Precision::F32),
         };
+        let rule = config.train.optimizer.rule()?;
         let options = EngineOptions {
             compute,
             precision,
-            optimizer: config.train.optimizer.clone(),
+            rule: rule.clone(),
             seed: config.train.seed,
             tuned: config.train.tuned,
         };
-        let specs = model.graph().params().iter();
+        let specs = graph.params().iter();
         Ok(Self {
-            engine: Mutex::new(Engine::new(gpu, model.graph(), params, options)?),
+            engine: Mutex::new(Engine::new(gpu, graph, params, options)?),
             names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
-            aim: Aim::new(model.graph()),
+            aim: Aim::new(graph),
+            rule,
             updates: 0,
         })
     }
@@ -59,93 +63,58 @@ impl Cuda {
     fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    pub(super) fn params(&self) -> Result<Params> {
+impl Backend for Cuda {
+    fn params(&self) -> Result<Params> {
         self.engine().params()
     }
 
-    pub(super) fn state_dict(&self) -> Result<OptimizerState> {
+    fn state_dict(&self) -> Result<OptimizerState> {
         let mut state = OptimizerState {
             step: self.updates,
             ..OptimizerState::default()
         };
-        for (i, first, second) in self.engine().moments()? {
+        for (i, slots) in self.engine().slots()? {
             let (name, shape) = &self.names[i];
             let tensor = |data| TensorData {
                 shape: shape.clone(),
                 data,
             };
-            state.first.insert(name.clone(), tensor(first));
-            state.second.insert(name.clone(), tensor(second));
+            let tensors = slots.into_iter().map(tensor).collect();
+            state.insert(&*self.rule, name, tensors);
         }
         Ok(state)
     }
 
-    pub(super) fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
-        let mut moments = vec![];
-        for (i, _, _) in self.engine().moments()? {
-            let (name, shape) = &self.names[i];
-            let find = |all: &std::collections::BTreeMap<String, TensorData>, which: &str| {
-                let wrong = |message: String| TrainError::tensor(name, message);
-                let found = all.get(name).ok_or_else(|| {
-                    wrong(format!(
-                        "its {which} moment is not in the optimizer's state"
-                    ))
-                })?;
-                found.check(name)?;
-                if &found.shape != shape {
-                    return Err(wrong(format!(
-                        "its {which} moment has shape {:?}, expected {shape:?}",
-                        found.shape
-                    )));
-                }
-                match found.data.iter().find(|v| !v.is_finite()) {
-                    Some(value) => Err(wrong(format!(
-                        "its {which} moment has {value}, expected finite numbers"
-                    ))),
-                    None => Ok(found.data.clone()),
-                }
-            };
-            moments.push((
-                i,
-                find(&state.first, "first")?,
-                find(&state.second, "second")?,
-            ));
-        }
-        let known = |name: &String| {
-            moments
-                .iter()
-                .any(|(i, _, _): &(usize, _, _)| &self.names[*i].0 == name)
-        };
-        if let Some(stranger) = state.first.keys().find(|name| !known(name)) {
-            return Err(TrainError::tensor(
-                stranger,
-                "is in the optimizer's state, but is no parameter of the model",
-            ));
-        }
-        if let Some((i, _, _)) = moments
-            .iter()
-            .find(|(_, _, v)| v.iter().any(|v: &f32| *v < 0.0))
-        {
-            return Err(TrainError::tensor(
-                &self.names[*i].0,
-                "its second moment has a negative number, expected 0 or more",
-            ));
-        }
-        self.engine().set_moments(&moments)?;
+    fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
+        let mut engine = self.engine();
+        let trained = engine.trained().to_vec();
+        let name = |i: &usize| (self.names[*i].0.as_str(), self.names[*i].1.as_slice());
+        let names: Vec<(&str, &[usize])> = trained.iter().map(name).collect();
+        let found = state.of(&*self.rule, &names)?.into_iter();
+        let found = found.map(|slots| slots.into_iter().map(|s| s.data.as_slice()).collect());
+        let slots: Vec<(usize, Vec<&[f32]>)> = trained.iter().copied().zip(found).collect();
+        engine.set_slots(&slots)?;
+        drop(engine);
         self.updates = state.step;
         Ok(())
     }
 
-    pub(super) fn step(&mut self, batch: &Batch, step: u64, lr: f64) -> Result<()> {
-        let update = self.updates + 1;
-        let batch = self.aim.batch(batch);
-        self.engine().step(inputs(&batch)?, step, update, lr)?;
-        self.updates = update;
-        Ok(())
+    fn line(&self) -> u64 {
+        LINE
     }
 
-    pub(super) fn reports(&mut self) -> Result<(Vec<Report>, Option<TrainError>)> {
+    fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
+        let update = self.updates + 1;
+        let batch = self.aim.batch(batch);
+        let inputs = inputs(&batch)?;
+        self.engine().step(inputs, dropout.step, update, lr)?;
+        self.updates = update;
+        Ok(None)
+    }
+
+    fn reports(&mut self) -> Result<(Vec<Report>, Option<TrainError>)> {
         let (reports, waiting, error) = {
             let mut engine = self.engine();
             let waiting = engine.pending();
@@ -161,7 +130,7 @@ impl Cuda {
         Ok((reports.collect(), error))
     }
 
-    pub(super) fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
+    fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
         let (loss, correct) = self.engine().evaluate(inputs(batch)?)?;
         Ok((f64::from(loss), correct.map(|c| c as usize)))
     }

@@ -1,10 +1,12 @@
 //! Options that would change nothing in the run that they are written for: refused by name.
 
+use minrnn_model::graph::OutputKind;
+
 use super::backend::Device;
 use super::config::TrainOptions;
 use crate::error::{Result, TrainError};
 use crate::schedule::Decay;
-use crate::task::{Split, TargetKind, Task};
+use crate::task::{Split, Task};
 
 /// # Errors
 /// [`TrainError::Config`]: the option, why it has no effect, and what would give it one.
@@ -29,7 +31,7 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
         );
     }
     if options.stop_at_accuracy.is_some() {
-        if let TargetKind::Values { .. } = task.shape().target {
+        if task.shape().output == OutputKind::Values {
             return refuse(
                 "train.stop_at_accuracy",
                 "the task has values for targets, of which there is no accuracy; leave it out",

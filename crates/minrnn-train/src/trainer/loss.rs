@@ -56,11 +56,16 @@ impl Tensors {
         let Some(weights) = &self.weights else {
             return Ok(square.mean_all()?);
         };
+        let weighted = square.broadcast_mul(&weights.unsqueeze(1)?)?;
+        if !weights.device().is_cpu() {
+            // The same without a word from the device.
+            let count = weights.sum_all()?.maximum(f64::from(f32::MIN_POSITIVE))?;
+            return Ok(weighted.sum_all()?.div(&(count * width as f64)?)?);
+        }
         let count = weights
             .sum_all()?
             .to_scalar::<f32>()?
             .max(f32::MIN_POSITIVE);
-        let weighted = square.broadcast_mul(&weights.unsqueeze(1)?)?;
         Ok((weighted.sum_all()? / (f64::from(count) * width as f64))?)
     }
 
@@ -72,16 +77,14 @@ impl Tensors {
         let width = output.dim(candle_core::D::Minus1)?;
         let guesses = output
             .reshape(((), width))?
-            .argmax(candle_core::D::Minus1)?
-            .to_vec1::<u32>()?;
-        let targets = self.targets.to_vec1::<u32>()?;
-        let weights = match &self.weights {
-            Some(w) => w.to_vec1::<f32>()?,
-            None => vec![1.0; targets.len()],
+            .argmax(candle_core::D::Minus1)?;
+        let met = guesses.eq(&self.targets)?;
+        let met = match &self.weights {
+            Some(weights) => met.mul(&weights.ne(0f32)?)?,
+            None => met,
         };
-        let pairs = guesses.iter().zip(&targets).zip(&weights);
         Ok(Some(
-            pairs.filter(|((g, t), w)| g == t && **w != 0.0).count(),
+            met.to_dtype(DType::U32)?.sum_all()?.to_scalar::<u32>()? as usize,
         ))
     }
 }

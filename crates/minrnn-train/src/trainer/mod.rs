@@ -2,6 +2,7 @@
 
 mod aim;
 mod backend;
+mod candle;
 mod changes;
 mod config;
 #[cfg(feature = "cuda")]
@@ -101,7 +102,7 @@ pub struct Trainer {
     config: TrainConfig,
     model: Model,
     task: Box<dyn Task>,
-    backend: Backend,
+    backend: Box<dyn Backend>,
     state: TrainerState,
     record: Record,
     notes: Vec<String>,
@@ -162,7 +163,7 @@ impl Trainer {
         check_memory(&config, &model, &*task, device)?;
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
-        let backend = Backend::new(&config, &model, params, device)?;
+        let backend = backend::open(&config, model.graph(), params, device)?;
         let record = Record {
             device: Some(device.name().to_owned()),
             data,
@@ -212,7 +213,7 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn params(&self) -> Result<Params> {
-        self.backend.params(&self.model)
+        self.backend.params()
     }
 
     /// One optimizer step.
@@ -291,7 +292,7 @@ impl Trainer {
         for (first, size) in ranges {
             see(first, all)?;
             let batch = self.task.batch(split, first, size)?;
-            let (mean, met) = self.backend.evaluate(&self.model, &batch)?;
+            let (mean, met) = self.backend.evaluate(&batch)?;
             loss += mean * batch.counted() as f64;
             correct = correct.zip(met).map(|(a, b)| a + b);
             count += batch.counted();

@@ -237,9 +237,9 @@ fn check(gpu: &Gpu, case: Case, scratch: &Tensor) -> Result<f64> {
     for (got, want) in one.results(case).into_iter().zip(other.results(case)) {
         let n = want.view()?.len();
         let wide = Tensor::new(gpu, n, Elem::F32)?;
-        let copy = minrnn_kernels::elementwise::cuda::Map1::Copy;
+        let copy = minrnn_kernels::elementwise::Map::Copy;
         let (want, wide) = (want.view()?, wide.view()?);
-        minrnn_kernels::elementwise::cuda::map1(gpu, copy, want, wide, false)?;
+        minrnn_kernels::elementwise::cuda::map(gpu, copy, want, wide, false)?;
         let len = mean_square::cuda::scratch_len(gpu, n / case.shape[2], case.shape[2]);
         let (loss, work) = (
             Tensor::new(gpu, 1, Elem::F32)?,

@@ -112,7 +112,7 @@ fn layer(
         time,
         compute,
         train: true,
-        update: false,
+        update: None,
         input_gradient: true,
         target: Target::Zeros,
         weights: false,
@@ -120,10 +120,10 @@ fn layer(
     };
     let plan = Plan::new(model.graph(), options, &GpuScratch::new(gpu))?;
     let params = Params::init(model.graph(), 0);
-    let store = Arc::new(Store::new(gpu, plan.layout.clone(), compute)?);
+    let store = Arc::new(Store::new(gpu, plan.layout.clone(), compute, 0)?);
     store.set_params(gpu, &params)?;
     let bytes = store.bytes();
-    let mut machine = Machine::new(gpu, plan, store, precision, AdamWConfig::default())?;
+    let mut machine = Machine::new(gpu, plan, store, precision, AdamWConfig::default().rule()?)?;
     let features = Place {
         space: Space::Features,
         offset: 0,
@@ -170,10 +170,11 @@ fn language(
     let options = EngineOptions {
         compute,
         precision,
-        optimizer: AdamWConfig {
+        rule: AdamWConfig {
             clip_norm: Some(0.25),
             ..AdamWConfig::default()
-        },
+        }
+        .rule()?,
         seed: 0,
         tuned,
     };

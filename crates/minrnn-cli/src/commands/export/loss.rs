@@ -6,12 +6,13 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use minrnn_model::graph::OutputKind;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::export::Form;
 use minrnn_train::TrainError;
 use minrnn_train::run::Weights;
-use minrnn_train::task::{Batch, Input, Split, TargetKind, Task};
+use minrnn_train::task::{Batch, Input, Split, Task};
 use minrnn_train::trainer::{model_config, open_data};
 use serde_json::{Value as Json, json};
 
@@ -197,9 +198,9 @@ impl Data {
             })?;
             narrow.add(&batch, &got);
         }
-        let unit = match self.task.shape().target {
-            TargetKind::Classes { .. } => "nats",
-            TargetKind::Values { .. } => "mean square",
+        let unit = match self.task.shape().output {
+            OutputKind::Logits => "nats",
+            OutputKind::Values => "mean square",
         };
         Ok(Measured {
             windows,

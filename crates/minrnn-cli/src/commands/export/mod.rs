@@ -35,7 +35,7 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
     unused::refuse_for(given, loaded.model.graph())?;
-    let end_of_stream = end_of_stream(args, &loaded)?;
+    let end_of_stream = end_of_stream(args, &loaded, ui)?;
     let data = args
         .eval
         .as_ref()
@@ -111,17 +111,26 @@ fn weights(args: &Export, loaded: &Loaded, data: Option<&loss::Data>) -> Result<
     })
 }
 
-/// A number, or the text of a token.
-fn end_of_stream(args: &Export, loaded: &Loaded) -> Result<Option<usize>> {
+/// The text of a token, or a number. A text of digits that is a token is that token; what it might have been besides is said.
+fn end_of_stream(args: &Export, loaded: &Loaded, ui: &Ui) -> Result<Option<usize>> {
     let Some(text) = &args.end_of_stream else {
         return Ok(None);
     };
     let words = loaded.checkpoint.vocabulary.as_deref().unwrap_or_default();
-    let found = words.iter().position(|w| w == text);
-    match found.or_else(|| text.parse().ok()) {
-        Some(token) => Ok(Some(token)),
-        None => bail!("--end-of-stream {text:?} is neither a token of the vocabulary nor a number"),
+    let number: Option<usize> = text.parse().ok();
+    let Some(token) = words.iter().position(|w| w == text) else {
+        let known = number.with_context(|| {
+            format!("--end-of-stream {text:?} is neither a token of the vocabulary nor a number")
+        });
+        return known.map(Some);
+    };
+    let other = number.filter(|n| *n != token);
+    if let Some((number, word)) = other.and_then(|n| Some((n, words.get(n)?))) {
+        ui.note(&format!(
+            "note: --end-of-stream {text} is taken for the text of a token, which is token {token}; token {number} is {word:?}"
+        ));
     }
+    Ok(Some(token))
 }
 
 /// What the weights' type costs is not known where there is no data to measure it with.

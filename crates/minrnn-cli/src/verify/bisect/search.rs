@@ -19,28 +19,14 @@ impl Difference {
     /// Of tensors of one shape. What is no number differs from every number, and infinities from all but their equals.
     /// Positions that hang on an edge in either do not count.
     pub(super) fn of((a, of_a): (&Tensor, Reading), (b, of_b): (&Tensor, Reading)) -> Self {
-        let mut found = Self {
-            max_abs: 0.0,
-            largest: 0.0,
-            at: 0,
-        };
-        let edges: BTreeSet<usize> = [a, b]
-            .iter()
-            .flat_map(|t| t.value.edges())
-            .map(|e| e.position)
-            .collect();
-        let (a, b) = (a.values(of_a), b.values(of_b));
-        for (i, (x, y)) in a.iter().zip(&b).enumerate() {
-            let finite = [x, y].into_iter().filter(|v| v.is_finite());
-            found.largest = finite.fold(found.largest, |m, v| m.max(v.abs()));
-            let same = x == y || (x.is_nan() && y.is_nan()) || edges.contains(&i);
-            let d = if same { 0.0 } else { (x - y).abs() };
-            let d = if d.is_nan() { f64::INFINITY } else { d };
-            if d > found.max_abs {
-                (found.max_abs, found.at) = (d, i);
-            }
+        let apart = Tensor::apart((a, of_a), (b, of_b));
+        let values = [(a, of_a), (b, of_b)].map(|(t, of)| t.values(of));
+        let finite = values.iter().flatten().filter(|v| v.is_finite());
+        Self {
+            max_abs: apart.max_abs,
+            largest: finite.fold(0.0, |m, v| m.max(v.abs())),
+            at: apart.worst.map_or(0, |w| w.index),
         }
-        found
     }
 
     /// Two tensors in float64.

@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use minrnn_model::rng::Rng;
 
+use super::OPENING;
 use super::case::{Case, Two};
 use super::interface::Kind;
-use super::pieces;
+use super::plan::pieces;
 use super::rounding::Rounding;
 use super::spec::Request;
 use super::witness::{Heard, Witness};
@@ -23,6 +24,7 @@ pub(crate) fn alone(
     given: &dyn Fn(&Two) -> Result<Vec<Case>>,
     mut observe: crate::verify::Observer,
 ) -> Result<(Vec<Heard>, Vec<String>)> {
+    observe(0, 1, OPENING);
     let two = Two::open(file, file, Kind::Same, request)?;
     let mut rng = Rng::named(request.seed, "witness");
     let mut costs = Rounding::new(request.tolerance, two.times());

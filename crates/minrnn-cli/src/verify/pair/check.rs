@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
-use super::report::{Place, Row};
+use super::costs::Channels;
+use super::offset::offsets;
+use super::report::{Place, Row, number};
 use super::rounding::{Allowed, Held, Rounding, rounds, tensors};
-use super::ruler::Channels;
 use super::tensor::{Reading, Tensor};
 use crate::verify::argmax;
 use crate::verify::picture::ByLength;
@@ -28,6 +29,8 @@ struct Counts {
     zeros: [usize; 2],
     /// Rows of logits, and those whose largest is the same one.
     logits: [usize; 2],
+    /// See [`Furthest::offset`].
+    offset: Option<(f64, f64)>,
 }
 
 /// Names of outputs and last states, as the second file has them.
@@ -158,6 +161,7 @@ impl Check {
         }
         row.of_tolerance = row.of_tolerance.max(at.parts);
         row.untold += at.untold;
+        counts.offset = counts.offset.or(at.offset);
         row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
         c.failing == 0
@@ -166,6 +170,21 @@ impl Check {
     /// What its rows are called.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Why values differ that are apart by less than rounding costs values of that size.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = String> {
+        let found = |(row, _, counts): &(Row, Comparison, Counts)| {
+            let (size, varies) = counts.offset?;
+            Some(format!(
+                "{}, `{}`: values as large as {} vary by {} alone; what varies was compared in float64, and differs by more than half of its digits",
+                self.name,
+                row.tensor,
+                number(size),
+                number(varies)
+            ))
+        };
+        self.rows.iter().filter_map(found)
     }
 
     /// Whether nothing failed.
@@ -236,6 +255,8 @@ struct Furthest {
     worst: Option<Worst>,
     /// Values of which the tolerance says nothing.
     untold: usize,
+    /// Of values that differ by what varies in them alone: how large they are, and by how much they vary.
+    offset: Option<(f64, f64)>,
 }
 
 impl Furthest {
@@ -246,6 +267,7 @@ impl Furthest {
                 tolerance,
                 worst,
                 untold: self.untold,
+                offset: self.offset,
             };
         } else if self.worst.is_none() {
             self.tolerance = self.tolerance.max(tolerance);
@@ -277,6 +299,11 @@ impl Measure {
             _ => [a, b].map(|t| t.settled().values(Reading::Exact)).into(),
         };
         let steps = [a, b].map(|t| t.values(Reading::Rounded));
+        let exact = [a, b].map(|t| t.values(Reading::Exact));
+        let offsets = match self.held == Held::Meaning && !self.large {
+            true => offsets(&exact[0], &exact[1], self.channels, &self.allowed),
+            false => vec![],
+        };
         for (index, (got, want)) in x.iter().copied().zip(y).enumerate() {
             let moved = edges.get(&index).map_or(0.0, |sides| {
                 let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][index]).abs());
@@ -291,6 +318,17 @@ impl Measure {
                 tells = !(tolerance.is_infinite() || parts(got, want, tolerance) <= 1.0);
             }
             most.untold += usize::from(!tells);
+            let (mut got, mut want) = (got, want);
+            if let Some(Some(offset)) = offsets.get(channel)
+                && offset.tolerance() < tolerance
+                && !edges.contains_key(&index)
+            {
+                tolerance = offset.tolerance();
+                (got, want) = (exact[0][index], exact[1][index]);
+                if (got - want).abs() > tolerance {
+                    most.offset = Some((offset.size, offset.varies));
+                }
+            }
             let rounded = steps[1][index];
             let (got, want) = match self.nowhere(got, want, rounded) || tolerance.is_infinite() {
                 true => (0.0, 0.0),

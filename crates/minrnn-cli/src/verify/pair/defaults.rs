@@ -155,7 +155,7 @@ fn around(value: f32, rng: &mut Rng) -> f64 {
 mod tests {
     use minrnn_onnx::ir::{Graph, Tensor as Constant};
 
-    use super::super::cases::{Folder, floats, node, recurrent, request, same};
+    use super::super::tests::graphs::{Folder, floats, node, recurrent, request, same};
     use super::super::{Kind, compare};
     use super::*;
 

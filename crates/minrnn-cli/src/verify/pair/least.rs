@@ -2,10 +2,11 @@
 
 use anyhow::{Result, bail};
 use minrnn_model::rng::Rng;
+use minrnn_onnx::eval::{EvalError, EvalErrorKind};
 
-use super::BATCHES;
 use super::case::{Case, Two};
 use super::file::By;
+use super::plan::BATCHES;
 
 /// Lengths that are tried, in calls of the files.
 const TRIED: [usize; 13] = [1, 2, 3, 4, 5, 8, 16, 32, 64, 128, 256, 512, 1024];
@@ -24,7 +25,7 @@ impl Two {
         let unit = self.face.unit();
         let mut found: Vec<(usize, usize)> = vec![];
         for side in sides {
-            match self.least_of(side, unit) {
+            match self.least_of(side, unit)? {
                 Some(least) => found.push((side, least)),
                 None => return Ok(()),
             }
@@ -62,10 +63,10 @@ impl Two {
         Ok(())
     }
 
-    fn least_of(&self, side: usize, unit: usize) -> Option<usize> {
+    fn least_of(&self, side: usize, unit: usize) -> Result<Option<usize>> {
         let mut too_short = 0;
         for calls in TRIED.into_iter().filter(|n| n * unit <= self.most) {
-            if !self.runs(side, self.few(), calls * unit) {
+            if !self.tried(side, self.few(), calls * unit)? {
                 too_short = calls;
                 continue;
             }
@@ -79,9 +80,9 @@ impl Two {
                     too_short = middle;
                 }
             }
-            return Some(least * unit);
+            return Ok(Some(least * unit));
         }
-        None
+        Ok(None)
     }
 
     /// Whether the shortest sequence runs where a longer one did not.
@@ -97,8 +98,27 @@ impl Two {
     }
 
     fn runs(&self, side: usize, batch: usize, time: usize) -> bool {
-        let case = Case::random(self, (batch, time), &mut Rng::named(0, "least"));
-        case.and_then(|case| self.tensors(side, By::Judge, &case, &self.wanted(side)))
-            .is_ok()
+        self.tried(side, batch, time).is_ok_and(|runs| runs)
     }
+
+    /// Whether a length runs.
+    ///
+    /// # Errors
+    /// A limit that it reaches: what is longer reaches it too.
+    fn tried(&self, side: usize, batch: usize, time: usize) -> Result<bool> {
+        let case = Case::random(self, (batch, time), &mut Rng::named(0, "least"));
+        match case.and_then(|case| self.tensors(side, By::Judge, &case, &self.wanted(side))) {
+            Err(error) if is_limit(&error) => Err(error),
+            ran => Ok(ran.is_ok()),
+        }
+    }
+}
+
+/// Whether a run was refused for what it takes.
+fn is_limit(error: &anyhow::Error) -> bool {
+    let fault = error.downcast_ref::<EvalError>().map(|e| &e.kind);
+    matches!(
+        fault,
+        Some(EvalErrorKind::Budget { .. } | EvalErrorKind::Rounds { .. })
+    )
 }

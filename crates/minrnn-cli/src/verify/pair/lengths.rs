@@ -6,10 +6,10 @@
 use anyhow::{Context, Result};
 use minrnn_model::rng::Rng;
 
-use super::BATCHES;
 use super::case::{Case, Ran, Two};
 use super::file::By;
 use super::outputs::Shape;
+use super::plan::BATCHES;
 use super::rounding::tensors;
 use super::spec::{Fill, Role};
 use super::tensor::{Reading, Tensor};

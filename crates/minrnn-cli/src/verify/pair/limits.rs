@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 use minrnn_model::rng::Rng;
 
-use super::LENGTHS;
 use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Kind;
+use super::plan::LENGTHS;
 
 /// Operations that all cases of a pair may take: under a minute.
 const USUAL: u64 = 20_000_000_000;

@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 use minrnn_model::rng::Rng;
 
-use super::BATCHES;
 use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Kind;
+use super::plan::BATCHES;
 use super::tensor::Tensor;
 
 /// The axes of an output.

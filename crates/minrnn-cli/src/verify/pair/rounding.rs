@@ -1,8 +1,8 @@
 //! How far apart two right files may be: measured, not chosen.
 //!
 //! The judge runs each file in float64 and, beside it, with every operation rounded to its type. The distance is what its
-//! types cost that file, measured by channel and size of the values (`ruler`), so that large ones do not excuse the others. With it goes
-//! the one ruler of `grade`: twice the cost, and `4 eps max|y|`, of values of that channel and size.
+//! types cost that file, measured by channel and size of the values (`costs`), so that large ones do not excuse the others. With it goes
+//! the one ruler: twice the cost, and `4 eps max|y|`, of values of that channel and size.
 //! - What two files *mean* (float64 against float64) may differ by that: a constant that one exporter folded is rounded once,
 //!   which is less than the rounding of the operations that it stands for.
 //! - What they come to when *rounded*, and what an *engine* gives of a file, by four times that: they add in other orders, so
@@ -10,15 +10,13 @@
 //!
 //! Between two files it is the smaller cost that counts: a file that loses its digits does not widen its own tolerance.
 
-use std::collections::BTreeMap;
-
+use minrnn_model::ruler::{self, ACROSS, Seen};
 use minrnn_onnx::eval::Array;
 
 use super::case::{Case, Ran};
+use super::costs::{Channels, Costs, Scales, Which};
 use super::port::Elem;
-use super::ruler::{Channels, Costs, Scales, Which};
 use super::tensor::{Reading, Tensor};
-use crate::verify::grade::{ACROSS, SHORT, portable_tolerance};
 
 /// What is held to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,8 @@ pub(super) enum Held {
 /// What was seen of two files.
 #[derive(Debug, Default)]
 pub(super) struct Rounding {
-    /// By file, kind of inputs and length: of each tensor. Short runs are of one length.
-    seen: [BTreeMap<(bool, usize), Vec<Costs>>; 2],
+    /// By file, and whether inputs are large: of each tensor.
+    seen: [Seen<bool, Vec<Costs>>; 2],
     /// By tensor, its axis of time.
     times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
@@ -51,6 +49,8 @@ pub(super) struct Allowed {
     time: usize,
     /// How many times as much as the ruler says.
     across: f64,
+    /// The least that is allowed: an engine may take denormal numbers for 0.
+    least: f64,
     given: Option<f64>,
 }
 
@@ -94,7 +94,7 @@ impl Rounding {
     }
 
     fn of(&mut self, side: usize, (large, time): (bool, usize), tensor: usize) -> &mut Costs {
-        let all = self.seen[side].entry((large, time.max(SHORT))).or_default();
+        let all = self.seen[side].of(large, time);
         if all.len() <= tensor {
             all.resize_with(tensor + 1, Costs::default);
         }
@@ -131,10 +131,9 @@ impl Rounding {
         case: &Case,
         (tensor, elems): (usize, [Elem; 2]),
     ) -> Allowed {
-        let kind = |time: usize| (case.large, time);
         let merged = |side: usize| {
             let mut all = Costs::default();
-            for (_, tensors) in self.seen[side].range(kind(0)..=kind(case.time.max(SHORT))) {
+            for tensors in self.seen[side].up_to(case.large, case.time) {
                 if let Some(costs) = tensors.get(tensor) {
                     all.merge(costs);
                 }
@@ -153,6 +152,10 @@ impl Rounding {
                 Held::Meaning => 1.0,
                 Held::Rounded | Held::Engine(_) => ACROSS,
             },
+            least: match held {
+                Held::Engine(_) => f64::from(f32::MIN_POSITIVE),
+                _ => 0.0,
+            },
             given: self.given,
         }
     }
@@ -170,9 +173,24 @@ impl Allowed {
         // Nothing finite was measured: a recurrence whose gates are in [0, 1] errs by eps T times the largest value at most.
         let unknown = self.eps * self.time as f64 * largest;
         let cost = seen.and_then(|s| s.error).unwrap_or(unknown);
-        let tolerance = self.across * portable_tolerance(cost, self.eps, largest);
+        let tolerance = self.across * ruler::tolerance(cost, self.eps, largest);
+        let tolerance = tolerance.max(self.least);
         let size = seen.map_or(0.0, |s| s.smallest);
         (tolerance, size == 0.0 || tolerance < size / 2.0)
+    }
+}
+
+impl Allowed {
+    /// Whether a value of a channel was seen to cost no more than its own last places: nothing before it lost digits.
+    pub(super) fn is_rounding_alone(&self, channel: usize, value: f64) -> bool {
+        let seen = self.scales.at(channel, value.abs());
+        let cost = seen.and_then(|s| s.error);
+        self.given.is_none() && cost.is_some_and(|c| c <= 2.0 * self.eps * value.abs())
+    }
+
+    /// Half of the digits of the type.
+    pub(super) fn half_of_the_digits(&self) -> f64 {
+        self.eps.sqrt()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use minrnn_model::trial::{self, Span, carried, spans};
 
 use super::case::{Case, Ran, Two, shape};
 use super::file::By;
@@ -31,14 +32,13 @@ impl Two {
                 None => Ok(ran),
             };
         };
-        let mut states = self.start(case)?;
-        let mut calls = vec![];
-        for from in (0..case.time).step_by(steps) {
-            let results = self.part(side, by, case, (from, from + steps), &states, &wanted)?;
-            let next = results.get(self.face.outputs.len()..).unwrap_or_default();
-            states = next.to_vec();
-            calls.push(results);
-        }
+        let count = self.face.outputs.len();
+        let begin = self.start(case)?;
+        let (calls, _) = carried(trial::steps(case.time, steps), begin, |span, states| {
+            let results = self.part(side, by, case, span, &states, &wanted)?;
+            let next = results.get(count..).unwrap_or_default().to_vec();
+            anyhow::Ok((results, next))
+        })?;
         self.ran(side, calls)
     }
 
@@ -115,24 +115,30 @@ impl Two {
 
     /// The first file in pieces, its states given back from one to the next.
     pub(crate) fn pieces(&self, by: By, case: &Case, pieces: &[usize]) -> Result<Ran> {
-        let mut parts: Vec<Vec<Tensor>> = vec![vec![]; self.face.outputs.len()];
-        let mut states = case.states.clone();
+        self.spans(case, spans(pieces), |_, part| self.whole(0, by, part))
+    }
+
+    /// A case in spans, each by `run` from the states that the one before left; `run` is told which one it is.
+    fn spans(
+        &self,
+        case: &Case,
+        spans: impl IntoIterator<Item = Span>,
+        run: impl Fn(usize, &Case) -> Result<Ran>,
+    ) -> Result<Ran> {
+        let begin = case.states.clone();
         let mut last = vec![];
-        let mut from = 0;
-        for piece in pieces {
-            let ran = self.whole(0, by, &case.cut(self, from, from + piece, states.take())?)?;
-            parts
-                .iter_mut()
-                .zip(ran.outputs)
-                .for_each(|(all, one)| all.push(one));
-            states = ran.states.iter().cloned().collect();
+        let mut count = 0;
+        let (parts, _) = carried(spans, begin, |(from, to), states| {
+            let ran = run(count, &case.cut(self, from, to, states)?)?;
+            count += 1;
             last = ran.states;
-            from += piece;
-        }
-        let outputs = parts
-            .into_iter()
-            .zip(&self.shapes)
-            .map(|(p, shape)| join(p, shape.time));
+            let states: Option<Vec<Tensor>> = last.iter().cloned().collect();
+            anyhow::Ok((ran.outputs, states))
+        })?;
+        let outputs = self.shapes.iter().enumerate().map(|(i, shape)| {
+            let parts = parts.iter().filter_map(|outputs| outputs.get(i).cloned());
+            join(parts.collect(), shape.time)
+        });
         Ok(Ran {
             outputs: outputs.collect::<Result<_>>()?,
             states: last,
@@ -141,33 +147,18 @@ impl Two {
 
     /// The begin through the first file, the rest through the second.
     pub(crate) fn then_steps(&self, case: &Case, at: usize) -> Result<Ran> {
-        let begin = case.cut(self, 0, at, case.states.clone())?;
-        let begin = self.whole(0, By::Judge, &begin)?;
-        let states: Option<Vec<Tensor>> = begin.states.into_iter().collect();
-        let end = self.second(By::Judge, &case.cut(self, at, case.time, states)?)?;
-        self.joined(begin.outputs, end)
+        self.spans(case, spans(&[at, case.time - at]), |span, part| {
+            self.whole(usize::from(span > 0), By::Judge, part)
+        })
     }
 
     /// The second file to the end, back to the state of step `at`, and on again: what the second time gave.
     pub(crate) fn rewound(&self, by: By, case: &Case, at: usize) -> Result<Ran> {
-        let begin = case.cut(self, 0, at, case.states.clone())?;
-        let begin = self.second(by, &begin)?;
-        let states: Option<Vec<Tensor>> = begin.states.into_iter().collect();
-        let rest = case.cut(self, at, case.time, states)?;
-        self.second(by, &rest)?;
-        let again = self.second(by, &rest)?;
-        self.joined(begin.outputs, again)
-    }
-
-    fn joined(&self, begin: Vec<Tensor>, end: Ran) -> Result<Ran> {
-        let both = begin.into_iter().zip(end.outputs).zip(&self.shapes);
-        let outputs = both.map(|((a, b), shape)| match shape.time {
-            Some(axis) => Tensor::join(&[a, b], axis),
-            None => Ok(b),
-        });
-        Ok(Ran {
-            outputs: outputs.collect::<Result<_>>()?,
-            states: end.states,
+        self.spans(case, spans(&[at, case.time - at]), |span, part| {
+            if span > 0 {
+                self.second(by, part)?;
+            }
+            self.second(by, part)
         })
     }
 

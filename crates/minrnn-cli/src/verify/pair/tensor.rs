@@ -1,6 +1,9 @@
 //! Values on their way between two graphs, in all readings of the judge.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
+use minrnn_model::compare::Comparison;
 use minrnn_onnx::eval::{Array, Output};
 
 use super::port::Elem;
@@ -101,6 +104,27 @@ impl Tensor {
                 bail!("pieces of an output do not fit together: {shapes:?} along axis {axis}")
             }
         }
+    }
+
+    /// How far apart two tensors of one shape are, each in a reading. Positions that hang on an edge in either, and what is no number
+    /// in both, count as the same.
+    pub(crate) fn apart((a, of_a): (&Self, Reading), (b, of_b): (&Self, Reading)) -> Comparison {
+        let edges = [a, b].into_iter().flat_map(|t| t.value.edges());
+        let edges: BTreeSet<usize> = edges.map(|e| e.position).collect();
+        let mut c = Comparison::default();
+        if let (Some(x), Some(y)) = (a.array(of_a).ints(), b.array(of_b).ints()) {
+            for (i, (x, y)) in x.iter().zip(y).enumerate() {
+                c.push_int(*x, if edges.contains(&i) { *x } else { *y }, false);
+            }
+            return c;
+        }
+        let (x, y) = (a.values(of_a), b.values(of_b));
+        for (i, (x, y)) in x.iter().zip(&y).enumerate() {
+            let alike = (x.is_nan() && y.is_nan()) || edges.contains(&i);
+            let (x, y) = if alike { (0.0, 0.0) } else { (*x, *y) };
+            c.push(x, y, 0.0);
+        }
+        c
     }
 
     /// Where the value at a flat index stands.

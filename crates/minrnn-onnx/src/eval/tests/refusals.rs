@@ -1,5 +1,6 @@
 //! What is refused, and how it is named.
 
+use super::laws::body;
 use super::nodes::{f32s, i64s, model, run};
 use crate::eval::{EvalErrorKind as Fault, Inputs, Limits, Session};
 use crate::ir::{Attr, Node};
@@ -123,5 +124,76 @@ fn work_and_memory_beyond_the_limits_are_refused_before_they_begin() {
     assert!(
         matches!(wanted, Fault::Memory { .. } | Fault::Shape(_)),
         "{wanted:?}"
+    );
+}
+
+/// A loop that nothing ends and that does next to nothing is told with the limit, as one that computes is.
+#[test]
+fn a_loop_without_an_end_is_refused_on_its_way() {
+    let idle = || body(&["i", "go"], &[("Identity", &["go"], "again")], &["again"]);
+    let counted = |inputs: &[Option<crate::eval::Array>], operations| {
+        let node = Node {
+            op_type: "Loop".into(),
+            name: "round".into(),
+            inputs: vec![if inputs.is_empty() { "" } else { "x0" }.into()],
+            attributes: vec![("body".into(), idle())],
+            ..Node::default()
+        };
+        let mut model = model(node, 17);
+        model.graph.outputs.clear();
+        let given = inputs.iter().flatten().cloned();
+        let given: Inputs = given.map(|x| ("x0".to_owned(), x)).collect();
+        let limits = Limits {
+            operations,
+            ..Limits::default()
+        };
+        Session::open(&model, None)
+            .unwrap()
+            .run(&given, &limits)
+            .map(drop)
+    };
+    let error = counted(&[], 1_000_000).unwrap_err();
+    assert!(
+        matches!(
+            error.kind,
+            Fault::Rounds {
+                rounds: 300..501,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .starts_with("node round (Loop, opset 17): goes on after"),
+        "{error}"
+    );
+    counted(&[i64s(&[], &[100])], 1_000_000).unwrap();
+    // As many rounds as there are: known before they begin.
+    let error = counted(&[i64s(&[], &[1_000_000])], 1_000_000).unwrap_err();
+    assert!(matches!(error.kind, Fault::Budget { .. }), "{error}");
+}
+
+#[test]
+fn sparse_constants_are_refused_by_name() {
+    use crate::ir::{DType, SparseTensor, Tensor};
+    let node = Node {
+        op_type: "Relu".into(),
+        inputs: vec!["w".into()],
+        outputs: vec!["y".into()],
+        ..Node::default()
+    };
+    let mut model = model(node, 17);
+    let indices = 1i64.to_le_bytes().to_vec();
+    model.graph.sparse_initializers.push(SparseTensor {
+        values: Tensor::f32("w", vec![1], &[2.0]),
+        indices: Tensor::bytes("", DType::I64, vec![1], indices),
+        dims: vec![3],
+    });
+    let error = Session::open(&model, None).map(drop).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "constant w: sparse constants are not evaluated; write them as plain tensors"
     );
 }

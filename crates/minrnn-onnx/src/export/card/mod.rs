@@ -8,11 +8,11 @@ use minrnn_model::graph::{Graph, Input, OutputKind};
 use minrnn_model::params::Params;
 use serde_json::Value as Json;
 
-use super::manifest::FormFile;
+use super::manifest::{Data, FormFile};
 use super::metadata::head;
 use super::names::Named;
-use super::{Activations, DirOptions, ExportOptions, Port, Weights};
-use crate::ir::{Dim, ValueInfo};
+use super::{Activations, DirOptions, ExportError, ExportOptions, Port, Weights};
+use crate::ir::{Dim, Model, TensorData, ValueInfo};
 
 /// What a card tells of.
 pub(super) struct Content<'a> {
@@ -48,6 +48,59 @@ pub(super) fn card(c: &Content<'_>) -> String {
         super::json::pretty(c.config),
     );
     out
+}
+
+/// The card of files that lie there, each with its name and the options that it tells of ([`super::options`]): what
+/// [`super::write_export`] wrote beside them, without the figures of the checkpoint (its section `## Measured`), which no file has.
+///
+/// # Errors
+/// No file; options that make none; a configuration with names that do not fit.
+pub fn card_of(
+    graph: &Graph,
+    params: &Params,
+    weights: &str,
+    files: &[(&str, &Model, ExportOptions)],
+    vocabulary: bool,
+) -> Result<String, ExportError> {
+    let forms: Vec<FormFile> = files.iter().map(|(n, m, o)| form_file(n, m, o)).collect();
+    let told = files
+        .first()
+        .and_then(|(_, m, _)| m.metadata("minrnn.config"));
+    let config = told.and_then(|text| minrnn_model::json::from_slice(text.as_bytes()).ok());
+    let (Some(first), Some(config)) = (forms.first(), config) else {
+        return Err(ExportError::Option {
+            option: "forms",
+            what: "there is none, or it says nothing of its configuration".into(),
+        });
+    };
+    let config: &Json = &config;
+    let dir = DirOptions {
+        vocabulary: vocabulary.then(Vec::new),
+        ..DirOptions::default()
+    };
+    Ok(card(&Content {
+        graph,
+        params,
+        config,
+        weights,
+        ports: &super::ports(graph, &first.options)?,
+        names: &super::names::names(graph, config)?,
+        forms: &forms,
+        dir: &dir,
+    }))
+}
+
+fn form_file(name: &str, model: &Model, options: &ExportOptions) -> FormFile {
+    let data = |file: &str| Data {
+        file: file.to_owned(),
+        bytes: 0,
+        sha256: String::new(),
+    };
+    let beside = model.graph.initializers.iter().find_map(|t| match &t.data {
+        TensorData::External(e) => Some(data(&e.location)),
+        _ => None,
+    });
+    FormFile::new(options.clone(), model, data(name), beside)
 }
 
 /// What goes in and out, and the weights.

@@ -1,7 +1,7 @@
 //! The recurrence in closed form: each value as a term of steps, of all indices at once. Whatever lowering it is, only right
 //! ones come out as `h`; how long the sequence is costs nothing.
 
-use tract_onnx::pb::{NodeProto, TensorProto};
+use crate::proto::{NodeProto, TensorProto};
 
 use super::join::join;
 use super::moves::{Move, Piece};

@@ -1,9 +1,9 @@
 //! What a node does with its operands, apart from what the operands are.
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
-use crate::engine::{BINARY, UNARY};
 use crate::kernels::{Binary, Unary};
+use crate::operator::{self, Meaning};
 use crate::structure::axis;
 
 /// Entries `start`, `start + every`, .. of `axis`, `len` of them.
@@ -69,14 +69,12 @@ pub(super) fn body(node: &NodeProto) -> Option<&GraphProto> {
 
 /// The function of values one by one that an operator is.
 pub(super) fn function(op: &str) -> Option<Move> {
-    if op == "Identity" {
-        return Some(Move::Same);
+    match operator::meaning(op) {
+        Meaning::Identity => Some(Move::Same),
+        Meaning::Unary(f) => Some(Move::Unary(f)),
+        Meaning::Binary(f) => Some(Move::Binary(f)),
+        _ => None,
     }
-    let unary = UNARY.iter().find(|(name, _)| *name == op);
-    let binary = BINARY.iter().find(|(name, _)| *name == op);
-    unary
-        .map(|(_, f)| Move::Unary(*f))
-        .or(binary.map(|(_, f)| Move::Binary(*f)))
 }
 
 impl Call<'_> {

@@ -1,7 +1,7 @@
 //! The recurrence in numbers, for formulas that have no known form: evaluated on a few channels with the executor's own
 //! functions, and compared with the plain recurrence.
 
-use tract_onnx::pb::{NodeProto, TensorProto};
+use crate::proto::{NodeProto, TensorProto};
 
 use super::moves::{Move, Piece};
 use super::scan::{Scan, elementwise};

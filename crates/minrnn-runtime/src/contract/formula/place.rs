@@ -1,9 +1,6 @@
 //! Steps, rows and channels as functions of a tensor's indices.
 
-use tract_onnx::tract_core::internal::tract_smallvec::{SmallVec, smallvec};
-
-/// One for each axis: the tensors of a lowering have no more, so no place is an allocation.
-pub(super) type Steps = SmallVec<[i64; 6]>;
+use super::per_axis::PerAxis;
 
 /// `base` and each index times its own step; below 0 it is 0 where there is a `floor`.
 ///
@@ -13,7 +10,7 @@ pub(super) type Steps = SmallVec<[i64; 6]>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) base: i64,
-    pub(super) steps: Steps,
+    pub(super) steps: PerAxis,
     pub(super) floor: bool,
 }
 
@@ -22,7 +19,7 @@ impl Place {
     pub(super) fn fixed(base: i64, rank: usize) -> Self {
         Self {
             base,
-            steps: smallvec![0; rank],
+            steps: PerAxis::none(rank),
             floor: false,
         }
     }
@@ -71,8 +68,8 @@ impl Place {
     /// Of a tensor with axes before the first.
     pub(super) fn lifted(&self, rank: usize) -> Option<Self> {
         let new = rank.checked_sub(self.steps.len())?;
-        let mut steps: Steps = smallvec![0; new];
-        steps.extend_from_slice(&self.steps);
+        let mut steps = PerAxis::none(rank);
+        steps.get_mut(new..)?.copy_from_slice(&self.steps);
         Some(Self {
             steps,
             ..self.clone()
@@ -81,9 +78,12 @@ impl Place {
 
     /// Of a tensor whose axes stand in another order.
     pub(super) fn ordered(&self, order: &[usize]) -> Option<Self> {
-        let steps = order.iter().map(|a| self.steps.get(*a).copied());
+        let mut steps = PerAxis::none(order.len());
+        for (step, axis) in steps.iter_mut().zip(order) {
+            *step = *self.steps.get(*axis)?;
+        }
         Some(Self {
-            steps: steps.collect::<Option<_>>()?,
+            steps,
             ..self.clone()
         })
     }
@@ -126,7 +126,7 @@ impl Place {
         };
         let (old, new) = (long(from), long(to));
         let (mut i, mut j) = (0, 0);
-        let mut steps: Steps = smallvec![0; to.len()];
+        let mut steps = PerAxis::none(to.len());
         while i < old.len() || j < new.len() {
             let (first_i, first_j) = (i, j);
             let (mut p, mut q) = (*from.get(*old.get(i)?)?, *to.get(*new.get(j)?)?);
@@ -185,7 +185,7 @@ mod tests {
             let count: usize = dims.iter().product();
             let at = |mut n: usize| {
                 let mut value = p.base;
-                for (dim, step) in dims.iter().zip(&p.steps).rev() {
+                for (dim, step) in dims.iter().zip(p.steps.iter()).rev() {
                     value += step * (n % dim) as i64;
                     n /= dim;
                 }

@@ -1,6 +1,6 @@
 //! The operator Scan, as a recurrence has it: one state, bodies of functions of values one by one.
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use crate::proto::{GraphProto, NodeProto};
 
 use super::Algebra;
 use super::moves::{attribute, body, function, int};

@@ -1,6 +1,6 @@
 //! Recurrences of one formula: the layers of a model are lowered alike, so what is known of one is known of the others.
 
-use tract_onnx::pb::NodeProto;
+use crate::proto::NodeProto;
 
 use crate::names::ByName;
 

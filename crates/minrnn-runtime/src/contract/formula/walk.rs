@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
+use crate::proto::{GraphProto, NodeProto, TensorProto};
 
 use super::moves::{Call, tensor};
 use super::twins::Outline;

@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use tract_onnx::pb::NodeProto;
-use tract_onnx::prelude::TDim;
-
-use super::{Compiler, Outcome, attribute, axis_of, int, volume};
+use super::{Compiler, Outcome, attribute, axis_of, int};
 use crate::engine::constant::Constant;
 use crate::engine::instr::{Instr, Part};
+use crate::engine::length::Length;
 use crate::engine::value::{Elem, Flow, Phase, Value, View};
+use crate::proto::NodeProto;
 
 impl<'a> Compiler<'a> {
     pub(super) fn split(&mut self, node: &'a NodeProto) -> Outcome<'a> {
@@ -96,7 +95,7 @@ impl<'a> Compiler<'a> {
     }
 
     pub(super) fn slice(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let one = |at: usize| -> Result<TDim, String> {
+        let one = |at: usize| -> Result<Length, String> {
             match self.ints(node, at)?.as_deref() {
                 Some([dim]) => Ok(dim.clone()),
                 _ => Err("Slice along several axes, or to computed places".into()),
@@ -119,7 +118,7 @@ impl<'a> Compiler<'a> {
                 Value::Ints(ints[from..to].to_vec())
             }
             Value::Flow(x) if x.extent.is_some() && axis_of(axis, x.rank())? == 1 => {
-                self.slice_time(&x, start, end)?
+                self.slice_time(&x, &start, &end)?
             }
             Value::Flow(x) => {
                 let axis = own_axis(axis, &x)?;
@@ -127,7 +126,7 @@ impl<'a> Compiler<'a> {
                 Value::Flow(self.narrow(&x, axis, from, to - from)?)
             }
             Value::Extended(x) if axis_of(axis, x.x.rank())? == 1 => {
-                self.slice_extended(&x, start, end)?
+                self.slice_extended(&x, &start, &end)?
             }
             other => return Err(format!("Slice of {}", other.kind())),
         };
@@ -197,9 +196,9 @@ impl<'a> Compiler<'a> {
         let insert = node.op_type == "Unsqueeze";
         match self.operand(node, 0)? {
             Value::Flow(x) => {
-                let x = match x.extent.as_ref().map(TDim::to_i64) {
+                let x = match x.extent.as_ref().and_then(Length::number) {
                     // One step only: its row is the row's last.
-                    Some(Ok(1)) if !insert && axis_of(axis, x.rank())? == 1 => {
+                    Some(1) if !insert && axis_of(axis, x.rank())? == 1 => {
                         self.capture(&x, None, &[-1], false)?
                     }
                     _ => x,
@@ -236,39 +235,6 @@ impl<'a> Compiler<'a> {
             other => Err(format!("{} of {}", node.op_type, other.kind())),
         }
     }
-
-    /// A constant for each row of the batch, or the indices of ends for each channel.
-    pub(super) fn expand(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let shape = self.ints(node, 1)?.ok_or("Expand to a computed shape")?;
-        let number = |d: &TDim| d.to_i64().ok().and_then(|n| usize::try_from(n).ok());
-        match self.operand(node, 0)? {
-            Value::Const(c) if c.dims.len() == shape.len() && c.dims.len() > 1 => {
-                let rest: Option<Vec<usize>> = shape[1..].iter().map(number).collect();
-                let fits = |dims: &Vec<usize>| {
-                    let mut pairs = dims.iter().zip(&c.dims[1..]);
-                    pairs.all(|(want, have)| *want == 1 || want == have)
-                };
-                if c.dims[0] != 1 || shape[0] != self.b || !rest.as_ref().is_some_and(fits) {
-                    return Err("Expand along other axes than the batch".into());
-                }
-                let spread = c.reshaped(c.dims[1..].to_vec());
-                Ok(vec![Value::Spread(Rc::new(spread))])
-            }
-            Value::Ends {
-                offsets,
-                dims: Some(dims),
-            } => {
-                let rest: Option<Vec<usize>> = shape.iter().map(number).collect();
-                let rest = rest.filter(|r| r.len() == dims.len() + 2 && r[0] == 1 && r[1] == 1);
-                let rest = rest.ok_or("Expand of ends along other axes than the channels")?;
-                let dims = super::pointwise::broadcast(&dims, &rest[2..])?;
-                volume(&dims).ok_or("too many values a row")?;
-                let dims = Some(dims);
-                Ok(vec![Value::Ends { offsets, dims }])
-            }
-            other => Err(format!("Expand of {}", other.kind())),
-        }
-    }
 }
 
 /// `axis` among the trailing dimensions of a flow.
@@ -279,9 +245,9 @@ pub(super) fn own_axis(axis: i64, x: &Flow) -> Result<usize, String> {
 }
 
 /// `start..end` of a dimension of `len` entries, as ONNX counts.
-fn fixed_range(start: &TDim, end: &TDim, len: usize) -> Result<(usize, usize), String> {
-    let place = |d: &TDim| -> Result<usize, String> {
-        let n = d.to_i64().map_err(|_| "computed places")?;
+fn fixed_range(start: &Length, end: &Length, len: usize) -> Result<(usize, usize), String> {
+    let place = |d: &Length| -> Result<usize, String> {
+        let n = d.number().ok_or("computed places")?;
         let n = if n < 0 {
             n.saturating_add(len as i64)
         } else {

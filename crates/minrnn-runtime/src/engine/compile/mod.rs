@@ -6,6 +6,7 @@
 mod layout;
 mod pointwise;
 mod products;
+mod repeat;
 mod shapes;
 mod tidy;
 mod time;
@@ -13,17 +14,16 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
-use tract_onnx::prelude::{SymbolScope, TDim};
-
-pub(crate) use pointwise::{BINARY, UNARY};
+use crate::proto::{AttributeProto, GraphProto, NodeProto};
 
 use super::constant::Constant;
 use super::instr::{Capture, Carry, Instr, Register};
+use super::length::Length;
 use super::value::{Elem, Flow, Phase, Value, View};
 use super::{Port, Program};
 use crate::contract::{LENGTHS, RESET};
 use crate::info::{Head, Info, InputSpec, Recurrence};
+use crate::operator::{self, Meaning};
 use crate::weights::Weights;
 
 /// Values that one row may hold in all registers together.
@@ -60,10 +60,8 @@ pub(super) struct Compiler<'a> {
     carries: Vec<Carry>,
     captures: Vec<Capture>,
     weights: &'a Weights,
-    b: TDim,
-    t: TDim,
-    /// Dimensions simplify only while their scope lives.
-    _symbols: SymbolScope,
+    b: Length,
+    t: Length,
     width: usize,
 }
 
@@ -140,10 +138,9 @@ fn live<'a>(
 
 impl<'a> Compiler<'a> {
     fn new(info: &'a Info, weights: &'a Weights) -> Self {
-        let symbols = SymbolScope::default();
-        let dim = |fixed: Option<usize>, name: &str| match fixed {
-            Some(n) => TDim::Val(n as i64),
-            None => TDim::Sym(symbols.sym(name)),
+        let length = |fixed: Option<usize>, free: Length| match fixed {
+            Some(n) => Length::of(n as i64),
+            None => free,
         };
         Self {
             info,
@@ -157,9 +154,8 @@ impl<'a> Compiler<'a> {
             carries: vec![],
             captures: vec![],
             weights,
-            b: dim(info.batch, "batch"),
-            t: dim(info.seq_len, "seq_len"),
-            _symbols: symbols,
+            b: length(info.batch, Length::batch()),
+            t: length(info.seq_len, Length::time()),
             width: 0,
         }
     }
@@ -288,21 +284,25 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Result<(), String> {
-        let results = match node.op_type.as_str() {
-            "Identity" => self.identity(node),
-            "Shape" => self.shape(node),
-            "MatMul" => self.matmul(node),
-            "MatMulInteger" => self.matmul_integer(node),
-            "Gather" => self.gather(node),
-            "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin" => self.reduce(node),
-            "Cast" => self.cast(node),
-            "Split" => self.split(node),
-            "Slice" => self.slice(node),
-            "Concat" => self.concat(node),
-            "Unsqueeze" | "Squeeze" => self.squeeze(node),
-            "Expand" => self.expand(node),
-            "GatherElements" => self.gather_elements(node),
-            _ => self.pointwise(node),
+        let results = match operator::meaning(&node.op_type) {
+            Meaning::Unary(op) => self.unary(node, op),
+            Meaning::Binary(op) => self.arithmetic(node, op),
+            Meaning::Reduce(op) => self.reduce(node, op),
+            Meaning::Identity => self.identity(node),
+            Meaning::Shape => self.shape(node),
+            Meaning::MatMul => self.matmul(node),
+            Meaning::MatMulInteger => self.matmul_integer(node),
+            Meaning::Gather => self.gather(node),
+            Meaning::GatherElements => self.gather_elements(node),
+            Meaning::Cast => self.cast(node),
+            Meaning::Split => self.split(node),
+            Meaning::Slice => self.slice(node),
+            Meaning::Concat => self.concat(node),
+            Meaning::Squeeze => self.squeeze(node),
+            Meaning::Expand => self.expand(node),
+            Meaning::Tile => self.tile(node),
+            Meaning::Reshape => self.reshape(node),
+            Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());
         if results.len() != names.clone().count() {

@@ -2,63 +2,42 @@
 
 use std::sync::Arc;
 
-use tract_onnx::pb::NodeProto;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, volume};
+use crate::engine::constant::Constant;
 use crate::engine::instr::{Instr, Operand};
 use crate::engine::value::{Elem, Flow, Phase, Value, View};
-use crate::kernels::{Binary, Unary};
-
-/// Functions of one value by their operators.
-pub(crate) const UNARY: &[(&str, Unary)] = &[
-    ("Neg", Unary::Neg),
-    ("Abs", Unary::Abs),
-    ("Sqrt", Unary::Sqrt),
-    ("Reciprocal", Unary::Reciprocal),
-    ("Exp", Unary::Exp),
-    ("Log", Unary::Log),
-    ("Erf", Unary::Erf),
-    ("Tanh", Unary::Tanh),
-    ("Sigmoid", Unary::Sigmoid),
-    ("Softplus", Unary::Softplus),
-    ("Relu", Unary::Relu),
-    ("Floor", Unary::Floor),
-    ("Ceil", Unary::Ceil),
-    ("Round", Unary::Round),
-];
-
-/// Functions of two values by their operators.
-pub(crate) const BINARY: &[(&str, Binary)] = &[
-    ("Add", Binary::Add),
-    ("Sub", Binary::Sub),
-    ("Mul", Binary::Mul),
-    ("Div", Binary::Div),
-    ("Min", Binary::Min),
-    ("Max", Binary::Max),
-];
+use crate::kernels::{self, Binary, Cpu, Unary};
 
 impl<'a> Compiler<'a> {
-    pub(super) fn pointwise(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let named = |(name, _): &&(&str, Unary)| *name == node.op_type;
-        if let Some((_, op)) = UNARY.iter().find(named) {
-            let x = self.flow(node, 0)?;
-            if x.elem != Elem::F32 {
-                return Err(format!("{} of another type than f32", node.op_type));
-            }
-            let y = self.result(&x, Elem::F32, x.dims.clone())?;
-            self.emit(
-                x.phase,
-                Instr::Unary {
-                    op: *op,
-                    x: x.at,
-                    out: y.at.reg,
-                },
-            );
-            return Ok(vec![Value::Flow(y)]);
+    pub(super) fn unary(&mut self, node: &'a NodeProto, op: Unary) -> Outcome<'a> {
+        if let Value::Const(c) = self.operand(node, 0)? {
+            // Of the model alone: computed once.
+            let x = c.f32s().filter(|_| c.elem == Elem::F32);
+            let x = x.ok_or("a constant of another type than f32")?;
+            let mut values = vec![0.0; x.len()];
+            kernels::unary(Cpu::scalar(), op, &x, &mut values);
+            let y = Constant::of_values(c.dims.clone(), values);
+            return Ok(vec![Value::Const(y.into())]);
         }
-        let Some((_, op)) = BINARY.iter().find(|(name, _)| *name == node.op_type) else {
-            return Err(format!("operator `{}`", node.op_type));
-        };
+        let x = self.flow(node, 0)?;
+        if x.elem != Elem::F32 {
+            return Err(format!("{} of another type than f32", node.op_type));
+        }
+        let y = self.result(&x, Elem::F32, x.dims.clone())?;
+        self.emit(
+            x.phase,
+            Instr::Unary {
+                op,
+                x: x.at,
+                out: y.at.reg,
+            },
+        );
+        Ok(vec![Value::Flow(y)])
+    }
+
+    pub(super) fn arithmetic(&mut self, node: &'a NodeProto, op: Binary) -> Outcome<'a> {
         if let Some(ints) = self.int_arithmetic(node)? {
             return Ok(vec![ints]);
         }
@@ -74,8 +53,11 @@ impl<'a> Compiler<'a> {
             (value, _) => value,
         };
         let (a, b) = (self.operand(node, 0)?, self.operand(node, 1)?);
+        if let (Value::Const(a), Value::Const(b)) = (&a, &b) {
+            return Ok(vec![Value::Const(constants(op, a, b)?.into())]);
+        }
         let (a, b) = (plain(a.clone(), &b), plain(b, &a));
-        let y = self.binary(*op, &a, &b)?;
+        let y = self.binary(op, &a, &b)?;
         Ok(vec![Value::Flow(y)])
     }
 
@@ -141,8 +123,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A view of `from` dimensions repeated to `to`.
-    fn spread(
+    /// A view of `from` dimensions repeated to `to`, of which each is a multiple.
+    pub(super) fn spread(
         &mut self,
         x: View,
         from: &[usize],
@@ -155,7 +137,7 @@ impl<'a> Compiler<'a> {
         let place = |at: usize| {
             let (mut rest, mut place, mut step) = (at, 0, 1);
             for (have, want) in from.iter().zip(to).rev() {
-                place += if *have == 1 { 0 } else { rest % want * step };
+                place += rest % want % have * step;
                 rest /= want;
                 step *= have;
             }
@@ -173,6 +155,23 @@ impl<'a> Compiler<'a> {
         );
         Ok(out)
     }
+}
+
+/// A function of two constants, computed once.
+fn constants(op: Binary, a: &Constant, b: &Constant) -> Result<Constant<'static>, String> {
+    if [a.elem, b.elem] != [Elem::F32; 2] {
+        return Err("constants of another type than f32".into());
+    }
+    let dims = broadcast(&a.dims, &b.dims)?;
+    let count = volume(&dims).filter(|n| *n <= super::MAX_WIDTH);
+    let mut values = vec![0.0; count.ok_or("too many values")?];
+    let sides = [a, b].map(|c| c.spread_to(&dims));
+    let [Some(a), Some(b)] = sides else {
+        return Err("constants that do not fit".into());
+    };
+    let (a, b) = (kernels::Operand::Slice(&a), kernels::Operand::Slice(&b));
+    kernels::binary(Cpu::scalar(), op, a, b, &mut values);
+    Ok(Constant::of_values(dims, values))
 }
 
 /// The operand whose phase and time axis the result has.

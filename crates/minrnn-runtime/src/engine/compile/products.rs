@@ -1,12 +1,13 @@
 //! Products with constant matrices, tables, reductions and casts.
 
-use tract_onnx::pb::NodeProto;
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, attribute, axis_of, int};
 use crate::engine::constant::Constant;
-use crate::engine::instr::{Instr, Reduction, Table};
+use crate::engine::instr::{Instr, Table};
 use crate::engine::value::{Elem, Flow, Value};
+use crate::kernels::Reduction;
 
 impl<'a> Compiler<'a> {
     pub(super) fn matmul(&mut self, node: &'a NodeProto) -> Outcome<'a> {
@@ -111,7 +112,7 @@ impl<'a> Compiler<'a> {
         Ok(vec![Value::Flow(y)])
     }
 
-    pub(super) fn reduce(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+    pub(super) fn reduce(&mut self, node: &'a NodeProto, op: Reduction) -> Outcome<'a> {
         let x = self.flow(node, 0)?;
         let axes = match attribute(node, "axes") {
             Some(axes) => axes.ints.clone(),
@@ -123,15 +124,8 @@ impl<'a> Compiler<'a> {
             return Err("a reduction over several axes".into());
         };
         let last = axis_of(axis, x.rank())? + 1 == x.rank();
-        if !last || x.dims.is_empty() || x.dims.last() != Some(&x.width()) || x.elem != Elem::F32 {
-            return Err("a reduction over another axis than the last".into());
-        }
-        let op = match node.op_type.as_str() {
-            "ReduceMean" => Reduction::Mean,
-            "ReduceSum" => Reduction::Sum,
-            "ReduceMax" => Reduction::Max,
-            _ => Reduction::Min,
-        };
+        let group = x.dims.last().filter(|_| last && x.elem == Elem::F32);
+        let group = *group.ok_or("a reduction over another axis than the last")?;
         let mut dims = with_last(&x.dims, 1);
         if !keep {
             dims.pop();
@@ -142,6 +136,7 @@ impl<'a> Compiler<'a> {
             Instr::Reduce {
                 op,
                 x: x.at,
+                group,
                 out: y.at.reg,
             },
         );

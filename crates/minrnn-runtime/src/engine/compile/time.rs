@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use tract_onnx::pb::NodeProto;
-use tract_onnx::prelude::TDim;
+use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, axis_of, int, volume};
 use crate::engine::instr::{Capture, Carry, Instr, Start};
+use crate::engine::length::Length;
 use crate::engine::value::{Elem, Extended, Flow, Phase, Value};
 use crate::info::Recurrence;
 
@@ -62,12 +62,12 @@ impl<'a> Compiler<'a> {
     pub(super) fn slice_time(
         &mut self,
         x: &Flow,
-        start: TDim,
-        end: TDim,
+        start: &Length,
+        end: &Length,
     ) -> Result<Value<'a>, String> {
         let extent = x.extent.clone().ok_or("no time axis")?;
-        let (start, end) = (from_front(start, &extent), from_front(end, &extent));
-        if start == TDim::Val(0) && self.covers(&end, &extent) {
+        let (start, end) = (from_front(start, &extent)?, from_front(end, &extent)?);
+        if start.number() == Some(0) && self.covers(&end, &extent) {
             let extent = Some(end);
             return Ok(Value::Flow(Flow {
                 extent,
@@ -82,20 +82,18 @@ impl<'a> Compiler<'a> {
     pub(super) fn slice_extended(
         &mut self,
         x: &Extended,
-        start: TDim,
-        end: TDim,
+        start: &Length,
+        end: &Length,
     ) -> Result<Value<'a>, String> {
         let n = x.n as i64;
-        let (start, end) = (from_front(start, &x.extent), from_front(end, &x.extent));
+        let (start, end) = (from_front(start, &x.extent)?, from_front(end, &x.extent)?);
         let whole = x.x.extent.clone().ok_or("no time axis")?;
-        if let Ok(from) = start.to_i64()
-            && (0..=n).contains(&from)
-        {
-            let extent = (end.clone() - from).simplify();
+        if let Some(from) = start.number().filter(|from| (0..=n).contains(from)) {
+            let extent = end.minus(&Length::of(from))?;
             if self.covers(&extent, &whole) {
                 return self.delayed(x, (n - from) as usize, extent);
             }
-            let inner = (end.clone() - n).simplify();
+            let inner = end.minus(&Length::of(n))?;
             if from == 0 && self.covers(&inner, &whole) {
                 let extent = end;
                 return Ok(Value::Extended(Rc::new(Extended {
@@ -113,7 +111,7 @@ impl<'a> Compiler<'a> {
         )?))
     }
 
-    fn delayed(&mut self, x: &Extended, by: usize, extent: TDim) -> Result<Value<'a>, String> {
+    fn delayed(&mut self, x: &Extended, by: usize, extent: Length) -> Result<Value<'a>, String> {
         let extent = Some(extent);
         if by == 0 {
             return Ok(Value::Flow(Flow {
@@ -135,24 +133,26 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether a piece of `len` steps from the first on has all T of them and is no longer than `whole`.
-    fn covers(&self, len: &TDim, whole: &TDim) -> bool {
+    fn covers(&self, len: &Length, whole: &Length) -> bool {
         if len == &self.t || len == whole {
             return true;
         }
-        if let (Ok(len), Ok(whole), Ok(t)) = (len.to_i64(), whole.to_i64(), self.t.to_i64()) {
+        if let (Some(len), Some(whole), Some(t)) = (len.number(), whole.number(), self.t.number()) {
             return t <= len && len <= whole;
         }
         // T rounded up to a multiple of c, of a tensor with at least c - 1 steps more than T.
-        let Ok(more) = (whole.clone() - self.t.clone()).simplify().to_i64() else {
+        let more = whole.minus(&self.t).ok().and_then(|more| more.number());
+        let Some(more) = more.filter(|more| (1..MAX_STEPS).contains(more)) else {
             return false;
         };
-        let up = |c: i64| ((self.t.clone() + (c - 1)) / c.unsigned_abs() * c).simplify();
-        (2..=MAX_STEPS.min(more.saturating_add(1))).contains(&(more + 1)) && len == &up(more + 1)
+        let up = self.t.plus(&Length::of(more));
+        let up = up.and_then(|t| t.over(more + 1)?.times(more + 1));
+        up.as_ref() == Ok(len)
     }
 
     /// Steps `start..end`, all at a fixed distance from T, as offsets from it.
-    fn offsets(&self, start: &TDim, end: &TDim) -> Result<Vec<i64>, String> {
-        let off = |d: &TDim| (d.clone() - self.t.clone()).simplify().to_i64().ok();
+    fn offsets(&self, start: &Length, end: &Length) -> Result<Vec<i64>, String> {
+        let off = |d: &Length| d.minus(&self.t).ok()?.number();
         match (off(start), off(end)) {
             (Some(from), Some(to)) if from < to && to - from <= MAX_STEPS && from >= -1 => {
                 Ok((from..to).collect())
@@ -215,10 +215,8 @@ impl<'a> Compiler<'a> {
                 if pad.dims.len() != x.dims.len() + 1 || pad.dims[1..] != x.dims {
                     return Err("padding of another shape".into());
                 }
-                let extent = x
-                    .extent
-                    .clone()
-                    .map(|e| (e + pad.dims[0] as i64).simplify());
+                let more = Length::of(pad.dims[0] as i64);
+                let extent = x.extent.as_ref().map(|e| e.plus(&more)).transpose()?;
                 Ok(Some(Value::Flow(Flow {
                     extent,
                     ..x.clone()
@@ -248,12 +246,12 @@ impl<'a> Compiler<'a> {
             return Err("a past of another type than f32".into());
         }
         self.carries.push(Carry { steps: n, start });
-        let extent = x.extent.clone().ok_or("no time axis")? + n as i64;
+        let extent = x.extent.as_ref().ok_or("no time axis")?;
         Ok(Value::Extended(Rc::new(Extended {
             carry: self.carries.len() - 1,
             n,
             x: x.clone(),
-            extent: extent.simplify(),
+            extent: extent.plus(&Length::of(n as i64))?,
         })))
     }
 
@@ -315,14 +313,11 @@ impl<'a> Compiler<'a> {
 }
 
 /// A place counted from the front: negative ones from the end, as ONNX counts; beyond the end is the end.
-fn from_front(place: TDim, extent: &TDim) -> TDim {
-    match place.to_i64() {
-        Ok(n) if n < 0 => (extent.clone() + n.max(-(1 << 32))).simplify(),
-        Ok(n) if n >= 1 << 40 => extent.clone(),
-        Ok(n) => match extent.to_i64() {
-            Ok(len) => TDim::Val(n.min(len)),
-            _ => TDim::Val(n),
-        },
-        _ => place.simplify(),
+fn from_front(place: &Length, extent: &Length) -> Result<Length, String> {
+    match place.number() {
+        Some(n) if n < 0 => extent.plus(&Length::of(n.max(-(1 << 32)))),
+        Some(n) if n >= 1 << 40 => Ok(extent.clone()),
+        Some(n) => Ok(Length::of(extent.number().map_or(n, |len| n.min(len)))),
+        None => Ok(place.clone()),
     }
 }

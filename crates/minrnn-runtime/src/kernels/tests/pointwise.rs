@@ -1,7 +1,7 @@
 use super::super::{Binary, Cpu, Operand, Unary, binary, round_to_f16, unary};
 use super::{Random, SIZES, assert_same, special};
 
-const ALL: [Unary; 14] = [
+const ALL: [Unary; 16] = [
     Unary::Neg,
     Unary::Abs,
     Unary::Sqrt,
@@ -16,6 +16,8 @@ const ALL: [Unary; 14] = [
     Unary::Floor,
     Unary::Ceil,
     Unary::Round,
+    Unary::Sin,
+    Unary::Cos,
 ];
 
 /// All exponents, the range where functions bend, and the special values.
@@ -55,6 +57,8 @@ fn exact(op: Unary, v: f32) -> f64 {
         Unary::Floor => x.floor(),
         Unary::Ceil => x.ceil(),
         Unary::Round => x.round_ties_even(),
+        Unary::Sin => libm::sin(x),
+        Unary::Cos => libm::cos(x),
     }
 }
 
@@ -93,6 +97,7 @@ fn functions_are_exact_or_near() {
         Unary::Tanh => 1.5,
         Unary::Sigmoid => 2.2,
         Unary::Softplus => 1.7,
+        Unary::Sin | Unary::Cos => 0.6,
         _ => 0.0,
     };
     let all = ALL.map(|op| (op, worst(op), bound(op)));

@@ -1,6 +1,6 @@
 //! Operators on single values.
 
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
 
 use super::{Call, Fact, Found, broadcast};
 

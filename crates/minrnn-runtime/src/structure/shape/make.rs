@@ -1,6 +1,6 @@
 //! Operators that make values out of shapes and attributes.
 
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
 
 use super::{Call, Fact, Found, broadcast};
 
@@ -65,4 +65,17 @@ pub(super) fn fill(call: &Call) -> Found {
 pub(super) fn expand(call: &Call) -> Found {
     let x = call.get(0)?;
     call.one(x.elem, broadcast(&x.dims, &asked(call, 1)?)?)
+}
+
+/// Each axis so many times, one behind the other.
+pub(super) fn tile(call: &Call) -> Found {
+    let (x, times) = (call.get(0)?, call.ints(1)?);
+    let wrong = || format!("repeats {:?} by {times:?}", x.dims);
+    if times.len() != x.dims.len() {
+        return Err(wrong());
+    }
+    let pairs = x.dims.iter().zip(times);
+    let dims = pairs.map(|(dim, n)| dim.checked_mul(usize::try_from(*n).ok().filter(|n| *n > 0)?));
+    let dims: Option<Vec<usize>> = dims.collect();
+    call.one(x.elem, dims.ok_or_else(wrong)?)
 }

@@ -1,6 +1,6 @@
 //! Products and reductions.
 
-use tract_onnx::pb::tensor_proto::DataType;
+use crate::proto::DataType;
 
 use super::{Call, Fact, Found, axes, broadcast};
 

@@ -79,6 +79,7 @@ impl Spec {
     }
 
     /// The file in tract, untouched.
+    #[cfg(feature = "tract")]
     pub fn portable(&self) -> minrnn_runtime::Model {
         let options = minrnn_runtime::Options::with_plans(8);
         minrnn_runtime::Model::from_bytes_with(&self.bytes(), &options).expect("a good file")

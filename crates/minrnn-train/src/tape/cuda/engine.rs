@@ -10,7 +10,7 @@ use minrnn_model::params::Params;
 
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
 use crate::error::{Result, TrainError};
-use crate::optim::AdamWConfig;
+use crate::optim::Rule;
 use crate::tape::{Layout, Options, Place, Plan, Space, Target};
 
 /// Steps whose reports are kept on the GPU before the host must read them.
@@ -19,14 +19,14 @@ const RING: usize = 64;
 const PLANS: usize = 4;
 
 /// How a model is run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct EngineOptions {
     /// Type of activations.
     pub compute: Elem,
     /// Products of f32 matrices.
     pub precision: Precision,
-    /// The optimizer's numbers.
-    pub optimizer: AdamWConfig,
+    /// The optimizer's rule.
+    pub rule: Arc<dyn Rule>,
     /// Seed of dropout.
     pub seed: u64,
     /// Whether the algorithms of matrix products are chosen by time: faster, but bits may differ from run to run.
@@ -72,10 +72,10 @@ pub struct StepReport {
     pub grad_norm: f32,
 }
 
-/// Position of a parameter, its first and its second moments.
-pub type Moments = (usize, Vec<f32>, Vec<f32>);
+/// Position of a parameter, and what the optimizer's rule remembers of it, slot by slot.
+pub type Slots<T> = (usize, Vec<T>);
 
-/// A model on a GPU: its parameters, moments, and the plans of the shapes seen last.
+/// A model on a GPU: its parameters, what the optimizer remembers, and the plans of the shapes seen last.
 #[derive(Debug)]
 pub struct Engine {
     gpu: Gpu,
@@ -94,14 +94,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// With these parameters, and moments of zero.
+    /// With these parameters, and slots of zeros.
     ///
     /// # Errors
-    /// Too little memory.
+    /// [`TrainError::Tape`] naming what the tape does not know; too little memory.
     pub fn new(gpu: &Gpu, graph: &Graph, params: &Params, options: EngineOptions) -> Result<Self> {
+        Plan::knows(graph)?;
         let layout = Layout::new(graph);
         let engine = Self {
-            store: Arc::new(Store::new(gpu, layout, options.compute)?),
+            store: Arc::new(Store::new(
+                gpu,
+                layout,
+                options.compute,
+                options.rule.slots().len(),
+            )?),
             ring: Memory::zeroed(gpu, RING * 4 * 4)?,
             gpu: gpu.clone(),
             graph: graph.clone(),
@@ -161,39 +167,42 @@ impl Engine {
         Ok(self.store.set_params(&self.gpu, params)?)
     }
 
-    /// First and second moments, each parameter's with its position.
+    /// The parameters that are trained, by position.
+    pub fn trained(&self) -> &[usize] {
+        &self.store.layout.trained
+    }
+
+    /// What the optimizer's rule remembers of each trained parameter.
     ///
     /// # Errors
     /// Those of the GPU.
-    pub fn moments(&self) -> Result<Vec<Moments>> {
-        let first = self.store.view(Space::First)?.read::<f32>(&self.gpu)?;
-        let second = self.store.view(Space::Second)?.read::<f32>(&self.gpu)?;
+    pub fn slots(&self) -> Result<Vec<Slots<Vec<f32>>>> {
+        let count = self.options.rule.slots().len();
+        let read = |i| self.store.view(Space::Slot(i))?.read::<f32>(&self.gpu);
+        let flats: Vec<Vec<f32>> = (0..count).map(read).collect::<Result<_, _>>()?;
         let mut all = vec![];
         self.each(|i, from, len| {
-            if self.store.layout.trained.contains(&i) {
-                let part = |v: &[f32]| v[from..from + len].to_vec();
-                all.push((i, part(&first), part(&second)));
+            if self.trained().contains(&i) {
+                let part = |flat: &Vec<f32>| flat[from..from + len].to_vec();
+                all.push((i, flats.iter().map(part).collect()));
             }
         });
         Ok(all)
     }
 
-    /// Sets the moments, `(position, first, second)`.
+    /// Sets it.
     ///
     /// # Errors
     /// Those of the GPU.
-    pub fn set_moments(&self, moments: &[Moments]) -> Result<()> {
-        let (mut first, mut second) = (
-            vec![0f32; self.store.layout.total],
-            vec![0f32; self.store.layout.total],
-        );
-        for (i, m, v) in moments {
-            let from = self.store.layout.offsets[*i];
-            first[from..from + m.len()].copy_from_slice(m);
-            second[from..from + v.len()].copy_from_slice(v);
+    pub fn set_slots(&mut self, slots: &[Slots<&[f32]>]) -> Result<()> {
+        for s in 0..self.options.rule.slots().len() {
+            let mut flat = vec![0f32; self.store.layout.total];
+            for (i, values) in slots {
+                let from = self.store.layout.offsets[*i];
+                flat[from..from + values[s].len()].copy_from_slice(values[s]);
+            }
+            self.store.view(Space::Slot(s))?.write(&self.gpu, &flat)?;
         }
-        self.store.view(Space::First)?.write(&self.gpu, &first)?;
-        self.store.view(Space::Second)?.write(&self.gpu, &second)?;
         Ok(())
     }
 
@@ -307,16 +316,15 @@ impl Engine {
     }
 
     fn control(&self, step: u64, update: u64, lr: f64) -> Result<()> {
-        let AdamWConfig { beta1, beta2, .. } = self.options.optimizer;
-        let correction = |beta: f64| 1.0 / (1.0 - beta.powf(update as f64));
         let mut words = [0u32; CONTROL];
         words[0] = self.options.seed as u32;
         words[1] = (self.options.seed >> 32) as u32;
         words[2] = step as u32;
         words[3] = (step >> 32) as u32;
-        words[4] = (lr as f32).to_bits();
-        words[5] = (correction(beta1) as f32).to_bits();
-        words[6] = (correction(beta2) as f32).to_bits();
+        let numbers = self.options.rule.control(update, lr);
+        for (word, number) in words[4..].iter_mut().zip(numbers) {
+            *word = number.to_bits();
+        }
         Ok(self.store.view(Space::Control)?.write(&self.gpu, &words)?)
     }
 
@@ -327,7 +335,7 @@ impl Engine {
             time: inputs.time,
             compute: self.options.compute,
             train,
-            update: train,
+            update: train.then(|| self.options.rule.slots().len()),
             input_gradient: false,
             target: match inputs.wanted {
                 Wanted::Classes(_) => Target::Classes,
@@ -354,7 +362,7 @@ impl Engine {
             plan,
             self.store.clone(),
             self.options.precision,
-            self.options.optimizer.clone(),
+            self.options.rule.clone(),
         )?;
         self.warm(&mut machine)?;
         self.machines.push(machine);

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, Timer, View};
-use minrnn_kernels::{
-    adamw, causal_conv, column_sum, cross_entropy, elementwise, embedding, mean_square, norm,
-    recurrence,
-};
+use minrnn_kernels::elementwise::{self, Map};
+use minrnn_kernels::norm;
 use minrnn_model::params::Params;
 
-use crate::optim::AdamWConfig;
-use crate::tape::{Layout, Need, Place, Plan, Scratch, Space};
+use crate::optim::Rule;
+use crate::tape::launch::{Launch, Mask};
+use crate::tape::{Layout, Place, Plan, Scratch, Space};
 
 /// Words of the control block.
 pub(super) const CONTROL: usize = 16;
@@ -28,27 +27,8 @@ impl<'a> GpuScratch<'a> {
 }
 
 impl Scratch for GpuScratch<'_> {
-    fn len(&self, need: Need) -> usize {
-        let gpu = self.0;
-        match need {
-            Need::Norm { rows, width } => norm::cuda::scratch_len(gpu, rows, width),
-            Need::Conv {
-                batch,
-                time,
-                width,
-                kernel,
-            } => causal_conv::cuda::scratch_len(gpu, batch, time, width, kernel),
-            Need::ColumnSum { rows, width } => column_sum::cuda::scratch_len(gpu, rows, width),
-            Need::Embed { rows, width, vocab } => {
-                embedding::cuda::scratch_len(gpu, rows, width, vocab)
-            }
-            Need::CrossEntropy { rows, width } => {
-                cross_entropy::cuda::scratch_len(gpu, rows, width)
-            }
-            Need::MeanSquare { rows, width } => mean_square::cuda::scratch_len(gpu, rows, width),
-            Need::GradNorm { len } => adamw::cuda::scratch_len(gpu, len),
-            Need::Scan { batch, time, width } => recurrence::cuda::scratch_len(batch, time, width),
-        }
+    fn gpu(&self) -> Option<&Gpu> {
+        Some(self.0)
     }
 }
 
@@ -56,12 +36,11 @@ impl Scratch for GpuScratch<'_> {
 #[derive(Debug)]
 pub struct Store {
     pub(super) layout: Layout,
-    pub(super) compute: Elem,
+    compute: Elem,
     params: Memory,
     shadow: Option<Memory>,
     grads: Memory,
-    first: Memory,
-    second: Memory,
+    slots: Vec<Memory>,
     control: Memory,
     report: Memory,
     latch: Memory,
@@ -69,11 +48,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Memory for the parameters of a layout, zeros.
+    /// Memory for the parameters of a layout and so many slots of the optimizer's rule, zeros.
     ///
     /// # Errors
     /// Too little memory.
-    pub fn new(gpu: &Gpu, layout: Layout, compute: Elem) -> Result<Self> {
+    pub fn new(gpu: &Gpu, layout: Layout, compute: Elem, slots: usize) -> Result<Self> {
         let flat = || Memory::zeroed(gpu, layout.total.max(1) * 4);
         let shadow = if compute == Elem::F32 {
             None
@@ -84,8 +63,7 @@ impl Store {
             params: flat()?,
             shadow,
             grads: flat()?,
-            first: flat()?,
-            second: flat()?,
+            slots: (0..slots).map(|_| flat()).collect::<Result<_>>()?,
             control: Memory::zeroed(gpu, CONTROL * 4)?,
             report: Memory::zeroed(gpu, 2 * 4)?,
             latch: Memory::zeroed(gpu, 4 * 4)?,
@@ -110,7 +88,7 @@ impl Store {
             return Ok(());
         }
         let shadow = self.view(Space::Shadow)?;
-        elementwise::cuda::map1(gpu, elementwise::cuda::Map1::Copy, view, shadow, false)
+        elementwise::cuda::map(gpu, Map::Copy, view, shadow, false)
     }
 
     /// Bytes that it takes.
@@ -118,15 +96,14 @@ impl Store {
         let all = [
             &self.params,
             &self.grads,
-            &self.first,
-            &self.second,
             &self.control,
             &self.report,
             &self.latch,
             &self.segments,
         ];
         let shadow = self.shadow.as_ref().map_or(0, Memory::bytes);
-        all.into_iter().map(Memory::bytes).sum::<usize>() + shadow
+        let all = all.into_iter().chain(&self.slots);
+        all.map(Memory::bytes).sum::<usize>() + shadow
     }
 
     fn memory(&self, space: Space) -> Option<&Memory> {
@@ -134,8 +111,7 @@ impl Store {
             Space::Params => &self.params,
             Space::Shadow => self.shadow.as_ref()?,
             Space::Grads => &self.grads,
-            Space::First => &self.first,
-            Space::Second => &self.second,
+            Space::Slot(i) => self.slots.get(i)?,
             Space::Control => &self.control,
             Space::Report => &self.report,
             Space::Latch => &self.latch,
@@ -144,7 +120,7 @@ impl Store {
     }
 
     /// One of its spaces.
-    pub(super) fn view(&self, space: Space) -> Result<View<'_>> {
+    pub(crate) fn view(&self, space: Space) -> Result<View<'_>> {
         let elem = match space {
             Space::Shadow => self.compute,
             Space::Control | Space::Latch => Elem::U32,
@@ -156,7 +132,12 @@ impl Store {
         }
     }
 
-    pub(super) fn segments(&self) -> Result<View<'_>> {
+    /// Whether the parameters are there in a compute type of 16 bits too.
+    pub(crate) fn has_shadow(&self) -> bool {
+        self.shadow.is_some()
+    }
+
+    pub(in crate::tape) fn segments(&self) -> Result<View<'_>> {
         self.segments.all(Elem::U32)
     }
 }
@@ -164,11 +145,11 @@ impl Store {
 /// A plan with its memory.
 #[derive(Debug)]
 pub struct Machine {
-    pub(super) gpu: Gpu,
+    pub(crate) gpu: Gpu,
     pub(super) plan: Plan,
-    pub(super) store: Arc<Store>,
-    pub(super) precision: Precision,
-    pub(super) optimizer: AdamWConfig,
+    pub(crate) store: Arc<Store>,
+    pub(in crate::tape) precision: Precision,
+    pub(in crate::tape) rule: Arc<dyn Rule>,
     arena: Memory,
     scan: Memory,
     inputs: Memory,
@@ -186,7 +167,7 @@ impl Machine {
         plan: Plan,
         store: Arc<Store>,
         precision: Precision,
-        optimizer: AdamWConfig,
+        rule: Arc<dyn Rule>,
     ) -> Result<Self> {
         let (offsets, bytes) = inputs(&plan);
         Ok(Self {
@@ -198,7 +179,7 @@ impl Machine {
             plan,
             store,
             precision,
-            optimizer,
+            rule,
             captured: None,
         })
     }
@@ -232,8 +213,37 @@ impl Machine {
         }
     }
 
+    /// The same, if there is one.
+    pub(in crate::tape) fn opt(&self, place: Option<Place>) -> Result<Option<View<'_>>> {
+        place.map(|p| self.view(p)).transpose()
+    }
+
+    /// A dropout as kernels take it.
+    pub(in crate::tape) fn mask(&self, mask: Option<Mask>) -> Result<Option<norm::cuda::Mask<'_>>> {
+        let Some(mask) = mask else { return Ok(None) };
+        Ok(Some(norm::cuda::Mask {
+            p: mask.p,
+            site: mask.site,
+            control: self.store.view(Space::Control)?,
+        }))
+    }
+
+    /// Puts one launch of the plan on the stream.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub fn launch(&self, launch: &Launch) -> Result<()> {
+        launch.kernel().cuda(self)
+    }
+
+    /// Chooses the algorithms of launches that have several by time; what they write is lost.
+    fn tune(&self) -> Result<()> {
+        let mut launches = self.plan.launches.iter();
+        launches.try_for_each(|l| l.kernel().tune(self))
+    }
+
     /// Whether the plan has this input.
-    pub(super) fn has(&self, space: Space) -> bool {
+    pub(in crate::tape) fn has(&self, space: Space) -> bool {
         self.offsets.iter().any(|(s, _)| *s == space)
     }
 
@@ -314,7 +324,7 @@ impl Machine {
             all.sort_by(f32::total_cmp);
             f64::from(all[all.len() / 2])
         };
-        let names = self.plan.launches.iter().map(crate::tape::Launch::title);
+        let names = self.plan.launches.iter().map(Launch::title);
         Ok(names.zip(times.into_iter().map(median)).collect())
     }
 

@@ -12,8 +12,8 @@ use minrnn_model::params::Params;
 
 use super::machine::GpuScratch;
 use super::{Machine, Store};
-use crate::optim::AdamWConfig;
 use crate::run::tests::Case;
+use crate::tape::op::CopyColumns;
 use crate::tape::tests::{UPDATE, Wanted, host, models, options, wanted};
 use crate::tape::{Host, Launch, Options, Place, Plan, Space};
 
@@ -29,21 +29,18 @@ fn gpu() -> Option<Gpu> {
     }
 }
 
-fn optimizer() -> AdamWConfig {
-    AdamWConfig {
-        beta1: UPDATE.beta1,
-        beta2: UPDATE.beta2,
-        eps: UPDATE.eps,
-        weight_decay: UPDATE.weight_decay,
-        clip_norm: UPDATE.clip_norm,
-    }
-}
-
 /// A machine whose memory is poisoned, with everything of the host in place.
 fn machine(gpu: &Gpu, graph: &Graph, host: &Host, options: Options) -> Machine {
     let plan = Plan::new(graph, options, &GpuScratch(gpu)).unwrap();
-    let store = Store::new(gpu, plan.layout.clone(), options.compute).unwrap();
-    let machine = Machine::new(gpu, plan, Arc::new(store), Precision::F32, optimizer()).unwrap();
+    let store = Store::new(gpu, plan.layout.clone(), options.compute, 2).unwrap();
+    let machine = Machine::new(
+        gpu,
+        plan,
+        Arc::new(store),
+        Precision::F32,
+        UPDATE.rule().unwrap(),
+    )
+    .unwrap();
     machine.poison().unwrap();
     for place in inputs(machine.plan()) {
         copy_in(&machine, host, place, place);
@@ -166,7 +163,7 @@ fn side_by_side(
         gpu.synchronize().unwrap();
         for (from, to) in results(ours).into_iter().zip(results(theirs)) {
             let (mut want, mut got) = (host.read(from), read(&machine, to));
-            if matches!(ours, Launch::CopyColumns { .. }) {
+            if ours.of::<CopyColumns>().is_some() {
                 // Columns that others write are poison on both sides.
                 for (w, g) in want.iter_mut().zip(&mut got) {
                     if w.is_nan() && g.is_nan() {
@@ -200,7 +197,7 @@ fn every_launch_gives_what_the_slow_twin_gives() {
                 (case.states, case.reset) = (None, None);
                 let w = wanted(graph, &case, seed % 2 == 0 && !graph.is_last_step());
                 let options = Options {
-                    update: true,
+                    update: Some(2),
                     ..options(graph, &case, &w, compute)
                 };
                 let what = format!("{name} B={batch} T={time} {compute:?}");

@@ -187,8 +187,9 @@ fn split_does_not_follow_the_training_seed_and_statistics_are_of_training_alone(
 fn arrays_of_numpy_are_read() {
     let task = Sequences::open(&sequences(golden("set.npz")), 0).unwrap();
     let shape = TaskShape {
-        input: InputKind::Features { width: 3 },
-        target: TargetKind::Classes { count: 4 },
+        input: graph::Input::Features { width: 3 },
+        output: OutputKind::Logits,
+        width: 4,
         per_step: false,
     };
     assert_eq!(task.shape(), shape);
@@ -392,10 +393,9 @@ fn names_of_classes_come_from_labels_or_options() {
         };
         let of = |i: usize| ids[values.iter().position(|v| *v == i as f32).unwrap()];
         let ids = (0..4).map(of).collect::<Vec<_>>();
-        let TargetKind::Classes { count } = task.shape().target else {
-            panic!("classes expected")
-        };
-        Ok::<_, String>((names.unwrap(), ids, count))
+        let TaskShape { output, width, .. } = task.shape();
+        assert_eq!(output, OutputKind::Logits);
+        Ok::<_, String>((names.unwrap(), ids, width))
     };
     let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
     assert_eq!(
@@ -410,6 +410,40 @@ fn names_of_classes_come_from_labels_or_options() {
     assert_eq!(of(&named(&four)), Ok((names(&four), vec![0, 3, 0, 2], 4)));
     let found = of(&named(&["up", "down"])).unwrap_err();
     assert!(found.contains("there is a label 'level'"), "{found}");
+}
+
+/// Labels 1 and 9 make ten classes, and eight of them are nowhere: the file may mean two.
+#[test]
+fn classes_that_no_label_has_are_warned_of() {
+    let files = Files::new();
+    let open = |labels: &[&str], classes| {
+        let rows = labels.iter().enumerate();
+        let text = rows
+            .map(|(i, y)| format!("{i},{i},{y}\n"))
+            .collect::<String>();
+        let options = SequencesOptions {
+            id_column: Some("id".into()),
+            feature_columns: vec!["f".into()],
+            target_columns: vec!["y".into()],
+            validation_fraction: 0.0,
+            test_fraction: 0.0,
+            classes,
+            ..sequences(files.put("s.csv", format!("id,f,y\n{text}")))
+        };
+        Sequences::open(&options, 0).unwrap().warnings().to_vec()
+    };
+    let found = open(&["1", "9", "1"], None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let words = "9 is the largest, which makes 10 classes, and 8 of them (0, 2, 3, 4, 5, 6, 7, 8) have no label";
+    assert!(found[0].contains(words), "{found:?}");
+    assert!(open(&["0", "11"], None)[0].contains("8, ..) have no label"));
+    for (labels, classes) in [
+        (&["1", "9"][..], Some(10)),
+        (&["1", "0"], None),
+        (&["a", "c"], None),
+    ] {
+        assert_eq!(open(labels, classes), [] as [&str; 0], "{labels:?}");
+    }
 }
 
 /// `10` is the class called 10, not the eleventh, whatever other labels a file has.

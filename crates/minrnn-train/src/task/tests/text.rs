@@ -123,7 +123,7 @@ proptest! {
             let said = |task: &Text, batch: &Batch| task.vocabulary().unwrap().decode(tokens_of(batch)).unwrap();
             prop_assert_eq!(said(&own, &a), said(&adopted, &b));
         }
-        prop_assert_eq!(adopted.shape().input, InputKind::Tokens { vocab: tokens.len() });
+        prop_assert_eq!(adopted.shape().input, graph::Input::Tokens { vocab: tokens.len() });
         prop_assert_eq!(own.digest(), adopted.digest());
         prop_assert_eq!(own.digest() == task("c.txt", &other).digest(), content == other);
         let last = tokens.pop().unwrap();

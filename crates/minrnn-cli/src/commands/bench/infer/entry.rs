@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use anyhow::{Result, anyhow};
+use minrnn_model::compare::Comparison;
 
 use super::call::Call;
 use super::rounds::{Fault, Runner};
@@ -92,7 +93,8 @@ pub(super) fn lap(opened: &Held, call: &Call, io: Io, calls: usize) -> Result<La
     call.timing(io, calls, |timing| opened.borrow_mut().time(timing))
 }
 
-/// Where two results are further apart than `tolerance` times the tensor's largest magnitude (1 at least); `None`: nowhere.
+/// Where two results are further apart than `tolerance` times the tensor's largest magnitude (1 at least), or integers are not the
+/// same; `None`: nowhere.
 pub(super) fn difference(
     names: &[String],
     got: &[Array],
@@ -111,16 +113,21 @@ pub(super) fn difference(
                 a.0, a.1, b.0, b.1
             ));
         }
-        let (a, b) = (a.floats()?, b.floats()?);
-        let scale = b.iter().fold(1f64, |m, x| m.max(x.abs()));
-        // NaN is no agreement.
-        let apart = |(_, (x, y)): &(usize, (&f64, &f64))| {
-            let far = (*x - *y).abs();
-            far.is_nan() || far > tolerance * scale
-        };
-        let (at, (x, y)) = a.iter().zip(b).enumerate().find(apart)?;
+        let mut c = Comparison::default();
+        let mut allowed = "nothing".to_owned();
+        if let (Some(a), Some(b)) = (a.ints(), b.ints()) {
+            a.iter().zip(b).for_each(|(x, y)| c.push_int(*x, *y, false));
+        }
+        if let (Some(a), Some(b)) = (a.floats(), b.floats()) {
+            let scale = b.iter().fold(1f64, |m, x| m.max(x.abs()));
+            let pairs = a.iter().zip(b);
+            pairs.for_each(|(x, y)| c.push(*x, *y, tolerance * scale));
+            allowed = format!("{tolerance} of {scale}");
+        }
+        let worst = c.worst.filter(|_| c.failing > 0)?;
         Some(format!(
-            "`{name}` at {at} is {x} against {y}, where {tolerance} of {scale} is allowed"
+            "`{name}` at {} is {} against {}, where {allowed} is allowed",
+            worst.index, worst.got, worst.want
         ))
     })
 }
@@ -148,7 +155,14 @@ mod tests {
         assert!(off(&theirs, 0.1).unwrap().starts_with("`h`"));
         assert!(off(&ours[..1], 0.1).is_some());
         assert!(off(&[array(&[1.0]), array(&[0.5])], 0.1).is_some());
-        let whole = Array::from_ints(DType::I64, &[1], &[0]).unwrap();
-        assert!(off(&[ours[0].clone(), whole], 0.1).is_some());
+        let whole = |n| Array::from_ints(DType::I64, &[1], &[n]).unwrap();
+        assert!(off(&[ours[0].clone(), whole(0)], 0.1).is_some());
+        // Integers have no tolerance.
+        let ints = |n| difference(&names[..1], &[whole(n)], &[whole(7)], 1e3);
+        assert_eq!(ints(7), None);
+        assert_eq!(
+            ints(8).unwrap(),
+            "`y` at 0 is 8 against 7, where nothing is allowed"
+        );
     }
 }

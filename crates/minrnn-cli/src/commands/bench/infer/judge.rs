@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use minrnn_onnx::eval::{Array, Carried, EvalErrorKind, Limits, Output, Session};
+use minrnn_model::trial::{carried, steps};
+use minrnn_onnx::eval::{Array, Carried, EvalError, EvalErrorKind, Limits, Output, Session};
 use minrnn_onnx::ir::Model;
 
 use super::call::Call;
@@ -29,20 +30,9 @@ fn within(operations: u64, path: &Path, call: &Call, calls: usize) -> Result<Opt
     };
     let feeds = call.feeds.iter();
     let known = feeds.map(|(name, a)| (name.clone(), Output::known(a.clone())));
-    let mut given: Carried = known.collect();
-    let mut last = vec![];
-    for _ in 0..calls {
-        let ran = match session.run_on(&given, &limits) {
-            Err(e)
-                if matches!(
-                    e.kind,
-                    EvalErrorKind::Budget { .. } | EvalErrorKind::Memory { .. }
-                ) =>
-            {
-                return Ok(None);
-            }
-            ran => ran?,
-        };
+    let first: Carried = known.collect();
+    let ran = carried(steps(calls, 1), first, |_, mut given| {
+        let ran = session.run_on(&given, &limits)?;
         let get = |name: &String| {
             let value = ran.get(name).cloned();
             value.ok_or_else(|| anyhow!("{}: it gives no `{name}`", path.display()))
@@ -51,9 +41,25 @@ fn within(operations: u64, path: &Path, call: &Call, calls: usize) -> Result<Opt
             given.insert(into.clone(), get(output)?);
         }
         let wanted = call.wanted.iter().map(|n| Ok(get(n)?.rounded()));
-        last = wanted.collect::<Result<_>>()?;
+        Ok((wanted.collect::<Result<Vec<Array>>>()?, given))
+    });
+    match ran {
+        Err(error) if is_too_much(&error) => Ok(None),
+        ran => Ok(ran?.0.pop()),
     }
-    Ok(Some(last))
+}
+
+/// Whether it would take longer or more memory than it may.
+fn is_too_much(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<EvalError>().map(|e| &e.kind);
+    matches!(
+        kind,
+        Some(
+            EvalErrorKind::Budget { .. }
+                | EvalErrorKind::Rounds { .. }
+                | EvalErrorKind::Memory { .. }
+        )
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 """A worker of `minrnn verify`: one engine behind the protocol of docs/engines.md. Argument: onnxruntime, openvino, reference."""
 
+import ctypes
 import gc
 import json
 import math
@@ -15,6 +16,9 @@ os.dup2(2, 1)  # what libraries print must not come between the frames
 
 
 class OnnxRuntime:
+    BFLOAT16 = 16  # as ONNX numbers its types
+    more_types = ["bfloat16"]
+
     def __init__(self):
         import onnxruntime
 
@@ -25,19 +29,39 @@ class OnnxRuntime:
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # its errors come back as exceptions
         session = self.engine.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        ports = [*session.get_inputs(), *session.get_outputs()]
+
+        def value(array):
+            if array.dtype == BFLOAT16:
+                return self.engine.OrtValue.ortvalue_from_numpy_with_onnx_type(array.view("<u2"), self.BFLOAT16)
+            return self.engine.OrtValue.ortvalue_from_numpy(array)
+
+        def array(value):
+            if value.data_type() != "tensor(bfloat16)":
+                return value.numpy()
+            data = ctypes.string_at(value.data_ptr(), value.tensor_size_in_bytes())
+            return numpy.frombuffer(data, BFLOAT16).reshape(value.shape())
 
         def bind(inputs, outputs):
             binding = session.io_binding()
-            for name, array in inputs.items():
-                binding.bind_ortvalue_input(name, self.engine.OrtValue.ortvalue_from_numpy(array))
-            for name, array in outputs.items():
-                binding.bind_ortvalue_output(name, self.engine.OrtValue.ortvalue_from_numpy(array))
+            for name, a in inputs.items():
+                binding.bind_ortvalue_input(name, value(a))
+            for name, a in outputs.items():
+                binding.bind_ortvalue_output(name, value(a))
             return lambda: session.run_with_iobinding(binding)
 
+        def by_values(feeds, wanted):
+            values = session.run_with_ort_values(wanted, {name: value(a) for name, a in feeds.items()})
+            return [array(v) for v in values]
+
+        if any(port.type == "tensor(bfloat16)" for port in ports):
+            return by_values, bind
         return lambda feeds, wanted: session.run(wanted, feeds), bind
 
 
 class OpenVino:
+    more_types = ["bfloat16"]
+
     def __init__(self):
         import openvino
 
@@ -48,9 +72,22 @@ class OpenVino:
         config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
         compiled = self.engine.Core().compile_model(path, "CPU", config)
 
+        bf16 = self.engine.Type.bf16
+
+        def given(array):
+            if array.dtype == BFLOAT16:
+                return self.engine.Tensor(array.view("<u2"), self.engine.Shape(array.shape), bf16)
+            return array
+
+        def got(results, name):
+            port = compiled.output(name)
+            # It shows bfloat16 as float16: the same two bytes.
+            return results[port].view(BFLOAT16) if port.element_type == bf16 else results[port]
+
         def run(feeds, wanted):
+            feeds = {name: given(array) for name, array in feeds.items()}
             results = compiled(feeds, share_inputs=False, share_outputs=False)
-            return [results[compiled.output(name)] for name in wanted]
+            return [got(results, name) for name in wanted]
 
         return run, None
 
@@ -63,8 +100,9 @@ class Reference:
         self.engine, self.version, self.io = onnx, onnx.__version__, ["plain"]
         self.opsets = [1, onnx.defs.onnx_opset_version()]
         try:
-            import ml_dtypes  # noqa: F401  (NumPy has bfloat16 then)
+            import ml_dtypes
 
+            self.bfloat16 = numpy.dtype(ml_dtypes.bfloat16)
             self.more_types = ["bfloat16"]
         except ImportError:
             self.more_types = []
@@ -75,7 +113,14 @@ class Reference:
             if any(any(a.ints) for a in node.attribute if a.name in ("scan_input_axes", "scan_output_axes")):
                 raise ValueError("its Scan goes along axis 0 only")
         evaluator = self.engine.reference.ReferenceEvaluator(model)
-        return lambda feeds, wanted: evaluator.run(wanted, feeds), None
+
+        def given(array):
+            return array.view(self.bfloat16) if array.dtype == BFLOAT16 else array
+
+        def run(feeds, wanted):
+            return evaluator.run(wanted, {name: given(array) for name, array in feeds.items()})
+
+        return run, None
 
 
 ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "reference": Reference}
@@ -91,7 +136,7 @@ def read():
     header = json.loads(requests.read(*struct.unpack("<I", begin)))
     tensors = {}
     for t in header.get("tensors", []):
-        dtype = numpy.dtype(t["type"])
+        dtype = BFLOAT16 if t["type"] == "bfloat16" else numpy.dtype(t["type"])
         data = requests.read(math.prod(t["shape"]) * dtype.itemsize)
         tensors[t["name"]] = numpy.frombuffer(data, dtype).reshape(t["shape"]).copy()
     return header, tensors
@@ -100,7 +145,8 @@ def read():
 def write(header, tensors=()):
     """An answer; tensors are (name, array)."""
     arrays = [(name, numpy.ascontiguousarray(array).reshape(numpy.shape(array))) for name, array in tensors]
-    said = [{"name": name, "type": array.dtype.name, "shape": array.shape} for name, array in arrays]
+    names = {BFLOAT16: "bfloat16"}
+    said = [{"name": n, "type": names.get(a.dtype, a.dtype.name), "shape": a.shape} for n, a in arrays]
     text = json.dumps({**header, "tensors": said}).encode()
     answers.write(struct.pack("<I", len(text)) + text + b"".join(array.tobytes() for _, array in arrays))
     answers.flush()
@@ -159,6 +205,8 @@ def timed(request, feeds):
 engine = opened = None
 try:
     import numpy
+
+    BFLOAT16 = numpy.dtype([("bfloat16", "<u2")])  # NumPy has none: two bytes that nothing computes with
 except ImportError as error:
     numpy, missing = None, error
 while True:

@@ -6,18 +6,11 @@ use minrnn_onnx::build::{Builder, Val};
 use minrnn_onnx::ir::{Attr, DType, Dim as Axis, Graph, Model, Tensor as Constant};
 
 use super::super::spec::input_spec;
+use super::super::tests::graphs;
 use super::*;
 
 fn write(dir: &Path, name: &str, graph: Graph) -> PathBuf {
-    let path = dir.join(name);
-    let model = Model {
-        ir_version: 8,
-        opsets: vec![(String::new(), 17)],
-        graph,
-        ..Model::default()
-    };
-    std::fs::write(&path, model.encode()).unwrap();
-    path
+    graphs::write(dir, name, 17, graph)
 }
 
 fn dims(names: &[&str]) -> Vec<Axis> {

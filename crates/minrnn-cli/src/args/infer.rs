@@ -1,0 +1,87 @@
+//! A model at work: `minrnn generate` and `minrnn run`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::numbers::one_or_more;
+
+/// Let a text model write, from a checkpoint or from exported files.
+///
+/// Characters come as they are made. At temperature 0 always the likeliest one (the first of equals); every engine then
+/// writes the same text.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Generate {
+    /// Folder of a checkpoint, of a run (then its `best`) or of an export
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Text to go on from [default: a line break, or the vocabulary's first character, which is not printed]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Characters to write; fewer where the end of stream that an export names comes first
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = one_or_more)]
+    pub(crate) length: usize,
+    /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
+    #[arg(
+        long,
+        value_name = "F",
+        default_value_t = 0.8,
+        allow_hyphen_values = true
+    )]
+    pub(crate) temperature: f64,
+    /// Seed of the choice of characters
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// What computes [default: candle for a checkpoint, step for an export]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) engine: Option<EngineChoice>,
+}
+
+/// Run token ids or features through an export.
+///
+/// Input: an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
+/// token ids of one sequence on stdin, separated by blanks. Output: [B, T, C], or [B, C] for a model that answers once a sequence.
+/// With --lengths each row ends at its own step: its state, and the answer of a model that answers once, are those of that step;
+/// of the steps behind it, whatever stands there, nothing is printed, and NaN is written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// Folder of an export
+    #[arg(value_name = "EXPORT_DIR")]
+    pub(crate) dir: PathBuf,
+    /// What goes in: an .npy file, or - for token ids on stdin
+    #[arg(long, value_name = "FILE.npy")]
+    pub(crate) input: PathBuf,
+    /// Steps of each row, each from 1 to T, where rows are padded: an .npy file of integers [B], a text file, or a list such as 9,5,7. Needed where the
+    /// export has an input lengths
+    #[arg(long, value_name = "FILE|LIST")]
+    pub(crate) lengths: Option<PathBuf>,
+    /// Which file of the export runs [default: the first of parallel, scan, step that it has and that runs here]
+    #[arg(long, value_name = "FORM")]
+    pub(crate) form: Option<RunForm>,
+    /// State to begin with, as --save-state wrote it [default: the model's initial state]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Write the state after the last step, to go on from with any form of this export
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_state: Option<PathBuf>,
+    /// Write the output as float32 .npy [default: print it, one step a line, rows apart by an empty line]
+    #[arg(long, value_name = "FILE.npy")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunForm {
+    Parallel,
+    Scan,
+    Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineChoice {
+    /// The trainer's own engine, from a checkpoint
+    Candle,
+    /// model.step.onnx, one character a call; the prompt at once where the export has a sequence form
+    Step,
+    /// model.parallel.onnx over the whole text again for each character: slow, for comparison
+    Parallel,
+}

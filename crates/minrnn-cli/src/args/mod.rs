@@ -1,0 +1,54 @@
+//! The command line: a file a kind of command.
+
+mod bench;
+mod device;
+mod engines;
+mod export;
+mod files;
+mod import;
+mod infer;
+mod numbers;
+mod train;
+mod verify;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use bench::{Bench, BenchEngines, BenchInfer, BenchOptions, BenchTrain, BenchWhat};
+pub(crate) use engines::{EnginePrograms, Engines};
+pub(crate) use export::{Export, FormChoice};
+pub(crate) use files::{Diff, Inspect};
+pub(crate) use import::{ActivationChoice, Import, LayoutChoice};
+pub(crate) use infer::{EngineChoice, Generate, Run, RunForm};
+pub(crate) use train::{Quickstart, Train};
+pub(crate) use verify::{Pair, Verify};
+
+/// Minimal recurrent networks: trained, exported to ONNX, and proven to compute the same in every form.
+#[derive(Debug, Parser)]
+#[command(name = "minrnn", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// No progress on stderr, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+const EXIT_CODES: &str = "\
+Letters in shapes: B batch, T time, F features, C classes or values.
+Results go to stdout, progress and errors to stderr.
+Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or bad input;
+stopped by a signal, 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Quickstart(Quickstart),
+    Train(Train),
+    Export(Box<Export>),
+    Verify(Box<Verify>),
+    Generate(Generate),
+    Run(Run),
+    Inspect(Inspect),
+    Diff(Diff),
+    Import(Import),
+    Bench(Bench),
+}

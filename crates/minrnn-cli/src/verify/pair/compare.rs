@@ -1,0 +1,203 @@
+//! Two files held to each other: cases, the judge on both, engines on each.
+
+use anyhow::{Context, Result};
+use minrnn_model::rng::Rng;
+
+use super::case::{Case, Ran, Two};
+use super::checks::Checks;
+use super::file::By;
+use super::interface::Kind;
+use super::notes::untold;
+use super::plan::{BATCHES, piece, pieces};
+use super::report::{JUDGE, Pair};
+use super::rounding::Rounding;
+use super::spec::Request;
+use super::witness::{BOTH, Witness};
+use crate::verify::bisect;
+use crate::verify::contender::Contender;
+use crate::verify::course::Course;
+use crate::verify::who::Who;
+
+/// Runs that only measure rounding.
+const CALIBRATIONS: usize = 8;
+
+impl Two {
+    pub(super) fn compare(
+        &self,
+        request: &Request,
+        mut observe: crate::verify::Observer,
+    ) -> Result<Pair> {
+        let mut rng = Rng::named(request.seed, "pair");
+        let mut costs = Rounding::new(request.tolerance, self.times());
+        let wanted = self.face.length.unwrap_or_else(|| self.longest(request));
+        let (limit, shortened) = self.affordable(wanted, request.longest.is_some())?;
+        let mut notes = self.notes(limit, request);
+        notes.extend(shortened);
+        observe(0, 1, "measuring rounding");
+        self.calibrate(limit, &mut rng, &mut costs, &[0, 1])
+            .context("measuring how f32 rounds in these files")?;
+        let mut checks = Checks::new(self);
+        let mut witnesses = self.witnesses(request, &BOTH);
+        let cases = self.cases(limit, &mut rng)?;
+        let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
+        for case in &cases {
+            course.begin(case.work(), &case.name());
+            self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
+                .with_context(|| case.name())?;
+        }
+        let (lost, beyond) = (checks.lost(), checks.beyond());
+        notes.extend(checks.offsets());
+        let mut rows = checks.rows();
+        notes.extend(lost.map(str::to_owned));
+        notes.extend(beyond);
+        notes.extend(untold(&rows));
+        let mut engines = vec![];
+        for witness in witnesses {
+            let heard = witness.finish(self);
+            rows.extend(heard.rows);
+            notes.extend(heard.notes);
+            engines.push(heard.who);
+        }
+        notes.extend(request.engines.absent().iter().map(|(_, why)| why.clone()));
+        notes.extend(self.on_edges(&rows));
+        let span = self.span(limit);
+        notes.push(format!(
+            "{} cases{span}, seed {}",
+            cases.len(),
+            request.seed
+        ));
+        // A file against itself is told of once.
+        let mut told: Vec<String> = vec![];
+        notes.retain(|n| {
+            !told.contains(n) && {
+                told.push(n.clone());
+                true
+            }
+        });
+        rows.sort_by_key(|r| (r.holds, !r.decides));
+        let decide = || rows.iter().filter(|r| r.decides);
+        let holds = decide().next().is_some() && decide().all(|r| r.holds);
+        let worst = decide()
+            .filter(|r| !r.holds && r.by == JUDGE)
+            .find_map(|r| r.worst.as_ref())
+            .map(|w| (w.batch, w.time, w.large));
+        let bisect = match request.bisect {
+            true => bisect::pair(self, request, worst)?,
+            false => bisect::Found::default(),
+        };
+        notes.extend(bisect.why);
+        Ok(Pair {
+            mode: match self.kind {
+                Kind::Step => "sequence against step",
+                Kind::Same => "file against file",
+            },
+            first: self.files[0].name(),
+            second: self.files[1].name(),
+            holds: holds && bisect.culprit.is_none(),
+            rows,
+            bisect: bisect.culprit,
+            notes,
+            judge: Who::judge(),
+            engines,
+            asked: request.engines.asked(),
+        })
+    }
+
+    /// The engines to ask, with the files of these sides.
+    pub(super) fn witnesses(&self, request: &Request, sides: &[(usize, &str)]) -> Vec<Witness> {
+        let models = self.files.each_ref().map(|f| &f.model);
+        let open = |c: &mut dyn Contender, asked| Witness::open(c, self, asked, sides);
+        request.engines.each(&models, open)
+    }
+
+    /// Runs that only measure rounding: a few values alone may be right by luck.
+    pub(super) fn calibrate(
+        &self,
+        limit: usize,
+        rng: &mut Rng,
+        costs: &mut Rounding,
+        sides: &[usize],
+    ) -> Result<()> {
+        let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
+        for _ in 0..CALIBRATIONS {
+            let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng)?;
+            if let Some(far) = case.enlarged(self)? {
+                for side in sides {
+                    // What a file refuses of such inputs is said where they are compared.
+                    let _ = self.judged(*side, &far, costs);
+                }
+            }
+            let other = self.overridden(&case, rng)?;
+            for case in std::iter::once(&case).chain(&other) {
+                for side in sides {
+                    self.judged(*side, case, costs)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A file by the judge; what rounding costs it is remembered.
+    pub(super) fn judged(&self, side: usize, case: &Case, costs: &mut Rounding) -> Result<Ran> {
+        let ran = self.whole(side, By::Judge, case)?;
+        costs.learn(side, case, &ran);
+        // What f16 and bf16 cost shows only beside a run without them.
+        if self.files[side].is_short() {
+            let plain = self.whole(side, By::Unrounded, case)?;
+            costs.learn_from(side, case, &ran, &plain);
+        }
+        Ok(ran)
+    }
+
+    pub(super) fn one(
+        &self,
+        case: &Case,
+        costs: &mut Rounding,
+        (checks, witnesses): (&mut Checks, &mut [Witness]),
+        rng: &mut Rng,
+    ) -> Result<()> {
+        if case.large {
+            if let Err(error) = self.far(case, costs, checks) {
+                checks.refused.get_or_insert(error.root_cause().to_string());
+            }
+            return Ok(());
+        }
+        let first = self.judged(0, case, costs)?;
+        let second = self.judged(1, case, costs)?;
+        checks.whole.add(case, &first, &second, costs);
+        checks.rounded.add(case, &first, &second, costs);
+        let unit = self.face.unit();
+        let free = self.is_free(case);
+        let back = self
+            .rewinds(case)
+            .then(|| unit * (1 + rng.below(case.time / unit - 1)));
+        if let Some(at) = back {
+            let ran = self.rewound(By::Judge, case, at)?;
+            checks.rewind.add(case, &ran, &second, costs);
+        }
+        if self.kind == Kind::Step && free && self.face.states.iter().all(|s| s.first.1.is_some()) {
+            let at = unit * piece(case.time / unit - 1, rng);
+            let ran = self.then_steps(case, at)?;
+            checks.then.add(case, &ran, &second, costs);
+        }
+        if self.takes_pieces(case) {
+            let pieces = pieces(case.time, rng);
+            let ran = self.pieces(By::Judge, case, &pieces)?;
+            checks.chunks.add(case, &ran, &second, costs);
+        }
+        // Engines take what they must be given: other values for defaults are a question to the files.
+        for witness in witnesses.iter_mut().filter(|_| case.own) {
+            witness.add(self, case, back, [&first, &second], costs);
+        }
+        Ok(())
+    }
+
+    /// A case with inputs far beyond the usual: what the files mean there.
+    pub(super) fn far(&self, case: &Case, costs: &mut Rounding, checks: &mut Checks) -> Result<()> {
+        let first = self.judged(0, case, costs)?;
+        let second = self.judged(1, case, costs)?;
+        checks.large.add(case, &first, &second, costs);
+        checks.large_rounded.add(case, &first, &second, costs);
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What is to be said beside the rows.
+
+use super::case::Two;
+use super::checks::LARGE;
+use super::file::GraphFile;
+use super::report::{JUDGE, Row, number};
+use super::spec::Request;
+use super::{interface, port};
+
+impl Two {
+    /// What hung on rounding.
+    pub(super) fn on_edges(&self, rows: &[Row]) -> Vec<String> {
+        let counted = rows.iter().filter(|r| r.on_edge > 0 && r.by == JUDGE);
+        let mut notes: Vec<String> = counted
+            .map(|r| {
+                format!(
+                    "{}, `{}`: {} of {} values hang on a decision that rounding can tip; of them one quantum is allowed",
+                    r.check, r.tensor, r.on_edge, r.values
+                )
+            })
+            .collect();
+        for file in &self.files {
+            let places = file.undecided();
+            if let Some(place) = places.first() {
+                notes.push(format!(
+                    "{}: {place}; {} such places in all, where one way was gone only",
+                    file.name(),
+                    places.len()
+                ));
+            }
+        }
+        notes
+    }
+
+    /// Inputs and outputs that were taken for the same because nothing else was left.
+    pub(super) fn other_names(&self, request: &Request) -> Vec<String> {
+        let [first, second] = self.files.each_ref().map(GraphFile::name);
+        let links = self.face.links.iter().map(|l| ("input", &l.names));
+        let outputs = self.face.outputs.iter().map(|names| ("output", names));
+        let said = |[a, b]: &[String; 2]| request.names.iter().any(|(x, y)| x == a && y == b);
+        let other = links
+            .chain(outputs)
+            .filter(|(_, n)| n[0] != n[1] && !said(n));
+        other
+            .map(|(kind, [a, b])| {
+                format!(
+                    "{kind} `{a}` of {first} was taken for `{b}` of {second}: the names differ, and no other was left; --map {a}={b} says that it is so"
+                )
+            })
+            .collect()
+    }
+
+    pub(super) fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
+        let mut notes = self.face.notes.clone();
+        notes.extend(self.other_names(request));
+        notes.extend(self.other_beginnings());
+        for state in &self.face.states {
+            if state.first.0.is_none() {
+                notes.push(format!(
+                    "state `{}`: {} has no such input; begun with the initial value only",
+                    state.second.0,
+                    self.files[0].name()
+                ));
+            }
+        }
+        if let Some(given) = request.tolerance {
+            notes.push(format!(
+                "tolerance {given}, as given; integers are compared exactly"
+            ));
+        }
+        if self.face.length.is_some() && self.timed() {
+            notes.push(if self.said_by_dim(request) {
+                format!("T = {limit} only, as --dim says")
+            } else {
+                format!("the files take T = {limit} only")
+            });
+        }
+        notes
+    }
+
+    pub(super) fn timed(&self) -> bool {
+        self.face.links.iter().any(|l| l.time().is_some())
+    }
+
+    /// Whether the length is one that was given for a named dimension, not one of the files.
+    pub(super) fn said_by_dim(&self, request: &Request) -> bool {
+        let of = |side: usize, link: &interface::Link| {
+            let mut ports = self.files[side].inputs().iter();
+            let dims = ports.find(|p| p.name == link.names[side])?.dims.as_ref()?;
+            match dims.get(link.time()?)? {
+                port::Dim::Symbol(name) => request.dims.get(name).copied(),
+                _ => None,
+            }
+        };
+        let mut links = self.face.links.iter();
+        links.any(|link| (0..2).any(|side| of(side, link).is_some()))
+    }
+
+    /// The lengths that ran, for a note.
+    pub(super) fn span(&self, limit: usize) -> String {
+        match self.lengths(limit).first() {
+            _ if !self.timed() => String::new(),
+            Some(first) if *first < limit => format!(", T = {first} to {limit}"),
+            _ => format!(", T = {limit}"),
+        }
+    }
+}
+
+/// What rounding costs where nothing can be told.
+fn costs(check: &str) -> &'static str {
+    match check == LARGE {
+        true => "one of them there is as much as they differ, or more",
+        false => "both files is as large as half of the values, or larger",
+    }
+}
+
+/// Of which tensors it cannot be told whether they agree.
+pub(super) fn untold(rows: &[Row]) -> Vec<String> {
+    let rows = rows.iter().filter(|r| r.is_untold());
+    rows.map(|r| {
+        format!(
+            "{}, `{}`: of {} of {} values it cannot be told whether the files agree: what rounding costs {} (tolerance {})",
+            r.check, r.tensor, r.untold, r.values, costs(&r.check), number(r.tolerance)
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,125 @@
+//! Which cases are run.
+
+use anyhow::Result;
+use minrnn_model::rng::Rng;
+
+use super::case::{Case, Two};
+use super::spec::Request;
+
+/// The longest sequence if nothing says another one.
+const LONGEST: usize = 1024;
+
+/// And of files that take several steps a call, the most calls.
+const CALLS: usize = 16;
+
+/// Lengths that catch what goes wrong at edges: few steps, around a block, and far beyond. A graph is planned anew for each
+/// length, so these few serve for pieces too.
+pub(super) const LENGTHS: [usize; 11] = [1, 2, 3, 16, 17, 64, 256, 1024, 4096, 16_384, 65_536];
+
+pub(super) const BATCHES: [usize; 2] = [1, 3];
+
+/// One of the lengths, `limit` at most.
+pub(super) fn piece(limit: usize, rng: &mut Rng) -> usize {
+    let count = LENGTHS.iter().filter(|n| **n <= limit).count();
+    LENGTHS[rng.below(count.max(1))]
+}
+
+/// Pieces that add up to T; the first ones are random, then as few as there can be.
+pub(super) fn pieces(time: usize, rng: &mut Rng) -> Vec<usize> {
+    let mut all = vec![];
+    let mut left = time;
+    while left > 0 {
+        let fits = LENGTHS.iter().rev().find(|n| **n <= left).copied();
+        let next = if all.len() < 24 {
+            piece(left, rng)
+        } else {
+            fits.unwrap_or(1)
+        };
+        all.push(next);
+        left -= next;
+    }
+    all
+}
+
+/// The longest case in which a state is gone back to.
+const REWOUND: usize = 64;
+
+/// The longest case with large inputs, but of files of one length.
+const FAR: usize = 17;
+
+impl Two {
+    /// Whether a case may be cut. Rows of unequal length end where they end: pieces of them are another question.
+    pub(super) fn is_free(&self, case: &Case) -> bool {
+        self.face.length.is_none()
+            && case.lengths.is_none()
+            && case.time > self.face.unit()
+            && (self.face.least, self.face.grain) == (1, 1)
+            && self.step_by_step()
+    }
+
+    /// Whether the first file can run a case in pieces, its states given back.
+    pub(super) fn takes_pieces(&self, case: &Case) -> bool {
+        self.is_free(case) && self.takes_states() && self.face.frames[0].is_none()
+    }
+
+    pub(super) fn longest(&self, request: &Request) -> usize {
+        // Of a file that takes so many steps and no others, a few calls show it all.
+        let usual = match self.face.call() {
+            1 => LONGEST,
+            unit => LONGEST.min(CALLS * unit),
+        };
+        let longest = request.longest.unwrap_or(usual).clamp(1, self.most);
+        self.face.steps(longest)
+    }
+
+    /// Lengths to run, `limit` the longest.
+    pub(super) fn lengths(&self, limit: usize) -> Vec<usize> {
+        if let Some(length) = self.face.length {
+            return vec![length];
+        }
+        let mut all: Vec<usize> = LENGTHS.iter().map(|t| self.face.steps(*t)).collect();
+        all.dedup();
+        all.retain(|t| *t < limit);
+        all.push(limit);
+        all
+    }
+
+    /// Whether a case is one to go back in: the second file goes call by call, and the case is short.
+    pub(super) fn rewinds(&self, case: &Case) -> bool {
+        self.face.frames[1].is_some()
+            && !self.face.states.is_empty()
+            && case.lengths.is_none()
+            && case.time >= 2 * self.face.unit()
+            && case.time <= REWOUND.max(2 * self.face.unit())
+            && self.step_by_step()
+    }
+
+    pub(super) fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
+        let times = self.lengths(limit);
+        let batches = self.face.batch;
+        let batches = batches.map_or(self.face.batches.clone(), |b| vec![b]);
+        let kinds = if self.takes_states() { 2 } else { 1 };
+        let sizes = times.iter().flat_map(|t| batches.iter().map(|b| (*b, *t)));
+        let sizes: Vec<_> = sizes.flat_map(|s| std::iter::repeat_n(s, kinds)).collect();
+        self.room(&sizes)?;
+        let mut cases = vec![];
+        for time in times {
+            for batch in &batches {
+                let case = Case::random(self, (*batch, time), rng)?;
+                if self.takes_states() {
+                    let states = Some(self.random_states(*batch, rng)?);
+                    cases.push(Case {
+                        states,
+                        ..Case::random(self, (*batch, time), rng)?
+                    });
+                }
+                cases.extend(self.overridden(&case, rng)?);
+                if time <= FAR.max(self.face.length.unwrap_or(0)) && Some(batch) == batches.last() {
+                    cases.extend(case.enlarged(self)?);
+                }
+                cases.push(case);
+            }
+        }
+        Ok(cases)
+    }
+}

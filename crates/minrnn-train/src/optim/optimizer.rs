@@ -1,0 +1,302 @@
+//! A rule over named variables: gradients checked and clipped, slots in f32 of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::backprop::GradStore;
+use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var, bail};
+
+use super::norm::sum_of_squares;
+use super::rule::{Leaf, Rule, Step};
+use super::state::OptimizerState;
+use crate::checkpoint::TensorData;
+use crate::error::{Result, TrainError};
+
+/// A trainable variable.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// Its name, different from all others.
+    pub name: String,
+    /// Its value, f32.
+    pub var: Var,
+    /// Whether weight decay applies (matrices, usually; not biases, gains and initial states).
+    pub decay: bool,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepReport {
+    /// Norm of the gradient of all parameters together, before clipping.
+    pub grad_norm: f64,
+    /// Factor on the gradient from clipping; 1 where it was not clipped.
+    pub clip: f64,
+}
+
+/// What a rule remembers of one parameter, where it is worked on.
+#[derive(Debug)]
+enum Slots {
+    /// On the CPU, for the pass over memory.
+    Host(Vec<Vec<f32>>),
+    /// On the parameter's device.
+    Device(Vec<Tensor>),
+}
+
+/// A rule with what it remembers of each parameter; clips by the global norm.
+#[derive(Debug)]
+pub struct Optimizer {
+    rule: Arc<dyn Rule>,
+    parameters: Vec<Parameter>,
+    slots: Vec<Slots>,
+    step: u64,
+}
+
+impl Optimizer {
+    /// For `parameters`, with slots of zeros.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensor`] if a name occurs twice or a parameter is not f32.
+    pub fn new(parameters: Vec<Parameter>, rule: Arc<dyn Rule>) -> Result<Self> {
+        check_distinct(&parameters)?;
+        let count = rule.slots().len();
+        let slots = parameters.iter().map(|p| zeros(p, count));
+        Ok(Self {
+            slots: slots.collect::<Result<_>>()?,
+            rule,
+            parameters,
+            step: 0,
+        })
+    }
+
+    /// Updates done so far.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// The parameters, in the order given.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// Updates all parameters, or none: nothing is changed where an error is returned for the gradients.
+    ///
+    /// # Errors
+    /// [`TrainError::NoGradient`], [`TrainError::NonFinite`] naming the first parameter; [`TrainError::Candle`].
+    pub fn step(&mut self, grads: &GradStore, lr: f64) -> Result<StepReport> {
+        if !lr.is_finite() || lr < 0.0 {
+            return Err(TrainError::config(
+                "lr",
+                format!("is {lr} at step {}, expected 0 or more", self.step),
+            ));
+        }
+        let found = self.gradients(grads)?;
+        let report = self.measure(&found)?;
+        let step = Step {
+            number: self.step + 1,
+            lr,
+            clip: report.clip,
+        };
+        for ((p, slots), grad) in self.parameters.iter().zip(&mut self.slots).zip(found) {
+            match slots {
+                Slots::Host(slots) => {
+                    let op = Update {
+                        rule: &*self.rule,
+                        step,
+                        shape: p.var.dims(),
+                        decay: p.decay,
+                        slots: Mutex::new(slots),
+                    };
+                    p.var.inplace_op2(&grad.contiguous()?, &op)?;
+                }
+                Slots::Device(slots) => {
+                    self.rule
+                        .update_tensors(step, p.decay, &p.var, grad, slots)?;
+                }
+            }
+        }
+        self.step = step.number;
+        Ok(report)
+    }
+
+    fn gradients<'g>(&self, grads: &'g GradStore) -> Result<Vec<&'g Tensor>> {
+        let find = |p: &Parameter| {
+            let grad = grads.get(p.var.as_tensor());
+            let grad = grad.ok_or_else(|| TrainError::NoGradient {
+                tensor: p.name.clone(),
+                step: self.step,
+            })?;
+            if grad.dims() != p.var.dims() || grad.dtype() != DType::F32 {
+                let message = format!(
+                    "its gradient is {:?} {:?}, expected F32 {:?}",
+                    grad.dtype(),
+                    grad.dims(),
+                    p.var.dims()
+                );
+                return Err(TrainError::tensor(&p.name, message));
+            }
+            Ok(grad)
+        };
+        self.parameters.iter().map(find).collect()
+    }
+
+    /// The global norm, and the factor that brings it down to the limit. Refuses gradients that are not finite, and
+    /// those whose square is not: their second moment would be infinite and the parameter never move again.
+    fn measure(&self, grads: &[&Tensor]) -> Result<StepReport> {
+        let squares: Vec<f64> = grads
+            .iter()
+            .map(|g| sum_of_squares(g))
+            .collect::<Result<_>>()?;
+        let find = |what: &str, wrong: &dyn Fn(f64) -> bool| {
+            let at = squares.iter().position(|s| wrong(*s));
+            at.map(|i| TrainError::NonFinite {
+                what: format!("{what} of `{}`", self.parameters[i].name),
+                step: self.step,
+            })
+        };
+        if let Some(error) = find("the gradient", &|s| !s.is_finite()) {
+            return Err(error);
+        }
+        let grad_norm = squares.iter().sum::<f64>().sqrt();
+        let limit = self.rule.clip_norm().filter(|limit| grad_norm > *limit);
+        let clip = limit.map_or(1.0, |limit| limit / grad_norm);
+        match find("the squared gradient", &|s| {
+            s * clip * clip > f64::from(f32::MAX)
+        }) {
+            Some(error) => Err(error),
+            None => Ok(StepReport { grad_norm, clip }),
+        }
+    }
+
+    /// Everything that a resumed run needs, copied to plain memory.
+    ///
+    /// # Errors
+    /// [`TrainError::Candle`] if the device fails.
+    pub fn state_dict(&self) -> Result<OptimizerState> {
+        let mut state = OptimizerState {
+            step: self.step,
+            ..OptimizerState::default()
+        };
+        for (p, slots) in self.parameters.iter().zip(&self.slots) {
+            let host = |data: &Vec<f32>| TensorData {
+                shape: p.var.dims().to_vec(),
+                data: data.clone(),
+            };
+            let tensors: Vec<TensorData> = match slots {
+                Slots::Host(slots) => slots.iter().map(host).collect(),
+                Slots::Device(slots) => {
+                    let slots = slots.iter().map(TensorData::from_tensor);
+                    slots.collect::<Result<_>>()?
+                }
+            };
+            state.insert(&*self.rule, &p.name, tensors);
+        }
+        Ok(state)
+    }
+
+    /// Takes over a state of the same parameters. Nothing is changed where an error is returned.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensor`] naming the parameter that is missing, unknown, or of another shape.
+    pub fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
+        let all = self.parameters.iter();
+        let names: Vec<(&str, &[usize])> = all.map(|p| (p.name.as_str(), p.var.dims())).collect();
+        let found = state.of(&*self.rule, &names)?;
+        let load = |(p, slots): (&Parameter, Vec<&TensorData>)| {
+            let device = p.var.device();
+            if device.is_cpu() {
+                return Ok(Slots::Host(slots.iter().map(|s| s.data.clone()).collect()));
+            }
+            let tensors = slots.iter().map(|s| s.to_tensor(device));
+            Ok(Slots::Device(tensors.collect::<Result<_>>()?))
+        };
+        let slots = self.parameters.iter().zip(found).map(load);
+        self.slots = slots.collect::<Result<_>>()?;
+        self.step = state.step;
+        Ok(())
+    }
+}
+
+/// The pass over memory as candle calls it. The lock only turns the shared reference that candle gives into a mutable one.
+struct Update<'a> {
+    rule: &'a dyn Rule,
+    step: Step,
+    shape: &'a [usize],
+    decay: bool,
+    slots: Mutex<&'a mut Vec<Vec<f32>>>,
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "update"
+    }
+
+    fn cpu_fwd(
+        &self,
+        values: &mut CpuStorage,
+        values_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(w), CpuStorage::F32(g)) = (values, grad) else {
+            bail!("update: parameter and gradient must be float32")
+        };
+        let (Some((w0, w1)), Some((g0, g1))) = (
+            values_layout.contiguous_offsets(),
+            grad_layout.contiguous_offsets(),
+        ) else {
+            bail!("update: parameter and gradient must be contiguous")
+        };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let (values, grad) = (&mut w[w0..w1], &g[g0..g1]);
+        let n = values.len();
+        if grad.len() != n || slots.iter().any(|s| s.len() != n) {
+            bail!("update: parameter, gradient and slots differ in size")
+        }
+        let leaf = Leaf {
+            shape: self.shape,
+            decay: self.decay,
+            values,
+            grad,
+            slots: slots.iter_mut().map(Vec::as_mut_slice).collect(),
+        };
+        self.rule.update(self.step, leaf);
+        Ok(())
+    }
+}
+
+/// No name and no variable twice: a variable in two places would be updated twice.
+fn check_distinct(parameters: &[Parameter]) -> Result<()> {
+    let mut names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(TrainError::tensor(
+            twice[0],
+            "is given to the optimizer twice",
+        ));
+    }
+    for (i, p) in parameters.iter().enumerate() {
+        if let Some(other) = parameters[..i]
+            .iter()
+            .find(|o| o.var.as_tensor().id() == p.var.as_tensor().id())
+        {
+            let message = format!("shares its values with `{}`; give them once", other.name);
+            return Err(TrainError::tensor(&p.name, message));
+        }
+    }
+    Ok(())
+}
+
+fn zeros(parameter: &Parameter, count: usize) -> Result<Slots> {
+    let var = &parameter.var;
+    if var.dtype() != DType::F32 || !var.is_contiguous() {
+        let message = format!("is {:?}; the optimizer takes contiguous F32", var.dtype());
+        return Err(TrainError::tensor(&parameter.name, message));
+    }
+    if var.device().is_cpu() {
+        return Ok(Slots::Host(vec![vec![0.0; var.elem_count()]; count]));
+    }
+    let zeros = (0..count).map(|_| Tensor::zeros(var.dims(), DType::F32, var.device()));
+    Ok(Slots::Device(zeros.collect::<candle_core::Result<_>>()?))
+}
+
+#[cfg(test)]
+#[path = "optimizer_tests.rs"]
+mod tests;

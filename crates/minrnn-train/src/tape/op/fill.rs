@@ -1,0 +1,77 @@
+//! Memory filled: with zeros, and with one row for each sequence, the learned beginning of a state.
+
+use minrnn_kernels::Elem;
+use minrnn_model::graph::{State, StateInit};
+
+use super::column_sum::column_sum;
+#[cfg(feature = "cuda")]
+use crate::tape::cuda::{Machine, Result};
+use crate::tape::host::Host;
+use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::planner::{First, Planner};
+
+/// Sets all bytes to 0.
+#[derive(Debug)]
+pub(super) struct Zero {
+    pub(super) to: Place,
+}
+
+/// Every row becomes `p`.
+#[derive(Debug)]
+struct Repeat {
+    p: Place,
+    y: Place,
+    rows: usize,
+}
+
+/// The beginning of a state `[B, len]`: nothing for zeros, else the learned vector for each row.
+pub(super) fn first(p: &mut Planner<'_>, state: State) -> First {
+    let spec = p.graph.state_spec(state);
+    let StateInit::Learned(param) = spec.init else {
+        return None;
+    };
+    let rows = p.options.batch;
+    let y = p.buffer(rows * spec.len(), Elem::F32);
+    p.launch(Repeat {
+        p: p.param(param),
+        y,
+        rows,
+    });
+    Some((y, param))
+}
+
+/// The gradient of a beginning from that of its rows.
+pub(super) fn back_first(p: &mut Planner<'_>, begin: First, grad: Option<Place>) {
+    if let (Some((_, param)), Some(grad)) = (begin, grad) {
+        let rows = p.options.batch;
+        column_sum(p, grad, param, 0, rows, grad.len / rows);
+    }
+}
+
+impl Kernel for Zero {
+    fn places(&self) -> Places {
+        places!(=> self.to)
+    }
+    fn host(&self, h: &mut Host) {
+        h.write(self.to, &vec![0.0; self.to.len]);
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        m.view(self.to)?.fill(&m.gpu, 0)
+    }
+}
+
+impl Kernel for Repeat {
+    fn places(&self) -> Places {
+        places!(self.p => self.y)
+    }
+    fn host(&self, h: &mut Host) {
+        let values = h.read(self.p).repeat(self.rows);
+        h.write(self.y, &values);
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        let (p, y) = (m.view(self.p)?, m.view(self.y)?);
+        minrnn_kernels::elementwise::cuda::repeat(&m.gpu, p, y, self.rows)
+    }
+}

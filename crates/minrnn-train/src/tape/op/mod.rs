@@ -1,0 +1,203 @@
+//! The tape by operation: a file holds what its launches are (fields, memory, slow twin, kernel), and what they are made of
+//! in a graph, forward and backward.
+//!
+//! What the planner knows is [`KNOWN`]: a file with a kernel for a fused layer gives a [`Layer`], one for primitives a
+//! [`Primitive`]. What stands in neither list is run by its primitives, or refused by name.
+
+mod activation;
+mod cell;
+mod column_sum;
+mod columns;
+mod conv;
+mod delay;
+mod embed;
+mod fill;
+mod last;
+mod linear;
+mod loss;
+mod map;
+mod map2;
+mod mean;
+mod norm;
+mod scan;
+mod sum;
+mod update;
+mod vector;
+
+use std::fmt;
+
+use minrnn_model::graph::{Fused, Graph, Node, Region, StateInit, StateSpec};
+
+pub(super) use column_sum::column_sum;
+pub(super) use loss::loss;
+pub(super) use map::{cast, copy};
+pub(super) use norm::norm_of;
+pub(super) use update::update;
+
+#[cfg(all(test, feature = "cuda"))]
+pub(super) use columns::CopyColumns;
+#[cfg(test)]
+pub(super) use {map::Map1, norm::Norm, sum::AddDropout, vector::WithVec};
+
+use super::planner::Planner;
+use super::units::Unit;
+
+/// Adds the launches of a fused layer.
+pub(super) type Layer = fn(&mut Planner<'_>, &Region);
+
+/// Adds the launches of the node at an index, or adds nothing and gives `None`: it does not know the node.
+pub(super) type Primitive = fn(&mut Planner<'_>, &Node, usize) -> Option<()>;
+
+/// What a planner knows.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Each: its kernel for a fused layer, if it has one.
+    pub(super) layers: &'static [fn(Fused) -> Option<Layer>],
+    /// Each: its primitives.
+    pub(super) primitives: &'static [Primitive],
+    /// Those of which an input may be a parameter.
+    pub(super) with_parameters: &'static [Primitive],
+}
+
+/// Everything: a line a file.
+pub(super) const KNOWN: Known = Known {
+    layers: &[
+        linear::layer,
+        norm::layer,
+        conv::layer,
+        cell::layer,
+        activation::layer,
+    ],
+    primitives: &[
+        embed::node,
+        map::node,
+        map2::node,
+        mean::node,
+        columns::node,
+        delay::node,
+        scan::node,
+        last::node,
+    ],
+    with_parameters: &[linear::node, vector::node],
+};
+
+impl Known {
+    /// The kernel of a fused layer.
+    pub(super) fn layer(&self, fused: Fused) -> Option<Layer> {
+        self.layers.iter().find_map(|layer| layer(fused))
+    }
+
+    fn node(&self, p: &mut Planner<'_>, value: usize) -> Result<(), Unknown> {
+        let node = p.graph.nodes()[value].clone();
+        // Values of parameters alone have no slots: who can read them looks before.
+        let constant = node.inputs.iter().any(|v| p.graph.span(*v).is_model());
+        let primitives = match constant {
+            true => self.with_parameters,
+            false => self.primitives,
+        };
+        let known = primitives.iter().find_map(|f| f(p, &node, value));
+        known.ok_or_else(|| Unknown::new(p.graph, value))
+    }
+}
+
+/// The tape has no launches for a node or a state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the tape does not know {what} of {place}{}; train with train.engine = \"candle\", which runs every model",
+    Within(layers)
+)]
+pub struct Unknown {
+    /// The operation with its name, or what is unusual about the state.
+    pub what: String,
+    /// Its number in the graph, and its scope.
+    pub place: String,
+    /// The fused layers that it lies in, the inmost last: none of them has a kernel here either.
+    pub layers: Vec<String>,
+}
+
+/// ", part of Swiglu", where there are such layers.
+struct Within<'a>(&'a [String]);
+
+impl fmt::Display for Within<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", part of the layer {}", self.0.join(", "))
+    }
+}
+
+impl Unknown {
+    fn new(graph: &Graph, at: usize) -> Self {
+        let node = &graph.nodes()[at];
+        let regions = graph.regions().iter();
+        let around = regions.filter(|r| r.nodes.contains(&at));
+        let name = |r: &Region| {
+            let text = format!("{:?}", r.fused);
+            text.split([' ', '{']).next().unwrap_or_default().to_owned()
+        };
+        let on = match node.inputs.iter().any(|v| graph.span(*v).is_model()) {
+            true => " on a parameter",
+            false => "",
+        };
+        Self {
+            what: format!("the operation {}{on}", node.op.name()),
+            place: match node.scope.as_str() {
+                "" => format!("node {at}"),
+                scope => format!("node {at} in `{scope}`"),
+            },
+            layers: around.map(name).collect(),
+        }
+    }
+}
+
+/// States begin with zeros, or a recurrence with a row that is learned.
+pub(super) fn check_states(graph: &Graph) -> Result<(), Unknown> {
+    let strange = |s: &&StateSpec| match s.init {
+        StateInit::Zero => false,
+        StateInit::Constant(_) => true,
+        StateInit::Learned(_) => s.lag().is_some(),
+    };
+    match graph.states().iter().find(strange) {
+        None => Ok(()),
+        Some(state) => Err(Unknown {
+            what: match state.init {
+                StateInit::Constant(_) => "the constant beginning".to_owned(),
+                _ => "the learned beginning".to_owned(),
+            },
+            place: format!("the state `{}`", state.name),
+            layers: vec![],
+        }),
+    }
+}
+
+impl Planner<'_> {
+    /// Adds the launches of a unit.
+    pub(super) fn forward(&mut self, unit: Unit, known: &Known) -> Result<(), Unknown> {
+        match unit {
+            Unit::Region(r) => {
+                let region = self.graph.regions()[r].clone();
+                match known.layer(region.fused) {
+                    Some(layer) => layer(self, &region),
+                    None => return Err(Unknown::new(self.graph, region.nodes.start)),
+                }
+            }
+            // The model's input has its memory already.
+            Unit::Node(0) => {}
+            Unit::Node(i) => known.node(self, i)?,
+            Unit::Embed { node, mask, value } => {
+                let graph = self.graph;
+                embed::embed(self, &graph.nodes()[node], Some(mask), value)
+                    .ok_or_else(|| Unknown::new(graph, node))?;
+            }
+            Unit::Sum {
+                x,
+                branch,
+                mask,
+                value,
+                norm,
+            } => sum::sum(self, x, branch, mask, value, norm),
+        }
+        Ok(())
+    }
+}

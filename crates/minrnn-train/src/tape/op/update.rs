@@ -1,0 +1,123 @@
+//! The norm of the gradient, and the update of all parameters at once by the optimizer's rule.
+
+use minrnn_kernels::Elem;
+#[cfg(feature = "cuda")]
+use minrnn_kernels::adamw;
+
+use crate::optim::{Leaf, Step};
+#[cfg(feature = "cuda")]
+use crate::tape::cuda::{Machine, Result};
+use crate::tape::host::Host;
+use crate::tape::launch::{Kernel, Place, Places, Space, places};
+use crate::tape::planner::{Planner, scratch};
+
+/// Norm of all gradients, clip factor, and whether all is finite.
+#[derive(Debug)]
+struct GradNorm {
+    grads: Place,
+    scratch: Place,
+}
+
+/// The rule on all parameters at once, with the copy of them in the compute type.
+#[derive(Debug)]
+struct Update {
+    len: usize,
+    decayed: usize,
+    slots: usize,
+}
+
+const REPORT: Place = Place {
+    space: Space::Report,
+    offset: 0,
+    len: 2,
+    elem: Elem::F32,
+};
+
+/// Adds the update of the parameters.
+pub(in crate::tape) fn update(p: &mut Planner<'_>, slots: usize) {
+    let (len, decayed) = (p.layout.trained_len, p.layout.decayed_len);
+    if len == 0 {
+        return;
+    }
+    let scratch = scratch!(p, |gpu| adamw::cuda::scratch_len(gpu, len));
+    p.launch(GradNorm {
+        grads: Place::new(Space::Grads, len, Elem::F32),
+        scratch,
+    });
+    p.launch(Update {
+        len,
+        decayed,
+        slots,
+    });
+}
+
+impl Kernel for GradNorm {
+    fn places(&self) -> Places {
+        places!(self.grads => REPORT; self.scratch)
+    }
+    fn host(&self, h: &mut Host) {
+        let norm = h.read(self.grads).iter().map(|g| g * g).sum::<f64>();
+        let norm = norm.sqrt();
+        let clip = h.rule.clip_norm().filter(|c| norm > *c);
+        h.write(REPORT, &[norm, clip.map_or(1.0, |c| c / norm)]);
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        let loss = Place::new(Space::Loss, 1, Elem::F32);
+        let norm = adamw::cuda::Norm {
+            grads: m.view(self.grads)?,
+            segments: m.store.segments()?,
+            loss: m.has(Space::Loss).then(|| m.view(loss)).transpose()?,
+            clip_norm: m.rule.clip_norm(),
+            scratch: m.view(self.scratch)?,
+            report: m.store.view(Space::Report)?,
+            latch: m.store.view(Space::Latch)?,
+            control: m.store.view(Space::Control)?,
+        };
+        adamw::cuda::norm(&m.gpu, &norm)
+    }
+}
+
+impl Kernel for Update {
+    fn places(&self) -> Places {
+        let flat = |space| Place::new(space, self.len, Elem::F32);
+        let mut places = places!(flat(Space::Grads), REPORT => flat(Space::Params));
+        let slots = (0..self.slots).map(|i| flat(Space::Slot(i)));
+        places.writes.extend(slots);
+        places
+    }
+    fn host(&self, h: &mut Host) {
+        let (lr, number) = h.rate;
+        let clip = h.read(REPORT)[1];
+        let (rule, layout) = (h.rule.clone(), h.plan().layout.clone());
+        for i in layout.trained {
+            let place = |space| Place {
+                space,
+                offset: layout.offsets[i],
+                len: layout.lens[i],
+                elem: Elem::F32,
+            };
+            let mut values = h.read(place(Space::Params));
+            let grad = h.read(place(Space::Grads));
+            let slots = (0..self.slots).map(|s| h.read(place(Space::Slot(s))));
+            let mut slots: Vec<Vec<f64>> = slots.collect();
+            let leaf = Leaf {
+                shape: &layout.shapes[i],
+                decay: layout.offsets[i] < self.decayed,
+                values: &mut values,
+                grad: &grad,
+                slots: slots.iter_mut().map(Vec::as_mut_slice).collect(),
+            };
+            rule.twin(Step { number, lr, clip }, leaf);
+            h.write(place(Space::Params), &values);
+            for (s, values) in slots.iter().enumerate() {
+                h.write(place(Space::Slot(s)), values);
+            }
+        }
+        h.refresh_shadow();
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        m.rule.update_cuda(m, self.len, self.decayed)
+    }
+}
