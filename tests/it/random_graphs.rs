@@ -2,6 +2,7 @@
 //! with given states, lengths and resets.
 
 mod draw;
+mod narrow;
 
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::{Graph, Input, Span};

@@ -216,16 +216,16 @@ impl Graph {
             );
         };
         let layers = &self.scope[depth..];
-        let mut names = (0..=layers.len()).rev().map(|from| {
+        let named = |from: usize| {
             let parts = layers[from..].iter().map(String::as_str);
             let path: Vec<&str> = parts.chain([name]).collect();
             format!("{block}.{}", path.join("."))
-        });
+        };
         let taken = |n: &String| self.states.iter().any(|s| s.name == *n);
-        match names.clone().find(|n| !taken(n)) {
+        match (0..=layers.len()).rev().map(named).find(|n| !taken(n)) {
             Some(free) => Ok(free),
             None => fail(
-                names.next_back().unwrap_or_default(),
+                named(0),
                 "is defined twice in its layer; give one another name",
             ),
         }
