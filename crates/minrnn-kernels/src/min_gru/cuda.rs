@@ -28,7 +28,7 @@ pub(super) fn cell<'a>(
 }
 
 const OP: &str = "min_gru";
-const BACKWARD: &str = "min_gru backward";
+pub(super) const BACKWARD: &str = "min_gru backward";
 
 /// h, `[B,T,D]`, of [`min_gru`](crate::min_gru()): the state is f32 from `h0` to the last step, and rounded where it is written.
 ///

@@ -31,7 +31,7 @@ pub(super) fn cell<'a>(
 }
 
 const OP: &str = "min_lstm";
-const BACKWARD: &str = "min_lstm backward";
+pub(super) const BACKWARD: &str = "min_lstm backward";
 
 /// h, `[B,T,D]`, of [`min_lstm`](crate::min_lstm()): the state is f32 from `h0` to the last step, and rounded where it is written.
 ///

@@ -12,15 +12,15 @@ pub mod slow;
 #[cfg(test)]
 mod tests;
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+use candle_core::{Result, Tensor};
 
 use crate::Candidate;
+#[cfg(feature = "cuda")]
+use crate::cuda::View;
 use crate::dispatch::Level;
 use crate::math::Float;
+use crate::recurrence::packed::{self, Packed};
 use crate::recurrence::{self, Size, Source};
-use crate::tensors::{Input, f32_on_gpu, slice, with_float};
-
-const OP: &str = "min_lstm";
 
 /// The minLSTM layer behind its projection (arXiv 2410.01201, section 3.2 and appendix B).
 ///
@@ -42,9 +42,7 @@ pub fn min_lstm(
     candidate: Candidate,
     normalize: bool,
 ) -> Result<Tensor> {
-    let op = MinLstm::new(pqv, h0, candidate, normalize)?;
-    pqv.contiguous()?
-        .apply_op2(&f32_on_gpu(h0)?.contiguous()?, op)
+    packed::forward(MinLstm(candidate, normalize), pqv, h0)
 }
 
 /// The backward pass alone, for a tape other than candle's: given h, the result, and `dh`, its
@@ -60,27 +58,17 @@ pub fn min_lstm_backward(
     h: &Tensor,
     dh: &Tensor,
 ) -> Result<(Tensor, Tensor)> {
-    let op = MinLstm::new(pqv, h0, candidate, normalize)?;
-    op.size.check_saved(OP, pqv, h, dh)?;
-    let [pqv, h0, h, dh] = recurrence::contiguous([pqv, h0, h, dh])?;
-    #[cfg(feature = "cuda")]
-    if pqv.device().is_cuda() {
-        let [dpqv, dh0] = op.gradients_cuda([&pqv, &f32_on_gpu(&h0)?, &h, &dh])?;
-        return Ok((dpqv, dh0.to_dtype(h0.dtype())?));
-    }
-    with_float!(OP, pqv.dtype(), T => op.gradients::<T>([&pqv, &h0, &h, &dh]))
+    packed::backward(MinLstm(candidate, normalize), [pqv, h0, h, dh])
 }
 
-struct MinLstm {
-    size: Size,
-    candidate: Candidate,
-    normalize: bool,
-}
+/// The candidate, and whether gates are normalised.
+#[derive(Clone, Copy)]
+struct MinLstm(Candidate, bool);
 
 /// Runs `$body` with `$cell` as the cell that the options of `$op` ask for.
 macro_rules! with_cell {
     ($op:expr, $cell:ident => $body:expr) => {
-        match ($op.candidate, $op.normalize) {
+        match ($op.0, $op.1) {
             (Candidate::G, true) => {
                 let $cell = cpu::Cell::<true, true>;
                 $body
@@ -101,118 +89,26 @@ macro_rules! with_cell {
     };
 }
 
-impl MinLstm {
-    /// The operation for these inputs, if they fit.
-    fn new(pqv: &Tensor, h0: &Tensor, candidate: Candidate, normalize: bool) -> Result<Self> {
-        let pqv_in = Input::recurrent(OP, "pqv", pqv)?;
-        let (b, t, width) = pqv_in.dims3("[B,T,3D]")?;
-        if width % 3 != 0 {
-            return Err(pqv_in.bad_shape("[B,T,3D], the last size a multiple of 3".into()));
-        }
-        let d = width / 3;
-        let h0_in = Input::recurrent(OP, "h0", h0)?.like_or_f32(pqv_in)?;
-        h0_in.shaped(&[b, d], "[B,D]")?;
-        Ok(Self {
-            size: Size { b, t, d },
-            candidate,
-            normalize,
-        })
+impl Packed for MinLstm {
+    const OP: &'static str = "min_lstm";
+    #[cfg(feature = "cuda")]
+    const BACKWARD: &'static str = cuda::BACKWARD;
+    const INPUT: &'static str = "pqv";
+    const PARTS: usize = 3;
+    const SHAPE: [&'static str; 2] = ["[B,T,3D]", "a multiple of 3"];
+
+    fn forward<T: Float>(self, pqv: &[T], h0: &[T], size: Size) -> Vec<T> {
+        let (level, x) = (Level::best(), Source::packed(pqv, size, Self::PARTS));
+        with_cell!(self, cell => recurrence::forward(level, cell, x, h0, size))
     }
 
-    fn forward<T: Float>(&self, level: Level, pqv: &[T], h0: &[T]) -> Vec<T> {
-        let x = Source::packed(pqv, self.size, 3);
-        with_cell!(self, cell => recurrence::forward(level, cell, x, h0, self.size))
-    }
-
-    fn gradients<T: Float>(&self, [pqv, h0, h, dh]: [&Tensor; 4]) -> Result<(Tensor, Tensor)> {
-        with_cell!(self, cell => recurrence::packed_gradients::<T, _>(OP, cell, pqv, h0, h, dh))
-    }
-}
-
-#[cfg(feature = "cuda")]
-impl MinLstm {
-    fn gradients_cuda(&self, x: [&Tensor; 4]) -> Result<[Tensor; 2]> {
-        let to = [(x[0].shape(), x[0].dtype()), (x[1].shape(), x[1].dtype())];
-        recurrence::bridge::backward(
-            OP,
-            self.size,
-            x,
-            to,
-            |gpu, [pqv, h0, h, dh], [dpqv, dh0], scratch| {
-                cuda::backward(
-                    gpu,
-                    pqv,
-                    Some(h0),
-                    h,
-                    dh,
-                    dpqv,
-                    Some(dh0),
-                    self.size,
-                    self.candidate,
-                    self.normalize,
-                    scratch,
-                )
-            },
-        )
-    }
-}
-
-impl CustomOp2 for MinLstm {
-    fn name(&self) -> &'static str {
-        OP
-    }
-
-    fn cpu_fwd(
-        &self,
-        pqv: &CpuStorage,
-        lpqv: &Layout,
-        h0: &CpuStorage,
-        lh0: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        with_float!(OP, candle_core::backend::BackendStorage::dtype(pqv), T => {
-            let (pqv, h0) = (slice::<T>(OP, pqv, lpqv)?, slice(OP, h0, lh0)?);
-            let h = self.forward(Level::best(), pqv, h0);
-            Ok((T::to_cpu_storage_owned(h), self.size.shape()))
-        })
+    fn gradients<T: Float>(self, [pqv, h0, h, dh]: [&Tensor; 4]) -> Result<(Tensor, Tensor)> {
+        let op = Self::OP;
+        with_cell!(self, cell => recurrence::packed_gradients::<T, _>(op, cell, pqv, h0, h, dh))
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        pqv: &candle_core::CudaStorage,
-        lpqv: &Layout,
-        h0: &candle_core::CudaStorage,
-        lh0: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let inputs = [(pqv, lpqv), (h0, lh0)];
-        recurrence::bridge::forward(OP, self.size, 0, inputs, |gpu, [pqv, h0], h, scratch| {
-            let (size, candidate) = (self.size, self.candidate);
-            cuda::forward(
-                gpu,
-                pqv,
-                Some(h0),
-                h,
-                size,
-                candidate,
-                self.normalize,
-                scratch,
-            )
-        })
-    }
-
-    fn bwd(
-        &self,
-        pqv: &Tensor,
-        h0: &Tensor,
-        h: &Tensor,
-        dh: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        #[cfg(feature = "cuda")]
-        if pqv.device().is_cuda() {
-            let [dpqv, dh0] = self.gradients_cuda([pqv, h0, h, &dh.contiguous()?])?;
-            return Ok((Some(dpqv), Some(dh0)));
-        }
-        let (dpqv, dh0) = with_float!(OP, pqv.dtype(), T => self.gradients::<T>([pqv, h0, h, dh]))?;
-        Ok((Some(dpqv), Some(dh0)))
+    fn cell<'a>(self, op: &'static str, pqv: View<'a>, size: Size) -> recurrence::cuda::Cell<'a> {
+        cuda::cell(op, pqv, size, self.0, self.1)
     }
 }

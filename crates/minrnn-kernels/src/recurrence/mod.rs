@@ -11,6 +11,7 @@ pub mod cuda;
 #[cfg(feature = "cuda")]
 #[cfg(test)]
 pub(crate) mod cuda_tests;
+pub(crate) mod packed;
 #[cfg(feature = "cuda")]
 mod tiles;
 
