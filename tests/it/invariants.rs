@@ -206,6 +206,35 @@ fn libraries_do_not_print_nor_read_the_environment_nor_choose_a_device() {
 }
 
 /// Names and bytes of an export's files.
+/// A step that waits for its device in a second place would be slow on a GPU without a word.
+#[test]
+fn a_training_reads_from_its_device_in_one_place() {
+    let src = root().join("crates/minrnn-train/src");
+    let mut looked = 0;
+    for part in ["run", "trainer", "optim", "tape/op"] {
+        for file in sources::below(&src.join(part), "rs") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let tests = file.to_str().unwrap().contains("test");
+            looked += 1;
+            for (n, line) in code.lines().enumerate() {
+                let reads = ["to_scalar", "to_vec0", "to_vec1", "to_vec2", "to_vec3"];
+                let reads = reads.iter().any(|word| line.contains(word));
+                // Weights that are saved are copied; a step does not.
+                let saved =
+                    text.contains("pub fn to_params") && line.contains("to_vec1::<f32>()?;");
+                assert!(
+                    !reads || tests || saved,
+                    "{}:{}: {line}",
+                    file.display(),
+                    n + 1
+                );
+            }
+        }
+    }
+    assert!(looked > 20, "{looked} files");
+}
+
 fn export(bytes: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let golden = crate::golden::read::Golden::read(bytes).expect("golden data");
     let model = Model::from_config(&golden.config).expect("a model");

@@ -2,21 +2,21 @@
 
 use candle_core::{DType, Result, Tensor};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cuda"))]
 thread_local! {
     /// Transfers of this thread.
     static TRANSFERS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// How often the thread has read from a device.
-#[cfg(test)]
+#[cfg(all(test, feature = "cuda"))]
 pub(crate) fn transfers() -> usize {
     TRANSFERS.with(std::cell::Cell::get)
 }
 
 /// All values, in one transfer.
 pub(crate) fn read(tensor: &Tensor) -> Result<Vec<f64>> {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "cuda"))]
     TRANSFERS.with(|n| n.set(n.get() + 1));
     tensor.to_dtype(DType::F64)?.flatten_all()?.to_vec1()
 }

@@ -116,3 +116,134 @@ fn refuse_of_the_tape(options: &TrainOptions, on_gpu: bool, why: &str) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use minrnn_model::graph::{Input, Op, OutputKind, StateInit, Unary};
+    use minrnn_model::model::Model;
+    use minrnn_model::params::{Init, Role};
+
+    use super::*;
+    use crate::trainer::{TrainConfig, Trainer};
+
+    fn config(train: &str) -> TrainConfig {
+        let text = format!(
+            "[task]\nkind = 'selective_copying'\nlength = 12\ndata_tokens = 3\nvocab = 8\neval_samples = 4\n\
+             [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 60\nbatch = 8\nlr = 1e-2\n{train}"
+        );
+        toml::from_str(&text).expect(&text)
+    }
+
+    /// Sums of groups, repeated channels and a logarithm: what the tape has no kernels for.
+    fn own() -> Model {
+        let role = || Role::Weight {
+            init: Init::Uniform { bound: 0.5 },
+            decay: true,
+        };
+        let model = Model::trace(
+            Input::Tokens { vocab: 8 },
+            OutputKind::Logits,
+            serde_json::Value::Null,
+            |g, x| {
+                let table = g.param("table", &[8, 12], role())?;
+                let x = g.op(Op::Embed { table }, &[x])?;
+                let h = g.block(0, |g| {
+                    let a = g.unary(Unary::Sigmoid, x)?;
+                    let a = g.repeat(a, 1, 2)?;
+                    let b = g.repeat(x, 12, 2)?;
+                    let h = g.recurrence("h", a, b, StateInit::Zero)?;
+                    g.sum(h, 2)
+                })?;
+                let size = g.unary(Unary::Abs, h)?;
+                let size = g.affine(size, 1.0, 1.0)?;
+                let log = g.unary(Unary::Log, size)?;
+                let both = g.add(h, log)?;
+                let table = g.read(table)?;
+                g.matmul_transposed(both, table)
+            },
+        );
+        model.unwrap()
+    }
+
+    #[test]
+    fn an_engine_that_cannot_be_is_refused_by_key() {
+        let refused = |train: &str| {
+            let error = Trainer::new(&config(train), &Device::Cpu).unwrap_err();
+            error.to_string()
+        };
+        let tape = refused("engine = 'tape'");
+        assert!(
+            tape.contains("train.engine") && tape.contains("--device cuda"),
+            "{tape}"
+        );
+        let bf16 = refused("engine = 'candle'\nprecision = 'bf16'");
+        assert!(bf16.contains("train.precision"), "{bf16}");
+    }
+
+    #[test]
+    fn a_configuration_says_no_engine_where_none_was_chosen() {
+        let text = |train| serde_json::to_string(&config(train)).unwrap();
+        assert!(!text("").contains("engine"));
+        assert_eq!(text("engine = 'auto'"), text(""));
+        assert!(text("engine = 'candle'").contains(r#""engine":"candle""#));
+    }
+
+    #[test]
+    fn candle_may_be_asked_for_on_the_cpu_and_computes_the_same() {
+        let run = |train| {
+            let mut trainer = Trainer::new(&config(train), &Device::Cpu).unwrap();
+            assert_eq!(trainer.notes(), &[] as &[String]);
+            trainer.step().unwrap().loss.to_bits()
+        };
+        assert_eq!(run("engine = 'candle'"), run(""));
+    }
+
+    /// What the run says, and its first and last loss.
+    fn trained(train: &str, device: &Device) -> Result<(Vec<String>, [f64; 2])> {
+        let config = config(train);
+        let task = config.task.open_within(0, None)?;
+        let mut trainer = Trainer::with_model(config, own(), task, device)?;
+        let first = trainer.step()?.loss;
+        let mut last = first;
+        for _ in 1..60 {
+            last = trainer.step()?.loss;
+        }
+        Ok((trainer.notes().to_vec(), [first, last]))
+    }
+
+    #[test]
+    #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
+    fn every_model_trains_on_a_gpu_and_the_run_says_by_what() {
+        let (notes, [first, want]) = trained("", &Device::Cpu).unwrap();
+        assert!(notes.is_empty() && want < 0.8 * first, "{first} {want}");
+        let gpu = match Device::cuda(0) {
+            Ok(gpu) => gpu,
+            Err(error) => return eprintln!("not run: {error}"),
+        };
+        let (notes, [_, got]) = trained("", &gpu).unwrap();
+        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Repeat";
+        assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
+        assert!((got - want).abs() < 1e-2 * want, "{got}, on the CPU {want}");
+        let said = |train| trained(train, &gpu).unwrap_err().to_string();
+        let tape = said("engine = 'tape'");
+        assert!(
+            tape.contains("does not know the operation Repeat") && tape.contains("candle"),
+            "{tape}"
+        );
+        for (train, key) in [
+            ("precision = 'bf16'", "train.precision"),
+            ("tuned = true", "train.tuned"),
+        ] {
+            let refused = said(train);
+            assert!(
+                refused.contains(key) && refused.contains("Repeat"),
+                "{refused}"
+            );
+        }
+        let known = Trainer::new(&config(""), &gpu).unwrap();
+        assert_eq!(
+            known.notes(),
+            ["train.engine is \"auto\": the tape trains, which knows all of this model"]
+        );
+    }
+}

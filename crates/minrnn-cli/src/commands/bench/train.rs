@@ -14,6 +14,8 @@ use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machin
 use minrnn_train::tape::{Options, Place, Plan, Space, Target};
 use serde_json::{Value as Json, json};
 
+mod candle;
+
 use super::memory::{Tensor, median};
 use super::models;
 use crate::table::{grouped, table};
@@ -34,6 +36,7 @@ const REPEATS: usize = 20;
 
 struct Row {
     model: String,
+    engine: &'static str,
     shape: [usize; 3],
     dtype: &'static str,
     ms: f64,
@@ -57,8 +60,9 @@ pub(super) fn run(
     let mut profiles = String::new();
     let mut add = |row: Row| {
         ui.note(&format!(
-            "{} {:?} {}: {:.3} ms, {} tokens/s",
+            "{} by {} {:?} {}: {:.3} ms, {} tokens/s",
             row.model,
+            row.engine,
             row.shape,
             row.dtype,
             row.ms,
@@ -88,6 +92,17 @@ pub(super) fn run(
                 profiles += &profiled(&engine, dtype)?;
             }
         }
+    }
+    for lstm in [false, true] {
+        for shape in LAYERS {
+            let name = ["layer min_gru", "layer min_lstm"][usize::from(lstm)];
+            if only(&format!("{name} {shape:?} f32 candle")) {
+                add(candle::layer(gpu, name, lstm, shape)?);
+            }
+        }
+    }
+    if only(&format!("{} candle", super::language_model("f32"))) {
+        add(candle::language(gpu)?);
     }
     Ok((json(gpu, tuned, &rows)?, text(&rows) + &profiles))
 }
@@ -148,6 +163,7 @@ fn layer(
     }
     Ok(Row {
         model: name.to_owned(),
+        engine: "tape",
         shape,
         dtype,
         ms: median(timer.pairs()?),
@@ -210,6 +226,7 @@ fn language(
     }
     let row = Row {
         model: "language model".to_owned(),
+        engine: "tape",
         shape: [batch, time, 384],
         dtype,
         ms: median(times),
@@ -255,6 +272,7 @@ fn json(gpu: &Gpu, tuned: bool, rows: &[Row]) -> Result<Json> {
         .map(|r| {
             json!({
                 "model": r.model,
+                "engine": r.engine,
                 "shape": r.shape,
                 "dtype": r.dtype,
                 "ms": r.ms,
@@ -277,6 +295,7 @@ fn text(rows: &[Row]) -> String {
         let [b, t, d] = r.shape;
         [
             r.model.clone(),
+            r.engine.to_owned(),
             format!("{b},{t},{d}"),
             r.dtype.to_owned(),
             format!("{:.3}", r.ms),
@@ -286,7 +305,7 @@ fn text(rows: &[Row]) -> String {
         ]
     });
     let header = [
-        "model", "B,T,D", "dtype", "ms", "tokens/s", "MB", "launches",
+        "model", "engine", "B,T,D", "dtype", "ms", "tokens/s", "MB", "launches",
     ];
-    format!("{}\n", table(header, lines, &[3, 4, 5, 6]))
+    format!("{}\n", table(header, lines, &[4, 5, 6, 7]))
 }
