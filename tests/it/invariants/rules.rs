@@ -87,10 +87,11 @@ pub(super) fn frameworks(all: &[Dependency]) -> Vec<Finding> {
 
 fn floor(name: &str) -> Option<u32> {
     match name {
-        "minrnn-model" | "minrnn-kernels" => Some(0),
-        "minrnn-train" | "minrnn-onnx" | "minrnn-runtime" => Some(1),
-        "minrnn-cli" => Some(2),
-        "minrnn-tests" => Some(3),
+        "minrnn-model" => Some(0),
+        "minrnn-kernels" => Some(1),
+        "minrnn-train" | "minrnn-onnx" | "minrnn-runtime" => Some(2),
+        "minrnn-cli" => Some(3),
+        "minrnn-tests" => Some(4),
         _ => None,
     }
 }
