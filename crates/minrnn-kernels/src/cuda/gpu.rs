@@ -79,6 +79,15 @@ impl Gpu {
         })
     }
 
+    /// The same GPU as a device of candle's, with a stream of its own.
+    ///
+    /// # Errors
+    /// Those of candle.
+    pub fn to_candle(&self) -> candle_core::Result<candle_core::Device> {
+        use candle_core::backend::BackendDevice;
+        Ok(candle_core::Device::Cuda(CudaDevice::new(self.ordinal())?))
+    }
+
     /// Its number among this machine's.
     pub fn ordinal(&self) -> usize {
         self.inner.context.ordinal()

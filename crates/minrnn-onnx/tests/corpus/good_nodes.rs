@@ -39,6 +39,8 @@ fn unary() -> Vec<Good> {
         "Sigmoid",
         "Tanh",
         "Exp",
+        "Cos",
+        "Sin",
         "Log",
         "Sqrt",
         "Erf",

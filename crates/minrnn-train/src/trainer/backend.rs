@@ -57,7 +57,7 @@ impl Device {
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),
             #[cfg(feature = "cuda")]
-            Self::Cuda(gpu) => Ok(candle_core::Device::new_cuda(gpu.ordinal())?),
+            Self::Cuda(gpu) => Ok(gpu.to_candle()?),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 use minrnn_kernels::cross_entropy;
 use minrnn_kernels::cuda::Gpu;
 use minrnn_model::graph::Graph;
@@ -22,7 +22,7 @@ fn taken(gpu: &Gpu, free: usize) -> usize {
 /// Forward, mean square, backward with the gradient of the input.
 pub(super) fn layer(gpu: &Gpu, name: &str, lstm: bool, shape: [usize; 3]) -> Result<Row> {
     let free = gpu.memory().map_or(0, |(free, _)| free);
-    let device = Device::new_cuda(gpu.ordinal())?;
+    let device = gpu.to_candle()?;
     let [batch, time, width] = shape;
     let model = models::layer(lstm, width)?;
     let params = Params::init(model.graph(), 0);
@@ -46,7 +46,7 @@ pub(super) fn layer(gpu: &Gpu, name: &str, lstm: bool, shape: [usize; 3]) -> Res
 /// Whole optimizer steps with new batches, by the clock.
 pub(super) fn language(gpu: &Gpu) -> Result<Row> {
     let free = gpu.memory().map_or(0, |(free, _)| free);
-    let device = Device::new_cuda(gpu.ordinal())?;
+    let device = gpu.to_candle()?;
     let model = models::language()?;
     let (batch, time) = (64, 256);
     let params = Params::init(model.graph(), 0);
