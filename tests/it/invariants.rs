@@ -291,6 +291,50 @@ fn a_function_of_one_argument_costs_five_files() {
     assert!(found.len() <= 5, "{} files: {found:?}", found.len());
 }
 
+/// A kernel for a fused layer on the tape is one file and one line: no other file names its launches.
+#[test]
+fn a_fused_kernel_costs_one_file_and_one_line() {
+    let train = root().join("crates/minrnn-train/src");
+    let files = sources::outside_tests(&train);
+    let text = |end: &str| {
+        let found = files.iter().find(|(path, _)| path.ends_with(end));
+        sources::text(&found.unwrap_or_else(|| panic!("no {end}")).0)
+    };
+    let table = text("tape/op/mod.rs");
+    let mut looked = 0;
+    for (path, _) in &files {
+        let own = sources::text(path);
+        let table_itself = path.ends_with("op/mod.rs");
+        let is_layer = own.contains("pub(super) fn layer(") && !table_itself;
+        if !path.starts_with(train.join("tape/op")) || !is_layer {
+            continue;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let lines = table
+            .lines()
+            .filter(|l| l.contains(&format!("{name}::layer")));
+        assert_eq!(lines.count(), 1, "lines of {name} in the table");
+        for launch in own
+            .lines()
+            .filter_map(|l| l.strip_prefix("impl Kernel for "))
+        {
+            let launch = launch.trim_end_matches(" {");
+            let word = |text: &str| text.contains(&format!("{name}::{launch}"));
+            // The table hands some to tests.
+            let others = files.iter().map(|(p, _)| p).filter(|p| *p != path);
+            let others =
+                others.filter(|p| p.starts_with(train.join("tape")) && !p.ends_with("op/mod.rs"));
+            let strangers: Vec<_> = others.filter(|p| word(&sources::text(p))).collect();
+            assert!(
+                strangers.is_empty(),
+                "{launch} of {name} is named in {strangers:?}"
+            );
+            looked += 1;
+        }
+    }
+    assert!(looked >= 8, "{looked} launches looked at");
+}
+
 #[test]
 fn the_same_model_gives_the_same_bytes_twice() {
     for (name, bytes) in crate::golden::read::files() {

@@ -196,7 +196,8 @@ impl Rule for AdamWConfig {
     ) -> Result<()> {
         let c = self.coefficients(step, decay);
         let [first, second] = pair(slots);
-        let g = (grad * c.clip)?;
+        // candle's gradients remember what they were made of: a slot that did would keep every step's activations.
+        let g = (grad.detach() * c.clip)?;
         *first = ((&*first * c.beta1)? + (&g * (1.0 - c.beta1))?)?;
         *second = ((&*second * c.beta2)? + (g.sqr()? * (1.0 - c.beta2))?)?;
         let denominator = ((second.sqrt()? * c.root)? + c.eps)?;

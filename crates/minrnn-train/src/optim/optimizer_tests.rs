@@ -154,6 +154,28 @@ fn tensor_operations_do_what_the_fused_pass_does() {
     );
 }
 
+/// A slot that remembers how its gradient came about keeps the activations of every step.
+#[test]
+fn slots_of_tensor_operations_forget_what_gradients_were_made_of() {
+    let var = Var::new(&[1.0f32, 2.0], &Device::Cpu).unwrap();
+    let other = Var::new(&[0.5f32, -1.0], &Device::Cpu).unwrap();
+    let loss = var.mul(other.as_tensor()).unwrap().sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let grad = grads.get(&var).unwrap();
+    assert!(grad.track_op(), "what candle gives now is free of its past");
+    let zeros = || Tensor::zeros(2, DType::F32, &Device::Cpu).unwrap();
+    let mut slots = [zeros(), zeros()];
+    let rule = AdamWConfig::default();
+    let step = Step {
+        number: 1,
+        lr: LR,
+        clip: 1.0,
+    };
+    rule.update_tensors(step, true, &var, grad, &mut slots)
+        .unwrap();
+    assert!(slots.iter().all(|s| !s.track_op()));
+}
+
 #[test]
 fn number_of_threads_does_not_change_a_bit() {
     let run = |threads: usize| {
