@@ -3,6 +3,7 @@
 
 mod beyond;
 mod random;
+mod rare;
 mod referee;
 
 use std::path::Path;

@@ -9,10 +9,9 @@ use minrnn_model::graph::Input;
 use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data, Run, Trace};
 use minrnn_model::params::Params;
-use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::checkpoint::{Checkpoint, load_model};
 use minrnn_train::import::{How, Imported, Options, import};
 use minrnn_train::run::{self, Weights};
-use minrnn_train::trainer::load_model;
 use safetensors::{Dtype, SafeTensors};
 
 /// Where every weight is moved only, both sides compute one function in float64, in other orders: 1e-15 a rounding, some hundred

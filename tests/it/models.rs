@@ -7,9 +7,8 @@ use candle_core::Device;
 use minrnn_cli::verify::{Export, Options, verify};
 use minrnn_onnx::export::{DirOptions, write_export};
 use minrnn_runtime as runtime;
-use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::checkpoint::{Checkpoint, load_model};
 use minrnn_train::generate::{Generator, Sampler};
-use minrnn_train::trainer::load_model;
 
 fn models() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");

@@ -7,9 +7,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::export::is_unfinished;
-use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::checkpoint::{Checkpoint, take_model};
 use minrnn_train::data::read_at_most;
-use minrnn_train::trainer::take_model;
 
 use crate::lock;
 use crate::outputs::is_device;

@@ -41,6 +41,7 @@ pub(crate) enum Rule {
     Softmax,
     LayerNorm,
     Reduce,
+    CumSum,
     Shape,
     Constant,
     Fill,
@@ -86,6 +87,10 @@ pub(crate) enum Meaning {
     Expand,
     Tile,
     Reshape,
+    /// Of a constant.
+    Transpose,
+    /// Sums up to each step.
+    CumSum,
     /// Nothing: a file with it is no exact one.
     Unknown,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::memory::{Memory, bytes};
+
 /// Result with [`TrainError`].
 pub type Result<T, E = TrainError> = std::result::Result<T, E>;
 
@@ -91,7 +93,7 @@ pub enum TrainError {
     #[error("{needs}; {} are available", bytes(*limit))]
     Memory {
         /// What it needs.
-        needs: crate::trainer::Memory,
+        needs: Memory,
         /// Bytes that it may take.
         limit: u64,
     },
@@ -243,17 +245,6 @@ impl TrainError {
             path,
             source,
         }
-    }
-}
-
-/// `812 B`, `12.3 kB`, `4.9 MB`, `1.1 GB`, `2.4 TB`.
-pub(crate) fn bytes(n: u64) -> String {
-    match n as f64 {
-        b if b >= 1e12 => format!("{:.1} TB", b / 1e12),
-        b if b >= 1e9 => format!("{:.1} GB", b / 1e9),
-        b if b >= 1e6 => format!("{:.1} MB", b / 1e6),
-        b if b >= 1e3 => format!("{:.1} kB", b / 1e3),
-        _ => format!("{n} B"),
     }
 }
 

@@ -16,6 +16,7 @@ mod error;
 pub mod generate;
 mod host;
 pub mod import;
+mod memory;
 pub mod optim;
 pub mod run;
 pub mod schedule;

@@ -74,7 +74,7 @@ impl Pair {
 }
 
 /// Every form in `dir`, at every shape it takes.
-fn hold(dir: &Path, name: &str) {
+pub(super) fn hold(dir: &Path, name: &str) {
     let mut rng = Rng::named(29, name);
     for form in ["step", "scan", "parallel"] {
         let path = dir.join(format!("model.{form}.onnx"));

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
-use minrnn_train::checkpoint::Checkpoint;
+use minrnn_train::checkpoint::{Checkpoint, model_config};
 use minrnn_train::task::{Split, TaskConfig};
-use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer, model_config};
+use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer};
 
 use crate::Outcome;
 use crate::args::Train;

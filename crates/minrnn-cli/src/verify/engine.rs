@@ -97,6 +97,11 @@ impl<'a> Tract<'a> {
     pub(super) fn stream(&self, case: &Case) -> Result<Outcome> {
         let mut session = runtime::Session::new(self.model.clone(), case.batch)?;
         session.set_state(self.state(case)?)?;
+        self.go_on(&mut session, case)
+    }
+
+    /// The steps of a case from the state that the session has.
+    fn go_on(&self, session: &mut runtime::Session, case: &Case) -> Result<Outcome> {
         let (parts, ()) = carried(steps(case.time, 1), (), |(from, to), ()| {
             let step = case.cut(from, to, None);
             let ids: Vec<i64> = step.ids.iter().map(|id| i64::from(*id)).collect();
@@ -110,6 +115,18 @@ impl<'a> Tract<'a> {
             output: join(self.graph, case.batch, parts),
             states: self.values(case.batch, session.state())?,
         })
+    }
+
+    /// In one session of a step file: to the end, and from the state before step `back` to the end once more. What both gave from there on.
+    pub(super) fn rewound(&self, case: &Case, back: usize) -> Result<[Outcome; 2]> {
+        let mut session = runtime::Session::new(self.model.clone(), case.batch)?;
+        session.set_state(self.state(case)?)?;
+        self.go_on(&mut session, &case.cut(0, back, None))?;
+        let kept = session.state().clone();
+        let rest = case.cut(back, case.time, None);
+        let first = self.go_on(&mut session, &rest)?;
+        session.set_state(kept)?;
+        Ok([first, self.go_on(&mut session, &rest)?])
     }
 
     /// What the file says about itself.

@@ -5,15 +5,16 @@
 use anyhow::Result;
 use minrnn_model::graph::Graph;
 use minrnn_model::trial::{Case, Truth};
+use minrnn_model::usual::Usual;
 use minrnn_onnx::export::Stored;
 
 use super::contract::Export;
 use super::engine::{Engine, Tract};
 use super::fresh::fresh;
 use super::golden::Known;
-use super::grade;
 use super::plan::work;
 use super::report::{Grade, Row, Tally};
+use super::{grade, rewind};
 
 /// Multiply-adds that the referee's plain loops are given in one run; longer runs are left to the others.
 const REFEREE: f64 = 3e8;
@@ -173,6 +174,13 @@ impl<'a> Exact<'a> {
         }
         let seen = rows.into_iter().filter(|t| t.cases() > 0);
         Ok(seen.map(Tally::row).collect())
+    }
+
+    /// The step form, back to a state and on again.
+    pub(super) fn rewound(&self, of: (&Graph, Option<&Usual>, u64)) -> Result<Option<Row>> {
+        let step = self.step.as_ref();
+        step.map(|form| rewind::row("minrnn", &form.exact, of))
+            .transpose()
     }
 
     pub(super) fn rows(self) -> (Vec<Row>, Vec<String>) {

@@ -23,6 +23,7 @@ mod portable;
 mod probe;
 mod proof;
 mod report;
+mod rewind;
 mod show;
 mod texts;
 mod who;

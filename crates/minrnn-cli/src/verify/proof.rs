@@ -11,10 +11,10 @@ use minrnn_onnx::export::Weights;
 use super::contract::Export;
 use super::course::{self, Course};
 use super::engine::{Numbers, truth};
-use super::forms::{Errors, Forms};
+use super::forms::{Errors, Forms, TRACT};
 use super::hold::{Held, hold};
 use super::portable::{self, Tallies, Trial};
-use super::{Check, Observer, Options, Report, exact, extras, golden, plan, probe};
+use super::{Check, Observer, Options, Report, exact, extras, golden, plan, probe, rewind};
 
 const ANEW: &str = "the folder has no step form: how far steps are from the oracle is measured with one that was made anew of the same weights";
 
@@ -94,9 +94,13 @@ pub fn verify(
     if on(Check::Portable) {
         rows.extend(forms.golden(&known)?);
         rows.extend(tallies.rows());
+        if let Some(step) = &forms.step {
+            rows.push(rewind::row(TRACT, step, (graph, usual, options.seed))?);
+        }
     }
     if on(Check::Exact) {
         rows.extend(exact.golden(&known)?);
+        rows.extend(exact.rewound((graph, usual, options.seed))?);
         let (exact_rows, unknown) = exact.rows();
         rows.extend(exact_rows);
         notes.extend(unknown);

@@ -1,11 +1,9 @@
 //! What a verification found.
 
-use anyhow::Result;
-use comfy_table::Table;
 use minrnn_model::compare::Comparison;
 use serde::Serialize;
 
-use super::picture::{self, ByLength, Curve};
+use super::picture::ByLength;
 use super::who::Who;
 
 /// How strict a row is.
@@ -137,61 +135,6 @@ impl Report {
     pub(crate) fn failures_first(&self) -> impl Iterator<Item = &Row> {
         let of = |holds: bool| self.rows.iter().filter(move |r| r.holds == holds);
         of(false).chain(of(true))
-    }
-
-    /// The rows as a table for people, failures first: as wide as it gets, without colours.
-    pub fn table(&self) -> Table {
-        super::show::whole(self, false)
-    }
-
-    /// Table, remarks and verdict, for a terminal of `width` columns (none: as wide as it gets), `NO` in red if `colour`.
-    pub fn text(&self, width: Option<usize>, colour: bool) -> String {
-        super::show::text(self, width, colour)
-    }
-
-    /// The table and the notes as Markdown. `picture`: the name of the file with [`Self::picture`], beside it.
-    pub fn markdown(&self, picture: Option<&str>) -> String {
-        let mut table = self.table();
-        table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-        let verdict = match self.holds {
-            true => self.verdict().to_owned(),
-            false => format!("**{}**", self.verdict()),
-        };
-        let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
-        let picture = picture.map(picture::markdown).unwrap_or_default();
-        format!("# Verification\n\n{verdict}\n\n{table}\n\n{picture}{notes}")
-    }
-
-    /// How far each row is off, against T, as an SVG.
-    ///
-    /// # Errors
-    /// What cannot be drawn; no report is known of which that is so.
-    pub fn picture(&self) -> Result<String> {
-        let rows = self.rows.iter().filter(|r| !r.errors_by_length.is_empty());
-        let curves = rows.map(|r| Curve {
-            name: format!("{} {} against {}", r.engine, r.form, r.against),
-            errors: r.errors_by_length.clone(),
-            holds: r.holds,
-        });
-        picture::svg(&curves.collect::<Vec<_>>())
-    }
-
-    /// Notes of rows, failures first, and of the whole, each once.
-    pub fn remarks(&self) -> Vec<String> {
-        let mut all: Vec<String> = vec![];
-        let rows = self.failures_first().filter_map(|r| {
-            r.note
-                .as_ref()
-                .map(|n| format!("{} {}: {n}", r.engine, r.form))
-        });
-        let who: Vec<String> = self.engines.iter().map(Who::to_string).collect();
-        let who = (!who.is_empty()).then(|| format!("by {}", who.join(", ")));
-        for note in rows.chain(self.notes.iter().cloned()).chain(who) {
-            if !all.contains(&note) {
-                all.push(note);
-            }
-        }
-        all
     }
 }
 

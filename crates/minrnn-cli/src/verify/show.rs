@@ -1,9 +1,12 @@
-//! A report as text: the whole table where there is room for it, else one that fits.
+//! A report for people: text (the whole table where there is room for it, else one that fits), Markdown, a picture.
 
-use comfy_table::presets::UTF8_FULL_CONDENSED;
+use anyhow::Result;
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_FULL_CONDENSED};
 use comfy_table::{Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
 
+use super::picture::{self, Curve};
 use super::report::{Report, Row};
+use super::who::Who;
 
 /// Columns that the small table needs; narrower terminals get a line for each row.
 const SMALL: usize = 72;
@@ -21,8 +24,65 @@ const HEADER: [&str; 10] = [
     "holds",
 ];
 
+impl Report {
+    /// The rows as a table for people, failures first: as wide as it gets, without colours.
+    pub fn table(&self) -> Table {
+        whole(self, false)
+    }
+
+    /// Table, remarks and verdict, for a terminal of `width` columns (none: as wide as it gets), `NO` in red if `colour`.
+    pub fn text(&self, width: Option<usize>, colour: bool) -> String {
+        text(self, width, colour)
+    }
+
+    /// The table and the notes as Markdown. `picture`: the name of the file with [`Self::picture`], beside it.
+    pub fn markdown(&self, picture: Option<&str>) -> String {
+        let mut table = self.table();
+        table.load_style(ASCII_MARKDOWN);
+        let verdict = match self.holds {
+            true => self.verdict().to_owned(),
+            false => format!("**{}**", self.verdict()),
+        };
+        let notes: String = self.remarks().iter().map(|n| format!("- {n}\n")).collect();
+        let picture = picture.map(picture::markdown).unwrap_or_default();
+        format!("# Verification\n\n{verdict}\n\n{table}\n\n{picture}{notes}")
+    }
+
+    /// How far each row is off, against T, as an SVG.
+    ///
+    /// # Errors
+    /// What cannot be drawn; no report is known of which that is so.
+    pub fn picture(&self) -> Result<String> {
+        let rows = self.rows.iter().filter(|r| !r.errors_by_length.is_empty());
+        let curves = rows.map(|r| Curve {
+            name: format!("{} {} against {}", r.engine, r.form, r.against),
+            errors: r.errors_by_length.clone(),
+            holds: r.holds,
+        });
+        picture::svg(&curves.collect::<Vec<_>>())
+    }
+
+    /// Notes of rows, failures first, and of the whole, each once.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut all: Vec<String> = vec![];
+        let rows = self.failures_first().filter_map(|r| {
+            r.note
+                .as_ref()
+                .map(|n| format!("{} {}: {n}", r.engine, r.form))
+        });
+        let who: Vec<String> = self.engines.iter().map(Who::to_string).collect();
+        let who = (!who.is_empty()).then(|| format!("by {}", who.join(", ")));
+        for note in rows.chain(self.notes.iter().cloned()).chain(who) {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
+        all
+    }
+}
+
 /// Every column.
-pub(super) fn whole(report: &Report, colour: bool) -> Table {
+fn whole(report: &Report, colour: bool) -> Table {
     let mut table = plain();
     table.set_header(HEADER);
     for r in report.failures_first() {
@@ -101,7 +161,7 @@ fn lines(report: &Report, colour: bool) -> String {
 }
 
 /// Table, remarks and verdict.
-pub(super) fn text(report: &Report, width: Option<usize>, colour: bool) -> String {
+fn text(report: &Report, width: Option<usize>, colour: bool) -> String {
     let full = whole(report, colour);
     let needed = full.lines().map(|l| visible(&l)).max().unwrap_or(0);
     let mut text = match width {

@@ -53,6 +53,7 @@ mod number;
 mod ops;
 mod output;
 mod plan;
+mod rows;
 mod session;
 mod sides;
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::EvalErrorKind as Fault;
 use super::array::Array;
-use super::control::{each, joined};
 use super::ops::cast::cast;
 use super::ops::cut::part;
+use super::rows::{each, joined};
 use super::value::Value;
 use crate::ir::DType;
 

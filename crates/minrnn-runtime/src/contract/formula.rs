@@ -12,6 +12,7 @@ mod numbers;
 mod per_axis;
 mod place;
 mod scan;
+mod steps;
 mod term;
 mod twins;
 mod walk;
@@ -20,10 +21,11 @@ use std::collections::BTreeMap;
 
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 
-use self::closed::{Closed, Steps, What};
+use self::closed::{Closed, What};
 use self::moves::Move;
 use self::numbers::{Evaluation, Numbers};
 use self::place::Place;
+use self::steps::Steps;
 use self::term::{Kind, Term};
 use self::twins::Outline;
 use self::walk::Walk;

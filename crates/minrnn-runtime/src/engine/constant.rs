@@ -19,6 +19,7 @@ pub(super) struct Constant<'a> {
 enum Data<'a> {
     Proto(&'a TensorProto),
     F32(Vec<f32>),
+    U8(Vec<u8>),
 }
 
 impl<'a> Constant<'a> {
@@ -73,6 +74,7 @@ impl<'a> Constant<'a> {
     pub(super) fn f32s(&self) -> Option<Cow<'_, [f32]>> {
         let proto = match &self.data {
             Data::F32(values) => return Some(Cow::Borrowed(values)),
+            Data::U8(_) => return None,
             Data::Proto(proto) => proto,
         };
         let values: Vec<f32> = match self.elem {
@@ -111,8 +113,10 @@ impl<'a> Constant<'a> {
     }
 
     pub(super) fn u8s(&self) -> Option<Cow<'_, [u8]>> {
-        let Data::Proto(proto) = &self.data else {
-            return None;
+        let proto = match &self.data {
+            Data::U8(values) => return Some(Cow::Borrowed(values)),
+            Data::F32(_) => return None,
+            Data::Proto(proto) => proto,
         };
         if self.elem != Elem::U8 {
             return None;
@@ -124,6 +128,24 @@ impl<'a> Constant<'a> {
             Cow::Borrowed(&proto.raw_data)
         };
         (values.len() == self.len()).then_some(values)
+    }
+
+    /// The same values with axis `order[i]` as axis i; `None`: no such order, or neither floats nor bytes.
+    pub(super) fn transposed(&self, order: &[usize]) -> Option<Constant<'static>> {
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..self.dims.len()) {
+            return None;
+        }
+        let data = match self.elem {
+            Elem::U8 => Data::U8(turned(&self.u8s()?, &self.dims, order)),
+            _ => Data::F32(turned(&self.f32s()?, &self.dims, order)),
+        };
+        Some(Constant {
+            dims: order.iter().map(|a| self.dims[*a]).collect(),
+            elem: self.elem,
+            data,
+        })
     }
 
     /// `parts` equal pieces along `axis`.
@@ -176,6 +198,20 @@ impl<'a> Constant<'a> {
         let (lead, rest) = self.dims.split_at(have - rank);
         lead.iter().all(|d| *d == 1).then(|| rest.to_vec())
     }
+}
+
+/// Values of a tensor `dims`, its axes in this order.
+fn turned<T: Copy>(values: &[T], dims: &[usize], order: &[usize]) -> Vec<T> {
+    let stride = |axis: usize| dims[axis + 1..].iter().product::<usize>();
+    let from = |at: usize| {
+        let (mut rest, mut from) = (at, 0);
+        for axis in order.iter().rev() {
+            from += rest % dims[*axis] * stride(*axis);
+            rest /= dims[*axis];
+        }
+        values[from]
+    };
+    (0..values.len()).map(from).collect()
 }
 
 fn le<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {

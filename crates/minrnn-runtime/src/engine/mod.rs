@@ -4,6 +4,7 @@
 //! row and its past alone: not on how many rows are computed together, not on how a sequence is cut, not on the form of the
 //! file. Steps run as blocks of rows of a batch; sequences as chunks of time, each handing its last states to the next.
 
+mod chunk;
 mod compile;
 mod constant;
 mod elem;
@@ -11,6 +12,7 @@ mod instr;
 mod length;
 mod registers;
 mod rows;
+mod sequence;
 mod step;
 mod value;
 mod wave;

@@ -45,6 +45,7 @@ operators! {
         Constant, Unknown, Tract;
     "ConstantOfShape" 1..=1 -> 1 {value: TENSOR} Fill, Unknown, Tract;
     "Cos" 1..=1 -> 1 {} Unary, Unary(Cos), Ours;
+    "CumSum" 2..=2 -> 1 {} CumSum, CumSum, Tract;
     "Div" 2..=2 -> 1 {} Arithmetic, Binary(Div), Tract;
     "Equal" 2..=2 -> 1 {} Compare, Unknown, Tract;
     "Erf" 1..=1 -> 1 {} Unary, Unary(Erf), Ours;
@@ -96,7 +97,7 @@ operators! {
     "Sub" 2..=2 -> 1 {} Arithmetic, Binary(Sub), Tract;
     "Tanh" 1..=1 -> 1 {} Unary, Unary(Tanh), Ours;
     "Tile" 2..=2 -> 1 {} Tile, Tile, Tract;
-    "Transpose" 1..=1 -> 1 {perm: INTS} Transpose, Unknown, Tract;
+    "Transpose" 1..=1 -> 1 {perm: INTS} Transpose, Transpose, Tract;
     "Unsqueeze" 2..=2 -> 1 {} Unsqueeze, Squeeze, Tract;
     "Where" 3..=3 -> 1 {} Where, Unknown, Tract;
     "Xor" 2..=2 -> 1 {} Logic, Unknown, Nobody;

@@ -12,6 +12,7 @@
 //! any moment leaves the old or the new one.
 
 mod files;
+mod load;
 mod replace;
 mod siblings;
 mod tensor;
@@ -21,6 +22,8 @@ mod trainer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+pub(crate) use load::params_of;
+pub use load::{load_model, model_config, take_model};
 pub use tensor::TensorData;
 pub use trainer::{BestMetric, TrainerState};
 

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -13,7 +13,6 @@ use csv::{ByteRecord, ErrorKind, Position, StringRecord, Trim};
 use super::bounded::{AtMost, said};
 use super::csv_quotes::{Quote, Quotes};
 use super::open_data;
-use super::sequences_csv::{csv_error, line};
 use crate::error::{Result, TrainError};
 
 /// No record is longer, bytes, with its end and the empty lines before it.
@@ -136,7 +135,7 @@ impl fmt::Display for Quote {
 impl std::error::Error for Quote {}
 
 /// What is wrong with a quote, where that is the error.
-pub(super) fn quote(error: &csv::Error) -> Option<&Quote> {
+fn quote(error: &csv::Error) -> Option<&Quote> {
     match error.kind() {
         ErrorKind::Io(source) => source.get_ref()?.downcast_ref(),
         _ => None,
@@ -158,5 +157,83 @@ fn is_too_long(error: &csv::Error) -> bool {
     match error.kind() {
         ErrorKind::Io(source) => source.get_ref().is_some_and(|cause| cause.is::<TooLong>()),
         _ => false,
+    }
+}
+
+/// What a reader says, with the row.
+fn csv_error(path: &Path, error: csv::Error) -> TrainError {
+    if let Some(quote) = quote(&error) {
+        return TrainError::data(path, format!("row {}", quote.line), quote.what);
+    }
+    let place = error
+        .position()
+        .map(|p| format!("row {}", line(path, p)))
+        .unwrap_or_default();
+    match error.into_kind() {
+        csv::ErrorKind::Io(source) => TrainError::io("read", path)(source),
+        csv::ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => TrainError::data(
+            path,
+            place,
+            format!("has {len} columns, expected {expected_len} as in the first row"),
+        ),
+        csv::ErrorKind::Utf8 { err, .. } => {
+            TrainError::data(path, place, format!("is not UTF-8: {err}"))
+        }
+        other => TrainError::data(path, place, format!("{other:?}")),
+    }
+}
+
+/// The line of the file, from 1, in which a record begins. The reader's own count takes line breaks of two bytes, and empty lines, for
+/// part of the record behind them.
+pub(super) fn line(path: &Path, position: &csv::Position) -> u64 {
+    let count = || -> std::io::Result<u64> {
+        let mut lines = Lines::default();
+        let mut reader = BufReader::new(std::fs::File::open(path)?);
+        loop {
+            let bytes = reader.fill_buf()?;
+            if bytes.is_empty() || bytes.iter().any(|b| lines.ends(*b, position.byte())) {
+                return Ok(lines.line);
+            }
+            let len = bytes.len();
+            reader.consume(len);
+        }
+    };
+    // A pipe cannot be read twice.
+    let again = path.is_file().then(count).and_then(Result::ok);
+    again.unwrap_or_else(|| position.line())
+}
+
+/// Counts lines that end in any of the three ways.
+struct Lines {
+    line: u64,
+    byte: u64,
+    after_return: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            line: 1,
+            byte: 0,
+            after_return: false,
+        }
+    }
+}
+
+impl Lines {
+    /// Takes the next byte; whether it is the first of the record that is said to begin at byte `begin` or later.
+    fn ends(&mut self, byte: u8, begin: u64) -> bool {
+        let breaks = matches!(byte, b'\r' | b'\n');
+        if self.byte >= begin && !breaks {
+            return true;
+        }
+        if breaks && !(byte == b'\n' && self.after_return) {
+            self.line += 1;
+        }
+        self.after_return = byte == b'\r';
+        self.byte += 1;
+        false
     }
 }

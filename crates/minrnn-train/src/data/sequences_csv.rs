@@ -1,13 +1,12 @@
 //! Sequence sets from CSV: one row a step, the rows of a sequence one after the other.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use csv::StringRecord;
 
 use super::classes::Classes;
-use super::csv_records::{LONGEST, Records, quote};
+use super::csv_records::{LONGEST, Records, line};
 use super::sequences::{Labels, SequenceSet};
 use super::{LabelKind, LabelScope, absent, unused};
 use crate::error::{Result, TrainError};
@@ -195,83 +194,6 @@ fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Res
                 format!("there is no column '{name}'; the columns are {names:?}"),
             ))
         }
-    }
-}
-
-pub(super) fn csv_error(path: &Path, error: csv::Error) -> TrainError {
-    if let Some(quote) = quote(&error) {
-        return TrainError::data(path, format!("row {}", quote.line), quote.what);
-    }
-    let place = error
-        .position()
-        .map(|p| format!("row {}", line(path, p)))
-        .unwrap_or_default();
-    match error.into_kind() {
-        csv::ErrorKind::Io(source) => TrainError::io("read", path)(source),
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => TrainError::data(
-            path,
-            place,
-            format!("has {len} columns, expected {expected_len} as in the first row"),
-        ),
-        csv::ErrorKind::Utf8 { err, .. } => {
-            TrainError::data(path, place, format!("is not UTF-8: {err}"))
-        }
-        other => TrainError::data(path, place, format!("{other:?}")),
-    }
-}
-
-/// The line of the file, from 1, in which a record begins. The reader's own count takes line breaks of two bytes, and empty lines, for
-/// part of the record behind them.
-pub(super) fn line(path: &Path, position: &csv::Position) -> u64 {
-    let count = || -> std::io::Result<u64> {
-        let mut lines = Lines::default();
-        let mut reader = BufReader::new(std::fs::File::open(path)?);
-        loop {
-            let bytes = reader.fill_buf()?;
-            if bytes.is_empty() || bytes.iter().any(|b| lines.ends(*b, position.byte())) {
-                return Ok(lines.line);
-            }
-            let len = bytes.len();
-            reader.consume(len);
-        }
-    };
-    // A pipe cannot be read twice.
-    let again = path.is_file().then(count).and_then(Result::ok);
-    again.unwrap_or_else(|| position.line())
-}
-
-/// Counts lines that end in any of the three ways.
-struct Lines {
-    line: u64,
-    byte: u64,
-    after_return: bool,
-}
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self {
-            line: 1,
-            byte: 0,
-            after_return: false,
-        }
-    }
-}
-
-impl Lines {
-    /// Takes the next byte; whether it is the first of the record that is said to begin at byte `begin` or later.
-    fn ends(&mut self, byte: u8, begin: u64) -> bool {
-        let breaks = matches!(byte, b'\r' | b'\n');
-        if self.byte >= begin && !breaks {
-            return true;
-        }
-        if breaks && !(byte == b'\n' && self.after_return) {
-            self.line += 1;
-        }
-        self.after_return = byte == b'\r';
-        self.byte += 1;
-        false
     }
 }
 

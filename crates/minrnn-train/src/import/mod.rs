@@ -8,6 +8,7 @@
 mod cell;
 mod error;
 mod found;
+mod lists;
 mod lm;
 mod names;
 mod rows;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json};
 
-use super::vocabulary::{KEYS, named, same};
+use super::lists::{KEYS, named, same};
 
 /// What a tokenizer has. `truncation` and `padding` are of batches: no token means anything else by them.
 const KNOWN: [&str; 9] = [

@@ -8,6 +8,8 @@ mod state;
 
 pub use adamw::AdamWConfig;
 pub use optimizer::{Optimizer, Parameter, StepReport};
-pub(crate) use rule::SLOTS;
 pub use rule::{Leaf, Rule, Slot, Step};
 pub use state::OptimizerState;
+
+/// Slots of all rules, by which checkpoints are read.
+pub(crate) const SLOTS: [&[Slot]; 1] = [adamw::SLOTS];

@@ -19,9 +19,6 @@ pub struct Slot {
     pub positive: bool,
 }
 
-/// Slots of all rules, by which checkpoints are read.
-pub(crate) const SLOTS: [&[Slot]; 1] = [super::adamw::SLOTS];
-
 /// One update of all parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {

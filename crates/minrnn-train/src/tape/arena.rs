@@ -1,6 +1,6 @@
 //! One piece of memory for all buffers of a plan: buffers that are never alive together share bytes.
 
-use super::launch::{Launch, Space};
+use super::place::{Place, Space};
 
 /// Buffers begin at multiples of this many bytes.
 const ALIGN: usize = 256;
@@ -14,11 +14,12 @@ pub struct Buffer {
     pub offset: usize,
 }
 
-/// Gives every buffer its place; returns the size of the arena. `keep`: buffers that are read after the last launch.
-pub(super) fn arrange(buffers: &mut [Buffer], launches: &[Launch], keep: &[usize]) -> usize {
+/// Gives every buffer its place; returns the size of the arena. `launches`: what each reads and writes, in order; `keep`: buffers that are
+/// read after the last one.
+pub(super) fn arrange(buffers: &mut [Buffer], launches: &[Vec<Place>], keep: &[usize]) -> usize {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; buffers.len()];
-    for (at, launch) in launches.iter().enumerate() {
-        for place in launch.places() {
+    for (at, places) in launches.iter().enumerate() {
+        for place in places {
             if let Space::Buffer(i) = place.space {
                 let span = spans[i].get_or_insert((at, at));
                 span.1 = at;

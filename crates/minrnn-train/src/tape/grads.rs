@@ -1,43 +1,12 @@
 //! The gradients of a plan in the making: where each is written, added, or lies already.
 
 use minrnn_kernels::Elem;
-use minrnn_model::graph::{Param, StateInit};
+use minrnn_model::graph::Param;
 
-use super::launch::{Place, Space};
-use super::op;
-use super::planner::{Planner, SlotId};
-use crate::error::{Result, TrainError};
-
-/// A gradient.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Grad {
-    pub(super) place: Place,
-    /// Whether another slot reads the same memory: it must not be changed in place.
-    pub(super) shared: bool,
-}
+use super::place::{Place, Space};
+use super::planner::{Grad, Planner, SlotId};
 
 impl Planner<'_> {
-    /// Adds the launches that give every parameter its gradient.
-    pub(super) fn backward(&mut self) -> Result<()> {
-        while let Some(back) = self.tape.pop() {
-            back(self);
-        }
-        for (state, place) in std::mem::take(&mut self.delay_states) {
-            let spec = &self.graph.states()[state];
-            if let StateInit::Learned(p) = spec.init {
-                op::column_sum(self, place, p, 0, self.options.batch, spec.len());
-            }
-        }
-        let missing = self.layout.trained.iter().find(|p| !self.written[**p]);
-        match missing {
-            Some(p) => Err(TrainError::NoGradient {
-                tensor: self.graph.params()[*p].name.clone(),
-                step: 0,
-            }),
-            None => Ok(()),
-        }
-    }
-
     /// The gradient of a slot in the type `elem`; `None` where nothing asked for one.
     pub(super) fn grad(&mut self, slot: SlotId, elem: Elem) -> Option<Place> {
         let grad = self.slots[slot].grad?.place;
@@ -45,7 +14,7 @@ impl Planner<'_> {
             return Some(grad);
         }
         let y = self.buffer(grad.len, elem);
-        op::copy(self, grad, y, false);
+        self.copy(grad, y, false);
         Some(y)
     }
 
@@ -67,7 +36,7 @@ impl Planner<'_> {
         }
         let place = self.fresh(slot);
         if let Some(grad) = known {
-            op::copy(self, grad.place, place, false);
+            self.copy(grad.place, place, false);
         }
         self.own(slot, place);
         (place, known.is_some())
@@ -97,7 +66,7 @@ impl Planner<'_> {
             return;
         }
         let (to, add) = self.target(slot);
-        op::copy(self, place, to, add);
+        self.copy(place, to, add);
     }
 
     /// Memory for a gradient of `x` in type `elem`: that of `x` itself where nobody reads it any more, else a new buffer.
@@ -138,7 +107,7 @@ impl Planner<'_> {
     /// Adds what [`Planner::whole`] set apart because there was a gradient before.
     pub(super) fn add_rest(&mut self, whole: Whole) {
         if let Some(grad) = whole.rest {
-            op::copy(self, whole.to, grad, true);
+            self.copy(whole.to, grad, true);
         }
     }
 

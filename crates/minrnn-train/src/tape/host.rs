@@ -1,6 +1,4 @@
-//! The slow twin: every launch in plain float64 loops over an arena in host memory.
-//!
-//! What a launch means is said in its file of `op`; here is the memory. Plans are tested with it against candle's gradients, kernels against it.
+//! The memory of the slow twins of launches: plain float64 loops over an arena. What a launch means is said in its file of `op`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,26 +6,18 @@ use std::sync::Arc;
 use half::{bf16, f16};
 use minrnn_kernels::{Elem, Size};
 
-use super::launch::{Launch, Mask, Place, Space};
-use super::plan::{Plan, Scratch};
+use super::arena::Buffer;
+use super::layout::Layout;
+use super::place::{Mask, Place, Space};
 use crate::optim::Rule;
 use crate::run::dropout_mask;
 
-/// The twin needs no scratch.
-#[derive(Debug, Clone, Copy)]
-pub struct NoScratch;
-
-impl Scratch for NoScratch {
-    #[cfg(feature = "cuda")]
-    fn gpu(&self) -> Option<&minrnn_kernels::cuda::Gpu> {
-        None
-    }
-}
-
-/// Host memory that a plan runs in.
+/// Host memory that launches run in.
 #[derive(Debug)]
 pub struct Host {
-    plan: Plan,
+    pub(super) layout: Layout,
+    compute: Elem,
+    buffers: Vec<Buffer>,
     arena: Vec<u8>,
     spaces: BTreeMap<Space, Vec<u8>>,
     /// Seed and step of dropout.
@@ -39,10 +29,15 @@ pub struct Host {
 }
 
 impl Host {
-    /// Memory for a plan; parameters zero, buffers poisoned.
-    pub fn new(plan: Plan, rule: Arc<dyn Rule>) -> Self {
+    /// Memory of an arena of so many bytes and what lies beside it; parameters zero, buffers poisoned. `compute`: the compute type.
+    pub(super) fn new(
+        layout: Layout,
+        compute: Elem,
+        (buffers, arena): (Vec<Buffer>, usize),
+        rule: Arc<dyn Rule>,
+    ) -> Self {
         let mut spaces = BTreeMap::new();
-        let total = plan.layout.total;
+        let total = layout.total;
         let slots = (0..rule.slots().len()).map(Space::Slot);
         for space in [Space::Params, Space::Grads].into_iter().chain(slots) {
             spaces.insert(space, vec![0; total * 4]);
@@ -52,8 +47,10 @@ impl Host {
         spaces.insert(Space::Correct, vec![0xFF; 4]);
         spaces.insert(Space::Report, vec![0; 8]);
         Self {
-            arena: vec![0xFF; plan.arena],
-            plan,
+            arena: vec![0xFF; arena],
+            layout,
+            compute,
+            buffers,
             spaces,
             seed_and_step: (0, 0),
             rule,
@@ -75,17 +72,12 @@ impl Host {
 
     /// Makes the copy of the parameters in the compute type.
     pub fn refresh_shadow(&mut self) {
-        let total = self.plan.layout.total;
+        let total = self.layout.total;
         let from = self.read(Place::new(Space::Params, total, Elem::F32));
-        let elem = self.plan.options.compute;
+        let elem = self.compute;
         if elem != Elem::F32 {
             self.write(Place::new(Space::Shadow, total, elem), &from);
         }
-    }
-
-    /// The plan.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
     }
 
     fn bytes(&self, place: Place) -> &[u8] {
@@ -95,7 +87,7 @@ impl Host {
         );
         match place.space {
             Space::Buffer(i) => {
-                let buffer = self.plan.buffers[i];
+                let buffer = self.buffers[i];
                 assert!(from + len <= buffer.bytes, "{place:?} beyond its buffer");
                 &self.arena[buffer.offset + from..][..len]
             }
@@ -159,7 +151,7 @@ impl Host {
         };
         let from = place.offset * place.elem.size();
         let to = match place.space {
-            Space::Buffer(i) => &mut self.arena[self.plan.buffers[i].offset + from..],
+            Space::Buffer(i) => &mut self.arena[self.buffers[i].offset + from..],
             space => &mut self.spaces.get_mut(&space).expect("spaces are made first")[from..],
         };
         to[..bytes.len()].copy_from_slice(&bytes);
@@ -197,17 +189,5 @@ impl Host {
                 .for_each(|(v, f)| *v *= f64::from(f));
         }
         values
-    }
-
-    /// Runs all launches.
-    pub fn run(&mut self) {
-        for launch in self.plan.launches.clone() {
-            self.launch(&launch);
-        }
-    }
-
-    /// Runs one launch.
-    pub fn launch(&mut self, launch: &Launch) {
-        launch.kernel().host(self);
     }
 }

@@ -4,7 +4,7 @@
 //! network that costs more than the work. Here the graph is planned once for its B and T:
 //!
 //! 1. [`units`] cuts the graph into fused layers and primitives, as far as [`op`] knows them;
-//! 2. the forward pass writes [`Launch`]es, and remembers for each what the backward pass does ([`planner`]);
+//! 2. the forward pass writes [`Launch`]es, and remembers for each what the backward pass does ([`passes`], [`planner`]);
 //! 3. the backward pass goes through that in reverse, each gradient written where it is needed, in place where it can be
 //!    ([`grads`]);
 //! 4. [`arena`] gives buffers that are never alive together the same bytes.
@@ -12,11 +12,12 @@
 //! What an operation is, from its launches to its kernel, stands in one file of [`op`]. What the tape does not know it
 //! refuses by name ([`Unknown`]).
 //!
-//! A plan knows no device. [`Host`] runs it slowly, in float64, and says what each launch means; on a GPU
+//! A plan knows no device. [`Twin`] runs it slowly, in float64, and says what each launch means; on a GPU
 //! (`cuda`) it is a captured CUDA graph. Values that layers make have the compute type; sums that run
 //! along the layers, statistics, states, parameters and their gradients are f32.
 
 mod arena;
+mod copy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod grads;
@@ -28,14 +29,21 @@ mod layout;
     allow(dead_code, reason = "some fields are for kernels of GPUs alone")
 )]
 mod op;
+mod options;
+mod passes;
+mod place;
 mod plan;
 mod planner;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod units;
 
-pub use host::{Host, NoScratch};
-pub use launch::{Launch, Place, Space};
+pub use host::Host;
+pub use launch::Launch;
 pub use layout::Layout;
 pub use op::Unknown;
-pub use plan::{Options, Plan, Scratch, Target};
+pub use options::{NoScratch, Options, Scratch, Target};
+pub use place::{Place, Space};
+pub use plan::Plan;
+pub use twin::Twin;

@@ -4,56 +4,14 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::Graph;
 
 use super::arena::{Buffer, arrange};
-use super::host::NoScratch;
-use super::launch::{Launch, Place, Space};
+use super::launch::Launch;
 use super::layout::Layout;
 use super::op::{self, Known};
+use super::options::{NoScratch, Options, Scratch, Target};
+use super::place::{Place, Space};
 use super::planner::Planner;
 use super::units::units;
 use crate::error::Result;
-
-/// What a model is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// Nothing: the output alone.
-    None,
-    /// Class numbers: cross-entropy.
-    Classes,
-    /// Values: mean squared error.
-    Values,
-    /// Zeros: mean of the squares.
-    Zeros,
-}
-
-/// For which run a plan is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Options {
-    /// B.
-    pub batch: usize,
-    /// T.
-    pub time: usize,
-    /// Compute type of activations: F32, Bf16 or F16.
-    pub compute: Elem,
-    /// Whether there is a backward pass with dropout.
-    pub train: bool,
-    /// Of the optimizer that runs behind it, how many slots its rule has.
-    pub update: Option<usize>,
-    /// Whether the gradient of features is wanted too.
-    pub input_gradient: bool,
-    /// What the output is compared with.
-    pub target: Target,
-    /// Whether targets have weights.
-    pub weights: bool,
-    /// Whether rows have lengths.
-    pub lens: bool,
-}
-
-/// Where a plan will run, which says how much scratch its kernels need.
-pub trait Scratch {
-    /// The GPU, if it is one.
-    #[cfg(feature = "cuda")]
-    fn gpu(&self) -> Option<&minrnn_kernels::cuda::Gpu>;
-}
 
 /// A run of a graph as a list of launches.
 #[derive(Debug, Clone)]
@@ -141,7 +99,8 @@ impl Plan {
         let kept = [kept, input_gradient].into_iter().flatten();
         let keep: Vec<usize> = kept.filter_map(buffer).collect();
         let mut buffers = planner.buffers;
-        let arena = arrange(&mut buffers, &planner.launches, &keep);
+        let places: Vec<Vec<Place>> = planner.launches.iter().map(Launch::places).collect();
+        let arena = arrange(&mut buffers, &places, &keep);
         Ok(Self {
             options,
             arena,

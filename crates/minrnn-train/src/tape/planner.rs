@@ -6,11 +6,19 @@ use minrnn_kernels::{Elem, Size};
 use minrnn_model::graph::{Graph, Input, Param, Span, Value};
 
 use super::arena::Buffer;
-use super::grads::Grad;
-use super::launch::{Kernel, Launch, Mask, Place, Space};
+use super::copy::Copy;
+use super::launch::{Kernel, Launch};
 use super::layout::Layout;
-use super::op;
-use super::plan::{Options, Scratch};
+use super::options::{Options, Scratch};
+use super::place::{Mask, Place, Space};
+
+/// A gradient.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grad {
+    pub(super) place: Place,
+    /// Whether another slot reads the same memory: it must not be changed in place.
+    pub(super) shared: bool,
+}
 
 /// A value of the run: a node's, or one in another type.
 #[derive(Debug, Clone, Copy)]
@@ -222,9 +230,28 @@ impl<'a> Planner<'a> {
         if let Some(known) = self.casts.get(&(x, elem)) {
             return *known;
         }
-        let y = op::cast(self, x, elem);
+        let from = self.slots[x];
+        let place = self.buffer(from.place.len, elem);
+        let value = self.read(x);
+        self.copy(value, place, false);
+        let y = self.push(Slot {
+            place,
+            grad_elem: elem,
+            ..from
+        });
+        self.back(move |p| {
+            if let Some(dy) = p.grad_for(x, y) {
+                let (dx, add) = p.target(x);
+                p.copy(dy, dx, add);
+            }
+        });
         self.casts.insert((x, elem), y);
         y
+    }
+
+    /// Copies values, to another type if need be, or adds them.
+    pub(super) fn copy(&mut self, x: Place, y: Place, add: bool) {
+        self.launch(Copy { x, y, add });
     }
 
     /// The compute type.

@@ -8,8 +8,9 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_model::testing::test_each;
 
-use super::op::{AddDropout, KNOWN, Known, Map1, Norm, WithVec};
-use super::{Host, Launch, NoScratch, Options, Place, Plan, Space, Target};
+use super::copy::Copy;
+use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
+use super::{Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::AdamWConfig;
 use crate::run::tests::{Case, floats, variants};
@@ -74,18 +75,18 @@ pub(crate) fn host(
     case: &Case,
     w: &Wanted,
     options: Options,
-) -> Host {
+) -> Twin {
     let plan = Plan::new(graph, options, &NoScratch).unwrap();
     host_of(plan, graph, params, case, w)
 }
 
 /// The same of a plan.
-fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Host {
+fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Twin {
     let mut flat = vec![0f32; plan.layout.total];
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
     }
-    let mut host = Host::new(plan, UPDATE.rule().unwrap());
+    let mut host = Twin::new(plan, UPDATE.rule().unwrap());
     host.set_f32(Space::Params, &flat);
     host.refresh_shadow();
     match graph.input() {
@@ -168,7 +169,7 @@ fn candle(graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> (f64, Vec<
     (loss.to_scalar::<f64>().unwrap(), all)
 }
 
-fn gradient(host: &Host, p: usize) -> Vec<f64> {
+fn gradient(host: &Twin, p: usize) -> Vec<f64> {
     let layout = &host.plan().layout;
     host.read(Place {
         space: Space::Grads,
@@ -178,7 +179,7 @@ fn gradient(host: &Host, p: usize) -> Vec<f64> {
     })
 }
 
-fn loss(host: &Host) -> f64 {
+fn loss(host: &Twin) -> f64 {
     host.read(Place::new(Space::Loss, 1, Elem::F32))[0]
 }
 
@@ -458,7 +459,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
     };
     let plan = Plan::new(model.graph(), options, &NoScratch).unwrap();
     let count = |f: fn(&Launch) -> bool| plan.launches.iter().filter(|l| f(l)).count();
-    assert_eq!(count(|l| l.of::<Map1>().is_some()), 0, "no copies");
+    assert_eq!(count(|l| l.of::<Copy>().is_some()), 0, "no copies");
     assert_eq!(count(|l| l.of::<Norm>().is_some()), 10);
     assert_eq!(count(|l| l.of::<AddDropout>().is_some()), 0, "all fused");
     let separate: usize = plan.buffers.iter().map(|b| b.bytes).sum();

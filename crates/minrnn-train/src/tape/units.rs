@@ -2,8 +2,8 @@
 
 use minrnn_model::graph::{Binary, Graph, Op, Value};
 
-use super::launch::Mask;
 use super::op::{self, Known};
+use super::place::Mask;
 
 /// Nodes that are run together.
 #[derive(Debug, Clone, Copy, PartialEq)]

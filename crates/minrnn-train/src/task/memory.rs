@@ -69,8 +69,8 @@ impl TaskConfig {
         };
         let message = format!(
             "its data need at least {} of memory, and {} are available",
-            crate::error::bytes(needed),
-            crate::error::bytes(limit)
+            crate::memory::bytes(needed),
+            crate::memory::bytes(limit)
         );
         Err(TrainError::data(path, "", message))
     }

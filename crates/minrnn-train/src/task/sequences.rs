@@ -1,20 +1,22 @@
 //! Labels of feature sequences from npy, npz or CSV files.
 
-use std::collections::BTreeSet;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+mod labels;
+mod read;
+
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use minrnn_model::graph::{self, OutputKind};
+use minrnn_model::graph;
 use serde::{Deserialize, Serialize};
 
+use self::labels::{check_squares, gaps, name_classes, output, target_statistics};
+use self::read::read;
 use super::{
     Batch, DataDigest, Input, Scales, Split, Targets, Task, TaskShape, check_memory, check_range,
     digest, range,
 };
 use crate::data::{
-    ArrayFiles, CsvColumns, LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet,
-    Statistics, read_arrays, read_csv,
+    LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet, Statistics,
 };
 use crate::error::{Result, TrainError};
 
@@ -203,91 +205,6 @@ fn called(what: &str, names: &Option<Vec<String>>, i: usize) -> String {
     }
 }
 
-/// Statistics of real targets over the labels of sequences `members`; padding is none of them.
-fn target_statistics(set: &SequenceSet, members: &[usize]) -> Option<Statistics> {
-    let Labels::Values { values, width } = &set.labels else {
-        return None;
-    };
-    let rows = members.iter().flat_map(|i| {
-        let labels = set.labels_of(*i);
-        values[labels.start * width..labels.end * width].chunks_exact(*width)
-    });
-    Some(Statistics::over(*width, rows))
-}
-
-/// Errors in the data's units are squared in float32, which holds 1e-38 to 1e38. Single values are looked at by [`range::check`].
-fn check_squares(
-    options: &SequencesOptions,
-    targets: &Statistics,
-    name: impl Fn(usize) -> String,
-) -> Result<()> {
-    let out = |i: &usize| {
-        !(1e-18..=range::FARTHEST).contains(&targets.std[*i]) && !targets.is_constant(*i)
-    };
-    let far = |i: &usize| targets.mean[*i].abs() > range::FARTHEST;
-    match (0..targets.std.len()).find(|i| out(i) || far(i)) {
-        Some(i) => {
-            let (mean, std) = (targets.mean[i], targets.std[i]);
-            let message = format!(
-                "has mean {mean:e} and standard deviation {std:e}, whose squares are beyond float32; give it in another unit"
-            );
-            Err(TrainError::data(&options.path, name(i), message))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Gives classes the names that the options have, in their order. Numbers are places in that order, unless the names are of digits:
-/// then they are what labels are called, as 10 is of 08, 09, 10.
-fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) -> Result<()> {
-    if options.class_names.is_empty() {
-        return Ok(());
-    }
-    let wanted = &options.class_names;
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = wanted.iter().find(|name| !seen.insert(*name)) {
-        return Err(TrainError::config(
-            "class_names",
-            format!("has `{twice}` twice"),
-        ));
-    }
-    let place = |name: &str| {
-        let place = wanted.iter().position(|w| w == name);
-        place.map(|i| i as u32).ok_or_else(|| {
-            let message = format!("there is a label '{name}', which is not in `class_names`");
-            TrainError::data(&options.path, "", message)
-        })
-    };
-    let digits = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-    if let Labels::Classes(ids) = &mut set.labels {
-        match &set.label_names {
-            Some(found) => {
-                let places = found
-                    .iter()
-                    .map(|name| place(name))
-                    .collect::<Result<Vec<_>>>()?;
-                ids.iter_mut().for_each(|id| *id = places[*id as usize]);
-            }
-            None if wanted.iter().all(digits) => {
-                for id in ids.iter_mut() {
-                    *id = place(&id.to_string())?;
-                }
-            }
-            None if options.labels_were_names => {
-                let first = ids.first().copied().unwrap_or(0);
-                return Err(TrainError::data(
-                    &options.path,
-                    "",
-                    format!("the label {first} is a number, and the classes have names"),
-                ));
-            }
-            None => {}
-        }
-    }
-    set.label_names = Some(wanted.clone());
-    Ok(())
-}
-
 /// The slices of all members, each filled up with zeros to `size`.
 fn padded<'a, T: Copy + Default + 'a>(
     members: &[usize],
@@ -300,130 +217,6 @@ fn padded<'a, T: Copy + Default + 'a>(
         out.resize((row + 1) * size, T::default());
     }
     out
-}
-
-/// Reads the files in the format that the ending of the path says.
-fn read(options: &SequencesOptions) -> Result<SequenceSet> {
-    let ending = options
-        .path
-        .extension()
-        .and_then(|e| e.to_str())
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    if !["npy", "npz", "csv"].contains(&ending.as_str()) {
-        let message = match ending.as_str() {
-            "" => "has no ending, expected .npy, .npz or .csv".to_owned(),
-            other => format!("ends in '.{other}', expected .npy, .npz or .csv"),
-        };
-        return Err(TrainError::config("path", message));
-    }
-    refuse_unused(options, &ending)?;
-    match ending.as_str() {
-        "csv" => {
-            let Some(id) = options.id_column.clone() else {
-                return Err(TrainError::config(
-                    "id_column",
-                    "is missing: which column tells the sequences apart?",
-                ));
-            };
-            check_separator(&options.path)?;
-            let (features, labels) = (
-                options.feature_columns.clone(),
-                options.target_columns.clone(),
-            );
-            read_csv(
-                &options.path,
-                &CsvColumns {
-                    id,
-                    features,
-                    labels,
-                    ignored: options.ignore_columns.clone(),
-                },
-                options.target,
-                options.per,
-            )
-        }
-        _ => {
-            let files = ArrayFiles {
-                features: options.path.clone(),
-                labels: options.labels_path.clone(),
-                lengths: options.lengths_path.clone(),
-                ignored: options.ignore_arrays.clone(),
-            };
-            read_arrays(&files, options.target, options.per)
-        }
-    }
-}
-
-/// Says what is wrong with a first line that cannot name columns. What is no plain file cannot be read twice.
-fn check_separator(path: &Path) -> Result<()> {
-    let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
-    if !about.is_file() {
-        return Ok(());
-    }
-    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
-    let mut begin = vec![];
-    let read = file.take(FIRST).read_to_end(&mut begin);
-    read.map_err(TrainError::io("read", path))?;
-    let begin = begin.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&begin);
-    if begin.iter().all(u8::is_ascii_whitespace) && (begin.len() as u64) < FIRST {
-        return Err(TrainError::data(
-            path,
-            "",
-            "is empty; its first row names the columns",
-        ));
-    }
-    let mut lines = begin.split(|b| *b == b'\n' || *b == b'\r');
-    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    let other = [(b';', "';'"), (b'\t', "tabs")];
-    match other
-        .iter()
-        .find(|(b, _)| first.contains(b) && !first.contains(&b','))
-    {
-        Some((_, word)) => {
-            let message =
-                format!("its columns are separated by {word}; the separator must be a comma");
-            Err(TrainError::data(path, "row 1", message))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Bytes of a CSV file that are looked at for its separator.
-const FIRST: u64 = 1 << 16;
-
-/// An option that the format does not use is a misunderstanding.
-fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
-    let (npy, csv) = (ending == "npy", ending == "csv");
-    let values = options.target == LabelKind::Values;
-    let given = [
-        ("labels_path", options.labels_path.is_some() && !npy),
-        ("lengths_path", options.lengths_path.is_some() && !npy),
-        (
-            "ignore_arrays",
-            !options.ignore_arrays.is_empty() && ending != "npz",
-        ),
-        ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
-        ("id_column", options.id_column.is_some() && !csv),
-        (
-            "feature_columns",
-            !options.feature_columns.is_empty() && !csv,
-        ),
-        ("target_columns", !options.target_columns.is_empty() && !csv),
-        ("classes", options.classes.is_some() && values),
-        ("class_names", !options.class_names.is_empty() && values),
-        (
-            "normalize_targets",
-            options.normalize_targets.is_some() && !values,
-        ),
-    ];
-    match given.iter().find(|(_, unused)| *unused) {
-        Some((field, _)) => Err(TrainError::config(
-            *field,
-            "is not used with this file and target; remove it",
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Deals the sequences to train, validation and test.
@@ -461,71 +254,6 @@ fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
         .for_each(|part| part.sort_unstable());
     Ok([order, validation, test])
 }
-
-/// What comes out, and how many channels that has.
-fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(OutputKind, usize)> {
-    let ids = match &set.labels {
-        Labels::Values { width, .. } => return Ok((OutputKind::Values, *width)),
-        Labels::Classes(ids) => ids,
-    };
-    /// A class number beyond this is rather an identifier.
-    const MOST: usize = 1 << 20;
-    let largest = ids.iter().copied().max().unwrap_or(0) as usize;
-    let named = set.label_names.as_ref().map(Vec::len);
-    if let (Some(named), Some(count)) = (named, options.classes)
-        && named != count
-    {
-        let message = format!("is {count}, but the classes have {named} names; leave it out");
-        return Err(TrainError::config("classes", message));
-    }
-    let count = named.or(options.classes).unwrap_or(largest + 1);
-    if largest >= count {
-        return Err(TrainError::data(
-            &options.path,
-            "",
-            match named {
-                Some(_) => format!("there is a label {largest}, but {count} `class_names`"),
-                None => format!("there is a label {largest}, but classes = {count}"),
-            },
-        ));
-    }
-    if !(2..=MOST).contains(&count) {
-        let message = format!("the labels make {count} classes, expected 2 to {MOST}");
-        return Err(TrainError::data(&options.path, "", message));
-    }
-    Ok((OutputKind::Logits, count))
-}
-
-/// Numbers of classes that no label has, where the largest label alone says how many there are.
-fn gaps(options: &SequencesOptions, set: &SequenceSet) -> Option<String> {
-    let Labels::Classes(ids) = &set.labels else {
-        return None;
-    };
-    if options.classes.is_some() || set.label_names.is_some() {
-        return None;
-    }
-    let there: BTreeSet<u32> = ids.iter().copied().collect();
-    let largest = *there.last()?;
-    let missing = largest as usize + 1 - there.len();
-    let first: Vec<String> = (0..largest)
-        .filter(|id| !there.contains(id))
-        .take(SHOWN)
-        .map(|id| id.to_string())
-        .collect();
-    let more = if missing > SHOWN { ", .." } else { "" };
-    (missing > 0).then(|| {
-        format!(
-            "labels of classes are numbers from 0 on: {largest} is the largest, which makes {} classes, and {missing} of them ({}{more}) have no label; \
-             task.classes = {} says that it is so, task.class_names gives classes names in the place of numbers",
-            largest + 1,
-            first.join(", "),
-            largest + 1
-        )
-    })
-}
-
-/// Numbers that are shown of many.
-const SHOWN: usize = 8;
 
 impl Task for Sequences {
     fn shape(&self) -> TaskShape {

@@ -1,12 +1,7 @@
 //! Where the weights live and the steps are computed.
 
-use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
-use super::candle::Candle;
-use super::config::TrainConfig;
-#[cfg(feature = "cuda")]
-use super::cuda::Cuda;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;
@@ -49,11 +44,9 @@ impl Device {
             Err(TrainError::config("device", message))
         }
     }
-}
 
-impl Device {
     /// As candle's.
-    fn of_candle(&self) -> Result<candle_core::Device> {
+    pub(super) fn of_candle(&self) -> Result<candle_core::Device> {
         match self {
             Self::Cpu => Ok(candle_core::Device::Cpu),
             #[cfg(feature = "cuda")]
@@ -95,23 +88,4 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
 
     /// Mean loss of a batch, in the units of the data, and how many targets were met (`None` for real targets).
     fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)>;
-}
-
-/// The backend of a device, the tape or candle, with `params` as first values, statistics included.
-pub(super) fn open(
-    config: &TrainConfig,
-    graph: &Graph,
-    params: &Params,
-    device: &Device,
-    tape: bool,
-) -> Result<Box<dyn Backend>> {
-    match device {
-        #[cfg(feature = "cuda")]
-        Device::Cuda(gpu) if tape => Ok(Box::new(Cuda::new(gpu, config, graph, params)?)),
-        device => {
-            debug_assert!(!tape, "the tape runs on GPUs");
-            let device = device.of_candle()?;
-            Ok(Box::new(Candle::new(config, graph, params, &device)?))
-        }
-    }
 }

@@ -5,7 +5,6 @@ use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
-use super::engine::TrainEngine;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
 use crate::schedule::{Decay, Schedule};
@@ -69,6 +68,34 @@ pub struct TrainOptions {
     /// Bytes of main memory that the run may take; `None`: any number. Of the machine, so no file says it: the program does.
     #[serde(skip)]
     pub memory: Option<u64>,
+}
+
+/// What computes the steps of a training. Both compute the same, each with its own rounding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainEngine {
+    /// On a GPU the tape where it knows the whole model, else candle; on the CPU candle.
+    #[default]
+    Auto,
+    /// The tape: planned, fused, captured; on GPUs, models that it knows.
+    Tape,
+    /// candle's tensors, with this workspace's kernels as custom operations: every model, on the CPU and on GPUs.
+    Candle,
+}
+
+impl TrainEngine {
+    /// As written in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tape => "tape",
+            Self::Candle => "candle",
+        }
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// In which precision a training computes. Weights, moments, states and sums along the layers are f32 in all of them.

@@ -1,40 +1,15 @@
-//! Which engine computes the steps of a training.
+//! Which engine computes the steps of a training, and the backend of it.
 
 use minrnn_model::graph::Graph;
-use serde::{Deserialize, Serialize};
+use minrnn_model::params::Params;
 
-use super::backend::Device;
-use super::config::{Precision, TrainOptions};
+use super::backend::{Backend, Device};
+use super::candle::Candle;
+use super::config::{Precision, TrainConfig, TrainEngine, TrainOptions};
+#[cfg(feature = "cuda")]
+use super::cuda::Cuda;
 use crate::error::{Result, TrainError};
 use crate::tape::Plan;
-
-/// What computes the steps of a training. Both compute the same, each with its own rounding.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainEngine {
-    /// On a GPU the tape where it knows the whole model, else candle; on the CPU candle.
-    #[default]
-    Auto,
-    /// The tape: planned, fused, captured; on GPUs, models that it knows.
-    Tape,
-    /// candle's tensors, with this workspace's kernels as custom operations: every model, on the CPU and on GPUs.
-    Candle,
-}
-
-impl TrainEngine {
-    /// As written in a file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Tape => "tape",
-            Self::Candle => "candle",
-        }
-    }
-
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// An engine on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +92,25 @@ fn refuse_of_the_tape(options: &TrainOptions, on_gpu: bool, why: &str) -> Result
     Ok(())
 }
 
+/// The backend of a device, the tape or candle, with `params` as first values, statistics included.
+pub(super) fn open(
+    config: &TrainConfig,
+    graph: &Graph,
+    params: &Params,
+    device: &Device,
+    tape: bool,
+) -> Result<Box<dyn Backend>> {
+    match device {
+        #[cfg(feature = "cuda")]
+        Device::Cuda(gpu) if tape => Ok(Box::new(Cuda::new(gpu, config, graph, params)?)),
+        device => {
+            debug_assert!(!tape, "the tape runs on GPUs");
+            let device = device.of_candle()?;
+            Ok(Box::new(Candle::new(config, graph, params, &device)?))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use minrnn_model::graph::{Input, Op, OutputKind, StateInit, Unary};
@@ -124,7 +118,7 @@ mod tests {
     use minrnn_model::params::{Init, Role};
 
     use super::*;
-    use crate::trainer::{TrainConfig, Trainer};
+    use crate::trainer::Trainer;
 
     fn config(train: &str) -> TrainConfig {
         let text = format!(

@@ -1,35 +1,13 @@
 //! How much memory a run will take, before it takes any. Rough, from the shapes of the graph, and rather too little than too
 //! much: what fits is not to be refused.
 
-use std::fmt;
-
 use minrnn_model::graph::{Fused, Graph, Op, Span};
 
-use crate::error::{Result, TrainError, bytes};
+use crate::error::{Result, TrainError};
+use crate::memory::Memory;
 
 /// Bytes of an f32.
 const F32: u128 = 4;
-
-/// Bytes of main memory that a run needs at its largest, by what for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// Values of all parameters.
-    pub values: u64,
-    /// B, sequences a step.
-    pub batch: usize,
-    /// T of the longest of them, steps.
-    pub time: usize,
-    /// Parameters with their moments.
-    pub weights: u64,
-    /// Gradients of the parameters.
-    pub gradients: u64,
-    /// What the forward pass keeps for the backward pass, and what that passes on.
-    pub activations: u64,
-    /// Copies of parameters and moments while a checkpoint is written; the gradients are gone then.
-    pub saving: u64,
-    /// The data of the task.
-    pub data: u64,
-}
 
 impl Memory {
     /// Of steps with `batch` sequences of `time` steps; `host`: whether they are computed in main memory, not in a GPU's.
@@ -55,18 +33,6 @@ impl Memory {
         }
     }
 
-    /// Bytes at the run's largest moment.
-    pub fn peak(&self) -> u64 {
-        let step = self.gradients.saturating_add(self.activations);
-        let most = step.max(self.saving);
-        self.data.saturating_add(self.weights).saturating_add(most)
-    }
-
-    /// Whether parameters take more of it than activations.
-    pub fn is_weights(&self) -> bool {
-        self.weights.saturating_add(self.saving) >= self.activations
-    }
-
     /// # Errors
     /// [`TrainError::Memory`] if more than `limit` bytes are needed; `None` is no limit.
     pub(super) fn check(self, limit: Option<u64>) -> Result<()> {
@@ -74,33 +40,6 @@ impl Memory {
             Some(limit) if self.peak() > limit => Err(TrainError::Memory { needs: self, limit }),
             _ => Ok(()),
         }
-    }
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let training = self.weights.saturating_add(self.gradients);
-        write!(
-            f,
-            "the training needs about {} of memory: {} for {} parameters with gradients and moments",
-            bytes(self.peak()),
-            bytes(training),
-            self.values
-        )?;
-        if self.activations > 0 {
-            write!(
-                f,
-                ", {} for what the backward pass reads of B = {} sequences of T = {} steps",
-                bytes(self.activations),
-                self.batch,
-                self.time
-            )?;
-        }
-        write!(
-            f,
-            ", {} at times for a checkpoint on its way to the disk",
-            bytes(self.saving)
-        )
     }
 }
 

@@ -9,8 +9,9 @@ mod config;
 mod cuda;
 mod differences;
 mod engine;
+mod evaluate;
+mod fit;
 mod idle;
-mod load;
 mod loss;
 mod memory;
 mod origin;
@@ -28,17 +29,17 @@ use serde::Serialize;
 
 use backend::Backend;
 pub use backend::Device;
-pub use config::{Precision, TrainConfig, TrainOptions, resolve};
-pub use engine::TrainEngine;
-pub use load::{load_model, model_config, take_model};
-pub use memory::Memory;
+pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
+pub use evaluate::Metrics;
+pub use fit::{Control, Event};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
 
-use crate::checkpoint::{BestMetric, Checkpoint, TensorData, TrainerState};
+use crate::checkpoint::{Checkpoint, TensorData, TrainerState};
 use crate::error::{Result, TrainError};
+pub use crate::memory::Memory;
 use crate::run::Dropout;
-use crate::task::{DataDigest, Split, Task, eval_ranges};
+use crate::task::{DataDigest, Split, Task};
 
 /// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -53,49 +54,6 @@ pub struct StepLog {
     pub grad_norm: f64,
     /// Steps of input, B * T.
     pub tokens: usize,
-}
-
-/// An evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Metrics {
-    /// Mean loss over all targets that count: nats, or squared error in the units of the data.
-    pub loss: f64,
-    /// Share of targets that are the largest logit; `None` for real targets.
-    pub accuracy: Option<f64>,
-    /// Targets that counted.
-    pub count: usize,
-}
-
-/// What happens in [`Trainer::fit`].
-#[derive(Debug, Clone, Copy)]
-pub enum Event {
-    /// A step was done.
-    Step(StepLog),
-    /// An evaluation goes on, or begins where `done` is 0: so many of all its sequences are done.
-    Evaluating {
-        /// Sequences done.
-        done: u64,
-        /// Sequences in all.
-        all: u64,
-    },
-    /// An evaluation was done after so many steps; whether it is the best so far.
-    Eval {
-        /// Steps done.
-        step: u64,
-        /// The result.
-        metrics: Metrics,
-        /// Whether it is the best so far.
-        best: bool,
-    },
-}
-
-/// What a caller of [`Trainer::fit`] wants next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Stop after this event, or after the evaluation that it belongs to; the trainer stays usable.
-    Stop,
 }
 
 /// A training run.
@@ -166,7 +124,7 @@ impl Trainer {
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
         let chosen = engine::choose(&config.train, model.graph(), device)?;
-        let backend = backend::open(&config, model.graph(), params, device, chosen.tape)?;
+        let backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
         let record = Record {
             device: Some(chosen.place.to_owned()),
             data,
@@ -265,201 +223,6 @@ impl Trainer {
         self.state.step += logs.len() as u64;
         self.state.samples += logs.len() as u64 * self.config.train.batch as u64;
         Ok((logs, error))
-    }
-
-    /// Evaluates a split: its first `samples` sequences, or all of them if 0.
-    ///
-    /// # Errors
-    /// [`TrainError::Config`] for a split that is empty; [`TrainError::NonFinite`].
-    pub fn evaluate(&self, split: Split, samples: u64) -> Result<Metrics> {
-        self.evaluate_seen(split, samples, &mut |_, _| Ok(()))
-    }
-
-    /// The same; `see` hears before each batch how many of how many sequences are done, and its error ends it.
-    fn evaluate_seen(
-        &self,
-        split: Split,
-        samples: u64,
-        see: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<Metrics> {
-        let (mut loss, mut correct, mut count) = (0.0, Some(0), 0);
-        let most = if samples == 0 { u64::MAX } else { samples };
-        // The last batch is cut: what is measured does not depend on the size of a batch.
-        let ranges: Vec<_> = eval_ranges(&*self.task, split, self.config.train.batch)
-            .take_while(|(first, _)| *first < most)
-            .map(|(first, size)| (first, size.min((most - first).try_into().unwrap_or(size))))
-            .collect();
-        let all = ranges
-            .last()
-            .map_or(0, |(first, size)| first + *size as u64);
-        for (first, size) in ranges {
-            see(first, all)?;
-            let batch = self.task.batch(split, first, size)?;
-            let (mean, met) = self.backend.evaluate(&batch)?;
-            loss += mean * batch.counted() as f64;
-            correct = correct.zip(met).map(|(a, b)| a + b);
-            count += batch.counted();
-        }
-        if count == 0 {
-            return Err(TrainError::config(
-                "task",
-                format!("has no {} part to evaluate on", split.name()),
-            ));
-        }
-        if !loss.is_finite() {
-            return Err(TrainError::NonFinite {
-                what: format!("the loss over the {} part", split.name()),
-                step: self.state.step,
-            });
-        }
-        Ok(Metrics {
-            loss: loss / count as f64,
-            accuracy: correct.map(|c| c as f64 / count as f64),
-            count,
-        })
-    }
-
-    /// Trains to the end, evaluating in between, and once more over everything at the end (the result). Without a validation
-    /// part nothing is evaluated, and there is no result.
-    ///
-    /// A checkpoint taken at any event goes on as if it had not been taken, also before and within an evaluation: that is
-    /// made again.
-    ///
-    /// # Errors
-    /// Those of [`Trainer::step`] and [`Trainer::evaluate`].
-    pub fn fit(
-        &mut self,
-        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
-    ) -> Result<Option<Metrics>> {
-        let options = self.config.train.clone();
-        while self.state.step < options.steps {
-            if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
-                break;
-            }
-            if self.state.evaluation_due {
-                let (metrics, control) = self.evaluated(options.eval_samples, None, observe)?;
-                let enough = options
-                    .stop_at_accuracy
-                    .zip(metrics.accuracy)
-                    .is_some_and(|(want, got)| got >= want);
-                if control == Control::Stop || enough {
-                    break;
-                }
-            }
-        }
-        if !self.has_validation() {
-            return Ok(None);
-        }
-        // The best of all is chosen among evaluations of the same sequences.
-        let judged = match self.is_part(&options) {
-            true => Some(self.observed(options.eval_samples, observe)?.0),
-            false => None,
-        };
-        Ok(Some(self.evaluated(0, judged, observe)?.0))
-    }
-
-    /// Whether the task has a validation part: without one there are no evaluations, and no best.
-    pub fn has_validation(&self) -> bool {
-        self.task.len(Split::Validation) != Some(0)
-    }
-
-    /// The best result so far counts no longer: the next evaluation is the best.
-    pub fn forget_best(&mut self) {
-        self.state.best = None;
-        self.state.evals_since_best = 0;
-    }
-
-    /// Whether evaluations during training are of a part of what the last one is of.
-    fn is_part(&self, options: &TrainOptions) -> bool {
-        let all = self.task.len(Split::Validation).unwrap_or(0);
-        options.eval_every > 0 && (1..all).contains(&options.eval_samples)
-    }
-
-    /// Steps up to the next evaluation at most, as many as the device takes in one go.
-    fn advance(
-        &mut self,
-        options: &TrainOptions,
-        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
-    ) -> Result<Control> {
-        let left = options.steps - self.state.step;
-        let until = match options.eval_every {
-            0 => left,
-            every => left.min(every - self.state.step % every),
-        };
-        let (logs, error) = self.steps(until)?;
-        self.state.evaluation_due = options.eval_every > 0
-            && self.state.step.is_multiple_of(options.eval_every)
-            && self.state.step < options.steps;
-        let mut stopped = false;
-        for log in logs {
-            stopped |= observe(self, Event::Step(log))? == Control::Stop;
-        }
-        match error {
-            Some(error) => Err(error),
-            None if stopped => Ok(Control::Stop),
-            None => Ok(Control::Continue),
-        }
-    }
-
-    /// Evaluates the validation part, its first `samples` sequences or all of them if 0; an observer sees how far it is, and
-    /// may end it.
-    fn observed(
-        &self,
-        samples: u64,
-        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
-    ) -> Result<(Metrics, Control)> {
-        let mut control = Control::Continue;
-        let metrics = self.evaluate_seen(Split::Validation, samples, &mut |done, all| {
-            if observe(self, Event::Evaluating { done, all })? == Control::Stop {
-                control = Control::Stop;
-            }
-            Ok(())
-        })?;
-        Ok((metrics, control))
-    }
-
-    /// The same, and remembers the result, or in its place that of other sequences.
-    fn evaluated(
-        &mut self,
-        samples: u64,
-        judged: Option<Metrics>,
-        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
-    ) -> Result<(Metrics, Control)> {
-        let (metrics, mut control) = self.observed(samples, observe)?;
-        let best = self.note(judged.unwrap_or(metrics));
-        self.state.evaluation_due = false;
-        let step = self.state.step;
-        let event = Event::Eval {
-            step,
-            metrics,
-            best,
-        };
-        if observe(self, event)? == Control::Stop {
-            control = Control::Stop;
-        }
-        Ok((metrics, control))
-    }
-
-    /// Remembers an evaluation; whether it is the best so far.
-    fn note(&mut self, metrics: Metrics) -> bool {
-        let best = self
-            .state
-            .best
-            .as_ref()
-            .is_none_or(|b| metrics.loss < b.value);
-        self.state.evals_since_best = if best {
-            0
-        } else {
-            self.state.evals_since_best + 1
-        };
-        if best {
-            self.state.best = Some(BestMetric {
-                name: "loss".into(),
-                value: metrics.loss,
-                step: self.state.step,
-            });
-        }
-        best
     }
 
     /// Everything that is needed to use the model, and to go on training.

@@ -13,9 +13,8 @@ use serde_json::Value as Json;
 
 use super::config::{TrainConfig, TrainOptions};
 use super::differences::{Change, Differences, changes};
-use super::load::model_config;
 use super::record::Record;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, model_config};
 use crate::data::LabelKind;
 use crate::error::{Result, TrainError};
 use crate::task::{DataDigest, Task, TaskConfig};

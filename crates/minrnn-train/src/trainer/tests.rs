@@ -1,4 +1,5 @@
 use super::*;
+use crate::checkpoint::{load_model, take_model};
 use minrnn_model::config::ModelConfig;
 use std::path::Path;
 

@@ -11,9 +11,10 @@ use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::export::Form;
 use minrnn_train::TrainError;
+use minrnn_train::checkpoint::model_config;
 use minrnn_train::run::Weights;
 use minrnn_train::task::{Batch, Input, Split, Task};
-use minrnn_train::trainer::{model_config, open_data};
+use minrnn_train::trainer::open_data;
 use serde_json::{Value as Json, json};
 
 use super::choice::Choice;

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Model, Output};
 use minrnn_train::data::{Values, read_data, read_npy};
 
-use super::data::Data;
 use crate::verify::Export;
 
 /// How each .npy file begins.
@@ -21,10 +20,10 @@ impl Lengths {
         Self(Some(all))
     }
 
-    /// Reads them, and holds them to the rows of `data` and to what the export takes.
+    /// Reads them, and holds them to the rows of the data, `[B, T]`, and to what the export takes.
     pub(super) fn read(
         given: Option<&Path>,
-        data: &Data,
+        [rows, time]: [usize; 2],
         export: &Export,
         model: &Model,
     ) -> Result<Self> {
@@ -34,7 +33,7 @@ impl Lengths {
                 bail!(
                     "the export {} takes the length of each row, and none are given: rows that are padded would end in their padding; give --lengths, an .npy file of integers [B] or a list such as {}",
                     export.dir().display(),
-                    vec![data.time.to_string(); data.batch.clamp(1, 3)].join(",")
+                    vec![time.to_string(); rows.clamp(1, 3)].join(",")
                 );
             }
             return Ok(Self(None));
@@ -46,7 +45,6 @@ impl Lengths {
             );
         }
         let all = numbers(given)?;
-        let (rows, time) = (data.batch, data.time);
         if all.len() != rows {
             bail!(
                 "--lengths: {} numbers for {rows} rows; give one for each row",

@@ -44,7 +44,12 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     let export = files::open_export(&args.dir)?;
     let model = open(&export, args.form, ui)?;
     let mut data = Data::read(&args.input, model.info().input)?;
-    let lengths = Lengths::read(args.lengths.as_deref(), &data, &export, &model)?;
+    let lengths = Lengths::read(
+        args.lengths.as_deref(),
+        [data.batch, data.time],
+        &export,
+        &model,
+    )?;
     data.cut(&lengths);
     data.check(model.info().input, &Usual(export.statistics()))?;
     let state = match &args.state {

@@ -9,7 +9,7 @@ use minrnn_model::model::Model;
 use serde_json::Value as Json;
 
 use super::Export;
-use super::outline::same;
+use super::json::same;
 
 /// An export and a checkpoint that do not belong together. The export need not be broken.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,8 @@ use minrnn_onnx::ir;
 use serde_json::Value as Json;
 
 use super::folder::{is_own, must_be, read, sha256, sha256_of};
+use super::json::same;
 use super::manifest::{Beside, FormEntry, MANIFEST, Manifest};
-use super::outline::same;
 use super::{ContractError, Result, broken, chain};
 use crate::verify::{Check, Off};
 

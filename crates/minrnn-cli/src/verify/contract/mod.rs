@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 mod belongs;
 mod folder;
 mod form;
+mod json;
 mod keys;
 mod longest;
 mod manifest;

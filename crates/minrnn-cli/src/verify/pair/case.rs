@@ -5,9 +5,9 @@ use minrnn_model::rng::Rng;
 
 use super::file::{BYTES, By, GraphFile};
 use super::interface::{Interface, Kind, Link, State};
-use super::outputs::Shape;
 use super::port::Elem;
-use super::spec::{Init, Role};
+use super::shape::Shape;
+use super::spec::{Fill, Init, Role};
 use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
@@ -81,7 +81,7 @@ impl Case {
             time,
             data,
             states: None,
-            lengths: super::lengths::draw(two, (batch, time), rng),
+            lengths: draw_lengths(two, (batch, time), rng),
             own: true,
             large: false,
         })
@@ -175,6 +175,19 @@ fn draw(link: &Link, batch: usize, time: usize, rng: &mut Rng) -> Result<Tensor>
     };
     let values: Vec<f64> = (0..count).map(|_| one()).collect();
     Tensor::floats(link.elem, &shape, &values)
+}
+
+/// Lengths of rows, the first one T; `None`: all T.
+fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
+    let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
+    (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
+        let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
+        let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
+        if let (Some(last), true) = (all.get_mut(2), two.empty_rows) {
+            *last = 0;
+        }
+        all
+    })
 }
 
 /// The state before the first step, for `batch` rows.

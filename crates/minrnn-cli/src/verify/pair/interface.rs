@@ -205,7 +205,7 @@ impl Finder<'_> {
         if !self.request.states.is_empty() {
             return Ok(self.request.states.clone());
         }
-        super::spec::listed(self.files[1])
+        super::states::listed(self.files[1])
     }
 
     /// The name in the first file of what the second calls `name`.

@@ -6,7 +6,7 @@ use minrnn_onnx::eval::{EvalError, EvalErrorKind};
 
 use super::case::{Case, Two};
 use super::file::By;
-use super::plan::BATCHES;
+use super::sizes::BATCHES;
 
 /// Lengths that are tried, in calls of the files.
 const TRIED: [usize; 13] = [1, 2, 3, 4, 5, 8, 16, 32, 64, 128, 256, 512, 1024];

@@ -8,24 +8,11 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Ran, Two};
 use super::file::By;
-use super::outputs::Shape;
-use super::plan::BATCHES;
 use super::rounding::tensors;
+use super::shape::Shape;
+use super::sizes::BATCHES;
 use super::spec::{Fill, Role};
 use super::tensor::{Reading, Tensor};
-
-/// Lengths of rows, the first one T; `None`: all T.
-pub(super) fn draw(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
-    let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
-    (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
-        let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
-        let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
-        if let (Some(last), true) = (all.get_mut(2), two.empty_rows) {
-            *last = 0;
-        }
-        all
-    })
-}
 
 /// The steps of the case that asks whether files take a row of length 0.
 const ASKED: usize = 3;

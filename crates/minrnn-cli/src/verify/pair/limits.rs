@@ -6,7 +6,7 @@ use minrnn_model::rng::Rng;
 use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Kind;
-use super::plan::LENGTHS;
+use super::sizes::LENGTHS;
 
 /// Operations that all cases of a pair may take: under a minute.
 const USUAL: u64 = 20_000_000_000;

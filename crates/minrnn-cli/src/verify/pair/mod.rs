@@ -8,6 +8,7 @@ mod compare;
 mod costs;
 mod defaults;
 mod file;
+mod flags;
 mod interface;
 mod least;
 mod lengths;
@@ -20,7 +21,11 @@ mod port;
 mod report;
 mod rounding;
 mod run;
+mod shape;
+mod show;
+mod sizes;
 mod spec;
+mod states;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -34,11 +39,12 @@ use anyhow::{Context, Result};
 pub(crate) use alone::alone;
 pub(crate) use case::{Case, Two};
 pub(crate) use file::{By, GraphFile};
+pub(crate) use flags::{dim_spec, input_spec, map_spec, value_spec};
 pub(crate) use interface::Kind;
-pub(crate) use report::{Pair, Report, Row, number};
-pub(crate) use spec::{
-    Fill, InputSpec, Request, StateSpec, dim_spec, input_spec, map_spec, states_file, value_spec,
-};
+pub(crate) use report::{Pair, Report, Row};
+pub(crate) use show::number;
+pub(crate) use spec::{Fill, InputSpec, Request, StateSpec};
+pub(crate) use states::states_file;
 pub(crate) use tensor::{Reading, Tensor};
 pub(crate) use unused::once;
 pub(crate) use witness::Heard;
@@ -71,8 +77,8 @@ impl Two {
         // The file whose states are known is the second one: the other is given no states.
         if kind == Kind::Same
             && request.states.is_empty()
-            && spec::listed(&files[1])?.is_empty()
-            && !spec::listed(&files[0])?.is_empty()
+            && states::listed(&files[1])?.is_empty()
+            && !states::listed(&files[0])?.is_empty()
         {
             files.reverse();
             request

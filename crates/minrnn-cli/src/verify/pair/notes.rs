@@ -3,7 +3,8 @@
 use super::case::Two;
 use super::checks::LARGE;
 use super::file::GraphFile;
-use super::report::{JUDGE, Row, number};
+use super::report::{JUDGE, Row};
+use super::show::number;
 use super::spec::Request;
 use super::{interface, port};
 

@@ -1,11 +1,12 @@
 //! Scan, of opset 8 and from 9 on.
 
-use super::{Made, Run, Scope, carried, each, no_shape, nothing, shape_of_body, slice, stack};
+use super::{Made, Run, Scope, carried, no_shape, shape_of_body};
 use crate::eval::EvalErrorKind as Fault;
 use crate::eval::array::{Array, count};
 use crate::eval::call::{Call, axis};
 use crate::eval::ops::cut::part;
 use crate::eval::plan::{Plan, Step};
+use crate::eval::rows::{each, nothing, slice, stack};
 use crate::eval::value::Value;
 
 impl Run<'_> {

@@ -185,6 +185,22 @@ impl<'a> Compiler<'a> {
         Ok(vec![Value::Flow(y)])
     }
 
+    /// A constant with its axes in another order: made once, when the file is opened.
+    pub(super) fn transpose(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+        let c = match self.operand(node, 0)? {
+            Value::Const(c) => c,
+            other => return Err(format!("Transpose of {}", other.kind())),
+        };
+        let rank = c.dims.len();
+        let order: Option<Vec<usize>> = match attribute(node, "perm") {
+            None => Some((0..rank).rev().collect()),
+            Some(perm) => perm.ints.iter().map(|a| usize::try_from(*a).ok()).collect(),
+        };
+        let turned = order.and_then(|order| c.transposed(&order));
+        let turned = turned.ok_or("Transpose of a constant of another type or rank")?;
+        Ok(vec![Value::Const(Rc::new(turned))])
+    }
+
     pub(super) fn squeeze(&mut self, node: &'a NodeProto) -> Outcome<'a> {
         let axes = match attribute(node, "axes") {
             Some(axes) => axes.ints.clone(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::proto::NodeProto;
 
 use super::{Compiler, Outcome, axis_of, int, volume};
-use crate::engine::instr::{Capture, Carry, Instr, Start};
+use crate::engine::instr::{Capture, Carry, Instr, Part, Start};
 use crate::engine::length::Length;
 use crate::engine::value::{Elem, Extended, Flow, Phase, Value};
 use crate::info::Recurrence;
@@ -56,6 +56,41 @@ impl<'a> Compiler<'a> {
             self.values.insert(&names.h_last, Value::Flow(last));
         }
         Ok(())
+    }
+
+    /// Sums up to each step: `h[t] = 1 h[t-1] + x[t]`, from 0 on.
+    pub(super) fn sums(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+        let (x, axis) = (self.flow(node, 0)?, self.constant(node, 1)?);
+        let along = match axis.i64s().as_deref() {
+            Some([axis]) => axis_of(*axis, x.rank())?,
+            _ => return Err("CumSum along several axes".into()),
+        };
+        if along != 1 || x.extent.is_none() || x.phase != Phase::Rows || x.elem != Elem::F32 {
+            return Err("CumSum along another axis than the time, or not of f32".into());
+        }
+        let one = self.result(&x, Elem::F32, x.dims.clone())?;
+        self.emit(
+            Phase::Rows,
+            Instr::Copy {
+                parts: vec![Part::Fixed(vec![1.0; x.width()].into())],
+                out: one.at.reg,
+            },
+        );
+        let h = self.result(&x, Elem::F32, x.dims.clone())?;
+        self.carries.push(Carry {
+            steps: 1,
+            start: Start::Fixed(vec![0.0; x.width()].into()),
+        });
+        self.emit(
+            Phase::Rows,
+            Instr::Recur {
+                a: one.at,
+                b: x.at,
+                carry: self.carries.len() - 1,
+                out: h.at.reg,
+            },
+        );
+        Ok(vec![Value::Flow(h)])
     }
 
     /// `Slice` along the time.

@@ -29,6 +29,7 @@ impl<'a> Call<'a> {
             Rule::Softmax => product::softmax(self),
             Rule::LayerNorm => product::layer_norm(self),
             Rule::Reduce => product::reduce(self),
+            Rule::CumSum => product::sums(self),
             Rule::Shape => make::shape(self),
             Rule::Constant => make::constant(self),
             Rule::Fill => make::fill(self),

@@ -2,7 +2,7 @@
 
 use crate::proto::DataType;
 
-use super::{Call, Fact, Found, axes, broadcast};
+use super::{Call, Fact, Found, axes, axis, broadcast};
 
 fn product(a: &Fact, b: &Fact, elem: DataType) -> Found {
     let wrong = || format!("{:?} and {:?} do not fit", a.dims, b.dims);
@@ -93,6 +93,20 @@ pub(super) fn layer_norm(call: &Call) -> Found {
     }
     if !x.is_float() || call.int("stash_type").is_some_and(|t| t != 1) {
         return Err("takes floats and computes in f32".into());
+    }
+    call.one(x.elem, x.dims.clone())
+}
+
+/// Sums along an axis that is a number.
+pub(super) fn sums(call: &Call) -> Found {
+    let (x, along) = (call.get(0)?, call.get(1)?);
+    let number = along.ints.as_deref().filter(|_| along.dims.is_empty());
+    let Some([at]) = number else {
+        return Err("sums along what is no number".into());
+    };
+    axis(*at, x.dims.len())?;
+    if x.elem != DataType::Float {
+        return Err("sums numbers of another type than f32".into());
     }
     call.one(x.elem, x.dims.clone())
 }

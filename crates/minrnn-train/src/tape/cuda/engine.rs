@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
-use minrnn_kernels::cuda::{CudaError, Gpu, Memory, Precision, View};
-use minrnn_model::graph::{Graph, Input, Op, OutputKind, Span};
+use minrnn_kernels::cuda::{Gpu, Memory, Precision, View};
+use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
+use super::inputs::{Inputs, Wanted};
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
@@ -31,36 +32,6 @@ pub struct EngineOptions {
     pub seed: u64,
     /// Whether the algorithms of matrix products are chosen by time: faster, but bits may differ from run to run.
     pub tuned: bool,
-}
-
-/// What the output is compared with.
-#[derive(Debug, Clone, Copy)]
-pub enum Wanted<'a> {
-    /// Class numbers, `[rows]`.
-    Classes(&'a [u32]),
-    /// Values, `[rows, C]`.
-    Values(&'a [f32]),
-    /// Zeros.
-    Zeros,
-}
-
-/// A batch on its way to the GPU.
-#[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
-    /// B.
-    pub batch: usize,
-    /// T.
-    pub time: usize,
-    /// Token ids `[B,T]`.
-    pub ids: &'a [u32],
-    /// Features `[B,T,F]`.
-    pub features: &'a [f32],
-    /// Targets.
-    pub wanted: Wanted<'a>,
-    /// Weights of the targets, `[rows]`.
-    pub weights: Option<&'a [f32]>,
-    /// Lengths `[B]`, each 1 to T.
-    pub lens: Option<&'a [u32]>,
 }
 
 /// What a step reported.
@@ -251,7 +222,7 @@ impl Engine {
             self.first = step;
         }
         let at = self.machine(&inputs, true)?;
-        self.upload(at, &inputs)?;
+        inputs.upload(&self.gpu, &self.machines[at])?;
         self.control(step, update, lr)?;
         self.machines[at].run()?;
         let slot = self.ring.view(self.pending * 16, 4, Elem::F32)?;
@@ -303,7 +274,7 @@ impl Engine {
     /// As [`Engine::step`].
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
         let at = self.machine(&inputs, false)?;
-        self.upload(at, &inputs)?;
+        inputs.upload(&self.gpu, &self.machines[at])?;
         self.machines[at].run()?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
@@ -345,7 +316,7 @@ impl Engine {
             weights: inputs.weights.is_some(),
             lens: inputs.lens.is_some() && self.has_last,
         };
-        self.check(inputs)?;
+        inputs.check(&self.graph)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
             let machine = self.machines.remove(at);
             self.machines.push(machine);
@@ -381,110 +352,6 @@ impl Engine {
         }
         machine.prepare(self.options.tuned)?;
         latch.write(&self.gpu, &before)?;
-        Ok(())
-    }
-
-    fn check(&self, inputs: &Inputs<'_>) -> Result<()> {
-        let (rows, output) = {
-            let node = self.graph.node(self.graph.output().value);
-            let steps = if node.span == Span::Step {
-                inputs.time
-            } else {
-                1
-            };
-            (inputs.batch * steps, node.width)
-        };
-        let size = |name: &str, got: usize, wanted: usize| {
-            if got == wanted {
-                return Ok(());
-            }
-            let message = format!("has {got} values, expected {wanted}");
-            Err(TrainError::tensor(name, message))
-        };
-        let below = |name: &str, ids: &[u32], limit: usize| match ids
-            .iter()
-            .position(|id| *id as usize >= limit)
-        {
-            Some(at) => {
-                let message = format!("value {at} is {}, expected below {limit}", ids[at]);
-                Err(TrainError::tensor(name, message))
-            }
-            None => Ok(()),
-        };
-        if inputs.batch == 0 || inputs.time == 0 {
-            return Err(TrainError::tensor("input", "is empty"));
-        }
-        let steps = inputs.batch * inputs.time;
-        match self.graph.input() {
-            Input::Tokens { vocab } => {
-                size("input", inputs.ids.len(), steps)?;
-                below("input", inputs.ids, vocab)?;
-            }
-            Input::Features { width } => size("input", inputs.features.len(), steps * width)?,
-        }
-        match (inputs.wanted, self.graph.output().kind) {
-            (Wanted::Classes(ids), OutputKind::Logits) => {
-                size("targets", ids.len(), rows)?;
-                below("targets", ids, output)?;
-            }
-            (Wanted::Values(values), OutputKind::Values) => {
-                size("targets", values.len(), rows * output)?;
-            }
-            (Wanted::Zeros, OutputKind::Values) => {}
-            (_, kind) => {
-                let message = format!("do not fit the model's output, {kind:?}");
-                return Err(TrainError::tensor("targets", message));
-            }
-        }
-        if let Some(weights) = inputs.weights {
-            size("weights", weights.len(), rows)?;
-        }
-        if let Some(lens) = inputs.lens {
-            size("lengths", lens.len(), inputs.batch)?;
-            if lens.iter().any(|l| *l == 0 || *l as usize > inputs.time) {
-                return Err(TrainError::tensor(
-                    "lengths",
-                    format!("must be 1 to {}", inputs.time),
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    fn upload(&self, at: usize, inputs: &Inputs<'_>) -> Result<()> {
-        let machine = &self.machines[at];
-        let used = |space: Space| {
-            let launches = &machine.plan.launches;
-            launches
-                .iter()
-                .flat_map(|l| l.places())
-                .find(|p| p.space == space)
-        };
-        let words = |space: Space, values: &[u32]| -> Result<(), CudaError> {
-            match used(space) {
-                Some(place) => machine.view(place)?.write(&self.gpu, values),
-                None => Ok(()),
-            }
-        };
-        let floats = |space: Space, values: &[f32]| -> Result<(), CudaError> {
-            match used(space) {
-                Some(place) => machine.view(place)?.write(&self.gpu, values),
-                None => Ok(()),
-            }
-        };
-        words(Space::Ids, inputs.ids)?;
-        floats(Space::Features, inputs.features)?;
-        match inputs.wanted {
-            Wanted::Classes(ids) => words(Space::Targets, ids)?,
-            Wanted::Values(values) => floats(Space::TargetValues, values)?,
-            Wanted::Zeros => {}
-        }
-        if let Some(weights) = inputs.weights {
-            floats(Space::Weights, weights)?;
-        }
-        if let Some(lens) = inputs.lens {
-            words(Space::Lens, lens)?;
-        }
         Ok(())
     }
 

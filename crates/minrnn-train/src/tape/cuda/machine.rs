@@ -9,7 +9,8 @@ use minrnn_kernels::norm;
 use minrnn_model::params::Params;
 
 use crate::optim::Rule;
-use crate::tape::launch::{Launch, Mask};
+use crate::tape::launch::Launch;
+use crate::tape::place::Mask;
 use crate::tape::{Layout, Place, Plan, Scratch, Space};
 
 /// Words of the control block.

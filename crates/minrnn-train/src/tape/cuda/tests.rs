@@ -15,7 +15,7 @@ use super::{Machine, Store};
 use crate::run::tests::Case;
 use crate::tape::op::CopyColumns;
 use crate::tape::tests::{UPDATE, Wanted, host, models, options, wanted};
-use crate::tape::{Host, Launch, Options, Place, Plan, Space};
+use crate::tape::{Launch, Options, Place, Plan, Space, Twin};
 
 /// The GPU, or a message.
 #[allow(clippy::print_stderr, reason = "tests say why they did nothing")]
@@ -30,7 +30,7 @@ fn gpu() -> Option<Gpu> {
 }
 
 /// A machine whose memory is poisoned, with everything of the host in place.
-fn machine(gpu: &Gpu, graph: &Graph, host: &Host, options: Options) -> Machine {
+fn machine(gpu: &Gpu, graph: &Graph, host: &Twin, options: Options) -> Machine {
     let plan = Plan::new(graph, options, &GpuScratch(gpu)).unwrap();
     let store = Store::new(gpu, plan.layout.clone(), options.compute, 2).unwrap();
     let machine = Machine::new(
@@ -99,7 +99,7 @@ fn inputs(plan: &Plan) -> Vec<Place> {
     all
 }
 
-fn copy_in(machine: &Machine, host: &Host, from: Place, to: Place) {
+fn copy_in(machine: &Machine, host: &Twin, from: Place, to: Place) {
     let gpu = &machine.gpu;
     let view = machine.view(to).unwrap();
     if from.elem == Elem::U32 {

@@ -4,11 +4,12 @@ use minrnn_kernels::{Candidate, Elem, Size, min_gru, min_lstm};
 use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
-use super::fill::{back_first, first};
+use super::begin::{back_first, first};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::Planner;
 
 /// Which cell.

@@ -4,11 +4,12 @@
 use minrnn_kernels::column_sum as kernel;
 use minrnn_model::graph::Param;
 
-use super::fill::Zero;
+use super::zero::Zero;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::{Planner, scratch};
 
 /// `out[j] = sum_i x[i,j]`.

@@ -5,11 +5,12 @@ use minrnn_kernels::Elem;
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_model::graph::{Node, Op};
 
-use super::fill::Zero;
+use super::zero::Zero;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::{Planner, SlotId};
 
 /// A block of columns in a matrix: rows of `stride` elements, columns from `from`.

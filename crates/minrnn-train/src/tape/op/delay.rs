@@ -5,11 +5,13 @@ use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_kernels::{Elem, Size};
 use minrnn_model::graph::{Node, Op, State};
 
-use super::fill::{Zero, first};
+use super::begin::first;
+use super::zero::Zero;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::{Planner, SlotId};
 
 /// `y[t] = x[t - by]`, before the begin the state `[B, lag, width]` or zeros.

@@ -8,7 +8,8 @@ use minrnn_model::graph::{Node, Op};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Mask, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::{Mask, Place};
 use crate::tape::planner::{Planner, scratch};
 
 /// `y = table[ids]`, then dropout.
@@ -41,7 +42,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
 }
 
 /// Only ids that are the model's input have a kernel.
-pub(super) fn embed(
+pub(in crate::tape) fn embed(
     p: &mut Planner<'_>,
     node: &Node,
     mask: Option<Mask>,

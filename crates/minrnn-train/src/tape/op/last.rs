@@ -8,7 +8,8 @@ use minrnn_model::graph::{Node, Op};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, Space, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::{Place, Space};
 use crate::tape::planner::Planner;
 
 /// `[B,T,W]` to `[B,W]`: with lengths, step `len - 1`.

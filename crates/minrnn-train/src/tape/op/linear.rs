@@ -10,7 +10,8 @@ use super::column_sum::column_sum;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::Planner;
 
 /// `c [m,n] = a [m,k] b [k,n] (+ bias)`.

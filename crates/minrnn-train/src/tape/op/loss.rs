@@ -7,8 +7,9 @@ use minrnn_kernels::{Elem, cross_entropy};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, Space, places};
-use crate::tape::plan::Target;
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::options::Target;
+use crate::tape::place::{Place, Space};
 use crate::tape::planner::{Planner, SlotId, scratch};
 
 /// Mean cross-entropy and its gradient.

@@ -1,4 +1,4 @@
-//! Elementwise functions of one argument, and copies to other types.
+//! Elementwise functions of one argument.
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::elementwise::{self, Map};
@@ -7,16 +7,16 @@ use minrnn_model::graph::{Node, Op};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
-use crate::tape::planner::{Planner, Slot, SlotId};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
+use crate::tape::planner::Planner;
 
-/// `y = f(x)`, or `y += f(x)`.
+/// `y = f(x)`.
 #[derive(Debug)]
-pub(in crate::tape) struct Map1 {
+struct Map1 {
     f: Map,
     x: Place,
     y: Place,
-    add: bool,
 }
 
 /// `dx (+)= f'(x) dy`.
@@ -42,7 +42,6 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         f,
         x,
         y: p.slots[y].place,
-        add: false,
     });
     p.back(move |p| {
         let Some(dy) = p.grad_for(slot, y) else {
@@ -54,32 +53,6 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     Some(())
 }
 
-/// Copies values, to another type if need be, or adds them.
-pub(in crate::tape) fn copy(p: &mut Planner<'_>, x: Place, y: Place, add: bool) {
-    let f = Map::Copy;
-    p.launch(Map1 { f, x, y, add });
-}
-
-/// A new slot with the value of `x` in another type.
-pub(in crate::tape) fn cast(p: &mut Planner<'_>, x: SlotId, elem: Elem) -> SlotId {
-    let from = p.slots[x];
-    let place = p.buffer(from.place.len, elem);
-    let value = p.read(x);
-    copy(p, value, place, false);
-    let y = p.push(Slot {
-        place,
-        grad_elem: elem,
-        ..from
-    });
-    p.back(move |p| {
-        if let Some(dy) = p.grad_for(x, y) {
-            let (dx, add) = p.target(x);
-            copy(p, dy, dx, add);
-        }
-    });
-    y
-}
-
 impl Kernel for Map1 {
     fn places(&self) -> Places {
         places!(self.x => self.y)
@@ -89,12 +62,12 @@ impl Kernel for Map1 {
         let values: Vec<f64> = values
             .map(|x| elementwise::slow::map(self.f, x).0)
             .collect();
-        h.put(self.y, &values, self.add);
+        h.write(self.y, &values);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (x, y) = (m.view(self.x)?, m.view(self.y)?);
-        elementwise::cuda::map(&m.gpu, self.f, x, y, self.add)
+        elementwise::cuda::map(&m.gpu, self.f, x, y, false)
     }
 }
 

@@ -6,7 +6,8 @@ use minrnn_model::graph::{Binary, Node, Op};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::{Planner, SlotId};
 
 /// `y = f(a, b)`; an argument of width 1 is repeated.

@@ -8,7 +8,8 @@ use minrnn_model::graph::{Node, Op, Reduction};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::Planner;
 
 /// Mean over the channels.

@@ -5,13 +5,14 @@
 //! [`Primitive`]. What stands in neither list is run by its primitives, or refused by name.
 
 mod activation;
+mod add_dropout;
+mod begin;
 mod cell;
 mod column_sum;
 mod columns;
 mod conv;
 mod delay;
 mod embed;
-mod fill;
 mod last;
 mod linear;
 mod loss;
@@ -23,24 +24,25 @@ mod scan;
 mod sum;
 mod update;
 mod vector;
+mod zero;
 
 use std::fmt;
 
 use minrnn_model::graph::{Fused, Graph, Node, Region, StateInit, StateSpec};
 
 pub(super) use column_sum::column_sum;
+pub(super) use embed::embed;
 pub(super) use loss::loss;
-pub(super) use map::{cast, copy};
 pub(super) use norm::norm_of;
+pub(super) use sum::sum;
 pub(super) use update::update;
 
 #[cfg(all(test, feature = "cuda"))]
 pub(super) use columns::CopyColumns;
 #[cfg(test)]
-pub(super) use {map::Map1, norm::Norm, sum::AddDropout, vector::WithVec};
+pub(super) use {add_dropout::AddDropout, norm::Norm, vector::WithVec};
 
 use super::planner::Planner;
-use super::units::Unit;
 
 /// Adds the launches of a fused layer.
 pub(super) type Layer = fn(&mut Planner<'_>, &Region);
@@ -87,7 +89,8 @@ impl Known {
         self.layers.iter().find_map(|layer| layer(fused))
     }
 
-    fn node(&self, p: &mut Planner<'_>, value: usize) -> Result<(), Unknown> {
+    /// Adds the launches of a node.
+    pub(super) fn node(&self, p: &mut Planner<'_>, value: usize) -> Result<(), Unknown> {
         let node = p.graph.nodes()[value].clone();
         // Values of parameters alone have no slots: who can read them looks before.
         let constant = node.inputs.iter().any(|v| p.graph.span(*v).is_model());
@@ -134,7 +137,7 @@ impl Unknown {
         )
     }
 
-    fn new(graph: &Graph, at: usize) -> Self {
+    pub(super) fn new(graph: &Graph, at: usize) -> Self {
         let node = &graph.nodes()[at];
         let regions = graph.regions().iter();
         let around = regions.filter(|r| r.nodes.contains(&at));
@@ -174,36 +177,5 @@ pub(super) fn check_states(graph: &Graph) -> Result<(), Unknown> {
             place: format!("the state `{}`", state.name),
             layers: vec![],
         }),
-    }
-}
-
-impl Planner<'_> {
-    /// Adds the launches of a unit.
-    pub(super) fn forward(&mut self, unit: Unit, known: &Known) -> Result<(), Unknown> {
-        match unit {
-            Unit::Region(r) => {
-                let region = self.graph.regions()[r].clone();
-                match known.layer(region.fused) {
-                    Some(layer) => layer(self, &region),
-                    None => return Err(Unknown::new(self.graph, region.nodes.start)),
-                }
-            }
-            // The model's input has its memory already.
-            Unit::Node(0) => {}
-            Unit::Node(i) => known.node(self, i)?,
-            Unit::Embed { node, mask, value } => {
-                let graph = self.graph;
-                embed::embed(self, &graph.nodes()[node], Some(mask), value)
-                    .ok_or_else(|| Unknown::new(graph, node))?;
-            }
-            Unit::Sum {
-                x,
-                branch,
-                mask,
-                value,
-                norm,
-            } => sum::sum(self, x, branch, mask, value, norm),
-        }
-        Ok(())
     }
 }

@@ -6,11 +6,12 @@ use minrnn_kernels::norm as kernel;
 use minrnn_kernels::norm::Kind;
 use minrnn_model::graph::{Fused, Region};
 
-use super::{Layer, column_sum::write_sums, sum};
+use super::{Layer, add_dropout, column_sum::write_sums};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Mask, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::{Mask, Place};
 use crate::tape::planner::{Planner, SlotId, scratch};
 
 /// `s = x + dropout(branch)` (if there is a branch: it, its mask, s), `y = norm(s)`.
@@ -111,7 +112,7 @@ fn add(
     p.back(move |p| {
         let Some(dy) = p.grad(y, compute) else {
             if let Some((x, a, mask)) = branch {
-                sum::back(p, Some(x), a, mask, s);
+                add_dropout::back(p, Some(x), a, mask, s);
             }
             return;
         };

@@ -3,11 +3,12 @@
 use minrnn_kernels::{Elem, Size, linear_scan};
 use minrnn_model::graph::{Law, Node, Op};
 
-use super::fill::{back_first, first};
+use super::begin::{back_first, first};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::Planner;
 
 /// `h[t] = a[t] h[t-1] + b[t]`.

@@ -8,7 +8,8 @@ use crate::optim::{Leaf, Step};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, Space, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::{Place, Space};
 use crate::tape::planner::{Planner, scratch};
 
 /// Norm of all gradients, clip factor, and whether all is finite.
@@ -89,7 +90,7 @@ impl Kernel for Update {
     fn host(&self, h: &mut Host) {
         let (lr, number) = h.rate;
         let clip = h.read(REPORT)[1];
-        let (rule, layout) = (h.rule.clone(), h.plan().layout.clone());
+        let (rule, layout) = (h.rule.clone(), h.layout.clone());
         for i in layout.trained {
             let place = |space| Place {
                 space,

@@ -4,12 +4,12 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{Binary, Node, Op, Param};
 
 use super::column_sum::column_sum;
-use super::map::copy;
 use super::map2::Map2;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::Planner;
 
 /// `y = x + p` or `x * p`, p one row.
@@ -97,7 +97,7 @@ fn vector(
                 add,
             });
         } else {
-            copy(p, dy, dx, add);
+            p.copy(dy, dx, add);
         }
     });
 }

@@ -2,8 +2,6 @@
 
 use minrnn_runtime::Info;
 
-use super::subject::{File, Subject};
-
 /// One line of the table: every engine and every file that can do it takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Case {
@@ -75,14 +73,8 @@ impl Case {
         )
     }
 
-    /// The files that can do it.
-    pub(super) fn files(self, subject: &Subject) -> Vec<&File> {
-        let fits = |file: &&File| self.fits(&file.info);
-        subject.files.iter().filter(fits).collect()
-    }
-
     /// Whether a file takes these sizes.
-    fn fits(self, info: &Info) -> bool {
+    pub(super) fn fits(self, info: &Info) -> bool {
         self == self.within(info) && self.step != info.form.is_sequence()
     }
 

@@ -29,7 +29,7 @@ pub(super) fn loads(
     case: Case,
     rounds: usize,
 ) -> Result<Vec<Load>> {
-    let Some(file) = case.files(subject).into_iter().find(|f| f.own) else {
+    let Some(file) = subject.fitting(case).into_iter().find(|f| f.own) else {
         return Ok(vec![]);
     };
     let call = Call::new(&file.info, case)?;

@@ -175,7 +175,7 @@ impl Bench {
         case: Case,
         name: &str,
     ) -> Result<(Vec<Entry>, Vec<u64>)> {
-        let files = case.files(subject);
+        let files = subject.fitting(case);
         let own = files.iter().find(|f| f.own);
         let own = own.with_context(|| format!("{name}: no file takes it"))?;
         let tolerance = match subject.dtype.as_str() {

@@ -142,6 +142,12 @@ fn of_target(target: Target, weights: Weights) -> ExportOptions {
 }
 
 impl Subject {
+    /// The files that can do a case.
+    pub(super) fn fitting(&self, case: Case) -> Vec<&File> {
+        let fits = |file: &&File| case.fits(&file.info);
+        self.files.iter().filter(fits).collect()
+    }
+
     /// The cases that its files take, of one file of a kind each.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::axes::shown;
 use super::clues::{is_rows, mixes};
 use super::{Dim, Elem, Finder, Link, Port, Role};
-use crate::verify::pair::plan::BATCHES;
+use crate::verify::pair::sizes::BATCHES;
 
 /// Rows of an axis that an operator mixes along: as many as show what lies some entries apart.
 const MIXED: usize = 33;

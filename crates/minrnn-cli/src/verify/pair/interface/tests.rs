@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use minrnn_onnx::build::{Builder, Val};
 use minrnn_onnx::ir::{Attr, DType, Dim as Axis, Graph, Model, Tensor as Constant};
 
-use super::super::spec::input_spec;
+use super::super::flags::input_spec;
 use super::super::tests::graphs;
 use super::*;
 
@@ -473,7 +473,7 @@ fn a_cache_that_grows_begins_empty() {
         "{error}"
     );
     let mut given = [named.clone(), named.clone(), named];
-    let size = super::super::spec::dim_spec("P=0").unwrap();
+    let size = super::super::flags::dim_spec("P=0").unwrap();
     given[0].dims.extend([size]);
     given[1]
         .inputs

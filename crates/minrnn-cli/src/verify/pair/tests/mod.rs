@@ -12,9 +12,9 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::build::Builder;
 use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
-use super::plan::{LENGTHS, pieces};
 use super::port::Elem;
 use super::rounding::{Held, Rounding};
+use super::sizes::{LENGTHS, pieces};
 use super::*;
 use graphs::Folder;
 

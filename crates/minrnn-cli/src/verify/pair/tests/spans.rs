@@ -154,7 +154,9 @@ fn the_report_says_which_lengths_ran() {
     noted(&pair, "T = 16 only, as --dim says");
     noted(&pair, "cases, T = 16, seed");
     let mut given = Request::default();
-    given.inputs.extend([spec::input_spec("x=B,16,4").unwrap()]);
+    given
+        .inputs
+        .extend([flags::input_spec("x=B,16,4").unwrap()]);
     let pair = files.run(map(), map(), &given).unwrap();
     noted(&pair, "no input has an axis of time");
     assert!(

@@ -2,8 +2,7 @@
 
 use minrnn_onnx::ir::Node;
 
-use super::moves::Axes;
-use super::value::{Axis, Value, place};
+use super::value::{Axes, Axis, Value, place};
 
 pub(super) fn resized(axes: &[Axis], at: Option<i64>) -> Axes {
     let at = place(at?, axes.len())?;

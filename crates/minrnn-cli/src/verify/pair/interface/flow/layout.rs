@@ -2,21 +2,9 @@
 
 use minrnn_onnx::ir::{Attr, Node};
 
-use super::moves::Axes;
-use super::number::of_shape;
+use super::number::{named, of_shape};
 use super::product::broadcast;
-use super::value::{Axis, Number, Value, place, whole_numbers};
-
-/// The axes that an operator names, in an attribute or in an input.
-pub(super) fn named(node: &Node, x: &[Value], at: usize) -> Option<Option<Vec<i64>>> {
-    if let Some(axes) = node.ints("axes") {
-        return Some(Some(axes.to_vec()));
-    }
-    match node.inputs.get(at) {
-        Some(name) if !name.is_empty() => x.get(at)?.known().map(Some),
-        _ => Some(None),
-    }
-}
+use super::value::{Axes, Axis, Number, Value, place, whole_numbers};
 
 pub(super) fn transpose(node: &Node, x: &Value) -> Axes {
     let axes = x.axes.as_ref()?;

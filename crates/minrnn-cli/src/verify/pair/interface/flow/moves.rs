@@ -6,9 +6,7 @@ use super::cut::{along, concat, gather, resized, slice, split_axis, without_numb
 use super::layout::{expand, filled, flatten, reshape, squeeze, transpose, unsqueeze};
 use super::number::{choose, constant, shape, two};
 use super::product::{broadcast, einsum, gemm, ones_behind, product, reduce};
-use super::value::{Axis, Value};
-
-pub(super) type Axes = Option<Vec<Axis>>;
+use super::value::{Axes, Axis, Value};
 
 /// Values of an operator; none for one that is not known.
 pub(super) fn apply(node: &Node, x: &[Value]) -> Vec<Value> {

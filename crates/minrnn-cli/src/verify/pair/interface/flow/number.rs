@@ -87,6 +87,17 @@ pub(super) fn constant(node: &Node) -> Value {
     }
 }
 
+/// The axes that an operator names, in an attribute or in an input.
+pub(super) fn named(node: &Node, x: &[Value], at: usize) -> Option<Option<Vec<i64>>> {
+    if let Some(axes) = node.ints("axes") {
+        return Some(Some(axes.to_vec()));
+    }
+    match node.inputs.get(at) {
+        Some(name) if !name.is_empty() => x.get(at)?.known().map(Some),
+        _ => Some(None),
+    }
+}
+
 /// A tensor of a shape that is a value: its axes are those that the numbers are the lengths of.
 pub(super) fn of_shape(shape: &Value) -> Option<Vec<Axis>> {
     let numbers = match (&shape.numbers, shape.axis(0).and_then(|a| a.size)) {

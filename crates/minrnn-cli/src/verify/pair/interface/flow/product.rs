@@ -2,10 +2,8 @@
 
 use minrnn_onnx::ir::{Attr, Node};
 
-use super::layout::named;
-use super::moves::Axes;
-use super::number::axis;
-use super::value::{Axis, Number, Value, place};
+use super::number::{axis, named};
+use super::value::{Axes, Axis, Number, Value, place};
 
 pub(super) fn broadcast(x: &[Value]) -> Axes {
     let all: Vec<&Vec<Axis>> = x.iter().map(|v| v.axes.as_ref()).collect::<Option<_>>()?;

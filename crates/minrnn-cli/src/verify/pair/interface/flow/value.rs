@@ -45,6 +45,9 @@ impl Axis {
     }
 }
 
+/// The axes of a value; `None`: not even their number is known.
+pub(super) type Axes = Option<Vec<Axis>>;
+
 /// A whole number inside of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Number {
@@ -65,8 +68,7 @@ pub(super) enum Tag {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Value {
-    /// `None`: not even their number is known.
-    pub(super) axes: Option<Vec<Axis>>,
+    pub(super) axes: Axes,
     /// The values, if they are few whole numbers.
     pub(super) numbers: Option<Vec<Number>>,
     pub(super) tags: BTreeSet<Tag>,
@@ -126,7 +128,7 @@ impl Value {
     }
 
     /// The same values with other axes.
-    pub(super) fn with(&self, axes: Option<Vec<Axis>>) -> Self {
+    pub(super) fn with(&self, axes: Axes) -> Self {
         Self {
             axes,
             ..self.clone()

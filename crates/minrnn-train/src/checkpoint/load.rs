@@ -6,7 +6,7 @@ use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::{Params, Role};
 
-use crate::checkpoint::Checkpoint;
+use super::Checkpoint;
 use crate::error::{CheckpointProblem, Result, TrainError};
 
 /// The model of a checkpoint. `path` is for messages.
@@ -65,7 +65,7 @@ pub fn take_model(checkpoint: &mut Checkpoint, path: &Path) -> Result<(Model, Pa
 }
 
 /// The parameters of a checkpoint in the order of a model.
-pub(super) fn params_of(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<Params> {
+pub(crate) fn params_of(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<Params> {
     checked(checkpoint, model, path)?;
     let named = checkpoint
         .params

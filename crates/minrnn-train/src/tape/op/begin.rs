@@ -1,4 +1,4 @@
-//! Memory filled: with zeros, and with one row for each sequence, the learned beginning of a state.
+//! The learned beginning of a state: one row for each sequence.
 
 use minrnn_kernels::Elem;
 use minrnn_model::graph::{State, StateInit};
@@ -7,14 +7,9 @@ use super::column_sum::column_sum;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
-use crate::tape::launch::{Kernel, Place, Places, places};
+use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::place::Place;
 use crate::tape::planner::{First, Planner};
-
-/// Sets all bytes to 0.
-#[derive(Debug)]
-pub(super) struct Zero {
-    pub(super) to: Place,
-}
 
 /// Every row becomes `p`.
 #[derive(Debug)]
@@ -45,19 +40,6 @@ pub(super) fn back_first(p: &mut Planner<'_>, begin: First, grad: Option<Place>)
     if let (Some((_, param)), Some(grad)) = (begin, grad) {
         let rows = p.options.batch;
         column_sum(p, grad, param, 0, rows, grad.len / rows);
-    }
-}
-
-impl Kernel for Zero {
-    fn places(&self) -> Places {
-        places!(=> self.to)
-    }
-    fn host(&self, h: &mut Host) {
-        h.write(self.to, &vec![0.0; self.to.len]);
-    }
-    #[cfg(feature = "cuda")]
-    fn cuda(&self, m: &Machine) -> Result<()> {
-        m.view(self.to)?.fill(&m.gpu, 0)
     }
 }
 

@@ -1,0 +1,189 @@
+//! What the caller says about files, as flags write it.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::spec::{Fill, Init, InputSpec, Role, StateSpec};
+
+/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT]`, where `A+B` stands for two tensors that are one in the other file
+impl FromStr for StateSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (names, options) = split_options(text, &["batch", "init", "first"]);
+        let (input, output) = names
+            .split_once('=')
+            .filter(|(i, o)| !i.is_empty() && !o.is_empty())
+            .ok_or("expected IN=OUT, perhaps with :batch=AXIS,init=VALUE behind it")?;
+        let mut state = Self::new(input, output);
+        for option in options.split(',').filter(|o| !o.is_empty()) {
+            match option.split_once('=') {
+                Some(("batch", axis)) => {
+                    let axis = axis
+                        .parse()
+                        .map_err(|_| format!("batch={axis} is no axis"))?;
+                    state.batch = Some(axis);
+                }
+                Some(("init", value)) => state.init = init(value)?,
+                Some(("first", names)) => {
+                    let pair = names
+                        .split_once('=')
+                        .filter(|(i, o)| !i.is_empty() && !o.is_empty());
+                    let pair = pair
+                        .ok_or_else(|| format!("first={names} is no IN=OUT of the first file"))?;
+                    state.first = Some((pair.0.into(), pair.1.into()));
+                }
+                _ => {
+                    return Err(format!(
+                        "`{option}` is neither batch=AXIS, init=VALUE nor first=IN=OUT"
+                    ));
+                }
+            }
+        }
+        Ok(state)
+    }
+}
+
+/// Names may hold colons, so options begin at the last colon that one of their keys follows.
+fn split_options<'a>(text: &'a str, keys: &[&str]) -> (&'a str, &'a str) {
+    let begins = |at: usize| {
+        keys.iter()
+            .any(|k| text[at + 1..].starts_with(&format!("{k}=")))
+    };
+    match text
+        .match_indices(':')
+        .map(|(at, _)| at)
+        .find(|at| begins(*at))
+    {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, ""),
+    }
+}
+
+fn init(value: &str) -> std::result::Result<Init, String> {
+    if value == "zero" {
+        return Ok(Init::Fill(0.0));
+    }
+    if let Ok(number) = value.parse() {
+        return Ok(Init::Fill(number));
+    }
+    if !value.ends_with(".npy") {
+        return Err(format!(
+            "init={value} is neither zero, a number nor a .npy file"
+        ));
+    }
+    Init::from_npy(Path::new(value)).map_err(|e| format!("{e:#}"))
+}
+
+/// `NAME=DIMS[:int=LOW..HIGH]`, dimensions separated by commas: `B`, `T` or a number.
+pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec), String> {
+    let (named, range) = split_options(text, &["int"]);
+    let (name, dims) = named
+        .split_once('=')
+        .ok_or("expected NAME=DIMS, e.g. x=B,T,64")?;
+    let role = |d: &str| match d {
+        "B" => Ok(Role::Batch),
+        "T" => Ok(Role::Time),
+        n => n
+            .parse()
+            .ok()
+            .map(Role::Fixed)
+            .ok_or(format!("`{n}` is neither B, T nor a number")),
+    };
+    let dims = match dims {
+        "" => None,
+        list => Some(
+            list.split([',', 'x'])
+                .map(role)
+                .collect::<std::result::Result<_, _>>()?,
+        ),
+    };
+    let range = match range.strip_prefix("int=") {
+        None => None,
+        Some(range) => {
+            let ends = range
+                .split_once("..")
+                .and_then(|(l, h)| Some((l.parse().ok()?, h.parse().ok()?)));
+            Some(
+                ends.filter(|(l, h): &(i64, i64)| l <= h)
+                    .ok_or(format!("int={range} is no range LOW..HIGH"))?,
+            )
+        }
+    };
+    if dims.is_none() && range.is_none() {
+        return Err("expected NAME=DIMS, NAME=:int=LOW..HIGH or both".into());
+    }
+    Ok((name.into(), InputSpec { dims, range }))
+}
+
+/// `NAME=N|T|lengths`
+pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected NAME=NUMBER, NAME=T or NAME=lengths")?;
+    let fill = match value {
+        "T" => Fill::Time,
+        "lengths" => Fill::Lengths,
+        n => Fill::Number(
+            n.parse()
+                .map_err(|_| format!("`{n}` is no number, nor T, nor lengths"))?,
+        ),
+    };
+    Ok((name.into(), fill))
+}
+
+/// `A=B`
+pub(crate) fn map_spec(text: &str) -> std::result::Result<(String, String), String> {
+    let (a, b) = text
+        .split_once('=')
+        .filter(|(a, b)| !a.is_empty() && !b.is_empty())
+        .ok_or("expected A=B, a name of the first file and one of the second")?;
+    Ok((a.into(), b.into()))
+}
+
+/// `NAME=N`
+pub(crate) fn dim_spec(text: &str) -> std::result::Result<(String, usize), String> {
+    let parsed = text
+        .split_once('=')
+        .and_then(|(name, n)| Some((name.to_owned(), n.parse().ok()?)));
+    parsed.ok_or_else(|| "expected NAME=N, N a whole number".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_read_from_an_argument() {
+        let state: StateSpec = "past.0:h=present.0:h:batch=1,init=-0.5".parse().unwrap();
+        assert_eq!(
+            (state.input.as_str(), state.output.as_str()),
+            ("past.0:h", "present.0:h")
+        );
+        assert_eq!((state.batch, state.init), (Some(1), Init::Fill(-0.5)));
+        for bad in [
+            "h",
+            "=h",
+            "h=",
+            "h=g:batch=x",
+            "h=g:init=one",
+            "h=g:init=none.npy",
+        ] {
+            assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn inputs_are_read_from_an_argument() {
+        let (name, spec) = input_spec("ids=B,T:int=0..63").unwrap();
+        assert_eq!((name.as_str(), spec.range), ("ids", Some((0, 63))));
+        assert_eq!(spec.dims, Some(vec![Role::Batch, Role::Time]));
+        assert_eq!(
+            input_spec("x=2x7x64").unwrap().1.dims,
+            Some([2, 7, 64].map(Role::Fixed).to_vec())
+        );
+        for bad in ["x", "x=B,T,-1", "x=A", "x=B:int=3..1", "x=B:int=a..b"] {
+            assert!(input_spec(bad).is_err(), "{bad}");
+        }
+    }
+}

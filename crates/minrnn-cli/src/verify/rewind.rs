@@ -1,0 +1,34 @@
+//! Back to an earlier state and on again: a step file gives the same values both times. What it came to in between is nowhere but in its
+//! states.
+
+use anyhow::Result;
+use minrnn_model::graph::Graph;
+use minrnn_model::rng::Rng;
+use minrnn_model::trial::{Case, Draw};
+use minrnn_model::usual::Usual;
+
+use super::engine::Tract;
+use super::report::Tally;
+use super::{Grade, Row, grade};
+
+/// Steps of the one case.
+const TIME: usize = 24;
+/// The step whose state is gone back to.
+const BACK: usize = 7;
+const BATCH: usize = 3;
+
+/// The row of an engine with its step file.
+pub(super) fn row(
+    engine: &'static str,
+    step: &Tract,
+    (graph, usual, seed): (&Graph, Option<&Usual>, u64),
+) -> Result<Row> {
+    let form = "step, back to a state";
+    let mut tally = Tally::new(engine, form, "the first time", Grade::Exact);
+    let batch = step.info().batch.unwrap_or(BATCH);
+    let mut rng = Rng::named(seed, "rewind");
+    let case = Case::random(graph, (batch, TIME), true, &mut rng).drawn(Draw::Usual, usual);
+    let [first, again] = step.rewound(&case, BACK)?;
+    grade::exact(&mut tally, &case.cut(BACK, TIME, None), &again, &first);
+    Ok(tally.row())
+}

@@ -1,0 +1,57 @@
+//! For which run a plan is, and where.
+
+use minrnn_kernels::Elem;
+
+/// What a model is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Nothing: the output alone.
+    None,
+    /// Class numbers: cross-entropy.
+    Classes,
+    /// Values: mean squared error.
+    Values,
+    /// Zeros: mean of the squares.
+    Zeros,
+}
+
+/// For which run a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Options {
+    /// B.
+    pub batch: usize,
+    /// T.
+    pub time: usize,
+    /// Compute type of activations: F32, Bf16 or F16.
+    pub compute: Elem,
+    /// Whether there is a backward pass with dropout.
+    pub train: bool,
+    /// Of the optimizer that runs behind it, how many slots its rule has.
+    pub update: Option<usize>,
+    /// Whether the gradient of features is wanted too.
+    pub input_gradient: bool,
+    /// What the output is compared with.
+    pub target: Target,
+    /// Whether targets have weights.
+    pub weights: bool,
+    /// Whether rows have lengths.
+    pub lens: bool,
+}
+
+/// Where a plan will run, which says how much scratch its kernels need.
+pub trait Scratch {
+    /// The GPU, if it is one.
+    #[cfg(feature = "cuda")]
+    fn gpu(&self) -> Option<&minrnn_kernels::cuda::Gpu>;
+}
+
+/// In host memory: the slow twins need no scratch.
+#[derive(Debug, Clone, Copy)]
+pub struct NoScratch;
+
+impl Scratch for NoScratch {
+    #[cfg(feature = "cuda")]
+    fn gpu(&self) -> Option<&minrnn_kernels::cuda::Gpu> {
+        None
+    }
+}

@@ -1,0 +1,132 @@
+//! The files of sequences.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::SequencesOptions;
+use crate::data::{ArrayFiles, CsvColumns, LabelKind, SequenceSet, read_arrays, read_csv};
+use crate::error::{Result, TrainError};
+
+/// Reads the files in the format that the ending of the path says.
+pub(super) fn read(options: &SequencesOptions) -> Result<SequenceSet> {
+    let ending = options
+        .path
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    if !["npy", "npz", "csv"].contains(&ending.as_str()) {
+        let message = match ending.as_str() {
+            "" => "has no ending, expected .npy, .npz or .csv".to_owned(),
+            other => format!("ends in '.{other}', expected .npy, .npz or .csv"),
+        };
+        return Err(TrainError::config("path", message));
+    }
+    refuse_unused(options, &ending)?;
+    match ending.as_str() {
+        "csv" => {
+            let Some(id) = options.id_column.clone() else {
+                return Err(TrainError::config(
+                    "id_column",
+                    "is missing: which column tells the sequences apart?",
+                ));
+            };
+            check_separator(&options.path)?;
+            let (features, labels) = (
+                options.feature_columns.clone(),
+                options.target_columns.clone(),
+            );
+            read_csv(
+                &options.path,
+                &CsvColumns {
+                    id,
+                    features,
+                    labels,
+                    ignored: options.ignore_columns.clone(),
+                },
+                options.target,
+                options.per,
+            )
+        }
+        _ => {
+            let files = ArrayFiles {
+                features: options.path.clone(),
+                labels: options.labels_path.clone(),
+                lengths: options.lengths_path.clone(),
+                ignored: options.ignore_arrays.clone(),
+            };
+            read_arrays(&files, options.target, options.per)
+        }
+    }
+}
+
+/// Says what is wrong with a first line that cannot name columns. What is no plain file cannot be read twice.
+fn check_separator(path: &Path) -> Result<()> {
+    let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
+    if !about.is_file() {
+        return Ok(());
+    }
+    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let mut begin = vec![];
+    let read = file.take(FIRST).read_to_end(&mut begin);
+    read.map_err(TrainError::io("read", path))?;
+    let begin = begin.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&begin);
+    if begin.iter().all(u8::is_ascii_whitespace) && (begin.len() as u64) < FIRST {
+        return Err(TrainError::data(
+            path,
+            "",
+            "is empty; its first row names the columns",
+        ));
+    }
+    let mut lines = begin.split(|b| *b == b'\n' || *b == b'\r');
+    let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    let other = [(b';', "';'"), (b'\t', "tabs")];
+    match other
+        .iter()
+        .find(|(b, _)| first.contains(b) && !first.contains(&b','))
+    {
+        Some((_, word)) => {
+            let message =
+                format!("its columns are separated by {word}; the separator must be a comma");
+            Err(TrainError::data(path, "row 1", message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Bytes of a CSV file that are looked at for its separator.
+const FIRST: u64 = 1 << 16;
+
+/// An option that the format does not use is a misunderstanding.
+fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
+    let (npy, csv) = (ending == "npy", ending == "csv");
+    let values = options.target == LabelKind::Values;
+    let given = [
+        ("labels_path", options.labels_path.is_some() && !npy),
+        ("lengths_path", options.lengths_path.is_some() && !npy),
+        (
+            "ignore_arrays",
+            !options.ignore_arrays.is_empty() && ending != "npz",
+        ),
+        ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
+        ("id_column", options.id_column.is_some() && !csv),
+        (
+            "feature_columns",
+            !options.feature_columns.is_empty() && !csv,
+        ),
+        ("target_columns", !options.target_columns.is_empty() && !csv),
+        ("classes", options.classes.is_some() && values),
+        ("class_names", !options.class_names.is_empty() && values),
+        (
+            "normalize_targets",
+            options.normalize_targets.is_some() && !values,
+        ),
+    ];
+    match given.iter().find(|(_, unused)| *unused) {
+        Some((field, _)) => Err(TrainError::config(
+            *field,
+            "is not used with this file and target; remove it",
+        )),
+        None => Ok(()),
+    }
+}

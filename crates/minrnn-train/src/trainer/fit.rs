@@ -1,0 +1,183 @@
+//! The loop: steps, evaluations in between, the best of them, and what a caller sees of it.
+
+use super::{Metrics, StepLog, TrainOptions, Trainer};
+use crate::checkpoint::BestMetric;
+use crate::error::Result;
+use crate::task::Split;
+
+/// What happens in [`Trainer::fit`].
+#[derive(Debug, Clone, Copy)]
+pub enum Event {
+    /// A step was done.
+    Step(StepLog),
+    /// An evaluation goes on, or begins where `done` is 0: so many of all its sequences are done.
+    Evaluating {
+        /// Sequences done.
+        done: u64,
+        /// Sequences in all.
+        all: u64,
+    },
+    /// An evaluation was done after so many steps; whether it is the best so far.
+    Eval {
+        /// Steps done.
+        step: u64,
+        /// The result.
+        metrics: Metrics,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+}
+
+/// What a caller of [`Trainer::fit`] wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Stop after this event, or after the evaluation that it belongs to; the trainer stays usable.
+    Stop,
+}
+
+impl Trainer {
+    /// Trains to the end, evaluating in between, and once more over everything at the end (the result). Without a validation
+    /// part nothing is evaluated, and there is no result.
+    ///
+    /// A checkpoint taken at any event goes on as if it had not been taken, also before and within an evaluation: that is
+    /// made again.
+    ///
+    /// # Errors
+    /// Those of [`Trainer::step`] and [`Trainer::evaluate`].
+    pub fn fit(
+        &mut self,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<Option<Metrics>> {
+        let options = self.config.train.clone();
+        while self.state.step < options.steps {
+            if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
+                break;
+            }
+            if self.state.evaluation_due {
+                let (metrics, control) = self.evaluated(options.eval_samples, None, observe)?;
+                let enough = options
+                    .stop_at_accuracy
+                    .zip(metrics.accuracy)
+                    .is_some_and(|(want, got)| got >= want);
+                if control == Control::Stop || enough {
+                    break;
+                }
+            }
+        }
+        if !self.has_validation() {
+            return Ok(None);
+        }
+        // The best of all is chosen among evaluations of the same sequences.
+        let judged = match self.is_part(&options) {
+            true => Some(self.observed(options.eval_samples, observe)?.0),
+            false => None,
+        };
+        Ok(Some(self.evaluated(0, judged, observe)?.0))
+    }
+
+    /// Whether the task has a validation part: without one there are no evaluations, and no best.
+    pub fn has_validation(&self) -> bool {
+        self.task.len(Split::Validation) != Some(0)
+    }
+
+    /// The best result so far counts no longer: the next evaluation is the best.
+    pub fn forget_best(&mut self) {
+        self.state.best = None;
+        self.state.evals_since_best = 0;
+    }
+
+    /// Whether evaluations during training are of a part of what the last one is of.
+    fn is_part(&self, options: &TrainOptions) -> bool {
+        let all = self.task.len(Split::Validation).unwrap_or(0);
+        options.eval_every > 0 && (1..all).contains(&options.eval_samples)
+    }
+
+    /// Steps up to the next evaluation at most, as many as the device takes in one go.
+    fn advance(
+        &mut self,
+        options: &TrainOptions,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<Control> {
+        let left = options.steps - self.state.step;
+        let until = match options.eval_every {
+            0 => left,
+            every => left.min(every - self.state.step % every),
+        };
+        let (logs, error) = self.steps(until)?;
+        self.state.evaluation_due = options.eval_every > 0
+            && self.state.step.is_multiple_of(options.eval_every)
+            && self.state.step < options.steps;
+        let mut stopped = false;
+        for log in logs {
+            stopped |= observe(self, Event::Step(log))? == Control::Stop;
+        }
+        match error {
+            Some(error) => Err(error),
+            None if stopped => Ok(Control::Stop),
+            None => Ok(Control::Continue),
+        }
+    }
+
+    /// Evaluates the validation part, its first `samples` sequences or all of them if 0; an observer sees how far it is, and
+    /// may end it.
+    fn observed(
+        &self,
+        samples: u64,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<(Metrics, Control)> {
+        let mut control = Control::Continue;
+        let metrics = self.evaluate_seen(Split::Validation, samples, &mut |done, all| {
+            if observe(self, Event::Evaluating { done, all })? == Control::Stop {
+                control = Control::Stop;
+            }
+            Ok(())
+        })?;
+        Ok((metrics, control))
+    }
+
+    /// The same, and remembers the result, or in its place that of other sequences.
+    fn evaluated(
+        &mut self,
+        samples: u64,
+        judged: Option<Metrics>,
+        observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
+    ) -> Result<(Metrics, Control)> {
+        let (metrics, mut control) = self.observed(samples, observe)?;
+        let best = self.note(judged.unwrap_or(metrics));
+        self.state.evaluation_due = false;
+        let step = self.state.step;
+        let event = Event::Eval {
+            step,
+            metrics,
+            best,
+        };
+        if observe(self, event)? == Control::Stop {
+            control = Control::Stop;
+        }
+        Ok((metrics, control))
+    }
+
+    /// Remembers an evaluation; whether it is the best so far.
+    pub(super) fn note(&mut self, metrics: Metrics) -> bool {
+        let best = self
+            .state
+            .best
+            .as_ref()
+            .is_none_or(|b| metrics.loss < b.value);
+        self.state.evals_since_best = if best {
+            0
+        } else {
+            self.state.evals_since_best + 1
+        };
+        if best {
+            self.state.best = Some(BestMetric {
+                name: "loss".into(),
+                value: metrics.loss,
+                step: self.state.step,
+            });
+        }
+        best
+    }
+}
