@@ -4,6 +4,7 @@ mod axes;
 mod calls;
 mod clues;
 mod flow;
+mod guesses;
 mod inputs;
 mod missing;
 mod parts;
@@ -19,6 +20,7 @@ use anyhow::{Context, Result, bail};
 use super::file::GraphFile;
 use super::port::{Dim, Elem, Port};
 use super::spec::{Fill, Init, Request, Role, StateSpec};
+use super::tensor::{Reading, Tensor};
 use flow::{Flow, Meaning, flow};
 
 /// An input that both files have.
@@ -263,7 +265,8 @@ impl Finder<'_> {
         Ok(())
     }
 
-    /// A state begins with numbers that its type has: no half of an integer, no truth of 2, and nothing that is no number.
+    /// A state begins with numbers that its type has: no half of an integer, no truth of 2, nothing beyond its largest number, and nothing
+    /// that is no number.
     fn check_initial(&self, state: &State) -> Result<()> {
         let name = &state.second.0;
         let ports = self.files[1].inputs();
@@ -273,9 +276,12 @@ impl Finder<'_> {
             Init::Values(values) => values,
         };
         let takes = |v: f64| match elem {
-            Some(Elem::Bool) => v == 0.0 || v == 1.0,
-            Some(elem) if !elem.is_float() => v == v.trunc(),
-            _ => true,
+            Some(elem) if elem.is_float() => {
+                let held = Tensor::floats(elem, &[1], &[v]);
+                held.is_ok_and(|t| t.values(Reading::Exact)[0].is_finite())
+            }
+            Some(elem) => v == v.trunc() && Tensor::ints(elem, &[1], &[v as i128]).is_ok(),
+            None => true,
         };
         match values.iter().find(|v| !(v.is_finite() && takes(**v))) {
             Some(value) => bail!(

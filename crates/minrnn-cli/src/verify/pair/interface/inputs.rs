@@ -32,6 +32,7 @@ impl Finder<'_> {
         let pairs = self.pairs(&mut a, &mut b);
         if self.kind == Kind::Step {
             self.missing_states(&pairs, [&a, &b], &states)?;
+            self.check_guesses(&pairs)?;
         }
         for (side, rest) in [(0, &a), (1, &b)] {
             if let Some(port) = rest.first() {

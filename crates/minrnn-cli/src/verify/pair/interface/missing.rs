@@ -19,8 +19,21 @@ impl Finder<'_> {
         states: &[&State],
     ) -> Result<()> {
         let said = |y: &Port| self.request.names.iter().any(|(_, b)| *b == y.name);
-        let same = |(x, y): &&(Port, Port)| {
-            !said(y) && matches!(self.time_axis(x, y, false), Ok(Time::Nowhere))
+        let long = self.has_time(pairs);
+        // One entry that the step file lacks: of an input beside others that have time, or of one that is given back.
+        let lone = |(x, y): &(Port, Port)| {
+            let at = self.guessed(x, y);
+            at.filter(|axis| long || self.entries(x, *axis) == Some(1))
+        };
+        let same = |pair: &&(Port, Port)| {
+            let (x, y) = pair;
+            let nowhere = matches!(self.time_axis(x, y, false), Ok(Time::Nowhere));
+            !said(y) && (nowhere || lone(pair).is_some())
+        };
+        let perhaps = |y: &Port| {
+            pairs
+                .iter()
+                .any(|p| p.1.name == y.name && lone(p).is_some())
         };
         let still = pairs.iter().filter(same).map(|(_, y)| y);
         let suspects: Vec<Port> = still.chain(rest[1]).cloned().collect();
@@ -41,6 +54,7 @@ impl Finder<'_> {
             let name = &port.name;
             match proposal {
                 Proposal::Input => continue,
+                Proposal::OneOf(_) if !long && perhaps(port) => continue,
                 Proposal::State(output) => {
                     words.push(format!("`{name}`, which `{output}` gives back"));
                     found.push((port.clone(), output));

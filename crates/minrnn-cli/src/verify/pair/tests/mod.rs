@@ -4,6 +4,7 @@ mod beyond;
 mod cases;
 mod drawn;
 pub(super) mod graphs;
+mod guesses;
 mod people;
 mod scales;
 mod spans;
