@@ -41,7 +41,8 @@ struct Row {
     dtype: &'static str,
     ms: f64,
     peak_bytes: usize,
-    launches: u64,
+    /// Of the captured graph; candle's are not counted.
+    launches: Option<u64>,
 }
 
 impl Row {
@@ -168,7 +169,7 @@ fn layer(
         dtype,
         ms: median(timer.pairs()?),
         peak_bytes: machine.bytes() + bytes,
-        launches: machine.launches(),
+        launches: Some(machine.launches()),
     })
 }
 
@@ -231,7 +232,7 @@ fn language(
         dtype,
         ms: median(times),
         peak_bytes: engine.bytes(),
-        launches: engine.launches(),
+        launches: Some(engine.launches()),
     };
     Ok((row, engine))
 }
@@ -301,7 +302,7 @@ fn text(rows: &[Row]) -> String {
             format!("{:.3}", r.ms),
             grouped(r.tokens_per_s() as usize),
             format!("{:.0}", r.peak_bytes as f64 / 1e6),
-            r.launches.to_string(),
+            r.launches.map_or("".into(), |n| n.to_string()),
         ]
     });
     let header = [

@@ -104,6 +104,6 @@ fn row(name: &str, shape: [usize; 3], ms: f64, peak_bytes: usize) -> Row {
         dtype: "f32",
         ms,
         peak_bytes,
-        launches: 0,
+        launches: None,
     }
 }
