@@ -67,6 +67,11 @@ fn holds(dir: &Path, longest: usize) {
         report.table(),
         report.remarks()
     );
+    for engine in ["tract", "minrnn"] {
+        let mut rows = report.rows.iter().filter(|r| r.engine == engine);
+        let back = rows.find(|r| r.form == "step, back to a state");
+        assert!(back.is_some_and(|r| r.cases == 1), "{engine}");
+    }
 }
 
 /// Past a block of blocks.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use minrnn_onnx::build::{Builder, Val};
+use minrnn_onnx::builder::{Builder, Val};
 use minrnn_onnx::diff::diff;
 use minrnn_onnx::ir::{DType, Dim, Model};
 use minrnn_onnx::text::{canonical, text};

@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`ir`] | the ONNX graph as plain Rust types; bytes in and out |
-//! | [`build`] | makes such graphs: names, shared constants, sub-graphs |
+//! | [`builder`] | makes such graphs: names, shared constants, sub-graphs |
 //! | [`check`] | rules of ONNX, with inference of types and shapes |
 //! | [`eval`] | what a file means: every operator by the standard's words, in float64 |
 //! | [`export`] | a model to files: forms, metadata, manifest, golden trace |
@@ -14,7 +14,7 @@
 //!
 //! The protobuf structs are private: only `ir::encode` and `ir::decode` see them.
 
-pub mod build;
+pub mod builder;
 pub mod check;
 mod choices;
 pub mod diff;

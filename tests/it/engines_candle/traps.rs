@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minrnn_onnx::build::{Builder, ScanBody, Val};
+use minrnn_onnx::builder::{Builder, ScanBody, Val};
 use minrnn_onnx::check::{conform, infer};
 use minrnn_onnx::export::Target;
 use minrnn_onnx::ir::{Attr, DType, Dim, External, Model, Tensor, TensorData};

@@ -21,7 +21,7 @@ fn tied() -> Model {
     let model = Model::trace(
         Input::Tokens { vocab: 7 },
         OutputKind::Logits,
-        serde_json::Value::Null,
+        serde_json::json!({}),
         |g, x| {
             let table = g.param("table", &[7, 5], weight())?;
             let x = g.op(Op::Embed { table }, &[x])?;
@@ -41,7 +41,7 @@ fn far() -> Model {
     let model = Model::trace(
         Input::Features { width: 3 },
         OutputKind::Values,
-        serde_json::Value::Null,
+        serde_json::json!({}),
         |g, x| {
             g.block(0, |g| {
                 let begin = g.param("begin", &[3], weight())?;

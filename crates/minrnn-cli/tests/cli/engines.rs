@@ -7,7 +7,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use minrnn_onnx::build::Builder;
+use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{DType, Dim, External, Model, Tensor, TensorData};
 use serde_json::{Value as Json, json};
 

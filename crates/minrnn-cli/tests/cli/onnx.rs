@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use minrnn_onnx::build::Builder;
+use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{DType, Dim, Model};
 
 use crate::harness::{minrnn, snapshot, trained};

@@ -8,7 +8,7 @@ use minrnn_model::layers::{Candidate, Gates, Linear, MinGru, MinLstm};
 use minrnn_model::model::Model as Network;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::build::{Builder, Val};
+use minrnn_onnx::builder::{Builder, Val};
 use minrnn_onnx::export::{DirOptions, write_export};
 use minrnn_onnx::ir::{Attr, DType, Dim, Graph, Model, Tensor};
 

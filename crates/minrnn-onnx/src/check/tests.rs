@@ -1,5 +1,5 @@
 use super::*;
-use crate::build::{Builder, ScanBody};
+use crate::builder::{Builder, ScanBody};
 use crate::ir::{Attr, DType, Dim, Model, Node, Tensor, ValueInfo};
 
 fn dims() -> Vec<Dim> {
@@ -246,7 +246,7 @@ fn each_broken_rule_is_named() {
 /// A node on `x [batch, seq_len, 4]` with constants, and what is wrong with it.
 #[test]
 fn wrong_shapes_are_named() {
-    type Make = fn(&mut Builder, crate::build::Val);
+    type Make = fn(&mut Builder, crate::builder::Val);
     let cases: &[(&str, Make)] = &[
         ("cannot be cut", |b, x| drop(b.split(x, 3, 2))),
         ("no axis 3", |b, x| drop(b.split(x, 2, 3))),

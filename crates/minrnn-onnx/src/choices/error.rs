@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::build::BuildError;
+use crate::builder::BuildError;
 use crate::check::CheckError;
 
 /// Why a model cannot be exported.

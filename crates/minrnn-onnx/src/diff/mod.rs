@@ -126,7 +126,7 @@ impl Diff {
 /// Compares two models.
 ///
 /// ```
-/// use minrnn_onnx::{build::Builder, diff::diff, ir::{DType, Dim, Model}};
+/// use minrnn_onnx::{builder::Builder, diff::diff, ir::{DType, Dim, Model}};
 ///
 /// let model = |sub: bool| {
 ///     let mut b = Builder::new("g");

@@ -14,7 +14,7 @@
 //! Integers and booleans are exact.
 //!
 //! ```
-//! use minrnn_onnx::build::Builder;
+//! use minrnn_onnx::builder::Builder;
 //! use minrnn_onnx::eval::{Array, Limits, Session};
 //! use minrnn_onnx::ir::{DType, Dim};
 //!

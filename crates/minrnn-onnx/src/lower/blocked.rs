@@ -12,7 +12,7 @@
 use super::Lower;
 use super::recur::{scan, step};
 use super::time::Len;
-use crate::build::Val;
+use crate::builder::Val;
 use crate::choices::Lowering;
 
 impl Lower<'_> {

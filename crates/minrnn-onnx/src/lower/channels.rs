@@ -3,7 +3,7 @@
 use minrnn_model::graph::{Binary, Node, Op, Reduction, Span, Value};
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 
 /// A value that repeats another: its channels are `[groups, times, block]`, the source's `[groups, 1, block]`.
 #[derive(Debug, Clone, Copy)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use minrnn_model::graph::{Op, State};
 
 use super::Lower;
-use crate::build::{TO_END, Val};
+use crate::builder::{TO_END, Val};
 
 /// Rows of a window whose resets are followed step by step.
 const SHORT: usize = 16;

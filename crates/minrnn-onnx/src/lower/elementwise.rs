@@ -3,7 +3,7 @@
 use minrnn_model::graph::{Binary, Node, Op, Unary, Value};
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 
 impl Lower<'_> {
     pub(super) fn binary(&mut self, f: Binary, node: &Node) -> Val {

@@ -7,7 +7,7 @@
 
 use super::Lower;
 use super::recur::step;
-use crate::build::{TO_END, Val};
+use crate::builder::{TO_END, Val};
 use crate::choices::Lowering;
 
 impl Lower<'_> {

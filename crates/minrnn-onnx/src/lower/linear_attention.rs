@@ -5,7 +5,7 @@
 //! a = 0, has `g = -inf`, and `exp(-inf)` is 0 again.
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 use crate::ir::Attr;
 
 impl Lower<'_> {

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use minrnn_model::graph::{Fused, Graph, Input, Law, Node, Op, Param, Region, Span, Use, Value};
 use minrnn_model::params::Params;
 
-use crate::build::{Builder, Val};
+use crate::builder::{Builder, Val};
 use crate::choices::{ExportOptions, Form, Port, Store};
 use crate::ir::{Attr, DType, Dim};
 use resets::Resets;

@@ -6,7 +6,7 @@
 use minrnn_model::graph::{Node, Op, Span, Value};
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 
 impl Lower<'_> {
     /// How many axes the value of a node has that is computed from parameters alone.

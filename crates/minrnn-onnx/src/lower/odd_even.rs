@@ -7,7 +7,7 @@
 use super::Lower;
 use super::recur::step;
 use super::time::Len;
-use crate::build::Val;
+use crate::builder::Val;
 
 impl Lower<'_> {
     /// `a`, `b [B, T', D]`, T' even; gives `h [B, T', D]`.

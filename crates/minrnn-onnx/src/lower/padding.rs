@@ -1,7 +1,7 @@
 //! Padding to whole blocks, and back.
 
 use super::time::{Key, Len, Time};
-use crate::build::{Builder, TO_END, Val};
+use crate::builder::{Builder, TO_END, Val};
 use crate::choices::{Form, Lowering};
 
 impl Time {

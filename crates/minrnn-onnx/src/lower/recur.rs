@@ -3,7 +3,7 @@
 use minrnn_model::graph::State;
 
 use super::{Lower, Recurrence};
-use crate::build::{Builder, ScanBody, Val};
+use crate::builder::{Builder, ScanBody, Val};
 use crate::choices::{Form, Lowering};
 use crate::ir::Dim;
 

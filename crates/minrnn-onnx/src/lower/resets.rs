@@ -7,7 +7,7 @@ use minrnn_model::params::Params;
 
 use super::Lower;
 use super::time::Time;
-use crate::build::{Builder, Val};
+use crate::builder::{Builder, Val};
 use crate::choices::{ExportOptions, Form};
 use crate::ir::{DType, Tensor};
 

@@ -6,7 +6,7 @@
 use minrnn_model::graph::{Op, Unary, Value};
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 
 impl Lower<'_> {
     /// `x` is the ONNX value of the node `of`. Sigmoids of x and -x share their denominator: |x| = |-x|, bit for bit.

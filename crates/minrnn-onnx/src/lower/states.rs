@@ -2,7 +2,7 @@
 
 use super::Lower;
 use super::time::Time;
-use crate::build::{Builder, Val};
+use crate::builder::{Builder, Val};
 use crate::choices::Port;
 use crate::ir::{DType, Dim};
 

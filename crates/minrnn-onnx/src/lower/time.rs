@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::build::{Builder, Val};
+use crate::builder::{Builder, Val};
 use crate::choices::{ExportOptions, Form, Lowering};
 use crate::ir::Dim;
 

@@ -4,7 +4,7 @@
 use minrnn_model::graph::Param;
 
 use super::Lower;
-use crate::build::Val;
+use crate::builder::Val;
 use crate::choices::{Activations, Weights};
 use crate::ir::DType;
 

@@ -16,7 +16,7 @@ use crate::ir::{Function, Model, ValueInfo, is_standard};
 /// Models that break rules have one too; of such, files that differ in names or order may have different ones.
 ///
 /// ```
-/// use minrnn_onnx::{build::Builder, ir::{DType, Dim, Model}, text::canonical};
+/// use minrnn_onnx::{builder::Builder, ir::{DType, Dim, Model}, text::canonical};
 ///
 /// let model = |scope: &str| {
 ///     let mut b = Builder::new("g");

@@ -11,7 +11,7 @@
 /// feature `insta` of this crate.
 ///
 /// ```
-/// use minrnn_onnx::{assert_graph_snapshot, build::Builder, ir::{DType, Dim, Model}};
+/// use minrnn_onnx::{assert_graph_snapshot, builder::Builder, ir::{DType, Dim, Model}};
 ///
 /// let mut b = Builder::new("double");
 /// let x = b.input("x", DType::F32, vec![Dim::symbol("batch")]);

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::text;
-use crate::build::{Builder, ScanBody};
+use crate::builder::{Builder, ScanBody};
 use crate::ir::{Attr, DType, Dim, Graph, Model, Node, Tensor};
 
 fn model(b: Builder) -> Model {

@@ -201,7 +201,7 @@ fn caught<T>(run: impl FnOnce() -> candle_core::Result<T>) -> Result<T, String> 
 
 #[cfg(test)]
 mod tests {
-    use minrnn_onnx::build::Builder;
+    use minrnn_onnx::builder::Builder;
     use minrnn_onnx::ir::Dim;
 
     use super::*;

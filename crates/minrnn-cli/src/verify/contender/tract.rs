@@ -270,7 +270,7 @@ fn constant(graph: &Graph, name: &str) -> Option<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use minrnn_onnx::build::Builder;
+    use minrnn_onnx::builder::Builder;
     use minrnn_onnx::ir::Dim;
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::models::{CONFIGS, model};
-use crate::build::Builder;
+use crate::builder::Builder;
 use crate::check::{Problem, TRAPS, check, conform, infer};
 use crate::export::{ExportError, ExportOptions, Lowering, Target, Weights, export_graph};
 use crate::ir::{Attr, DType, Dim, External, Model, Tensor, TensorData};
@@ -155,7 +155,7 @@ fn broken(rule: &str) -> (Model, Target) {
             let h0 = b.input("h0", DType::F32, vec![Dim::symbol("batch"), Dim::Fixed(4)]);
             let results = b.scan(&[(h0, row.clone())], &[(x, row.clone())], 1, |b, h, x| {
                 let next = b.mul(x[0], h[0]);
-                crate::build::ScanBody {
+                crate::builder::ScanBody {
                     states: vec![next],
                     outputs: vec![(next, row.clone())],
                 }

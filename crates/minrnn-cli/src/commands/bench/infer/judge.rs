@@ -64,7 +64,7 @@ fn is_too_much(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use minrnn_onnx::build::Builder;
+    use minrnn_onnx::builder::Builder;
     use minrnn_onnx::ir::{DType, Dim};
 
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use minrnn_onnx::build::{Builder, Val};
+use minrnn_onnx::builder::{Builder, Val};
 use minrnn_onnx::ir::{Attr, DType, Dim as Axis, Graph, Model, Tensor as Constant};
 
 use super::super::flags::input_spec;

@@ -10,7 +10,7 @@ mod scales;
 mod spans;
 
 use minrnn_model::rng::Rng;
-use minrnn_onnx::build::Builder;
+use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
 use super::port::Elem;

@@ -1,6 +1,6 @@
 //! How long the sequences are that run: no shorter than the files take, no longer than was asked for.
 
-use minrnn_onnx::build::{Builder, Val};
+use minrnn_onnx::builder::{Builder, Val};
 use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
 use super::graphs::{Folder, noted};

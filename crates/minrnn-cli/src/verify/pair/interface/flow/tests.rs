@@ -1,6 +1,6 @@
 //! Axes followed through operators, bodies and functions; the end of the way where nothing is known.
 
-use minrnn_onnx::build::Builder;
+use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{Attr, DType, Dim, Function, Graph, Model, Node, Tensor, ValueInfo};
 
 use super::{Flow, Meaning, Weight, flow};

@@ -1,7 +1,7 @@
 //! Makes ONNX graphs: operations return a [`Val`], names come from scopes, equal constants are one initializer.
 //!
 //! ```
-//! use minrnn_onnx::build::Builder;
+//! use minrnn_onnx::builder::Builder;
 //! use minrnn_onnx::ir::{DType, Dim};
 //! let mut b = Builder::new("example");
 //! let dims = vec![Dim::symbol("batch"), Dim::Fixed(3)];
