@@ -19,6 +19,7 @@ mod matrix;
 mod models;
 mod mutations;
 mod opsets;
+mod own_models;
 mod padding;
 mod random_graphs;
 mod regressions;

@@ -43,17 +43,16 @@ impl Model {
     /// From any function that traces a graph; `config` is carried into what is exported.
     ///
     /// # Errors
-    /// Those of `body`, and of a graph that does not hold together.
+    /// Those of `body`, and of a graph that does not hold together, or has a parameter that nothing reads.
     pub fn trace(
         input: Input,
         kind: OutputKind,
         config: Json,
         body: impl FnOnce(&mut Graph, Value) -> Result<Value>,
     ) -> Result<Self> {
-        Ok(Self {
-            graph: Graph::trace(input, kind, body)?,
-            config,
-        })
+        let graph = Graph::trace(input, kind, body)?;
+        graph.check_all_read()?;
+        Ok(Self { graph, config })
     }
 
     /// The graph.

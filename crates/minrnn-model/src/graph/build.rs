@@ -45,6 +45,9 @@ impl Graph {
             block: None,
         };
         let value = body(&mut g, Value(0))?;
+        if value.0 >= g.nodes.len() {
+            return Err(g.shape_error("output", "is no value of this graph"));
+        }
         g.output = Some(Output { value, kind });
         g.check()?;
         Ok(g)
@@ -132,7 +135,7 @@ impl Graph {
     /// A parameter, named by scope and `name`.
     ///
     /// # Errors
-    /// A name used twice; an empty shape.
+    /// A name used twice, or none; a shape of no values, or of more than there can be.
     pub fn param(&mut self, name: &str, shape: &[usize], role: Role) -> Result<Param> {
         let name = self.scoped(name);
         let fail = |what: &str| {
@@ -145,10 +148,11 @@ impl Graph {
         if self.params.iter().any(|p| p.name == name) {
             return fail("is defined twice; give one of the layers another name");
         }
-        if shape.is_empty() || shape.contains(&0) {
-            return fail(&format!(
-                "has shape {shape:?}; every dimension must be at least 1"
-            ));
+        if name.is_empty() {
+            return fail("has no name");
+        }
+        if let Some(what) = Self::wrong_shape(shape) {
+            return fail(&what);
         }
         self.params.push(ParamSpec {
             name,
@@ -178,18 +182,12 @@ impl Graph {
                 what: what.into(),
             })
         };
-        if width == 0 || holds == (Holds::Window { lag: 0 }) {
-            return fail("holds nothing; its width and lag must be at least 1");
-        }
-        match init {
-            StateInit::Learned(p) if self.params[p.0].shape != [width] => {
-                let shape = &self.params[p.0].shape;
-                return fail(&format!("begins with {shape:?}, wanted [{width}]"));
-            }
-            StateInit::Constant(c) if !c.is_finite() => {
-                return fail(&format!("begins with {c}, which is no finite number"));
-            }
-            _ => {}
+        let lag = match holds {
+            Holds::Value => 1,
+            Holds::Window { lag } => lag,
+        };
+        if let Some(what) = self.wrong_state(width, lag, init) {
+            return fail(&what);
         }
         self.states.push(StateSpec {
             name,
@@ -237,6 +235,7 @@ impl Graph {
     /// Arguments whose number, width or span the operation cannot take.
     pub fn op(&mut self, op: Op, x: &[Value]) -> Result<Value> {
         let (width, span) = self.shape_of(op, x)?;
+        self.check_width(op, width)?;
         let scope = self.scope.join(".");
         self.nodes.push(Node {
             op,

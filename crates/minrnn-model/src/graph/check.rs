@@ -13,6 +13,7 @@ impl Graph {
             let what = "is computed from parameters alone, and depends on no input";
             return Err(self.shape_error("output", what));
         }
+        self.check_names()?;
         (0..self.states.len()).try_for_each(|i| self.check_state(State(i)))?;
         for region in &self.regions {
             let inner = |v: &Value| region.nodes.contains(&v.0) && !region.outputs.contains(v);

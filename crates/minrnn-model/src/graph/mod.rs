@@ -12,13 +12,14 @@
 //! | `state` | states |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
-//! | `check`, `uses` | what a finished graph must keep; what parameters are read as |
+//! | `check`, `limits`, `uses` | what a finished graph must keep; what any may hold; what parameters are read as |
 
 mod affine;
 mod build;
 mod check;
 mod functions;
 mod fused;
+mod limits;
 mod op;
 mod shape;
 mod state;

@@ -248,3 +248,112 @@ fn the_first_state_of_a_name_keeps_it_and_the_next_takes_its_layers() {
         })
     });
 }
+
+fn parameter(g: &mut Graph, name: &str, shape: &[usize]) -> Result<Param> {
+    let init = Init::Constant(1.0);
+    g.param(name, shape, Role::Weight { init, decay: false })
+}
+
+#[test]
+fn what_another_graph_has_is_refused() {
+    refused("takes value 999, and the graph has 1", |g, _| {
+        g.unary(Unary::Tanh, Value::at(999))
+    });
+    refused("takes parameter 3, and the graph has 0", |g, _| {
+        g.read(Param::at(3))
+    });
+    refused("takes state 2, and the graph has 0", |g, x| {
+        let state = State::at(2);
+        g.op(Op::Delay { state, by: 1 }, &[x])
+    });
+    refused("begins with a parameter that the graph does not", |g, x| {
+        let begin = StateInit::Learned(Param::at(0));
+        g.block(0, |g| g.recurrence("h", x, x, begin))
+    });
+    refused("is no value of this graph", |_, _| Ok(Value::at(7)));
+}
+
+#[test]
+fn what_no_memory_holds_is_refused() {
+    refused("the most values are", |g, _| {
+        let p = parameter(g, "w", &[usize::MAX / 2, 3])?;
+        g.read_row(p, 0)
+    });
+    refused("the most is", |g, x| {
+        let holds = Holds::Window { lag: 1 << 62 };
+        let state = g.block(0, |g| g.state("conv", 6, holds, StateInit::Zero))?;
+        g.op(Op::Delay { state, by: 1 }, &[x])
+    });
+    refused("the most is", |g, x| {
+        let wide = g.repeat(x, 1, 1 << 40)?;
+        g.sum(wide, 1 << 40)
+    });
+}
+
+#[test]
+fn numbers_that_float32_does_not_hold_are_refused() {
+    refused("finite numbers of float32, got 1e39", |g, x| {
+        g.affine(x, 1e39, 0.0)
+    });
+    refused("makes 0 of 1e-50", |g, x| {
+        let tiny = g.constant(1e-50)?;
+        g.div(x, tiny)
+    });
+    refused("finite numbers of float32, got NaN", |g, x| {
+        g.affine(x, 1.0, f64::NAN)
+    });
+    refused("takes an eps above 0, got 0e0", |g, x| {
+        g.apply(&Norm::Rms { eps: 0.0 }, x)
+    });
+    assert!(trace(|g, x| g.affine(x, 0.1, 0.0)).is_ok());
+}
+
+#[test]
+fn parameters_have_names_that_files_have_not() {
+    for name in [
+        "features",
+        "values",
+        "lengths",
+        "reset",
+        "state.0.h",
+        "next_state.0.h",
+    ] {
+        refused(
+            &format!("parameter `{name}`: is the name of an input or output"),
+            |g, x| {
+                let p = parameter(g, name, &[6])?;
+                let p = g.read(p)?;
+                let x = g.mul(x, p)?;
+                g.block(0, |g| g.recurrence("h", x, x, StateInit::Zero))
+            },
+        );
+    }
+    refused("has no name", |g, _| {
+        let p = parameter(g, "", &[6])?;
+        g.read(p)
+    });
+}
+
+#[test]
+fn a_parameter_that_nothing_reads_is_refused() {
+    let model = |reads: bool| {
+        let json = serde_json::json!({});
+        crate::model::Model::trace(FEATURES, OutputKind::Values, json, |g, x| {
+            let p = parameter(g, "idle", &[6])?;
+            let begin = parameter(g, "begin", &[6])?;
+            let x = if reads {
+                let p = g.read(p)?;
+                g.mul(x, p)?
+            } else {
+                x
+            };
+            g.block(0, |g| g.recurrence("h", x, x, StateInit::Learned(begin)))
+        })
+    };
+    assert!(model(true).is_ok());
+    let error = model(false).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "parameter `idle`: is read by no operation; read it, or leave it out"
+    );
+}

@@ -37,6 +37,10 @@ impl Layer for Norm {
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
         let width = g.width(x[0]);
         let (Self::Rms { eps } | Self::Layer { eps }) = *self;
+        if !(eps as f32 > 0.0 && eps.is_finite()) {
+            let what = format!("takes an eps above 0, got {eps:e}");
+            return Err(g.shape_error("norm", what));
+        }
         let role = |c| Role::Weight {
             init: Init::Constant(c),
             decay: false,

@@ -25,7 +25,7 @@ use minrnn_model::graph::{Fused, Graph, Input, Law, Node, Op, Param, Region, Spa
 use minrnn_model::params::Params;
 
 use crate::builder::{Builder, Val};
-use crate::choices::{ExportOptions, Form, Port, Store};
+use crate::choices::{ExportOptions, Form, Lowering, Port, Store};
 use crate::ir::{Attr, DType, Dim};
 use resets::Resets;
 use time::Time;
@@ -72,7 +72,7 @@ pub(crate) fn lower(
         l.values[i] = value;
     }
     l.output();
-    let (padded, max_seq_len) = (l.time.is_padded(), l.time.longest());
+    let (padded, max_seq_len) = (l.time.is_padded(), l.longest());
     Lowered {
         builder: l.b,
         recurrences: l.recurrences,
@@ -200,6 +200,15 @@ impl<'a> Lower<'a> {
         let result = body(self);
         self.b.leave();
         result
+    }
+
+    /// The longest sequence that the graph takes: where T is free, levels of blocks end it, and these are of recurrences.
+    fn longest(&self) -> Option<usize> {
+        let blocks = matches!(self.options.lowering, Lowering::Blocked | Lowering::OddEven);
+        if blocks && self.options.seq_len.is_none() && self.recurrences.is_empty() {
+            return None;
+        }
+        self.time.longest()
     }
 
     fn is_step(&self) -> bool {

@@ -20,6 +20,8 @@ impl Lower<'_> {
         let (form, lowering, width) = (self.options.form, self.options.lowering, width as i64);
         self.b.enter("scan");
         let (a, b) = self.reset_recurrence(state.index(), a, b);
+        // A reader knows them by their names.
+        let b = if a == b { self.b.identity(b) } else { b };
         let (h, h_last) = match (form, lowering) {
             (Form::Step, _) => {
                 let h = step(&mut self.b, h0, a, b);

@@ -7,7 +7,7 @@ use minrnn_model::params::Params;
 
 use super::Lower;
 use super::time::Time;
-use crate::builder::{Builder, Val};
+use crate::builder::{Builder, TO_END, Val};
 use crate::choices::{ExportOptions, Form};
 use crate::ir::{DType, Tensor};
 
@@ -21,8 +21,8 @@ pub(super) struct Resets {
     initial: Vec<Option<Val>>,
     /// At `n - 1`: whether none of the last n steps is a reset, `[B, T', 1]`.
     kept: Vec<Val>,
-    /// How many resets there were up to each step, `[B, T', 1]`.
-    count: Option<Val>,
+    /// At `k`: whether none of the last 2^k steps is a reset, `[B, T', 1]`; where windows are long.
+    far: Vec<Val>,
 }
 
 impl Resets {
@@ -63,7 +63,7 @@ impl Resets {
             keep,
             initial,
             kept: vec![],
-            count: None,
+            far: vec![],
         })
     }
 
@@ -76,6 +76,7 @@ impl Resets {
             self.keep = b.sub(self.keep, self.reset);
         });
         self.kept = vec![self.keep];
+        self.far = vec![self.keep];
     }
 
     /// Whether none of the last `steps` steps is a reset. Before the sequence's begin there was none that the state that
@@ -95,44 +96,51 @@ impl Resets {
         self.kept[steps - 1]
     }
 
-    /// How many resets there were up to each step.
-    fn count(&mut self, b: &mut Builder) -> Val {
-        let reset = self.reset;
-        *self
-            .count
-            .get_or_insert_with(|| b.at_root("reset", |b| b.cum_sum(reset, 1)))
+    /// The same as [`Resets::kept`] in log2(steps) products: the last n steps are two runs of 2^k of them, which may overlap.
+    fn kept_far(&mut self, b: &mut Builder, time: &mut Time, steps: usize) -> Val {
+        let log = steps.max(1).ilog2() as usize;
+        while self.far.len() <= log {
+            let run = self.far[self.far.len() - 1];
+            let twice = b.at_root("reset", |b| both(b, time, run, 1 << (self.far.len() - 1)));
+            self.far.push(twice);
+        }
+        let run = self.far[log];
+        match steps - (1 << log) {
+            0 => run,
+            back => b.at_root("reset", |b| both(b, time, run, back)),
+        }
     }
 
-    /// The same as [`Resets::kept`] from the number of resets: a fixed number of nodes, however far back.
-    fn kept_by_count(&mut self, b: &mut Builder, time: &mut Time, steps: i64) -> Val {
-        let now = self.count(b);
+    /// Whether no reset came after each of the last `lag` inputs of a row, `[B, lag, 1]`, in log2(lag) products.
+    fn kept_at_end(&mut self, b: &mut Builder, time: &mut Time, lag: usize) -> Val {
+        let keep = self.keep;
+        let lag = lag as i64;
         b.at_root("reset", |b| {
-            let zeros = time.filler(b, steps, 1);
-            let all = b.concat(&[zeros, now], 1);
-            let earlier = b.slice_at(all, 0, -steps, 1);
-            none(b, now, earlier)
-        })
-    }
-
-    /// Whether no reset came after each of the last `lag` inputs of a row, `[B, lag, 1]`.
-    fn kept_at_end(&mut self, b: &mut Builder, time: &mut Time, lag: i64) -> Val {
-        let count = self.count(b);
-        b.at_root("reset", |b| {
-            let zeros = time.filler(b, lag, 1);
-            let all = b.concat(&[zeros, count], 1);
-            let then = time.window_end(b, all, lag, 1);
-            let end = time.last_step(b, count, 1);
-            none(b, end, then)
+            let before = time.ones(b, lag);
+            let all = b.concat(&[before, keep], 1);
+            let last = time.window_end(b, all, lag, 1);
+            let later = |b: &mut Builder, time: &mut Time, x: Val, by: i64| {
+                let rest = b.slice_at(x, by, TO_END, 1);
+                let ones = time.ones(b, by);
+                b.concat(&[rest, ones], 1)
+            };
+            let (mut kept, mut reach) = (later(b, time, last, 1), 1);
+            while reach < lag - 1 {
+                let after = later(b, time, kept, reach);
+                kept = b.mul(kept, after);
+                reach *= 2;
+            }
+            kept
         })
     }
 }
 
-/// 1 where both counts are the same, else 0.
-fn none(b: &mut Builder, now: Val, then: Val) -> Val {
-    let one = b.f32(1.0);
-    let between = b.sub(now, then);
-    let any = b.min(between, one);
-    b.sub(one, any)
+/// Of a run that ends at each step, and the one that ends `back` steps before: whether both are kept.
+fn both(b: &mut Builder, time: &mut Time, run: Val, back: usize) -> Val {
+    let ones = time.ones(b, back as i64);
+    let all = b.concat(&[ones, run], 1);
+    let earlier = b.slice_at(all, 0, -(back as i64), 1);
+    b.mul(run, earlier)
 }
 
 impl Lower<'_> {
@@ -179,7 +187,7 @@ impl Lower<'_> {
         let kept = if stepped {
             resets.kept(&mut self.b, &mut self.time, by)
         } else {
-            resets.kept_by_count(&mut self.b, &mut self.time, by as i64)
+            resets.kept_far(&mut self.b, &mut self.time, by)
         };
         self.begun(state.index(), x, kept)
     }
@@ -203,7 +211,7 @@ impl Lower<'_> {
                 _ => self.b.concat(&masks, 1),
             }
         } else {
-            resets.kept_at_end(&mut self.b, &mut self.time, lag as i64)
+            resets.kept_at_end(&mut self.b, &mut self.time, lag)
         };
         self.begun(state, window, mask)
     }

@@ -72,8 +72,8 @@ impl Finder<'_> {
                     }
                 }
             }
-            if pairs.iter().any(|(_, y)| y.name == *name) {
-                inputs.push(format!("--map {}", quoted(&format!("{name}={name}"))));
+            if let Some((x, _)) = pairs.iter().find(|(_, y)| y.name == *name) {
+                inputs.push(format!("--map {}", quoted(&format!("{}={name}", x.name))));
             }
         }
         lines.splice(0..0, self.state_lines(pairs, rest[0], &found));

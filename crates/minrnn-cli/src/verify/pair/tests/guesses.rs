@@ -94,6 +94,18 @@ fn a_state_with_an_axis_of_one_entry_is_a_state() {
     assert!(!run("reverse", &both).unwrap().holds);
 }
 
+/// The option that says of an input that it is no state has the names of both files.
+#[test]
+fn an_input_under_two_names_is_mapped_by_both() {
+    let mut whole = whole("forward");
+    whole.inputs[2].name = "c0".into();
+    whole.nodes[0].inputs[6] = "c0".into();
+    let graphs = [whole, step()];
+    let error = Folder::new().pair(Kind::Step, graphs, &request(&["h=h_next"]));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("--map c0=c"), "{error}");
+}
+
 /// What is said to be no state has an axis that must be said, too.
 #[test]
 fn an_axis_of_one_entry_beside_time_is_asked_for() {
