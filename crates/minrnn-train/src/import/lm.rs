@@ -2,7 +2,7 @@
 //! `x + conv(x)` without a norm, then `x + cell(norm(x))`, then `x + ff(norm(x))`.
 
 use minrnn_model::config::{
-    ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
+    BlockConfig, ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
 };
 use minrnn_model::layers::{Activation, Norm};
 use minrnn_model::stated::Stated;
@@ -346,6 +346,7 @@ impl<'a> Lm<'a> {
             layers: self.layers,
             input: Some(input),
             cell: self.cell.config(width, options)?,
+            block: BlockConfig::Plain,
             norm: if batch {
                 NormConfig::None
             } else {

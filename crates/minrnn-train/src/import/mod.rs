@@ -20,7 +20,7 @@ mod vocabulary;
 
 use std::path::Path;
 
-use minrnn_model::config::{CellKind, ModelConfig};
+use minrnn_model::config::ModelConfig;
 use minrnn_model::layers::Activation;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
@@ -33,7 +33,7 @@ pub use vocabulary::vocabulary;
 use crate::checkpoint::Checkpoint;
 use crate::data::Vocabulary;
 use error::Result;
-use found::{CellFound, Tensors};
+use found::{CellFound, PaperCell, Tensors};
 use rows::Rows;
 use source::{Dtype, Source};
 
@@ -226,8 +226,8 @@ fn check_vocabulary(config: &ModelConfig, options: &Options) -> Result<()> {
 
 fn kind(cell: &CellFound) -> &'static str {
     match cell.kind {
-        CellKind::MinGru => "minGRU",
-        CellKind::MinLstm => "minLSTM",
+        PaperCell::MinGru => "minGRU",
+        PaperCell::MinLstm => "minLSTM",
     }
 }
 
@@ -249,7 +249,7 @@ fn notes(tensors: &Tensors, cell: &CellFound, plan: &Plan, options: &Options) ->
             lm::F32_EPSILON
         ));
     }
-    if (cell.layout, cell.kind) == (Layout::Lucidrains, CellKind::MinLstm) {
+    if (cell.layout, cell.kind) == (Layout::Lucidrains, PaperCell::MinLstm) {
         notes.push(
             "minGRU-pytorch's minLSTM (as of 0.2.1) treats a carried state in two ways: as it is for a single step, and through g for \
              longer sequences. The imported model takes it as it is, in every form; without a carried state both are equal"

@@ -115,7 +115,7 @@ fn the_models_of_these_tests_are_whole() {
     let imported = import_source(&source(&minrnns()), &free()).unwrap();
     assert_eq!(
         (imported.layout, imported.config.cell.kind()),
-        (Layout::Minrnns, CellKind::MinLstm)
+        (Layout::Minrnns, minrnn_model::config::CellKind::MinLstm)
     );
     assert!(
         imported
