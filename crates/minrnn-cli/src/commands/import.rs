@@ -76,6 +76,7 @@ fn options(args: &Import) -> Result<Options> {
         layout: args.layout.map(|l| match l {
             LayoutChoice::Lucidrains => Layout::Lucidrains,
             LayoutChoice::Minrnns => Layout::Minrnns,
+            LayoutChoice::Transformers => Layout::Transformers,
         }),
         key: args.key.clone(),
         prefix: args.prefix.clone(),

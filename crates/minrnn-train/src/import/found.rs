@@ -12,6 +12,8 @@ pub enum Layout {
     Lucidrains,
     /// The code of the paper's authors, repository BorealisAI/minRNNs.
     Minrnns,
+    /// Mamba and Mamba-2 of the Python package transformers.
+    Transformers,
 }
 
 impl Layout {
@@ -20,6 +22,7 @@ impl Layout {
         match self {
             Self::Lucidrains => "lucidrains",
             Self::Minrnns => "minrnns",
+            Self::Transformers => "transformers",
         }
     }
 }
@@ -112,7 +115,7 @@ pub(super) fn cell(tensors: &Tensors, prefix: &str) -> Result<CellFound> {
         Layout::Lucidrains => (PaperCell::MinGru, 2),
         // Both cells have one name there; the projection, which is always present, tells D.
         Layout::Minrnns if rows == out()?.saturating_mul(3) => (PaperCell::MinLstm, 3),
-        Layout::Minrnns => (PaperCell::MinGru, 2),
+        Layout::Minrnns | Layout::Transformers => (PaperCell::MinGru, 2),
     };
     let channels = if projection { out()? } else { rows / parts };
     if channels.checked_mul(parts) != Some(rows) {

@@ -125,7 +125,7 @@ impl<'a> Lm<'a> {
         }
         let name = match self.cell.layout {
             Layout::Lucidrains => EMBEDDING,
-            Layout::Minrnns => "layer_in.weight",
+            _ => "layer_in.weight",
         };
         let [_, features] = shape(self.tensors, name)?;
         linear(
@@ -238,7 +238,7 @@ impl<'a> Lm<'a> {
     fn head(&self, rows: &mut Rows, options: &Options) -> Result<usize> {
         let own = match self.cell.layout {
             Layout::Lucidrains => "to_logits",
-            Layout::Minrnns => "to_out",
+            _ => "to_out",
         };
         let there = self.tensors.contains_key(&format!("{own}.weight"));
         let theirs = match (there, options.tie) {
