@@ -35,7 +35,7 @@ pub(super) fn whole(tensors: &Tensors, s: &Settings, options: &Options) -> Resul
     ];
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
         let message = "config.json beside the weights says everything; leave it out";
-        return Err(ImportProblem::option(flag, message.into()));
+        return Err(ImportProblem::option(flag, message));
     }
     let mut rows = Rows::default();
     let table = vec![s.vocab, s.width];
