@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6"]
 # ///
-"""Writes the golden data: minGRU and minLSTM models by the paper's equations, apart from all Rust code.
+"""Writes the golden data: minGRU, minLSTM, Mamba and Mamba-2 models by the papers' equations, apart from all Rust code.
 
 Everything is computed in x86's extended precision (a 64-bit mantissa) and rounded to float64 at the end: what is stored
 is then the nearest float64 on every such machine, whichever vector instructions numpy finds there.
@@ -170,6 +170,122 @@ initial_state = "learned"
 width = 2
 kind = "values"
 """),
+    "mamba": (11, 2, 11, 1.0, """
+width = 6
+layers = 2
+block = "mamba"
+[input]
+vocab = 7
+[cell]
+kind = "mamba"
+expansion = 1.5
+states = 4
+[head]
+width = 7
+tied = true
+"""),
+    "mamba_in_a_plain_block": (12, 2, 9, 1.0, """
+width = 4
+layers = 2
+norm = "layer"
+[input]
+features = 3
+[cell]
+kind = "mamba"
+states = 3
+rank = 2
+bias = true
+[conv]
+kernel = 3
+[mlp]
+expansion = 1.5
+[head]
+width = 2
+kind = "values"
+"""),
+    "mamba2": (13, 2, 10, 1.0, """
+width = 4
+layers = 2
+[input]
+vocab = 5
+[block]
+kind = "mamba"
+kernel = 3
+bias = true
+[cell]
+kind = "mamba2"
+states = 3
+head_channels = 2
+groups = 2
+[head]
+width = 3
+steps = "last"
+"""),
+    "mamba2_norm_of_all": (14, 2, 8, 1.0, """
+width = 4
+layers = 1
+[input]
+features = 2
+[block]
+kind = "mamba"
+conv_bias = false
+[cell]
+kind = "mamba2"
+states = 2
+head_channels = 1
+groups = 4
+norm_groups = 1
+[mlp]
+expansion = 1.0
+activation = "silu"
+[head]
+width = 2
+kind = "values"
+"""),
+    "mamba2_in_a_plain_block": (15, 2, 9, 1.0, """
+width = 6
+layers = 2
+[input]
+vocab = 5
+[cell]
+kind = "mamba2"
+expansion = 1.0
+states = 3
+head_channels = 3
+[head]
+width = 5
+tied = true
+bias = true
+"""),
+    "gru_in_mambas_block": (16, 2, 12, 1.0, """
+width = 4
+layers = 2
+[input]
+vocab = 5
+[block]
+kind = "mamba"
+kernel = 1
+[cell]
+expansion = 1.5
+initial_state = "learned"
+[head]
+width = 4
+"""),
+    "lstm_in_mambas_block": (17, 2, 12, 1.0, """
+width = 4
+layers = 2
+[input]
+features = 2
+[block]
+kind = "mamba"
+bias = true
+[cell]
+kind = "min_lstm"
+bias = false
+[head]
+width = 4
+kind = "values"
+"""),
 }
 
 
@@ -252,6 +368,11 @@ class Model:
         conv = self.config["conv"]
         k, width, bias = conv["kernel"], x.shape[-1], conv.get("bias", True)
         name = f"layers.{block}.conv"
+        y = self.depthwise(name, block, x, k, bias, states, following)
+        return self.linear(f"{name}.pointwise", y, width, bias) if conv.get("pointwise", True) else y
+
+    def depthwise(self, name, block, x, k, bias, states, following):
+        width = x.shape[-1]
         weight = self.param(f"{name}.depthwise.weight", [k, width], -0.5, 0.8)
         if k > 1:
             past = states.get(f"{block}.conv", np.zeros((len(x), k - 1, width), X))
@@ -261,7 +382,7 @@ class Model:
         y = np.stack([np.stack([channel(b, c) for c in range(width)], -1) for b in range(len(x))])
         if bias:
             y = y + self.param(f"{name}.depthwise.bias", [width], -0.4, 0.6)
-        return self.linear(f"{name}.pointwise", y, width, bias) if conv.get("pointwise", True) else y
+        return y
 
     def log_gates(self, cell, packed, d):
         """Logarithms of what multiplies the old state and the candidate, and the candidate's pre-activation."""
@@ -274,10 +395,79 @@ class Model:
         difference = softplus(-p) - softplus(-q)
         return -softplus(difference), -softplus(-difference), v
 
-    def recurrent(self, block, x, states, following):
+    def mixer(self, block, x, states, following):
+        """The mixer of a block with what stands around it."""
+        cell, around = self.config.get("cell", {}), self.config.get("block", "plain")
+        around = {"kind": around} if isinstance(around, str) else around
+        kind, gated = cell.get("kind", "min_gru"), around["kind"] == "mamba"
+        name, width = f"layers.{block}.mixer", x.shape[-1]
+        if kind.startswith("min_"):
+            if not gated:
+                d = round(width * cell.get("expansion", 1.0))
+                return self.recurrent(f"layers.{block}.rnn", block, x, d, cell.get("output_projection", True), states, following)
+            d, beside, apart = round(width * cell.get("expansion", 1.0)), 0, 0
+            mix = lambda x, _: self.recurrent(f"{name}.rnn", block, x, d, False, states, following)
+        else:
+            d, n = round(width * cell.get("expansion", 2.0)), cell["states"]
+            beside, apart = (2 * cell.get("groups", 1) * n, d // cell["head_channels"]) if kind == "mamba2" else (0, 0)
+            space = self.heads if kind == "mamba2" else self.channels
+            mix = lambda x, dt: space(f"{name}.ssm", block, x, dt, d, n, states, following)
+        bias = around.get("bias", False) if gated else cell.get("bias", False)
+        inner = self.linear(f"{name}.in", x, (d if gated else 0) + d + beside + apart, bias)
+        z, x, dt = np.split(inner, [d if gated else 0, inner.shape[-1] - apart], axis=-1)
+        if gated:
+            x = self.depthwise(name, block, x, around.get("kernel", 4), around.get("conv_bias", True), states, following)
+            x = activation("silu", x)
+        y = mix(x, dt)
+        if gated:
+            y = y * activation("silu", z)
+            if kind == "mamba2":
+                groups = y.reshape(*y.shape[:-1], cell.get("norm_groups", cell.get("groups", 1)), -1)
+                groups = groups / np.sqrt((groups * groups).mean(-1, keepdims=True) + X("1e-5"))
+                y = groups.reshape(y.shape) * self.param(f"{name}.norm.weight", [d], 0.5, 1.6)
+        return self.linear(f"{name}.out", y, width, bias)
+
+    def channels(self, name, block, x, _, d, n, states, following):
+        """S6 (arXiv 2312.00752, algorithm 2): every channel has a step size of its own."""
+        rank = self.config["cell"].get("rank", -(-self.config["width"] // 16))
+        packed = self.linear(f"{name}.x", x, rank + 2 * n, False)
+        low, b, c = np.split(packed, [rank, rank + n], axis=-1)
+        step = softplus(low @ self.param(f"{name}.dt.weight", [rank, d], -0.8, 1.0) + self.param(f"{name}.dt.bias", [d], -4.0, 1.0))
+        rate = -np.exp(self.param(f"{name}.A_log", [d * n], -0.5, 1.5).reshape(d, n))
+        fed = np.einsum("btd,btn->btdn", step * x, b)
+        y = self.space(block, np.einsum("btd,dn->btdn", step, rate), fed, np.broadcast_to(c[:, :, None], fed.shape), states, following)
+        return y + self.param(f"{name}.D", [d], 0.2, 1.5) * x
+
+    def heads(self, name, block, x, dt, d, n, states, following):
+        """SSD (arXiv 2405.21060): one step size and one decay a head, b and c shared in a group of heads."""
+        cell, heads = self.config["cell"], dt.shape[-1]
+        groups, p = cell.get("groups", 1), d // heads
+        x, b, c = np.split(x, [d, d + groups * n], axis=-1)
+        step = softplus(dt + self.param(f"{name}.dt_bias", [heads], -4.0, 1.0))
+        rate = -np.exp(self.param(f"{name}.A_log", [heads], -0.5, 1.5))
+        per_head = lambda v: np.repeat(v.reshape(*v.shape[:-1], groups, n), heads // groups, axis=2)
+        b, c = per_head(b), per_head(c)
+        xs = x.reshape(*x.shape[:-1], heads, p)
+        fed = np.einsum("bth,bthp,bthn->bthpn", step, xs, b)
+        log_a = np.broadcast_to((step * rate)[..., None, None], fed.shape)
+        read = np.broadcast_to(c[:, :, :, None], fed.shape)
+        y = self.space(block, log_a, fed, read, states, following)
+        skip = self.param(f"{name}.D", [heads], 0.2, 1.5)
+        return y + (skip[:, None] * xs).reshape(x.shape)
+
+    def space(self, block, log_a, fed, read, states, following):
+        """h = exp(log_a) h + fed, and the sum of h times `read` over the last axis, of tensors [B, T, .., N]."""
+        batch, time = fed.shape[:2]
+        flat = lambda v: v.reshape(batch, time, -1)
+        wide = flat(fed).shape[-1]
+        h0 = states.get(f"{block}.h", np.zeros((batch, wide), X))
+        h = unrolled(flat(log_a), flat(fed), h0)
+        following[f"{block}.h"] = h[:, -1]
+        return flat((h.reshape(fed.shape) * read).sum(-1))
+
+    def recurrent(self, name, block, x, d, projection, states, following):
         cell = self.config.get("cell", {})
-        name, width, bias = f"layers.{block}.rnn", x.shape[-1], cell.get("bias", True)
-        d = round(width * cell.get("expansion", 1.0))
+        width, bias = x.shape[-1], cell.get("bias", True)
         parts = 2 if cell.get("kind", "min_gru") == "min_gru" else 3
         packed = self.linear(f"{name}.in", x, parts * d, bias, self.spread)
         log_a, log_i, v = self.log_gates(cell, packed, d)
@@ -290,7 +480,7 @@ class Model:
         h0 = states.get(f"{block}.h", np.broadcast_to(h0, (len(x), d)))
         h = unrolled(log_a, b, h0)
         following[f"{block}.h"] = h[:, -1]
-        return self.linear(f"{name}.out", h, width, bias) if cell.get("output_projection", True) else h
+        return self.linear(f"{name}.out", h, width, bias) if projection else h
 
     def mlp(self, block, x):
         mlp, name, width = self.config["mlp"], f"layers.{block}.ff.mlp", x.shape[-1]
@@ -315,13 +505,17 @@ class Model:
         for i in range(self.config["layers"]):
             if "conv" in self.config:
                 x = self.part(f"layers.{i}.conv", x, lambda y: self.convolution(i, y, states, following))
-            x = self.part(f"layers.{i}", x, lambda y: self.recurrent(i, y, states, following))
+            x = self.part(f"layers.{i}", x, lambda y: self.mixer(i, y, states, following))
             if "mlp" in self.config:
                 x = self.part(f"layers.{i}.ff", x, lambda y: self.mlp(i, y))
         head = self.config["head"]
         if head.get("steps", "every") == "last":
             x = x[:, -1]
-        return self.linear("head", self.norm("head", x), head["width"], head.get("bias", False)), following
+        x = self.norm("head", x)
+        if head.get("tied", False):
+            y = x @ self.params["input.embedding.weight"].astype(X).T
+            return y + self.param("head.bias", [head["width"]], -0.4, 0.6) if head.get("bias", False) else y, following
+        return self.linear("head", x, head["width"], head.get("bias", False)), following
 
 
 def unrolled(log_a, b, h0):

@@ -26,3 +26,4 @@ mod regressions;
 mod runs;
 mod service;
 mod snapshots_of_graphs;
+mod state_spaces;

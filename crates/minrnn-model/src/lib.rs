@@ -27,6 +27,8 @@ mod config_tests;
 pub mod graph;
 pub mod json;
 pub mod layers;
+#[cfg(test)]
+mod mixer_tests;
 pub mod model;
 pub mod oracle;
 pub mod params;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::config::{HeadSteps, ModelConfig, whole};
+use crate::config::{HeadConfig, HeadSteps, ModelConfig, whole};
 use crate::error::{ModelError, Result};
-use crate::graph::{Graph, Input, Layer, Op, OutputKind, Value};
+use crate::graph::{Graph, Input, Layer, Op, OutputKind, Param, Value};
 use crate::layers::{CausalConv, Embedding, Linear, Mlp};
-use crate::spec::Role;
+use crate::spec::{Init, Role};
 
 /// A traced model.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,8 @@ impl Model {
     /// The key whose value makes no model.
     pub fn from_config(config: &ModelConfig) -> Result<Self> {
         config.validate()?;
-        let mixer = config.cell.layer(config.width)?;
+        let (width, layers, eps) = (config.width, config.layers, *config.norm_eps);
+        let mixer = config.block.layer(&config.cell, width, layers, eps)?;
         let json = serde_json::to_value(config).expect("a configuration is plain data");
         Self::build(config, &*mixer, json)
     }
@@ -33,8 +34,13 @@ impl Model {
     /// The configuration's `cell` is ignored; `name` stands in its place in what is exported.
     ///
     /// # Errors
-    /// The key whose value makes no model; the errors of the layer.
+    /// The key whose value makes no model, another block than the plain one; the errors of the layer.
     pub fn with_layer(config: &ModelConfig, name: &str, layer: &dyn Layer) -> Result<Self> {
+        if !config.block.is_plain() {
+            let what =
+                "must be \"plain\": the layer stands in the place of the whole block's mixer";
+            return Err(ModelError::config("block", what));
+        }
         let mut json = serde_json::to_value(config).expect("a configuration is plain data");
         json["cell"] = json!({ "kind": "custom", "name": name });
         Self::build(config, layer, json)
@@ -78,8 +84,9 @@ impl Model {
         }
         let input = input_of(config)?;
         check_head(config, head)?;
+        check_tied(&config.head, input, head)?;
         Self::trace(input, *config.head.kind, json, |g, x| {
-            let mut x = g.scope("input", |g| embed(g, config, input, x))?;
+            let (mut x, table) = g.scope("input", |g| embed(g, config, input, x))?;
             for index in 0..config.layers {
                 x = g.block(index, |g| block(g, config, recurrent, x))?;
             }
@@ -88,7 +95,10 @@ impl Model {
             }
             g.scope("head", |g| {
                 let x = norm(g, config, x)?;
-                let x = g.apply(&Linear::new("", head, config.head.bias), x)?;
+                let x = match table {
+                    Some(table) => tied(g, config, table, x)?,
+                    None => g.apply(&Linear::new("", head, config.head.bias), x)?,
+                };
                 denormalize(g, config, x)
             })
         })
@@ -108,6 +118,21 @@ fn check_head(config: &ModelConfig, width: usize) -> Result<()> {
     Ok(())
 }
 
+/// A tied head is a table of embeddings.
+fn check_tied(head: &HeadConfig, input: Input, width: usize) -> Result<()> {
+    let fail = |what: String| Err(ModelError::config("head.tied", what));
+    match input {
+        _ if !head.tied => Ok(()),
+        Input::Features { .. } => {
+            fail("is for models that take tokens: it reads their table of embeddings".into())
+        }
+        Input::Tokens { vocab } if vocab != width => fail(format!(
+            "takes as many classes as there are tokens, {vocab}; head.width is {width}"
+        )),
+        Input::Tokens { .. } => Ok(()),
+    }
+}
+
 /// One finite number for each of `width` channels; standard deviations are positive.
 fn statistics(key: &str, values: Option<&[f32]>, width: usize) -> Result<()> {
     let Some(values) = values else { return Ok(()) };
@@ -122,6 +147,9 @@ fn statistics(key: &str, values: Option<&[f32]>, width: usize) -> Result<()> {
     }
     Ok(())
 }
+
+/// Standard deviation of the first values of a table that the logits are made by, as in Mamba's and GPT-2's code.
+const TIED: f64 = 0.02;
 
 /// Bytes of a name.
 const NAME: usize = 1000;
@@ -183,22 +211,51 @@ fn input_of(config: &ModelConfig) -> Result<Input> {
     }
 }
 
-fn embed(g: &mut Graph, config: &ModelConfig, input: Input, x: Value) -> Result<Value> {
-    let x = match input {
-        Input::Tokens { vocab } => g.apply(
-            &Embedding {
+/// The embedded input and, if the head is tied to it, the table.
+fn embed(
+    g: &mut Graph,
+    config: &ModelConfig,
+    input: Input,
+    x: Value,
+) -> Result<(Value, Option<Param>)> {
+    let (x, table) = match input {
+        Input::Tokens { vocab } if config.head.tied => {
+            let table = g.scope("embedding", |g| {
+                let init = Init::Normal { std: TIED };
+                let role = Role::Weight { init, decay: false };
+                g.param("weight", &[vocab, config.width], role)
+            })?;
+            (g.op(Op::Embed { table }, &[x])?, Some(table))
+        }
+        Input::Tokens { vocab } => {
+            let layer = Embedding {
                 name: "embedding".into(),
                 vocab,
                 width: config.width,
-            },
-            x,
-        )?,
+            };
+            (g.apply(&layer, x)?, None)
+        }
         Input::Features { .. } => {
             let x = normalize(g, config, x)?;
-            g.apply(&Linear::new("projection", config.width, true), x)?
+            let layer = Linear::new("projection", config.width, true);
+            (g.apply(&layer, x)?, None)
         }
     };
-    dropout(g, config, x)
+    Ok((dropout(g, config, x)?, table))
+}
+
+/// Products with the rows of the table of embeddings.
+fn tied(g: &mut Graph, config: &ModelConfig, table: Param, x: Value) -> Result<Value> {
+    let width = g.param_spec(table).shape[0];
+    let table = g.read(table)?;
+    let y = g.matmul_transposed(x, table)?;
+    if !config.head.bias {
+        return Ok(y);
+    }
+    let init = Init::Constant(0.0);
+    let bias = g.param("bias", &[width], Role::Weight { init, decay: false })?;
+    let bias = g.read(bias)?;
+    g.add(y, bias)
 }
 
 /// `(x - mean) / std` by buffers `shift = -mean` and `scale = 1 / std`.

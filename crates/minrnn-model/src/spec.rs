@@ -80,6 +80,13 @@ pub enum Init {
         /// What smaller ones become; above 0.
         floor: f64,
     },
+    /// `ln u`, u uniform in `[min, max]`.
+    LogOfUniform {
+        /// Smallest u; above 0.
+        min: f64,
+        /// Largest u.
+        max: f64,
+    },
     /// Parts of the last axis, each with its own rule: `(length, rule)`.
     Parts(Vec<(usize, Init)>),
 }
@@ -107,6 +114,7 @@ impl Init {
                 // ln(e^s - 1), without the difference of large numbers.
                 step + libm::log(-libm::expm1(-step))
             }
+            Self::LogOfUniform { min, max } => libm::log(min + (max - min) * rng.uniform()),
             Self::Parts(parts) => {
                 let mut at = channel;
                 for (len, init) in parts {

@@ -7,11 +7,11 @@ use clap::ValueEnum;
 /// Make a checkpoint of weights trained in PyTorch.
 ///
 /// Layouts: `lucidrains`, the Python package minGRU-pytorch (its language model, or a layer alone); `minrnns`, the code of the
-/// paper's authors (BorealisAI/minRNNs). The architecture is found from the names and shapes of the tensors; what they do not say
-/// has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
+/// paper's authors (BorealisAI/minRNNs); `transformers`, Mamba and Mamba-2 of that Python package, whose config.json lies beside the
+/// weights. The architecture is found from the names and shapes of the tensors; what they do not say has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// A .safetensors file, or what torch.save wrote of a state_dict (.pt, .pth, .bin, .tar)
+    /// A .safetensors file, or what torch.save wrote of a state_dict (.pt, .pth, .bin, .tar), or a folder that transformers wrote
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Folder for the checkpoint; it is replaced if an earlier import made it
@@ -52,6 +52,8 @@ pub(crate) enum LayoutChoice {
     Lucidrains,
     /// BorealisAI/minRNNs, the code of the paper's authors
     Minrnns,
+    /// Mamba and Mamba-2 of the Python package transformers: a folder with config.json, or its weights
+    Transformers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use minrnn_model::config::BlockConfig;
 use minrnn_model::layers::Activation;
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::import::{Imported, Layout, Options, Row, import, vocabulary};
@@ -76,6 +77,7 @@ fn options(args: &Import) -> Result<Options> {
         layout: args.layout.map(|l| match l {
             LayoutChoice::Lucidrains => Layout::Lucidrains,
             LayoutChoice::Minrnns => Layout::Minrnns,
+            LayoutChoice::Transformers => Layout::Transformers,
         }),
         key: args.key.clone(),
         prefix: args.prefix.clone(),
@@ -109,6 +111,13 @@ fn tables(imported: &Imported) -> String {
     ];
     if let Some(conv) = &config.conv {
         rows.push(("convolution", format!("{} steps", conv.kernel)));
+    }
+    if let BlockConfig::Mamba(block) = &config.block {
+        let steps = block.kernel;
+        rows.push((
+            "around the mixer",
+            format!("Mamba's block, convolution of {steps} steps"),
+        ));
     }
     if let Some(mlp) = &config.mlp {
         rows.push(("feed-forward", format!("expansion {}", mlp.expansion)));

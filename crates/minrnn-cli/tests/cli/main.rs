@@ -23,5 +23,6 @@ mod pair;
 mod resume;
 mod sequences;
 mod shared;
+mod state_spaces;
 mod training;
 mod whole;

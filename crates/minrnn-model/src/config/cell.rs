@@ -5,10 +5,11 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::whole;
+use super::minimal::{InitialState, Minimal};
+use super::selective::{Mamba, Mamba2};
 use crate::error::{ModelError, Result};
 use crate::graph::{Candidate, Layer};
-use crate::layers::{Gates, MinGru, MinLstm, Recurrent};
+use crate::layers::{MinGru, MinLstm, Mixer, Straight};
 
 /// What mixes over time in a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,10 @@ pub enum CellConfig {
     MinGru(Minimal),
     /// minLSTM.
     MinLstm(Minimal),
+    /// Mamba's selective state space, S6.
+    Mamba(Mamba),
+    /// Mamba-2's selective state space, SSD.
+    Mamba2(Mamba2),
 }
 
 /// The kinds of [`CellConfig`].
@@ -28,58 +33,46 @@ pub enum CellKind {
     MinGru,
     /// minLSTM.
     MinLstm,
-}
-
-/// Keys of the paper's two cells.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Minimal {
-    /// D / M.
-    pub expansion: f64,
-    /// Activation of the candidate.
-    pub candidate: Candidate,
-    /// minLSTM: whether gates are normalised to a sum of 1 (minGRU's always are).
-    pub normalize_gates: bool,
-    /// Whether linear maps of the layer have a bias.
-    pub bias: bool,
-    /// Shortest and longest time scale, in steps, that gates begin with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub time_scale: Option<[f64; 2]>,
-    /// Where the state begins.
-    pub initial_state: InitialState,
-    /// Whether a linear map leads from D back to M; must be `true` where D differs from M.
-    pub output_projection: bool,
-}
-
-/// Where a state begins when the caller has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InitialState {
-    /// Zeros.
-    Zero,
-    /// A learned vector.
-    Learned,
+    /// Mamba's selective state space, S6.
+    Mamba,
+    /// Mamba-2's selective state space, SSD.
+    Mamba2,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Keys {
+pub(super) struct Keys {
     #[serde(deserialize_with = "given")]
-    kind: Option<CellKind>,
+    pub(super) kind: Option<CellKind>,
     #[serde(deserialize_with = "given")]
-    expansion: Option<f64>,
+    pub(super) expansion: Option<f64>,
     #[serde(deserialize_with = "given")]
-    candidate: Option<Candidate>,
+    pub(super) candidate: Option<Candidate>,
     #[serde(deserialize_with = "given")]
-    normalize_gates: Option<bool>,
+    pub(super) normalize_gates: Option<bool>,
     #[serde(deserialize_with = "given")]
-    bias: Option<bool>,
+    pub(super) bias: Option<bool>,
     #[serde(deserialize_with = "shortest_and_longest")]
-    time_scale: Option<[f64; 2]>,
+    pub(super) time_scale: Option<[f64; 2]>,
     #[serde(deserialize_with = "given")]
-    initial_state: Option<InitialState>,
+    pub(super) initial_state: Option<InitialState>,
     #[serde(deserialize_with = "given")]
-    output_projection: Option<bool>,
+    pub(super) output_projection: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    pub(super) states: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) rank: Option<usize>,
+    #[serde(deserialize_with = "step_sizes")]
+    pub(super) step: Option<[f64; 2]>,
+    #[serde(deserialize_with = "given")]
+    pub(super) head_channels: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) groups: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) norm_groups: Option<usize>,
+    #[serde(deserialize_with = "rates")]
+    pub(super) rate: Option<[f64; 2]>,
 }
 
 impl Keys {
@@ -93,6 +86,13 @@ impl Keys {
             ("time_scale", self.time_scale.is_some()),
             ("initial_state", self.initial_state.is_some()),
             ("output_projection", self.output_projection.is_some()),
+            ("states", self.states.is_some()),
+            ("rank", self.rank.is_some()),
+            ("step", self.step.is_some()),
+            ("head_channels", self.head_channels.is_some()),
+            ("groups", self.groups.is_some()),
+            ("norm_groups", self.norm_groups.is_some()),
+            ("rate", self.rate.is_some()),
         ];
         all.into_iter()
             .find(|(_, there)| *there)
@@ -108,6 +108,8 @@ impl TryFrom<Keys> for CellConfig {
         let cell = match kind {
             CellKind::MinGru => Self::MinGru(Minimal::take(&mut keys)),
             CellKind::MinLstm => Self::MinLstm(Minimal::take(&mut keys)),
+            CellKind::Mamba => Self::Mamba(Mamba::take(&mut keys)),
+            CellKind::Mamba2 => Self::Mamba2(Mamba2::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -122,20 +124,8 @@ impl CellKind {
         match self {
             Self::MinGru => "min_gru",
             Self::MinLstm => "min_lstm",
-        }
-    }
-}
-
-impl Default for Minimal {
-    fn default() -> Self {
-        Self {
-            expansion: 1.0,
-            candidate: Candidate::G,
-            normalize_gates: true,
-            bias: true,
-            time_scale: None,
-            initial_state: InitialState::Zero,
-            output_projection: true,
+            Self::Mamba => "mamba",
+            Self::Mamba2 => "mamba2",
         }
     }
 }
@@ -152,6 +142,8 @@ impl CellConfig {
         match self {
             Self::MinGru(_) => CellKind::MinGru,
             Self::MinLstm(_) => CellKind::MinLstm,
+            Self::Mamba(_) => CellKind::Mamba,
+            Self::Mamba2(_) => CellKind::Mamba2,
         }
     }
 
@@ -162,29 +154,57 @@ impl CellConfig {
     pub fn channels(&self, width: usize) -> Result<usize> {
         match self {
             Self::MinGru(keys) | Self::MinLstm(keys) => keys.channels(width),
+            Self::Mamba(keys) => keys.channels(width),
+            Self::Mamba2(keys) => keys.channels(width),
         }
     }
 
-    /// The layer, from `[B, T, M]` to `[B, T, M]`, M = `width`.
+    /// The layer of a plain block, from `[B, T, M]` to `[B, T, M]`, M = `width`.
     ///
     /// # Errors
     /// The first key whose value makes no layer.
     pub fn layer(&self, width: usize) -> Result<Box<dyn Layer>> {
         self.validate(width)?;
+        let straight = |mixer, bias| -> Result<Box<dyn Layer>> {
+            Ok(Box::new(Straight {
+                mixer,
+                channels: self.channels(width)?,
+                bias,
+            }))
+        };
         match self {
-            Self::MinGru(keys) => keys.layer(
-                width,
-                MinGru {
-                    candidate: keys.candidate,
-                },
-            ),
-            Self::MinLstm(keys) => keys.layer(
-                width,
-                MinLstm {
-                    candidate: keys.candidate,
-                    normalize: keys.normalize_gates,
-                },
-            ),
+            Self::MinGru(keys) => keys.layer(width, min_gru(keys)),
+            Self::MinLstm(keys) => keys.layer(width, min_lstm(keys)),
+            Self::Mamba(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Mamba2(keys) => match keys.norm_groups {
+                None => straight(keys.mixer(width, 1.0)?, keys.bias),
+                Some(_) => Err(ModelError::config(
+                    "cell.norm_groups",
+                    "is for Mamba's block, whose gate has a norm; set block.kind = \"mamba\" or leave it out",
+                )),
+            },
+        }
+    }
+
+    /// What stands in the middle of a block with linear maps of its own, from `[B, T, D]` to `[B, T, D]`; norms with `eps`.
+    ///
+    /// # Errors
+    /// The first key whose value makes no mixer, or has no use there.
+    pub fn mixer(&self, width: usize, eps: f64) -> Result<Box<dyn Mixer>> {
+        self.validate(width)?;
+        if let Self::Mamba(Mamba { bias: true, .. }) | Self::Mamba2(Mamba2 { bias: true, .. }) =
+            self
+        {
+            return Err(ModelError::config(
+                "cell.bias",
+                "is for the linear maps of the plain block; set block.bias",
+            ));
+        }
+        match self {
+            Self::MinGru(keys) => keys.mixer(width, min_gru(keys)),
+            Self::MinLstm(keys) => keys.mixer(width, min_lstm(keys)),
+            Self::Mamba(keys) => keys.mixer(width),
+            Self::Mamba2(keys) => keys.mixer(width, eps),
         }
     }
 
@@ -205,72 +225,50 @@ impl CellConfig {
                 Ok(())
             }
             Self::MinLstm(keys) => keys.validate(width),
+            Self::Mamba(keys) => keys.validate(width),
+            Self::Mamba2(keys) => keys.validate(width),
         }
     }
 }
 
-impl Minimal {
-    fn take(keys: &mut Keys) -> Self {
-        let usual = Self::default();
-        Self {
-            expansion: keys.expansion.take().unwrap_or(usual.expansion),
-            candidate: keys.candidate.take().unwrap_or(usual.candidate),
-            normalize_gates: keys.normalize_gates.take().unwrap_or(usual.normalize_gates),
-            bias: keys.bias.take().unwrap_or(usual.bias),
-            time_scale: keys.time_scale.take(),
-            initial_state: keys.initial_state.take().unwrap_or(usual.initial_state),
-            output_projection: keys
-                .output_projection
-                .take()
-                .unwrap_or(usual.output_projection),
-        }
+fn min_gru(keys: &Minimal) -> MinGru {
+    MinGru {
+        candidate: keys.candidate,
     }
+}
 
-    fn channels(&self, width: usize) -> Result<usize> {
-        whole("cell.expansion", width, self.expansion)
+fn min_lstm(keys: &Minimal) -> MinLstm {
+    MinLstm {
+        candidate: keys.candidate,
+        normalize: keys.normalize_gates,
     }
+}
 
-    fn layer(&self, width: usize, gates: impl Gates + 'static) -> Result<Box<dyn Layer>> {
-        Ok(Box::new(Recurrent {
-            gates,
-            channels: self.channels(width)?,
-            bias: self.bias,
-            time_scale: self.time_scale.map(|[min, max]| (min, max)),
-            learned_state: self.initial_state == InitialState::Learned,
-            projection: self.output_projection,
-        }))
-    }
+fn shortest_and_longest<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<[f64; 2]>, D::Error> {
+    pair(
+        from,
+        "time_scale",
+        "the shortest and the longest number of steps",
+    )
+}
 
-    fn validate(&self, width: usize) -> Result<()> {
-        let fail = |key: &str, what: &str| Err(ModelError::config(key, what));
-        if self.channels(width)? != width && !self.output_projection {
-            return fail(
-                "cell.output_projection",
-                "must be true where cell.expansion is not 1",
-            );
-        }
-        if let Some([min, max]) = self.time_scale {
-            // Beyond, f32 takes the gate for 0 or 1.
-            if !(min <= max && min >= 0.01 && max <= 1e7) {
-                return fail(
-                    "cell.time_scale",
-                    "must be two numbers of steps from 0.01 to 1e7, the shorter first",
-                );
-            }
-            if !self.bias {
-                return fail(
-                    "cell.time_scale",
-                    "is set by the bias of the gates; set cell.bias = true",
-                );
-            }
-        }
-        Ok(())
-    }
+fn step_sizes<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<[f64; 2]>, D::Error> {
+    pair(from, "step", "the smallest and the largest step size")
+}
+
+fn rates<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<[f64; 2]>, D::Error> {
+    pair(from, "rate", "the smallest and the largest decay")
 }
 
 /// Formats hand out the first two of three numbers without a word.
-fn shortest_and_longest<'de, D: Deserializer<'de>>(
+fn pair<'de, D: Deserializer<'de>>(
     from: D,
+    key: &str,
+    which: &str,
 ) -> std::result::Result<Option<[f64; 2]>, D::Error> {
     let Some(numbers) = Option::<Vec<f64>>::deserialize(from)? else {
         return Ok(None);
@@ -278,14 +276,12 @@ fn shortest_and_longest<'de, D: Deserializer<'de>>(
     let pair = <[f64; 2]>::try_from(numbers);
     pair.map(Some).map_err(|numbers| {
         let count = numbers.len();
-        D::Error::custom(format!(
-            "time_scale has {count} numbers, expected two: the shortest and the longest number of steps"
-        ))
+        D::Error::custom(format!("{key} has {count} numbers, expected two: {which}"))
     })
 }
 
 /// What is there has a value: JSON could say null.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> std::result::Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)

@@ -1,8 +1,14 @@
 //! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
 
+mod block;
 mod cell;
+mod minimal;
+mod selective;
 
-pub use cell::{CellConfig, CellKind, InitialState, Minimal};
+pub use block::{BlockConfig, GatedConfig};
+pub use cell::{CellConfig, CellKind};
+pub use minimal::{InitialState, Minimal};
+pub use selective::{Mamba, Mamba2};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +31,9 @@ pub struct ModelConfig {
     /// What mixes over time.
     #[serde(default)]
     pub cell: CellConfig,
+    /// What stands around what mixes.
+    #[serde(default, skip_serializing_if = "BlockConfig::is_plain")]
+    pub block: BlockConfig,
     /// Norm before each part of a block and before the head; `"none"` for no norm.
     #[serde(default)]
     pub norm: NormConfig,
@@ -141,6 +150,9 @@ pub struct HeadConfig {
     pub steps: Stated<HeadSteps>,
     /// Whether there is a bias.
     pub bias: bool,
+    /// Whether its matrix is the table of embeddings: as many classes as tokens, in the same order.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub tied: bool,
     /// Name of each class or value, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Vec<String>>,
@@ -159,6 +171,7 @@ impl Default for HeadConfig {
             kind: Stated::left_out(OutputKind::Logits),
             steps: Stated::left_out(HeadSteps::Every),
             bias: false,
+            tied: false,
             names: None,
             mean: None,
             std: None,
@@ -230,6 +243,7 @@ impl ModelConfig {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
         self.cell.validate(self.width)?;
+        self.block.validate()?;
         if self
             .conv
             .as_ref()

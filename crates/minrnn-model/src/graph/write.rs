@@ -126,6 +126,13 @@ impl Graph {
     pub fn affine(&mut self, x: Value, mul: f64, add: f64) -> Result<Value> {
         self.op(Op::Affine { mul, add }, &[x])
     }
+    /// Channels `start..start + len`.
+    ///
+    /// # Errors
+    /// Channels beyond the width; no channels.
+    pub fn narrow(&mut self, x: Value, start: usize, len: usize) -> Result<Value> {
+        self.op(Op::Narrow { start, len }, &[x])
+    }
     /// Equal parts of the channels.
     ///
     /// # Errors

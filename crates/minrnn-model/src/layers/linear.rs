@@ -39,14 +39,21 @@ impl Layer for Linear {
         })
     }
     fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
-        let inputs = g.width(x[0]);
+        self.begun(g, x[0], Init::linear(g.width(x[0])))
+    }
+}
+
+impl Linear {
+    /// The layer, its weight begun with `init`.
+    fn begun(&self, g: &mut Graph, x: Value, init: Init) -> Result<Vec<Value>> {
+        let inputs = g.width(x);
         let role = Role::Weight {
-            init: Init::linear(inputs),
+            init,
             decay: self.decay,
         };
         let weight = g.param("weight", &[inputs, self.outputs], role)?;
         let weight = g.read(weight)?;
-        let mut y = g.matmul(x[0], weight)?;
+        let mut y = g.matmul(x, weight)?;
         if let Some(init) = &self.bias {
             let bias = g.param(
                 "bias",
@@ -60,6 +67,25 @@ impl Layer for Linear {
             y = g.add(y, bias)?;
         }
         Ok(vec![y])
+    }
+}
+
+/// A linear map whose weight begins `by` times as large as usual.
+pub(super) struct Scaled {
+    pub(super) linear: Linear,
+    pub(super) by: f64,
+}
+
+impl Layer for Scaled {
+    fn name(&self) -> &str {
+        self.linear.name()
+    }
+    fn fused(&self) -> Option<Fused> {
+        self.linear.fused()
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let bound = self.by / libm::sqrt(g.width(x[0]) as f64);
+        self.linear.begun(g, x[0], Init::Uniform { bound })
     }
 }
 

@@ -2,14 +2,18 @@
 
 mod cell;
 mod conv;
+mod gated;
 mod linear;
 mod mlp;
 mod norm;
+mod selective;
 
 pub use cell::{Gates, MinGru, MinLstm, Recurrent};
 pub use conv::CausalConv;
+pub use gated::{Gated, Mixer, Straight, Whole};
 pub use linear::{Embedding, Linear};
 pub use mlp::{Activation, Mlp};
 pub use norm::Norm;
+pub use selective::{S6, Ssd, softplus};
 
 pub use crate::graph::{Candidate, Layer};

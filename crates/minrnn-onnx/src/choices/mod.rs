@@ -2,6 +2,7 @@
 //! parameters become initializers, and what can be wrong with these. Lowerings and the writing of files stand on it.
 
 mod error;
+mod memory;
 mod options;
 mod ports;
 pub(crate) mod store;

@@ -4,13 +4,14 @@
 //! `[forget | input | hidden]`. Both have g on the candidate.
 
 use minrnn_model::config::{
-    CellConfig, CellKind, HeadConfig, InitialState, InputConfig, Minimal, ModelConfig, NormConfig,
+    BlockConfig, CellConfig, HeadConfig, InitialState, InputConfig, Minimal, ModelConfig,
+    NormConfig,
 };
 use minrnn_model::graph::OutputKind;
 use minrnn_model::stated::Stated;
 
 use super::error::{ImportProblem, Result};
-use super::found::{CellFound, Layout, Tensors};
+use super::found::{CellFound, Layout, PaperCell, Tensors};
 use super::rows::{How, Rows};
 use super::{Options, Plan};
 
@@ -18,8 +19,8 @@ impl CellFound {
     /// Order of their blocks in ours.
     pub(super) fn order(&self) -> Vec<usize> {
         match self.kind {
-            CellKind::MinGru => vec![1, 0],
-            CellKind::MinLstm => vec![1, 2, 0],
+            PaperCell::MinGru => vec![1, 0],
+            PaperCell::MinLstm => vec![1, 2, 0],
         }
     }
 
@@ -34,7 +35,7 @@ impl CellFound {
     pub(super) fn config(&self, width: usize, options: &Options) -> Result<CellConfig> {
         let flag = "--normalize-gates";
         let normalize_gates = match (self.kind, self.layout, options.normalize_gates) {
-            (CellKind::MinGru, _, Some(_)) => {
+            (PaperCell::MinGru, _, Some(_)) => {
                 return Err(ImportProblem::option(
                     flag,
                     "is for minLSTM; the file has a minGRU",
@@ -44,7 +45,7 @@ impl CellFound {
                 let message = "minLSTM of minGRU-pytorch always normalises its gates";
                 return Err(ImportProblem::option(flag, message));
             }
-            (CellKind::MinLstm, Layout::Minrnns, None) => {
+            (PaperCell::MinLstm, Layout::Minrnns, None) => {
                 return Err(ImportProblem::Ambiguous {
                     what: "the weights do not say whether the gates of minLSTM are normalised: `use_coeff_norm` of the training run, \
                            whose default is False"
@@ -67,8 +68,8 @@ impl CellFound {
             ..Minimal::default()
         };
         Ok(match self.kind {
-            CellKind::MinGru => CellConfig::MinGru(keys),
-            CellKind::MinLstm => CellConfig::MinLstm(keys),
+            PaperCell::MinGru => CellConfig::MinGru(keys),
+            PaperCell::MinLstm => CellConfig::MinLstm(keys),
         })
     }
 
@@ -161,6 +162,7 @@ pub(super) fn alone(tensors: &Tensors, cell: &CellFound, options: &Options) -> R
             ..InputConfig::default()
         }),
         cell: cell.config(width, options)?,
+        block: BlockConfig::Plain,
         norm: NormConfig::None,
         norm_eps: Stated::left_out(minrnn_model::layers::Norm::EPS),
         conv: None,

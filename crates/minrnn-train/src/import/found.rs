@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use minrnn_model::config::CellKind;
-
 use super::error::{ImportProblem, Result};
 use super::source::Info;
 
@@ -14,6 +12,8 @@ pub enum Layout {
     Lucidrains,
     /// The code of the paper's authors, repository BorealisAI/minRNNs.
     Minrnns,
+    /// Mamba and Mamba-2 of the Python package transformers.
+    Transformers,
 }
 
 impl Layout {
@@ -22,8 +22,16 @@ impl Layout {
         match self {
             Self::Lucidrains => "lucidrains",
             Self::Minrnns => "minrnns",
+            Self::Transformers => "transformers",
         }
     }
+}
+
+/// The cells of the layouts that are found by names and shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PaperCell {
+    MinGru,
+    MinLstm,
 }
 
 /// The norms of a model.
@@ -62,7 +70,7 @@ pub(super) fn shape<const N: usize>(tensors: &Tensors, name: &str) -> Result<[us
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CellFound {
     pub(super) layout: Layout,
-    pub(super) kind: CellKind,
+    pub(super) kind: PaperCell,
     /// Its name below `prefix`.
     pub(super) packed: &'static str,
     /// Inputs.
@@ -103,11 +111,11 @@ pub(super) fn cell(tensors: &Tensors, prefix: &str) -> Result<CellFound> {
         Ok(channels)
     };
     let (kind, parts) = match layout {
-        Layout::Lucidrains if lstm => (CellKind::MinLstm, 3),
-        Layout::Lucidrains => (CellKind::MinGru, 2),
+        Layout::Lucidrains if lstm => (PaperCell::MinLstm, 3),
+        Layout::Lucidrains => (PaperCell::MinGru, 2),
         // Both cells have one name there; the projection, which is always present, tells D.
-        Layout::Minrnns if rows == out()?.saturating_mul(3) => (CellKind::MinLstm, 3),
-        Layout::Minrnns => (CellKind::MinGru, 2),
+        Layout::Minrnns if rows == out()?.saturating_mul(3) => (PaperCell::MinLstm, 3),
+        Layout::Minrnns | Layout::Transformers => (PaperCell::MinGru, 2),
     };
     let channels = if projection { out()? } else { rows / parts };
     if channels.checked_mul(parts) != Some(rows) {

@@ -2,7 +2,7 @@
 //! `x + conv(x)` without a norm, then `x + cell(norm(x))`, then `x + ff(norm(x))`.
 
 use minrnn_model::config::{
-    ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
+    BlockConfig, ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
 };
 use minrnn_model::layers::{Activation, Norm};
 use minrnn_model::stated::Stated;
@@ -125,7 +125,7 @@ impl<'a> Lm<'a> {
         }
         let name = match self.cell.layout {
             Layout::Lucidrains => EMBEDDING,
-            Layout::Minrnns => "layer_in.weight",
+            _ => "layer_in.weight",
         };
         let [_, features] = shape(self.tensors, name)?;
         linear(
@@ -238,7 +238,7 @@ impl<'a> Lm<'a> {
     fn head(&self, rows: &mut Rows, options: &Options) -> Result<usize> {
         let own = match self.cell.layout {
             Layout::Lucidrains => "to_logits",
-            Layout::Minrnns => "to_out",
+            _ => "to_out",
         };
         let there = self.tensors.contains_key(&format!("{own}.weight"));
         let theirs = match (there, options.tie) {
@@ -346,6 +346,7 @@ impl<'a> Lm<'a> {
             layers: self.layers,
             input: Some(input),
             cell: self.cell.config(width, options)?,
+            block: BlockConfig::Plain,
             norm: if batch {
                 NormConfig::None
             } else {

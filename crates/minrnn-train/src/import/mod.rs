@@ -1,7 +1,8 @@
 //! Weights trained in PyTorch become a checkpoint.
 //!
-//! Two layouts are known: the Python package minGRU-pytorch, and the code of the paper's authors. The architecture is found
-//! from names and shapes ([`Row`] is the mapping), every tensor of the file must have its place, and the model is the same
+//! Three layouts are known: the Python package minGRU-pytorch, the code of the paper's authors, and Mamba and Mamba-2 of the package
+//! transformers. The architecture is found from names and shapes, of the last from the `config.json` beside the weights ([`Row`] is the
+//! mapping), every tensor of the file must have its place, and the model is the same
 //! function: weights are moved, or changed where the two sides write one function in two ways (`gamma + 1`).
 //! Files are data: nothing that a file contains is ever executed.
 
@@ -13,15 +14,18 @@ mod lm;
 mod names;
 mod rows;
 mod separate;
+mod settings;
 mod source;
+mod state_space;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 mod vocabulary;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use minrnn_model::config::{CellKind, ModelConfig};
+use minrnn_model::config::ModelConfig;
 use minrnn_model::layers::Activation;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
@@ -31,11 +35,12 @@ pub use found::Layout;
 pub use rows::{How, Row};
 pub use vocabulary::vocabulary;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, TensorData};
 use crate::data::Vocabulary;
 use error::Result;
-use found::{CellFound, Tensors};
+use found::{CellFound, PaperCell, Tensors};
 use rows::Rows;
+use settings::Settings;
 use source::{Dtype, Source};
 
 /// What a file does not say by itself.
@@ -86,39 +91,93 @@ struct Plan {
     notes: Vec<String>,
 }
 
-/// Reads a file of another implementation. Writes nothing.
+/// Reads a file of another implementation, or a folder as the package transformers saves one. Writes nothing.
 ///
 /// # Errors
 /// [`ImportError`] naming the file, and the tensor, the byte or the option that is wrong.
 pub fn import(path: &Path, options: &Options) -> Result<Imported, ImportError> {
+    let file = weights(path);
     let read = || {
-        let source = Source::open(path, options.key.as_deref())?;
-        import_source(&source, options)
+        let source = Source::open(&file, options.key.as_deref())?;
+        import_source(&source, options, &|| settings(&file))
     };
-    read().map_err(|problem| problem.at(path))
+    read().map_err(|problem| problem.at(&file))
 }
 
-fn import_source(source: &Source, options: &Options) -> Result<Imported> {
+/// The file with the weights, in a folder the one that is there.
+fn weights(path: &Path) -> PathBuf {
+    let inside = ["model.safetensors", "model.safetensors.index.json"].map(|name| path.join(name));
+    inside
+        .into_iter()
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| path.to_owned())
+}
+
+/// No configuration is longer, bytes.
+const MOST_SETTINGS: u64 = 1 << 20;
+
+/// The `config.json` beside a file.
+fn settings(file: &Path) -> Result<Settings> {
+    let path = file.with_file_name("config.json");
+    let size = std::fs::metadata(&path).map(|about| about.len());
+    let text = match size {
+        Ok(size) if size > MOST_SETTINGS => Err(format!("has {size} bytes")),
+        Ok(_) => crate::data::read_data(&path).map_err(|e| e.to_string()),
+        Err(e) => Err(e.to_string()),
+    };
+    match text {
+        Ok(text) => Settings::read(&text),
+        Err(e) => Err(ImportProblem::format(format!(
+            "the weights are of a Mamba of the package transformers, and its config.json, which must lie beside them, cannot be read: {e}"
+        ))),
+    }
+}
+
+/// What was found, and what is to be done.
+struct Found {
+    layout: Layout,
+    /// Of the paper's two layouts.
+    cell: Option<CellFound>,
+    what: String,
+    plan: Plan,
+}
+
+fn import_source(
+    source: &Source,
+    options: &Options,
+    settings: &dyn Fn() -> Result<Settings>,
+) -> Result<Imported> {
     let named = names::short(&source.tensors, options.prefix.as_deref())?;
     let tensors = &named.tensors;
-    let (cell, plan) = plan(tensors, options)?;
+    let found = if state_space::is(tensors) {
+        state_spaces(tensors, options, &settings()?)?
+    } else {
+        plan(tensors, options)?
+    };
+    if let Some(wanted) = options.layout.filter(|l| *l != found.layout) {
+        let (wanted, has) = (wanted.name(), found.layout.name());
+        let message = format!("{wanted}: the file has the layout {has}");
+        return Err(ImportProblem::option("--layout", message));
+    }
+    let plan = &found.plan;
     check_size(source, tensors, &plan.rows)?;
     let model = Model::from_config(&plan.config)?;
     check_vocabulary(&plan.config, options)?;
     let params = plan.rows.apply(source, &named.long, tensors)?;
+    check_tied(source, &named, plan, &params)?;
     let values = params
         .iter()
         .map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())));
     Params::from_named(model.graph(), values.collect())?;
-    let mut notes = notes(tensors, &cell, &plan, options);
+    let mut notes = notes(tensors, &found, options);
     if !named.cut.is_empty() {
         notes.insert(0, format!("names without their prefix `{}`", named.cut));
     }
-    let record = serde_json::json!({ "layout": cell.layout.name(), "format": source.format });
+    let record = serde_json::json!({ "layout": found.layout.name(), "format": source.format });
     Ok(Imported {
-        layout: cell.layout,
+        layout: found.layout,
         format: source.format.clone(),
-        architecture: format!("{}, {}", kind(&cell), plan.what),
+        architecture: found.what,
         checkpoint: Checkpoint {
             config: serde_json::json!({ "import": record, "model": model.config() }),
             params,
@@ -126,13 +185,45 @@ fn import_source(source: &Source, options: &Options) -> Result<Imported> {
             trainer: None,
             vocabulary: options.vocabulary.clone(),
         },
-        config: plan.config,
-        rows: plan.rows.rows,
+        config: found.plan.config,
+        rows: found.plan.rows.rows,
         notes,
     })
 }
 
-fn plan(tensors: &Tensors, options: &Options) -> Result<(CellFound, Plan)> {
+fn state_spaces(tensors: &Tensors, options: &Options, settings: &Settings) -> Result<Found> {
+    let plan = state_space::whole(tensors, settings, options)?;
+    Ok(Found {
+        layout: Layout::Transformers,
+        cell: None,
+        what: plan.what.clone(),
+        plan,
+    })
+}
+
+/// A head that is said to be the embedding, and is in the file all the same, must be it.
+fn check_tied(
+    source: &Source,
+    named: &names::Named,
+    plan: &Plan,
+    params: &BTreeMap<String, TensorData>,
+) -> Result<()> {
+    let head = state_space::HEAD;
+    let Some(info) = named.tensors.get(head).filter(|_| plan.config.head.tied) else {
+        return Ok(());
+    };
+    let values = source.values(named.long.get(head).map_or(head, String::as_str), info)?;
+    let table = &params["input.embedding.weight"];
+    if info.shape == table.shape && values == table.data {
+        return Ok(());
+    }
+    Err(ImportProblem::tensor(
+        head,
+        "differs from the embedding, and config.json says `tie_word_embeddings` = true: set it to false if the head is one of its own",
+    ))
+}
+
+fn plan(tensors: &Tensors, options: &Options) -> Result<Found> {
     if let Some(name) = tensors
         .keys()
         .find(|n| n.contains(".to_qkv.") || n.starts_with("to_qkv."))
@@ -151,20 +242,17 @@ fn plan(tensors: &Tensors, options: &Options) -> Result<(CellFound, Plan)> {
         _ => return Err(unknown(tensors)),
     };
     let cell = found::cell(tensors, prefix)?;
-    if let Some(wanted) = options.layout.filter(|l| *l != cell.layout) {
-        let message = format!(
-            "{}: the file has the layout {}",
-            wanted.name(),
-            cell.layout.name()
-        );
-        return Err(ImportProblem::option("--layout", message));
-    }
     let plan = if prefix.is_empty() {
         cell::alone(tensors, &cell, options)?
     } else {
         lm::whole(tensors, &cell, options)?
     };
-    Ok((cell, plan))
+    Ok(Found {
+        layout: cell.layout,
+        what: format!("{}, {}", kind(&cell), plan.what),
+        cell: Some(cell),
+        plan,
+    })
 }
 
 fn unknown(tensors: &Tensors) -> ImportProblem {
@@ -179,7 +267,7 @@ fn unknown(tensors: &Tensors) -> ImportProblem {
             name.split(".to_hidden_and_").next().unwrap_or_default()
         ),
         None => format!(
-            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs); the file has {}",
+            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs; transformers: Mamba and Mamba-2); the file has {}",
             names.join(", ")
         ),
     })
@@ -227,17 +315,21 @@ fn check_vocabulary(config: &ModelConfig, options: &Options) -> Result<()> {
 
 fn kind(cell: &CellFound) -> &'static str {
     match cell.kind {
-        CellKind::MinGru => "minGRU",
-        CellKind::MinLstm => "minLSTM",
+        PaperCell::MinGru => "minGRU",
+        PaperCell::MinLstm => "minLSTM",
     }
 }
 
-fn notes(tensors: &Tensors, cell: &CellFound, plan: &Plan, options: &Options) -> Vec<String> {
+fn notes(tensors: &Tensors, found: &Found, options: &Options) -> Vec<String> {
+    let plan = &found.plan;
     let mut notes = plan.notes.clone();
     let has = |dtype: &[Dtype]| tensors.values().any(|i| dtype.contains(&i.dtype));
     if has(&[Dtype::F64]) {
         notes.push("float64 weights are rounded to float32".into());
     }
+    let Some(cell) = &found.cell else {
+        return notes;
+    };
     let own_eps = plan
         .rows
         .rows
@@ -250,7 +342,7 @@ fn notes(tensors: &Tensors, cell: &CellFound, plan: &Plan, options: &Options) ->
             lm::F32_EPSILON
         ));
     }
-    if (cell.layout, cell.kind) == (Layout::Lucidrains, CellKind::MinLstm) {
+    if (cell.layout, cell.kind) == (Layout::Lucidrains, PaperCell::MinLstm) {
         notes.push(
             "minGRU-pytorch's minLSTM (as of 0.2.1) treats a carried state in two ways: as it is for a single step, and through g for \
              longer sequences. The imported model takes it as it is, in every form; without a carried state both are equal"

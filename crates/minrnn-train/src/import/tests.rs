@@ -86,7 +86,7 @@ fn both() -> [(Shapes, Options); 2] {
 
 #[track_caller]
 fn refused(shapes: &Shapes, options: &Options, wanted: &[&str]) {
-    let error = import_source(&source(shapes), options)
+    let error = imported_from(&source(shapes), options)
         .expect_err("must be refused")
         .to_string();
     for part in wanted {
@@ -106,16 +106,16 @@ fn without(mut shapes: Shapes, name: &str) -> Shapes {
 
 #[test]
 fn the_models_of_these_tests_are_whole() {
-    let imported = import_source(&source(&lucidrains()), &Options::default()).unwrap();
+    let imported = imported_from(&source(&lucidrains()), &Options::default()).unwrap();
     assert_eq!(
         (imported.layout, imported.config.layers),
         (Layout::Lucidrains, 2)
     );
     assert_eq!(imported.config.norm_eps, 1.192_092_895_507_812_5e-7);
-    let imported = import_source(&source(&minrnns()), &free()).unwrap();
+    let imported = imported_from(&source(&minrnns()), &free()).unwrap();
     assert_eq!(
         (imported.layout, imported.config.cell.kind()),
-        (Layout::Minrnns, CellKind::MinLstm)
+        (Layout::Minrnns, minrnn_model::config::CellKind::MinLstm)
     );
     assert!(
         imported
@@ -135,7 +135,7 @@ fn any_tensor_that_is_missing_is_named() {
             if name == "layers.0.3.gamma" || name.contains("init_hidden") {
                 continue;
             }
-            let error = import_source(&source(&without(all.clone(), name)), &options);
+            let error = imported_from(&source(&without(all.clone(), name)), &options);
             let error = error.expect_err("must be refused").to_string();
             let module = [".weight", ".gamma"]
                 .iter()
@@ -168,7 +168,7 @@ fn any_tensor_of_another_shape_is_named() {
                 let mut other = shape.clone();
                 other[axis] += 1;
                 let changed = with(all.clone(), name, &other);
-                let result = import_source(&source(&changed), &options);
+                let result = imported_from(&source(&changed), &options);
                 let error = result.map(|i| i.config).expect_err(name).to_string();
                 let says = error.contains("shape") || error.contains("rows");
                 assert!(says, "{name}: {error}");
@@ -216,7 +216,7 @@ fn strangers_are_named() {
     };
     refused(&inside, &prefix("c"), &["--prefix", "\"c\""]);
     assert_eq!(
-        import_source(&source(&inside), &prefix("a.rnn"))
+        imported_from(&source(&inside), &prefix("a.rnn"))
             .unwrap()
             .config
             .width,
@@ -253,7 +253,7 @@ fn what_the_file_does_not_say_is_asked_for() {
     };
     refused(&minrnns(), &eps(0.0), &["norm_eps"]);
     assert_eq!(
-        import_source(&source(&minrnns()), &eps(1e-3))
+        imported_from(&source(&minrnns()), &eps(1e-3))
             .unwrap()
             .config
             .norm_eps,
@@ -278,7 +278,7 @@ fn vocabularies_fit_the_model() {
         &vocab("abcdefg"),
         &["not the next token"],
     );
-    let imported = import_source(&source(&lucidrains()), &vocab("gfedcba")).unwrap();
+    let imported = imported_from(&source(&lucidrains()), &vocab("gfedcba")).unwrap();
     assert_eq!(imported.checkpoint.vocabulary.unwrap().concat(), "gfedcba");
     assert_eq!(vocabulary("[\"b\", \"a\"]").unwrap(), ["b", "a"]);
     assert_eq!(vocabulary("{\"a\": 1, \"b\": 0}").unwrap(), ["b", "a"]);
@@ -309,7 +309,7 @@ fn factors_need_not_be_short() {
             };
         }
     }
-    let imported = import_source(&source(&all), &Options::default()).unwrap();
+    let imported = imported_from(&source(&all), &Options::default()).unwrap();
     assert_eq!(imported.config.channels().unwrap(), 109);
 }
 
@@ -321,7 +321,7 @@ fn wrappers_are_cut_off() {
             .map(|(n, s)| (f(n), s.clone()))
             .collect::<Shapes>()
     };
-    let plain = import_source(&source(&lucidrains()), &Options::default()).unwrap();
+    let plain = imported_from(&source(&lucidrains()), &Options::default()).unwrap();
     for f in [
         &(|n: &str| format!("module.{n}")) as &dyn Fn(&str) -> String,
         &|n| format!("_orig_mod.module.{n}"),
@@ -329,7 +329,7 @@ fn wrappers_are_cut_off() {
         &|n| n.replace("layers.1.2.", "layers.1.2._orig_mod."),
     ] {
         // The order of the file's tensors gives their values, hence names only.
-        let imported = import_source(&source(&wrapped(f)), &Options::default()).unwrap();
+        let imported = imported_from(&source(&wrapped(f)), &Options::default()).unwrap();
         assert_eq!(imported.rows, plain.rows);
     }
     let both = with(lucidrains(), "layers.1.2._orig_mod.to_out.weight", &[4, 6]);
@@ -363,7 +363,7 @@ fn the_prefix_of_the_whole_model_is_offered() {
     ] {
         let file = under(prefix, beside);
         let flag = prefix.trim_end_matches('.');
-        let error = import_source(&source(&file), &Options::default()).expect_err(prefix);
+        let error = imported_from(&source(&file), &Options::default()).expect_err(prefix);
         let error = error.to_string();
         assert!(
             error.contains(&format!("--prefix {flag} takes it")),
@@ -375,7 +375,7 @@ fn the_prefix_of_the_whole_model_is_offered() {
             prefix: Some(flag.to_owned()),
             ..Options::default()
         };
-        let imported = import_source(&source(&file), &options).expect(prefix);
+        let imported = imported_from(&source(&file), &options).expect(prefix);
         assert_eq!(imported.config.layers, 2, "{prefix}");
     }
     // FSDP wraps parts, too.
@@ -387,7 +387,7 @@ fn the_prefix_of_the_whole_model_is_offered() {
         prefix: Some("_fsdp_wrapped_module".into()),
         ..Options::default()
     };
-    assert!(import_source(&source(&inside), &options).is_ok());
+    assert!(imported_from(&source(&inside), &options).is_ok());
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn separate_layers_are_refused_by_what_they_are() {
 fn the_index_of_a_sharded_model_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let all = lucidrains();
-    let whole = import_source(&source(&all), &Options::default()).unwrap();
+    let whole = imported_from(&source(&all), &Options::default()).unwrap();
     let part = |first: bool| -> Shapes {
         let mine = all
             .iter()
@@ -494,4 +494,11 @@ fn small_files_make_no_large_models() {
         &Options::default(),
         &["weights are said to be in a file of"],
     );
+}
+
+/// What needs no `config.json`.
+fn imported_from(source: &Source, options: &Options) -> Result<Imported> {
+    import_source(source, options, &|| {
+        Err(ImportProblem::format("there is no config.json"))
+    })
 }

@@ -54,9 +54,36 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
             "kind = 'min_lstm'\ncandidate = 'linear'\ninitial_state = 'learned'",
             "[conv]\nkernel = 1\n",
         ),
+        (
+            "gru in Mamba's block",
+            TOKENS,
+            "expansion = 1.5\ninitial_state = 'learned'",
+            "[block]\nkind = 'mamba'\nkernel = 3\nbias = true\n",
+        ),
     ];
+    let mut all = configured(&cases);
+    for (name, steps) in [("values", "every"), ("values, last", "last")] {
+        let text = format!(
+            "width = 6\nlayers = 1\n{FEATURES}[head]\nwidth = 3\nkind = 'values'\nbias = true\nsteps = '{steps}'\n\
+             mean = [10.0, -3.0, 0.5]\nstd = [4.0, 0.5, 2.0]\n"
+        );
+        let config: ModelConfig = toml::from_str(&text).expect(&text);
+        let model = Model::from_config(&config).expect(&text);
+        let params = Params::init(model.graph(), 7);
+        all.push((name, model, params));
+    }
+    all.push((
+        "primitives",
+        primitives(),
+        Params::init(primitives().graph(), 0),
+    ));
+    all
+}
+
+/// Each with every norm: name, input, cell, further tables.
+fn configured(cases: &[(&'static str, &str, &str, &str)]) -> Vec<(&'static str, Model, Params)> {
     let mut all = vec![];
-    for (i, (name, input, cell, rest)) in cases.into_iter().enumerate() {
+    for (i, (name, input, cell, rest)) in cases.iter().enumerate() {
         for (j, head) in ["norm = 'rms'", "norm = 'layer'", "norm = 'none'"]
             .into_iter()
             .enumerate()
@@ -75,24 +102,9 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
                     .iter_mut()
                     .for_each(|v| *v += 0.3 * rng.range(-1.0, 1.0) as f32)
             });
-            all.push((name, model, params));
+            all.push((*name, model, params));
         }
     }
-    for (name, steps) in [("values", "every"), ("values, last", "last")] {
-        let text = format!(
-            "width = 6\nlayers = 1\n{FEATURES}[head]\nwidth = 3\nkind = 'values'\nbias = true\nsteps = '{steps}'\n\
-             mean = [10.0, -3.0, 0.5]\nstd = [4.0, 0.5, 2.0]\n"
-        );
-        let config: ModelConfig = toml::from_str(&text).expect(&text);
-        let model = Model::from_config(&config).expect(&text);
-        let params = Params::init(model.graph(), 7);
-        all.push((name, model, params));
-    }
-    all.push((
-        "primitives",
-        primitives(),
-        Params::init(primitives().graph(), 0),
-    ));
     all
 }
 
@@ -226,14 +238,41 @@ fn more() -> Vec<(&'static str, Model, Params)> {
             })
         },
     );
-    [("tied", tied), ("windows", windows)]
-        .map(|(name, model)| {
-            let model = model.unwrap();
-            let params = Params::init(model.graph(), 3);
-            (name, model, params)
-        })
-        .into()
+    let traced = [("tied", tied), ("windows", windows)].map(|(name, model)| {
+        let model = model.unwrap();
+        let params = Params::init(model.graph(), 3);
+        (name, model, params)
+    });
+    traced.into_iter().chain(configured(&SELECTIVE)).collect()
 }
+
+/// Selective state spaces, which the tape does not plan.
+const SELECTIVE: [(&str, &str, &str, &str); 4] = [
+    (
+        "mamba",
+        FEATURES,
+        "kind = 'mamba'\nstates = 4\nrank = 2\nexpansion = 1",
+        "[block]\nkind = 'mamba'\n[mlp]\nexpansion = 1\n",
+    ),
+    (
+        "mamba, plain",
+        TOKENS,
+        "kind = 'mamba'\nstates = 3\nexpansion = 1.5\nbias = true",
+        "[conv]\nkernel = 2\n",
+    ),
+    (
+        "mamba2",
+        TOKENS,
+        "kind = 'mamba2'\nstates = 3\nhead_channels = 2\ngroups = 2\nexpansion = 2",
+        "[block]\nkind = 'mamba'\nconv_bias = false\n",
+    ),
+    (
+        "mamba2, plain",
+        FEATURES,
+        "kind = 'mamba2'\nstates = 3\nhead_channels = 3\nexpansion = 1",
+        "",
+    ),
+];
 
 pub(crate) struct Case {
     pub(crate) batch: usize,

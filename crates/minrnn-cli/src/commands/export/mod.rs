@@ -26,15 +26,19 @@ use crate::ui::Ui;
 use choice::Choice;
 
 pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
-    let choice = Choice::of(args)?;
+    let mut choice = Choice::of(args)?;
     unused::refuse(given, &choice)?;
     unused::refuse_sets(&args.set, matches!(args.eval, Some(None)), is_static(args))?;
-    let plain = choice.options(args)?;
+    let mut plain = choice.options(args)?;
     needs_data(args)?;
     check_outputs(args)?;
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
     unused::refuse_for(given, loaded.model.graph())?;
+    if !given.has("max_seq_len") {
+        plain.max_seq_len = plain.longest_by_memory(loaded.model.graph());
+        shorter(&mut choice, plain.max_seq_len, ui);
+    }
     let end_of_stream = end_of_stream(args, &loaded, ui)?;
     let data = args
         .eval
@@ -80,6 +84,25 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     }
     next(args, &choice, &loaded.path, ui);
     Ok(Outcome::Holds)
+}
+
+/// Takes the shorter limit of a model with wide states, and says so where it holds.
+fn shorter(choice: &mut Choice, longest: usize, ui: &Ui) {
+    let limited = !matches!(
+        choice.lowering,
+        Lowering::BlockedScan | Lowering::LinearAttention
+    );
+    if longest < choice.max_seq_len
+        && choice.has(Form::Parallel)
+        && choice.seq_len.is_none()
+        && limited
+    {
+        ui.note(&format!(
+            "note: the form parallel takes T up to {longest}: its states are wide, and beyond one tensor of a row may have more than \
+             256 MB; --max-seq-len gives another limit, the forms scan and step have none"
+        ));
+    }
+    choice.max_seq_len = longest;
 }
 
 const STATIC: &str = "--activations static is calibrated on data; --eval takes the checkpoint's own, --eval CONFIG.toml those of a training configuration";

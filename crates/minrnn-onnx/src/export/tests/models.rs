@@ -29,6 +29,14 @@ pub(super) const CONFIGS: &[(&str, &str)] = &[
         "plain_lstm",
         "width = 4\nlayers = 1\n[input]\nvocab = 3\n[cell]\nkind = \"min_lstm\"\nnormalize_gates = false\noutput_projection = false\n[conv]\nkernel = 1\n[mlp]\nexpansion = 1.0\nactivation = \"gelu_tanh\"\n[head]\nwidth = 4",
     ),
+    (
+        "mamba",
+        "width = 4\nlayers = 1\nblock = \"mamba\"\n[input]\nvocab = 5\n[cell]\nkind = \"mamba\"\nstates = 3\n[head]\nwidth = 5\ntied = true",
+    ),
+    (
+        "mamba2",
+        "width = 4\nlayers = 1\nblock = \"mamba\"\n[input]\nfeatures = 2\n[cell]\nkind = \"mamba2\"\nstates = 3\nhead_channels = 2\ngroups = 2\n[head]\nwidth = 3\nkind = \"values\"\nsteps = \"last\"",
+    ),
 ];
 
 /// A model with weights drawn wide enough that gates open and close.

@@ -1,0 +1,148 @@
+//! Selective state spaces and Mamba's block, from a configuration to a verified export that is exact in the runtime.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::harness::minrnn;
+
+const TASK: &str = "[task]
+kind = 'selective_copying'
+length = 12
+data_tokens = 2
+vocab = 6
+[model]
+width = 24
+layers = 2
+[train]
+steps = 300
+batch = 32
+lr = 1e-2
+";
+
+/// Exports `checkpoint` in all forms and verifies: everything holds, and the runtime is exact in every form.
+fn verified(dir: &Path, checkpoint: &str) {
+    minrnn(dir, &["export", checkpoint, "--out", "export"]).good();
+    let args = [
+        "verify",
+        "export",
+        "--checkpoint",
+        checkpoint,
+        "--quick",
+        "--json",
+        "r.json",
+    ];
+    let out = minrnn(dir, &args).good();
+    assert!(out.ends_with("Everything holds.\n"), "{out}");
+    let report: Json = serde_json::from_slice(&fs::read(dir.join("r.json")).unwrap()).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    for form in ["parallel", "scan", "step"] {
+        let exact = |r: &&Json| r["engine"] == "minrnn" && r["form"] == form;
+        let row = rows.iter().find(exact);
+        assert!(
+            row.is_some_and(|r| r["holds"] != false),
+            "{form}: {report:#}"
+        );
+    }
+}
+
+/// Trains `model` on the task, at least to `accuracy`.
+fn learned(model: &str, accuracy: f64) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("own.toml"), format!("{TASK}{model}")).unwrap();
+    minrnn(dir.path(), &["train", "own.toml", "--out", "run"]).good();
+    let log = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
+    let events = log
+        .lines()
+        .map(|l| serde_json::from_str::<Json>(l).unwrap());
+    let reached = events
+        .filter_map(|e| e["accuracy"].as_f64())
+        .fold(0.0, f64::max);
+    assert!(reached >= accuracy, "{reached}: {log}");
+    verified(dir.path(), "run");
+}
+
+#[test]
+fn a_mamba_learns_and_is_verified() {
+    learned(
+        "[model.block]\nkind = 'mamba'\n[model.cell]\nkind = 'mamba'\nstates = 8\n",
+        0.9,
+    );
+}
+
+#[test]
+fn a_mamba_2_learns_and_is_verified() {
+    let cell = "kind = 'mamba2'\nstates = 8\nhead_channels = 12\ngroups = 2\n";
+    learned(
+        &format!("[model.block]\nkind = 'mamba'\n[model.cell]\n{cell}"),
+        0.9,
+    );
+}
+
+#[test]
+fn a_min_gru_in_mambas_block_learns_and_is_verified() {
+    learned(
+        "[model.block]\nkind = 'mamba'\n[model.cell]\nkind = 'min_gru'\nexpansion = 2\n",
+        0.9,
+    );
+}
+
+#[test]
+fn a_mamba_of_transformers_is_imported_and_verified() {
+    for name in ["mamba_tied", "mamba2_groups"] {
+        let dir = tempfile::tempdir().unwrap();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/transformers");
+        fs::create_dir(dir.path().join("theirs")).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(
+                golden.join(name).join(file),
+                dir.path().join("theirs").join(file),
+            )
+            .unwrap();
+        }
+        let out = minrnn(dir.path(), &["import", "theirs", "--out", "model"]).good();
+        assert!(
+            out.contains("transformers") && out.contains("backbone.embeddings.weight"),
+            "{out}"
+        );
+        verified(dir.path(), "model");
+        fs::remove_file(dir.path().join("theirs/config.json")).unwrap();
+        let ran = minrnn(
+            dir.path(),
+            &["import", "theirs/model.safetensors", "--out", "other"],
+        );
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(
+            ran.err.contains("config.json, which must lie beside them"),
+            "{}",
+            ran.shown()
+        );
+    }
+}
+
+#[test]
+fn wide_states_shorten_the_parallel_form_by_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = "[model.cell]\nkind = 'mamba'\nstates = 200\n";
+    let text = format!("{TASK}{model}").replace("steps = 300", "steps = 1");
+    fs::write(dir.path().join("own.toml"), text).unwrap();
+    minrnn(dir.path(), &["train", "own.toml", "--out", "run"]).good();
+    let longest = |flags: &[&str]| {
+        let ran = minrnn(
+            dir.path(),
+            &[&["export", "run", "--out", "export"], flags].concat(),
+        );
+        let manifest = fs::read(dir.path().join("export/manifest.json")).unwrap();
+        let manifest: Json = serde_json::from_slice(&manifest).unwrap();
+        let files = manifest["files"].as_array().unwrap().clone();
+        let parallel = files.iter().find(|f| f["form"] == "parallel").unwrap();
+        (
+            parallel["max_seq_len"].as_u64(),
+            ran.err.contains("its states are wide"),
+        )
+    };
+    // 9600 channels: 6990 steps of 256 MB.
+    assert_eq!(longest(&[]), (Some(4096), true));
+    assert_eq!(longest(&["--max-seq-len", "65536"]), (Some(65_536), false));
+}
