@@ -25,9 +25,9 @@ fn set<'a>(values: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
     let dir = folder();
-    let ran = minrnn(dir.path(), &set(&["model.width=200000"]));
+    let ran = minrnn(dir.path(), &set(&["model.width=160000"]));
     let words = [
-        "--set model.width=200000: the training needs about ",
+        "--set model.width=160000: the training needs about ",
         " TB of memory: ",
         "parameters with gradients and moments",
         " are available; a smaller model",
