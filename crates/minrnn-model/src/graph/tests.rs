@@ -191,7 +191,7 @@ fn what_is_computed_from_parameters_alone_is_held_apart() {
         let w = weight(g, "w", &[6])?;
         g.op(Op::Dropout { p: 0.5 }, &[w])
     });
-    refused("takes a finite number of f32, got 1e39", |g, _| {
+    refused("takes finite numbers of float32, got 1e39", |g, _| {
         g.constant(1e39)
     });
     refused("groups of 4", |g, x| g.sum(x, 4));

@@ -1,5 +1,5 @@
 //! Windows: the past and present rows of an input, slices of them, and what is left of them at the end. A window costs no more nodes than
-//! one of 16 rows, whatever its lag, but for those whose every row is read.
+//! one of 16 rows, whatever its lag, but for those whose every row is read; resets cost some for each doubling of it.
 
 use std::collections::BTreeSet;
 
