@@ -86,6 +86,8 @@ pub(crate) enum Meaning {
     Expand,
     Tile,
     Reshape,
+    /// Of a matrix of weights.
+    Transpose,
     /// Nothing: a file with it is no exact one.
     Unknown,
 }

@@ -19,6 +19,7 @@ pub(super) struct Constant<'a> {
 enum Data<'a> {
     Proto(&'a TensorProto),
     F32(Vec<f32>),
+    U8(Vec<u8>),
 }
 
 impl<'a> Constant<'a> {
@@ -73,6 +74,7 @@ impl<'a> Constant<'a> {
     pub(super) fn f32s(&self) -> Option<Cow<'_, [f32]>> {
         let proto = match &self.data {
             Data::F32(values) => return Some(Cow::Borrowed(values)),
+            Data::U8(_) => return None,
             Data::Proto(proto) => proto,
         };
         let values: Vec<f32> = match self.elem {
@@ -111,8 +113,10 @@ impl<'a> Constant<'a> {
     }
 
     pub(super) fn u8s(&self) -> Option<Cow<'_, [u8]>> {
-        let Data::Proto(proto) = &self.data else {
-            return None;
+        let proto = match &self.data {
+            Data::U8(values) => return Some(Cow::Borrowed(values)),
+            Data::F32(_) => return None,
+            Data::Proto(proto) => proto,
         };
         if self.elem != Elem::U8 {
             return None;
@@ -124,6 +128,27 @@ impl<'a> Constant<'a> {
             Cow::Borrowed(&proto.raw_data)
         };
         (values.len() == self.len()).then_some(values)
+    }
+
+    /// A matrix of weights, rows and columns exchanged. `None`: no matrix, or of a type that weights do not have.
+    pub(super) fn transposed(&self) -> Option<Constant<'static>> {
+        fn turned<T: Copy>(values: &[T], columns: usize) -> Vec<T> {
+            let column = |c: usize| values.iter().skip(c).step_by(columns).copied();
+            (0..columns).flat_map(column).collect()
+        }
+        let [rows, columns] = self.dims[..] else {
+            return None;
+        };
+        let data = match self.elem {
+            Elem::F32 | Elem::F16 => Data::F32(turned(&self.f32s()?, columns)),
+            Elem::U8 => Data::U8(turned(&self.u8s()?, columns)),
+            _ => return None,
+        };
+        Some(Constant {
+            dims: vec![columns, rows],
+            elem: self.elem,
+            data,
+        })
     }
 
     /// `parts` equal pieces along `axis`.

@@ -96,7 +96,7 @@ operators! {
     "Sub" 2..=2 -> 1 {} Arithmetic, Binary(Sub), Tract;
     "Tanh" 1..=1 -> 1 {} Unary, Unary(Tanh), Ours;
     "Tile" 2..=2 -> 1 {} Tile, Tile, Tract;
-    "Transpose" 1..=1 -> 1 {perm: INTS} Transpose, Unknown, Tract;
+    "Transpose" 1..=1 -> 1 {perm: INTS} Transpose, Transpose, Tract;
     "Unsqueeze" 2..=2 -> 1 {} Unsqueeze, Squeeze, Tract;
     "Where" 3..=3 -> 1 {} Where, Unknown, Tract;
     "Xor" 2..=2 -> 1 {} Logic, Unknown, Nobody;

@@ -302,6 +302,7 @@ impl<'a> Compiler<'a> {
             Meaning::Expand => self.expand(node),
             Meaning::Tile => self.tile(node),
             Meaning::Reshape => self.reshape(node),
+            Meaning::Transpose => self.transpose(node),
             Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());

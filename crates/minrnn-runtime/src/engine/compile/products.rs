@@ -45,6 +45,17 @@ impl<'a> Compiler<'a> {
         Ok(vec![Value::Flow(rounded)])
     }
 
+    /// Of a matrix of weights; what depends on the input keeps its channels last.
+    pub(super) fn transpose(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+        let exchanged = attribute(node, "perm").is_none_or(|p| p.ints == [1, 0]);
+        let turned = match self.operand(node, 0)? {
+            Value::Const(weight) if exchanged => weight.transposed(),
+            _ => None,
+        };
+        let turned = turned.ok_or("operator `Transpose`")?;
+        Ok(vec![Value::Const(turned.into())])
+    }
+
     pub(super) fn matmul_integer(&mut self, node: &'a NodeProto) -> Outcome<'a> {
         let (x, weight) = (self.flow(node, 0)?, self.constant(node, 1)?);
         let [k, n] = matrix_dims(&weight, &x)?;
