@@ -174,14 +174,17 @@ fn the_golden_trace_is_replayed_by_every_form() {
                 }
                 let mut options = Options::with_threads(1);
                 options.execution = execution;
-                let check = match open(&path, &options).self_check() {
+                let model = open(&path, &options);
+                let check = match model.self_check() {
                     Ok(check) => check,
                     // A last step that the pieces of a fixed T do not reach.
                     Err(e) if name.ends_with("fixed") && e.place() == Some("golden") => continue,
                     Err(e) => panic!("{name}, {form}: {e}"),
                 };
                 assert!(check.holds(), "{name}: {check}");
-                assert_eq!(check.other_bits.is_some(), execution == Execution::Exact);
+                let exact = execution == Execution::Exact;
+                let why = model.not_exact_because();
+                assert_eq!(check.other_bits.is_some(), exact, "{name}, {form}: {why:?}");
             }
         }
     });

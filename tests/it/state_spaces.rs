@@ -26,6 +26,8 @@ const MOVED: f64 = 1e-11;
 const THEIR_F32: f64 = 1e-4;
 /// The files have constants as f32: an epsilon of 1e-5 is off by 3e-8 of itself.
 const CONSTANTS: f64 = 1e-6;
+/// States go from step to step as f32: some dozen of them, through norms of values that nearly cancel.
+const CARRIED: f64 = 1e-5;
 
 #[track_caller]
 fn close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
@@ -235,7 +237,8 @@ fn candle_and_the_exported_files_equal_the_independent_implementation() {
         );
         for (form, file, sequence) in exports(&model, &params) {
             let got = case.judge(&file, sequence);
-            same(&format!("{name}, {form}"), &got, &want, CONSTANTS);
+            let tolerance = if sequence { CONSTANTS } else { CARRIED };
+            same(&format!("{name}, {form}"), &got, &want, tolerance);
         }
         seen += 1;
     }
@@ -318,7 +321,8 @@ fn imported_models_are_what_transformers_runs_in_every_form() {
         );
         for (form, file, sequence) in exports(&model, &params) {
             let got = case.judge(&file, sequence);
-            same(&format!("{name}, {form}"), &got, &want, CONSTANTS);
+            let tolerance = if sequence { CONSTANTS } else { CARRIED };
+            same(&format!("{name}, {form}"), &got, &want, tolerance);
         }
         // They go on token by token, by another path of their code.
         let (shape, input) = tensors["next.input_ids"].clone();
@@ -454,7 +458,7 @@ fn what_is_not_understood_is_refused_by_name() {
             "mamba2_groups",
             "\"n_groups\": 2",
             "\"n_groups\": 3",
-            "conv1d.weight` has shape",
+            "conv1d.bias` has shape [28]",
         ),
         (
             "mamba2_groups",

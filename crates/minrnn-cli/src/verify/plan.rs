@@ -50,11 +50,14 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
 }
 
 /// Whether a recurrence has one channel, or something that it or the output is computed from comes out of a product or a table as one
-/// channel: a head of one output, too.
+/// channel, or is one channel of these (the step size of a single head, or of rank 1): a head of one output, too.
 pub(super) fn has_one_channel(graph: &Graph) -> bool {
     let mut narrow: Vec<bool> = vec![];
     for node in graph.nodes() {
-        let made = matches!(node.op, Op::MatMul { .. } | Op::Embed { .. }) && node.width == 1;
+        let made = matches!(
+            node.op,
+            Op::MatMul { .. } | Op::Embed { .. } | Op::Narrow { .. }
+        ) && node.width == 1;
         let read = node.inputs.iter().any(|v| narrow[v.index()]);
         if matches!(node.op, Op::Recur { .. }) && (read || node.width == 1) {
             return true;
@@ -222,6 +225,19 @@ mod tests {
         );
         let config: ModelConfig = toml::from_str(&text).unwrap();
         has_one_channel(Model::from_config(&config).unwrap().graph())
+    }
+
+    #[test]
+    fn a_step_size_of_one_channel_is_seen() {
+        let one = |cell: &str| {
+            let text = format!(
+                "width = 8\nlayers = 1\nblock = 'mamba'\n[input]\nvocab = 3\n[head]\nwidth = 3\n[cell]\n{cell}\n"
+            );
+            let config: ModelConfig = toml::from_str(&text).unwrap();
+            has_one_channel(Model::from_config(&config).unwrap().graph())
+        };
+        assert!(one("kind = 'mamba'") && one("kind = 'mamba2'\nhead_channels = 16"));
+        assert!(!one("kind = 'mamba'\nrank = 2") && !one("kind = 'mamba2'\nhead_channels = 8"));
     }
 
     #[test]

@@ -135,8 +135,7 @@ fn wide_states_shorten_the_parallel_form_by_default() {
         );
         let manifest = fs::read(dir.path().join("export/manifest.json")).unwrap();
         let manifest: Json = serde_json::from_slice(&manifest).unwrap();
-        let files = manifest["files"].as_array().unwrap().clone();
-        let parallel = files.iter().find(|f| f["form"] == "parallel").unwrap();
+        let parallel = &manifest["forms"]["parallel"];
         (
             parallel["max_seq_len"].as_u64(),
             ran.err.contains("its states are wide"),
