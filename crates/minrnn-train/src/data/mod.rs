@@ -19,13 +19,13 @@ pub use array::{Array, Values};
 pub(crate) use bounded::open_data;
 pub use bounded::{read_at_most, read_data};
 pub use npy::read_npy;
-pub use npz::read_npz;
+pub use npz::{npz_arrays, read_npz, write_npz};
 pub use rng::SampleRng;
 pub use sequences::{Labels, SequenceSet};
 pub(crate) use sequences_csv::count_rows;
-pub use sequences_csv::{CsvColumns, read_csv};
+pub use sequences_csv::{CsvColumns, csv_columns, csv_rows, read_csv, read_csv_features};
 pub(crate) use sequences_npy::unpacked;
-pub use sequences_npy::{ArrayFiles, read_arrays};
+pub use sequences_npy::{ArrayFiles, NPZ_ARRAYS, read_arrays, read_npz_features};
 pub use statistics::{Normalisation, Statistics};
 pub use vocabulary::Vocabulary;
 

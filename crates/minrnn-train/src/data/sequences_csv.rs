@@ -58,13 +58,14 @@ fn read_within(
     let mut rows = Rows {
         path,
         header: &header,
-        id: find(&columns.id)?,
+        id: Some(find(&columns.id)?),
         features: columns.features.iter().map(find).collect::<Result<_>>()?,
         label_columns: columns.labels.iter().map(find).collect::<Result<_>>()?,
         kind,
         scope,
         current: None,
         seen: BTreeSet::new(),
+        ids: Vec::new(),
         classes: Classes::default(),
         values: Vec::new(),
         set: SequenceSet {
@@ -83,6 +84,73 @@ fn read_within(
         rows.add(&record)?;
     }
     rows.finish(&columns.labels)
+}
+
+/// Names of the columns of a CSV file: its first row.
+///
+/// # Errors
+/// [`TrainError::Io`]; [`TrainError::Data`] for a row that is none.
+pub fn csv_columns(path: &Path) -> Result<Vec<String>> {
+    let header = Records::open(path, LONGEST, false)?.header()?;
+    Ok(header.iter().map(str::to_owned).collect())
+}
+
+/// The rows of a CSV file as texts, at most `most` of them.
+///
+/// # Errors
+/// As [`read_csv`].
+pub fn csv_rows(path: &Path, most: usize) -> Result<Vec<Vec<String>>> {
+    let mut records = Records::open(path, LONGEST, false)?;
+    records.header()?;
+    let (mut all, mut record) = (vec![], StringRecord::new());
+    while all.len() < most && records.next(&mut record)? {
+        all.push(record.iter().map(str::to_owned).collect());
+    }
+    Ok(all)
+}
+
+/// Features alone, for a model that is trained, and what each sequence is called. Without the name of a column that tells the sequences
+/// apart all rows are one sequence, whose name is empty. Columns besides are not looked at.
+///
+/// # Errors
+/// As [`read_csv`].
+pub fn read_csv_features(
+    path: &Path,
+    id: Option<&str>,
+    features: &[String],
+) -> Result<(Vec<String>, SequenceSet)> {
+    let mut records = Records::open(path, LONGEST, false)?;
+    let header = records.header()?;
+    let find = |name: &String| position(path, &header, "row 1", name);
+    let mut rows = Rows {
+        path,
+        header: &header,
+        id: id.map(|id| find(&id.to_owned())).transpose()?,
+        features: features.iter().map(find).collect::<Result<_>>()?,
+        label_columns: vec![],
+        kind: LabelKind::Values,
+        scope: LabelScope::Step,
+        current: None,
+        seen: BTreeSet::new(),
+        ids: Vec::new(),
+        classes: Classes::default(),
+        values: Vec::new(),
+        set: SequenceSet {
+            width: features.len(),
+            features: Vec::new(),
+            starts: vec![0],
+            labels: Labels::Classes(Vec::new()),
+            scope: LabelScope::Step,
+            feature_names: Some(features.to_vec()),
+            label_names: None,
+        },
+    };
+    let mut record = StringRecord::new();
+    while records.next(&mut record)? {
+        rows.add(&record)?;
+    }
+    let ids = std::mem::take(&mut rows.ids);
+    Ok((ids, rows.finish(&[])?))
 }
 
 /// How many rows a CSV file has below the first one; 0 for what is no plain file, which cannot be read twice. The rows are gone through
@@ -279,13 +347,15 @@ impl Lines {
 struct Rows<'a> {
     path: &'a Path,
     header: &'a StringRecord,
-    id: usize,
+    id: Option<usize>,
     features: Vec<usize>,
     label_columns: Vec<usize>,
     kind: LabelKind,
     scope: LabelScope,
     current: Option<String>,
     seen: BTreeSet<String>,
+    /// Those of `seen` in their order.
+    ids: Vec<String>,
     classes: Classes,
     values: Vec<f32>,
     set: SequenceSet,
@@ -293,7 +363,10 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn add(&mut self, record: &StringRecord) -> Result<()> {
-        let id = self.cell(record, self.id)?;
+        let id = match self.id {
+            Some(column) => self.cell(record, column)?,
+            None => "",
+        };
         let begins = self.current.as_deref() != Some(id);
         if begins {
             self.begin(record, id)?;
@@ -307,21 +380,23 @@ impl Rows<'_> {
 
     /// Closes the sequence before and opens the one called `id`.
     fn begin(&mut self, record: &StringRecord, id: &str) -> Result<()> {
-        if id.is_empty() {
+        let column = self.id.unwrap_or(0);
+        if id.is_empty() && self.id.is_some() {
             let message = "is empty; every row says which sequence it belongs to";
-            return Err(self.error(record, self.id, message.to_owned()));
+            return Err(self.error(record, column, message.to_owned()));
         }
         if !self.seen.insert(id.to_owned()) {
             let message = format!(
                 "sequence '{id}' goes on after another one began; sort the rows by sequence"
             );
-            return Err(self.error(record, self.id, message));
+            return Err(self.error(record, column, message));
         }
         if self.current.is_some() {
             self.set
                 .starts
                 .push(self.set.features.len() / self.set.width);
         }
+        self.ids.push(id.to_owned());
         self.current = Some(id.to_owned());
         Ok(())
     }
