@@ -98,6 +98,14 @@ fn a_text_has_the_loss_of_its_best_evaluation_and_bits() {
 #[test]
 fn a_file_is_measured_whole() {
     let dir = trained();
+    fs::write(dir.path().join("x.csv"), "a\n1\n").unwrap();
+    let ran = minrnn(dir.path(), &["run", "export", "--input", "x.csv"]);
+    assert!(
+        ran.err
+            .contains("x.csv: the model takes token ids, which are no columns"),
+        "{}",
+        ran.shown()
+    );
     let text = "the harbour and the sea\n";
     fs::write(dir.path().join("new.txt"), text).unwrap();
     let json = figures(dir.path(), &["run", "--data", "new.txt"]);
@@ -270,7 +278,9 @@ fn classes_have_a_table_each() {
 
 /// Cells of a CSV file without quotes, the first row too.
 fn cells(text: &str) -> Vec<Vec<&str>> {
-    text.lines().map(|l| l.trim_end().split(',').collect()).collect()
+    text.lines()
+        .map(|l| l.trim_end().split(',').collect())
+        .collect()
 }
 
 /// The column of a name.
@@ -284,11 +294,36 @@ fn column<'a>(table: &[Vec<&'a str>], name: &str) -> Vec<&'a str> {
 fn answers_of_run_have_the_figures_of_eval() {
     let dir = tempfile::tempdir().unwrap();
     wave(dir.path(), 0.0);
-    minrnn(dir.path(), &["train", "wave.toml", "--out", "run", "--set", "train.steps=60"]).good();
+    minrnn(
+        dir.path(),
+        &[
+            "train",
+            "wave.toml",
+            "--out",
+            "run",
+            "--set",
+            "train.steps=60",
+        ],
+    )
+    .good();
     minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
-    let run = ["run", "export", "--input", "wave.csv", "--id-column", "run", "--out", "answers.csv"];
+    let run = [
+        "run",
+        "export",
+        "--input",
+        "wave.csv",
+        "--id-column",
+        "run",
+        "--out",
+        "answers.csv",
+    ];
     let ran = minrnn(dir.path(), &run);
-    assert!(ran.err.contains("note: column 'level' is what the model predicts: it is not read"), "{}", ran.shown());
+    assert!(
+        ran.err
+            .contains("note: column 'level' is what the model predicts: it is not read"),
+        "{}",
+        ran.shown()
+    );
     ran.good();
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
     let (data, answers) = (read("wave.csv"), read("answers.csv"));
@@ -296,7 +331,10 @@ fn answers_of_run_have_the_figures_of_eval() {
     assert_eq!(answers[0], ["run", "step", "level"]);
     assert_eq!(column(&data, "run"), column(&answers, "run"));
     let numbers = |table: &[Vec<&str>]| -> Vec<f64> {
-        column(table, "level").iter().map(|n| n.parse().unwrap()).collect()
+        column(table, "level")
+            .iter()
+            .map(|n| n.parse().unwrap())
+            .collect()
     };
     let (want, got) = (numbers(&data), numbers(&answers));
     let n = want.len() as f64;
@@ -304,28 +342,64 @@ fn answers_of_run_have_the_figures_of_eval() {
     let square = errors.iter().map(|e| e * e).sum::<f64>();
     let mean = want.iter().sum::<f64>() / n;
     let spread = want.iter().map(|w| (w - mean).powi(2)).sum::<f64>();
-    for args in [&["run", "--data", "wave.csv"][..], &["export", "--data", "whole.toml", "--split", "train"]] {
+    for args in [
+        &["run", "--data", "wave.csv"][..],
+        &["export", "--data", "whole.toml", "--split", "train"],
+    ] {
         // All sequences are in one part, for the export too.
-        fs::write(dir.path().join("whole.toml"), read("wave.toml").replace("per = 'step'", "per = 'step'\nvalidation_fraction = 0.0")).unwrap();
+        fs::write(
+            dir.path().join("whole.toml"),
+            read("wave.toml").replace("per = 'step'", "per = 'step'\nvalidation_fraction = 0.0"),
+        )
+        .unwrap();
         let json = figures(dir.path(), args);
         let target = &json["figures"][0]["targets"][0];
         assert_eq!(json["data"]["targets"], want.len());
-        assert!(near(number(target, "/mae"), errors.iter().map(|e| e.abs()).sum::<f64>() / n), "{target}");
-        assert!(near(number(target, "/rmse"), (square / n).sqrt()), "{target}");
-        assert!(near(number(target, "/r2"), 1.0 - square / spread), "{target}");
+        assert!(
+            near(
+                number(target, "/mae"),
+                errors.iter().map(|e| e.abs()).sum::<f64>() / n
+            ),
+            "{target}"
+        );
+        assert!(
+            near(number(target, "/rmse"), (square / n).sqrt()),
+            "{target}"
+        );
+        assert!(
+            near(number(target, "/r2"), 1.0 - square / spread),
+            "{target}"
+        );
     }
     // One recording by itself, and a state that is carried, are the same values.
-    let first: Vec<String> = data.iter().filter(|r| r[0] == "run" || r[0] == "0").map(|r| r.join(",")).collect();
+    let first: Vec<String> = data
+        .iter()
+        .filter(|r| r[0] == "run" || r[0] == "0")
+        .map(|r| r.join(","))
+        .collect();
     let piece = |rows: &[String]| first[0].clone() + "\n" + &rows.join("\n") + "\n";
     fs::write(dir.path().join("a.csv"), piece(&first[1..8])).unwrap();
     fs::write(dir.path().join("b.csv"), piece(&first[8..])).unwrap();
     let piece = |file: &str, more: &[&str]| {
-        let run = ["run", "export", "--input", file, "--ignore", "run", "--form", "step"];
+        let run = [
+            "run", "export", "--input", file, "--ignore", "run", "--form", "step",
+        ];
         minrnn(dir.path(), &[&run[..], more].concat()).good()
     };
-    let (a, b) = (piece("a.csv", &["--save-state", "s"]), piece("b.csv", &["--state", "s"]));
-    let level = |text: &str| -> Vec<String> { column(&cells(text), "level").iter().map(|s| (*s).to_owned()).collect() };
-    let whole: Vec<String> = column(&answers, "level")[..16].iter().map(|s| (*s).to_owned()).collect();
+    let (a, b) = (
+        piece("a.csv", &["--save-state", "s"]),
+        piece("b.csv", &["--state", "s"]),
+    );
+    let level = |text: &str| -> Vec<String> {
+        column(&cells(text), "level")
+            .iter()
+            .map(|s| (*s).to_owned())
+            .collect()
+    };
+    let whole: Vec<String> = column(&answers, "level")[..16]
+        .iter()
+        .map(|s| (*s).to_owned())
+        .collect();
     assert_eq!([level(&a), level(&b)].concat(), whole);
 }
 
@@ -336,7 +410,14 @@ fn classes_of_run_have_labels_and_probabilities() {
     minrnn(dir.path(), &["train", "labelled.toml", "--out", "run"]).good();
     minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
     let run = |more: &[&str]| {
-        let run = ["run", "export", "--input", "labelled.csv", "--id-column", "day"];
+        let run = [
+            "run",
+            "export",
+            "--input",
+            "labelled.csv",
+            "--id-column",
+            "day",
+        ];
         minrnn(dir.path(), &[&run[..], more].concat())
     };
     let text = run(&["--ignore", "sea"]).good();
@@ -350,37 +431,84 @@ fn classes_of_run_have_labels_and_probabilities() {
     for row in &table[1..] {
         let chances: Vec<f64> = row[2..].iter().map(|p| p.parse().unwrap()).collect();
         assert!(near(chances.iter().sum(), 1.0), "{row:?}");
-        let best = (0..3).max_by(|a, b| chances[*a].total_cmp(&chances[*b])).unwrap();
+        let best = (0..3)
+            .max_by(|a, b| chances[*a].total_cmp(&chances[*b]))
+            .unwrap();
         assert_eq!(row[1], ["calm", "storm", "swell"][best]);
         right += usize::from(row[1] == truth(row[0]));
     }
     let json = figures(dir.path(), &["run", "--data", "labelled.csv"]);
-    assert!(near(number(&json, "/figures/0/accuracy"), right as f64 / 30.0));
+    assert!(near(
+        number(&json, "/figures/0/accuracy"),
+        right as f64 / 30.0
+    ));
     // The same as arrays, and from arrays.
     let npz = |more: &[&str]| {
         let ran = run(&[&["--ignore", "*", "--out", "a.npz"], more].concat());
         ran.good();
-        minrnn_train::data::read_npz(&dir.path().join("a.npz"), &["labels", "names", "ids", "probabilities", "logits"], &[]).unwrap()
+        minrnn_train::data::read_npz(
+            &dir.path().join("a.npz"),
+            &["labels", "names", "ids", "probabilities", "logits"],
+            &[],
+        )
+        .unwrap()
     };
     let arrays = npz(&[]);
     let shapes: Vec<&[usize]> = arrays.iter().flatten().map(|a| &a.shape[..]).collect();
     assert_eq!(shapes, [&[30][..], &[3], &[30], &[30, 3], &[30, 3]]);
     // Names that are not the model's, and what nothing uses, are refused.
     for (more, words) in [
-        (&[][..], "nothing uses the column 'sea': the model takes wind, height"),
-        (&["--ignore", "tide"], "--ignore tide: labelled.csv has no column 'tide'"),
-        (&["--ignore", "wind"], "--ignore wind: the model takes the column 'wind'"),
-        (&["--ignore", "*", "--lengths", "3"], "--lengths would change nothing"),
+        (
+            &[][..],
+            "nothing uses the column 'sea': the model takes wind, height",
+        ),
+        (
+            &["--ignore", "tide"],
+            "--ignore tide: labelled.csv has no column 'tide'",
+        ),
+        (
+            &["--ignore", "wind"],
+            "--ignore wind: the model takes the column 'wind'",
+        ),
+        (
+            &["--ignore", "*", "--lengths", "3"],
+            "--lengths would change nothing",
+        ),
     ] {
         let ran = run(more);
-        assert!(ran.code == Some(2) && ran.err.contains(words), "{}", ran.shown());
+        assert!(
+            ran.code == Some(2) && ran.err.contains(words),
+            "{}",
+            ran.shown()
+        );
     }
     fs::write(dir.path().join("other.csv"), "day,wind,hight\na,1,2\n").unwrap();
-    let ran = minrnn(dir.path(), &["run", "export", "--input", "other.csv", "--id-column", "day"]);
+    let ran = minrnn(
+        dir.path(),
+        &[
+            "run",
+            "export",
+            "--input",
+            "other.csv",
+            "--id-column",
+            "day",
+        ],
+    );
     let words = "there is no column 'height', which is a feature of the model; it takes wind, height, and the file has day, wind, hight";
-    assert!(ran.code == Some(2) && ran.err.contains(words), "{}", ran.shown());
-    let ran = minrnn(dir.path(), &["run", "export", "--input", "x.npy", "--ignore", "y"]);
-    assert!(ran.err.contains("--ignore would change nothing"), "{}", ran.shown());
+    assert!(
+        ran.code == Some(2) && ran.err.contains(words),
+        "{}",
+        ran.shown()
+    );
+    let ran = minrnn(
+        dir.path(),
+        &["run", "export", "--input", "x.npy", "--ignore", "y"],
+    );
+    assert!(
+        ran.err.contains("--ignore would change nothing"),
+        "{}",
+        ran.shown()
+    );
 }
 
 #[test]
@@ -390,21 +518,61 @@ fn arrays_of_an_npz_are_run_up_to_their_lengths() {
     minrnn(dir.path(), &["train", "labelled.toml", "--out", "run"]).good();
     minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
     // The first two days: three and four steps.
-    let x: Vec<f32> = [0.0, 0.0, 3.0, 0.1, 1.0, 0.2, f32::NAN, f32::NAN, 6.0, 1.0, 4.0, 1.1, 7.0, 1.2, 5.0, 1.3].to_vec();
+    let x: Vec<f32> = [
+        0.0,
+        0.0,
+        3.0,
+        0.1,
+        1.0,
+        0.2,
+        f32::NAN,
+        f32::NAN,
+        6.0,
+        1.0,
+        4.0,
+        1.1,
+        7.0,
+        1.2,
+        5.0,
+        1.3,
+    ]
+    .to_vec();
     let header = |text: String| {
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend((text.len() as u16).to_le_bytes());
         [bytes, text.into_bytes()].concat()
     };
-    let head = |dtype: &str, shape: &str| header(format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({shape}), }}\n"));
-    let x = [head("<f4", "2, 4, 2"), x.iter().flat_map(|v| v.to_le_bytes()).collect()].concat();
-    let lengths = [head("<i8", "2,"), [3i64, 4].iter().flat_map(|v| v.to_le_bytes()).collect()].concat();
+    let head = |dtype: &str, shape: &str| {
+        header(format!(
+            "{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({shape}), }}\n"
+        ))
+    };
+    let x = [
+        head("<f4", "2, 4, 2"),
+        x.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    ]
+    .concat();
+    let lengths = [
+        head("<i8", "2,"),
+        [3i64, 4].iter().flat_map(|v| v.to_le_bytes()).collect(),
+    ]
+    .concat();
     let npz = minrnn_train::data::write_npz(&[("x", x), ("lengths", lengths)]).unwrap();
     fs::write(dir.path().join("x.npz"), npz).unwrap();
     let from_npz = minrnn(dir.path(), &["run", "export", "--input", "x.npz"]).good();
     let csv = "day,wind,height\nd0,0,0\nd0,3,0.1\nd0,1,0.2\nd1,6,1\nd1,4,1.1\nd1,7,1.2\nd1,5,1.3\n";
     fs::write(dir.path().join("x.csv"), csv).unwrap();
-    let from_csv = minrnn(dir.path(), &["run", "export", "--input", "x.csv", "--id-column", "day"]).good();
-    assert_eq!(from_csv.replace("d0,", "0,").replace("d1,", "1,").replace("day,", "row,"), from_npz);
+    let from_csv = minrnn(
+        dir.path(),
+        &["run", "export", "--input", "x.csv", "--id-column", "day"],
+    )
+    .good();
+    assert_eq!(
+        from_csv
+            .replace("d0,", "0,")
+            .replace("d1,", "1,")
+            .replace("day,", "row,"),
+        from_npz
+    );
     assert_eq!(from_npz.lines().count(), 3);
 }

@@ -11,7 +11,18 @@ fn trains(dir: &Path, args: &[&str]) -> String {
     let text = minrnn(dir, &[&["init"], args].concat()).good();
     fs::write(dir.join("made.toml"), &text).unwrap();
     let out = format!("run-{}", args.join("-").replace(['/', '.'], "-"));
-    minrnn(dir, &["train", "made.toml", "--out", &out, "--set", "train.steps=2"]).good();
+    minrnn(
+        dir,
+        &[
+            "train",
+            "made.toml",
+            "--out",
+            &out,
+            "--set",
+            "train.steps=2",
+        ],
+    )
+    .good();
     assert!(dir.join(&out).join("last").is_dir());
     text
 }
@@ -26,7 +37,14 @@ fn a_text() {
     trains(dir.path(), &["text", "short.txt"]);
     fs::write(&short, "abc\n").unwrap();
     let ran = minrnn(dir.path(), &["init", "text", "short.txt"]);
-    assert!(ran.code == Some(2) && ran.err.contains("has 4 characters; a training needs at least 40"), "{}", ran.shown());
+    assert!(
+        ran.code == Some(2)
+            && ran
+                .err
+                .contains("has 4 characters; a training needs at least 40"),
+        "{}",
+        ran.shown()
+    );
 }
 
 #[test]
@@ -59,12 +77,30 @@ fn a_csv_file() {
     let text = trains(dir.path(), &["csv", "wave.csv", "--target-column", "x"]);
     assert!(text.contains("feature_columns = [\"level\"]"), "{text}");
     // A name that TOML must quote, and few sequences.
-    fs::write(dir.path().join("few.csv"), "\"my \"\"id\"\"\",x,y\n1,1,0.5\n1,2,1.5\n2,3,2.5\n").unwrap();
+    fs::write(
+        dir.path().join("few.csv"),
+        "\"my \"\"id\"\"\",x,y\n1,1,0.5\n1,2,1.5\n2,3,2.5\n",
+    )
+    .unwrap();
     trains(dir.path(), &["csv", "few.csv"]);
-    fs::write(dir.path().join("bad.csv"), "id,x,y\n1,1,0.5\n1,2,1e40\n2,3,2.5\n").unwrap();
+    fs::write(
+        dir.path().join("bad.csv"),
+        "id,x,y\n1,1,0.5\n1,2,1e40\n2,3,2.5\n",
+    )
+    .unwrap();
     let ran = minrnn(dir.path(), &["init", "csv", "bad.csv"]);
-    assert!(ran.code == Some(2) && ran.err.contains("bad.csv"), "{}", ran.shown());
-    snapshot("init_text_with_columns", &minrnn(dir.path(), &["init", "text", "wave.csv", "--id-column", "run"]));
+    assert!(
+        ran.code == Some(2) && ran.err.contains("bad.csv"),
+        "{}",
+        ran.shown()
+    );
+    snapshot(
+        "init_text_with_columns",
+        &minrnn(
+            dir.path(),
+            &["init", "text", "wave.csv", "--id-column", "run"],
+        ),
+    );
 }
 
 /// The page's own examples: the CSV and its configuration as they stand there.
@@ -81,39 +117,77 @@ fn the_page_can_be_copied() {
     let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
     put("pump.csv", &block("csv", 0));
     put("pump.toml", &block("toml", 0));
-    minrnn(dir.path(), &["train", "pump.toml", "--out", "pump", "--set", "train.steps=2"]).good();
+    minrnn(
+        dir.path(),
+        &[
+            "train",
+            "pump.toml",
+            "--out",
+            "pump",
+            "--set",
+            "train.steps=2",
+        ],
+    )
+    .good();
     trains(dir.path(), &["csv", "pump.csv"]);
     // The arrays of the Python lines, in their shapes and types.
     let array = |dtype: &str, shape: &str, data: Vec<u8>| {
-        let text = format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        let text =
+            format!("{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({shape}), }}\n");
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend((text.len() as u16).to_le_bytes());
         [bytes, text.into_bytes(), data].concat()
     };
     let wave = |i: usize| (i as f32 * 0.7).sin();
     let x = (0..480).flat_map(|i| wave(i).to_le_bytes()).collect();
-    let y = (0..240).flat_map(|i| i64::from(wave(i) > 0.0).to_le_bytes()).collect();
-    let lengths = (0..12).flat_map(|i| (10 + i % 11_i64).to_le_bytes()).collect();
+    let y = (0..240)
+        .flat_map(|i| i64::from(wave(i) > 0.0).to_le_bytes())
+        .collect();
+    let lengths = (0..12)
+        .flat_map(|i| (10 + i % 11_i64).to_le_bytes())
+        .collect();
     let arrays = [
         ("x", array("<f4", "12, 20, 2", x)),
         ("y", array("<i8", "12, 20", y)),
         ("lengths", array("<i8", "12,", lengths)),
     ];
-    fs::write(dir.path().join("walks.npz"), minrnn_train::data::write_npz(&arrays).unwrap()).unwrap();
+    fs::write(
+        dir.path().join("walks.npz"),
+        minrnn_train::data::write_npz(&arrays).unwrap(),
+    )
+    .unwrap();
     put("walks.toml", &block("toml", 1));
-    minrnn(dir.path(), &["train", "walks.toml", "--out", "walks", "--set", "train.steps=2"]).good();
+    minrnn(
+        dir.path(),
+        &[
+            "train",
+            "walks.toml",
+            "--out",
+            "walks",
+            "--set",
+            "train.steps=2",
+        ],
+    )
+    .good();
     let text = trains(dir.path(), &["npz", "walks.npz"]);
     for line in ["target = \"classes\"", "per = \"step\""] {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");
     }
     let ran = minrnn(dir.path(), &["init", "npz", "pump.csv"]);
-    assert!(ran.code == Some(2) && ran.err.contains("not an npz file"), "{}", ran.shown());
+    assert!(
+        ran.code == Some(2) && ran.err.contains("not an npz file"),
+        "{}",
+        ran.shown()
+    );
 }
 
 #[test]
 fn examples_without_a_file() {
     let dir = tempfile::tempdir().unwrap();
     for kind in ["text", "csv", "npz"] {
-        snapshot(&format!("init_{kind}"), &minrnn(dir.path(), &["init", kind]));
+        snapshot(
+            &format!("init_{kind}"),
+            &minrnn(dir.path(), &["init", kind]),
+        );
     }
 }

@@ -196,17 +196,26 @@ fn a_step_makes_the_loss_small_that_is_asked_for() {
     labelled(dir.path());
     let train = |file: &str, out: &str, sets: &[&str]| {
         let sets = sets.iter().flat_map(|set| ["--set", *set]);
-        let args: Vec<&str> = ["train", file, "--out", out].into_iter().chain(sets).collect();
+        let args: Vec<&str> = ["train", file, "--out", out]
+            .into_iter()
+            .chain(sets)
+            .collect();
         minrnn(dir.path(), &args)
     };
     let lines = |out: &str| -> Vec<Json> {
         let log = fs::read_to_string(dir.path().join(out).join("metrics.jsonl")).unwrap();
-        log.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+        log.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
     };
     let first = |out: &str| lines(out)[0]["loss"].as_f64().unwrap();
     let last = |out: &str| lines(out).last().unwrap()["loss"].as_f64().unwrap();
     let steps = "train.steps=100";
-    for (out, loss) in [("mse", "{}"), ("mae", "{kind='mae'}"), ("huber", "{kind='huber',delta=0.5}")] {
+    for (out, loss) in [
+        ("mse", "{}"),
+        ("mae", "{kind='mae'}"),
+        ("huber", "{kind='huber',delta=0.5}"),
+    ] {
         train("wave.toml", out, &[steps, &format!("train.loss={loss}")]).good();
         // The variance of the wave is 312: they all learn it, and evaluations are in its square.
         assert!((1.0..200.0).contains(&last(out)), "{out}: {}", last(out));
@@ -219,18 +228,52 @@ fn a_step_makes_the_loss_small_that_is_asked_for() {
     assert_ne!(first("weighted"), first("plain"));
     assert!(last("weighted") < 1.0, "{}", last("weighted"));
     // A run goes on with another loss, and says so.
-    let resume = ["train", "labelled.toml", "--out", "plain", "--resume", "--set", weighted, "--set", "train.steps=44"];
+    let resume = [
+        "train",
+        "labelled.toml",
+        "--out",
+        "plain",
+        "--resume",
+        "--set",
+        weighted,
+        "--set",
+        "train.steps=44",
+    ];
     let ran = minrnn(dir.path(), &resume);
-    assert!(ran.err.contains("train.loss.label_smoothing"), "{}", ran.shown());
+    assert!(
+        ran.err.contains("train.loss.label_smoothing"),
+        "{}",
+        ran.shown()
+    );
     ran.good();
     for (file, set, words) in [
-        ("wave.toml", "train.loss={label_smoothing=0.1}", "`train.loss.label_smoothing` is of classes"),
-        ("labelled.toml", "train.loss={kind='huber'}", "`train.loss.kind` is huber, and the task has classes"),
-        ("labelled.toml", "train.loss={class_weights=[1.0,2.0]}", "has 2 numbers, and the task has 3 classes"),
-        ("wave.toml", "train.loss={delta=1.0}", "`train.loss.delta` is of kind"),
+        (
+            "wave.toml",
+            "train.loss={label_smoothing=0.1}",
+            "`train.loss.label_smoothing` is of classes",
+        ),
+        (
+            "labelled.toml",
+            "train.loss={kind='huber'}",
+            "`train.loss.kind` is huber, and the task has classes",
+        ),
+        (
+            "labelled.toml",
+            "train.loss={class_weights=[1.0,2.0]}",
+            "has 2 numbers, and the task has 3 classes",
+        ),
+        (
+            "wave.toml",
+            "train.loss={delta=1.0}",
+            "`train.loss.delta` is of kind",
+        ),
         ("wave.toml", "train.loss={gamma=1.0}", "gamma"),
     ] {
         let ran = train(file, "none", &[set]);
-        assert!(ran.code == Some(2) && ran.err.contains(words), "{}", ran.shown());
+        assert!(
+            ran.code == Some(2) && ran.err.contains(words),
+            "{}",
+            ran.shown()
+        );
     }
 }

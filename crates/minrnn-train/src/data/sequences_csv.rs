@@ -55,102 +55,17 @@ fn read_within(
         None => "row 1".to_owned(),
     };
     let find = |name: &String| position(path, &header, &row, name);
-    let mut rows = Rows {
-        path,
-        header: &header,
-        id: Some(find(&columns.id)?),
-        features: columns.features.iter().map(find).collect::<Result<_>>()?,
-        label_columns: columns.labels.iter().map(find).collect::<Result<_>>()?,
-        kind,
-        scope,
-        current: None,
-        seen: BTreeSet::new(),
-        ids: Vec::new(),
-        classes: Classes::default(),
-        values: Vec::new(),
-        set: SequenceSet {
-            width: columns.features.len(),
-            features: Vec::new(),
-            starts: vec![0],
-            labels: Labels::Classes(Vec::new()),
-            scope,
-            feature_names: Some(columns.features.clone()),
-            label_names: None,
-        },
-    };
+    let id = find(&columns.id)?;
+    let features = columns.features.iter().map(find).collect::<Result<_>>()?;
+    let mut rows = Rows::new(path, &header, (Some(id), features), &columns.features);
+    rows.label_columns = columns.labels.iter().map(find).collect::<Result<_>>()?;
+    (rows.kind, rows.scope, rows.set.scope) = (kind, scope, scope);
     refuse_unused(path, &header, &row, columns)?;
     let mut record = StringRecord::new();
     while records.next(&mut record)? {
         rows.add(&record)?;
     }
     rows.finish(&columns.labels)
-}
-
-/// Names of the columns of a CSV file: its first row.
-///
-/// # Errors
-/// [`TrainError::Io`]; [`TrainError::Data`] for a row that is none.
-pub fn csv_columns(path: &Path) -> Result<Vec<String>> {
-    let header = Records::open(path, LONGEST, false)?.header()?;
-    Ok(header.iter().map(str::to_owned).collect())
-}
-
-/// The rows of a CSV file as texts, at most `most` of them.
-///
-/// # Errors
-/// As [`read_csv`].
-pub fn csv_rows(path: &Path, most: usize) -> Result<Vec<Vec<String>>> {
-    let mut records = Records::open(path, LONGEST, false)?;
-    records.header()?;
-    let (mut all, mut record) = (vec![], StringRecord::new());
-    while all.len() < most && records.next(&mut record)? {
-        all.push(record.iter().map(str::to_owned).collect());
-    }
-    Ok(all)
-}
-
-/// Features alone, for a model that is trained, and what each sequence is called. Without the name of a column that tells the sequences
-/// apart all rows are one sequence, whose name is empty. Columns besides are not looked at.
-///
-/// # Errors
-/// As [`read_csv`].
-pub fn read_csv_features(
-    path: &Path,
-    id: Option<&str>,
-    features: &[String],
-) -> Result<(Vec<String>, SequenceSet)> {
-    let mut records = Records::open(path, LONGEST, false)?;
-    let header = records.header()?;
-    let find = |name: &String| position(path, &header, "row 1", name);
-    let mut rows = Rows {
-        path,
-        header: &header,
-        id: id.map(|id| find(&id.to_owned())).transpose()?,
-        features: features.iter().map(find).collect::<Result<_>>()?,
-        label_columns: vec![],
-        kind: LabelKind::Values,
-        scope: LabelScope::Step,
-        current: None,
-        seen: BTreeSet::new(),
-        ids: Vec::new(),
-        classes: Classes::default(),
-        values: Vec::new(),
-        set: SequenceSet {
-            width: features.len(),
-            features: Vec::new(),
-            starts: vec![0],
-            labels: Labels::Classes(Vec::new()),
-            scope: LabelScope::Step,
-            feature_names: Some(features.to_vec()),
-            label_names: None,
-        },
-    };
-    let mut record = StringRecord::new();
-    while records.next(&mut record)? {
-        rows.add(&record)?;
-    }
-    let ids = std::mem::take(&mut rows.ids);
-    Ok((ids, rows.finish(&[])?))
 }
 
 /// How many rows a CSV file has below the first one; 0 for what is no plain file, which cannot be read twice. The rows are gone through
@@ -242,7 +157,12 @@ fn refuse_unused(
 }
 
 /// The place of the only column of that name.
-fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Result<usize> {
+pub(super) fn position(
+    path: &Path,
+    header: &StringRecord,
+    row: &str,
+    name: &String,
+) -> Result<usize> {
     let mut found = header
         .iter()
         .enumerate()
@@ -344,7 +264,7 @@ impl Lines {
 }
 
 /// The rows read so far.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     path: &'a Path,
     header: &'a StringRecord,
     id: Option<usize>,
@@ -361,8 +281,45 @@ struct Rows<'a> {
     set: SequenceSet,
 }
 
-impl Rows<'_> {
-    fn add(&mut self, record: &StringRecord) -> Result<()> {
+impl<'a> Rows<'a> {
+    /// None yet, of features without labels. Without a column that tells the sequences apart all rows are one, whose name is empty.
+    pub(super) fn new(
+        path: &'a Path,
+        header: &'a StringRecord,
+        (id, features): (Option<usize>, Vec<usize>),
+        names: &[String],
+    ) -> Self {
+        Self {
+            path,
+            header,
+            id,
+            features,
+            label_columns: vec![],
+            kind: LabelKind::Values,
+            scope: LabelScope::Step,
+            current: None,
+            seen: BTreeSet::new(),
+            ids: Vec::new(),
+            classes: Classes::default(),
+            values: Vec::new(),
+            set: SequenceSet {
+                width: names.len(),
+                features: Vec::new(),
+                starts: vec![0],
+                labels: Labels::Classes(Vec::new()),
+                scope: LabelScope::Step,
+                feature_names: Some(names.to_vec()),
+                label_names: None,
+            },
+        }
+    }
+
+    /// What the sequences are called, in their order; once.
+    pub(super) fn take_ids(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ids)
+    }
+
+    pub(super) fn add(&mut self, record: &StringRecord) -> Result<()> {
         let id = match self.id {
             Some(column) => self.cell(record, column)?,
             None => "",
@@ -432,7 +389,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
+    pub(super) fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
         if self.current.is_none() {
             return Err(TrainError::data(
                 self.path,

@@ -13,6 +13,7 @@ mod idle;
 mod load;
 mod loss;
 mod memory;
+mod objective;
 mod origin;
 mod record;
 mod resume;
@@ -32,6 +33,7 @@ pub use config::{Precision, TrainConfig, TrainOptions, resolve};
 pub use engine::TrainEngine;
 pub use load::{load_model, model_config, take_model};
 pub use memory::Memory;
+pub use objective::{LossConfig, LossKind};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
 

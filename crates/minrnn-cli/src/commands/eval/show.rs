@@ -126,7 +126,9 @@ fn undefined(all: &OfClasses) -> String {
     let absent = count(|c| c.targets == 0 && c.predicted == 0);
     let mut words = vec![];
     if never > 0 {
-        words.push(format!("precision of {never} classes that were never predicted"));
+        words.push(format!(
+            "precision of {never} classes that were never predicted"
+        ));
     }
     if without > 0 {
         words.push(format!("recall of {without} classes without a target"));

@@ -27,7 +27,7 @@ pub(super) fn refuse(args: &Generate, given: &Given) -> Result<()> {
         }
     }
     match args.top_p {
-        Some(p) if p == 1.0 => {
+        Some(1.0) => {
             bail!("--top-p 1 would change nothing: all characters together have it; leave it out")
         }
         Some(p) if !(p > 0.0 && p < 1.0) => {

@@ -15,11 +15,34 @@ const ROWS: usize = 200_000;
 const CLASSES: usize = 100;
 /// Names of columns that tell sequences apart, and of those that are predicted.
 const IDS: [&str; 12] = [
-    "id", "run", "sequence", "seq", "series", "session", "trial", "recording", "file", "group", "unit", "episode",
+    "id",
+    "run",
+    "sequence",
+    "seq",
+    "series",
+    "session",
+    "trial",
+    "recording",
+    "file",
+    "group",
+    "unit",
+    "episode",
 ];
-const TARGETS: [&str; 7] = ["label", "labels", "target", "targets", "class", "y", "output"];
+const TARGETS: [&str; 7] = [
+    "label", "labels", "target", "targets", "class", "y", "output",
+];
 /// Clocks and counters: a model that is given them learns where in the recording it is.
-const CLOCKS: [&str; 9] = ["time", "timestamp", "date", "datetime", "clock", "t", "step", "index", "row"];
+const CLOCKS: [&str; 9] = [
+    "time",
+    "timestamp",
+    "date",
+    "datetime",
+    "clock",
+    "t",
+    "step",
+    "index",
+    "row",
+];
 
 /// What a file is taken for.
 struct Guess {
@@ -46,7 +69,10 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
         rows,
     };
     if table.rows.is_empty() {
-        bail!("{}: there are no rows below the first one, which names the columns", path.display());
+        bail!(
+            "{}: there are no rows below the first one, which names the columns",
+            path.display()
+        );
     }
     Ok(page(&path.display().to_string(), &table.guess(args)?))
 }
@@ -74,19 +100,26 @@ fn page(path: &str, guess: &Guess) -> String {
     page.key(TABLE, "kind", Value::Text("sequences"), "");
     page.key(TABLE, "path", Value::Text(path), "");
     let more = if guess.cut { "at least " } else { "" };
-    let why = format!("{more}{} sequences, the longest of {} steps", guess.sequences, guess.longest);
+    let why = format!(
+        "{more}{} sequences, the longest of {} steps",
+        guess.sequences, guess.longest
+    );
     page.key(TABLE, "id_column", Value::Text(&guess.id), &why);
     page.key(TABLE, "feature_columns", Value::Texts(&guess.features), "");
     page.key(TABLE, "target_columns", Value::Texts(&guess.targets), "");
     if !guess.ignored.is_empty() {
-        let why = "clocks, counters, constants and texts; move one to feature_columns if it is a feature";
+        let why =
+            "clocks, counters, constants and texts; move one to feature_columns if it is a feature";
         page.key(TABLE, "ignore_columns", Value::Texts(&guess.ignored), why);
     }
     let target = if guess.classes { "classes" } else { "values" };
     page.key(TABLE, "target", Value::Text(target), "");
     let (per, why) = match guess.per_step {
         true => ("step", "the label changes within sequences"),
-        false => ("sequence", "the label is the same in all rows of a sequence"),
+        false => (
+            "sequence",
+            "the label is the same in all rows of a sequence",
+        ),
     };
     page.key(TABLE, "per", Value::Text(per), why);
     let evaluates = parts(&mut page, guess.sequences);
@@ -109,14 +142,20 @@ struct Columns<'a> {
 
 impl Columns<'_> {
     fn guess(&self, args: &Init) -> Result<Guess> {
-        let given = args.target_column.iter().map(|name| self.place(name, "--target-column"));
+        let given = args
+            .target_column
+            .iter()
+            .map(|name| self.place(name, "--target-column"));
         let given = given.collect::<Result<Vec<_>>>()?;
         let id = match &args.id_column {
             Some(name) => self.place(name, "--id-column")?,
             None => self.id(&given)?,
         };
         if given.contains(&id) {
-            bail!("--target-column {} is the column that tells the sequences apart", self.names[id]);
+            bail!(
+                "--target-column {} is the column that tells the sequences apart",
+                self.names[id]
+            );
         }
         let free = |i: &usize| *i != id && !given.contains(i);
         let is_clock = |i: &usize| CLOCKS.contains(&self.names[*i].to_lowercase().as_str());
@@ -201,7 +240,10 @@ impl Columns<'_> {
         let named = |i: &&usize| TARGETS.contains(&self.names[**i].to_lowercase().as_str());
         match all.iter().find(named).or(all.last()) {
             Some(place) => Ok(*place),
-            None => bail!("{}: no column is left to be predicted; --target-column names it", self.path.display()),
+            None => bail!(
+                "{}: no column is left to be predicted; --target-column names it",
+                self.path.display()
+            ),
         }
     }
 
@@ -213,7 +255,11 @@ impl Columns<'_> {
     /// Texts, numbers padded with zeros (01), or all whole numbers from 0 up to one that is not large.
     fn is_classes(&self, column: usize) -> bool {
         let all = self.distinct(column);
-        if !self.is_numeric(column) || all.iter().any(|t| t.len() > 1 && t.starts_with('0') && !t.contains('.')) {
+        if !self.is_numeric(column)
+            || all
+                .iter()
+                .any(|t| t.len() > 1 && t.starts_with('0') && !t.contains('.'))
+        {
             return true;
         }
         let numbers: BTreeSet<usize> = all.iter().filter_map(|t| t.parse().ok()).collect();
@@ -237,7 +283,9 @@ mod tests {
     use crate::args::InitKind;
 
     fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
-        let mut lines = text.lines().map(|l| l.split(',').map(str::to_owned).collect());
+        let mut lines = text
+            .lines()
+            .map(|l| l.split(',').map(str::to_owned).collect());
         let table = Columns {
             path: Path::new("a.csv"),
             names: lines.next().unwrap_or_default(),
@@ -253,15 +301,32 @@ mod tests {
 
     #[test]
     fn columns_are_told_by_name_and_by_what_stands_in_them() {
-        let found = guess("time,pump,flow,room,level\n0,a,1,x,5.5\n1,a,2,x,6\n0,b,4,x,7\n1,b,3,x,8\n", &[]).unwrap();
-        assert_eq!((found.id.as_str(), found.targets.as_slice()), ("pump", &["level".to_owned()][..]));
-        assert_eq!((found.features, found.ignored), (vec!["flow".to_owned()], vec!["time".to_owned(), "room".into()]));
+        let found = guess(
+            "time,pump,flow,room,level\n0,a,1,x,5.5\n1,a,2,x,6\n0,b,4,x,7\n1,b,3,x,8\n",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(
+            (found.id.as_str(), found.targets.as_slice()),
+            ("pump", &["level".to_owned()][..])
+        );
+        assert_eq!(
+            (found.features, found.ignored),
+            (
+                vec!["flow".to_owned()],
+                vec!["time".to_owned(), "room".into()]
+            )
+        );
         assert!(!found.classes && found.per_step);
         assert_eq!((found.sequences, found.longest), (2, 2));
         // A label of a sequence, classes by text and by number.
         for labels in [["up", "down"], ["1", "0"], ["01", "02"]] {
             let [a, b] = labels;
-            let found = guess(&format!("label,id,x\n{a},7,1\n{a},7,2\n{b},8,4\n{b},8,3\n{a},9,1\n"), &[]).unwrap();
+            let found = guess(
+                &format!("label,id,x\n{a},7,1\n{a},7,2\n{b},8,4\n{b},8,3\n{a},9,1\n"),
+                &[],
+            )
+            .unwrap();
             assert!(found.classes && !found.per_step, "{labels:?}");
             assert_eq!(found.id, "id");
         }
@@ -272,9 +337,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_guessed_is_asked_for() {
-        let said = |text: &str, targets: &[&str]| guess(text, targets).map(drop).unwrap_err().to_string();
+        let said =
+            |text: &str, targets: &[&str]| guess(text, targets).map(drop).unwrap_err().to_string();
         assert!(said("x,y\n1,2\n3,4\n", &[]).contains("--id-column names it"));
-        assert!(said("id,x\n1,2\n1,3\n", &["z"]).contains("--target-column z: a.csv has no such column; it has id, x"));
+        assert!(
+            said("id,x\n1,2\n1,3\n", &["z"])
+                .contains("--target-column z: a.csv has no such column; it has id, x")
+        );
         assert!(said("id,x\n1,2\n1,3\n2,4\n", &[]).contains("no column of numbers is left"));
     }
 }

@@ -22,8 +22,7 @@ pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
         InitKind::Npz => npz::configuration(file)?,
     };
     if let Some(file) = file {
-        opens(&text)
-            .with_context(|| format!("no configuration fits {}", file.display()))?;
+        opens(&text).with_context(|| format!("no configuration fits {}", file.display()))?;
     }
     ui.print(&text)?;
     Ok(Outcome::Holds)
@@ -33,13 +32,17 @@ pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
 fn opens(text: &str) -> Result<()> {
     let config = Config::parse("the configuration", text, &[])?;
     let (task, seed) = (&config.train.task, config.train.train.seed);
-    task.open_within(seed, memory::available()).map(drop).map_err(|e| config.explain(e))
+    task.open_within(seed, memory::available())
+        .map(drop)
+        .map_err(|e| config.explain(e))
 }
 
 fn refuse_unused(args: &Init) -> Result<()> {
     let columns = args.id_column.is_some() || !args.target_column.is_empty();
     if columns && args.kind != InitKind::Csv {
-        bail!("--id-column and --target-column are of CSV files; leave them out, or use `minrnn init csv`");
+        bail!(
+            "--id-column and --target-column are of CSV files; leave them out, or use `minrnn init csv`"
+        );
     }
     Ok(())
 }

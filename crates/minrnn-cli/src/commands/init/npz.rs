@@ -38,7 +38,9 @@ pub(super) fn configuration(file: Option<&Path>) -> Result<String> {
 fn page(path: &str, guess: &Guess) -> String {
     const TABLE: &str = "task.sequences";
     let mut page = Page::default();
-    page.note("Labels of sequences: `minrnn train` with this file, then `minrnn eval` with the run.");
+    page.note(
+        "Labels of sequences: `minrnn train` with this file, then `minrnn eval` with the run.",
+    );
     page.table("task");
     page.key(TABLE, "kind", Value::Text("sequences"), "");
     let why = format!(
@@ -88,7 +90,11 @@ fn guess(path: &Path) -> Result<Guess> {
     let (n, t, f) = match *x.shape {
         [n, t] => (n, t, 1),
         [n, t, f] => (n, t, f),
-        _ => bail!("{}: features have shape {:?}, expected [N, T, F] or [N, T]", path.display(), x.shape),
+        _ => bail!(
+            "{}: features have shape {:?}, expected [N, T, F] or [N, T]",
+            path.display(),
+            x.shape
+        ),
     };
     let per_step = y.shape.starts_with(&[n, t]);
     let dims = if per_step { 2 } else { 1 };

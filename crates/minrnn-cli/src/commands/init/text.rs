@@ -45,7 +45,11 @@ fn count(file: &Path) -> Result<usize> {
     let bytes = read_data(file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = std::str::from_utf8(&bytes);
     let text = text.map_err(|e| {
-        anyhow::anyhow!("{} is not UTF-8 from byte {} on; convert it first", file.display(), e.valid_up_to())
+        anyhow::anyhow!(
+            "{} is not UTF-8 from byte {} on; convert it first",
+            file.display(),
+            e.valid_up_to()
+        )
     })?;
     Ok(text.chars().count())
 }

@@ -33,7 +33,11 @@ impl Page {
     /// A key of a table (by its name in the list of keys), with what it means and why it has this value.
     pub(super) fn key(&mut self, table: &str, key: &str, value: Value, why: &str) {
         let meaning = meaning(table, key).unwrap_or_default();
-        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(" ({why})")
+        };
         let _ = writeln!(self.0, "# {meaning}{why}\n{key} = {}", value.written());
     }
 
@@ -81,14 +85,23 @@ pub(super) fn rest(page: &mut Page, sizes: &Sizes) {
     page.key("model.cell", "kind", Value::Text("min_gru"), "");
     page.key("model.cell", "expansion", plain("2.0"), "");
     let longest = sizes.longest.max(2);
-    page.key("model.cell", "time_scale", plain(format!("[1, {longest}]")), "");
+    page.key(
+        "model.cell",
+        "time_scale",
+        plain(format!("[1, {longest}]")),
+        "",
+    );
     page.table("train");
     page.key("train", "steps", plain(sizes.steps), "");
     page.key("train", "batch", plain(sizes.batch), "");
     page.key("train", "lr", plain("3e-3"), "");
     page.key("train", "min_lr", plain("3e-4"), "");
     let every = if sizes.evaluates { sizes.steps / 10 } else { 0 };
-    let why = if sizes.evaluates { "" } else { "there is no validation part" };
+    let why = if sizes.evaluates {
+        ""
+    } else {
+        "there is no validation part"
+    };
     page.key("train", "eval_every", plain(every), why);
     page.key("train", "optimizer", plain("{ clip_norm = 1.0 }"), "");
 }
@@ -100,7 +113,12 @@ pub(super) fn parts(page: &mut Page, sequences: usize) -> bool {
         5..10 => ("0.2", "0.0", "there are few sequences"),
         _ => ("0.1", "0.1", ""),
     };
-    page.key("task.sequences", "validation_fraction", plain(validation), why);
+    page.key(
+        "task.sequences",
+        "validation_fraction",
+        plain(validation),
+        why,
+    );
     page.key("task.sequences", "test_fraction", plain(test), why);
     sequences >= 5
 }

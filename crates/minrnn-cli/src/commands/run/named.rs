@@ -58,7 +58,7 @@ impl Sequences {
     /// Reads what the model takes.
     pub(super) fn read(args: &Run, export: &Export, model: &Model, ui: &Ui) -> Result<Self> {
         match ends_in(&args.input, "csv") {
-            true => Self::csv(args, export, ui),
+            true => Self::csv(args, export, model, ui),
             false => Self::npz(args, model),
         }
     }
@@ -71,8 +71,14 @@ impl Sequences {
         }
     }
 
-    fn csv(args: &Run, export: &Export, ui: &Ui) -> Result<Self> {
+    fn csv(args: &Run, export: &Export, model: &Model, ui: &Ui) -> Result<Self> {
         let path = &args.input;
+        if let InputSpec::Tokens { .. } = model.info().input {
+            bail!(
+                "{}: the model takes token ids, which are no columns; give an .npz file with x [N, T], an .npy file, or - for stdin",
+                path.display()
+            );
+        }
         let Some(features) = export.feature_names() else {
             bail!(
                 "{}: the model of {} has no names for its features, by which columns would be found; give an .npz or .npy file, or train with names (model.input.names)",

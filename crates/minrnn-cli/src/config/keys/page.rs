@@ -23,7 +23,8 @@ pub(crate) fn filled(page: &str, tables: &[&Table]) -> Option<String> {
 }
 
 fn rows(table: &Table) -> String {
-    let mut text = "| key | type | default | meaning | example |\n|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| key | type | default | meaning | example |\n|---|---|---|---|---|\n".to_owned();
     for key in table.keys {
         let default = match key.default {
             Default::Needed => "needed".to_owned(),

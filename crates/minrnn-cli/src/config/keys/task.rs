@@ -119,7 +119,7 @@ pub(super) const SEQUENCES: Table = Table {
         Key {
             name: "classes",
             kind: "whole number",
-            default: Default::Words("the largest label and 1"),
+            default: Default::Words("the largest label plus 1"),
             meaning: "Classes: how many there are, where labels are numbers.",
             example: "4",
         },
