@@ -13,9 +13,9 @@ use minrnn_model::params::Params;
 use minrnn_onnx::eval::{Array, Inputs, Limits, Session};
 use minrnn_onnx::export::{ExportOptions, Form, Lowering, export_graph};
 use minrnn_onnx::ir;
+use minrnn_train::checkpoint::load_model;
 use minrnn_train::import::{Imported, Layout, Options, import};
 use minrnn_train::run::{self, Weights};
-use minrnn_train::checkpoint::load_model;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::golden::read::{Golden, Values, files};

@@ -1,4 +1,4 @@
-//! The `minrnn` command: train, export, verify, generate, run, inspect.
+//! The `minrnn` command: train, evaluate, export, verify, generate, run, inspect.
 //!
 //! It is a library so that programs with layers of their own can use [`verify`], and so that tests can call it.
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done and holds; 1 a check did not hold; 2 wrong use or
@@ -14,6 +14,7 @@ mod gap;
 mod given;
 mod interrupt;
 mod lock;
+mod measure;
 mod memory;
 mod metrics;
 mod nearest;

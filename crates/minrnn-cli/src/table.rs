@@ -21,6 +21,25 @@ pub(crate) fn table<const N: usize>(
     table
 }
 
+/// The same with any number of columns.
+pub(crate) fn wide(
+    header: Vec<String>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+    right: std::ops::Range<usize>,
+) -> Table {
+    let mut table = plain();
+    table.set_header(header);
+    rows.into_iter().for_each(|row| {
+        table.add_row(row);
+    });
+    for column in right {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
 /// Names and values, without a header.
 pub(crate) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> Table {
     let mut table = plain();

@@ -198,8 +198,10 @@ impl Watcher {
         let mark = if best { "  best so far" } else { "" };
         self.progress
             .note(&format!("step {step}  {}{mark}", said(&metrics)));
-        // Squared errors have no scale by which a gap is wide, and those of steps may be in other units.
-        if metrics.accuracy.is_some() {
+        // Squared errors have no scale by which a gap is wide, and those of steps may be in other units; losses of weighted classes are
+        // other means than those of evaluations.
+        let weighted = !trainer.config().train.loss.class_weights.is_empty();
+        if metrics.accuracy.is_some() && !weighted {
             let dropout = trainer.config().model.dropout;
             if let Some(warning) = self.gap.eval(metrics.loss, dropout) {
                 // No news, but what somebody has to know: also with --quiet.

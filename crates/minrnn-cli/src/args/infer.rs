@@ -8,8 +8,9 @@ use super::numbers::one_or_more;
 
 /// Let a text model write, from a checkpoint or from exported files.
 ///
-/// Characters come as they are made. At temperature 0 always the likeliest one (the first of equals); every engine then
-/// writes the same text.
+/// Characters come as they are made. At temperature 0 always the likeliest one (the first of equals), else by chance: with
+/// --top-k among the K likeliest, with --top-p among the fewest of the likeliest (of those K) whose probability together reaches P,
+/// at the temperature. The same seed writes the same text, by every engine.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Generate {
     /// Folder of a checkpoint, of a run (then its `best`) or of an export
@@ -29,6 +30,15 @@ pub(crate) struct Generate {
         allow_hyphen_values = true
     )]
     pub(crate) temperature: f64,
+    /// Choose among the K likeliest characters only; of equals those that come first in the vocabulary [default: all]
+    #[arg(long, value_name = "K", value_parser = one_or_more)]
+    pub(crate) top_k: Option<usize>,
+    /// Choose among the fewest of the likeliest characters whose probability together reaches P, more than 0 and less than 1 [default: all]
+    #[arg(long, value_name = "P", allow_hyphen_values = true)]
+    pub(crate) top_p: Option<f64>,
+    /// End where this text was written; it is not printed, and in the prompt it ends nothing. May be repeated: the first that comes
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
     /// Seed of the choice of characters
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
@@ -39,8 +49,10 @@ pub(crate) struct Generate {
 
 /// Run token ids or features through an export.
 ///
-/// Input: an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
-/// token ids of one sequence on stdin, separated by blanks. Output: [B, T, C], or [B, C] for a model that answers once a sequence.
+/// Input: a CSV file with the model's features as columns, a row a step, or an .npz file with x (or features) [N, T, F] and, where sequences end earlier,
+/// lengths [N]; each sequence is run by itself, from the model's initial state. Or an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
+/// token ids of one sequence on stdin, separated by blanks. What comes out is [B, T, C], or [B, C] for a model that answers once a sequence:
+/// by --out FILE.csv labels and probabilities of classes, or values, with their names; by .npz the same as arrays; by .npy logits or values alone.
 /// With --lengths each row ends at its own step: its state, and the answer of a model that answers once, are those of that step;
 /// of the steps behind it, whatever stands there, nothing is printed, and NaN is written.
 #[derive(Debug, clap::Args)]
@@ -48,9 +60,15 @@ pub(crate) struct Run {
     /// Folder of an export
     #[arg(value_name = "EXPORT_DIR")]
     pub(crate) dir: PathBuf,
-    /// What goes in: an .npy file, or - for token ids on stdin
-    #[arg(long, value_name = "FILE.npy")]
+    /// What goes in: a .csv, .npz or .npy file, or - for token ids on stdin
+    #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
+    /// Of a CSV file: the column that tells which sequence a row belongs to [default: all rows are one sequence]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) id_column: Option<String>,
+    /// Of a CSV or .npz file: a column or an array that nothing uses, and which would be refused; * stands for all others; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ignore: Vec<String>,
     /// Steps of each row, each from 1 to T, where rows are padded: an .npy file of integers [B], a text file, or a list such as 9,5,7. Needed where the
     /// export has an input lengths
     #[arg(long, value_name = "FILE|LIST")]
@@ -64,8 +82,8 @@ pub(crate) struct Run {
     /// Write the state after the last step, to go on from with any form of this export
     #[arg(long, value_name = "FILE")]
     pub(crate) save_state: Option<PathBuf>,
-    /// Write the output as float32 .npy [default: print it, one step a line, rows apart by an empty line]
-    #[arg(long, value_name = "FILE.npy")]
+    /// Write what comes out, by the ending: .csv, .npz, or .npy (float32) [default: print it, of a CSV or .npz file as CSV, else one step a line, rows apart by an empty line]
+    #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
 

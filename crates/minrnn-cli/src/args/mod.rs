@@ -3,10 +3,12 @@
 mod bench;
 mod device;
 mod engines;
+mod eval;
 mod export;
 mod files;
 mod import;
 mod infer;
+mod init;
 mod numbers;
 mod train;
 mod verify;
@@ -15,10 +17,12 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use bench::{Bench, BenchEngines, BenchInfer, BenchOptions, BenchTrain, BenchWhat};
 pub(crate) use engines::{EnginePrograms, Engines};
+pub(crate) use eval::{Eval, Part};
 pub(crate) use export::{Export, FormChoice};
 pub(crate) use files::{Diff, Inspect};
 pub(crate) use import::{ActivationChoice, Import, LayoutChoice};
 pub(crate) use infer::{EngineChoice, Generate, Run, RunForm};
+pub(crate) use init::{Init, InitKind};
 pub(crate) use train::{Quickstart, Train};
 pub(crate) use verify::{Pair, Verify};
 
@@ -42,7 +46,9 @@ stopped by a signal, 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Quickstart(Quickstart),
+    Init(Init),
     Train(Train),
+    Eval(Eval),
     Export(Box<Export>),
     Verify(Box<Verify>),
     Generate(Generate),

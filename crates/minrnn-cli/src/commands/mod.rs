@@ -3,9 +3,11 @@
 mod bench;
 mod diff;
 mod engines;
+mod eval;
 mod export;
 mod generate;
 mod import;
+mod init;
 mod inspect;
 mod quickstart;
 mod run;
@@ -23,7 +25,9 @@ use crate::ui::Ui;
 pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> {
     match command {
         Command::Quickstart(args) => quickstart::run(args, ui),
+        Command::Init(args) => init::run(args, ui),
         Command::Train(args) => train::run(args, ui),
+        Command::Eval(args) => eval::run(args, given, ui),
         Command::Export(args) => export::run(args, given, ui),
         Command::Verify(args) => verify::run(args, given, ui),
         Command::Generate(args) => generate::run(args, given, ui),

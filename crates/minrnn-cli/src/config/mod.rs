@@ -1,5 +1,6 @@
 //! The file of a training run, with values replaced by `--set`, and with places for messages.
 
+pub(crate) mod keys;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -169,3 +169,155 @@ fn a_digit_as_end_of_stream_says_which_token_it_is() {
         assert!(!ran.err.contains("is taken for"), "{}", ran.shown());
     }
 }
+
+/// The text behind the prompt of a run that chooses by chance.
+fn chosen(dir: &Path, folder: &str, flags: &[&str]) -> Ran {
+    let all = ["generate", folder, "--prompt", PROMPT, "--length", "60"];
+    minrnn(dir, &[&all[..], flags].concat())
+}
+
+#[test]
+fn a_seed_writes_one_text_among_fewer_characters_by_every_engine() {
+    let dir = trained();
+    let flags: [&[&str]; 5] = [
+        &["--top-k", "3"],
+        &["--top-p", "0.6"],
+        &["--top-k", "5", "--top-p", "0.5", "--temperature", "1.5"],
+        &["--temperature", "1.5"],
+        &["--top-k", "1"],
+    ];
+    let mut texts = vec![];
+    for flags in flags {
+        let seed: &[&str] = if flags[1] == "1" {
+            &[]
+        } else {
+            &["--seed", "7"]
+        };
+        let flags = [flags, seed].concat();
+        let text = written(chosen(dir.path(), "run", &flags));
+        for engine in ["step", "parallel"] {
+            let other = [&flags[..], &["--engine", engine]].concat();
+            assert_eq!(
+                written(chosen(dir.path(), "export", &other)),
+                text,
+                "{other:?}"
+            );
+        }
+        texts.push(text);
+    }
+    assert_eq!(
+        texts[4],
+        written(chosen(dir.path(), "run", &["--temperature", "0"]))
+    );
+    let count = texts.len();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), count, "{texts:?}");
+}
+
+#[test]
+fn a_text_is_over_at_the_text_of_stop() {
+    let dir = trained();
+    let flags = ["--temperature", "0"];
+    let whole = written(chosen(dir.path(), "run", &flags));
+    // Two characters that do not stand at the beginning.
+    let at = whole.char_indices().nth(9).unwrap().0;
+    let stop: String = whole[at..].chars().take(2).collect();
+    let at = whole.find(&stop).unwrap();
+    for (folder, engine) in [
+        ("run", "candle"),
+        ("export", "step"),
+        ("export", "parallel"),
+    ] {
+        let more = ["--engine", engine, "--stop", "@@", "--stop", &stop];
+        let ran = chosen(dir.path(), folder, &[&flags[..], &more].concat());
+        assert!(
+            ran.err.contains(
+                "--stop \"@@\" would change nothing: the model does not know the character '@'"
+            ),
+            "{}",
+            ran.shown()
+        );
+        let ran = chosen(
+            dir.path(),
+            folder,
+            &[&flags[..], &more[..2], &more[4..]].concat(),
+        );
+        let note = format!(
+            "note: the text is over after {} of 60 characters: the model wrote {stop:?}, which --stop names",
+            whole[..at].chars().count()
+        );
+        assert!(ran.err.contains(&note), "{}", ran.shown());
+        assert_eq!(written(ran), whole[..at]);
+    }
+    // What was held back as the beginning of a text that does not come is shown at the end.
+    let last: String = whole.chars().rev().take(1).collect();
+    let stranger = whole.chars().find(|c| !whole.ends_with(*c)).unwrap();
+    let never = format!("{last}{stranger}{last}{stranger}{last}{last}{stranger}");
+    assert!(!whole.contains(&never));
+    let ran = chosen(
+        dir.path(),
+        "run",
+        &[&flags[..], &["--stop", &never]].concat(),
+    );
+    assert_eq!(written(ran), whole);
+}
+
+#[test]
+fn flags_of_generate_that_change_nothing_are_refused_by_name() {
+    let dir = trained();
+    let said = |flags: &[&str]| {
+        let ran = chosen(dir.path(), "run", flags);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        ran.err
+    };
+    for (flags, words) in [
+        (
+            &["--temperature", "0", "--top-k", "3"][..],
+            "--top-k would change nothing: at --temperature 0",
+        ),
+        (
+            &["--temperature", "0", "--top-p", "0.5"],
+            "--top-p would change nothing: at --temperature 0",
+        ),
+        (
+            &["--top-k", "1", "--top-p", "0.5"],
+            "--top-p would change nothing: with --top-k 1",
+        ),
+        (
+            &["--top-k", "1", "--temperature", "0.8"],
+            "--temperature would change nothing: with --top-k 1",
+        ),
+        (
+            &["--top-k", "1", "--seed", "0"],
+            "--seed would change nothing: with --top-k 1",
+        ),
+        (
+            &["--top-k", "1000"],
+            "--top-k 1000 would change nothing: the model knows",
+        ),
+        (&["--top-k", "0"], "expected a whole number of at least 1"),
+        (&["--top-p", "1"], "--top-p 1 would change nothing"),
+        (
+            &["--top-p", "-0.5"],
+            "--top-p is -0.5, expected more than 0 and less than 1",
+        ),
+        (&["--top-p", "nan"], "--top-p is NaN, expected more than 0"),
+        (&["--stop", ""], "--stop \"\": the text is empty"),
+        (
+            &["--stop", "a", "--stop", "a"],
+            "--stop \"a\" is given twice",
+        ),
+        (
+            &["--stop", "a", "--stop", "bac"],
+            "--stop \"bac\" would change nothing: --stop \"a\" is in it, and comes first",
+        ),
+        (
+            &["--stop", &"a".repeat(61)],
+            "it has 61 characters, and --length 60 ends the text before",
+        ),
+    ] {
+        let err = said(flags);
+        assert!(err.contains(words), "{flags:?}: {err}");
+    }
+}

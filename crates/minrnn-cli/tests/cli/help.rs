@@ -15,7 +15,9 @@ fn the_program() {
 fn every_command() {
     for command in [
         "quickstart",
+        "init",
         "train",
+        "eval",
         "export",
         "verify",
         "generate",

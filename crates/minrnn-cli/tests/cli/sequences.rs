@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::harness::minrnn;
 
 /// A wave around 1000 with its lines in `dir`, and the configuration of a small model of it.
-fn put(dir: &Path, clock: f64) {
+pub(crate) fn wave(dir: &Path, clock: f64) {
     let mut text = String::from("run,clock,x,level\r\n");
     for run in 0..30 {
         for t in 0..16 {
@@ -25,11 +25,30 @@ fn put(dir: &Path, clock: f64) {
     fs::write(dir.join("wave.toml"), toml).unwrap();
 }
 
+/// Sequences of 3 to 7 steps of three classes with names, with 30 of them 6 for the test, and the configuration of a small model.
+pub(crate) fn labelled(dir: &Path) {
+    let mut text = String::from("day,wind,height,sea\n");
+    for day in 0..30_u32 {
+        let class = day % 3;
+        for t in 0..3 + day % 5 {
+            let wind = f64::from(class) * 4.0 + f64::from((day * 7 + t * 3) % 5);
+            let height = f64::from(class) + 0.1 * f64::from(t);
+            let sea = ["calm", "swell", "storm"][class as usize];
+            writeln!(text, "d{day},{wind},{height},{sea}").unwrap();
+        }
+    }
+    fs::write(dir.join("labelled.csv"), text).unwrap();
+    let toml = "[task]\nkind = 'sequences'\npath = 'labelled.csv'\nid_column = 'day'\nfeature_columns = ['wind', 'height']\n\
+                target_columns = ['sea']\ntarget = 'classes'\nper = 'sequence'\ntest_fraction = 0.2\n[model]\nwidth = 16\nlayers = 1\n\
+                [train]\nsteps = 40\nbatch = 8\nlr = 1e-2\neval_every = 20\n";
+    fs::write(dir.join("labelled.toml"), toml).unwrap();
+}
+
 /// The issue's case: 959,564 before, 130 when scaled by hand.
 #[test]
 fn a_series_around_1000_is_learned_exported_and_verified_in_its_own_units() {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), 0.0);
+    wave(dir.path(), 0.0);
     let trained = minrnn(dir.path(), &["train", "wave.toml", "--out", "run"]);
     assert!(!trained.err.contains("warning"), "{}", trained.err);
     trained.good();
@@ -93,7 +112,7 @@ fn a_series_around_1000_is_learned_exported_and_verified_in_its_own_units() {
 #[test]
 fn timestamps_are_warned_of_and_faults_are_told_by_line() {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), 1.7e9);
+    wave(dir.path(), 1.7e9);
     let train = [
         "train",
         "wave.toml",
@@ -132,7 +151,7 @@ fn timestamps_are_warned_of_and_faults_are_told_by_line() {
 #[test]
 fn without_a_validation_part_the_last_checkpoint_is_what_a_run_leaves() {
     let dir = tempfile::tempdir().unwrap();
-    put(dir.path(), 0.0);
+    wave(dir.path(), 0.0);
     let none = [
         "--set",
         "task.validation_fraction=0",
@@ -167,4 +186,94 @@ fn without_a_validation_part_the_last_checkpoint_is_what_a_run_leaves() {
     minrnn(dir.path(), &["export", "run/last", "--out", "run/export"]).good();
     let ran = minrnn(dir.path(), &["export", "run", "--out", "other"]);
     assert!(ran.err.contains("give run/last"), "{}", ran.shown());
+}
+
+/// Other losses of a step: evaluations stay what they are, and what does not fit is refused with its line.
+#[test]
+fn a_step_makes_the_loss_small_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    wave(dir.path(), 0.0);
+    labelled(dir.path());
+    let train = |file: &str, out: &str, sets: &[&str]| {
+        let sets = sets.iter().flat_map(|set| ["--set", *set]);
+        let args: Vec<&str> = ["train", file, "--out", out]
+            .into_iter()
+            .chain(sets)
+            .collect();
+        minrnn(dir.path(), &args)
+    };
+    let lines = |out: &str| -> Vec<Json> {
+        let log = fs::read_to_string(dir.path().join(out).join("metrics.jsonl")).unwrap();
+        log.lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect()
+    };
+    let first = |out: &str| lines(out)[0]["loss"].as_f64().unwrap();
+    let last = |out: &str| lines(out).last().unwrap()["loss"].as_f64().unwrap();
+    let steps = "train.steps=100";
+    for (out, loss) in [
+        ("mse", "{}"),
+        ("mae", "{kind='mae'}"),
+        ("huber", "{kind='huber',delta=0.5}"),
+    ] {
+        train("wave.toml", out, &[steps, &format!("train.loss={loss}")]).good();
+        // The variance of the wave is 312: they all learn it, and evaluations are in its square.
+        assert!((1.0..200.0).contains(&last(out)), "{out}: {}", last(out));
+    }
+    // Of the same weights and batch: (e^2)/2 at most, and |e| is between.
+    assert!(first("huber") < first("mae") && first("huber") < 0.5 * first("mse"));
+    let weighted = "train.loss={class_weights=[1.0,2.0,4.0],label_smoothing=0.1}";
+    train("labelled.toml", "weighted", &[weighted]).good();
+    train("labelled.toml", "plain", &[]).good();
+    assert_ne!(first("weighted"), first("plain"));
+    assert!(last("weighted") < 1.0, "{}", last("weighted"));
+    // A run goes on with another loss, and says so.
+    let resume = [
+        "train",
+        "labelled.toml",
+        "--out",
+        "plain",
+        "--resume",
+        "--set",
+        weighted,
+        "--set",
+        "train.steps=44",
+    ];
+    let ran = minrnn(dir.path(), &resume);
+    assert!(
+        ran.err.contains("train.loss.label_smoothing"),
+        "{}",
+        ran.shown()
+    );
+    ran.good();
+    for (file, set, words) in [
+        (
+            "wave.toml",
+            "train.loss={label_smoothing=0.1}",
+            "`train.loss.label_smoothing` is of classes",
+        ),
+        (
+            "labelled.toml",
+            "train.loss={kind='huber'}",
+            "`train.loss.kind` is huber, and the task has classes",
+        ),
+        (
+            "labelled.toml",
+            "train.loss={class_weights=[1.0,2.0]}",
+            "has 2 numbers, and the task has 3 classes",
+        ),
+        (
+            "wave.toml",
+            "train.loss={delta=1.0}",
+            "`train.loss.delta` is of kind",
+        ),
+        ("wave.toml", "train.loss={gamma=1.0}", "gamma"),
+    ] {
+        let ran = train(file, "none", &[set]);
+        assert!(
+            ran.code == Some(2) && ran.err.contains(words),
+            "{}",
+            ran.shown()
+        );
+    }
 }

@@ -3,6 +3,7 @@
 mod array;
 mod bounded;
 mod classes;
+mod csv_features;
 mod csv_quotes;
 mod csv_records;
 mod npy;
@@ -18,14 +19,15 @@ pub(crate) mod zip_directory;
 pub use array::{Array, Values};
 pub(crate) use bounded::open_data;
 pub use bounded::{read_at_most, read_data};
+pub use csv_features::{csv_columns, csv_rows, read_csv_features};
 pub use npy::read_npy;
-pub use npz::read_npz;
+pub use npz::{npz_arrays, read_npz, write_npz};
 pub use rng::SampleRng;
 pub use sequences::{Labels, SequenceSet};
 pub(crate) use sequences_csv::count_rows;
 pub use sequences_csv::{CsvColumns, read_csv};
 pub(crate) use sequences_npy::unpacked;
-pub use sequences_npy::{ArrayFiles, read_arrays};
+pub use sequences_npy::{ArrayFiles, NPZ_ARRAYS, read_arrays, read_npz_features};
 pub use statistics::{Normalisation, Statistics};
 pub use vocabulary::Vocabulary;
 

@@ -26,6 +26,39 @@ pub fn read_npz(path: &Path, names: &[&str], ignored: &[String]) -> Result<Vec<O
         .map_err(|(place, message)| TrainError::data(path, place, message))
 }
 
+/// Names of the arrays of an `.npz` file.
+///
+/// # Errors
+/// [`TrainError::Io`] if the file cannot be read, [`TrainError::Data`] if it is no npz.
+pub fn npz_arrays(path: &Path) -> Result<Vec<String>> {
+    let file = std::fs::File::open(path).map_err(TrainError::io("read", path))?;
+    let no_zip = |e: zip::result::ZipError| {
+        TrainError::data(path, "", format!("not an npz file (a zip archive): {e}"))
+    };
+    let archive = zip::ZipArchive::new(BufReader::new(file)).map_err(no_zip)?;
+    let names = archive.file_names().filter_map(Result::ok);
+    let plain = |name: &str| name.strip_suffix(".npy").unwrap_or(name).to_owned();
+    Ok(names.map(|name| plain(&name)).collect())
+}
+
+/// The bytes of an `.npz` file with these `.npy` files, by their names without an ending; not packed, and the same bytes each time.
+///
+/// # Errors
+/// Two arrays of one name.
+pub fn write_npz(arrays: &[(&str, Vec<u8>)]) -> std::io::Result<Vec<u8>> {
+    use std::io::Write as _;
+    let mut archive = zip::ZipWriter::new(Cursor::new(vec![]));
+    let stored = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .large_file(arrays.iter().any(|(_, bytes)| bytes.len() >= 1 << 31));
+    for (name, bytes) in arrays {
+        archive.start_file(format!("{name}.npy"), stored)?;
+        archive.write_all(bytes)?;
+    }
+    Ok(archive.finish()?.into_inner())
+}
+
 /// How many bytes the arrays of an `.npz` file whose names are `used` have when they are unpacked; 0 for what is no npz.
 ///
 /// # Errors

@@ -54,28 +54,11 @@ fn read_within(
         None => "row 1".to_owned(),
     };
     let find = |name: &String| position(path, &header, &row, name);
-    let mut rows = Rows {
-        path,
-        header: &header,
-        id: find(&columns.id)?,
-        features: columns.features.iter().map(find).collect::<Result<_>>()?,
-        label_columns: columns.labels.iter().map(find).collect::<Result<_>>()?,
-        kind,
-        scope,
-        current: None,
-        seen: BTreeSet::new(),
-        classes: Classes::default(),
-        values: Vec::new(),
-        set: SequenceSet {
-            width: columns.features.len(),
-            features: Vec::new(),
-            starts: vec![0],
-            labels: Labels::Classes(Vec::new()),
-            scope,
-            feature_names: Some(columns.features.clone()),
-            label_names: None,
-        },
-    };
+    let id = find(&columns.id)?;
+    let features = columns.features.iter().map(find).collect::<Result<_>>()?;
+    let mut rows = Rows::new(path, &header, (Some(id), features), &columns.features);
+    rows.label_columns = columns.labels.iter().map(find).collect::<Result<_>>()?;
+    (rows.kind, rows.scope, rows.set.scope) = (kind, scope, scope);
     refuse_unused(path, &header, &row, columns)?;
     let mut record = StringRecord::new();
     while records.next(&mut record)? {
@@ -173,7 +156,12 @@ fn refuse_unused(
 }
 
 /// The place of the only column of that name.
-fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Result<usize> {
+pub(super) fn position(
+    path: &Path,
+    header: &StringRecord,
+    row: &str,
+    name: &String,
+) -> Result<usize> {
     let mut found = header
         .iter()
         .enumerate()
@@ -198,24 +186,66 @@ fn position(path: &Path, header: &StringRecord, row: &str, name: &String) -> Res
 }
 
 /// The rows read so far.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     path: &'a Path,
     header: &'a StringRecord,
-    id: usize,
+    id: Option<usize>,
     features: Vec<usize>,
     label_columns: Vec<usize>,
     kind: LabelKind,
     scope: LabelScope,
     current: Option<String>,
     seen: BTreeSet<String>,
+    /// Those of `seen` in their order.
+    ids: Vec<String>,
     classes: Classes,
     values: Vec<f32>,
     set: SequenceSet,
 }
 
-impl Rows<'_> {
-    fn add(&mut self, record: &StringRecord) -> Result<()> {
-        let id = self.cell(record, self.id)?;
+impl<'a> Rows<'a> {
+    /// None yet, of features without labels. Without a column that tells the sequences apart all rows are one, whose name is empty.
+    pub(super) fn new(
+        path: &'a Path,
+        header: &'a StringRecord,
+        (id, features): (Option<usize>, Vec<usize>),
+        names: &[String],
+    ) -> Self {
+        Self {
+            path,
+            header,
+            id,
+            features,
+            label_columns: vec![],
+            kind: LabelKind::Values,
+            scope: LabelScope::Step,
+            current: None,
+            seen: BTreeSet::new(),
+            ids: Vec::new(),
+            classes: Classes::default(),
+            values: Vec::new(),
+            set: SequenceSet {
+                width: names.len(),
+                features: Vec::new(),
+                starts: vec![0],
+                labels: Labels::Classes(Vec::new()),
+                scope: LabelScope::Step,
+                feature_names: Some(names.to_vec()),
+                label_names: None,
+            },
+        }
+    }
+
+    /// What the sequences are called, in their order; once.
+    pub(super) fn take_ids(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ids)
+    }
+
+    pub(super) fn add(&mut self, record: &StringRecord) -> Result<()> {
+        let id = match self.id {
+            Some(column) => self.cell(record, column)?,
+            None => "",
+        };
         let begins = self.current.as_deref() != Some(id);
         if begins {
             self.begin(record, id)?;
@@ -229,21 +259,23 @@ impl Rows<'_> {
 
     /// Closes the sequence before and opens the one called `id`.
     fn begin(&mut self, record: &StringRecord, id: &str) -> Result<()> {
-        if id.is_empty() {
+        let column = self.id.unwrap_or(0);
+        if id.is_empty() && self.id.is_some() {
             let message = "is empty; every row says which sequence it belongs to";
-            return Err(self.error(record, self.id, message.to_owned()));
+            return Err(self.error(record, column, message.to_owned()));
         }
         if !self.seen.insert(id.to_owned()) {
             let message = format!(
                 "sequence '{id}' goes on after another one began; sort the rows by sequence"
             );
-            return Err(self.error(record, self.id, message));
+            return Err(self.error(record, column, message));
         }
         if self.current.is_some() {
             self.set
                 .starts
                 .push(self.set.features.len() / self.set.width);
         }
+        self.ids.push(id.to_owned());
         self.current = Some(id.to_owned());
         Ok(())
     }
@@ -279,7 +311,7 @@ impl Rows<'_> {
         Ok(())
     }
 
-    fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
+    pub(super) fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
         if self.current.is_none() {
             return Err(TrainError::data(
                 self.path,

@@ -26,6 +26,34 @@ pub struct ArrayFiles {
     pub ignored: Vec<String>,
 }
 
+/// The array of features (or of tokens) of an `.npz`, and the length of each of its sequences where it says them; for a model that is
+/// trained. Other arrays are not looked at.
+///
+/// # Errors
+/// [`TrainError::Io`]; [`TrainError::Data`] naming file, array and element.
+pub fn read_npz_features(path: &Path) -> Result<(Array, Option<Vec<usize>>)> {
+    let ignored = ["*".to_owned()];
+    let mut found = read_npz(path, &[&FEATURES[..], &LENGTHS].concat(), &ignored)?.into_iter();
+    let features = pick(path, &FEATURES, found.by_ref().take(FEATURES.len()))?;
+    let features = require(features, path, &FEATURES)?;
+    let lengths_ = pick(path, &LENGTHS, found)?;
+    let (n, t) = match *features.array.shape {
+        [n, t] | [n, t, _] => (n, t),
+        ref other => {
+            return Err(features.error(format!(
+                "features have shape {other:?}, expected [N, T, F] or [N, T]"
+            )));
+        }
+    };
+    let lens = lengths_
+        .map(|given| lengths(Some(&given), n, t))
+        .transpose()?;
+    Ok((features.array, lens))
+}
+
+/// Names that arrays of an `.npz` may have to be used: features, labels, lengths.
+pub const NPZ_ARRAYS: [&[&str]; 3] = [&FEATURES, &LABELS, &LENGTHS];
+
 /// An array and where it came from.
 struct Named {
     array: Array,

@@ -177,6 +177,16 @@ pub enum TaskConfig {
 }
 
 impl TaskConfig {
+    /// The same task with all of its data as its test part too, to be measured whole; a task without files is as it was.
+    pub fn whole(mut self) -> Self {
+        match &mut self {
+            Self::SelectiveCopying(_) => {}
+            Self::Text(options) => options.whole = true,
+            Self::Sequences(options) => options.whole = true,
+        }
+        self
+    }
+
     /// Reads the files and checks the options. `seed` decides the order and the content of training samples.
     ///
     /// # Errors

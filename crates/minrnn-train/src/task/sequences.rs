@@ -73,6 +73,9 @@ pub struct SequencesOptions {
     /// Decides which sequences go into which part; apart from the training seed, so that runs stay comparable.
     #[serde(default)]
     pub split_seed: u64,
+    /// All sequences are the test part, and the training part too.
+    #[serde(skip)]
+    pub(crate) whole: bool,
 }
 
 fn tenth() -> f64 {
@@ -221,6 +224,10 @@ fn padded<'a, T: Copy + Default + 'a>(
 
 /// Deals the sequences to train, validation and test.
 fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
+    if options.whole {
+        let all: Vec<usize> = (0..total).collect();
+        return Ok([all.clone(), vec![], all]);
+    }
     let (validation, test) = (options.validation_fraction, options.test_fraction);
     for (field, value) in [("validation_fraction", validation), ("test_fraction", test)] {
         if !(0.0..1.0).contains(&value) {

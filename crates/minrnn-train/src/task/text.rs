@@ -23,6 +23,9 @@ pub struct TextOptions {
     /// The end of the file that is kept for validation.
     #[serde(default = "tenth")]
     pub validation_fraction: f64,
+    /// All of the file is the test part, and the training part too.
+    #[serde(skip)]
+    pub(crate) whole: bool,
 }
 
 fn tenth() -> f64 {
@@ -31,13 +34,14 @@ fn tenth() -> f64 {
 
 /// The task. Training: windows from anywhere in the first part. Validation: windows one after the other that
 /// predict every character of the last part but its first one exactly once; the last window may be shorter.
-/// There is no test part.
+/// There is no test part, unless all of the file is one: then its windows follow each other as those of validation do.
 #[derive(Debug, Clone)]
 pub struct Text {
     vocabulary: Vocabulary,
     /// The whole file; the first `train` characters are for training.
     ids: Vec<u32>,
     train: usize,
+    whole: bool,
     seq_len: usize,
     seed: u64,
 }
@@ -52,6 +56,7 @@ impl Text {
             path,
             seq_len,
             validation_fraction,
+            whole,
         } = options;
         if *seq_len == 0 {
             return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
@@ -63,12 +68,19 @@ impl Text {
         let text = read_text(path)?;
         let vocabulary = Vocabulary::of_text(&text);
         let ids = vocabulary.encode(&text)?;
-        let train = (ids.len() as f64 * (1.0 - validation_fraction)) as usize;
-        check_sizes(path, train, ids.len() - train, *seq_len)?;
+        let train = match *whole {
+            true => ids.len(),
+            false => (ids.len() as f64 * (1.0 - validation_fraction)) as usize,
+        };
+        match *whole {
+            true => check_whole(path, ids.len())?,
+            false => check_sizes(path, train, ids.len() - train, *seq_len)?,
+        }
         Ok(Self {
             vocabulary,
             ids,
             train,
+            whole: *whole,
             seq_len: *seq_len,
             seed,
         })
@@ -96,7 +108,10 @@ impl Text {
             let start = rng.below((self.train - t) as u64) as usize;
             return &self.ids[start..=start + t];
         }
-        let part = &self.ids[self.train..];
+        let part = match split {
+            Split::Test => &self.ids[..],
+            _ => &self.ids[self.train..],
+        };
         let start = index as usize * t;
         &part[start..(start + t + 1).min(part.len())]
     }
@@ -121,6 +136,15 @@ fn read_text(path: &Path) -> Result<String> {
             "is not UTF-8; convert the file first",
         )
     })
+}
+
+/// Of one character nothing is predicted.
+fn check_whole(path: &Path, characters: usize) -> Result<()> {
+    if characters >= 2 {
+        return Ok(());
+    }
+    let message = format!("the file is too small: {characters} characters; it needs at least 2");
+    Err(TrainError::data(path, "", message))
 }
 
 fn check_sizes(path: &Path, train: usize, validation: usize, seq_len: usize) -> Result<()> {
@@ -156,7 +180,8 @@ impl Task for Text {
     fn len(&self, split: Split) -> Option<u64> {
         let predicted = match split {
             Split::Train => self.train - 1,
-            Split::Validation => self.ids.len() - self.train - 1,
+            Split::Test if self.whole => self.ids.len() - 1,
+            Split::Validation => (self.ids.len() - self.train).saturating_sub(1),
             Split::Test => 0,
         };
         Some(predicted.div_ceil(self.seq_len) as u64)
@@ -190,6 +215,10 @@ impl Task for Text {
             lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
             reset: None,
         })
+    }
+
+    fn longest(&self) -> Result<usize> {
+        Ok(self.seq_len)
     }
 
     fn vocabulary(&self) -> Option<&Vocabulary> {

@@ -8,6 +8,7 @@ use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::config::TrainConfig;
 use super::loss::Tensors;
+use super::objective::LossConfig;
 use crate::error::Result;
 use crate::host::scalar;
 use crate::optim::{Optimizer, OptimizerState, Parameter};
@@ -21,6 +22,7 @@ pub(super) struct Candle {
     weights: Weights,
     optimizer: Optimizer,
     aim: Aim,
+    loss: LossConfig,
 }
 
 impl Candle {
@@ -45,6 +47,7 @@ impl Candle {
             weights,
             optimizer,
             aim: Aim::new(graph),
+            loss: config.train.loss.clone(),
         })
     }
 }
@@ -64,7 +67,12 @@ impl Backend for Candle {
 
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
         let batch = self.aim.batch(batch);
-        let (loss, _) = forward(self.aim.graph(), &self.weights, &batch, Some(dropout))?;
+        let (loss, _) = forward(
+            self.aim.graph(),
+            &self.weights,
+            &batch,
+            Some((dropout, &self.loss)),
+        )?;
         let (loss, report) = self.optimizer.step_of(&loss, lr)?;
         Ok(Some(Report {
             loss,
@@ -78,23 +86,23 @@ impl Backend for Candle {
     }
 }
 
-/// The loss; without dropout also the number of targets met.
+/// The loss of a step, with dropout; or that of an evaluation, with the number of targets met.
 fn forward(
     graph: &Graph,
     weights: &Weights,
     batch: &Batch,
-    dropout: Option<Dropout>,
+    step: Option<(Dropout, &LossConfig)>,
 ) -> Result<(Tensor, Option<usize>)> {
     let tensors = Tensors::new(batch, weights.device())?;
     let run = Run {
         lens: batch.lens.as_deref(),
         reset: batch.reset.as_deref(),
-        dropout,
+        dropout: step.map(|(dropout, _)| dropout),
         ..Run::new(&tensors.input)
     };
     let output = run::run(graph, weights, &run)?.output;
-    if dropout.is_some() {
-        return Ok((tensors.loss(&output)?, None));
+    if let Some((_, loss)) = step {
+        return Ok((tensors.objective(&output, loss)?, None));
     }
     let output = output.detach();
     Ok((tensors.loss(&output)?, tensors.correct(&output)?))

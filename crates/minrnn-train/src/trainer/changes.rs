@@ -290,5 +290,6 @@ fn json(options: &TrainOptions) -> Json {
     json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();
     json["tuned"] = options.tuned.into();
+    json["loss"] = serde_json::to_value(&options.loss).unwrap_or_default();
     json
 }

@@ -5,6 +5,7 @@ use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
+use super::objective::LossConfig;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
 use crate::schedule::{Decay, Schedule};
@@ -47,6 +48,9 @@ pub struct TrainOptions {
     /// The optimizer.
     #[serde(default)]
     pub optimizer: AdamWConfig,
+    /// What a step makes small.
+    #[serde(default, skip_serializing_if = "LossConfig::is_default")]
+    pub loss: LossConfig,
     /// What computes the steps.
     #[serde(default, skip_serializing_if = "TrainEngine::is_default")]
     pub engine: TrainEngine,

@@ -37,10 +37,18 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
         },
         note,
     };
+    let other = options.loss.beyond_kernels();
     match options.engine {
         TrainEngine::Tape if !on_gpu => Err(TrainError::config(
             "train.engine",
             "is \"tape\", which runs on GPUs; use --device cuda, or leave it out",
+        )),
+        TrainEngine::Tape if other.is_some() => Err(TrainError::config(
+            "train.loss",
+            format!(
+                "is {}, for which the tape has no kernel; train.engine = \"candle\" has it",
+                other.unwrap_or_default()
+            ),
         )),
         TrainEngine::Tape => Plan::knows(graph).map(|()| chosen(true, None)),
         TrainEngine::Candle => {
@@ -50,6 +58,15 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
         TrainEngine::Auto if !on_gpu => {
             refuse_of_the_tape(options, on_gpu, "this run is on the CPU")?;
             Ok(chosen(false, None))
+        }
+        TrainEngine::Auto if other.is_some() => {
+            let why = format!(
+                "train.loss is {}, for which the tape has no kernel",
+                other.unwrap_or_default()
+            );
+            refuse_of_the_tape(options, on_gpu, &why)?;
+            let note = format!("train.engine is \"auto\": candle trains on the GPU, because {why}");
+            Ok(chosen(false, Some(note)))
         }
         TrainEngine::Auto => match Plan::knows(graph) {
             Ok(()) => {

@@ -11,6 +11,7 @@ use crate::task::{Split, Task};
 /// # Errors
 /// [`TrainError::Config`]: the option, why it has no effect, and what would give it one.
 pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Device) -> Result<()> {
+    options.loss.validate(task.shape())?;
     let refuse = |field: &str, message: &str| Err(TrainError::config(field, message));
     if options.tuned && device.is_cpu() {
         return refuse(

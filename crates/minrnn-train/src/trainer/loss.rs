@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use minrnn_kernels as kernels;
 
+use super::objective::LossConfig;
 use crate::error::Result;
 use crate::host::scalar;
 use crate::task::{Batch, Input, Targets};
@@ -44,20 +45,25 @@ impl Tensors {
 
     /// Mean cross-entropy in nats, or mean squared error, over the targets that count. `output`: `[B, T, C]` or `[B, C]`.
     pub(super) fn loss(&self, output: &Tensor) -> Result<Tensor> {
+        self.objective(output, &LossConfig::default())
+    }
+
+    /// What a training step makes small: the same, or another loss.
+    pub(super) fn objective(&self, output: &Tensor, loss: &LossConfig) -> Result<Tensor> {
         let width = output.dim(candle_core::D::Minus1)?;
         let rows = output.reshape(((), width))?;
+        let weights = self.weights.as_ref();
         if self.targets.dtype() == DType::U32 {
-            return Ok(kernels::cross_entropy(
-                &rows,
-                &self.targets,
-                self.weights.as_ref(),
-            )?);
+            return Ok(match loss.beyond_kernels() {
+                Some(_) => loss.of_classes(&rows, &self.targets, weights)?,
+                None => kernels::cross_entropy(&rows, &self.targets, weights)?,
+            });
         }
-        let square = rows.sub(&self.targets)?.sqr()?;
-        let Some(weights) = &self.weights else {
-            return Ok(square.mean_all()?);
+        let each = loss.of_errors(&rows.sub(&self.targets)?)?;
+        let Some(weights) = weights else {
+            return Ok(each.mean_all()?);
         };
-        let weighted = square.broadcast_mul(&weights.unsqueeze(1)?)?;
+        let weighted = each.broadcast_mul(&weights.unsqueeze(1)?)?;
         if !weights.device().is_cpu() {
             // The same without a word from the device.
             let count = weights.sum_all()?.maximum(f64::from(f32::MIN_POSITIVE))?;

@@ -14,6 +14,7 @@ mod fit;
 mod idle;
 mod loss;
 mod memory;
+mod objective;
 mod origin;
 mod record;
 mod resume;
@@ -32,6 +33,7 @@ pub use backend::Device;
 pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
 pub use fit::{Control, Event};
+pub use objective::{LossConfig, LossKind};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
 

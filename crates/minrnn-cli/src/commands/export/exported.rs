@@ -1,15 +1,9 @@
-//! An exported file on windows of data, one at a time.
+//! Which of the forms that are written takes the windows of data.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use minrnn_onnx::export::{Form, Lowering, StateNames};
-use minrnn_runtime::{self as runtime, Head};
-use minrnn_train::task::{Batch, Input};
 
 use super::choice::Choice;
-use crate::verify::Export;
 
 /// The shortest and the longest T of the windows.
 pub(super) type Lengths = (usize, usize);
@@ -58,99 +52,6 @@ fn takes(choice: &Choice, form: Form, (shortest, longest): Lengths) -> bool {
         (Form::Parallel, Lowering::LinearAttention) => false,
         (Form::Parallel, _) => fits && (fixed.is_some() || longest <= choice.max_seq_len),
     }
-}
-
-/// A file that was written.
-pub(super) struct File {
-    model: Arc<runtime::Model>,
-    /// Rows of a call: those of a fixed batch are all the same.
-    rows: usize,
-}
-
-impl File {
-    pub(super) fn open(out: &Path, form: Form) -> Result<Self> {
-        let model = Export::open(out)?.load(form.name())?;
-        let model = model.with_context(|| format!("the export has no form {}", form.name()))?;
-        let rows = model.info().batch.unwrap_or(1);
-        Ok(Self {
-            model: Arc::new(model),
-            rows,
-        })
-    }
-
-    /// The outputs of a batch of one row: `[T, C]`, or `[C]` of a model that answers once.
-    pub(super) fn run(&self, batch: &Batch) -> Result<Vec<f32>> {
-        if batch.batch != 1 {
-            bail!(
-                "windows are measured one at a time, and these are {}",
-                batch.batch
-            );
-        }
-        match self.model.info().form.is_sequence() {
-            true => self.whole(batch),
-            false => self.steps(batch),
-        }
-    }
-
-    fn whole(&self, batch: &Batch) -> Result<Vec<f32>> {
-        let (rows, time) = (self.rows, batch.time);
-        let ids: Vec<i64>;
-        let many: Vec<f32>;
-        let input = match &batch.input {
-            Input::Tokens { ids: one } => {
-                ids = widened(one).repeat(rows);
-                runtime::Input::Tokens {
-                    ids: &ids,
-                    batch: rows,
-                    time,
-                }
-            }
-            Input::Features { values, width } => {
-                many = values.repeat(rows);
-                runtime::Input::Features {
-                    values: &many,
-                    batch: rows,
-                    time,
-                    width: *width,
-                }
-            }
-        };
-        let state = self.model.initial_state(rows)?;
-        let output = self.model.run(input, &state)?.0;
-        Ok(first_row(output, rows))
-    }
-
-    fn steps(&self, batch: &Batch) -> Result<Vec<f32>> {
-        let mut session = runtime::Session::new(self.model.clone(), self.rows)?;
-        let per_step = self.model.info().head == Head::PerStep;
-        let mut all = vec![];
-        for t in 0..batch.time {
-            let output = match &batch.input {
-                Input::Tokens { ids } => {
-                    session.step_tokens(&vec![i64::from(ids[t]); self.rows])?
-                }
-                Input::Features { values, width } => {
-                    let step = &values[t * width..(t + 1) * width];
-                    session.step_features(&step.repeat(self.rows))?
-                }
-            };
-            if !per_step {
-                all.clear();
-            }
-            all.extend(first_row(output, self.rows));
-        }
-        Ok(all)
-    }
-}
-
-fn widened(ids: &[u32]) -> Vec<i64> {
-    ids.iter().map(|id| i64::from(*id)).collect()
-}
-
-fn first_row(output: runtime::Output, rows: usize) -> Vec<f32> {
-    let mut values = output.values;
-    values.truncate(values.len() / rows);
-    values
 }
 
 #[cfg(test)]

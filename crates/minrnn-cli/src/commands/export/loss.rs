@@ -10,21 +10,16 @@ use minrnn_model::graph::OutputKind;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::export::Form;
-use minrnn_train::TrainError;
-use minrnn_train::checkpoint::model_config;
-use minrnn_train::run::Weights;
-use minrnn_train::task::{Batch, Input, Split, Task};
-use minrnn_train::trainer::open_data;
-use serde_json::{Value as Json, json};
+use minrnn_train::task::{Split, Task};
 
 use super::choice::Choice;
 use super::score::Score;
 use super::{calibrate, exported};
-use crate::config::Config;
 use crate::files::Loaded;
-use crate::memory;
+use crate::measure::{self, Checkpointed, File, Source, Where};
 use crate::table::{grouped, table};
 use crate::ui::Ui;
+use crate::verify::Export;
 
 /// Windows that scales are calibrated on.
 const CALIBRATION: usize = 8;
@@ -105,27 +100,16 @@ impl Data {
         loaded: &Loaded,
         ui: &Ui,
     ) -> Result<Self> {
-        let (checkpoint, at) = (&loaded.checkpoint, &loaded.path);
-        let model = model_config(checkpoint, at)?;
-        let mut config = match file {
-            Some(path) => Config::read_for(path, sets, Some(&model))?,
-            None => own_config(loaded, sets)?,
+        let wanted = Where {
+            flag: "--eval",
+            source: file.map_or(Source::Own, Source::Config),
+            sets,
         };
-        if file.is_none() {
-            config.train.model = model;
-        }
-        config.train.train.memory = memory::available();
-        let (task, notes) = open_data(&config.train, checkpoint, at).map_err(|error| match error {
-            TrainError::Differs { .. } => config.explain(error),
-            error => config.explain(error).context(match file {
-                Some(_) => "the data of --eval cannot be read",
-                None => "the data that the checkpoint was trained on cannot be read; --set 'task.path=\"FILE\"' says where they are now",
-            }),
-        })?;
-        for note in notes {
+        let held = measure::open(&wanted, &loaded.checkpoint, &loaded.path)?;
+        for note in held.notes {
             ui.note(&format!("note: {note}"));
         }
-        Ok(Self { task })
+        Ok(Self { task: held.task })
     }
 
     /// The largest magnitude before each matrix product, by name of the weight, over samples of the training part.
@@ -177,20 +161,17 @@ impl Data {
             "measuring on {windows} of {of} windows of held-out data, by the form {}",
             plan.form.name()
         ));
-        let file = exported::File::open(out, plan.form)?;
-        let weights = Weights::new(
-            model.graph(),
-            params,
-            candle_core::DType::F32,
-            &candle_core::Device::Cpu,
-        )?;
+        let form = plan.form.name();
+        let file = Export::open(out)?.load(form)?;
+        let file = File::new(file.with_context(|| format!("the export has no form {form}"))?);
+        let checkpoint = Checkpointed::new(model, params)?;
         let mut progress = ui.progress("window", windows);
         let (mut wide, mut narrow) = (Score::default(), Score::default());
         for first in 0..windows {
             progress.set(first, || "checkpoint and exported file".into());
             // One at a time: no row has another one's length.
             let batch = self.task.batch(Split::Validation, first, 1)?;
-            wide.add(&batch, &checkpoint(model, &weights, &batch)?);
+            wide.add(&batch, &checkpoint.run(&batch)?);
             let got = file.run(&batch).with_context(|| {
                 format!(
                     "window {first} of the held-out data, {} steps long",
@@ -211,48 +192,4 @@ impl Data {
             narrow,
         })
     }
-}
-
-/// The task of the run that made the checkpoint.
-fn own_config(loaded: &Loaded, sets: &[String]) -> Result<Config> {
-    let (path, json) = (loaded.path.join("config.json"), &loaded.checkpoint.config);
-    let known = |key: &str| json.get(key).filter(|v| v.is_object());
-    let (Some(task), Some(train)) = (known("task"), known("train")) else {
-        bail!(
-            "{} says nothing of a task, so there is no data to measure with; give a training configuration: --eval CONFIG.toml",
-            path.display()
-        );
-    };
-    // The model is the checkpoint's, whatever it is.
-    let model = json!({ "width": 1, "layers": 1 });
-    let config = json!({ "task": given(task), "model": model, "train": given(train) });
-    let text = toml::to_string(&config)
-        .with_context(|| format!("{} holds no training configuration", path.display()))?;
-    Config::parse(&path.display().to_string(), &text, sets)
-}
-
-/// Without what is null: TOML leaves it out.
-fn given(value: &Json) -> Json {
-    match value {
-        Json::Object(map) => {
-            let some = map.iter().filter(|(_, v)| !v.is_null());
-            Json::Object(some.map(|(k, v)| (k.clone(), given(v))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-/// The checkpoint's outputs, in f32 by candle.
-fn checkpoint(model: &Model, weights: &Weights, batch: &Batch) -> Result<Vec<f32>> {
-    use candle_core::{Device, Tensor};
-    use minrnn_train::run;
-    let shape = (batch.batch, batch.time);
-    let input = match &batch.input {
-        Input::Tokens { ids } => Tensor::from_slice(ids, shape, &Device::Cpu)?,
-        Input::Features { values, width } => {
-            Tensor::from_slice(values, (shape.0, shape.1, *width), &Device::Cpu)?
-        }
-    };
-    let outcome = run::run(model.graph(), weights, &run::Run::new(&input))?;
-    Ok(outcome.output.flatten_all()?.to_vec1()?)
 }

@@ -2,6 +2,8 @@
 
 use minrnn_train::task::{Batch, Targets};
 
+use crate::measure::{cross_entropy, likeliest};
+
 /// Weighted means.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Score {
@@ -59,19 +61,6 @@ impl Score {
     pub(super) fn accuracy(&self) -> Option<f64> {
         self.right.map(|right| right as f64 / self.count as f64)
     }
-}
-
-/// The first of the largest.
-fn likeliest(logits: &[f32]) -> usize {
-    (1..logits.len()).fold(0, |best, i| if logits[i] > logits[best] { i } else { best })
-}
-
-fn cross_entropy(logits: &[f32], class: usize) -> f64 {
-    let top = logits
-        .iter()
-        .fold(f64::NEG_INFINITY, |m, v| m.max(f64::from(*v)));
-    let sum: f64 = logits.iter().map(|v| (f64::from(*v) - top).exp()).sum();
-    top + sum.ln() - f64::from(logits[class])
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! `minrnn generate`.
 
 mod engine;
+mod stop;
+mod unused;
 
 use anyhow::{Context, Result, bail};
 use minrnn_onnx::export::is_unfinished;
 use minrnn_train::data::Vocabulary;
-use minrnn_train::generate::Sampler;
+use minrnn_train::generate::{Sampler, Sampling};
 
 use crate::Outcome;
 use crate::args::{EngineChoice, Generate};
@@ -13,14 +15,16 @@ use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
 use crate::ui::Ui;
 use engine::Engine;
+use stop::{Found, Stops};
 
 pub(super) fn run(args: &Generate, given: &Given, ui: &Ui) -> Result<Outcome> {
-    if given.has("seed") && args.temperature == 0.0 {
-        bail!(
-            "--seed would change nothing: at --temperature 0 always the likeliest character is taken; leave it out, or choose a temperature above 0"
-        );
-    }
-    let sampler = Sampler::new(args.temperature, args.seed)?;
+    unused::refuse(args, given)?;
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+    };
+    let sampler = Sampler::of(sampling, args.seed)?;
     if args.dir.join(MANIFEST).exists() || is_unfinished(&args.dir) {
         from_export(args, sampler, ui)
     } else {
@@ -92,8 +96,8 @@ struct Text<'a> {
     end: Option<u64>,
 }
 
-/// Prompt and continuation, character by character. The token that ends a text is not printed; in the prompt it ends nothing, as
-/// somebody wrote on behind it.
+/// Prompt and continuation, character by character. What ends a text is not printed; in the prompt it ends nothing, as somebody
+/// wrote on behind it.
 fn write(
     args: &Generate,
     mut engine: Engine,
@@ -101,6 +105,7 @@ fn write(
     mut sampler: Sampler,
     ui: &Ui,
 ) -> Result<Outcome> {
+    unused::refuse_for(args, text.words)?;
     let start = match args.prompt.as_deref() {
         Some("") => {
             bail!("the prompt is empty; leave --prompt out, or give at least one character")
@@ -112,6 +117,7 @@ fn write(
         .prompt
         .as_deref()
         .map_or(Ok(true), |prompt| ui.stream(prompt))?;
+    let mut stops = Stops::new(&args.stop);
     let mut next = start;
     let mut ended = None;
     for written in 0..args.length {
@@ -123,20 +129,45 @@ fn write(
         let id = sampler.choose(&logits) as u32;
         let character = text.words.decode(&[id])?;
         if text.end == Some(u64::from(id)) {
-            ended = Some((written, character));
+            ended = Some(over(args, written, &End::Token(&character)));
             break;
         }
-        reads = ui.stream(&character)?;
+        let Found { shown, stop } = stops.take(&character);
+        reads = ui.stream(&shown)?;
+        if let Some(stop) = stop {
+            let before = (written + 1).saturating_sub(stop.chars().count());
+            ended = Some(over(args, before, &End::Text(stop)));
+            break;
+        }
         next = vec![id];
     }
-    ui.print("\n")?;
-    if let Some((written, character)) = ended {
-        let (dir, most) = (args.dir.display(), args.length);
-        ui.note(&format!(
-            "note: the text is over after {written} of {most} characters: the model chose {character:?}, which {dir} names as its end of stream, and which is not printed"
-        ));
+    ui.print(&(stops.rest() + "\n"))?;
+    if let Some(note) = ended {
+        ui.note(&note);
     }
     Ok(Outcome::Holds)
+}
+
+/// What a text is over by.
+enum End<'a> {
+    /// A token that the export names.
+    Token(&'a str),
+    /// A text of the command line.
+    Text(&'a str),
+}
+
+/// Where a text is over, and why.
+fn over(args: &Generate, written: usize, end: &End) -> String {
+    let (dir, most) = (args.dir.display(), args.length);
+    let why = match end {
+        End::Token(text) => format!(
+            "the model chose {text:?}, which {dir} names as its end of stream, and which is not printed"
+        ),
+        End::Text(text) => {
+            format!("the model wrote {text:?}, which --stop names, and which is not printed")
+        }
+    };
+    format!("note: the text is over after {written} of {most} characters: {why}")
 }
 
 /// Where a weight is so large that a product overflows, every choice would be the same; where it is a square that overflows in a norm,

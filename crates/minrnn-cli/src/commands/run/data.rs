@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use minrnn_runtime::{Input, InputSpec, Output, Session};
-use minrnn_train::data::{Values, read_npy};
+use minrnn_train::data::{Array, Values, read_npy};
 use minrnn_train::task::FARTHEST;
 
 use super::lengths::Lengths;
@@ -33,7 +33,10 @@ impl Data {
         if path == Path::new("-") {
             return Self::stdin(spec);
         }
-        let array = read_npy(path)?;
+        Self::of(read_npy(path)?, path, spec)
+    }
+
+    fn of(array: Array, path: &Path, spec: InputSpec) -> Result<Self> {
         let fail = |wanted: &str| {
             bail!(
                 "{}: {} of shape {:?}, the model takes {wanted}",
@@ -76,6 +79,39 @@ impl Data {
             (InputSpec::Features { width }, Values::Ints(_) | Values::Texts(_)) => fail(&format!(
                 "float32: features [T, {width}] or [B, T, {width}]"
             )),
+        }
+    }
+
+    /// One sequence of features `[T, F]`.
+    pub(super) fn features(values: Vec<f32>, width: usize) -> Self {
+        Self {
+            batch: 1,
+            time: values.len() / width.max(1),
+            kind: Kind::Features { values, width },
+        }
+    }
+
+    /// One sequence of token ids `[T]`.
+    pub(super) fn tokens(ids: Vec<i64>) -> Self {
+        Self {
+            batch: 1,
+            time: ids.len(),
+            kind: Kind::Tokens(ids),
+        }
+    }
+
+    /// The same rows so many times.
+    pub(super) fn repeated(&self, times: usize) -> Self {
+        Self {
+            batch: self.batch * times,
+            time: self.time,
+            kind: match &self.kind {
+                Kind::Tokens(ids) => Kind::Tokens(ids.repeat(times)),
+                Kind::Features { values, width } => Kind::Features {
+                    values: values.repeat(times),
+                    width: *width,
+                },
+            },
         }
     }
 

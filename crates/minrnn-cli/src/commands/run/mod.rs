@@ -1,22 +1,29 @@
 //! `minrnn run`.
 
+mod answers;
 mod data;
 mod lengths;
+mod named;
 mod range;
 mod stream;
 
+use std::path::Path;
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail};
-use minrnn_runtime::{Extras, Model, Output};
+use minrnn_runtime::{Extras, Model, Output, State};
 use minrnn_train::data::read_data;
 
 use crate::Outcome;
 use crate::args::{Run, RunForm};
+use crate::files;
 use crate::outputs::Outputs;
 use crate::ui::Ui;
 use crate::verify::Export;
-use crate::{files, npy};
+use answers::{Answers, Names};
 use data::{Data, Usual};
 use lengths::Lengths;
+use named::Sequences;
 
 /// A state may take the place of the one that was begun with: so a stream goes on, piece by piece.
 fn check_outputs(args: &Run) -> Result<()> {
@@ -41,52 +48,135 @@ fn check_outputs(args: &Run) -> Result<()> {
 
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     check_outputs(args)?;
+    let named = named::is_named(&args.input);
+    named::refuse_unused(args, named)?;
     let export = files::open_export(&args.dir)?;
-    let model = open(&export, args.form, ui)?;
+    let model = Arc::new(open(&export, args.form, ui)?);
+    match named {
+        true => sequences(args, &export, &model, ui)?,
+        false => rows(args, &export, &model, ui)?,
+    }
+    Ok(Outcome::Holds)
+}
+
+/// Rows of one array, all at once.
+fn rows(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result<()> {
     let mut data = Data::read(&args.input, model.info().input)?;
     let lengths = Lengths::read(
         args.lengths.as_deref(),
         [data.batch, data.time],
-        &export,
-        &model,
+        export,
+        model,
     )?;
     data.cut(&lengths);
     data.check(model.info().input, &Usual(export.statistics()))?;
     let state = match &args.state {
         None => model.initial_state(data.batch)?,
-        Some(path) => {
-            let bytes =
-                read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let begun = || format!("cannot begin with {}", path.display());
-            let state = model.state_from_bytes(&bytes).with_context(begun)?;
-            range::check(&bytes).with_context(begun)?;
-            state
-        }
+        Some(path) => saved(model, path)?,
     };
     let (form, shape) = (model.info().form, data.shape());
-    let (mut output, state) = if form.is_sequence() {
-        let extras = Extras {
-            lengths: lengths.given(),
-            ..Extras::default()
-        };
-        model.run_with(data.input(), &extras, &state)?
-    } else {
-        stream::run(model, &data, &lengths, state)?
-    };
+    let (mut output, state) = called(model, &data, &lengths, state)?;
     lengths.cut(&mut output);
     ui.note(&format!(
         "{} form: {shape:?} in, {:?} out",
         form.as_str(),
         output.shape
     ));
-    if let Some(path) = &args.save_state {
-        files::write(path, &state.to_bytes())?;
-    }
+    save(args, &state)?;
     match &args.out {
-        Some(path) => files::write(path, &npy::encode(&output.shape, &output.values))?,
-        None => ui.print(&lines(&output, &lengths))?,
+        Some(path) => {
+            let answers = Answers::of(output, &lengths);
+            answers.write(path, &Names::of(export, model, None))
+        }
+        None => ui.print(&lines(&output, &lengths)),
     }
-    Ok(Outcome::Holds)
+}
+
+/// Sequences of a file that names what is in it, one by one: none has another one's length.
+fn sequences(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result<()> {
+    let all = Sequences::read(args, export, model, ui)?;
+    let usual = Usual(export.statistics());
+    // Rows of a call: those of a fixed batch are all the same.
+    let copies = model.info().batch.unwrap_or(1);
+    let begin = args
+        .state
+        .as_deref()
+        .map(|path| begun(model, path, all.data.len()));
+    let begin = begin.transpose()?;
+    let (mut answers, mut states) = (Answers::default(), vec![]);
+    for (i, one) in all.data.iter().enumerate() {
+        let place = || format!("sequence {}", all.called(i));
+        one.check(model.info().input, &usual).with_context(place)?;
+        let state = match &begin {
+            Some(state) => state.select(&vec![i; copies])?,
+            None => model.initial_state(copies)?,
+        };
+        let data = one.repeated(copies);
+        let (output, state) =
+            called(model, &data, &Lengths::default(), state).with_context(place)?;
+        answers.add(output, copies);
+        states.push(state.select(&[0])?);
+    }
+    ui.note(&format!(
+        "{} form: {} sequences, {} steps in all",
+        model.info().form.as_str(),
+        all.data.len(),
+        all.data.iter().map(|one| one.time).sum::<usize>()
+    ));
+    if args.save_state.is_some() {
+        let states: Vec<&State> = states.iter().collect();
+        save(args, &State::stack(&states)?)?;
+    }
+    let names = Names::of(export, model, Some(&all));
+    match &args.out {
+        Some(path) => answers.write(path, &names),
+        None => ui.print(&answers.csv(&names)?),
+    }
+}
+
+/// One call of a sequence form, or one for each step.
+fn called(
+    model: &Arc<Model>,
+    data: &Data,
+    lengths: &Lengths,
+    state: State,
+) -> Result<(Output, State)> {
+    if !model.info().form.is_sequence() {
+        return stream::run(model.clone(), data, lengths, state);
+    }
+    let extras = Extras {
+        lengths: lengths.given(),
+        ..Extras::default()
+    };
+    Ok(model.run_with(data.input(), &extras, &state)?)
+}
+
+fn saved(model: &Model, path: &Path) -> Result<State> {
+    let bytes = read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let begun = || format!("cannot begin with {}", path.display());
+    let state = model.state_from_bytes(&bytes).with_context(begun)?;
+    range::check(&bytes).with_context(begun)?;
+    Ok(state)
+}
+
+/// A state with a row for each sequence.
+fn begun(model: &Model, path: &Path, sequences: usize) -> Result<State> {
+    let state = saved(model, path)?;
+    if state.rows() != sequences {
+        bail!(
+            "--state {}: has {} rows, and there are {sequences} sequences; give the state that was saved after as many",
+            path.display(),
+            state.rows()
+        );
+    }
+    Ok(state)
+}
+
+fn save(args: &Run, state: &State) -> Result<()> {
+    match &args.save_state {
+        Some(path) => files::write(path, &state.to_bytes()),
+        None => Ok(()),
+    }
 }
 
 /// The form that was asked for, or the first that runs here.

@@ -10,7 +10,7 @@ use super::lengths::Lengths;
 
 /// The output of all steps, or of each row's last one, and each row's state at its own end.
 pub(super) fn run(
-    model: Model,
+    model: Arc<Model>,
     data: &Data,
     lengths: &Lengths,
     state: State,
@@ -20,7 +20,7 @@ pub(super) fn run(
     if time == 0 {
         bail!("there is nothing to run: T = 0; give at least one step");
     }
-    let mut session = Session::new(Arc::new(model), batch)?;
+    let mut session = Session::new(model, batch)?;
     session.set_state(state)?;
     let mut ended: Vec<Option<State>> = vec![None; batch];
     let mut values = vec![];

@@ -118,6 +118,22 @@ impl Export {
         Model::from_config(&config).map_err(|e| fail(format!("config: {e}")))
     }
 
+    /// Names of the features, in order, where the model has names for them.
+    pub(crate) fn feature_names(&self) -> Option<Vec<String>> {
+        names(&self.manifest.features)
+    }
+
+    /// Names of the classes or of the values that come out, in order; of a text model its characters.
+    pub(crate) fn output_names(&self) -> Option<Vec<String>> {
+        let named = names(&self.manifest.classes).or_else(|| names(&self.manifest.targets));
+        named.or_else(|| self.manifest.vocabulary.clone())
+    }
+
+    /// What the model was made from, as the manifest says it.
+    pub(crate) fn config(&self) -> &Json {
+        &self.manifest.config
+    }
+
     /// The name of the layer that only another program knows.
     fn own_layer(&self) -> Option<&str> {
         let name = self.manifest.config.pointer("/cell/name");
@@ -274,6 +290,13 @@ impl Export {
         let bytes = read(&path)?;
         Ok((path, bytes))
     }
+}
+
+fn names(list: &Option<Json>) -> Option<Vec<String>> {
+    let list = list.as_ref()?.as_array()?;
+    list.iter()
+        .map(|name| name.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// An error with its sources, in one line.

@@ -27,6 +27,7 @@ fn sequences(path: PathBuf) -> SequencesOptions {
         validation_fraction: 0.2,
         test_fraction: 0.15,
         split_seed: 0,
+        whole: false,
     }
 }
 

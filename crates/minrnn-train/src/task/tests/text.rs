@@ -8,6 +8,7 @@ fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
             path: path.to_path_buf(),
             seq_len,
             validation_fraction: 0.1,
+            whole: false,
         },
         seed,
     )
@@ -147,6 +148,7 @@ fn a_byte_order_mark_is_no_character() {
             path,
             seq_len: 4,
             validation_fraction: 0.5,
+            whole: false,
         };
         let text = Text::open(&options, 0).unwrap();
         (text.vocabulary().unwrap().tokens().to_vec(), text.digest())

@@ -1,0 +1,124 @@
+//! What is measured, and on which data.
+
+use anyhow::{Result, bail};
+use minrnn_onnx::export::is_unfinished;
+use serde_json::{Value as Json, json};
+
+use crate::args::Eval;
+use crate::files::{self, Loaded, MANIFEST};
+use crate::given::Given;
+use crate::measure::{self, Held, Source, Where, checkpoint_of};
+use crate::verify::Export;
+
+/// A model.
+pub(super) enum Subject {
+    /// Run by candle.
+    Checkpoint(Box<Loaded>),
+    /// Run by minrnn-runtime.
+    Export(Box<Export>),
+}
+
+impl Subject {
+    pub(super) fn open(args: &Eval) -> Result<Self> {
+        let dir = &args.dir;
+        if dir.join(MANIFEST).exists() || is_unfinished(dir) {
+            return Ok(Self::Export(Box::new(files::open_export(dir)?)));
+        }
+        if dir.is_dir() && !files::has_checkpoint(dir) {
+            bail!(
+                "{} is neither a checkpoint nor a run nor an export: it has no config.json, no {}/ and no {MANIFEST}",
+                dir.display(),
+                files::BEST
+            );
+        }
+        Ok(Self::Checkpoint(Box::new(files::load_checkpoint(dir)?)))
+    }
+}
+
+/// Flags that would change nothing.
+pub(super) fn refuse_unused(args: &Eval, given: &Given, subject: &Subject) -> Result<()> {
+    if args.form.is_some() && matches!(subject, Subject::Checkpoint(_)) {
+        bail!(
+            "--form would change nothing: {} is no export, and candle has one form; leave it out",
+            args.dir.display()
+        );
+    }
+    if let Some(Source::File(path)) = named(args)
+        && given.has("split")
+    {
+        bail!(
+            "--split would change nothing: --data {} is measured whole; leave it out, or give a training configuration, CONFIG.toml, whose task has parts",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// What `--data` names, where it is no folder.
+fn named(args: &Eval) -> Option<Source<'_>> {
+    let path = args.data.as_deref()?;
+    let toml = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    match (path.is_dir(), toml) {
+        (true, _) => None,
+        (_, true) => Some(Source::Config(path)),
+        (_, false) => Some(Source::File(path)),
+    }
+}
+
+/// The data, as the model takes them.
+pub(super) fn open(args: &Eval, subject: &Subject) -> Result<Held> {
+    let wanted = Where {
+        flag: "--data",
+        source: named(args).unwrap_or(Source::Own),
+        sets: &args.set,
+    };
+    let run = match args.data.as_deref().filter(|path| path.is_dir()) {
+        Some(dir) => Some(files::load_checkpoint(dir)?),
+        None => None,
+    };
+    match (subject, &run) {
+        (Subject::Checkpoint(loaded), None) => {
+            measure::open(&wanted, &loaded.checkpoint, &loaded.path)
+        }
+        (Subject::Checkpoint(loaded), Some(run)) => {
+            let config = of_run(&loaded.checkpoint.config["model"], run);
+            let words = loaded.checkpoint.vocabulary.as_deref();
+            measure::open(&wanted, &checkpoint_of(config, words), &run.path)
+        }
+        (Subject::Export(export), Some(run)) => {
+            export.model()?;
+            let config = of_run(export.config(), run);
+            measure::open(
+                &wanted,
+                &checkpoint_of(config, export.vocabulary()),
+                &run.path,
+            )
+        }
+        (Subject::Export(export), None) => {
+            export.model()?;
+            if !matches!(wanted.source, Source::Config(_)) {
+                let dir = export.dir().display();
+                bail!(
+                    "{dir} is an export, which does not say what it was trained on and how data are read; give --data RUN, the folder of the run that it was exported from, or --data CONFIG.toml"
+                );
+            }
+            let config = json!({ "model": export.config() });
+            measure::open(
+                &wanted,
+                &checkpoint_of(config, export.vocabulary()),
+                export.dir(),
+            )
+        }
+    }
+}
+
+/// What a model takes, with the task of a run.
+fn of_run(model: &Json, run: &Loaded) -> Json {
+    let mut config = run.checkpoint.config.clone();
+    if let Json::Object(map) = &mut config {
+        map.insert("model".into(), model.clone());
+    }
+    config
+}

@@ -1,0 +1,349 @@
+//! Labelled sequences of a CSV file: which column is what is guessed, by names and by what stands in the columns.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use minrnn_train::data::{csv_columns, csv_rows};
+
+use super::write::{Page, Sizes, Value, parts, rest};
+use crate::args::Init;
+
+/// Rows that are looked at.
+const ROWS: usize = 200_000;
+/// More whole numbers than these are values rather than classes.
+const CLASSES: usize = 100;
+/// Names of columns that tell sequences apart, and of those that are predicted.
+const IDS: [&str; 12] = [
+    "id",
+    "run",
+    "sequence",
+    "seq",
+    "series",
+    "session",
+    "trial",
+    "recording",
+    "file",
+    "group",
+    "unit",
+    "episode",
+];
+const TARGETS: [&str; 7] = [
+    "label", "labels", "target", "targets", "class", "y", "output",
+];
+/// Clocks and counters: a model that is given them learns where in the recording it is.
+const CLOCKS: [&str; 9] = [
+    "time",
+    "timestamp",
+    "date",
+    "datetime",
+    "clock",
+    "t",
+    "step",
+    "index",
+    "row",
+];
+
+/// What a file is taken for.
+struct Guess {
+    id: String,
+    features: Vec<String>,
+    targets: Vec<String>,
+    ignored: Vec<String>,
+    classes: bool,
+    per_step: bool,
+    sequences: usize,
+    longest: usize,
+    /// Whether there are more rows than were looked at.
+    cut: bool,
+}
+
+pub(super) fn configuration(args: &Init) -> Result<String> {
+    let Some(path) = &args.file else {
+        return Ok(page("pump.csv", &example()));
+    };
+    let rows = csv_rows(path, ROWS + 1)?;
+    let table = Columns {
+        path,
+        names: csv_columns(path)?,
+        rows,
+    };
+    if table.rows.is_empty() {
+        bail!(
+            "{}: there are no rows below the first one, which names the columns",
+            path.display()
+        );
+    }
+    Ok(page(&path.display().to_string(), &table.guess(args)?))
+}
+
+fn example() -> Guess {
+    let names = |all: &[&str]| all.iter().map(|n| (*n).to_owned()).collect();
+    Guess {
+        id: "run".into(),
+        features: names(&["flow", "pressure"]),
+        targets: names(&["level"]),
+        ignored: names(&["time"]),
+        classes: false,
+        per_step: true,
+        sequences: 100,
+        longest: 64,
+        cut: false,
+    }
+}
+
+fn page(path: &str, guess: &Guess) -> String {
+    const TABLE: &str = "task.sequences";
+    let mut page = Page::default();
+    page.note("Labels of sequences, a row a step: `minrnn train` with this file, then `minrnn eval` with the run.\nWhich column is what was guessed: hold it against your data.");
+    page.table("task");
+    page.key(TABLE, "kind", Value::Text("sequences"), "");
+    page.key(TABLE, "path", Value::Text(path), "");
+    let more = if guess.cut { "at least " } else { "" };
+    let why = format!(
+        "{more}{} sequences, the longest of {} steps",
+        guess.sequences, guess.longest
+    );
+    page.key(TABLE, "id_column", Value::Text(&guess.id), &why);
+    page.key(TABLE, "feature_columns", Value::Texts(&guess.features), "");
+    page.key(TABLE, "target_columns", Value::Texts(&guess.targets), "");
+    if !guess.ignored.is_empty() {
+        let why =
+            "clocks, counters, constants and texts; move one to feature_columns if it is a feature";
+        page.key(TABLE, "ignore_columns", Value::Texts(&guess.ignored), why);
+    }
+    let target = if guess.classes { "classes" } else { "values" };
+    page.key(TABLE, "target", Value::Text(target), "");
+    let (per, why) = match guess.per_step {
+        true => ("step", "the label changes within sequences"),
+        false => (
+            "sequence",
+            "the label is the same in all rows of a sequence",
+        ),
+    };
+    page.key(TABLE, "per", Value::Text(per), why);
+    let evaluates = parts(&mut page, guess.sequences);
+    let sizes = Sizes {
+        width: 64,
+        longest: guess.longest,
+        steps: 1000,
+        batch: (guess.sequences / 4).clamp(1, 16),
+        evaluates,
+    };
+    rest(&mut page, &sizes);
+    page.finish()
+}
+
+struct Columns<'a> {
+    path: &'a Path,
+    names: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns<'_> {
+    fn guess(&self, args: &Init) -> Result<Guess> {
+        let given = args
+            .target_column
+            .iter()
+            .map(|name| self.place(name, "--target-column"));
+        let given = given.collect::<Result<Vec<_>>>()?;
+        let id = match &args.id_column {
+            Some(name) => self.place(name, "--id-column")?,
+            None => self.id(&given)?,
+        };
+        if given.contains(&id) {
+            bail!(
+                "--target-column {} is the column that tells the sequences apart",
+                self.names[id]
+            );
+        }
+        let free = |i: &usize| *i != id && !given.contains(i);
+        let is_clock = |i: &usize| CLOCKS.contains(&self.names[*i].to_lowercase().as_str());
+        let usable = |i: &usize| free(i) && !is_clock(i);
+        let targets = match given.is_empty() {
+            false => given.clone(),
+            true => vec![self.target(usable)?],
+        };
+        let feature = |i: &usize| {
+            usable(i) && !targets.contains(i) && self.is_numeric(*i) && self.distinct(*i).len() > 1
+        };
+        let all = 0..self.names.len();
+        let features: Vec<usize> = all.clone().filter(feature).collect();
+        if features.is_empty() {
+            bail!(
+                "{}: no column of numbers is left for the features beside {} and {}",
+                self.path.display(),
+                self.names[id],
+                self.called(&targets).join(", ")
+            );
+        }
+        let ignored: Vec<usize> = all
+            .filter(|i| *i != id && !targets.contains(i) && !features.contains(i))
+            .collect();
+        let groups = self.groups(id);
+        let constant = |i: &usize| {
+            let same = |group: &&[Vec<String>]| group.iter().all(|row| row[*i] == group[0][*i]);
+            groups.iter().all(same)
+        };
+        let longest = groups.iter().map(|g| g.len()).max().unwrap_or(1);
+        Ok(Guess {
+            id: self.names[id].clone(),
+            features: self.called(&features),
+            classes: matches!(targets[..], [one] if self.is_classes(one)),
+            per_step: !(longest > 1 && targets.iter().all(constant)),
+            targets: self.called(&targets),
+            ignored: self.called(&ignored),
+            sequences: groups.len(),
+            longest,
+            cut: self.rows.len() > ROWS,
+        })
+    }
+
+    fn place(&self, name: &String, flag: &str) -> Result<usize> {
+        match self.names.iter().position(|n| n == name) {
+            Some(place) => Ok(place),
+            None => bail!(
+                "{flag} {name}: {} has no such column; it has {}",
+                self.path.display(),
+                self.names.join(", ")
+            ),
+        }
+    }
+
+    fn called(&self, columns: &[usize]) -> Vec<String> {
+        columns.iter().map(|i| self.names[*i].clone()).collect()
+    }
+
+    /// The column each of whose values stands in rows that follow each other, at least two of them somewhere: by its name, else the first.
+    fn id(&self, targets: &[usize]) -> Result<usize> {
+        let tells = |i: &usize| {
+            let (groups, distinct) = (self.groups(*i).len(), self.distinct(*i).len());
+            groups == distinct && groups < self.rows.len() && !targets.contains(i)
+        };
+        let all: Vec<usize> = (0..self.names.len()).filter(tells).collect();
+        let named = |i: &&usize| IDS.contains(&self.names[**i].to_lowercase().as_str());
+        let several = |i: &&usize| self.distinct(**i).len() > 1;
+        let found = all.iter().find(named).or_else(|| all.iter().find(several));
+        match found {
+            Some(place) => Ok(*place),
+            None => bail!(
+                "{}: no column tells the sequences apart: one whose values stand in rows that follow each other. The columns are {}; --id-column names it; where all rows are one sequence, add a column with one value",
+                self.path.display(),
+                self.names.join(", ")
+            ),
+        }
+    }
+
+    /// The column that is predicted: by its name, else the last one.
+    fn target(&self, usable: impl Fn(&usize) -> bool) -> Result<usize> {
+        let all: Vec<usize> = (0..self.names.len()).filter(usable).collect();
+        let named = |i: &&usize| TARGETS.contains(&self.names[**i].to_lowercase().as_str());
+        match all.iter().find(named).or(all.last()) {
+            Some(place) => Ok(*place),
+            None => bail!(
+                "{}: no column is left to be predicted; --target-column names it",
+                self.path.display()
+            ),
+        }
+    }
+
+    fn is_numeric(&self, column: usize) -> bool {
+        let number = |row: &Vec<String>| row[column].parse().is_ok_and(f32::is_finite);
+        self.rows.iter().all(number)
+    }
+
+    /// Texts, numbers padded with zeros (01), or all whole numbers from 0 up to one that is not large.
+    fn is_classes(&self, column: usize) -> bool {
+        let all = self.distinct(column);
+        if !self.is_numeric(column)
+            || all
+                .iter()
+                .any(|t| t.len() > 1 && t.starts_with('0') && !t.contains('.'))
+        {
+            return true;
+        }
+        let numbers: BTreeSet<usize> = all.iter().filter_map(|t| t.parse().ok()).collect();
+        let dense = numbers.last().is_some_and(|last| last + 1 == numbers.len());
+        numbers.len() == all.len() && dense && (2..=CLASSES).contains(&numbers.len())
+    }
+
+    fn distinct(&self, column: usize) -> BTreeSet<&str> {
+        self.rows.iter().map(|row| row[column].as_str()).collect()
+    }
+
+    /// Rows that follow each other and have the same value.
+    fn groups(&self, column: usize) -> Vec<&[Vec<String>]> {
+        self.rows.chunk_by(|a, b| a[column] == b[column]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::InitKind;
+
+    fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
+        let mut lines = text
+            .lines()
+            .map(|l| l.split(',').map(str::to_owned).collect());
+        let table = Columns {
+            path: Path::new("a.csv"),
+            names: lines.next().unwrap_or_default(),
+            rows: lines.collect(),
+        };
+        table.guess(&Init {
+            kind: InitKind::Csv,
+            file: None,
+            id_column: None,
+            target_column: targets.iter().map(|t| (*t).to_owned()).collect(),
+        })
+    }
+
+    #[test]
+    fn columns_are_told_by_name_and_by_what_stands_in_them() {
+        let found = guess(
+            "time,pump,flow,room,level\n0,a,1,x,5.5\n1,a,2,x,6\n0,b,4,x,7\n1,b,3,x,8\n",
+            &[],
+        )
+        .unwrap();
+        assert_eq!(
+            (found.id.as_str(), found.targets.as_slice()),
+            ("pump", &["level".to_owned()][..])
+        );
+        assert_eq!(
+            (found.features, found.ignored),
+            (
+                vec!["flow".to_owned()],
+                vec!["time".to_owned(), "room".into()]
+            )
+        );
+        assert!(!found.classes && found.per_step);
+        assert_eq!((found.sequences, found.longest), (2, 2));
+        // A label of a sequence, classes by text and by number.
+        for labels in [["up", "down"], ["1", "0"], ["01", "02"]] {
+            let [a, b] = labels;
+            let found = guess(
+                &format!("label,id,x\n{a},7,1\n{a},7,2\n{b},8,4\n{b},8,3\n{a},9,1\n"),
+                &[],
+            )
+            .unwrap();
+            assert!(found.classes && !found.per_step, "{labels:?}");
+            assert_eq!(found.id, "id");
+        }
+        let found = guess("id,x,a,b\n1,1,0,2\n1,2,1,3\n2,4,0,4\n", &["a", "b"]).unwrap();
+        assert_eq!(found.targets, ["a", "b"]);
+        assert!(!found.classes, "several are values");
+    }
+
+    #[test]
+    fn what_cannot_be_guessed_is_asked_for() {
+        let said =
+            |text: &str, targets: &[&str]| guess(text, targets).map(drop).unwrap_err().to_string();
+        assert!(said("x,y\n1,2\n3,4\n", &[]).contains("--id-column names it"));
+        assert!(
+            said("id,x\n1,2\n1,3\n", &["z"])
+                .contains("--target-column z: a.csv has no such column; it has id, x")
+        );
+        assert!(said("id,x\n1,2\n1,3\n2,4\n", &[]).contains("no column of numbers is left"));
+    }
+}

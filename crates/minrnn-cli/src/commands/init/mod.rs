@@ -1,0 +1,48 @@
+//! `minrnn init`.
+
+mod csv;
+mod npz;
+mod text;
+mod write;
+
+use anyhow::{Context, Result, bail};
+
+use crate::Outcome;
+use crate::args::{Init, InitKind};
+use crate::config::Config;
+use crate::memory;
+use crate::ui::Ui;
+
+pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
+    refuse_unused(args)?;
+    let file = args.file.as_deref();
+    let text = match args.kind {
+        InitKind::Text => text::configuration(file)?,
+        InitKind::Csv => csv::configuration(args)?,
+        InitKind::Npz => npz::configuration(file)?,
+    };
+    if let Some(file) = file {
+        opens(&text).with_context(|| format!("no configuration fits {}", file.display()))?;
+    }
+    ui.print(&text)?;
+    Ok(Outcome::Holds)
+}
+
+/// What is written is a configuration, and its data can be read: a training would begin.
+fn opens(text: &str) -> Result<()> {
+    let config = Config::parse("the configuration", text, &[])?;
+    let (task, seed) = (&config.train.task, config.train.train.seed);
+    task.open_within(seed, memory::available())
+        .map(drop)
+        .map_err(|e| config.explain(e))
+}
+
+fn refuse_unused(args: &Init) -> Result<()> {
+    let columns = args.id_column.is_some() || !args.target_column.is_empty();
+    if columns && args.kind != InitKind::Csv {
+        bail!(
+            "--id-column and --target-column are of CSV files; leave them out, or use `minrnn init csv`"
+        );
+    }
+    Ok(())
+}

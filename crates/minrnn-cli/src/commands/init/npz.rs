@@ -1,0 +1,115 @@
+//! Labelled sequences of NumPy arrays.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use minrnn_train::data::{Array, NPZ_ARRAYS, Values, npz_arrays, read_npz};
+
+use super::write::{Page, Sizes, Value, parts, rest};
+
+/// More whole numbers than these are values rather than classes.
+const CLASSES: i64 = 1000;
+
+/// What a file is taken for.
+struct Guess {
+    ignored: Vec<String>,
+    classes: bool,
+    per_step: bool,
+    sequences: usize,
+    time: usize,
+    features: usize,
+}
+
+pub(super) fn configuration(file: Option<&Path>) -> Result<String> {
+    let Some(path) = file else {
+        let guess = Guess {
+            ignored: vec![],
+            classes: false,
+            per_step: true,
+            sequences: 100,
+            time: 64,
+            features: 2,
+        };
+        return Ok(page("pump.npz", &guess));
+    };
+    Ok(page(&path.display().to_string(), &guess(path)?))
+}
+
+fn page(path: &str, guess: &Guess) -> String {
+    const TABLE: &str = "task.sequences";
+    let mut page = Page::default();
+    page.note(
+        "Labels of sequences: `minrnn train` with this file, then `minrnn eval` with the run.",
+    );
+    page.table("task");
+    page.key(TABLE, "kind", Value::Text("sequences"), "");
+    let why = format!(
+        "{} sequences of up to {} steps, {} features",
+        guess.sequences, guess.time, guess.features
+    );
+    page.key(TABLE, "path", Value::Text(path), &why);
+    if !guess.ignored.is_empty() {
+        page.key(TABLE, "ignore_arrays", Value::Texts(&guess.ignored), "");
+    }
+    let target = if guess.classes { "classes" } else { "values" };
+    page.key(TABLE, "target", Value::Text(target), "");
+    let per = if guess.per_step { "step" } else { "sequence" };
+    page.key(TABLE, "per", Value::Text(per), "by the shape of the labels");
+    let evaluates = parts(&mut page, guess.sequences);
+    let sizes = Sizes {
+        width: 64,
+        longest: guess.time,
+        steps: 1000,
+        batch: (guess.sequences / 4).clamp(1, 16),
+        evaluates,
+    };
+    rest(&mut page, &sizes);
+    page.finish()
+}
+
+fn guess(path: &Path) -> Result<Guess> {
+    let names = npz_arrays(path)?;
+    let [features, labels, _] = NPZ_ARRAYS;
+    let known = |name: &&String| NPZ_ARRAYS.iter().any(|list| list.contains(&name.as_str()));
+    let ignored: Vec<String> = names.iter().filter(|n| !known(n)).cloned().collect();
+    let one = |list: &[&str], what: &str| -> Result<Array> {
+        let found = read_npz(path, list, &["*".to_owned()])?;
+        let found: Vec<Array> = found.into_iter().flatten().collect();
+        match <[Array; 1]>::try_from(found) {
+            Ok([array]) => Ok(array),
+            Err(all) => bail!(
+                "{}: {} arrays are {what} ({}), and there must be one; it has {}",
+                path.display(),
+                all.len(),
+                list.join(", "),
+                names.join(", ")
+            ),
+        }
+    };
+    let (x, y) = (one(features, "features")?, one(labels, "labels")?);
+    let (n, t, f) = match *x.shape {
+        [n, t] => (n, t, 1),
+        [n, t, f] => (n, t, f),
+        _ => bail!(
+            "{}: features have shape {:?}, expected [N, T, F] or [N, T]",
+            path.display(),
+            x.shape
+        ),
+    };
+    let per_step = y.shape.starts_with(&[n, t]);
+    let dims = if per_step { 2 } else { 1 };
+    let classes = y.shape.len() == dims
+        && match &y.values {
+            Values::Texts(_) => true,
+            Values::Ints(all) => all.iter().all(|v| (0..CLASSES).contains(v)),
+            Values::Floats(_) => false,
+        };
+    Ok(Guess {
+        ignored,
+        classes,
+        per_step,
+        sequences: n,
+        time: t,
+        features: f,
+    })
+}

@@ -1,0 +1,244 @@
+//! Sequences of files that name what is in them: CSV by its columns, npz by its arrays.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use minrnn_runtime::{InputSpec, Model};
+use minrnn_train::data::{
+    Array, NPZ_ARRAYS, SequenceSet, Values, csv_columns, npz_arrays, read_csv_features,
+    read_npz_features,
+};
+
+use super::data::Data;
+use crate::args::Run;
+use crate::ui::Ui;
+use crate::verify::Export;
+
+/// Sequences one by one, and what they are called.
+pub(super) struct Sequences {
+    pub(super) data: Vec<Data>,
+    /// The column that tells them apart, and what stands in it; none: numbers from 0 on.
+    pub(super) ids: Option<(String, Vec<String>)>,
+}
+
+fn ends_in(path: &Path, ending: &str) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case(ending))
+}
+
+/// Whether a file names what is in it.
+pub(super) fn is_named(path: &Path) -> bool {
+    ends_in(path, "csv") || ends_in(path, "npz")
+}
+
+/// Flags that would change nothing with such an input.
+pub(super) fn refuse_unused(args: &Run, named: bool) -> Result<()> {
+    if args.id_column.is_some() && !ends_in(&args.input, "csv") {
+        bail!(
+            "--id-column would change nothing: --input {} is no CSV file; leave it out",
+            args.input.display()
+        );
+    }
+    if !named && !args.ignore.is_empty() {
+        bail!(
+            "--ignore would change nothing: --input {} has neither columns nor arrays with names; leave it out",
+            args.input.display()
+        );
+    }
+    if named && args.lengths.is_some() {
+        bail!(
+            "--lengths would change nothing: sequences of {} have their own lengths; leave it out",
+            args.input.display()
+        );
+    }
+    Ok(())
+}
+
+impl Sequences {
+    /// Reads what the model takes.
+    pub(super) fn read(args: &Run, export: &Export, model: &Model, ui: &Ui) -> Result<Self> {
+        match ends_in(&args.input, "csv") {
+            true => Self::csv(args, export, model, ui),
+            false => Self::npz(args, model),
+        }
+    }
+
+    /// For messages.
+    pub(super) fn called(&self, i: usize) -> String {
+        match &self.ids {
+            Some((_, ids)) => format!("'{}'", ids[i]),
+            None => format!("{i} (counted from 0)"),
+        }
+    }
+
+    fn csv(args: &Run, export: &Export, model: &Model, ui: &Ui) -> Result<Self> {
+        let path = &args.input;
+        if let InputSpec::Tokens { .. } = model.info().input {
+            bail!(
+                "{}: the model takes token ids, which are no columns; give an .npz file with x [N, T], an .npy file, or - for stdin",
+                path.display()
+            );
+        }
+        let Some(features) = export.feature_names() else {
+            bail!(
+                "{}: the model of {} has no names for its features, by which columns would be found; give an .npz or .npy file, or train with names (model.input.names)",
+                path.display(),
+                export.dir().display()
+            );
+        };
+        let columns = csv_columns(path)?;
+        let predicted = export.output_names().unwrap_or_default();
+        let id = args.id_column.as_deref();
+        let used = |name: &String| features.contains(name) || id == Some(name.as_str());
+        if let Some(id) = id.filter(|id| features.iter().any(|f| f == id)) {
+            bail!(
+                "--id-column {id} is a feature of the model; a column has one meaning, copy it under another name"
+            );
+        }
+        let known = |name: &String| used(name) || predicted.contains(name);
+        let missing = features.iter().find(|f| !columns.contains(f));
+        if let Some(name) = missing {
+            bail!(
+                "{}: there is no column '{name}', which is a feature of the model; it takes {}, and the file has {}",
+                path.display(),
+                features.join(", "),
+                columns.join(", ")
+            );
+        }
+        refuse_strangers(
+            path,
+            &args.ignore,
+            &columns,
+            ("column", used, known),
+            &features,
+        )?;
+        let given = |name: &&String| predicted.contains(name) && !used(name);
+        if let Some(name) = columns.iter().find(given) {
+            ui.note(&format!(
+                "note: column '{name}' is what the model predicts: it is not read"
+            ));
+        }
+        let (ids, set) = read_csv_features(path, id, &features)?;
+        let data = (0..set.len()).map(|i| one(&set, i)).collect();
+        Ok(Self {
+            data,
+            ids: id.map(|id| (id.to_owned(), ids)),
+        })
+    }
+
+    fn npz(args: &Run, model: &Model) -> Result<Self> {
+        let path = &args.input;
+        let arrays = npz_arrays(path)?;
+        let [features, labels, lengths] = NPZ_ARRAYS;
+        let is = |list: &[&str], name: &String| list.contains(&name.as_str());
+        let used = |name: &String| is(features, name) || is(lengths, name);
+        let known = |name: &String| used(name) || is(labels, name);
+        let wanted = ["x (or features)".to_owned(), "lengths".to_owned()];
+        refuse_strangers(path, &args.ignore, &arrays, ("array", used, known), &wanted)?;
+        let (array, lens) = read_npz_features(path)?;
+        Ok(Self {
+            data: rows(array, lens, path, model.info().input)?,
+            ids: None,
+        })
+    }
+}
+
+/// What is in the file and is neither the model's nor ignored, and what is ignored and is not in the file, or is used.
+fn refuse_strangers(
+    path: &Path,
+    ignored: &[String],
+    found: &[String],
+    (what, used, known): (&str, impl Fn(&String) -> bool, impl Fn(&String) -> bool),
+    takes: &[String],
+) -> Result<()> {
+    let all = ignored.iter().any(|name| name == "*");
+    for name in ignored.iter().filter(|name| *name != "*") {
+        if !found.contains(name) {
+            bail!(
+                "--ignore {name}: {} has no {what} '{name}'; it has {}",
+                path.display(),
+                found.join(", ")
+            );
+        }
+        if used(name) {
+            bail!("--ignore {name}: the model takes the {what} '{name}'");
+        }
+    }
+    let stranger = |name: &&String| !known(name) && !all && !ignored.contains(name);
+    if let Some(name) = found.iter().find(stranger) {
+        let id = match what {
+            "column" => ", or with --id-column if it tells sequences apart",
+            _ => "",
+        };
+        bail!(
+            "{}: nothing uses the {what} '{name}': the model takes {}; name it with --ignore (*: all others){id}",
+            path.display(),
+            takes.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn one(set: &SequenceSet, i: usize) -> Data {
+    Data::features(set.features_of(i).to_vec(), set.width)
+}
+
+/// The rows of an array `[N, T, F]`, `[N, T]` (one feature), or of token ids `[N, T]`, each up to its length.
+fn rows(array: Array, lens: Option<Vec<usize>>, path: &Path, spec: InputSpec) -> Result<Vec<Data>> {
+    let (n, t, width) = match *array.shape {
+        [n, t] => (n, t, 1),
+        [n, t, f] => (n, t, f),
+        _ => bail!(
+            "{}: x has shape {:?}, expected [N, T, F] or [N, T]",
+            path.display(),
+            array.shape
+        ),
+    };
+    if n * t * width == 0 {
+        bail!(
+            "{}: x has shape {:?}: there is nothing in it",
+            path.display(),
+            array.shape
+        );
+    }
+    let length = |i: usize| lens.as_ref().map_or(t, |lens| lens[i]);
+    let dtype = array.dtype.clone();
+    match spec {
+        InputSpec::Tokens { .. } => {
+            let bools = array.is_bool();
+            let dims = array.shape.len();
+            let Values::Ints(ids) = array.values else {
+                bail!(
+                    "{}: x is {dtype}, and the model takes token ids: integers [N, T]",
+                    path.display()
+                );
+            };
+            if bools || dims != 2 {
+                bail!(
+                    "{}: the model takes token ids: integers [N, T]",
+                    path.display()
+                );
+            }
+            let row = |i: usize| Data::tokens(ids[i * t..][..length(i)].to_vec());
+            Ok((0..n).map(row).collect())
+        }
+        InputSpec::Features { width: wanted } => {
+            if width != wanted {
+                bail!(
+                    "{}: x has {width} features a step, and the model takes {wanted}",
+                    path.display()
+                );
+            }
+            let Some(values) = array.into_floats() else {
+                bail!(
+                    "{}: x is {dtype}, and the model takes numbers",
+                    path.display()
+                );
+            };
+            let row = |i: usize| {
+                Data::features(values[i * t * width..][..length(i) * width].to_vec(), width)
+            };
+            Ok((0..n).map(row).collect())
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Every key of a configuration: type, default, meaning, example. `docs/configuration.md` and the comments of `minrnn init` are made of
+//! this table; tests hold it to the types that read the keys (names, defaults) and the page to it.
+
+mod model;
+mod page;
+mod task;
+#[cfg(test)]
+mod tests;
+mod train;
+
+#[cfg(test)]
+pub(crate) use page::filled;
+
+/// The keys of one table of the file.
+pub(crate) struct Table {
+    /// Its name in the page's marks and for [`meaning`]: `task.text`, `model.cell`.
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [Key],
+}
+
+impl Table {
+    /// How its keys are written: `task`, `model.cell`.
+    #[cfg(test)]
+    fn path(&self) -> &'static str {
+        match self.name.starts_with("task.") {
+            true => "task",
+            false => self.name,
+        }
+    }
+}
+
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    /// In words.
+    pub(crate) kind: &'static str,
+    pub(crate) default: Default,
+    pub(crate) meaning: &'static str,
+    /// A value as it is written in TOML.
+    pub(crate) example: &'static str,
+}
+
+/// What holds where a key is left out.
+#[derive(Clone, Copy)]
+pub(crate) enum Default {
+    /// It may not be left out.
+    Needed,
+    /// This value, as it is written in TOML.
+    Is(&'static str),
+    /// What the words say.
+    Words(&'static str),
+}
+
+/// All of them, in the order of the page.
+pub(crate) const TABLES: [&Table; 12] = [
+    &task::TEXT,
+    &task::SEQUENCES,
+    &task::SELECTIVE_COPYING,
+    &model::MODEL,
+    &model::CELL,
+    &model::CONV,
+    &model::MLP,
+    &model::INPUT,
+    &model::HEAD,
+    &train::TRAIN,
+    &train::OPTIMIZER,
+    &train::LOSS,
+];
+
+/// What a key of a table means.
+pub(crate) fn meaning(table: &str, key: &str) -> Option<&'static str> {
+    let table = TABLES.iter().find(|t| t.name == table)?;
+    Some(table.keys.iter().find(|k| k.name == key)?.meaning)
+}

@@ -1,0 +1,189 @@
+//! `[train]` and the optimizer.
+
+use super::{Default, Key, Table};
+
+pub(super) const TRAIN: Table = Table {
+    name: "train",
+    keys: &[
+        Key {
+            name: "steps",
+            kind: "whole number",
+            default: Default::Needed,
+            meaning: "Optimizer steps in all.",
+            example: "2000",
+        },
+        Key {
+            name: "batch",
+            kind: "whole number",
+            default: Default::Needed,
+            meaning: "B, sequences of a step.",
+            example: "16",
+        },
+        Key {
+            name: "lr",
+            kind: "number",
+            default: Default::Needed,
+            meaning: "Highest learning rate.",
+            example: "3e-3",
+        },
+        Key {
+            name: "min_lr",
+            kind: "number",
+            default: Default::Is("0.0"),
+            meaning: "Learning rate at the end of the cosine.",
+            example: "3e-4",
+        },
+        Key {
+            name: "warmup_steps",
+            kind: "whole number",
+            default: Default::Is("0"),
+            meaning: "Steps in which the learning rate rises to `lr`.",
+            example: "100",
+        },
+        Key {
+            name: "decay",
+            kind: "`\"cosine\"` or `\"constant\"`",
+            default: Default::Is("\"cosine\""),
+            meaning: "How the learning rate goes on after that: half a cosine to `min_lr`, or as it is.",
+            example: "\"constant\"",
+        },
+        Key {
+            name: "seed",
+            kind: "whole number",
+            default: Default::Is("0"),
+            meaning: "Seed of first weights, order of the data and dropout.",
+            example: "1",
+        },
+        Key {
+            name: "optimizer",
+            kind: "table",
+            default: Default::Words("AdamW"),
+            meaning: "Options of AdamW; see `[train.optimizer]`.",
+            example: "{ clip_norm = 1.0 }",
+        },
+        Key {
+            name: "loss",
+            kind: "table",
+            default: Default::Words("cross-entropy, or the mean square"),
+            meaning: "What a step makes small; see `[train.loss]`.",
+            example: "{ label_smoothing = 0.1 }",
+        },
+        Key {
+            name: "engine",
+            kind: "`\"auto\"`, `\"tape\"` or `\"candle\"`",
+            default: Default::Is("\"auto\""),
+            meaning: "What computes the steps: on a GPU the tape (one captured graph of kernels) where it knows all of the model, else candle; on the CPU candle.",
+            example: "\"candle\"",
+        },
+        Key {
+            name: "precision",
+            kind: "`\"f32\"`, `\"tf32\"` or `\"bf16\"`",
+            default: Default::Is("\"f32\""),
+            meaning: "In which precision the tape computes; the CPU and candle have f32.",
+            example: "\"bf16\"",
+        },
+        Key {
+            name: "tuned",
+            kind: "true or false",
+            default: Default::Is("false"),
+            meaning: "Whether the tape's matrix products are chosen by time; two runs may differ in their last bits then.",
+            example: "true",
+        },
+        Key {
+            name: "eval_every",
+            kind: "whole number",
+            default: Default::Is("0"),
+            meaning: "Steps between evaluations on the validation part; 0: one at the end.",
+            example: "250",
+        },
+        Key {
+            name: "eval_samples",
+            kind: "whole number",
+            default: Default::Is("0"),
+            meaning: "Windows of an evaluation on the way; 0: all. The last evaluation has all.",
+            example: "64",
+        },
+        Key {
+            name: "stop_at_accuracy",
+            kind: "number",
+            default: Default::Words("never"),
+            meaning: "Classes: the run ends once an evaluation's accuracy reaches this.",
+            example: "0.99",
+        },
+    ],
+};
+
+pub(super) const OPTIMIZER: Table = Table {
+    name: "train.optimizer",
+    keys: &[
+        Key {
+            name: "clip_norm",
+            kind: "number",
+            default: Default::Words("no clipping"),
+            meaning: "The gradient of all parameters together is scaled down to this norm where it is longer.",
+            example: "1.0",
+        },
+        Key {
+            name: "weight_decay",
+            kind: "number",
+            default: Default::Is("0.01"),
+            meaning: "Decay of matrices, times the learning rate.",
+            example: "0.1",
+        },
+        Key {
+            name: "beta1",
+            kind: "number",
+            default: Default::Is("0.9"),
+            meaning: "Memory of the mean gradient.",
+            example: "0.95",
+        },
+        Key {
+            name: "beta2",
+            kind: "number",
+            default: Default::Is("0.999"),
+            meaning: "Memory of the mean squared gradient.",
+            example: "0.99",
+        },
+        Key {
+            name: "eps",
+            kind: "number",
+            default: Default::Is("1e-8"),
+            meaning: "Added to the root of the second moment.",
+            example: "1e-6",
+        },
+    ],
+};
+
+pub(super) const LOSS: Table = Table {
+    name: "train.loss",
+    keys: &[
+        Key {
+            name: "kind",
+            kind: "`\"cross_entropy\"`, `\"mse\"`, `\"mae\"` or `\"huber\"`",
+            default: Default::Words("of the task"),
+            meaning: "Cross-entropy is of classes, the others are of values: the squared error, its size, or both by `delta`.",
+            example: "\"huber\"",
+        },
+        Key {
+            name: "label_smoothing",
+            kind: "number",
+            default: Default::Is("0.0"),
+            meaning: "Cross-entropy: this part of each target is spread evenly over all classes.",
+            example: "0.1",
+        },
+        Key {
+            name: "class_weights",
+            kind: "list of numbers",
+            default: Default::Words("all equal"),
+            meaning: "Cross-entropy: what a target of each class weighs, in the order of their numbers; the loss is the weighted mean.",
+            example: "[1.0, 5.0]",
+        },
+        Key {
+            name: "delta",
+            kind: "number",
+            default: Default::Words("1"),
+            meaning: "huber: errors up to this are squared, larger ones count by their size. In standard deviations, where targets are normalised.",
+            example: "0.5",
+        },
+    ],
+};
