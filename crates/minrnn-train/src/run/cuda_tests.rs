@@ -1,5 +1,6 @@
 //! candle on a GPU against the oracle and against candle on the CPU: values, states, gradients; with fused kernels and without. They
 //! need a GPU; without one they say so and pass.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::compare::Comparison;

@@ -111,6 +111,7 @@ fn forward(
 #[cfg(all(test, feature = "cuda"))]
 mod cuda_tests {
     //! They need a GPU; without one they say so and pass.
+    #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
     use crate::host::transfers;
     use crate::trainer::{TrainConfig, TrainEngine, Trainer};
