@@ -53,11 +53,11 @@ enum Kind {
 #[serde(deny_unknown_fields)]
 struct Keys {
     kind: Kind,
-    #[serde(default, deserialize_with = "super::cell::given")]
+    #[serde(default, deserialize_with = "super::keys::given")]
     kernel: Option<usize>,
-    #[serde(default, deserialize_with = "super::cell::given")]
+    #[serde(default, deserialize_with = "super::keys::given")]
     conv_bias: Option<bool>,
-    #[serde(default, deserialize_with = "super::cell::given")]
+    #[serde(default, deserialize_with = "super::keys::given")]
     bias: Option<bool>,
 }
 

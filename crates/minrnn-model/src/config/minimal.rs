@@ -1,8 +1,8 @@
 //! Keys of the paper's two cells.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::cell::Keys;
+use super::keys::{InitialState, Keys};
 use super::whole;
 use crate::error::{ModelError, Result};
 use crate::graph::{Candidate, Layer};
@@ -26,16 +26,6 @@ pub struct Minimal {
     pub initial_state: InitialState,
     /// Whether a linear map leads from D back to M; must be `true` where D differs from M.
     pub output_projection: bool,
-}
-
-/// Where a state begins when the caller has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InitialState {
-    /// Zeros.
-    Zero,
-    /// A learned vector.
-    Learned,
 }
 
 impl Default for Minimal {

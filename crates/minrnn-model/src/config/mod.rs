@@ -2,12 +2,14 @@
 
 mod block;
 mod cell;
+mod keys;
 mod minimal;
 mod selective;
 
 pub use block::{BlockConfig, GatedConfig};
-pub use cell::{CellConfig, CellKind};
-pub use minimal::{InitialState, Minimal};
+pub use cell::CellConfig;
+pub use keys::{CellKind, InitialState};
+pub use minimal::Minimal;
 pub use selective::{Mamba, Mamba2};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::cell::Keys;
+use super::keys::Keys;
 use super::whole;
 use crate::error::{ModelError, Result};
 use crate::layers::{Mixer, S6, Ssd};
