@@ -39,12 +39,11 @@ fn a_text_has_the_loss_of_its_best_evaluation_and_bits() {
         (&"text".into(), &"validation".into())
     );
     let log = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
-    let evals = log
+    let mut evals = log
         .lines()
         .map(|l| serde_json::from_str::<Json>(l).unwrap());
     let best = evals
-        .filter(|l| l["event"] == "eval" && l["best"] == true)
-        .last()
+        .rfind(|l| l["event"] == "eval" && l["best"] == true)
         .unwrap();
     let loss = number(&json, "/figures/0/loss");
     assert!(near(loss, number(&best, "/loss")), "{loss} {best}");
