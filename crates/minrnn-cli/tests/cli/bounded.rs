@@ -46,7 +46,7 @@ fn a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers() {
     let text = fs::read_to_string(dir.path().join("tiny.toml")).unwrap();
     fs::write(
         dir.path().join("tiny.toml"),
-        text.replace("width = 24", "width = 200000"),
+        text.replace("width = 24", "width = 160000"),
     )
     .unwrap();
     refused(
