@@ -51,6 +51,19 @@ fn base(name: &str) -> String {
     )
 }
 
+/// Keys of state spaces and of Mamba's block, which docs/models.md has.
+const ELSEWHERE: [(&str, &str); 9] = [
+    ("model", "block"),
+    ("model.head", "tied"),
+    ("model.cell", "states"),
+    ("model.cell", "rank"),
+    ("model.cell", "step"),
+    ("model.cell", "head_channels"),
+    ("model.cell", "groups"),
+    ("model.cell", "norm_groups"),
+    ("model.cell", "rate"),
+];
+
 #[test]
 fn every_key_that_is_read_is_in_the_table_and_no_other() {
     for table in TABLES {
@@ -71,6 +84,7 @@ fn every_key_that_is_read_is_in_the_table_and_no_other() {
         };
         // Which type reads the rest is the kind's to say.
         wanted.extend(table.name.starts_with("task.").then(|| "kind".to_owned()));
+        wanted.retain(|key| !ELSEWHERE.contains(&(table.name, key.as_str())));
         let listed: Vec<String> = table.keys.iter().map(|k| k.name.to_owned()).collect();
         let found: BTreeSet<String> = listed.iter().cloned().collect();
         assert_eq!(found, wanted, "{}", table.name);
