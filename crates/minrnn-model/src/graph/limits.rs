@@ -4,7 +4,7 @@ use super::{Graph, Input, Op, StateInit, StateSpec, Value};
 use crate::error::{ModelError, Result};
 
 /// Channels of a value, entries of a state or a parameter: beyond that no machine has the memory.
-const LARGEST: usize = 1 << 36;
+const LARGEST: usize = 1 << 42;
 
 /// Whether so many values can be.
 pub(super) fn exists(dims: &[usize]) -> bool {

@@ -369,7 +369,7 @@ mod tests {
             (
                 "kind = 'huber'",
                 classes,
-                "`train.loss.kind` is huber, and the task has classes",
+                "`train.loss.kind`: is huber, and the task has classes",
             ),
             (
                 "kind = 'cross_entropy'",
@@ -379,27 +379,27 @@ mod tests {
             (
                 "delta = 2.0",
                 values,
-                "`train.loss.delta` is of kind = \"huber\"",
+                "`train.loss.delta`: is of kind = \"huber\"",
             ),
             (
                 "kind = 'huber'\ndelta = -1.0",
                 values,
-                "`train.loss.delta` is -1",
+                "`train.loss.delta`: is -1",
             ),
             (
                 "label_smoothing = 0.1",
                 values,
-                "`train.loss.label_smoothing` is of classes",
+                "`train.loss.label_smoothing`: is of classes",
             ),
             (
                 "label_smoothing = 1.0",
                 classes,
-                "`train.loss.label_smoothing` is 1",
+                "`train.loss.label_smoothing`: is 1",
             ),
             (
                 "class_weights = [1.0, 2.0]",
                 values,
-                "`train.loss.class_weights` are of classes",
+                "`train.loss.class_weights`: are of classes",
             ),
             (
                 "class_weights = [1.0, 2.0, 3.0]",
