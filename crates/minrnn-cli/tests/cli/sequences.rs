@@ -250,12 +250,12 @@ fn a_step_makes_the_loss_small_that_is_asked_for() {
         (
             "wave.toml",
             "train.loss={label_smoothing=0.1}",
-            "`train.loss.label_smoothing` is of classes",
+            "`train.loss.label_smoothing`: is of classes",
         ),
         (
             "labelled.toml",
             "train.loss={kind='huber'}",
-            "`train.loss.kind` is huber, and the task has classes",
+            "`train.loss.kind`: is huber, and the task has classes",
         ),
         (
             "labelled.toml",
@@ -265,7 +265,7 @@ fn a_step_makes_the_loss_small_that_is_asked_for() {
         (
             "wave.toml",
             "train.loss={delta=1.0}",
-            "`train.loss.delta` is of kind",
+            "`train.loss.delta`: is of kind",
         ),
         ("wave.toml", "train.loss={gamma=1.0}", "gamma"),
     ] {
