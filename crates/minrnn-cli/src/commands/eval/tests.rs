@@ -113,10 +113,10 @@ fn only_targets_with_a_weight_count_and_batches_add_up() {
     assert!(near(figures.loss(), 2.0f64.ln()));
     // One more, of probability 3/4: the mean is over targets, not over batches.
     let one = Targets::Classes {
-        ids: vec![0],
+        ids: vec![1],
         per_step: false,
     };
-    figures.add(&batch(one, None, 1), &[3.0f32.ln(), 0.0]);
+    figures.add(&batch(one, None, 1), &[0.0, 3.0f32.ln()]);
     let wanted = (2.0 * 2.0f64.ln() + (4.0f64 / 3.0).ln()) / 3.0;
     assert!((figures.loss() - wanted).abs() < 1e-7, "{}", figures.loss());
     let Kind::Classes(classes) = &figures.kind else {

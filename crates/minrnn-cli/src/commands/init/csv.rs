@@ -54,7 +54,8 @@ struct Guess {
     per_step: bool,
     sequences: usize,
     longest: usize,
-    /// Whether there are more rows than were looked at.
+    /// Whether a file was looked at, and whether it has more rows than that.
+    seen: bool,
     cut: bool,
 }
 
@@ -88,6 +89,7 @@ fn example() -> Guess {
         per_step: true,
         sequences: 100,
         longest: 64,
+        seen: false,
         cut: false,
     }
 }
@@ -95,15 +97,21 @@ fn example() -> Guess {
 fn page(path: &str, guess: &Guess) -> String {
     const TABLE: &str = "task.sequences";
     let mut page = Page::default();
-    page.note("Labels of sequences, a row a step: `minrnn train` with this file, then `minrnn eval` with the run.\nWhich column is what was guessed: hold it against your data.");
+    page.note("Labels of sequences, a row a step: `minrnn train` with this file, then `minrnn eval` with the run.");
+    if guess.seen {
+        page.note("Which column is what was guessed: hold it against your data.");
+    }
     page.table("task");
     page.key(TABLE, "kind", Value::Text("sequences"), "");
     page.key(TABLE, "path", Value::Text(path), "");
     let more = if guess.cut { "at least " } else { "" };
-    let why = format!(
-        "{more}{} sequences, the longest of {} steps",
-        guess.sequences, guess.longest
-    );
+    let why = match guess.seen {
+        true => format!(
+            "{more}{} sequences, the longest of {} steps",
+            guess.sequences, guess.longest
+        ),
+        false => "an example, as all columns here".to_owned(),
+    };
     page.key(TABLE, "id_column", Value::Text(&guess.id), &why);
     page.key(TABLE, "feature_columns", Value::Texts(&guess.features), "");
     page.key(TABLE, "target_columns", Value::Texts(&guess.targets), "");
@@ -115,6 +123,7 @@ fn page(path: &str, guess: &Guess) -> String {
     let target = if guess.classes { "classes" } else { "values" };
     page.key(TABLE, "target", Value::Text(target), "");
     let (per, why) = match guess.per_step {
+        true if !guess.seen => ("step", ""),
         true => ("step", "the label changes within sequences"),
         false => (
             "sequence",
@@ -195,6 +204,7 @@ impl Columns<'_> {
             ignored: self.called(&ignored),
             sequences: groups.len(),
             longest,
+            seen: true,
             cut: self.rows.len() > ROWS,
         })
     }
@@ -333,6 +343,8 @@ mod tests {
         let found = guess("id,x,a,b\n1,1,0,2\n1,2,1,3\n2,4,0,4\n", &["a", "b"]).unwrap();
         assert_eq!(found.targets, ["a", "b"]);
         assert!(!found.classes, "several are values");
+        let found = guess("id,x,y\n1,1,0\n1,2,7\n2,4,0\n", &[]).unwrap();
+        assert!(!found.classes, "0 and 7 leave out what is between");
     }
 
     #[test]

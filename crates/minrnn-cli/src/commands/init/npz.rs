@@ -30,12 +30,17 @@ pub(super) fn configuration(file: Option<&Path>) -> Result<String> {
             time: 64,
             features: 2,
         };
-        return Ok(page("pump.npz", &guess));
+        return Ok(page("pump.npz", &guess, "an example"));
     };
-    Ok(page(&path.display().to_string(), &guess(path)?))
+    let guess = guess(path)?;
+    let why = format!(
+        "{} sequences of up to {} steps, {} features",
+        guess.sequences, guess.time, guess.features
+    );
+    Ok(page(&path.display().to_string(), &guess, &why))
 }
 
-fn page(path: &str, guess: &Guess) -> String {
+fn page(path: &str, guess: &Guess, why: &str) -> String {
     const TABLE: &str = "task.sequences";
     let mut page = Page::default();
     page.note(
@@ -43,18 +48,14 @@ fn page(path: &str, guess: &Guess) -> String {
     );
     page.table("task");
     page.key(TABLE, "kind", Value::Text("sequences"), "");
-    let why = format!(
-        "{} sequences of up to {} steps, {} features",
-        guess.sequences, guess.time, guess.features
-    );
-    page.key(TABLE, "path", Value::Text(path), &why);
+    page.key(TABLE, "path", Value::Text(path), why);
     if !guess.ignored.is_empty() {
         page.key(TABLE, "ignore_arrays", Value::Texts(&guess.ignored), "");
     }
     let target = if guess.classes { "classes" } else { "values" };
     page.key(TABLE, "target", Value::Text(target), "");
     let per = if guess.per_step { "step" } else { "sequence" };
-    page.key(TABLE, "per", Value::Text(per), "by the shape of the labels");
+    page.key(TABLE, "per", Value::Text(per), "the labels' shape says it");
     let evaluates = parts(&mut page, guess.sequences);
     let sizes = Sizes {
         width: 64,

@@ -3,6 +3,7 @@
 
 mod model;
 mod page;
+mod state_space;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,13 @@ impl Table {
     /// How its keys are written: `task`, `model.cell`.
     #[cfg(test)]
     fn path(&self) -> &'static str {
-        match self.name.starts_with("task.") {
-            true => "task",
-            false => self.name,
-        }
+        let kinds = ["task", "model.cell"];
+        let of = |path: &&&str| {
+            self.name
+                .strip_prefix(**path)
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        kinds.iter().find(of).copied().unwrap_or(self.name)
     }
 }
 
@@ -51,12 +55,15 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 12] = [
+pub(crate) const TABLES: [&Table; 15] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
     &model::MODEL,
     &model::CELL,
+    &state_space::MAMBA,
+    &state_space::MAMBA2,
+    &state_space::BLOCK,
     &model::CONV,
     &model::MLP,
     &model::INPUT,

@@ -27,6 +27,13 @@ pub(super) const MODEL: Table = Table {
             example: "{ kind = \"min_gru\", expansion = 2.0 }",
         },
         Key {
+            name: "block",
+            kind: "table, `\"plain\"` or `\"mamba\"`",
+            default: Default::Is("\"plain\""),
+            meaning: "What stands around the cell; see `[model.block]`.",
+            example: "\"mamba\"",
+        },
+        Key {
             name: "norm",
             kind: "`\"rms\"`, `\"layer\"` or `\"none\"`",
             default: Default::Is("\"rms\""),
@@ -92,7 +99,7 @@ pub(super) const CELL: Table = Table {
             name: "kind",
             kind: "`\"min_gru\"` or `\"min_lstm\"`",
             default: Default::Is("\"min_gru\""),
-            meaning: "Which cell.",
+            meaning: "Which cell; `\"mamba\"` and `\"mamba2\"` have other keys.",
             example: "\"min_lstm\"",
         },
         Key {
@@ -285,6 +292,13 @@ pub(super) const HEAD: Table = Table {
             kind: "true or false",
             default: Default::Is("false"),
             meaning: "Whether the head has a bias.",
+            example: "true",
+        },
+        Key {
+            name: "tied",
+            kind: "true or false",
+            default: Default::Is("false"),
+            meaning: "Whether the head's matrix is the table of embeddings: tokens in, as many classes out.",
             example: "true",
         },
         Key {
