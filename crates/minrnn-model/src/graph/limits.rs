@@ -3,13 +3,19 @@
 use super::{Graph, Input, Op, StateInit, StateSpec, Value};
 use crate::error::{ModelError, Result};
 
-/// Channels of a value, entries of a state or a parameter: beyond that no machine has the memory.
-const LARGEST: usize = 1 << 42;
+/// Channels of a value, entries of a state: beyond that no machine has the memory.
+const LARGEST: usize = 1 << 36;
+/// Values of a parameter: a training says of larger ones how much memory they would take, before it takes any.
+const LARGEST_PARAMETER: usize = 1 << 42;
 
 /// Whether so many values can be.
 pub(super) fn exists(dims: &[usize]) -> bool {
+    at_most(LARGEST, dims)
+}
+
+fn at_most(largest: usize, dims: &[usize]) -> bool {
     let count = dims.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-    count.is_some_and(|n| n <= LARGEST)
+    count.is_some_and(|n| n <= largest)
 }
 
 /// Whether f32 holds a number: neither beyond its largest nor made 0 by it.
@@ -90,7 +96,8 @@ impl Graph {
                 "has shape {shape:?}; every dimension must be at least 1"
             ));
         }
-        (!exists(shape)).then(|| format!("has shape {shape:?}; the most values are {LARGEST}"))
+        let large = !at_most(LARGEST_PARAMETER, shape);
+        large.then(|| format!("has shape {shape:?}; the most values are {LARGEST_PARAMETER}"))
     }
 
     /// No parameter has a name that an exported file gives to an input or an output.
