@@ -1,6 +1,5 @@
 //! Names, metadata, bytes: what a runtime relies on.
 
-
 use super::models::{CONFIGS, Case, export, model, sequence_options};
 use crate::export::{
     Activations, ExportError, ExportOptions, Form, Lowering, Target, Weights, export_graph,
