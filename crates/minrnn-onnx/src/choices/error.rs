@@ -33,16 +33,6 @@ pub enum ExportError {
         /// What is wrong.
         what: String,
     },
-    /// An operation that a file of this kind cannot hold.
-    #[error("{scope}: {op} {what}")]
-    Unsupported {
-        /// Scope of the operation.
-        scope: String,
-        /// The operation.
-        op: &'static str,
-        /// What is wrong, with what would mend it.
-        what: String,
-    },
     /// More weights than one file can hold.
     #[error(
         "the weights take {bytes} bytes, and an ONNX file ends at 2 GiB; put them into a file beside it (external or shared)"

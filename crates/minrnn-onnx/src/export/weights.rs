@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minrnn_model::graph::{Graph, Op};
+use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 use sha2::{Digest, Sha256};
 
@@ -86,18 +86,6 @@ pub(super) fn fits(graph: &Graph, params: &Params) -> Result<(), ExportError> {
                     values[at]
                 ),
             );
-        }
-    }
-    for node in graph.nodes() {
-        if let Op::Affine { mul, add } = node.op
-            && !((mul as f32).is_finite() && (add as f32).is_finite())
-        {
-            let what = format!("by {mul} and {add} is beyond f32; scale the values before");
-            return Err(ExportError::Unsupported {
-                scope: node.scope.clone(),
-                op: node.op.name(),
-                what,
-            });
         }
     }
     Ok(())
