@@ -250,6 +250,26 @@ fn what_is_of_the_model_alone_is_computed_once() {
 }
 
 #[test]
+fn products_with_a_transposed_matrix() {
+    let all = G * K;
+    let weights: Vec<f32> = (0..all * all)
+        .map(|i| (i % 7) as f32 * 0.25 - 0.6)
+        .collect();
+    let make = |c: &mut Chain, h: &str, _: usize| {
+        let table = c.floats(&[all as i64, all as i64], &weights);
+        let perm = vec![("perm".to_owned(), Attr::Ints(vec![1, 0]))];
+        let turned = c.node("Transpose", &[&table], perm);
+        let y = c.op("MatMul", &[h, &turned]);
+        c.end(&y);
+    };
+    let law = |h: &[f64]| {
+        let row = |row: &[f32]| row.iter().zip(h).map(|(w, v)| f64::from(*w) * v).sum();
+        weights.chunks(all).map(row).collect()
+    };
+    holds(make, law, 1e-5);
+}
+
+#[test]
 fn what_would_mix_rows_or_steps_is_not_computed_exactly() {
     let (all, g, k) = ((G * K) as i64, G as i64, K as i64);
     type Make = Box<dyn Fn(&mut Chain, &str, usize)>;
