@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use super::spec::{Fill, Init, InputSpec, Role, StateSpec};
+use super::spec::{BEYOND, Fill, Init, InputSpec, Role, StateSpec};
 
 /// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT]`, where `A+B` stands for two tensors that are one in the other file
 impl FromStr for StateSpec {
@@ -64,8 +64,12 @@ fn init(value: &str) -> std::result::Result<Init, String> {
     if value == "zero" {
         return Ok(Init::Fill(0.0));
     }
-    if let Ok(number) = value.parse() {
-        return Ok(Init::Fill(number));
+    if let Ok(number) = value.parse::<f64>() {
+        let whole = value.parse::<i128>().ok();
+        return match whole.is_some_and(|n| number as i128 != n) {
+            true => Err(format!("init={value}: {BEYOND}")),
+            false => Ok(Init::Fill(number)),
+        };
     }
     if !value.ends_with(".npy") {
         return Err(format!(
@@ -161,6 +165,8 @@ mod tests {
             ("past.0:h", "present.0:h")
         );
         assert_eq!((state.batch, state.init), (Some(1), Init::Fill(-0.5)));
+        let whole: StateSpec = "h=g:init=-9007199254740994".parse().unwrap();
+        assert_eq!(whole.init, Init::Fill(-9007199254740994.0));
         for bad in [
             "h",
             "=h",
@@ -168,6 +174,7 @@ mod tests {
             "h=g:batch=x",
             "h=g:init=one",
             "h=g:init=none.npy",
+            "h=g:init=9007199254740993",
         ] {
             assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
         }

@@ -43,6 +43,10 @@ pub(crate) struct StateSpec {
     pub(crate) first: Option<(String, String)>,
 }
 
+/// Why some integers are refused: initial values are held as float64 numbers.
+pub(super) const BEYOND: &str =
+    "initial values are held as float64, which has not every integer beyond 9007199254740992";
+
 /// Values of a state before the first step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Init {
@@ -96,7 +100,10 @@ impl Init {
         let array = read_npy(path)?;
         Ok(Self::Values(match array.values {
             Values::Floats(v) => v.iter().map(|x| f64::from(*x)).collect(),
-            Values::Ints(v) => v.iter().map(|x| *x as f64).collect(),
+            Values::Ints(v) => match v.iter().find(|x| **x as f64 as i128 != i128::from(**x)) {
+                Some(x) => bail!("{}: {x}: {BEYOND}", path.display()),
+                None => v.iter().map(|x| *x as f64).collect(),
+            },
             Values::Texts(_) => bail!("{}: texts, expected numbers", path.display()),
         }))
     }

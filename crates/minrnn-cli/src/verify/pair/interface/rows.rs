@@ -131,6 +131,12 @@ impl Finder<'_> {
         if elem.is_float() || elem == Elem::Bool {
             return Ok((0, 1));
         }
+        if elem == Elem::Str {
+            bail!(
+                "input `{}` takes texts; files are compared by numbers, so give files whose input is what the texts become",
+                x.name
+            );
+        }
         if let Some(range) = given {
             return Ok(range);
         }

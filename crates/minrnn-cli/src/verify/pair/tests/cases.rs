@@ -475,3 +475,17 @@ fn kept_cases_are_right() {
         assert_eq!(same(&a, &b, &request).holds, holds, "{}", a.display());
     }
 }
+
+#[test]
+fn texts_are_refused_as_texts() {
+    let mut b = Builder::new("texts");
+    let dims = vec![Dim::symbol("batch"), Dim::symbol("time")];
+    let x = b.input("x", DType::Str, dims.clone());
+    let y = b.node("Identity", &[x], vec![]);
+    b.output("y", y, DType::Str, dims);
+    let graph = b.finish().unwrap();
+    let both = [graph.clone(), graph];
+    let refused = Folder::new().pair(Kind::Same, both, &Request::default());
+    let text = format!("{:#}", refused.unwrap_err());
+    assert!(text.contains("input `x` takes texts"), "{text}");
+}
