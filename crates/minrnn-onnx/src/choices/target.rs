@@ -39,6 +39,8 @@ pub struct Choices {
     pub weights: &'static [&'static str],
     /// Whether it reads weights from another file.
     pub external: bool,
+    /// Whether its GatherElements reads values that do not lie one behind the other, as those of a Concat of slices may.
+    pub strided_gather: bool,
 }
 
 const SEQUENCES: &[Form] = &[Form::Parallel, Form::Scan, Form::Step];
@@ -84,6 +86,7 @@ impl Target {
             fused_norms: false,
             weights: &["f32"],
             external: true,
+            strided_gather: true,
         };
         match self {
             Self::Portable => portable,
@@ -100,6 +103,7 @@ impl Target {
                 forms: NO_SCAN,
                 weights: &["f32", "f16"],
                 external: false,
+                strided_gather: false,
                 ..portable
             },
             Self::OpenVino => Choices {

@@ -136,6 +136,11 @@ impl Time {
             let shape = b.i64s(&[1, 1, width]);
             b.expand(at, shape)
         });
+        // A Reshape lays out one value behind the other.
+        let x = match self.strided_gather {
+            true => x,
+            false => b.reshape(x, &[0, 0, width]),
+        };
         b.gather_elements(x, indices, 1)
     }
 

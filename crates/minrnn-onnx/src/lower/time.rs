@@ -54,6 +54,8 @@ pub(super) struct Time {
     pub(super) block: i64,
     /// The input `lengths`.
     pub(super) lengths: Option<Val>,
+    /// See [`crate::choices::Choices`].
+    pub(super) strided_gather: bool,
     data: Option<Val>,
     made: BTreeMap<Key, Val>,
 }
@@ -75,6 +77,7 @@ impl Time {
                 _ => as_i64(options.block),
             },
             lengths: None,
+            strided_gather: options.target.choices().strided_gather,
             data: None,
             made: BTreeMap::new(),
         }

@@ -1,0 +1,179 @@
+//! `minrnn sweep`: one configuration, many runs.
+
+mod outcome;
+mod picture;
+mod plan;
+mod show;
+mod vary;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::train;
+use crate::Outcome as Code;
+use crate::args::{Sweep, Train};
+use crate::config::Config;
+use crate::files;
+use crate::lock::Lock;
+use crate::ui::Ui;
+use outcome::Outcome;
+use plan::Plan;
+use show::Row;
+
+/// The configuration as the runs began with it.
+const CONFIG: &str = "config.toml";
+const MARKDOWN: &str = "sweep.md";
+const CSV: &str = "sweep.csv";
+const PICTURE: &str = "sweep.svg";
+
+pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
+    let plan = Plan::read(&args.file)?;
+    let dir = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(args.file.file_stem().unwrap_or_default()));
+    // A key that is wrong is wrong before the first run and not after the tenth.
+    for (i, run) in plan.runs.iter().enumerate() {
+        Config::read_for(&plan.config, &sets(args, &plan, run), None)
+            .with_context(|| format!("run {}: {}", name(i), plan.sets(run).join(" ")))?;
+    }
+    let _lock = Lock::inside(&dir, ui)?;
+    hold(&dir, &plan, args)?;
+    let mut rows = vec![];
+    for (i, values) in plan.runs.iter().enumerate() {
+        let place = dir.join(name(i));
+        let set = plan.sets(values);
+        let outcome = match finished(&place, &set)? {
+            Some(outcome) => outcome,
+            None => {
+                ui.note(&format!(
+                    "run {} of {}: {}",
+                    i + 1,
+                    plan.runs.len(),
+                    set.join(" ")
+                ));
+                match one(args, &plan, values, &place, ui)? {
+                    Some(outcome) => outcome,
+                    None => {
+                        ui.error("the same command goes on with the sweep");
+                        return Ok(Code::Interrupted);
+                    }
+                }
+            }
+        };
+        rows.push(Row {
+            run: name(i),
+            values: values.clone(),
+            outcome,
+        });
+        write(&dir, &plan.keys, &mut rows)?;
+    }
+    ui.print(&format!("{}\n", show::table(&plan.keys, &rows)))?;
+    ui.print(&show::failures(&rows))?;
+    ui.note(&format!(
+        "tables and picture: {}, {CSV}, {PICTURE}",
+        dir.join(MARKDOWN).display()
+    ));
+    Ok(match rows.iter().any(|r| r.outcome.failed.is_some()) {
+        true => Code::Fails,
+        false => Code::Holds,
+    })
+}
+
+/// The folder of a run.
+fn name(i: usize) -> String {
+    format!("{i:03}")
+}
+
+/// What all runs share, then what this one has alone.
+fn sets(args: &Sweep, plan: &Plan, run: &[String]) -> Vec<String> {
+    [args.set.clone(), plan.sets(run)].concat()
+}
+
+/// Holds the folder to what is asked for: its runs began with this configuration, or there are none yet.
+fn hold(dir: &Path, plan: &Plan, args: &Sweep) -> Result<()> {
+    let path = dir.join(CONFIG);
+    let mut wanted = files::read_text(&plan.config, u64::from(u32::MAX))?;
+    for set in &args.set {
+        wanted.push_str(&format!("\n# --set {set}\n"));
+    }
+    if !path.exists() {
+        if !files::is_free(dir)? {
+            bail!(
+                "{} is not empty and no sweep of minrnn; choose another folder with --out",
+                dir.display()
+            );
+        }
+        return files::write(&path, wanted.as_bytes());
+    }
+    let there = files::read_text(&path, u64::from(u32::MAX))?;
+    if there != wanted {
+        bail!(
+            "{} has runs of another configuration: {} is what they began with, {} with its --set is another; choose another folder with --out",
+            dir.display(),
+            path.display(),
+            plan.config.display()
+        );
+    }
+    Ok(())
+}
+
+/// How a run ended, if it is over; its values are these.
+fn finished(place: &Path, set: &[String]) -> Result<Option<Outcome>> {
+    let outcome = Outcome::read(place)?;
+    if let Some(outcome) = outcome.as_ref().filter(|o| o.set != set) {
+        bail!(
+            "{} was made with {}, and now it would have {}; choose another folder with --out",
+            place.display(),
+            outcome.set.join(" "),
+            set.join(" ")
+        );
+    }
+    Ok(outcome)
+}
+
+/// Trains a run, or what is left of it; `None` after a signal.
+fn one(
+    args: &Sweep,
+    plan: &Plan,
+    values: &[String],
+    place: &PathBuf,
+    ui: &Ui,
+) -> Result<Option<Outcome>> {
+    let set = plan.sets(values);
+    let train = Train {
+        config: plan.config.clone(),
+        set: sets(args, plan, values),
+        device: args.device,
+        out: Some(place.clone()),
+        resume: train::has_run(place)?,
+        force: false,
+        new_data: false,
+        from: None,
+    };
+    // What keeps a run from its first step (data, memory) is for the caller to mend, and ends the sweep.
+    let done = train::whole(&train, ui).with_context(|| format!("run {}", place.display()))?;
+    let outcome = match done.ended {
+        Ok(ended) if ended.interrupted => return Ok(None),
+        Ok(ended) => Outcome::of(set, &ended),
+        Err(error) => {
+            let why = format!("{error:#}");
+            ui.error(&format!("run {} failed: {why}", place.display()));
+            Outcome::failed(set, why)
+        }
+    };
+    outcome.write(place)?;
+    Ok(Some(outcome))
+}
+
+/// The tables and the picture of the runs that are over.
+fn write(dir: &Path, keys: &[String], rows: &mut [Row]) -> Result<()> {
+    show::rank(rows);
+    files::write(&dir.join(PICTURE), picture::svg(keys, rows)?.as_bytes())?;
+    files::write(&dir.join(CSV), show::csv(keys, rows).as_bytes())?;
+    files::write(
+        &dir.join(MARKDOWN),
+        show::markdown(keys, rows, PICTURE).as_bytes(),
+    )
+}

@@ -1,0 +1,187 @@
+//! `minrnn sweep`: many runs of one configuration, ranked; it goes on where it stopped.
+
+use std::fs;
+use std::path::Path;
+
+use crate::harness::minrnn;
+
+const CONFIG: &str = r#"
+[task]
+kind = "selective_copying"
+length = 8
+data_tokens = 2
+vocab = 6
+eval_samples = 16
+
+[model]
+width = 8
+layers = 1
+
+[model.cell]
+kind = "min_gru"
+expansion = 1.0
+
+[train]
+steps = 6
+batch = 4
+lr = 1e-2
+decay = "constant"
+eval_every = 3
+"#;
+
+fn folder(sweep: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("train.toml"), CONFIG).unwrap();
+    fs::write(
+        dir.path().join("sweep.toml"),
+        format!("config = \"train.toml\"\n{sweep}"),
+    )
+    .unwrap();
+    dir
+}
+
+fn read(dir: &Path, name: &str) -> String {
+    fs::read_to_string(dir.join("runs/sweep").join(name)).unwrap()
+}
+
+#[test]
+fn every_combination_is_trained_and_ranked() {
+    let dir =
+        folder("[vary]\ntrain.lr = [1e-3, 2e-2]\nmodel.cell.kind = [\"min_gru\", \"min_lstm\"]");
+    let at = dir.path();
+    let out = minrnn(at, &["sweep", "sweep.toml"]).good();
+    let csv = read(at, "sweep.csv");
+    let losses: Vec<f64> = csv
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').nth(3).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(losses.len(), 4);
+    assert!(losses.is_sorted(), "{csv}");
+    assert!(out.contains("best validation loss"), "{out}");
+    assert!(read(at, "sweep.md").contains("(sweep.svg)"));
+    assert!(read(at, "sweep.svg").matches("<circle").count() >= 8);
+    // A run is what `train` makes of the same values: the same weights.
+    let alone = [
+        "train",
+        "train.toml",
+        "--out",
+        "alone",
+        "--set",
+        "train.lr=0.02",
+        "--set",
+        "model.cell.kind=\"min_lstm\"",
+    ];
+    minrnn(at, &alone).good();
+    let weights = |run: &str| fs::read(at.join(run).join("last/model.safetensors")).unwrap();
+    assert_eq!(weights("alone"), weights("runs/sweep/003"));
+    // Once more: nothing is trained, the same bytes come out; and the checkpoint of a run is exported as any other.
+    let before = fs::metadata(at.join("runs/sweep/002/metrics.jsonl"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let again = minrnn(at, &["sweep", "sweep.toml"]).good();
+    assert_eq!((again, read(at, "sweep.csv")), (out, csv));
+    assert_eq!(
+        fs::metadata(at.join("runs/sweep/002/metrics.jsonl"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        before
+    );
+    minrnn(at, &["export", "runs/sweep/003", "--out", "export"]).good();
+}
+
+#[test]
+fn it_goes_on_where_it_stopped() {
+    let sweep = "draws = 3\n[vary]\ntrain.lr = { from = 1e-3, to = 1e-1, scale = \"log\" }";
+    let (whole, stopped) = (folder(sweep), folder(sweep));
+    minrnn(whole.path(), &["sweep", "sweep.toml"]).good();
+    let runs = stopped.path().join("runs/sweep");
+    // One run is over, one is half done, one has not begun.
+    fs::write(
+        stopped.path().join("sweep.toml"),
+        format!(
+            "config = \"train.toml\"\n{}",
+            sweep.replace("draws = 3", "draws = 2")
+        ),
+    )
+    .unwrap();
+    minrnn(stopped.path(), &["sweep", "sweep.toml"]).good();
+    let outcome: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(runs.join("001/sweep.json")).unwrap()).unwrap();
+    let set = outcome["set"][0].as_str().unwrap().to_owned();
+    fs::remove_dir_all(runs.join("001")).unwrap();
+    let half = [
+        "train",
+        "train.toml",
+        "--set",
+        &set,
+        "--set",
+        "train.steps=3",
+        "--out",
+        "runs/sweep/001",
+    ];
+    minrnn(stopped.path(), &half).good();
+    fs::write(
+        stopped.path().join("sweep.toml"),
+        format!("config = \"train.toml\"\n{sweep}"),
+    )
+    .unwrap();
+    minrnn(stopped.path(), &["sweep", "sweep.toml"]).good();
+    assert_eq!(
+        read(whole.path(), "sweep.csv"),
+        read(stopped.path(), "sweep.csv")
+    );
+}
+
+#[test]
+fn a_run_that_fails_is_a_row() {
+    let dir = folder("[vary]\ntrain.lr = [1e-3, 1e30]");
+    let ran = minrnn(dir.path(), &["sweep", "sweep.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.shown());
+    let csv = read(dir.path(), "sweep.csv");
+    assert!(
+        csv.lines().last().unwrap().starts_with("001,1e30,failed"),
+        "{csv}"
+    );
+    assert!(read(dir.path(), "sweep.md").contains("- 001: "));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_trained() {
+    let refused = |dir: &tempfile::TempDir, args: &[&str], wanted: &str| {
+        let ran = minrnn(dir.path(), &[&["sweep", "sweep.toml"], args].concat());
+        assert!(
+            ran.code == Some(2) && ran.err.contains(wanted),
+            "{}",
+            ran.shown()
+        );
+    };
+    let dir = folder("[vary]\ntrain.lr = [1e-3]\ntrain.stepz = [3, 4]");
+    refused(&dir, &[], "run 000: train.lr=0.001 train.stepz=3");
+    refused(&dir, &[], "stepz");
+    assert!(!dir.path().join("runs").exists());
+    let dir = folder("[vary]\ntrain.lr = [1e-3]");
+    refused(&dir, &["--set", "train.lr=0.1"], "train.lr");
+    minrnn(dir.path(), &["sweep", "sweep.toml"]).good();
+    refused(
+        &dir,
+        &["--set", "train.batch=2"],
+        "runs of another configuration",
+    );
+    fs::write(
+        dir.path().join("sweep.toml"),
+        "config = \"train.toml\"\n[vary]\ntrain.lr = [2e-3]",
+    )
+    .unwrap();
+    refused(
+        &dir,
+        &[],
+        "was made with train.lr=0.001, and now it would have train.lr=0.002",
+    );
+    let dir = folder("[vary]\ntrain.lr = [1e-3]");
+    fs::create_dir_all(dir.path().join("runs/sweep")).unwrap();
+    fs::write(dir.path().join("runs/sweep/notes.txt"), "mine").unwrap();
+    refused(&dir, &[], "no sweep of minrnn");
+}
