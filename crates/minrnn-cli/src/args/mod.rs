@@ -10,6 +10,7 @@ mod import;
 mod infer;
 mod init;
 mod numbers;
+mod sweep;
 mod train;
 mod verify;
 
@@ -23,6 +24,7 @@ pub(crate) use files::{Diff, Inspect};
 pub(crate) use import::{ActivationChoice, Import, LayoutChoice};
 pub(crate) use infer::{EngineChoice, Generate, Run, RunForm};
 pub(crate) use init::{Init, InitKind};
+pub(crate) use sweep::Sweep;
 pub(crate) use train::{Quickstart, Train};
 pub(crate) use verify::{Pair, Verify};
 
@@ -48,6 +50,7 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     Init(Init),
     Train(Train),
+    Sweep(Sweep),
     Eval(Eval),
     Export(Box<Export>),
     Verify(Box<Verify>),

@@ -11,6 +11,7 @@ mod init;
 mod inspect;
 mod quickstart;
 mod run;
+mod sweep;
 mod train;
 mod verify;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> 
         Command::Quickstart(args) => quickstart::run(args, ui),
         Command::Init(args) => init::run(args, ui),
         Command::Train(args) => train::run(args, ui),
+        Command::Sweep(args) => sweep::run(args, ui),
         Command::Eval(args) => eval::run(args, given, ui),
         Command::Export(args) => export::run(args, given, ui),
         Command::Verify(args) => verify::run(args, given, ui),

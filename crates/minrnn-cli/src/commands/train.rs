@@ -26,6 +26,46 @@ use crate::ui::Ui;
 use folder::Folder;
 
 pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
+    let done = whole(args, ui)?;
+    let ended = done.ended?;
+    if ended.interrupted {
+        let again = match args.from {
+            Some(_) => "the same command with --resume in the place of --from goes on",
+            None => "the same command with --resume goes on",
+        };
+        ui.error(&format!(
+            "{}: stopped after step {}; saved {}; {again}",
+            interrupt::name(),
+            done.trainer.steps_done(),
+            done.dir.join(files::LAST).display()
+        ));
+        return Ok(Outcome::Interrupted);
+    }
+    let text = summary(&done.trainer, &ended, &done.dir, done.count);
+    ui.print(&format!("{text}\n"))?;
+    Ok(Outcome::Holds)
+}
+
+/// A training that is over.
+pub(super) struct Done {
+    /// How it ended; an error is one of a step or an evaluation, as of a loss that is not finite.
+    pub(super) ended: Result<Ended>,
+    trainer: Trainer,
+    dir: PathBuf,
+    /// Parameters.
+    count: usize,
+}
+
+/// Whether there is a run in `dir` to go on with.
+pub(super) fn has_run(dir: &Path) -> Result<bool> {
+    Ok(matches!(Folder::of(dir)?, Folder::Run(_)))
+}
+
+/// A whole training; what is said of its end is left to the caller.
+///
+/// # Errors
+/// What keeps it from its first step: configuration, data, memory, a folder that is no place for it.
+pub(super) fn whole(args: &Train, ui: &Ui) -> Result<Done> {
     let device = args.device.open()?;
     let dir = args
         .out
@@ -77,22 +117,12 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
         grouped(count),
         dir.display()
     ));
-    let ended = training::fit(&mut trainer, &dir, ui)?;
-    if ended.interrupted {
-        let again = match args.from {
-            Some(_) => "the same command with --resume in the place of --from goes on",
-            None => "the same command with --resume goes on",
-        };
-        ui.error(&format!(
-            "{}: stopped after step {}; saved {}; {again}",
-            interrupt::name(),
-            trainer.steps_done(),
-            dir.join(files::LAST).display()
-        ));
-        return Ok(Outcome::Interrupted);
-    }
-    ui.print(&format!("{}\n", summary(&trainer, &ended, &dir, count)))?;
-    Ok(Outcome::Holds)
+    Ok(Done {
+        ended: training::fit(&mut trainer, &dir, ui),
+        trainer,
+        dir,
+        count,
+    })
 }
 
 /// The best so far is the checkpoint `best`: where that is gone, so is what it was.

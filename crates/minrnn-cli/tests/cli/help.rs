@@ -17,6 +17,7 @@ fn every_command() {
         "quickstart",
         "init",
         "train",
+        "sweep",
         "eval",
         "export",
         "verify",

@@ -26,5 +26,6 @@ mod resume;
 mod sequences;
 mod shared;
 mod state_spaces;
+mod sweep;
 mod training;
 mod whole;
