@@ -6,7 +6,7 @@ mod plan;
 mod show;
 mod vary;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
@@ -138,7 +138,7 @@ fn one(
     args: &Sweep,
     plan: &Plan,
     values: &[String],
-    place: &PathBuf,
+    place: &Path,
     ui: &Ui,
 ) -> Result<Option<Outcome>> {
     let set = plan.sets(values);
@@ -146,7 +146,7 @@ fn one(
         config: plan.config.clone(),
         set: sets(args, plan, values),
         device: args.device,
-        out: Some(place.clone()),
+        out: Some(place.to_path_buf()),
         resume: train::has_run(place)?,
         force: false,
         new_data: false,
