@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod inspect;
 mod quickstart;
+mod report;
 mod run;
 mod train;
 mod verify;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> 
         Command::Init(args) => init::run(args, ui),
         Command::Train(args) => train::run(args, ui),
         Command::Eval(args) => eval::run(args, given, ui),
+        Command::Report(args) => report::run(args, ui),
         Command::Export(args) => export::run(args, given, ui),
         Command::Verify(args) => verify::run(args, given, ui),
         Command::Generate(args) => generate::run(args, given, ui),

@@ -13,6 +13,7 @@ use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer};
 
 use crate::Outcome;
 use crate::args::Train;
+use crate::board;
 use crate::config::Config;
 use crate::files;
 use crate::interrupt;
@@ -77,7 +78,7 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
         grouped(count),
         dir.display()
     ));
-    let ended = training::fit(&mut trainer, &dir, ui)?;
+    let ended = training::fit(&mut trainer, &dir, args.tensorboard, ui)?;
     if ended.interrupted {
         let again = match args.from {
             Some(_) => "the same command with --resume in the place of --from goes on",
@@ -147,6 +148,10 @@ fn check_outputs(args: &Train, config: &Config, dir: &Path) -> Result<()> {
         .writes_folder(word, &dir.join(files::LAST))
         .writes_folder(word, &dir.join(files::BEST))
         .writes(word, Some(&dir.join(files::METRICS)))
+        .writes(
+            "--tensorboard",
+            args.tensorboard.then(|| board::place(dir)).as_deref(),
+        )
         .check()
 }
 

@@ -18,6 +18,7 @@ fn every_command() {
         "init",
         "train",
         "eval",
+        "report",
         "export",
         "verify",
         "generate",
