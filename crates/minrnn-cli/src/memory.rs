@@ -10,6 +10,12 @@ pub(crate) fn available() -> Option<u64> {
     available_under(Path::new("/"))
 }
 
+/// The most bytes that the program has had in memory; `None` where the system does not say.
+pub(crate) fn peak() -> Option<u64> {
+    let status = text(Path::new("/proc/self/status"))?;
+    entry(&status, "VmHWM:").map(|kib| kib.saturating_mul(1024))
+}
+
 fn available_under(root: &Path) -> Option<u64> {
     let machine = text(&root.join("proc/meminfo")).and_then(|t| entry(&t, "MemAvailable:"));
     let machine = machine.map(|kib| kib.saturating_mul(1024));

@@ -7,13 +7,17 @@ use anyhow::{Context, Result};
 use minrnn_model::graph::Input;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::BestMetric;
+use minrnn_train::generate::{Generator, Sampler};
 use minrnn_train::trainer::{Control, Event, Metrics, StepLog, Trainer};
 
+use crate::board::Board;
 use crate::files;
 use crate::gap::Gap;
 use crate::interrupt::{self, Watch};
+use crate::memory;
 use crate::metrics::Log;
 use crate::progress::{Pace, Progress, duration, short};
+use crate::table::size;
 use crate::ui::Ui;
 
 /// Time between checkpoints where evaluations are far apart.
@@ -37,8 +41,8 @@ pub(crate) struct Ended {
 }
 
 /// Trains to the end. In `dir`: `last` before a long evaluation, after each evaluation and at a signal, `best` whenever the
-/// validation loss is the lowest so far, and the log.
-pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
+/// validation loss is the lowest so far, the log, and with `tensorboard` its event file.
+pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, tensorboard: bool, ui: &Ui) -> Result<Ended> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let steps = trainer.config().train.steps;
     let progress = ui.progress("step", steps);
@@ -51,6 +55,10 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
     let mut watcher = Watcher {
         dir: dir.to_path_buf(),
         log: Log::open(dir, trainer.steps_done())?,
+        board: match tensorboard {
+            true => Some(Board::open(dir, trainer.steps_done())?),
+            false => None,
+        },
         progress,
         pace: Pace::new(),
         gap: Gap::default(),
@@ -72,6 +80,9 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, ui: &Ui) -> Result<Ended> {
     };
     drop(watch);
     watcher.log.flush()?;
+    if let Some(board) = &mut watcher.board {
+        board.flush()?;
+    }
     let best = trainer.checkpoint()?.trainer.and_then(|t| t.best);
     let (time, work) = watcher.log.whole();
     Ok(Ended {
@@ -94,6 +105,7 @@ fn unit(trainer: &Trainer) -> &'static str {
 struct Watcher {
     dir: PathBuf,
     log: Log,
+    board: Option<Board>,
     progress: Progress,
     pace: Pace,
     gap: Gap,
@@ -147,16 +159,26 @@ impl Watcher {
         self.log.step(log)?;
         self.gap.step(log.loss);
         self.pace.step(log.tokens);
+        if let Some(board) = &mut self.board {
+            board.step(log, self.pace.rate())?;
+        }
         let (pace, unit) = (&self.pace, self.unit);
         let left = self.steps.saturating_sub(log.step + 1);
         self.progress.set(log.step + 1, || {
-            let StepLog { loss, lr, .. } = log;
+            let StepLog {
+                loss,
+                lr,
+                grad_norm,
+                ..
+            } = log;
+            let memory = memory::peak().map_or(String::new(), |m| format!("  memory {}", size(m)));
             format!(
-                "{}loss {}  {} left  {} {unit}  lr {lr:.1e}",
+                "{}loss {}  {} left  {} {unit}  lr {lr:.1e}  gradient {}{memory}",
                 normalised(trainer),
                 number(loss),
                 duration(pace.left(left)),
                 short(pace.rate()),
+                norm(grad_norm),
             )
         });
         if self.saved.elapsed() >= SAVE && log.step + 1 == trainer.steps_done() {
@@ -188,6 +210,9 @@ impl Watcher {
         best: bool,
     ) -> Result<(), TrainError> {
         self.log.eval(step, metrics, best)?;
+        if let Some(board) = &mut self.board {
+            board.eval(step, &metrics, sample(trainer)?.as_deref())?;
+        }
         if let Some((began, all)) = self.evaluating.take() {
             self.each = Some(began.elapsed().as_secs_f64() / all.max(1) as f64);
         }
@@ -215,6 +240,9 @@ impl Watcher {
     fn save(&mut self, trainer: &Trainer, name: &str) -> Result<(), TrainError> {
         self.saved = Instant::now();
         self.log.flush()?;
+        if let Some(board) = &mut self.board {
+            board.flush()?;
+        }
         trainer.checkpoint()?.save(&self.dir.join(name))
     }
 
@@ -231,6 +259,26 @@ impl Watcher {
             error.context("training stopped before its first checkpoint")
         }
     }
+}
+
+/// Characters of a text that is written at an evaluation.
+const SAMPLE: usize = 200;
+
+/// What a text model writes now; none of other models. The same seed each time, so that what differs is the model.
+fn sample(trainer: &Trainer) -> Result<Option<String>, TrainError> {
+    let Some(words) = trainer.task().vocabulary() else {
+        return Ok(None);
+    };
+    let params = trainer.params()?;
+    let mut generator = Generator::new(trainer.model(), &params, &candle_core::Device::Cpu)?;
+    let mut sampler = Sampler::new(0.8, 0)?;
+    let mut next = words.encode("\n").map_or(0, |ids| ids[0]);
+    let mut text = String::new();
+    for _ in 0..SAMPLE {
+        next = sampler.choose(&generator.feed(&[next])?) as u32;
+        text.push_str(&words.decode(&[next])?);
+    }
+    Ok(Some(text))
 }
 
 /// `validation loss 0.1234, accuracy 98.70 %`.
@@ -258,6 +306,15 @@ pub(crate) fn number(loss: f64) -> String {
     }
 }
 
+/// The norm of a gradient: three digits.
+fn norm(norm: f64) -> String {
+    if norm == 0.0 || (0.01..1e4).contains(&norm) {
+        format!("{norm:.2}")
+    } else {
+        format!("{norm:.1e}")
+    }
+}
+
 /// A share, never rounded up to 100 %.
 pub(crate) fn percent(share: f64) -> String {
     let hundredths = (share * 1e4).floor();
@@ -280,6 +337,12 @@ mod tests {
             "1.5000e9",
         ];
         assert_eq!(all.map(number), wanted);
+    }
+
+    #[test]
+    fn norms_have_some_digits() {
+        let all = [0.0, 0.0004, 0.5, 12.345, 54_321.0].map(norm);
+        assert_eq!(all, ["0.00", "4.0e-4", "0.50", "12.35", "5.4e4"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod import;
 mod infer;
 mod init;
 mod numbers;
+mod report;
 mod sweep;
 mod train;
 mod verify;
@@ -24,6 +25,7 @@ pub(crate) use files::{Diff, Inspect};
 pub(crate) use import::{ActivationChoice, Import, LayoutChoice};
 pub(crate) use infer::{EngineChoice, Generate, Run, RunForm};
 pub(crate) use init::{Init, InitKind};
+pub(crate) use report::Report;
 pub(crate) use sweep::Sweep;
 pub(crate) use train::{Quickstart, Train};
 pub(crate) use verify::{Pair, Verify};
@@ -52,6 +54,7 @@ pub(crate) enum Command {
     Train(Train),
     Sweep(Sweep),
     Eval(Eval),
+    Report(Report),
     Export(Box<Export>),
     Verify(Box<Verify>),
     Generate(Generate),

@@ -35,6 +35,9 @@ pub(crate) struct Sweep {
     /// Where to compute: cpu, or cuda, cuda:N (a build with the feature cuda)
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
     pub(crate) device: Device,
+    /// Each run also writes event files for TensorBoard, as `minrnn train --tensorboard` does
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
     /// Folder of the runs [default: runs/ and the name of SWEEP.toml]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -81,6 +81,9 @@ pub(crate) struct Train {
     /// Go on where the run in DIR stopped; [model] may be left out
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Write an event file for TensorBoard too, in DIR/tensorboard: losses, accuracy, learning rate, norm of the gradient, speed, and of a text model what it writes at evaluations
+    #[arg(long)]
+    pub(crate) tensorboard: bool,
     /// Begin also where the run seems to need more memory than there is
     #[arg(long)]
     pub(crate) force: bool,

@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod inspect;
 mod quickstart;
+mod report;
 mod run;
 mod sweep;
 mod train;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> 
         Command::Train(args) => train::run(args, ui),
         Command::Sweep(args) => sweep::run(args, ui),
         Command::Eval(args) => eval::run(args, given, ui),
+        Command::Report(args) => report::run(args, ui),
         Command::Export(args) => export::run(args, given, ui),
         Command::Verify(args) => verify::run(args, given, ui),
         Command::Generate(args) => generate::run(args, given, ui),

@@ -13,6 +13,7 @@ use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer};
 
 use crate::Outcome;
 use crate::args::Train;
+use crate::board;
 use crate::config::Config;
 use crate::files;
 use crate::interrupt;
@@ -118,7 +119,7 @@ pub(super) fn whole(args: &Train, ui: &Ui) -> Result<Done> {
         dir.display()
     ));
     Ok(Done {
-        ended: training::fit(&mut trainer, &dir, ui),
+        ended: training::fit(&mut trainer, &dir, args.tensorboard, ui),
         trainer,
         dir,
         count,
@@ -177,6 +178,10 @@ fn check_outputs(args: &Train, config: &Config, dir: &Path) -> Result<()> {
         .writes_folder(word, &dir.join(files::LAST))
         .writes_folder(word, &dir.join(files::BEST))
         .writes(word, Some(&dir.join(files::METRICS)))
+        .writes(
+            "--tensorboard",
+            args.tensorboard.then(|| board::place(dir)).as_deref(),
+        )
         .check()
 }
 

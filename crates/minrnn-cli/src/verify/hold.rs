@@ -16,7 +16,7 @@ use super::{Check, Report, Row, fresh, golden, texts};
 /// As [`super::verify`].
 pub fn verify_files(export: &Export, model: &Model, params: &Params) -> Result<Report> {
     let held = hold(export, model, params)?;
-    Ok(Report::new(held.rows, held.notes))
+    Ok(Report::new(held.rows, held.notes).of(export))
 }
 
 /// What the files hold, and what was found of it.

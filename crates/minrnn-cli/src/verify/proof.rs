@@ -39,7 +39,7 @@ pub fn verify(
     } = hold(export, model, params)?;
     export.ends_where_it_says(graph, plan::affordable(graph, options))?;
     if export.off().nothing_runs() {
-        return Ok(Report::new(held, told));
+        return Ok(Report::new(held, told).of(export));
     }
     let usual = usual(graph, &stored.params);
     let usual = usual.as_ref();
@@ -122,7 +122,7 @@ pub fn verify(
         cases.len(),
         options.seed
     ));
-    Ok(Report::new(rows, notes))
+    Ok(Report::new(rows, notes).of(export))
 }
 
 /// What is to be said of how it was measured.

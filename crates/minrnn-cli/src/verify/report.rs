@@ -3,6 +3,7 @@
 use minrnn_model::compare::Comparison;
 use serde::Serialize;
 
+use super::contract::Export;
 use super::picture::ByLength;
 use super::who::Who;
 
@@ -75,6 +76,9 @@ pub(super) const JUDGE: &str = "judge";
 pub struct Report {
     /// `minrnn.verify/1`.
     pub schema: &'static str,
+    /// Hash of `manifest.json` of the export that was verified, which has the hashes of its files: it tells whether the report is of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<String>,
     /// Whether all rows hold.
     pub holds: bool,
     /// The rows.
@@ -90,6 +94,7 @@ impl Report {
         let holds = !rows.is_empty() && rows.iter().all(|r| r.holds || !r.decides);
         Self {
             schema: "minrnn.verify/1",
+            manifest_sha256: None,
             holds,
             engines: engines(&rows),
             rows,
@@ -128,7 +133,18 @@ impl Report {
     pub(crate) fn with(self, rows: Vec<Row>, notes: Vec<String>) -> Self {
         let rows = self.rows.into_iter().chain(rows).collect();
         let notes = self.notes.into_iter().chain(notes).collect();
-        Self::new(rows, notes)
+        Self {
+            manifest_sha256: self.manifest_sha256,
+            ..Self::new(rows, notes)
+        }
+    }
+
+    /// The same, and of which export.
+    pub(super) fn of(self, export: &Export) -> Self {
+        Self {
+            manifest_sha256: Some(export.manifest_sha256().to_owned()),
+            ..self
+        }
     }
 
     /// The rows, those that fail first, else in their order.

@@ -19,6 +19,7 @@ fn every_command() {
         "train",
         "sweep",
         "eval",
+        "report",
         "export",
         "verify",
         "generate",

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod bench;
+mod board;
 mod bounded;
 mod checkpoint;
 mod config;
@@ -22,6 +23,7 @@ mod lengths;
 mod onnx;
 mod outputs;
 mod pair;
+mod report;
 mod resume;
 mod sequences;
 mod shared;

@@ -24,11 +24,11 @@ pub(super) struct Score {
 
 /// Means over the classes that have a target or were predicted.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Macro {
-    pub(super) classes: usize,
-    pub(super) precision: f64,
-    pub(super) recall: f64,
-    pub(super) f1: f64,
+pub(in crate::commands) struct Macro {
+    pub(in crate::commands) classes: usize,
+    pub(in crate::commands) precision: f64,
+    pub(in crate::commands) recall: f64,
+    pub(in crate::commands) f1: f64,
 }
 
 impl Classes {

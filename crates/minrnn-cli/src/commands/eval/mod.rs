@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use minrnn_train::task::{Batch, Split, Task};
 
 use crate::Outcome;
-use crate::args::{Eval, Part};
+use crate::args::{Eval, Part, RunForm};
 use crate::files;
 use crate::given::Given;
 use crate::measure::Held;
@@ -22,8 +22,8 @@ use crate::outputs::Outputs;
 use crate::ui::Ui;
 use figures::Figures;
 use models::Models;
-use report::Report;
-use source::Subject;
+pub(super) use report::{Entry, OfClasses, Report, Shown, Value};
+pub(super) use source::{Subject, open as open_data};
 
 /// Windows that candle runs at once, at most.
 const ROWS: usize = 32;
@@ -32,7 +32,7 @@ const VALUES: usize = 1 << 21;
 
 pub(super) fn run(args: &Eval, given: &Given, ui: &Ui) -> Result<Outcome> {
     check_outputs(args)?;
-    let subject = Subject::open(args)?;
+    let subject = Subject::open(&args.dir)?;
     source::refuse_unused(args, given, &subject)?;
     let held = source::open(args, &subject)?;
     let (split, whole) = part(args, &held);
@@ -44,16 +44,35 @@ pub(super) fn run(args: &Eval, given: &Given, ui: &Ui) -> Result<Outcome> {
             windows.of
         ));
     }
+    let what = (split, whole, windows);
+    let report = measured(&subject, &held, (args.form, what), ui, &mut |_, _| {})?;
+    write(args, &report, ui)?;
+    Ok(Outcome::Holds)
+}
+
+/// The report of a part, whole or not, and of so many windows; `see` is shown each batch with what the first model said.
+pub(super) fn measured(
+    subject: &Subject,
+    held: &Held,
+    (form, (split, whole, windows)): (Option<RunForm>, (Split, bool, Windows)),
+    ui: &Ui,
+    see: &mut dyn FnMut(&Batch, &[f32]),
+) -> Result<Report> {
     let mut notes = held.notes.clone();
     notes.extend(drawn(&*held.task, split));
     for note in &notes {
         ui.note(&format!("note: {note}"));
     }
-    let models = Models::open(&subject, args.form, (&held, split, windows.count), ui)?;
-    let all = measure(&models, &held, split, windows.count, ui)?;
-    let report = Report::new(&subject, &held, (split, whole), windows, &all, notes);
-    write(args, &report, ui)?;
-    Ok(Outcome::Holds)
+    let models = Models::open(subject, form, (held, split, windows.count), ui)?;
+    let all = measure(&models, held, (split, windows.count), ui, see)?;
+    Ok(Report::new(
+        subject,
+        held,
+        (split, whole),
+        windows,
+        &all,
+        notes,
+    ))
 }
 
 /// How many windows are measured, of how many.
@@ -64,7 +83,7 @@ pub(super) struct Windows {
 }
 
 /// The part that is measured, and whether it is a whole file.
-fn part(args: &Eval, held: &Held) -> (Split, bool) {
+pub(super) fn part(args: &Eval, held: &Held) -> (Split, bool) {
     match args.split {
         _ if held.whole => (Split::Test, true),
         Part::Train => (Split::Train, false),
@@ -73,7 +92,7 @@ fn part(args: &Eval, held: &Held) -> (Split, bool) {
     }
 }
 
-fn windows(args: &Eval, held: &Held, split: Split) -> Result<Windows> {
+pub(super) fn windows(args: &Eval, held: &Held, split: Split) -> Result<Windows> {
     let task = &*held.task;
     let Some(of) = task.len(split) else {
         let count = args.samples;
@@ -118,9 +137,9 @@ fn drawn(task: &dyn Task, split: Split) -> Option<String> {
 fn measure(
     models: &Models,
     held: &Held,
-    split: Split,
-    count: u64,
+    (split, count): (Split, u64),
     ui: &Ui,
+    see: &mut dyn FnMut(&Batch, &[f32]),
 ) -> Result<Vec<(&'static str, Figures)>> {
     let task = &*held.task;
     let rows = match models.take_many() {
@@ -142,6 +161,9 @@ fn measure(
             let outputs = models.run(i, &batch, first)?;
             check(&outputs, &batch, first)?;
             figures.add(&batch, &outputs);
+            if i == 0 {
+                see(&batch, &outputs);
+            }
         }
         first += size;
     }

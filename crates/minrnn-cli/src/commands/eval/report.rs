@@ -15,101 +15,101 @@ use crate::measure::Held;
 const MATRIX: usize = 128;
 
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+pub(in crate::commands) struct Report {
     schema: &'static str,
-    pub(super) model: Model,
-    pub(super) data: Data,
+    pub(in crate::commands) model: Model,
+    pub(in crate::commands) data: Data,
     /// What figures on these data are not, a line each.
     notes: Vec<String>,
     /// The same figures of each engine and form.
-    pub(super) figures: Vec<Entry>,
+    pub(in crate::commands) figures: Vec<Entry>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Model {
+pub(in crate::commands) struct Model {
     /// Folder of the checkpoint or of the export.
-    pub(super) path: String,
+    pub(in crate::commands) path: String,
     /// `checkpoint` or `export`.
     kind: &'static str,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Data {
+pub(in crate::commands) struct Data {
     /// `text`, `sequences`, `selective_copying`.
-    pub(super) task: &'static str,
-    pub(super) path: Option<String>,
+    pub(in crate::commands) task: &'static str,
+    pub(in crate::commands) path: Option<String>,
     /// `train`, `validation`, `test`, or `whole` of a file that was given.
-    pub(super) split: &'static str,
-    pub(super) windows: u64,
+    pub(in crate::commands) split: &'static str,
+    pub(in crate::commands) windows: u64,
     /// Windows of the whole part.
-    pub(super) windows_in_part: u64,
+    pub(in crate::commands) windows_in_part: u64,
     /// Targets that count.
-    pub(super) targets: u64,
+    pub(in crate::commands) targets: u64,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Entry {
+pub(in crate::commands) struct Entry {
     /// `candle` or `minrnn-runtime`.
-    pub(super) engine: &'static str,
+    pub(in crate::commands) engine: &'static str,
     /// Of an export.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) form: Option<&'static str>,
-    pub(super) loss: f64,
+    pub(in crate::commands) form: Option<&'static str>,
+    pub(in crate::commands) loss: f64,
     /// `nats` or `mean square`.
-    pub(super) loss_unit: &'static str,
+    pub(in crate::commands) loss_unit: &'static str,
     #[serde(flatten)]
-    pub(super) kind: Shown,
+    pub(in crate::commands) kind: Shown,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Shown {
+pub(in crate::commands) enum Shown {
     Classes(OfClasses),
     Values { targets: Vec<Value> },
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct OfClasses {
-    pub(super) accuracy: f64,
+pub(in crate::commands) struct OfClasses {
+    pub(in crate::commands) accuracy: f64,
     /// Of text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) bits_per_character: Option<f64>,
+    pub(in crate::commands) bits_per_character: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) perplexity: Option<f64>,
+    pub(in crate::commands) perplexity: Option<f64>,
     #[serde(rename = "macro", serialize_with = "mean")]
-    pub(super) mean: Macro,
-    pub(super) classes: Vec<Class>,
-    pub(super) confusion: Confusion,
+    pub(in crate::commands) mean: Macro,
+    pub(in crate::commands) classes: Vec<Class>,
+    pub(in crate::commands) confusion: Confusion,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Class {
-    pub(super) name: String,
-    pub(super) targets: u64,
-    pub(super) predicted: u64,
-    pub(super) precision: f64,
-    pub(super) recall: f64,
-    pub(super) f1: f64,
+pub(in crate::commands) struct Class {
+    pub(in crate::commands) name: String,
+    pub(in crate::commands) targets: u64,
+    pub(in crate::commands) predicted: u64,
+    pub(in crate::commands) precision: f64,
+    pub(in crate::commands) recall: f64,
+    pub(in crate::commands) f1: f64,
 }
 
 /// Rows are targets, columns predictions.
 #[derive(Debug, Serialize)]
-pub(super) struct Confusion {
+pub(in crate::commands) struct Confusion {
     /// `[C][C]`, of at most 128 classes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) matrix: Option<Vec<Vec<u64>>>,
+    pub(in crate::commands) matrix: Option<Vec<Vec<u64>>>,
     /// Numbers of the target and of the prediction and how often, of more classes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) pairs: Option<Vec<(usize, usize, u64)>>,
+    pub(in crate::commands) pairs: Option<Vec<(usize, usize, u64)>>,
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Value {
-    pub(super) name: String,
-    pub(super) mae: f64,
-    pub(super) rmse: f64,
+pub(in crate::commands) struct Value {
+    pub(in crate::commands) name: String,
+    pub(in crate::commands) mae: f64,
+    pub(in crate::commands) rmse: f64,
     /// None where all targets are equal.
-    pub(super) r2: Option<f64>,
+    pub(in crate::commands) r2: Option<f64>,
 }
 
 fn mean<S: serde::Serializer>(mean: &Macro, to: S) -> Result<S::Ok, S::Error> {
@@ -136,6 +136,11 @@ fn mean<S: serde::Serializer>(mean: &Macro, to: S) -> Result<S::Ok, S::Error> {
 }
 
 impl Report {
+    /// What figures on these data are not, a line each.
+    pub(in crate::commands) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     pub(super) fn new(
         subject: &Subject,
         held: &Held,

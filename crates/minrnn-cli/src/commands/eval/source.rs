@@ -1,5 +1,7 @@
 //! What is measured, and on which data.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use minrnn_onnx::export::is_unfinished;
 use serde_json::{Value as Json, json};
@@ -11,7 +13,7 @@ use crate::measure::{self, Held, Source, Where, checkpoint_of};
 use crate::verify::Export;
 
 /// A model.
-pub(super) enum Subject {
+pub(in crate::commands) enum Subject {
     /// Run by candle.
     Checkpoint(Box<Loaded>),
     /// Run by minrnn-runtime.
@@ -19,8 +21,7 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    pub(super) fn open(args: &Eval) -> Result<Self> {
-        let dir = &args.dir;
+    pub(in crate::commands) fn open(dir: &Path) -> Result<Self> {
         if dir.join(MANIFEST).exists() || is_unfinished(dir) {
             return Ok(Self::Export(Box::new(files::open_export(dir)?)));
         }
@@ -68,7 +69,7 @@ fn named(args: &Eval) -> Option<Source<'_>> {
 }
 
 /// The data, as the model takes them.
-pub(super) fn open(args: &Eval, subject: &Subject) -> Result<Held> {
+pub(in crate::commands) fn open(args: &Eval, subject: &Subject) -> Result<Held> {
     let wanted = Where {
         flag: "--data",
         source: named(args).unwrap_or(Source::Own),

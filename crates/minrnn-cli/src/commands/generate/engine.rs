@@ -13,7 +13,7 @@ use crate::ui::Ui;
 use crate::verify::Export;
 
 /// An engine with the text it was given so far.
-pub(super) enum Engine<'a> {
+pub(in crate::commands) enum Engine<'a> {
     /// The trainer's own.
     Candle(Generator<'a>),
     /// The step file, and the sequence file that takes the prompt at once.
@@ -26,7 +26,7 @@ pub(super) enum Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn candle(model: &'a Model, params: &Params) -> Result<Self> {
+    pub(in crate::commands) fn candle(model: &'a Model, params: &Params) -> Result<Self> {
         Ok(Self::Candle(Generator::new(
             model,
             params,
@@ -35,7 +35,7 @@ impl<'a> Engine<'a> {
     }
 
     /// The prompt goes through the first sequence form that runs here, and step by step where there is none.
-    pub(super) fn step(export: &Export, words: usize, ui: &Ui) -> Result<Self> {
+    pub(in crate::commands) fn step(export: &Export, words: usize, ui: &Ui) -> Result<Self> {
         let step = load(export, "step", words)?;
         let mut prefill = None;
         let mut forms = ["parallel", "scan"].into_iter();
@@ -53,7 +53,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    pub(super) fn parallel(export: &Export, words: usize) -> Result<Self> {
+    pub(in crate::commands) fn parallel(export: &Export, words: usize) -> Result<Self> {
         Ok(Self::Parallel(Again {
             model: load(export, "parallel", words)?,
             text: vec![],
@@ -61,7 +61,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes tokens (at least one) in and gives the logits of the one that follows.
-    pub(super) fn feed(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
+    pub(in crate::commands) fn feed(&mut self, ids: &[u32]) -> Result<Vec<f32>> {
         let ids64: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
         let mut logits = match self {
             Self::Candle(generator) => return Ok(generator.feed(ids)?),
@@ -94,7 +94,7 @@ impl<'a> Engine<'a> {
 }
 
 /// A sequence file and all of the text.
-pub(super) struct Again {
+pub(in crate::commands) struct Again {
     model: runtime::Model,
     text: Vec<i64>,
 }

@@ -14,7 +14,7 @@ use crate::args::{EngineChoice, Generate};
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
 use crate::ui::Ui;
-use engine::Engine;
+pub(super) use engine::Engine;
 use stop::{Found, Stops};
 
 pub(super) fn run(args: &Generate, given: &Given, ui: &Ui) -> Result<Outcome> {

@@ -14,7 +14,9 @@ pub(super) const CONFIG: &str = "quickstart.toml";
 const RUN: &str = "run";
 const EXPORT: &str = "export";
 const REPORT: &str = "verify.md";
+const PICTURE: &str = "verify.svg";
 const JSON: &str = "verify.json";
+const PAGE: &str = crate::commands::report::NAME;
 
 /// The folder.
 #[derive(Debug)]
@@ -40,9 +42,6 @@ impl Folder {
         })
     }
 
-    pub(super) fn config(&self) -> PathBuf {
-        self.dir.join(CONFIG)
-    }
     pub(super) fn run(&self) -> PathBuf {
         self.dir.join(RUN)
     }
@@ -55,10 +54,13 @@ impl Folder {
     pub(super) fn json(&self) -> PathBuf {
         self.dir.join(JSON)
     }
+    pub(super) fn page(&self) -> PathBuf {
+        self.dir.join(PAGE)
+    }
 }
 
 /// What a quickstart makes.
-const KNOWN: [&str; 5] = [RUN, EXPORT, REPORT, JSON, CONFIG];
+const KNOWN: [&str; 7] = [RUN, EXPORT, REPORT, PICTURE, JSON, PAGE, CONFIG];
 
 fn check_own(dir: &Path) -> Result<()> {
     if !dir.join(CONFIG).is_file() {
@@ -105,6 +107,7 @@ fn empty(dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::verify::written;
 
     fn make(dir: &Path, config: &str) -> Result<Folder> {
         Folder::make(dir, config, &Ui::new(true))
@@ -116,11 +119,14 @@ mod tests {
         let dir = temp.path().join("q");
         let folder = make(&dir, "a").unwrap();
         fs::create_dir_all(folder.run().join("best")).unwrap();
-        fs::write(folder.report(), "x").unwrap();
+        let picture = written::picture_of(&folder.report()).unwrap();
+        for file in [folder.report(), picture, folder.json(), folder.page()] {
+            fs::write(file, "x").unwrap();
+        }
         let error = make(&dir, "b").unwrap_err().to_string();
         assert!(error.contains("is writing to"), "{error}");
         assert!(folder.report().exists(), "one that goes on is not emptied");
-        let (run, report, config) = (folder.run(), folder.report(), folder.config());
+        let (run, report, config) = (folder.run(), folder.report(), dir.join(CONFIG));
         drop(folder);
         make(&dir, "b").unwrap();
         assert!(!run.exists() && !report.exists());

@@ -12,9 +12,10 @@ use minrnn_train::task::Split;
 use minrnn_train::trainer::{Device, Metrics, ResumeOptions, Trainer};
 
 use super::export;
+use super::report;
 use super::verify::written;
 use crate::Outcome;
-use crate::args::Quickstart;
+use crate::args::{self, Quickstart};
 use crate::config::Config;
 use crate::files::{self, Loaded};
 use crate::training;
@@ -44,26 +45,29 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
     let text = CONFIG.replace("seed = 0", &format!("seed = {}", args.seed));
     let folder = Folder::make(&args.out, &text, ui)?;
     let config = Config::parse(folder::CONFIG, &text, &[])?;
-    ui.note("1/5  training a minGRU on selective copying: remember 16 tokens among noise, say them in order");
+    ui.note("1/6  training a minGRU on selective copying: remember 16 tokens among noise, say them in order");
     let device = Device::Cpu;
     let mut trainer = Trainer::new(&config.train, &device).map_err(|e| config.explain(e))?;
-    let ended = training::fit(&mut trainer, &folder.run(), ui)?;
+    let ended = training::fit(&mut trainer, &folder.run(), false, ui)?;
     if ended.metrics.is_none() {
         ui.error("stopped; the next quickstart begins anew");
         return Ok(Outcome::Interrupted);
     }
     let fresh = on_fresh_sequences(&config, &folder)?;
-    ui.note("2/5  exporting to ONNX in three forms");
+    ui.note("2/6  exporting to ONNX in three forms");
     let model = files::load_checkpoint(&folder.run())?;
     let exported = export::write(&model, &folder.export(), &DirOptions::default())?;
     ui.note(
-        "3/5  verifying: every form against float64, against the trainer and against each other",
+        "3/6  verifying: every form against float64, against the trainer and against each other",
     );
     let start = Instant::now();
     let report = verified(&folder, &model, ui)?;
     let verified = start.elapsed();
-    ui.note("4/5  streaming a fresh sequence through model.step.onnx");
+    ui.note("4/6  streaming a fresh sequence through model.step.onnx");
     let answer = show::Answer::ask(trainer.task(), &folder.export())?;
+    ui.note("5/6  a page about all of it");
+    let page = report::made(&about(&folder), ui)?;
+    files::write(&folder.page(), page.as_bytes())?;
     let steps = trainer.steps_done();
     let done = Done {
         steps,
@@ -75,8 +79,8 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
         verified,
         answer,
     };
-    ui.note("5/5  done");
-    ui.print(&show::summary(&done, &folder)?)?;
+    ui.note("6/6  done");
+    ui.print(&show::summary(&done, &folder))?;
     Ok(
         if done.fresh.accuracy >= Some(WANTED) && done.report.holds {
             Outcome::Holds
@@ -84,6 +88,22 @@ pub(super) fn run(args: &Quickstart, ui: &Ui) -> Result<Outcome> {
             Outcome::Fails
         },
     )
+}
+
+/// What the page is of.
+fn about(folder: &Folder) -> args::Report {
+    args::Report {
+        dir: folder.run(),
+        output: None,
+        run: None,
+        export: Some(folder.export()),
+        verification: Some(folder.json()),
+        data: None,
+        set: vec![],
+        split: None,
+        samples: 256,
+        no_data: false,
+    }
 }
 
 /// The best checkpoint on sequences that neither training nor the choice of the checkpoint saw.

@@ -11,9 +11,9 @@ use super::folder::Folder;
 use super::{Done, WANTED};
 use crate::files::BEST;
 use crate::progress::duration;
-use crate::table::{facts, grouped, size, table};
+use crate::table::{facts, grouped, size};
 use crate::training::percent;
-use crate::verify::argmax;
+use crate::verify::{Report, Row, argmax};
 
 /// Data tokens of a sequence, and what the step file said.
 pub(super) struct Answer {
@@ -74,63 +74,73 @@ impl Answer {
     }
 }
 
-/// The whole story.
-pub(super) fn summary(done: &Done, folder: &Folder) -> Result<String> {
+/// The whole story, in short: each of the files that it names has more.
+pub(super) fn summary(done: &Done, folder: &Folder) -> String {
     let accuracy = done.fresh.accuracy.unwrap_or(0.0);
-    let mark = |holds: bool| if holds { "yes" } else { "NO" };
-    let rows = done.report.rows.iter().map(|r| {
-        let what = format!("{}, {} against {}", r.engine, r.form, r.against);
-        [
-            what,
-            r.grade.name().into(),
-            r.cases.to_string(),
-            mark(r.holds).into(),
-        ]
-    });
-    let verdict = if done.report.holds {
-        "everything holds"
-    } else {
-        "SOMETHING DOES NOT HOLD"
-    };
-    let verdict = format!("{verdict} ({})", duration(done.verified));
     let enough = if accuracy >= WANTED {
         ""
     } else {
         "; TOO FEW, at least 99 % are wanted"
     };
-    let count = grouped(done.model.params.count());
-    let mut facts_ = vec![
-        (
-            "trained",
-            format!(
-                "minGRU, {count} parameters, {} steps in {}",
-                done.steps,
-                duration(done.trained)
-            ),
-        ),
-        (
-            "on fresh sequences",
-            format!(
-                "{} of {} tokens right{enough}",
-                percent(accuracy),
-                grouped(done.fresh.count)
-            ),
-        ),
-        ("verification", verdict),
-        ("configuration", folder.config().display().to_string()),
-        ("checkpoint", folder.run().join(BEST).display().to_string()),
-        ("report", folder.report().display().to_string()),
-    ];
-    for file in &done.exported.files {
-        let name = file.path.display();
-        facts_.push(("exported", format!("{name} ({})", size(file.bytes))));
-    }
-    let checks = table(["verified", "grade", "cases", "holds"], rows, &[2]);
-    let (config, export) = (folder.config(), folder.export());
-    let (config, export) = (config.display(), export.display());
-    Ok(format!(
-        "{}\n{checks}\n{}\nNext:\n  minrnn inspect {export}/model.step.onnx\n  minrnn verify {export}\n  echo 3 15 15 7 0 0 | minrnn run {export} --input -\n  minrnn train {config} --set model.layers=3 --out runs/mine\n",
+    let all: u64 = done.exported.files.iter().map(|file| file.bytes).sum();
+    let trained = format!(
+        "minGRU, {} parameters, {} steps in {}: {}",
+        grouped(done.model.params.count()),
+        done.steps,
+        duration(done.trained),
+        folder.run().join(BEST).display()
+    );
+    let fresh = format!(
+        "{} of {} tokens right{enough}",
+        percent(accuracy),
+        grouped(done.fresh.count)
+    );
+    let exported = format!(
+        "{} files, {}: {}",
+        done.exported.files.len(),
+        size(all),
+        folder.export().display()
+    );
+    let verified = format!(
+        "{} ({}): {}",
+        verdict(&done.report),
+        duration(done.verified),
+        folder.report().display()
+    );
+    let page = format!("{}, for a browser", folder.page().display());
+    let table = facts([
+        ("trained", trained),
+        ("on fresh sequences", fresh),
+        ("exported", exported),
+        ("verified", verified),
+        ("all of it", page),
+    ]);
+    let export = folder.export();
+    format!(
+        "{}\n{}{table}\nNext:\n  echo 3 15 15 7 0 0 | minrnn run {} --input -\n  minrnn init csv FILE.csv > mine.toml\n  minrnn train mine.toml --out runs/mine\n",
         done.answer.lines(),
-        facts(facts_),
-    ))
+        failing(&done.report),
+        export.display()
+    )
+}
+
+fn verdict(report: &Report) -> String {
+    let (rows, cases) = (report.rows.len(), report.rows.iter().map(|r| r.cases).sum());
+    match report.holds {
+        true => format!("everything holds, {rows} checks of {} runs", grouped(cases)),
+        false => "SOMETHING DOES NOT HOLD".to_owned(),
+    }
+}
+
+/// What does not hold, a line each.
+fn failing(report: &Report) -> String {
+    let rows = report.rows.iter().filter(|row| !row.holds);
+    let line = |r: &Row| {
+        let note = r.note.as_deref().unwrap_or_default();
+        format!(
+            "DOES NOT HOLD: {}, {} against {}: {note}\n",
+            r.engine, r.form, r.against
+        )
+    };
+    rows.map(line).collect()
 }

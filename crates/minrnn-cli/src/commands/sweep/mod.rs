@@ -150,6 +150,7 @@ fn one(
         resume: train::has_run(place)?,
         force: false,
         new_data: false,
+        tensorboard: args.tensorboard,
         from: None,
     };
     // What keeps a run from its first step (data, memory) is for the caller to mend, and ends the sweep.

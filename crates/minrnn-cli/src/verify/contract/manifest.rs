@@ -8,7 +8,7 @@ use minrnn_train::data::Vocabulary;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::folder::read;
+use super::folder::{read, sha256};
 use super::{Result, broken, chain, keys};
 use crate::verify::{Check, Off};
 
@@ -48,6 +48,9 @@ pub(super) struct Manifest {
     pub(super) vocabulary: Option<Vec<String>>,
     #[serde(default)]
     end_of_stream: Option<Json>,
+    /// Of the file.
+    #[serde(skip)]
+    pub(super) sha256: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -102,7 +105,10 @@ impl Manifest {
         }
         off.hold(Check::Keys, || keys::hold(&json, schema == SCHEMAS[0]))
             .map_err(|what| broken(&path, what))?;
-        let manifest: Self = serde_json::from_value(json).map_err(none)?;
+        let manifest = Self {
+            sha256: sha256(&text),
+            ..serde_json::from_value(json).map_err(none)?
+        };
         if manifest.forms.is_empty() {
             return fail("lists no forms; export again".into());
         }

@@ -145,6 +145,11 @@ impl Export {
         &self.manifest.weights_sha256
     }
 
+    /// Hash of `manifest.json`, which has those of all other files.
+    pub fn manifest_sha256(&self) -> &str {
+        &self.manifest.sha256
+    }
+
     /// Text of each token, for text models.
     pub fn vocabulary(&self) -> Option<&[String]> {
         self.manifest.vocabulary.as_deref()

@@ -1,0 +1,137 @@
+//! TensorBoard's event file of a run, `tensorboard/events.out.tfevents.0.minrnn`, written while it trains.
+//!
+//! A file is records (`record`), each an `Event` of `tensorflow/core/util/event.proto` as protobuf (`event`). Its wall time is the number of
+//! the step: nothing in the file but `tokens per second` hangs on a clock, so that a run writes the same bytes twice.
+
+mod event;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use minrnn_train::TrainError;
+use minrnn_train::trainer::{Metrics, StepLog};
+
+use crate::files;
+use event::{Event, Value};
+
+/// Folder in that of a run; what TensorBoard is given with `--logdir`.
+pub(crate) const FOLDER: &str = "tensorboard";
+/// Without a time or a machine in it; TensorBoard looks for `tfevents` in names.
+const NAME: &str = "events.out.tfevents.0.minrnn";
+/// What a file begins with.
+const VERSION: &str = "brain.Event:2";
+
+/// The event file of a run.
+#[derive(Debug)]
+pub(crate) struct Board {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+/// Where the event file of the run in `dir` lies.
+pub(crate) fn place(dir: &Path) -> PathBuf {
+    dir.join(FOLDER).join(NAME)
+}
+
+impl Board {
+    /// An event file in the run's folder `dir` that goes on behind `done` steps; events of later ones are dropped.
+    ///
+    /// # Errors
+    /// A file that is there and is no event file; [`TrainError::Io`].
+    pub(crate) fn open(dir: &Path, done: u64) -> anyhow::Result<Self> {
+        let path = place(dir);
+        let folder = dir.join(FOLDER);
+        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        let old = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => vec![],
+            Err(e) => return Err(failed("read", &path)(e).into()),
+        };
+        let kept = kept(&old, done).map_err(|what| {
+            anyhow::anyhow!(
+                "{}: {what}; move it away, or train without --tensorboard",
+                path.display()
+            )
+        })?;
+        files::write(&path, &kept)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(failed("open", &path))?;
+        Ok(Self {
+            path,
+            file: BufWriter::new(file),
+        })
+    }
+
+    /// A step with the tokens (or steps of input) of a second at this time.
+    pub(crate) fn step(&mut self, log: StepLog, rate: f64) -> Result<(), TrainError> {
+        let values = [
+            Value::scalar("loss/training", log.loss),
+            Value::scalar("learning rate", log.lr),
+            Value::scalar("gradient norm", log.grad_norm),
+            Value::scalar("tokens per second", rate),
+        ];
+        // As metrics.jsonl: a step has the number that it is counted with from 0.
+        self.write(log.step, &values)
+    }
+
+    /// An evaluation after so many steps, and what a text model writes then.
+    pub(crate) fn eval(
+        &mut self,
+        step: u64,
+        metrics: &Metrics,
+        text: Option<&str>,
+    ) -> Result<(), TrainError> {
+        let mut values = vec![Value::scalar("loss/validation", metrics.loss)];
+        values.extend(
+            metrics
+                .accuracy
+                .map(|a| Value::scalar("accuracy/validation", a)),
+        );
+        values.extend(text.map(|text| Value::text("sample", text)));
+        self.write(step, &values)?;
+        self.flush()
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), TrainError> {
+        self.file.flush().map_err(failed("write", &self.path))
+    }
+
+    fn write(&mut self, step: u64, values: &[Value]) -> Result<(), TrainError> {
+        let record = record::framed(&Event::values(step, values));
+        self.file
+            .write_all(&record)
+            .map_err(failed("write", &self.path))
+    }
+}
+
+/// What stays of a file when a run goes on behind `done` steps: the events of those steps, and of evaluations up to there. Of an empty
+/// file the version that a file begins with.
+fn kept(old: &[u8], done: u64) -> Result<Vec<u8>, String> {
+    let mut kept = record::framed(&Event::version(VERSION));
+    let mut at = 0;
+    while let Some(found) = record::next(old, at)? {
+        let event = &old[found.data.clone()];
+        let step = event::step(event).ok_or("it is no event file: a record of it is no event")?;
+        let stays = step < done || (step == done && !event::has_tag(event, "loss/training"));
+        if at > 0 && stays {
+            kept.extend(&old[at..found.end]);
+        }
+        at = found.end;
+    }
+    Ok(kept)
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {
+    let path = path.to_path_buf();
+    move |source| TrainError::Io {
+        action,
+        path,
+        source,
+    }
+}

@@ -1,0 +1,112 @@
+//! What a run wrote of its training: the lines of `metrics.jsonl`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::files;
+
+/// The longest log that is read.
+const MOST: u64 = 1 << 30;
+
+/// A step of the optimizer. What was no number is none.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub(super) struct Step {
+    pub(super) step: u64,
+    pub(super) loss: Option<f64>,
+    pub(super) lr: Option<f64>,
+    pub(super) grad_norm: Option<f64>,
+}
+
+/// An evaluation after so many steps.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub(super) struct Evaluation {
+    pub(super) step: u64,
+    pub(super) loss: Option<f64>,
+    pub(super) accuracy: Option<f64>,
+}
+
+/// A training.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct History {
+    pub(super) steps: Vec<Step>,
+    pub(super) evaluations: Vec<Evaluation>,
+    /// Of all lines.
+    pub(super) seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    event: String,
+    #[serde(default)]
+    seconds: f64,
+}
+
+impl History {
+    /// The log at `path`.
+    ///
+    /// # Errors
+    /// A line but the last, which a crash may have cut, that is neither a step nor an evaluation.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        Self::parse(&files::read_text(path, MOST)?).with_context(|| path.display().to_string())
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut all = Self::default();
+        let count = text.lines().count();
+        for (i, line) in text.lines().enumerate() {
+            let place = || {
+                format!(
+                    "line {} is neither a step nor an evaluation of a run",
+                    i + 1
+                )
+            };
+            let head = match serde_json::from_str::<Head>(line) {
+                Ok(head) => head,
+                Err(_) if i + 1 == count && !text.ends_with('\n') => break,
+                Err(error) => return Err(error).with_context(place),
+            };
+            match head.event.as_str() {
+                "step" => all
+                    .steps
+                    .push(serde_json::from_str(line).with_context(place)?),
+                "eval" => all
+                    .evaluations
+                    .push(serde_json::from_str(line).with_context(place)?),
+                _ => bail!("{}", place()),
+            }
+            all.seconds = all.seconds.max(head.seconds);
+        }
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_evaluations_but_not_what_a_crash_cut() {
+        let text = "{\"event\":\"step\",\"step\":0,\"loss\":null,\"lr\":0.5,\"grad_norm\":2.0,\"tokens\":8,\"seconds\":1.5}\n\
+                    {\"event\":\"eval\",\"step\":1,\"loss\":0.25,\"accuracy\":null,\"count\":4,\"best\":true,\"seconds\":2.0}\n\
+                    {\"event\":\"st";
+        let all = History::parse(text).unwrap();
+        let step = Step {
+            step: 0,
+            loss: None,
+            lr: Some(0.5),
+            grad_norm: Some(2.0),
+        };
+        assert_eq!(all.steps, [step]);
+        assert_eq!((all.evaluations[0].loss, all.seconds), (Some(0.25), 2.0));
+        for bad in [
+            "{\"event\":\"st\n",
+            "{\"event\":\"other\"}\n",
+            "{\"event\":\"step\"}\n",
+        ] {
+            let error = History::parse(bad).unwrap_err().to_string();
+            assert!(error.contains("line 1 is neither"), "{error}");
+        }
+    }
+}
