@@ -72,7 +72,7 @@ fn what_may_change_is_told_with_what_it_does() {
     let mut on_gpu = checkpoint.clone();
     on_gpu.config["run"]["device"] = "cuda".into();
     let found = resume(&old, &on_gpu).unwrap().notes().to_vec();
-    has(&found, "device \"cuda\" -> \"cpu\"");
+    has(&found, "device \"cuda\" -> \"cpu by the tape\"");
     has(&found, "no longer, bit for bit");
 }
 
