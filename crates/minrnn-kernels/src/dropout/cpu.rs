@@ -69,6 +69,7 @@ impl Mask {
 
     /// The factors of [`SIDE`] blocks from `block` on: those of number j of each.
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "one index of four arrays")]
     fn factors(self, block: u64) -> [[f32; SIDE]; 4] {
         let Draw { seed, step, site } = self.draw;
         let mut counter = [[0u32; SIDE]; 4];

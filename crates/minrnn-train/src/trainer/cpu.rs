@@ -50,7 +50,10 @@ impl Cpu {
 
 impl Backend for Cpu {
     fn params(&self) -> Result<Params> {
-        Ok(self.engine().params())
+        let mut engine = self.engine();
+        // Copies are made, perhaps for a checkpoint: they have room where the step's memory was.
+        engine.release();
+        Ok(engine.params())
     }
 
     fn state_dict(&self) -> Result<OptimizerState> {

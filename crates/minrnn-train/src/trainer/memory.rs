@@ -36,7 +36,7 @@ impl Memory {
     }
 
     /// The same where the tape computes the steps in main memory: its plan says what activations take, which is less.
-    pub(super) fn planned(self, graph: &Graph) -> Self {
+    pub fn planned(self, graph: &Graph) -> Self {
         /// Beyond this nothing fits anywhere, and the arithmetic of plans need not be asked.
         const MOST: u64 = 1 << 48;
         if self.activations == 0 || self.activations > MOST {

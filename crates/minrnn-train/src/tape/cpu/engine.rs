@@ -74,6 +74,11 @@ impl Engine {
         self.machine.bytes()
     }
 
+    /// Gives back the memory of steps, gradients included; the next step makes it anew. Parameters and slots stay.
+    pub fn release(&mut self) {
+        self.machine.release();
+    }
+
     /// Launches in the step of the shape used last.
     pub fn launches(&self) -> usize {
         self.plans.last().map_or(0, |(plan, _)| plan.launches.len())

@@ -83,6 +83,14 @@ impl Machine {
         self.memory.bytes() + own + self.packed.bytes()
     }
 
+    /// Gives back all but parameters and slots.
+    pub(super) fn release(&mut self) {
+        self.memory.release();
+        self.work = vec![];
+        self.packed = product::Scratch::default();
+        self.constants = [vec![], vec![]];
+    }
+
     /// Runs one launch.
     pub fn launch(&mut self, launch: &Launch) {
         launch.kernel().cpu(self);

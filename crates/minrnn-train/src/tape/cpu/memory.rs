@@ -1,4 +1,4 @@
-//! Where the places of a plan lie: all f32 values in one vector, numbers beside it.
+//! Where the places of a plan lie: f32 values in two vectors, numbers beside them.
 
 use std::sync::Arc;
 
@@ -19,64 +19,91 @@ pub(super) struct Addresses {
     end: usize,
 }
 
-/// Parameters, gradients and slots, and behind them the inputs and the arena of one plan at a time.
+/// f32 values that begin at a line of the cache.
+#[derive(Debug, Default)]
+struct Floats {
+    values: Vec<f32>,
+    begin: usize,
+}
+
+impl Floats {
+    /// So many zeros.
+    fn new(len: usize) -> Self {
+        let values = vec![0.0; len + LINE];
+        let begin = values.as_ptr().align_offset(LINE * size_of::<f32>());
+        Self {
+            begin: begin.min(LINE),
+            values,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.values.len().saturating_sub(LINE)
+    }
+}
+
+/// Parameters and slots, which stay; and gradients with the inputs and the arena of one plan at a time, which are made anew
+/// where there is no room or [`Memory::release`] gave them back.
 #[derive(Debug)]
 pub struct Memory {
-    floats: Vec<f32>,
-    /// First element at a line of the cache.
-    begin: usize,
-    flats: Vec<(Space, usize)>,
-    /// End of what all plans share.
+    floats: [Floats; 2],
+    /// Spaces that all plans have: which of the two, and the first element.
+    flats: Vec<(Space, usize, usize)>,
+    /// End of the gradients.
     shared: usize,
     addresses: Arc<Addresses>,
 }
+
+/// What stays, and what is made anew.
+const KEPT: usize = 0;
+const ARENA: usize = 1;
+
+/// Elements of a launch's place: which of the two vectors, from where to where, and whose they are.
+type Span = [usize; 4];
 
 impl Memory {
     /// For the parameters of a layout and so many slots of an optimizer's rule: zeros.
     pub(super) fn new(layout: &Layout, slots: usize) -> Self {
         let total = layout.total.next_multiple_of(LINE);
-        let flats = [Space::Params, Space::Grads].into_iter();
-        let flats = flats.chain((0..slots).map(Space::Slot)).enumerate();
-        let mut flats: Vec<(Space, usize)> = flats.map(|(i, s)| (s, i * total)).collect();
-        let mut shared = flats.len() * total;
-        for space in [Space::Loss, Space::Report] {
-            flats.push((space, shared));
-            shared += LINE;
+        let mut flats = vec![(Space::Grads, ARENA, 0)];
+        let mut end = 0;
+        let slots = (0..slots).map(Space::Slot);
+        for space in [Space::Params].into_iter().chain(slots) {
+            flats.push((space, KEPT, end));
+            end += total;
         }
-        let mut memory = Self {
-            floats: vec![],
-            begin: 0,
+        for space in [Space::Loss, Space::Report] {
+            flats.push((space, KEPT, end));
+            end += LINE;
+        }
+        Self {
+            floats: [Floats::new(end), Floats::default()],
             flats,
-            shared,
+            shared: total,
             addresses: Arc::new(Addresses {
                 inputs: vec![],
                 buffers: vec![],
-                end: shared,
+                end: total,
             }),
-        };
-        memory.grow(shared);
-        memory
+        }
     }
 
     /// Where the places of a plan will lie.
     pub(super) fn addresses(&self, plan: &Plan) -> Addresses {
-        let mut inputs: Vec<(Space, usize)> = vec![];
-        let mut end = self.shared;
-        let places = plan.launches.iter().flat_map(|l| l.places());
         let mut sizes: Vec<(Space, usize)> = vec![];
-        for place in places {
-            if !matches!(
+        for place in plan.launches.iter().flat_map(|l| l.places()) {
+            let input = matches!(
                 place.space,
                 Space::Features | Space::TargetValues | Space::Weights
-            ) {
-                continue;
-            }
+            );
             let size = place.offset + place.len;
             match sizes.iter_mut().find(|(s, _)| *s == place.space) {
                 Some((_, known)) => *known = size.max(*known),
-                None => sizes.push((place.space, size)),
+                None if input => sizes.push((place.space, size)),
+                None => {}
             }
         }
+        let (mut inputs, mut end) = (vec![], self.shared);
         for (space, size) in sizes {
             inputs.push((space, end));
             end += size.next_multiple_of(LINE);
@@ -84,39 +111,32 @@ impl Memory {
         let element = size_of::<f32>();
         Addresses {
             inputs,
-            buffers: plan
-                .buffers
-                .iter()
+            buffers: (plan.buffers.iter())
                 .map(|b| end + b.offset / element)
                 .collect(),
             end: end + plan.arena.div_ceil(element),
         }
     }
 
-    /// Takes over the addresses of a plan: what other plans left in their inputs and buffers is lost.
+    /// Takes over the addresses of a plan: gradients, and what other plans left in their inputs and buffers, may be lost.
     pub(super) fn take(&mut self, addresses: &Arc<Addresses>) {
         self.addresses = addresses.clone();
-        self.grow(addresses.end);
+        if self.floats[ARENA].len() < addresses.end {
+            // First the old memory, then the new.
+            self.release();
+            self.floats[ARENA] = Floats::new(addresses.end);
+        }
     }
 
-    /// Room for so many elements; what all plans share stays.
-    fn grow(&mut self, end: usize) {
-        if self.begin + end <= self.floats.len() {
-            return;
-        }
-        let mut floats = vec![0.0; end + LINE];
-        let begin = floats.as_ptr().align_offset(LINE * size_of::<f32>());
-        let begin = begin.min(LINE);
-        if !self.floats.is_empty() {
-            let kept = &self.floats[self.begin..][..self.shared];
-            floats[begin..][..self.shared].copy_from_slice(kept);
-        }
-        (self.floats, self.begin) = (floats, begin);
+    /// Gives back all but parameters and slots.
+    pub(super) fn release(&mut self) {
+        self.floats[ARENA] = Floats::default();
     }
 
     /// Bytes that it holds.
     pub fn bytes(&self) -> usize {
-        self.floats.len() * size_of::<f32>()
+        let all = self.floats.iter().map(|f| f.values.len());
+        all.sum::<usize>() * size_of::<f32>()
     }
 
     /// Whether the plan has this input.
@@ -124,19 +144,22 @@ impl Memory {
         self.addresses.inputs.iter().any(|(s, _)| *s == space)
     }
 
-    /// First and last element of a place.
-    fn span(&self, place: Place) -> [usize; 2] {
+    /// Where a place lies: which vector, first and last element.
+    fn span(&self, place: Place) -> [usize; 3] {
         assert_eq!(place.elem, Elem::F32, "{place:?}: the CPU computes in f32");
-        let base = match place.space {
-            Space::Buffer(i) => self.addresses.buffers[i],
+        let inputs = self.addresses.inputs.iter();
+        let inputs = inputs.map(|(space, at)| (*space, ARENA, *at));
+        let (which, base) = match place.space {
+            Space::Buffer(i) => (ARENA, self.addresses.buffers[i]),
             space => {
-                let known = self.flats.iter().chain(&self.addresses.inputs);
-                let mut known = known.filter(|(s, _)| *s == space);
-                known.next().expect("a place of the plan or of all plans").1
+                let mut known = self.flats.iter().copied().chain(inputs);
+                let known = known.find(|(s, ..)| *s == space);
+                let (_, which, at) = known.expect("a place of the plan or of all plans");
+                (which, at)
             }
         };
-        let from = self.begin + base + place.offset;
-        [from, from + place.len]
+        let from = self.floats[which].begin + base + place.offset;
+        [which, from, from + place.len]
     }
 
     /// What a launch reads and writes; an absent place is empty. Writes must not touch anything else.
@@ -148,65 +171,84 @@ impl Memory {
         reads: [Option<Place>; R],
         writes: [Option<Place>; W],
     ) -> ([&[f32]; R], [&mut [f32]; W]) {
-        let mut spans = [[usize::MAX, 0, 0]; PLACES];
+        let mut spans: [Span; PLACES] = [[usize::MAX; 4]; PLACES];
         let mut count = 0;
         for (who, place) in reads.into_iter().chain(writes).enumerate() {
             if let Some(place) = place.filter(|p| p.len > 0) {
-                let [from, to] = self.span(place);
-                spans[count] = [from, to, who];
+                let [which, from, to] = self.span(place);
+                spans[count] = [which, from, to, who];
                 count += 1;
             }
         }
-        let spans = &mut spans[..count];
-        spans.sort_unstable();
+        spans[..count].sort_unstable();
         let mut read: [&[f32]; R] = [&[]; R];
         let mut written: [&mut [f32]; W] = [(); W].map(|()| &mut [][..]);
-        let (mut rest, mut at) = (self.floats.as_mut_slice(), 0);
-        let mut i = 0;
-        while i < count {
-            let [from, mut to, who] = spans[i];
-            assert!(from >= at, "a launch writes what it also has elsewhere");
-            let mut next = i + 1;
-            if who < R {
+        let mut spans = &spans[..count];
+        for (which, floats) in self.floats.iter_mut().enumerate() {
+            let mut rest = Rest {
+                values: &mut floats.values,
+                at: 0,
+            };
+            let own = spans.iter().take_while(|s| s[0] == which).count();
+            let (mut own, behind) = spans.split_at(own);
+            spans = behind;
+            while let Some([_, from, to, who]) = own.first() {
+                if *who >= R {
+                    written[who - R] = rest.take(*from, *to);
+                    own = &own[1..];
+                    continue;
+                }
                 // Reads may share memory.
-                while next < count && spans[next][2] < R && spans[next][0] < to {
-                    to = to.max(spans[next][1]);
+                let (mut next, mut end) = (1, *to);
+                while next < own.len() && own[next][3] < R && own[next][1] < end {
+                    end = end.max(own[next][2]);
                     next += 1;
                 }
-            }
-            let (_, behind) = std::mem::take(&mut rest).split_at_mut(from - at);
-            let (part, behind) = behind.split_at_mut(to - from);
-            (rest, at) = (behind, to);
-            if who < R {
-                let part: &[f32] = part;
-                for [begin, end, who] in &spans[i..next] {
+                let part: &[f32] = rest.take(*from, end);
+                for [_, begin, end, who] in &own[..next] {
                     read[*who] = &part[begin - from..end - from];
                 }
-            } else {
-                written[who - R] = part;
+                own = &own[next..];
             }
-            i = next;
         }
         (read, written)
     }
 
     /// Values of a place.
     pub fn read(&self, place: Place) -> &[f32] {
-        let [from, to] = self.span(place);
-        &self.floats[from..to]
+        let [which, from, to] = self.span(place);
+        &self.floats[which].values[from..to]
     }
 
     /// Puts values there.
     pub fn write(&mut self, place: Place, values: &[f32]) {
-        let [from, to] = self.span(place);
-        self.floats[from..to].copy_from_slice(values);
+        let [which, from, to] = self.span(place);
+        self.floats[which].values[from..to].copy_from_slice(values);
     }
 
-    /// Fills what belongs to the plan with NaN, for tests.
+    /// Fills what is made anew with NaN, for tests.
     #[cfg(test)]
     pub(super) fn poison(&mut self) {
-        let from = self.begin + self.shared;
-        self.floats[from..].fill(f32::NAN);
+        self.floats[ARENA].values.fill(f32::NAN);
+    }
+}
+
+/// What is left of a vector behind the parts that were taken.
+struct Rest<'a> {
+    values: &'a mut [f32],
+    at: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn take(&mut self, from: usize, to: usize) -> &'a mut [f32] {
+        assert!(
+            from >= self.at,
+            "a launch writes what it also has elsewhere"
+        );
+        let (_, behind) = std::mem::take(&mut self.values).split_at_mut(from - self.at);
+        let (part, behind) = behind.split_at_mut(to - from);
+        (self.values, self.at) = (behind, to);
+        part
     }
 }
 

@@ -1,4 +1,5 @@
-//! Plans on the CPU in f32: parameters, gradients and one arena in one piece of memory, launch after launch, each on all threads.
+//! Plans on the CPU in f32: parameters and slots, and behind each other gradients and one arena; launch after launch, each on all
+//! threads.
 //!
 //! Work is split by rows, channels and blocks of sums whose borders depend on sizes alone: any number of threads gives the
 //! same bits. In the steady state nothing is allocated but the lists of tasks.
