@@ -78,7 +78,8 @@ fn estimates_are_within_a_factor_of_two_and_never_far_above() {
                 ));
             }
         }
-        if tape.0 > candle.0 {
+        // Plans and graphs are counted too.
+        if tape.0 > candle.0 + (64 << 10) {
             wrong.push(format!(
                 "{name}: the tape took {}, candle {}\n",
                 tape.0, candle.0
