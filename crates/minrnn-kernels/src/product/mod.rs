@@ -180,6 +180,13 @@ impl Job<'_> {
     fn pack(&self, first: usize, panels: &mut [f32], width: usize, serial: bool) {
         let count = self.shape.n.div_ceil(width);
         let depth = panels.len() / (count * width);
+        if !serial && !self.b.transposed && depth / DEPTH >= rayon::current_num_threads() {
+            let parts = panels.par_chunks_mut(DEPTH * count * width).enumerate();
+            parts.for_each(|(i, to)| {
+                pack::right_rows(self.b, self.shape, first + i * DEPTH, width, to);
+            });
+            return;
+        }
         let whole = depth / DEPTH * DEPTH;
         let (wholes, rest) = panels.split_at_mut(whole * count * width);
         for (from, depth, part) in [(0, DEPTH, wholes), (whole, depth - whole, rest)] {

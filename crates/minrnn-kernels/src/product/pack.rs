@@ -15,8 +15,7 @@ pub(super) fn right(
     if !b.transposed {
         let rows = b.values[from * shape.n..].chunks(shape.n);
         for (to, row) in to.chunks_exact_mut(width).zip(rows) {
-            to[..columns].copy_from_slice(&row[column..][..columns]);
-            to[columns..].fill(0.0);
+            copy(to, &row[column..][..columns]);
         }
         return;
     }
@@ -35,6 +34,32 @@ pub(super) fn right(
                 *to = *x;
             }
         }
+    }
+}
+
+/// All panels of some rows from `from` on: the matrix is read from front to back.
+pub(super) fn right_rows(b: Operand<'_>, shape: Shape, from: usize, width: usize, to: &mut [f32]) {
+    let depth = to.len() / shape.n.next_multiple_of(width);
+    let rows = b.values[from * shape.n..].chunks(shape.n).take(depth);
+    for (i, row) in rows.enumerate() {
+        for (p, columns) in row.chunks(width).enumerate() {
+            copy(&mut to[(p * depth + i) * width..][..width], columns);
+        }
+    }
+}
+
+/// Columns, then zeros; in a few instructions where a panel is full.
+#[inline]
+fn copy(to: &mut [f32], x: &[f32]) {
+    if let (Ok(to), Ok(x)) = (
+        <&mut [f32; 32]>::try_from(&mut *to),
+        <&[f32; 32]>::try_from(x),
+    ) {
+        *to = *x;
+    } else {
+        let (to, rest) = to.split_at_mut(x.len());
+        to.copy_from_slice(x);
+        rest.fill(0.0);
     }
 }
 
