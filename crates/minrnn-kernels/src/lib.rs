@@ -59,7 +59,6 @@ pub mod bias_add;
 #[cfg(feature = "cuda")]
 mod bridge;
 pub mod causal_conv;
-#[cfg(feature = "cuda")]
 pub mod column_sum;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
@@ -73,7 +72,6 @@ mod error;
 pub mod layer_norm;
 pub mod linear_scan;
 mod math;
-#[cfg(feature = "cuda")]
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
@@ -81,6 +79,7 @@ pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
 mod parallel;
+pub mod product;
 pub mod recurrence;
 pub mod rms_norm;
 mod tensors;

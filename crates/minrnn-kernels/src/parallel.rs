@@ -101,6 +101,91 @@ pub(crate) fn sum_rows<T: Float>(
     parts
 }
 
+/// Calls `f(rows, their part of each output)` for blocks of `block` rows. An output has `k * rows` elements for some k of
+/// its own, 0 too.
+pub(crate) fn each_rows<T: Float, const N: usize>(
+    level: Level,
+    rows: usize,
+    block: usize,
+    elements: usize,
+    mut outs: [&mut [T]; N],
+    f: impl Fn(Range<usize>, [&mut [T]; N]) + Sync + Send,
+) {
+    let widths = outs.each_ref().map(|out| out.len() / rows.max(1));
+    let tasks = (0..rows.div_ceil(block)).map(|i| {
+        let range = i * block..((i + 1) * block).min(rows);
+        let mut own = [(); N].map(|()| &mut [][..]);
+        for ((own, out), width) in own.iter_mut().zip(&mut outs).zip(widths) {
+            let (part, rest) = std::mem::take(out).split_at_mut(width * range.len());
+            (*own, *out) = (part, rest);
+        }
+        (range, own)
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let run = |(range, own): (Range<usize>, [&mut [T]; N])| {
+        level.run(
+            #[inline(always)]
+            || f(range, own),
+        );
+    };
+    if elements < SERIAL {
+        tasks.into_iter().for_each(run);
+    } else {
+        tasks.into_par_iter().for_each(run);
+    }
+}
+
+/// Rows of each of the blocks whose sums are added in order: it depends on `rows` alone.
+pub(crate) fn sum_block(rows: usize) -> usize {
+    rows.div_ceil(64).max(32)
+}
+
+/// The same, with sums over all rows: `f` adds those of its rows to its last argument, all `totals` behind each other, which
+/// are zeros at first. Sums are added in the order of the blocks, whose borders depend on `rows` alone. `work`: memory to
+/// work in. `add`: totals are added to what is there.
+#[allow(clippy::too_many_arguments, reason = "sizes, outputs, sums")]
+pub(crate) fn each_rows_summed<T: Float, const N: usize, const S: usize>(
+    level: Level,
+    rows: usize,
+    elements: usize,
+    outs: [&mut [T]; N],
+    totals: [&mut [T]; S],
+    add: bool,
+    work: &mut Vec<T>,
+    f: impl Fn(Range<usize>, [&mut [T]; N], &mut [T]) + Sync + Send,
+) {
+    let block = sum_block(rows);
+    let width: usize = totals.iter().map(|t| t.len()).sum();
+    work.clear();
+    work.resize(rows.div_ceil(block) * width, T::ZERO);
+    let sums = Shared::new(work.as_mut_slice());
+    each_rows(
+        level,
+        rows,
+        block,
+        elements,
+        outs,
+        #[inline(always)]
+        |range, own| {
+            #[allow(unsafe_code, reason = "the sums of one block of rows")]
+            // SAFETY: the part of this block, which only its task writes.
+            let sums = unsafe { sums.part(range.start / block * width, width) };
+            f(range, own, sums);
+        },
+    );
+    let mut from = 0;
+    for total in totals.into_iter().filter(|t| !t.is_empty()) {
+        if !add {
+            total.fill(T::ZERO);
+        }
+        for part in work.chunks_exact(width) {
+            let part = &part[from..from + total.len()];
+            total.iter_mut().zip(part).for_each(|(t, p)| *t += *p);
+        }
+        from += total.len();
+    }
+}
+
 /// The width of the blocks of channels into which rows of `channels` are split, so that
 /// `rows` independent rows keep all threads busy. Only for work that treats every channel alone.
 pub(crate) fn channel_block(rows: usize, channels: usize) -> usize {

@@ -94,7 +94,7 @@ pub(crate) struct BenchInfer {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchOptions {
-    /// Which GPU: cuda, or cuda:N
+    /// Where: cpu (training steps alone), cuda, or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = device)]
     pub(crate) device: Device,
     /// Only rows whose name (operation, pass, shape, type) contains this; may be repeated
@@ -115,4 +115,17 @@ pub(crate) struct BenchTrain {
     /// Choose the algorithms of matrix products by time, as train.tuned does
     #[arg(long)]
     pub(crate) tuned: bool,
+    /// On the CPU: measure PyTorch too, eager and compiled, with this Python, in turn with the tape and candle
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// On the CPU: turns of each engine; figures are the best steps
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+}
+
+impl BenchOptions {
+    /// Whether the device is the CPU.
+    pub(crate) fn is_on_cpu(&self) -> bool {
+        self.device == Device::Cpu
+    }
 }

@@ -1,9 +1,10 @@
 //! Activations on the CPU.
 
 use super::Activation;
+use crate::column_sum::cpu::add_row;
 use crate::dispatch::Level;
 use crate::math::{Float, sigmoids};
-use crate::parallel::{CHUNK, each_chunk};
+use crate::parallel::{CHUNK, each_chunk, each_rows_summed};
 
 /// Value and slope.
 #[inline(always)]
@@ -42,29 +43,95 @@ fn sigmoid<T: Float>(x: T) -> (T, T) {
     (s, s * r)
 }
 
-pub(super) fn forward<T: Float>(level: Level, kind: Activation, x: &[T]) -> Vec<T> {
-    match kind {
-        Activation::GeluErf => map(level, x, gelu_erf),
-        Activation::GeluTanh => map(level, x, gelu_tanh),
-        Activation::Silu => map(level, x, silu),
-        Activation::Sigmoid => map(level, x, sigmoid),
-    }
+/// Calls `$run` with the arguments and the function: value and slope.
+macro_rules! with_function {
+    ($kind:expr, $run:ident($($argument:expr),*)) => {
+        match $kind {
+            Activation::GeluErf => $run($($argument),*, gelu_erf),
+            Activation::GeluTanh => $run($($argument),*, gelu_tanh),
+            Activation::Silu => $run($($argument),*, silu),
+            Activation::Sigmoid => $run($($argument),*, sigmoid),
+        }
+    };
 }
 
-pub(super) fn backward<T: Float>(level: Level, kind: Activation, x: &[T], dy: &[T]) -> Vec<T> {
-    match kind {
-        Activation::GeluErf => map_gradient(level, x, dy, gelu_erf),
-        Activation::GeluTanh => map_gradient(level, x, dy, gelu_tanh),
-        Activation::Silu => map_gradient(level, x, dy, silu),
-        Activation::Sigmoid => map_gradient(level, x, dy, sigmoid),
-    }
-}
-
-fn map<T: Float>(level: Level, x: &[T], f: impl Fn(T) -> (T, T) + Sync + Send) -> Vec<T> {
+pub(super) fn values<T: Float>(level: Level, kind: Activation, x: &[T]) -> Vec<T> {
     let mut y = vec![T::ZERO; x.len()];
+    with_function!(kind, map(level, x, &mut y));
+    y
+}
+
+pub(super) fn gradient<T: Float>(level: Level, kind: Activation, x: &[T], dy: &[T]) -> Vec<T> {
+    let mut dx = vec![T::ZERO; x.len()];
+    with_function!(kind, map_gradient(level, x, dy, &mut dx));
+    dx
+}
+
+/// `y = f(x)` in memory of the caller.
+pub fn forward(kind: Activation, x: &[f32], y: &mut [f32]) {
+    with_function!(kind, map(Level::best(), x, y));
+}
+
+/// The gradient of x takes its place, with the sums of its columns (`sums` as long as a row; empty: none). `work` is memory
+/// to work in.
+pub fn backward(
+    kind: Activation,
+    x: &mut [f32],
+    dy: &[f32],
+    sums: &mut [f32],
+    work: &mut Vec<f32>,
+) {
+    with_function!(kind, backward_by(x, dy, sums, work));
+}
+
+fn backward_by(
+    x: &mut [f32],
+    dy: &[f32],
+    sums: &mut [f32],
+    work: &mut Vec<f32>,
+    f: impl Fn(f32) -> (f32, f32) + Sync + Send,
+) {
+    let (level, elements, width) = (Level::best(), x.len(), sums.len());
+    if width == 0 {
+        return each_chunk(
+            level,
+            x,
+            CHUNK,
+            elements,
+            #[inline(always)]
+            |from, x| slopes(x, &dy[from..], &f),
+        );
+    }
+    each_rows_summed(
+        level,
+        elements / width,
+        elements,
+        [x],
+        [sums],
+        false,
+        work,
+        #[inline(always)]
+        |range, [x], sums| {
+            for (row, x) in range.zip(x.chunks_exact_mut(width)) {
+                slopes(x, &dy[row * width..], &f);
+                add_row(sums, x);
+            }
+        },
+    );
+}
+
+/// `x = f'(x) dy`.
+#[inline(always)]
+fn slopes(x: &mut [f32], dy: &[f32], f: impl Fn(f32) -> (f32, f32)) {
+    for (x, &dy) in x.iter_mut().zip(dy) {
+        *x = f(*x).1 * dy;
+    }
+}
+
+fn map<T: Float>(level: Level, x: &[T], y: &mut [T], f: impl Fn(T) -> (T, T) + Sync + Send) {
     each_chunk(
         level,
-        &mut y,
+        y,
         CHUNK,
         x.len(),
         #[inline(always)]
@@ -74,19 +141,18 @@ fn map<T: Float>(level: Level, x: &[T], f: impl Fn(T) -> (T, T) + Sync + Send) -
             }
         },
     );
-    y
 }
 
 fn map_gradient<T: Float>(
     level: Level,
     x: &[T],
     dy: &[T],
+    dx: &mut [T],
     f: impl Fn(T) -> (T, T) + Sync + Send,
-) -> Vec<T> {
-    let mut dx = vec![T::ZERO; x.len()];
+) {
     each_chunk(
         level,
-        &mut dx,
+        dx,
         CHUNK,
         x.len(),
         #[inline(always)]
@@ -96,5 +162,4 @@ fn map_gradient<T: Float>(
             }
         },
     );
-    dx
 }

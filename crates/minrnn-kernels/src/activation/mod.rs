@@ -2,7 +2,7 @@
 //!
 //! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `activation.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]
@@ -131,7 +131,7 @@ impl CustomOp1 for Activation {
     fn cpu_fwd(&self, x: &CpuStorage, lx: &Layout) -> Result<(CpuStorage, Shape)> {
         let op = Activation::name(*self);
         with_float!(op, candle_core::backend::BackendStorage::dtype(x), T => {
-            let y = cpu::forward(Level::best(), *self, slice::<T>(op, x, lx)?);
+            let y = cpu::values(Level::best(), *self, slice::<T>(op, x, lx)?);
             Ok((T::to_cpu_storage_owned(y), lx.shape().clone()))
         })
     }
@@ -170,7 +170,7 @@ impl CustomOp1 for Activation {
         }
         let dx = with_float!(op, x.dtype(), T => {
             let (held_x, held_dy) = (hold(op, x), hold(op, &dy));
-            let dx = cpu::backward(Level::best(), *self, held_x.slice::<T>()?, held_dy.slice()?);
+            let dx = cpu::gradient(Level::best(), *self, held_x.slice::<T>()?, held_dy.slice()?);
             Tensor::from_vec(dx, x.shape(), x.device())
         })?;
         Ok(Some(dx))

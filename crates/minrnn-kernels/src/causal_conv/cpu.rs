@@ -3,7 +3,7 @@
 use super::Size;
 use crate::dispatch::Level;
 use crate::math::Float;
-use crate::parallel::{each_row, sum_rows};
+use crate::parallel::{each_row, each_rows_summed, sum_rows};
 
 /// The inputs; the last row of `weight` is the bias if `bias`.
 pub(super) struct Inputs<'a, T> {
@@ -56,7 +56,7 @@ fn add<T: Float>(to: &mut [T], x: &[T]) {
     }
 }
 
-pub(super) fn forward<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
+pub(super) fn values<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
     let Size { b, t, m, k } = input.size;
     let mut y = vec![T::ZERO; b * t * m];
     each_row(
@@ -96,7 +96,7 @@ fn input_gradient<T: Float>(
 }
 
 /// The gradients of `x`, `state` and `weight` (with the bias as its last row).
-pub(super) fn backward<T: Float>(level: Level, input: &Inputs<'_, T>, dy: &[T]) -> [Vec<T>; 3] {
+pub(super) fn gradients<T: Float>(level: Level, input: &Inputs<'_, T>, dy: &[T]) -> [Vec<T>; 3] {
     let Size { b, t, m, k } = input.size;
     let mut dx = vec![T::ZERO; b * t * m];
     each_row(
@@ -133,4 +133,128 @@ pub(super) fn backward<T: Float>(level: Level, input: &Inputs<'_, T>, dy: &[T]) 
         },
     );
     [dx, dstate, dweight]
+}
+
+/// The inputs of a convolution in memory of the caller.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// `[B,T,M]`.
+    pub x: &'a [f32],
+    /// `[B,k-1,M]`; zeros without.
+    pub state: Option<&'a [f32]>,
+    /// `[k,M]`.
+    pub weight: &'a [f32],
+    /// B, T, M, k.
+    pub size: Size,
+}
+
+impl<'a> Given<'a> {
+    /// Row `s` of the state followed by x, of one sequence; `None`: zeros.
+    #[inline(always)]
+    fn input(&self, sequence: usize, s: usize) -> Option<&'a [f32]> {
+        let Size { t, m, k, .. } = self.size;
+        match s.checked_sub(k - 1) {
+            Some(s) => Some(&self.x[(sequence * t + s) * m..][..m]),
+            None => Some(&self.state?[(sequence * (k - 1) + s) * m..][..m]),
+        }
+    }
+
+    #[inline(always)]
+    fn tap(&self, j: usize) -> &'a [f32] {
+        &self.weight[j * self.size.m..][..self.size.m]
+    }
+
+    /// What the outputs that read row `s` of the state followed by x send back.
+    #[inline(always)]
+    fn sent_back(&self, dy: &[f32], sequence: usize, s: usize, to: &mut [f32]) {
+        let Size { t, m, k, .. } = self.size;
+        let mut first = true;
+        for j in 0..k.min(s + 1) {
+            if s - j >= t {
+                continue;
+            }
+            let dy = &dy[(sequence * t + s - j) * m..][..m];
+            match first {
+                true => product(to, self.tap(j), dy),
+                false => add_product(to, self.tap(j), dy),
+            }
+            first = false;
+        }
+        if first {
+            to.fill(0.0);
+        }
+    }
+}
+
+/// y `[B,T,M]`, with `bias` `[M]`.
+pub fn forward(given: Given<'_>, bias: Option<&[f32]>, y: &mut [f32]) {
+    let Size { t, m, k, .. } = given.size;
+    each_row(
+        Level::best(),
+        y,
+        m,
+        #[inline(always)]
+        |row, y| {
+            let (sequence, step) = (row / t, row % t);
+            match bias {
+                Some(bias) => y.copy_from_slice(bias),
+                None => y.fill(0.0),
+            }
+            for j in 0..k {
+                if let Some(x) = given.input(sequence, step + j) {
+                    add_product(y, given.tap(j), x);
+                }
+            }
+        },
+    );
+}
+
+/// Where the gradients of a convolution go; those of the state and the bias may be empty.
+#[derive(Debug)]
+pub struct Gradients<'a> {
+    /// `[B,T,M]`.
+    pub x: &'a mut [f32],
+    /// `[B,k-1,M]`.
+    pub state: &'a mut [f32],
+    /// `[k,M]`.
+    pub weight: &'a mut [f32],
+    /// `[M]`.
+    pub bias: &'a mut [f32],
+}
+
+/// The gradients from that of y; `work` is memory to work in.
+pub fn backward(given: Given<'_>, dy: &[f32], to: Gradients<'_>, work: &mut Vec<f32>) {
+    let Size { b, t, m, k } = given.size;
+    let level = Level::best();
+    each_row(
+        level,
+        to.state,
+        m,
+        #[inline(always)]
+        |row, to| given.sent_back(dy, row / (k - 1), row % (k - 1), to),
+    );
+    each_rows_summed(
+        level,
+        b * t,
+        b * t * m,
+        [to.x],
+        [to.weight, to.bias],
+        false,
+        work,
+        #[inline(always)]
+        |rows, [dx], sums| {
+            for (row, dx) in rows.zip(dx.chunks_exact_mut(m)) {
+                let (sequence, step) = (row / t, row % t);
+                given.sent_back(dy, sequence, step + k - 1, dx);
+                let dy = &dy[row * m..][..m];
+                for (j, sum) in sums.chunks_exact_mut(m).enumerate() {
+                    if j == k {
+                        add(sum, dy);
+                    } else if let Some(x) = given.input(sequence, step + j) {
+                        add_product(sum, dy, x);
+                    }
+                }
+            }
+        },
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `causal_conv.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]
@@ -114,7 +114,7 @@ impl CausalConv {
             bias: self.bias,
             size: self.size,
         };
-        let [dx, dstate, dw] = cpu::backward(Level::best(), &input, held[3].slice()?);
+        let [dx, dstate, dw] = cpu::gradients(Level::best(), &input, held[3].slice()?);
         Ok([
             Tensor::from_vec(dx, x.shape(), x.device())?,
             Tensor::from_vec(dstate, state.shape(), state.device())?,
@@ -190,7 +190,7 @@ impl CustomOp3 for CausalConv {
                 bias: self.bias,
                 size: self.size,
             };
-            let y = cpu::forward(Level::best(), &input);
+            let y = cpu::values(Level::best(), &input);
             Ok((T::to_cpu_storage_owned(y), lx.shape().clone()))
         })
     }

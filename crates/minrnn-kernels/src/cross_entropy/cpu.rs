@@ -36,9 +36,15 @@ fn row_loss<T: Float>(row: &[T], target: usize) -> T {
 /// The loss of each row, `[N]`; 0 where the weight is 0.
 pub(super) fn losses<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
     let mut losses = vec![T::ZERO; input.weights.len()];
+    losses_to(level, input, &mut losses);
+    losses
+}
+
+fn losses_to<T: Float>(level: Level, input: &Inputs<'_, T>, losses: &mut [T]) {
+    losses.fill(T::ZERO);
     each_chunk(
         level,
-        &mut losses,
+        losses,
         CHUNK.div_ceil(input.width),
         input.logits.len(),
         #[inline(always)]
@@ -50,7 +56,6 @@ pub(super) fn losses<T: Float>(level: Level, input: &Inputs<'_, T>) -> Vec<T> {
             }
         },
     );
-    losses
 }
 
 /// `sum(loss * weight)`, in order and in float64.
@@ -62,9 +67,14 @@ pub(super) fn weighted_sum<T: Float>(losses: &[T], weights: &[T]) -> f64 {
 /// The gradient of the logits: `(softmax - one at the target) * weight * scale`.
 pub(super) fn gradient<T: Float>(level: Level, input: &Inputs<'_, T>, scale: f64) -> Vec<T> {
     let mut grad = vec![T::ZERO; input.logits.len()];
+    gradient_to(level, input, scale, &mut grad);
+    grad
+}
+
+fn gradient_to<T: Float>(level: Level, input: &Inputs<'_, T>, scale: f64, grad: &mut [T]) {
     each_row(
         level,
-        &mut grad,
+        grad,
         input.width,
         #[inline(always)]
         |n, to| {
@@ -83,8 +93,63 @@ pub(super) fn gradient<T: Float>(level: Level, input: &Inputs<'_, T>, scale: f64
                 }
                 // 1 - softmax is the share of the others: no digits lost to the subtraction.
                 to[target] = -(others * share * weight);
+            } else {
+                to.fill(T::ZERO);
             }
         },
     );
-    grad
+}
+
+/// A loss with its gradient, in memory of the caller.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// `[N,V]`.
+    pub logits: &'a [f32],
+    /// `[N]`, each below V.
+    pub targets: &'a [u32],
+    /// `[N]`.
+    pub weights: &'a [f32],
+    /// Gradient of the logits, `[N,V]`, or empty.
+    pub dlogits: &'a mut [f32],
+    /// V.
+    pub width: usize,
+}
+
+/// The weighted mean loss. `work` is memory to work in.
+pub fn step(step: Step<'_>, work: &mut Vec<f32>) -> f64 {
+    let Step {
+        logits,
+        targets,
+        weights,
+        dlogits,
+        width,
+    } = step;
+    let (level, input) = (
+        Level::best(),
+        Inputs {
+            logits,
+            targets,
+            weights,
+            width,
+        },
+    );
+    let total: f64 = weights.iter().map(|w| f64::from(*w)).sum();
+    work.clear();
+    work.resize(weights.len(), 0.0);
+    losses_to(level, &input, work);
+    if !dlogits.is_empty() {
+        gradient_to(level, &input, 1.0 / total, dlogits);
+    }
+    weighted_sum(work, weights) / total
+}
+
+/// Rows with a weight whose target is the largest logit, the first of equal ones.
+pub fn correct(logits: &[f32], targets: &[u32], weights: Option<&[f32]>) -> u32 {
+    let width = logits.len() / targets.len();
+    let right = |r: &usize| {
+        let row = &logits[r * width..][..width];
+        let best = (0..width).fold(0, |m, i| if row[i] > row[m] { i } else { m });
+        weights.is_none_or(|w| w[*r] != 0.0) && best == targets[*r] as usize
+    };
+    (0..targets.len()).filter(right).count() as u32
 }

@@ -2,7 +2,7 @@
 //!
 //! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `cross_entropy.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]

@@ -1,7 +1,7 @@
 //! Dropout from counter-based random numbers: a mask depends on seed, step, site and index alone, so that it is the same on every
 //! device, with any number of threads, and after a resume.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Tensor};
 
-use super::cpu::philox;
+use super::cpu::{Mask, philox};
 use super::{Draw, dropout};
 
 /// Known answers published with the generator (Random123, `kat_vectors`).
@@ -37,4 +37,28 @@ fn masks_differ_by_step_and_site_and_keep_the_mean() {
     let kept = mask(1, 0).iter().filter(|v| **v != 0.0).count();
     assert!((7300..7700).contains(&kept), "{kept} of 10001 kept");
     assert!(mask(1, 0).iter().all(|v| *v == 0.0 || *v == 1.0 / 0.75));
+}
+
+/// Wherever a part begins and ends.
+#[test]
+fn factors_drawn_in_parts_are_those_of_the_mask() {
+    let draw = Draw {
+        seed: 9,
+        step: 1 << 40,
+        site: 3,
+    };
+    let want = super::mask(draw, 0.3, 1000);
+    for (from, len) in [
+        (0, 1000),
+        (1, 2),
+        (3, 1),
+        (5, 300),
+        (64, 64),
+        (998, 2),
+        (7, 0),
+    ] {
+        let mut got = vec![1.0; len];
+        Mask::new(draw, 0.3).apply(from, &mut got);
+        assert_eq!(got, want[from..from + len], "{from} {len}");
+    }
 }

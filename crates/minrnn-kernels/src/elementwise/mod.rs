@@ -1,7 +1,8 @@
-//! Primitives without a layer of their own: what they are, and kernels for CUDA.
+//! Primitives without a layer of their own: what they are, passes over memory on the CPU, and kernels for CUDA.
 //!
 //! [`slow`] is the definition. A new function of one or two arguments is a line here and a case in `elementwise.cu`.
 
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod slow;

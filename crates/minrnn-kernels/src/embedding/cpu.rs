@@ -1,10 +1,12 @@
 //! Embedding on the CPU.
 
+use crate::column_sum::cpu::add_row;
 use crate::dispatch::Level;
+use crate::dropout::cpu::Mask;
 use crate::math::Float;
 use crate::parallel::{Shared, channel_block, each_row, each_task};
 
-pub(super) fn forward<T: Float>(level: Level, table: &[T], width: usize, ids: &[u32]) -> Vec<T> {
+pub(super) fn rows<T: Float>(level: Level, table: &[T], width: usize, ids: &[u32]) -> Vec<T> {
     let mut y = vec![T::ZERO; ids.len() * width];
     each_row(
         level,
@@ -39,7 +41,7 @@ fn places(ids: &[u32], limit: usize) -> (Vec<usize>, Vec<usize>) {
     unsafe_code,
     reason = "strided blocks of one output, written by several threads"
 )]
-pub(super) fn backward<T: Float>(
+pub(super) fn gradient<T: Float>(
     level: Level,
     dy: &[T],
     width: usize,
@@ -69,4 +71,62 @@ pub(super) fn backward<T: Float>(
         );
     });
     grad
+}
+
+/// `y[n] = table[ids[n]]`, then the dropout, in memory of the caller.
+pub fn forward(table: &[f32], ids: &[u32], mask: Option<Mask>, y: &mut [f32]) {
+    let width = y.len() / ids.len();
+    each_row(
+        Level::best(),
+        y,
+        width,
+        #[inline(always)]
+        |row, y| {
+            y.copy_from_slice(&table[ids[row] as usize * width..][..width]);
+            if let Some(mask) = mask {
+                mask.apply(row * width, y);
+            }
+        },
+    );
+}
+
+/// The gradient of the table: each row is the sum over its places in `ids`, in order. `work` is memory to work in.
+pub fn backward(
+    dy: &[f32],
+    ids: &[u32],
+    mask: Option<Mask>,
+    dtable: &mut [f32],
+    work: &mut Vec<f32>,
+) {
+    let width = dy.len() / ids.len();
+    let dy = match mask {
+        None => dy,
+        Some(_) => {
+            work.resize(dy.len(), 0.0);
+            crate::dropout::cpu::add(None, dy, mask, work);
+            work
+        }
+    };
+    let block = channel_block(1, width);
+    let blocks = width.div_ceil(block);
+    dtable.fill(0.0);
+    let out = Shared::new(dtable);
+    each_task(blocks, dy.len(), |task| {
+        let from = task * block;
+        let n = block.min(width - from);
+        Level::best().run(
+            #[inline(always)]
+            || {
+                for (place, &id) in ids.iter().enumerate() {
+                    #[allow(
+                        unsafe_code,
+                        reason = "strided blocks of one output, written by several threads"
+                    )]
+                    // SAFETY: these columns of the table, which only this task writes.
+                    let sum = unsafe { out.part(id as usize * width + from, n) };
+                    add_row(sum, &dy[place * width + from..][..n]);
+                }
+            },
+        );
+    });
 }

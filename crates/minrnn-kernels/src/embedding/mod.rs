@@ -2,7 +2,7 @@
 //!
 //! `cpu.rs` is the kernel, `cuda.rs` with `embedding.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]
@@ -50,7 +50,7 @@ impl CustomOp2 for Embedding {
         crate::tensors::check_indices(OP, "ids", ids, limit, |_| true)?;
         with_float!(OP, candle_core::backend::BackendStorage::dtype(table), T => {
             let table = slice::<T>(OP, table, ltable)?;
-            let y = cpu::forward(Level::best(), table, width, ids);
+            let y = cpu::rows(Level::best(), table, width, ids);
             Ok((T::to_cpu_storage_owned(y), (ids.len(), width).into()))
         })
     }
@@ -104,7 +104,7 @@ impl CustomOp2 for Embedding {
         let grad = with_float!(OP, table.dtype(), T => {
             let (held_ids, held_dy) = (hold(OP, ids), hold(OP, &dy));
             let (ids, dy) = (held_ids.slice::<u32>()?, held_dy.slice::<T>()?);
-            let grad = cpu::backward(Level::best(), dy, width, ids, rows);
+            let grad = cpu::gradient(Level::best(), dy, width, ids, rows);
             Tensor::from_vec(grad, table.shape(), table.device())
         })?;
         Ok((Some(grad), None))

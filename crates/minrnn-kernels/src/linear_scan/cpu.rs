@@ -49,12 +49,12 @@ fn source<'a, T>(a: &'a [T], b: &'a [T], size: Size) -> Source<'a, T> {
     }
 }
 
-pub(super) fn forward<T: Float>(level: Level, a: &[T], b: &[T], h0: &[T], size: Size) -> Vec<T> {
+pub(super) fn scan<T: Float>(level: Level, a: &[T], b: &[T], h0: &[T], size: Size) -> Vec<T> {
     recurrence::forward(level, Linear, source(a, b, size), h0, size)
 }
 
 /// The gradients of `a`, `b` and `h0`.
-pub(super) fn backward<T: Float>(
+pub(super) fn gradients<T: Float>(
     level: Level,
     a: &[T],
     b: &[T],
@@ -72,4 +72,29 @@ pub(super) fn backward<T: Float>(
         recurrence::backward(level, Linear, source(a, b, size), saved, size, &sink)
     };
     [da, db, dh0]
+}
+
+/// h `[B,T,D]` of a, b `[B,T,D]` and h0 `[B,D]`, in memory of the caller.
+pub fn forward(a: &[f32], b: &[f32], h0: &[f32], h: &mut [f32], size: Size) {
+    recurrence::forward_to(Level::best(), Linear, source(a, b, size), h0, size, h);
+}
+
+/// The gradients of a, b and h0, in memory of the caller. Read are a, h0, h and the gradient of h.
+pub fn backward([a, h0, h, dh]: [&[f32]; 4], [da, db, dh0]: [&mut [f32]; 3], size: Size) {
+    let (to_a, to_b) = (Shared::new(da), Shared::new(db));
+    let sink = Sink {
+        parts: [Some((&to_a, 0)), Some((&to_b, 0)), None],
+        stride: size.d,
+    };
+    // b is not read.
+    let x = source(a, a, size);
+    recurrence::backward_to(
+        Level::best(),
+        Linear,
+        x,
+        Saved { h0, h, dh },
+        size,
+        &sink,
+        dh0,
+    );
 }

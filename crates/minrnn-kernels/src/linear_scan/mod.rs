@@ -2,7 +2,7 @@
 //!
 //! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `linear_scan.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]
@@ -82,7 +82,7 @@ impl LinearScan {
 
     fn gradients<T: Float>(&self, [a, b, h0, h, dh]: [&Tensor; 5]) -> Result<[Tensor; 3]> {
         let held = [a, b, h0, h, dh].map(|x| hold(OP, x));
-        let [da, db, dh0] = cpu::backward::<T>(
+        let [da, db, dh0] = cpu::gradients::<T>(
             Level::best(),
             held[0].slice()?,
             held[1].slice()?,
@@ -138,7 +138,7 @@ impl CustomOp3 for LinearScan {
     ) -> Result<(CpuStorage, Shape)> {
         with_float!(OP, candle_core::backend::BackendStorage::dtype(a), T => {
             let (a, b, h0) = (slice::<T>(OP, a, la)?, slice(OP, b, lb)?, slice(OP, h0, lh0)?);
-            let h = cpu::forward(Level::best(), a, b, h0, self.size);
+            let h = cpu::scan(Level::best(), a, b, h0, self.size);
             Ok((T::to_cpu_storage_owned(h), self.size.shape()))
         })
     }

@@ -1,5 +1,8 @@
-//! The mean of squared differences on CUDA, loss and gradient in one pass.
+//! The mean of squared differences, loss and gradient in one pass.
 
+pub mod cpu;
+#[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(feature = "cuda")]
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
-//! One row of minLSTM on the CPU.
+//! minLSTM on the CPU: one row, and the passes over memory of the caller.
 
+use super::with_cell;
+use crate::Candidate;
+use crate::dispatch::Level;
 use crate::math::{Float, candidate, sigmoids};
+use crate::recurrence::{self, Saved, Size, Source};
 
 /// minLSTM with the candidate `g(v)` if `G`, else `v`; with gates that sum to 1 if `N`.
 #[derive(Clone, Copy)]
@@ -68,4 +72,30 @@ impl<T: Float, const G: bool, const N: bool> crate::recurrence::Cell<T> for Cell
             carry[i] = forget * d;
         }
     }
+}
+
+/// h `[B,T,D]` of `pqv` `[B,T,3D]` and `h0` `[B,D]`; the candidate, and whether gates are normalised.
+pub fn forward(
+    (candidate, normalize): (Candidate, bool),
+    pqv: &[f32],
+    h0: &[f32],
+    h: &mut [f32],
+    size: Size,
+) {
+    let (level, x) = (Level::best(), Source::packed(pqv, size, 3));
+    with_cell!(candidate, normalize, cell => recurrence::forward_to(level, cell, x, h0, size, h));
+}
+
+/// The gradient of `pqv` takes its place; that of `h0` is written to `dh0`. Read are h0, h and the gradient of h.
+pub fn backward(
+    (candidate, normalize): (Candidate, bool),
+    pqv: &mut [f32],
+    [h0, h, dh]: [&[f32]; 3],
+    dh0: &mut [f32],
+    size: Size,
+) {
+    let (level, saved) = (Level::best(), Saved { h0, h, dh });
+    with_cell!(candidate, normalize, cell => {
+        recurrence::backward_in_place(level, cell, pqv, saved, size, dh0);
+    });
 }

@@ -2,7 +2,7 @@
 //!
 //! [`slow`] is the definition, `cpu.rs` the kernel, `cuda.rs` with `min_lstm.cu` that for CUDA.
 
-mod cpu;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]
@@ -65,29 +65,31 @@ pub fn min_lstm_backward(
 #[derive(Clone, Copy)]
 struct MinLstm(Candidate, bool);
 
-/// Runs `$body` with `$cell` as the cell that the options of `$op` ask for.
+/// Runs `$body` with `$cell` as the cell that the options ask for.
 macro_rules! with_cell {
-    ($op:expr, $cell:ident => $body:expr) => {
-        match ($op.0, $op.1) {
+    ($candidate:expr, $normalize:expr, $cell:ident => $body:expr) => {
+        match ($candidate, $normalize) {
             (Candidate::G, true) => {
-                let $cell = cpu::Cell::<true, true>;
+                let $cell = $crate::min_lstm::cpu::Cell::<true, true>;
                 $body
             }
             (Candidate::G, false) => {
-                let $cell = cpu::Cell::<true, false>;
+                let $cell = $crate::min_lstm::cpu::Cell::<true, false>;
                 $body
             }
             (Candidate::Linear, true) => {
-                let $cell = cpu::Cell::<false, true>;
+                let $cell = $crate::min_lstm::cpu::Cell::<false, true>;
                 $body
             }
             (Candidate::Linear, false) => {
-                let $cell = cpu::Cell::<false, false>;
+                let $cell = $crate::min_lstm::cpu::Cell::<false, false>;
                 $body
             }
         }
     };
 }
+
+pub(crate) use with_cell;
 
 impl Packed for MinLstm {
     const OP: &'static str = "min_lstm";
@@ -99,12 +101,12 @@ impl Packed for MinLstm {
 
     fn forward<T: Float>(self, pqv: &[T], h0: &[T], size: Size) -> Vec<T> {
         let (level, x) = (Level::best(), Source::packed(pqv, size, Self::PARTS));
-        with_cell!(self, cell => recurrence::forward(level, cell, x, h0, size))
+        with_cell!(self.0, self.1, cell => recurrence::forward(level, cell, x, h0, size))
     }
 
     fn gradients<T: Float>(self, [pqv, h0, h, dh]: [&Tensor; 4]) -> Result<(Tensor, Tensor)> {
         let op = Self::OP;
-        with_cell!(self, cell => recurrence::packed_gradients::<T, _>(op, cell, pqv, h0, h, dh))
+        with_cell!(self.0, self.1, cell => recurrence::packed_gradients::<T, _>(op, cell, pqv, h0, h, dh))
     }
 
     #[cfg(feature = "cuda")]

@@ -1,9 +1,9 @@
-//! Normalisation by the root mean square or by mean and deviation, on CUDA with the residual sum before it and dropout on
-//! the branch. What the results are is said by [`rms_norm::slow`](crate::rms_norm::slow) and
+//! Normalisation by the root mean square or by mean and deviation, with the residual sum before it and dropout on the branch. What the results are is said by [`rms_norm::slow`](crate::rms_norm::slow) and
 //! [`layer_norm::slow`](crate::layer_norm::slow).
 
 #[cfg(feature = "cuda")]
 pub(crate) mod bridge;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 #[cfg(feature = "cuda")]

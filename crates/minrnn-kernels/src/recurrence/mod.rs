@@ -157,10 +157,6 @@ fn each_block(level: Level, size: Size, f: impl Fn(usize, usize, usize) + Sync +
 }
 
 /// h `[B,T,D]` from the parts and `h0` `[B,D]`.
-#[allow(
-    unsafe_code,
-    reason = "strided blocks of one output, written by several threads"
-)]
 pub(crate) fn forward<T: Float, C: Cell<T>>(
     level: Level,
     cell: C,
@@ -169,7 +165,25 @@ pub(crate) fn forward<T: Float, C: Cell<T>>(
     size: Size,
 ) -> Vec<T> {
     let mut h = vec![T::ZERO; size.elements()];
-    let out = Shared::new(&mut h);
+    forward_to(level, cell, x, h0, size, &mut h);
+    h
+}
+
+/// The same into memory of the caller.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(crate) fn forward_to<T: Float, C: Cell<T>>(
+    level: Level,
+    cell: C,
+    x: Source<'_, T>,
+    h0: &[T],
+    size: Size,
+    h: &mut [T],
+) {
+    assert_eq!(h.len(), size.elements(), "h of {size:?}");
+    let out = Shared::new(h);
     each_block(
         level,
         size,
@@ -188,7 +202,6 @@ pub(crate) fn forward<T: Float, C: Cell<T>>(
             }
         },
     );
-    h
 }
 
 /// What a backward pass needs beside the parts: `h0`, the saved `h` and the gradient of `h`.
@@ -200,10 +213,6 @@ pub(crate) struct Saved<'a, T> {
 }
 
 /// Writes the gradients of the parts to `dx` and returns that of `h0`, `[B,D]`.
-#[allow(
-    unsafe_code,
-    reason = "strided blocks of one output, written by several threads"
-)]
 pub(crate) fn backward<T: Float, C: Cell<T>>(
     level: Level,
     cell: C,
@@ -213,7 +222,26 @@ pub(crate) fn backward<T: Float, C: Cell<T>>(
     dx: &Sink<'_, T>,
 ) -> Vec<T> {
     let mut dh0 = vec![T::ZERO; size.b * size.d];
-    let out = Shared::new(&mut dh0);
+    backward_to(level, cell, x, saved, size, dx, &mut dh0);
+    dh0
+}
+
+/// The same into memory of the caller, zeros or not.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(crate) fn backward_to<T: Float, C: Cell<T>>(
+    level: Level,
+    cell: C,
+    x: Source<'_, T>,
+    saved: Saved<'_, T>,
+    size: Size,
+    dx: &Sink<'_, T>,
+    dh0: &mut [T],
+) {
+    dh0.fill(T::ZERO);
+    let out = Shared::new(dh0);
     each_block(
         level,
         size,
@@ -234,7 +262,57 @@ pub(crate) fn backward<T: Float, C: Cell<T>>(
             }
         },
     );
-    dh0
+}
+
+/// Channels of a row whose parts are set aside before their gradients are written over them.
+const ASIDE: usize = 128;
+
+/// The same of a packed input whose gradients take its place.
+#[allow(
+    unsafe_code,
+    reason = "strided blocks of one output, written by several threads"
+)]
+pub(crate) fn backward_in_place<T: Float, C: Cell<T>>(
+    level: Level,
+    cell: C,
+    x: &mut [T],
+    saved: Saved<'_, T>,
+    size: Size,
+    dh0: &mut [T],
+) {
+    assert_eq!(x.len(), C::PARTS * size.elements(), "input of {size:?}");
+    dh0.fill(T::ZERO);
+    let (out, shared) = (Shared::new(dh0), Shared::new(x));
+    let sink = Sink::packed(&shared, size, C::PARTS);
+    each_block(
+        level,
+        size,
+        #[inline(always)]
+        |sequence, from, n| {
+            let mut aside = [[T::ZERO; ASIDE]; 3];
+            for t in (0..size.t).rev() {
+                let row = sequence * size.t + t;
+                let prev = match t {
+                    0 => &saved.h0[sequence * size.d..][..size.d],
+                    _ => &saved.h[(row - 1) * size.d..][..size.d],
+                };
+                let dh = &saved.dh[row * size.d..][..size.d];
+                for start in (from..from + n).step_by(ASIDE) {
+                    let n = ASIDE.min(from + n - start);
+                    // SAFETY: these channels of this row and sequence, which only this task writes.
+                    let to = unsafe { sink.row(row, start, n) };
+                    // SAFETY: the same.
+                    let carry = unsafe { out.part(sequence * size.d + start, n) };
+                    for (aside, part) in aside.iter_mut().zip(&to) {
+                        aside[..part.len()].copy_from_slice(part);
+                    }
+                    let parts = aside.each_ref().map(|part| &part[..n]);
+                    let prev = &prev[start..start + n];
+                    cell.backward(parts, prev, &dh[start..start + n], carry, to);
+                }
+            }
+        },
+    );
 }
 
 /// All of them, contiguous.

@@ -7,6 +7,7 @@ mod rule;
 mod state;
 
 pub use adamw::AdamWConfig;
+pub(crate) use norm::squares;
 pub use optimizer::{Optimizer, Parameter, StepReport};
 pub use rule::{Leaf, Rule, Slot, Step};
 pub use state::OptimizerState;

@@ -44,7 +44,8 @@ fn sum_of_squares(tensor: &Tensor) -> Result<f64> {
     }
 }
 
-fn squares(values: &[f32]) -> f64 {
+/// The same of values in memory.
+pub(crate) fn squares(values: &[f32]) -> f64 {
     if values.len() <= CHUNK {
         return chunk(values);
     }

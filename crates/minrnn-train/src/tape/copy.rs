@@ -1,8 +1,8 @@
 //! Values copied, to another type if need be: what the planner itself adds between operations.
 
-#[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::{self, Map};
 
+use super::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use super::cuda::{Machine, Result};
 use super::host::Host;
@@ -24,6 +24,10 @@ impl Kernel for Copy {
     fn host(&self, h: &mut Host) {
         let values = h.read(self.x);
         h.put(self.y, &values, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
+        elementwise::cpu::map(Map::Copy, x, y, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -178,6 +178,13 @@ impl Host {
         self.opt(h0).unwrap_or_else(|| vec![0.0; size.b * size.d])
     }
 
+    /// Norm of the gradient and the factor from clipping.
+    #[cfg(test)]
+    pub(super) fn report(&self) -> (f64, f64) {
+        let report = self.read(Place::new(Space::Report, 2, Elem::F32));
+        (report[0], report[1])
+    }
+
     /// Values with a dropout on them.
     pub(super) fn masked(&self, mask: Option<Mask>, mut values: Vec<f64>) -> Vec<f64> {
         if let Some(mask) = mask {

@@ -48,6 +48,9 @@ pub(super) trait Kernel: Any + Debug + Send + Sync {
     /// The slow twin: what it means, in float64.
     fn host(&self, host: &mut Host);
 
+    /// On the CPU, in f32.
+    fn cpu(&self, machine: &mut super::cpu::Machine);
+
     /// Puts it on the stream of a GPU.
     #[cfg(feature = "cuda")]
     fn cuda(&self, machine: &super::cuda::Machine) -> minrnn_kernels::cuda::Result<()>;

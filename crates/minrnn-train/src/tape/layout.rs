@@ -1,7 +1,10 @@
 //! Where each parameter lies in the flat buffers.
 
+use minrnn_kernels::Elem;
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Role;
+
+use super::place::{Place, Space};
 
 /// Parameters begin at multiples of this many elements, so that every kernel may read 16 bytes at once.
 const ALIGN: usize = 64;
@@ -60,6 +63,16 @@ impl Layout {
             }
         }
         layout
+    }
+
+    /// Where a parameter lies in a flat space.
+    pub(super) fn leaf(&self, space: Space, i: usize) -> Place {
+        Place {
+            space,
+            offset: self.offsets[i],
+            len: self.lens[i],
+            elem: Elem::F32,
+        }
     }
 
     /// Begins of the trained parameters, then the end of the last: what a kernel needs to say whose gradient is not finite.

@@ -12,16 +12,18 @@
 //! What an operation is, from its launches to its kernel, stands in one file of [`op`]. What the tape does not know it
 //! refuses by name ([`Unknown`]).
 //!
-//! A plan knows no device. [`Twin`] runs it slowly, in float64, and says what each launch means; on a GPU
-//! (`cuda`) it is a captured CUDA graph. Values that layers make have the compute type; sums that run
+//! A plan knows no device. [`Twin`] runs it slowly, in float64, and says what each launch means; on the CPU ([`cpu`])
+//! launches run one after the other, on all threads; on a GPU (`cuda`) it is a captured CUDA graph. Values that layers make have the compute type; sums that run
 //! along the layers, statistics, states, parameters and their gradients are f32.
 
 mod arena;
 mod copy;
+pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 mod grads;
 mod host;
+mod inputs;
 mod launch;
 mod layout;
 #[cfg_attr(
@@ -40,6 +42,7 @@ mod twin;
 mod units;
 
 pub use host::Host;
+pub use inputs::{Inputs, Wanted};
 pub use launch::Launch;
 pub use layout::Layout;
 pub use op::Unknown;

@@ -23,8 +23,8 @@ pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
     weight_decay: 0.1,
     clip_norm: Some(0.3),
 };
-const SEED: u64 = 0x1234_5678_9abc_def0;
-const STEP: u64 = 17;
+pub(crate) const SEED: u64 = 0x1234_5678_9abc_def0;
+pub(crate) const STEP: u64 = 17;
 
 /// Targets and weights beside a case.
 pub(crate) struct Wanted {
@@ -81,7 +81,7 @@ pub(crate) fn host(
 }
 
 /// The same of a plan.
-fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Twin {
+pub(crate) fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Twin {
     let mut flat = vec![0f32; plan.layout.total];
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
@@ -110,7 +110,12 @@ fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w: &Wanted) 
 }
 
 /// Loss and gradients by candle in float64.
-fn candle(graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> (f64, Vec<Option<Vec<f64>>>) {
+pub(crate) fn candle(
+    graph: &Graph,
+    params: &Params,
+    case: &Case,
+    w: &Wanted,
+) -> (f64, Vec<Option<Vec<f64>>>) {
     let weights = Weights::new(graph, params, DType::F64, &Device::Cpu).unwrap();
     let (b, t) = (case.batch, case.time);
     let input = match graph.input() {

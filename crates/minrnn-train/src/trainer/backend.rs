@@ -10,10 +10,10 @@ use crate::task::Batch;
 /// Where a trainer computes.
 #[derive(Debug, Clone, Default)]
 pub enum Device {
-    /// The CPU, by candle.
+    /// The CPU, by the tape of this crate ([`crate::tape`]) or by candle ([`TrainEngine`](super::TrainEngine)).
     #[default]
     Cpu,
-    /// A GPU, by the tape of this crate ([`crate::tape`]) or by candle ([`TrainEngine`](super::TrainEngine)).
+    /// A GPU, by either of them too.
     #[cfg(feature = "cuda")]
     Cuda(minrnn_kernels::cuda::Gpu),
 }

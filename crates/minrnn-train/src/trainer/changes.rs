@@ -173,7 +173,7 @@ impl Changed<'_> {
 
     /// Where the run stops being the one that it would have been.
     fn exactness(&self, all: &[Change]) -> Option<String> {
-        let on_gpu = self.device != "cpu";
+        let on_gpu = self.device.starts_with("cuda");
         let rates = ["train.lr", "train.warmup_steps"];
         let counts = |change: &&Change| {
             let key = change.key.as_str();

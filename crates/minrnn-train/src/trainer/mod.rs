@@ -5,6 +5,7 @@ mod backend;
 mod candle;
 mod changes;
 mod config;
+mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod differences;
@@ -260,6 +261,11 @@ fn check_memory(
     let needs = Memory {
         data: config.task.kept()?,
         ..Memory::of(model.graph(), batch, time, device.is_cpu())
+    };
+    let by_tape = || engine::choose(&config.train, model.graph(), device).is_ok_and(|c| c.tape);
+    let needs = match device.is_cpu() && needs.peak() > limit && by_tape() {
+        true => needs.planned(model.graph()),
+        false => needs,
     };
     needs.check(Some(limit))
 }

@@ -8,6 +8,7 @@ mod memory;
 mod models;
 #[cfg(feature = "cuda")]
 mod scan;
+mod steps;
 #[cfg(feature = "cuda")]
 mod train;
 
@@ -37,7 +38,17 @@ pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
                 options,
                 profile,
                 tuned,
+                python,
+                ..
             } = train;
+            if options.is_on_cpu() {
+                return steps::run(train, ui);
+            }
+            if python.is_some() || given.has("rounds") {
+                bail!(
+                    "--python and --rounds would change nothing: they are of steps on the CPU; leave them out, or give --device cpu"
+                );
+            }
             on_gpu("train", options, (*profile, *tuned), ui)
         }
     }

@@ -72,7 +72,7 @@ pub(super) const TRAIN: Table = Table {
             name: "engine",
             kind: "`\"auto\"`, `\"tape\"` or `\"candle\"`",
             default: Default::Is("\"auto\""),
-            meaning: "What computes the steps: on a GPU the tape (one captured graph of kernels) where it knows all of the model, else candle; on the CPU candle.",
+            meaning: "What computes the steps: the tape (a plan of fused kernels over one arena; on a GPU one captured graph of them) where it knows all of the model, else candle.",
             example: "\"candle\"",
         },
         Key {

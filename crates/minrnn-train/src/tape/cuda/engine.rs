@@ -12,7 +12,7 @@ use super::inputs::{Inputs, Wanted};
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
-use crate::tape::{Layout, Options, Place, Plan, Space, Target};
+use crate::tape::{Layout, Place, Plan, Space};
 
 /// Steps whose reports are kept on the GPU before the host must read them.
 const RING: usize = 64;
@@ -301,21 +301,8 @@ impl Engine {
 
     /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
     fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
-        let options = Options {
-            batch: inputs.batch,
-            time: inputs.time,
-            compute: self.options.compute,
-            train,
-            update: train.then(|| self.options.rule.slots().len()),
-            input_gradient: false,
-            target: match inputs.wanted {
-                Wanted::Classes(_) => Target::Classes,
-                Wanted::Values(_) => Target::Values,
-                Wanted::Zeros => Target::Zeros,
-            },
-            weights: inputs.weights.is_some(),
-            lens: inputs.lens.is_some() && self.has_last,
-        };
+        let update = train.then(|| self.options.rule.slots().len());
+        let options = inputs.options(self.options.compute, train, update, self.has_last);
         inputs.check(&self.graph)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
             let machine = self.machines.remove(at);

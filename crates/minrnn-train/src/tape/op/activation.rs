@@ -5,6 +5,7 @@ use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
 use super::column_sum::{sums_scratch, write_sums};
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -84,6 +85,10 @@ impl Kernel for Activation {
             .collect();
         h.write(self.y, &values);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
+        activation::cpu::forward(self.kind, x, y);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         activation::cuda::forward(
@@ -107,6 +112,12 @@ impl Kernel for ActivationGrad {
             .collect();
         h.write(self.dx, &values);
         write_sums(h, self.dx, self.sums.map(|s| s.0));
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        m.move_to(self.x, self.dx);
+        let sums = self.sums.map(|s| s.0);
+        let ([dy], [dx, sums]) = (m.memory).access([Some(self.dy)], [Some(self.dx), sums]);
+        activation::cpu::backward(self.kind, dx, dy, sums, &mut m.work);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -2,9 +2,11 @@
 
 #[cfg(feature = "cuda")]
 use minrnn_kernels::Elem;
+use minrnn_kernels::dropout;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::norm::cuda as kernel;
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -78,6 +80,11 @@ impl Kernel for AddDropout {
             sum.iter_mut().zip(x).for_each(|(s, x)| *s += x);
         }
         h.write(self.y, &sum);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let mask = m.mask(self.mask);
+        let ([x, a], [y]) = (m.memory).access([self.x, Some(self.a)], [Some(self.y)]);
+        dropout::cpu::add(self.x.map(|_| x), a, mask, y);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

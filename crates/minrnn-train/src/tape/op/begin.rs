@@ -4,6 +4,7 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{State, StateInit};
 
 use super::column_sum::column_sum;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -50,6 +51,10 @@ impl Kernel for Repeat {
     fn host(&self, h: &mut Host) {
         let values = h.read(self.p).repeat(self.rows);
         h.write(self.y, &values);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([p], [y]) = m.memory.access([Some(self.p)], [Some(self.y)]);
+        minrnn_kernels::elementwise::cpu::repeat(p, y);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

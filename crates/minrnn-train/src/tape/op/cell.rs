@@ -5,6 +5,7 @@ use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
 use super::begin::{back_first, first};
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -119,6 +120,16 @@ impl Kernel for Cell {
         };
         h.write(self.h, &all);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        m.prepare(self.size.b * self.size.d, 0);
+        let m = m.parts();
+        let ([x, h0], [h]) = (m.memory).access([Some(self.x), self.h0], [Some(self.h)]);
+        let h0 = if self.h0.is_some() { h0 } else { m.zeros };
+        match self.cell {
+            Kind::MinGru(c) => min_gru::cpu::forward(c, x, h0, h, self.size),
+            Kind::MinLstm(c, n) => min_lstm::cpu::forward((c, n), x, h0, h, self.size),
+        }
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (x, h0, h) = (m.view(self.x)?, m.opt(self.h0)?, m.view(self.h)?);
@@ -143,6 +154,30 @@ impl Kernel for CellGrad {
         };
         h.write(self.dx, &dx);
         h.write_opt(self.dh0, &dh0);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        m.move_to(self.x, self.dx);
+        let len = self.size.b * self.size.d;
+        m.prepare(len, 0);
+        m.work.resize(len.max(m.work.len()), 0.0);
+        let m = m.parts();
+        let reads = [self.h0, Some(self.h), Some(self.dh)];
+        let ([h0, h, dh], [dx, dh0]) = m.memory.access(reads, [Some(self.dx), self.dh0]);
+        let h0 = if self.h0.is_some() {
+            h0
+        } else {
+            &m.zeros[..len]
+        };
+        let dh0 = if self.dh0.is_some() {
+            dh0
+        } else {
+            &mut m.work[..len]
+        };
+        let saved = [h0, h, dh];
+        match self.cell {
+            Kind::MinGru(c) => min_gru::cpu::backward(c, dx, saved, dh0, self.size),
+            Kind::MinLstm(c, n) => min_lstm::cpu::backward((c, n), dx, saved, dh0, self.size),
+        }
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Sums of columns: gradients of what is added to every row.
 
-#[cfg(feature = "cuda")]
 use minrnn_kernels::column_sum as kernel;
 use minrnn_model::graph::Param;
 
 use super::zero::Zero;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -86,6 +86,10 @@ impl Kernel for ColumnSum {
     fn host(&self, h: &mut Host) {
         let sums = sums(h, self.x, self.width);
         h.put(self.out, &sums, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [out]) = m.memory.access([Some(self.x)], [Some(self.out)]);
+        kernel::cpu::sum(x, out, self.add, &mut m.work);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

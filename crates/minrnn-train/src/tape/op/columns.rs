@@ -1,11 +1,13 @@
 //! Columns to columns: parts of a value, and values side by side.
 
 use minrnn_kernels::Elem;
+use minrnn_kernels::elementwise::cpu as elementwise;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_model::graph::{Node, Op};
 
 use super::zero::Zero;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -133,6 +135,15 @@ impl Kernel for CopyColumns {
             }
         }
         h.write(to.place, &y);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let (from, to) = (self.from, self.to);
+        let ([x], [y]) = m.memory.access([Some(from.place)], [Some(to.place)]);
+        let columns = |c: Columns| elementwise::Columns {
+            stride: c.stride,
+            from: c.from,
+        };
+        elementwise::copy_columns(x, columns(from), y, columns(to), self.width, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -5,6 +5,7 @@ use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
 use super::begin::{back_first, first};
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -104,7 +105,6 @@ fn before(h: &Host, state: Option<Place>, size: Size, kernel: usize) -> Vec<f64>
         .unwrap_or_else(|| vec![0.0; size.b * (kernel - 1) * size.d])
 }
 
-#[cfg(feature = "cuda")]
 fn sized(size: Size, kernel: usize) -> causal_conv::Size {
     causal_conv::Size {
         b: size.b,
@@ -124,6 +124,17 @@ impl Kernel for Conv {
         let dims = self.size.dims();
         let y = causal_conv::slow::causal_conv(&x, &state, &weight, bias.as_deref(), dims);
         h.write(self.y, &y);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.x), self.state, Some(self.weight), self.bias];
+        let ([x, state, weight, bias], [y]) = m.memory.access(reads, [Some(self.y)]);
+        let given = causal_conv::cpu::Given {
+            x,
+            state: self.state.map(|_| state),
+            weight,
+            size: sized(self.size, self.kernel),
+        };
+        causal_conv::cpu::forward(given, self.bias.map(|_| bias), y);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
@@ -153,6 +164,24 @@ impl Kernel for ConvGrad {
         h.write(self.dweight, &grads.weight);
         h.write_opt(self.dbias, &grads.bias);
         h.write_opt(self.dstate, &grads.state);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.x), self.state, Some(self.weight), Some(self.dy)];
+        let writes = [Some(self.dx), self.dstate, Some(self.dweight), self.dbias];
+        let ([x, state, weight, dy], [dx, dstate, dweight, dbias]) = m.memory.access(reads, writes);
+        let given = causal_conv::cpu::Given {
+            x,
+            state: self.state.map(|_| state),
+            weight,
+            size: sized(self.size, self.kernel),
+        };
+        let to = causal_conv::cpu::Gradients {
+            x: dx,
+            state: dstate,
+            weight: dweight,
+            bias: dbias,
+        };
+        causal_conv::cpu::backward(given, dy, to, &mut m.work);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Values of earlier steps.
 
+use minrnn_kernels::elementwise::cpu as elementwise;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_kernels::{Elem, Size};
@@ -7,6 +8,7 @@ use minrnn_model::graph::{Node, Op, State};
 
 use super::begin::first;
 use super::zero::Zero;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -111,6 +113,12 @@ impl Kernel for Delay {
         let values: Vec<f64> = (0..self.y.len).map(at).collect();
         h.write(self.y, &values);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let Self { size, lag, by, .. } = *self;
+        let ([x, state], [y]) = (m.memory).access([Some(self.x), self.state], [Some(self.y)]);
+        let state = self.state.map(|_| state);
+        elementwise::delay(x, state, y, elementwise::Delay { size, lag, by });
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let Self { size, lag, by, .. } = *self;
@@ -136,6 +144,13 @@ impl Kernel for DelayGrad {
         if let Some(dstate) = self.dstate {
             h.put(dstate, &states, true);
         }
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let Self { size, lag, by, .. } = *self;
+        let writes = [Some(self.dx), self.dstate];
+        let ([dy], [dx, dstate]) = m.memory.access([Some(self.dy)], writes);
+        let delay = elementwise::Delay { size, lag, by };
+        elementwise::delay_grad(dy, dx, dstate, delay, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

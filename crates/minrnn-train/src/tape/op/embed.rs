@@ -1,10 +1,10 @@
 //! Embeddings of token ids, with a dropout behind them.
 
 use minrnn_kernels::Elem;
-#[cfg(feature = "cuda")]
 use minrnn_kernels::embedding as kernel;
 use minrnn_model::graph::{Node, Op};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -98,6 +98,11 @@ impl Kernel for Embed {
         let rows = h.masked(self.mask, rows.collect());
         h.write(self.y, &rows);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let mask = m.mask(self.mask);
+        let ([table], [y]) = m.memory.access([Some(self.table)], [Some(self.y)]);
+        kernel::cpu::forward(table, m.words.of(self.ids), mask, y);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let size = kernel::cuda::Size {
@@ -124,6 +129,11 @@ impl Kernel for EmbedGrad {
             }
         }
         h.write(self.dtable, &sums);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let mask = m.mask(self.mask);
+        let ([dy], [dtable]) = m.memory.access([Some(self.dy)], [Some(self.dtable)]);
+        kernel::cpu::backward(dy, m.words.of(self.ids), mask, dtable, &mut m.work);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The last step of each row.
 
+use minrnn_kernels::elementwise::cpu as elementwise;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_kernels::{Elem, Size};
 use minrnn_model::graph::{Node, Op};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -79,6 +81,11 @@ impl Kernel for Last {
         let values: Vec<f64> = rows.flat_map(|row| x[row * w..][..w].to_vec()).collect();
         h.write(self.y, &values);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
+        let lens = self.lens.map(|lens| m.words.of(lens));
+        elementwise::last(x, lens, y, self.size);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (x, lens, y) = (m.view(self.x)?, m.opt(self.lens)?, m.view(self.y)?);
@@ -97,6 +104,11 @@ impl Kernel for LastGrad {
             values[row * w..][..w].copy_from_slice(&dy[b * w..][..w]);
         }
         h.put(self.dx, &values, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([dy], [dx]) = m.memory.access([Some(self.dy)], [Some(self.dx)]);
+        let lens = self.lens.map(|lens| m.words.of(lens));
+        elementwise::last_grad(dy, lens, dx, self.size, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -3,10 +3,12 @@
 use minrnn_kernels::Elem;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::cuda as kernel;
+use minrnn_kernels::product;
 use minrnn_model::graph::{Fused, Node, Op, Param, Region, Value};
 
 use super::Layer;
 use super::column_sum::column_sum;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -143,6 +145,19 @@ impl Kernel for Matmul {
             }
         }
         h.put(self.c, &values, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.a), Some(self.b), self.bias];
+        let ([a, b, bias], [c]) = m.memory.access(reads, [Some(self.c)]);
+        let shape = product::Shape {
+            m: self.m,
+            n: self.n,
+            k: self.k,
+        };
+        let operand = |values, transposed| product::Operand { values, transposed };
+        let both = [operand(a, self.a_transposed), operand(b, self.b_transposed)];
+        let bias = self.bias.map(|_| bias);
+        product::product(&mut m.packed, shape, both, bias, c, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

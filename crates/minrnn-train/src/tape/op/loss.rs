@@ -1,9 +1,8 @@
 //! What the output is compared with: losses with their gradients, targets met.
 
-#[cfg(feature = "cuda")]
-use minrnn_kernels::mean_square;
-use minrnn_kernels::{Elem, cross_entropy};
+use minrnn_kernels::{Elem, cross_entropy, mean_square};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -134,6 +133,24 @@ impl Kernel for CrossEntropy {
             h.write(to, &d);
         }
     }
+    fn cpu(&self, m: &mut Cpu) {
+        m.prepare(0, self.rows);
+        let m = m.parts();
+        let reads = [Some(self.logits), self.weights];
+        let ([logits, weights], [loss, dlogits]) =
+            m.memory.access(reads, [Some(self.loss), self.dlogits]);
+        let step = cross_entropy::cpu::Step {
+            logits,
+            targets: m.words.of(self.targets),
+            weights: match self.weights {
+                Some(_) => weights,
+                None => &m.ones[..self.rows],
+            },
+            dlogits,
+            width: self.width,
+        };
+        loss[0] = cross_entropy::cpu::step(step, m.work) as f32;
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let step = cross_entropy::cuda::Step {
@@ -164,6 +181,12 @@ impl Kernel for Correct {
         };
         let count = (0..self.rows).filter(|r| right(*r)).count();
         h.write(self.out, &[count as f64]);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([logits, weights], []) = (m.memory).access([Some(self.logits), self.weights], []);
+        let weights = self.weights.map(|_| weights);
+        let targets = m.words.of(self.targets);
+        m.words.correct = cross_entropy::cpu::correct(logits, targets, weights);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
@@ -196,6 +219,19 @@ impl Kernel for MeanSquare {
             let grads = (0..y.len()).map(|i| 2.0 * w[i / width] * d(i) / total);
             h.write(dy, &grads.collect::<Vec<_>>());
         }
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.y), self.targets, self.weights];
+        let ([y, targets, weights], [loss, dy]) =
+            m.memory.access(reads, [Some(self.loss), self.dy]);
+        let step = mean_square::cpu::Step {
+            y,
+            targets: self.targets.map(|_| targets),
+            weights: self.weights.map(|_| weights),
+            dy,
+            width: self.width,
+        };
+        loss[0] = mean_square::cpu::step(step) as f32;
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

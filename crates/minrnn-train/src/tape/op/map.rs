@@ -4,6 +4,7 @@ use minrnn_kernels::Elem;
 use minrnn_kernels::elementwise::{self, Map};
 use minrnn_model::graph::{Node, Op};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -64,6 +65,10 @@ impl Kernel for Map1 {
             .collect();
         h.write(self.y, &values);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
+        elementwise::cpu::map(self.f, x, y, false);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (x, y) = (m.view(self.x)?, m.view(self.y)?);
@@ -81,6 +86,11 @@ impl Kernel for Map1Grad {
             .map(|(x, d)| elementwise::slow::map(self.f, x).1 * d)
             .collect();
         h.put(self.dx, &values, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.x), Some(self.dy)];
+        let ([x, dy], [dx]) = m.memory.access(reads, [Some(self.dx)]);
+        elementwise::cpu::map_grad(self.f, x, dy, dx, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

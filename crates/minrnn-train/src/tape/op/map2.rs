@@ -3,6 +3,7 @@
 use minrnn_kernels::{Elem, elementwise};
 use minrnn_model::graph::{Binary, Node, Op};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -106,6 +107,12 @@ impl Kernel for Map2 {
         let values: Vec<f64> = (0..rows * width).map(value).collect();
         h.write(self.y, &values);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([a, b], [y]) = m
+            .memory
+            .access([Some(self.a), Some(self.b)], [Some(self.y)]);
+        elementwise::cpu::map2(self.f, a, b, y, self.width);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (a, b, y) = (m.view(self.a)?, m.view(self.b)?, m.view(self.y)?);
@@ -127,6 +134,20 @@ impl Kernel for Map2Grad {
             sums[to] += elementwise::slow::map2(self.f, a, b).1[self.which] * d;
         }
         h.put(self.dx, &sums, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let reads = [Some(self.a), Some(self.b), Some(self.dy)];
+        let ([a, b, dy], [dx]) = m.memory.access(reads, [Some(self.dx)]);
+        elementwise::cpu::map2_grad(elementwise::cpu::Map2Grad {
+            f: self.f,
+            which: self.which,
+            a,
+            b,
+            dy,
+            dx,
+            add: self.add,
+            width: self.width,
+        });
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The mean over the channels.
 
 use minrnn_kernels::Elem;
+use minrnn_kernels::elementwise::cpu as elementwise;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_model::graph::{Node, Op, Reduction};
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -76,6 +78,10 @@ impl Kernel for Mean {
         let means: Vec<f64> = rows.map(|r| r.iter().sum::<f64>() / n).collect();
         h.write(self.y, &means);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
+        elementwise::mean(x, y);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         kernel::mean(
@@ -96,6 +102,10 @@ impl Kernel for MeanGrad {
         let (dy, n) = (h.read(self.dy), self.width as f64);
         let each = (0..self.rows * self.width).map(|i| dy[i / self.width] / n);
         h.put(self.dx, &each.collect::<Vec<_>>(), self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([dy], [dx]) = m.memory.access([Some(self.dy)], [Some(self.dx)]);
+        elementwise::mean_grad(dy, dx, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

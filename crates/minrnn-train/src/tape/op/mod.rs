@@ -37,10 +37,8 @@ pub(super) use norm::norm_of;
 pub(super) use sum::sum;
 pub(super) use update::update;
 
-#[cfg(all(test, feature = "cuda"))]
-pub(super) use columns::CopyColumns;
 #[cfg(test)]
-pub(super) use {add_dropout::AddDropout, norm::Norm, vector::WithVec};
+pub(super) use {add_dropout::AddDropout, columns::CopyColumns, norm::Norm, vector::WithVec};
 
 use super::planner::Planner;
 

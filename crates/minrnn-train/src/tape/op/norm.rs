@@ -1,12 +1,11 @@
 //! Normalisation, with the residual sum before it.
 
 use minrnn_kernels::Elem;
-#[cfg(feature = "cuda")]
-use minrnn_kernels::norm as kernel;
-use minrnn_kernels::norm::Kind;
+use minrnn_kernels::norm::{self as kernel, Kind};
 use minrnn_model::graph::{Fused, Region};
 
 use super::{Layer, add_dropout, column_sum::write_sums};
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -192,6 +191,25 @@ impl Kernel for Norm {
         h.write(self.y, &out);
         h.write(self.stats, &all);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        let (a, mask, sum) = match self.branch {
+            Some((a, mask, sum)) => (Some(a), m.mask(mask), Some(sum)),
+            None => (None, None, None),
+        };
+        let reads = [Some(self.x), a, Some(self.weight), self.bias];
+        let writes = [Some(self.y), Some(self.stats), sum];
+        let ([x, a, weight, bias], [y, stats, sum]) = m.memory.access(reads, writes);
+        kernel::cpu::forward(kernel::cpu::Forward {
+            kind: self.kind,
+            x,
+            branch: (self.branch).map(|_| kernel::cpu::Branch { a, mask, sum }),
+            weight,
+            bias: self.bias.map(|_| bias),
+            eps: self.eps,
+            y,
+            stats,
+        });
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let branch = match self.branch {
@@ -253,6 +271,34 @@ impl Kernel for NormGrad {
             h.write(da, &d);
             write_sums(h, da, self.sums);
         }
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        if let Some(dsum) = self.dsum {
+            m.move_to(dsum, self.ds);
+        }
+        let (da, mask) = match self.branch {
+            Some((da, mask)) => (Some(da), m.mask(mask)),
+            None => (None, None),
+        };
+        let reads = [self.s, self.weight, self.stats, self.dy].map(Some);
+        let writes = [Some(self.ds), da, self.sums, Some(self.dweight), self.dbias];
+        let ([s, weight, stats, dy], [ds, da, sums, dweight, dbias]) =
+            m.memory.access(reads, writes);
+        let backward = kernel::cpu::Backward {
+            kind: self.kind,
+            s,
+            weight,
+            stats,
+            dy,
+            ds,
+            add: self.dsum.is_some(),
+            da,
+            mask,
+            sums,
+            dweight,
+            dbias,
+        };
+        kernel::cpu::backward(backward, &mut m.work);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -4,6 +4,7 @@ use minrnn_kernels::{Elem, Size, linear_scan};
 use minrnn_model::graph::{Law, Node, Op};
 
 use super::begin::{back_first, first};
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -97,6 +98,14 @@ impl Kernel for Scan {
         let all = linear_scan::slow::linear_scan(&a, &b, &h0, self.size.dims());
         h.write(self.h, &all);
     }
+    fn cpu(&self, m: &mut Cpu) {
+        m.prepare(self.size.b * self.size.d, 0);
+        let m = m.parts();
+        let reads = [Some(self.a), Some(self.b), self.h0];
+        let ([a, b, h0], [h]) = m.memory.access(reads, [Some(self.h)]);
+        let h0 = if self.h0.is_some() { h0 } else { m.zeros };
+        linear_scan::cpu::forward(a, b, h0, h, self.size);
+    }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let (a, b, h0) = (m.view(self.a)?, m.view(self.b)?, m.opt(self.h0)?);
@@ -117,6 +126,26 @@ impl Kernel for ScanGrad {
         h.write(self.da, &da);
         h.write(self.db, &db);
         h.write_opt(self.dh0, &dh0);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let len = self.size.b * self.size.d;
+        m.prepare(len, 0);
+        m.work.resize(len.max(m.work.len()), 0.0);
+        let m = m.parts();
+        let reads = [Some(self.a), self.h0, Some(self.h), Some(self.dh)];
+        let writes = [Some(self.da), Some(self.db), self.dh0];
+        let ([a, h0, h, dh], [da, db, dh0]) = m.memory.access(reads, writes);
+        let h0 = if self.h0.is_some() {
+            h0
+        } else {
+            &m.zeros[..len]
+        };
+        let dh0 = if self.dh0.is_some() {
+            dh0
+        } else {
+            &mut m.work[..len]
+        };
+        linear_scan::cpu::backward([a, h0, h, dh], [da, db, dh0], self.size);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

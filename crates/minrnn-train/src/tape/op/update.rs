@@ -5,6 +5,7 @@ use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 
 use crate::optim::{Leaf, Step};
+use crate::tape::cpu::{self, Machine as Cpu, Trouble};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -26,6 +27,9 @@ struct Update {
     decayed: usize,
     slots: usize,
 }
+
+/// Slots that a rule may have on the CPU.
+const SLOTS: usize = 4;
 
 const REPORT: Place = Place {
     space: Space::Report,
@@ -61,6 +65,26 @@ impl Kernel for GradNorm {
         let norm = norm.sqrt();
         let clip = h.rule.clip_norm().filter(|c| norm > *c);
         h.write(REPORT, &[norm, clip.map_or(1.0, |c| c / norm)]);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let (loss, squares) = (m.loss(), m.squares());
+        let norm = squares.iter().map(|s| s.1).sum::<f64>().sqrt();
+        let limit = m.rule.clip_norm().filter(|limit| norm > *limit);
+        let clip = limit.map_or(1.0, |limit| limit / norm);
+        let first = |wrong: &dyn Fn(f64) -> bool| squares.iter().find(|s| wrong(s.1)).map(|s| s.0);
+        let largest = f64::from(f32::MAX);
+        m.trouble = match loss.is_finite() {
+            false => Some(Trouble::Loss),
+            true => first(&|s| !s.is_finite()).map(Trouble::Gradient),
+        };
+        if m.trouble.is_none() {
+            m.trouble = first(&|s| s * clip * clip > largest).map(Trouble::Square);
+        }
+        m.report = cpu::Report {
+            grad_norm: norm,
+            clip,
+        };
+        m.memory.write(REPORT, &[norm as f32, clip as f32]);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
@@ -116,6 +140,32 @@ impl Kernel for Update {
             }
         }
         h.refresh_shadow();
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        if m.trouble.is_some() {
+            return;
+        }
+        let (lr, number) = m.rate;
+        let clip = m.report.clip;
+        for i in m.layout.trained.clone() {
+            let leaf = |space| m.layout.leaf(space, i);
+            let mut writes = [None; 1 + SLOTS];
+            writes[0] = Some(leaf(Space::Params));
+            for (slot, to) in writes[1..][..self.slots].iter_mut().enumerate() {
+                *to = Some(leaf(Space::Slot(slot)));
+            }
+            let decay = m.layout.offsets[i] < self.decayed;
+            let ([grad], [values, slots @ ..]) =
+                (m.memory).access([Some(leaf(Space::Grads))], writes);
+            let leaf = Leaf {
+                shape: &m.layout.shapes[i],
+                decay,
+                values,
+                grad,
+                slots: slots.into_iter().take(self.slots).collect(),
+            };
+            m.rule.update(Step { number, lr, clip }, leaf);
+        }
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -5,6 +5,7 @@ use minrnn_model::graph::{Binary, Node, Op, Param};
 
 use super::column_sum::column_sum;
 use super::map2::Map2;
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -114,6 +115,12 @@ impl Kernel for WithVec {
         };
         let values: Vec<f64> = h.read(self.x).into_iter().enumerate().map(of).collect();
         h.put(self.y, &values, self.add);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([x, p], [y]) = m
+            .memory
+            .access([Some(self.x), Some(self.p)], [Some(self.y)]);
+        minrnn_kernels::elementwise::cpu::vec(self.multiply, x, p, y, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

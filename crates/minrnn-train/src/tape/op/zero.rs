@@ -1,5 +1,6 @@
 //! Memory set to zeros.
 
+use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -18,6 +19,10 @@ impl Kernel for Zero {
     }
     fn host(&self, h: &mut Host) {
         h.write(self.to, &vec![0.0; self.to.len]);
+    }
+    fn cpu(&self, m: &mut Cpu) {
+        let ([], [to]) = m.memory.access([], [Some(self.to)]);
+        to.fill(0.0);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

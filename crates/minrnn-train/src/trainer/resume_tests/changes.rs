@@ -72,8 +72,17 @@ fn what_may_change_is_told_with_what_it_does() {
     let mut on_gpu = checkpoint.clone();
     on_gpu.config["run"]["device"] = "cuda".into();
     let found = resume(&old, &on_gpu).unwrap().notes().to_vec();
-    has(&found, "device \"cuda\" -> \"cpu\"");
+    has(&found, "device \"cuda\" -> \"cpu by the tape\"");
     has(&found, "no longer, bit for bit");
+    // Before the tape it was candle that computed on the CPU.
+    on_gpu.config["run"]["device"] = "cpu".into();
+    let found = resume(&old, &on_gpu).unwrap().notes().to_vec();
+    has(&found, "device \"cpu\" -> \"cpu by the tape\"");
+    has(&found, "no longer, bit for bit");
+    let mut candle = old.clone();
+    candle.train.engine = crate::trainer::TrainEngine::Candle;
+    let found = resume(&candle, &on_gpu).unwrap().notes().to_vec();
+    assert!(!found.iter().any(|n| n.contains("no longer, bit for bit")), "{found:?}");
 }
 
 #[test]

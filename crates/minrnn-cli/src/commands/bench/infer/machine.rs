@@ -60,12 +60,12 @@ pub(super) fn describe(memory: &Memory) -> Json {
     })
 }
 
-pub(super) fn cores() -> usize {
+pub(in crate::commands::bench) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The model's name where the system tells it, else the architecture.
-pub(super) fn cpu() -> String {
+pub(in crate::commands::bench) fn cpu() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text
         .lines()

@@ -6,7 +6,7 @@ mod choice;
 mod entry;
 mod judge;
 mod load;
-mod machine;
+pub(super) mod machine;
 mod overhead;
 mod report;
 mod rounds;

@@ -1,0 +1,15 @@
+//! Primitives on the CPU, over memory of the caller.
+
+mod map;
+mod moves;
+
+pub use map::{Map2Grad, map, map_grad, map2, map2_grad, vec};
+pub use moves::{
+    Columns, Delay, copy_columns, delay, delay_grad, last, last_grad, mean, mean_grad, repeat,
+};
+
+/// `to = value`, or `to += value`.
+#[inline(always)]
+fn put(to: &mut f32, value: f32, add: bool) {
+    *to = if add { *to + value } else { value };
+}

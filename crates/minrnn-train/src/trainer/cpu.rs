@@ -1,0 +1,116 @@
+//! The trainer's steps by the tape on the CPU.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minrnn_model::graph::Graph;
+use minrnn_model::params::Params;
+
+use super::aim::Aim;
+use super::backend::{Backend, Report};
+use super::config::TrainConfig;
+use crate::checkpoint::TensorData;
+use crate::error::{Result, TrainError};
+use crate::optim::{OptimizerState, Rule};
+use crate::run::Dropout;
+use crate::tape::Inputs;
+use crate::tape::cpu::{Engine, EngineOptions};
+use crate::task::Batch;
+
+/// A model in memory. The lock lets an evaluation, which makes plans, go through a shared reference.
+#[derive(Debug)]
+pub(super) struct Cpu {
+    engine: Mutex<Engine>,
+    names: Vec<(String, Vec<usize>)>,
+    aim: Aim,
+    rule: Arc<dyn Rule>,
+    updates: u64,
+}
+
+impl Cpu {
+    pub(super) fn new(config: &TrainConfig, graph: &Graph, params: &Params) -> Result<Self> {
+        let rule = config.train.optimizer.rule()?;
+        let options = EngineOptions {
+            rule: rule.clone(),
+            seed: config.train.seed,
+        };
+        let specs = graph.params().iter();
+        Ok(Self {
+            engine: Mutex::new(Engine::new(graph, params, options)?),
+            names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
+            aim: Aim::new(graph),
+            rule,
+            updates: 0,
+        })
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for Cpu {
+    fn params(&self) -> Result<Params> {
+        let mut engine = self.engine();
+        // Copies are made, perhaps for a checkpoint: they have room where the step's memory was.
+        engine.release();
+        Ok(engine.params())
+    }
+
+    fn state_dict(&self) -> Result<OptimizerState> {
+        let mut state = OptimizerState {
+            step: self.updates,
+            ..OptimizerState::default()
+        };
+        for (i, slots) in self.engine().slots() {
+            let (name, shape) = &self.names[i];
+            let tensor = |data| TensorData {
+                shape: shape.clone(),
+                data,
+            };
+            let tensors = slots.into_iter().map(tensor).collect();
+            state.insert(&*self.rule, name, tensors);
+        }
+        Ok(state)
+    }
+
+    fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
+        let mut engine = self.engine();
+        let trained = engine.trained().to_vec();
+        let name = |i: &usize| (self.names[*i].0.as_str(), self.names[*i].1.as_slice());
+        let names: Vec<(&str, &[usize])> = trained.iter().map(name).collect();
+        let found = state.of(&*self.rule, &names)?.into_iter();
+        let found = found.map(|slots| slots.into_iter().map(|s| s.data.as_slice()).collect());
+        let slots: Vec<(usize, Vec<&[f32]>)> = trained.iter().copied().zip(found).collect();
+        engine.set_slots(&slots);
+        drop(engine);
+        self.updates = state.step;
+        Ok(())
+    }
+
+    fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
+        let batch = self.aim.batch(batch);
+        let update = self.updates + 1;
+        let inputs = inputs(&batch)?;
+        let report = self.engine().step(inputs, dropout.step, update, lr)?;
+        self.updates = update;
+        Ok(Some(Report {
+            loss: f64::from(report.loss),
+            grad_norm: report.grad_norm,
+        }))
+    }
+
+    fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
+        let (loss, correct) = self.engine().evaluate(inputs(batch)?)?;
+        Ok((f64::from(loss), correct.map(|c| c as usize)))
+    }
+}
+
+fn inputs(batch: &Batch) -> Result<Inputs<'_>> {
+    if batch.reset.is_some() {
+        return Err(TrainError::tensor(
+            "reset",
+            "is given, but the tape knows no resets; train with train.engine = \"candle\", or use whole sequences",
+        ));
+    }
+    Inputs::of(batch)
+}
