@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`linear_scan()`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
+//! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
@@ -83,6 +84,7 @@ pub mod on_demand;
 mod parallel;
 pub mod recurrence;
 pub mod rms_norm;
+pub mod selective_scan;
 mod tensors;
 #[cfg(test)]
 mod testing;
@@ -102,3 +104,4 @@ pub use min_lstm::{min_lstm, min_lstm_backward};
 pub use minrnn_model::layers::Candidate;
 pub use recurrence::Size;
 pub use rms_norm::rms_norm;
+pub use selective_scan::selective_scan;

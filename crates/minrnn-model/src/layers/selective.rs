@@ -1,9 +1,10 @@
 //! Selective state spaces: recurrences whose decay, input and readout follow from the input.
 
+use super::selective_scan::{Rates, SelectiveScan, weight};
 use super::{Activation, Linear, Mixer, Norm};
 use crate::error::Result;
-use crate::graph::{Graph, Layer, Param, StateInit, Unary, Value};
-use crate::spec::{Init, Role};
+use crate::graph::{Graph, Layer, Unary, Value};
+use crate::spec::Init;
 
 /// Smaller step sizes begin as this one, as in the papers' code.
 const FLOOR: f64 = 1e-4;
@@ -87,16 +88,13 @@ impl S6 {
         };
         let step = g.apply(&dt, low)?;
         let step = softplus(g, step)?;
-        let rate = rates(g, d * n, Init::LogRange { count: n })?;
-        let wide = g.repeat(step, 1, n)?;
-        let decay = g.mul(wide, rate)?;
-        let a = g.unary(Unary::Exp, decay)?;
-        let fed = g.mul(step, x)?;
-        let (fed, b) = (g.repeat(fed, 1, n)?, g.repeat(b, n, d)?);
-        let y = recur_and_read(g, a, [fed, b], |g| g.repeat(c, n, d), n)?;
-        let skip = skip(g, d, 1)?;
-        let past = g.mul(x, skip)?;
-        g.add(y, past)
+        let scan = SelectiveScan {
+            states: n,
+            head_channels: 1,
+            groups: 1,
+            rates: Rates::EachState,
+        };
+        scan.of(g, [step, x, b, c])
     }
 }
 
@@ -145,54 +143,13 @@ impl Ssd {
         let step = g.add(dt, bias)?;
         let step = softplus(g, step)?;
         let (min, max) = self.rate;
-        let rate = rates(g, heads, Init::LogOfUniform { min, max })?;
-        let decay = g.mul(step, rate)?;
-        let a = g.unary(Unary::Exp, decay)?;
-        let a = g.repeat(a, 1, p * n)?;
-        let step = g.repeat(step, 1, p)?;
-        let fed = g.mul(step, x)?;
-        let (fed, b) = (g.repeat(fed, 1, n)?, g.repeat(b, n, d / groups)?);
-        let y = recur_and_read(g, a, [fed, b], |g| g.repeat(c, n, d / groups), n)?;
-        let skip = skip(g, heads, p)?;
-        let past = g.mul(x, skip)?;
-        g.add(y, past)
-    }
-}
-
-/// `sum_n h c` of `h = a h + fed b`.
-fn recur_and_read(
-    g: &mut Graph,
-    a: Value,
-    [fed, b]: [Value; 2],
-    c: impl FnOnce(&mut Graph) -> Result<Value>,
-    states: usize,
-) -> Result<Value> {
-    let fed = g.mul(fed, b)?;
-    let h = g.recurrence("h", a, fed, StateInit::Zero)?;
-    let c = c(g)?;
-    let read = g.mul(h, c)?;
-    g.sum(read, states)
-}
-
-fn weight(g: &mut Graph, name: &str, width: usize, init: Init) -> Result<Param> {
-    g.param(name, &[width], Role::Weight { init, decay: false })
-}
-
-/// A = -exp(A_log).
-fn rates(g: &mut Graph, width: usize, init: Init) -> Result<Value> {
-    let log = weight(g, "A_log", width, init)?;
-    let log = g.read(log)?;
-    let size = g.unary(Unary::Exp, log)?;
-    g.unary(Unary::Neg, size)
-}
-
-/// D, each value for `times` channels.
-fn skip(g: &mut Graph, width: usize, times: usize) -> Result<Value> {
-    let skip = weight(g, "D", width, Init::Constant(1.0))?;
-    let skip = g.read(skip)?;
-    match times {
-        1 => Ok(skip),
-        _ => g.repeat(skip, 1, times),
+        let scan = SelectiveScan {
+            states: n,
+            head_channels: p,
+            groups,
+            rates: Rates::EachHead { min, max },
+        };
+        scan.of(g, [step, x, b, c])
     }
 }
 
