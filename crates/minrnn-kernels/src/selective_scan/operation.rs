@@ -156,7 +156,7 @@ impl CustomOp3 for Operation {
             [(x, lx), (params, lp), (h0, lh0)],
             [(len.clone(), candle_core::DType::F32)],
             |_| 0,
-            |gpu, [x, params, h0], [all], _| self.forward_cuda(gpu, x, params, h0, all),
+            |gpu, inputs, [all], _| self.forward_cuda(gpu, inputs, all),
         )?;
         Ok((all, len))
     }
@@ -178,5 +178,113 @@ impl CustomOp3 for Operation {
         }
         let [dx, dparams, dh0] = with_float!(OP, x.dtype(), T => self.gradients::<T>(five))?;
         Ok((Some(dx), Some(dparams), Some(dh0)))
+    }
+}
+
+#[cfg(feature = "cuda")]
+mod on_gpu {
+    use candle_core::{DType, Result, Tensor};
+
+    use super::super::cuda::{self, Grads, Inputs, Out, Rows, Saved};
+    use super::{OP, Operation, columns, outputs};
+    use crate::cuda::{Gpu, Memory, View};
+    use crate::{Elem, cuda as gpu_cuda};
+
+    /// The four parts of packed rows.
+    fn packed_rows(
+        view: View<'_>,
+        [x, step, b, c, stride]: [usize; 5],
+    ) -> gpu_cuda::Result<[Rows<'_>; 4]> {
+        let rows = |from: usize| -> gpu_cuda::Result<Rows<'_>> {
+            Ok(Rows {
+                view: view.slice(from, view.len() - from)?,
+                stride,
+            })
+        };
+        Ok([rows(x)?, rows(step)?, rows(b)?, rows(c)?])
+    }
+
+    impl Operation {
+        fn lens_on(&self, gpu: &Gpu) -> gpu_cuda::Result<Option<Memory>> {
+            let lens = self.lens.as_deref();
+            lens.map(|lens| Memory::from_slice(gpu, lens)).transpose()
+        }
+
+        fn inputs<'a>(&self, [x, params, h0]: [View<'a>; 3]) -> gpu_cuda::Result<Inputs<'a>> {
+            let size = self.size;
+            let [x, step, b, c] = packed_rows(x, columns(size))?;
+            Ok(Inputs {
+                step,
+                x,
+                b,
+                c,
+                log_rates: params.slice(0, size.rates())?,
+                skip: params.slice(size.rates(), size.heads)?,
+                h0: Some(h0),
+                size,
+            })
+        }
+
+        pub(super) fn forward_cuda(
+            &self,
+            gpu: &Gpu,
+            inputs: [View<'_>; 3],
+            all: View<'_>,
+        ) -> gpu_cuda::Result<()> {
+            let [y, last, marks] = outputs(self.size);
+            let lens = self.lens_on(gpu)?;
+            let lens = lens.as_ref().map(|lens| lens.all(Elem::U32)).transpose()?;
+            let out = Out {
+                y: all.slice(0, y)?,
+                last: Some((all.slice(y, last)?, lens)),
+                marks: Some(all.slice(y + last, marks)?),
+            };
+            cuda::forward(gpu, &self.inputs(inputs)?, &out)
+        }
+
+        pub(super) fn gradients_cuda(&self, tensors: [&Tensor; 5]) -> Result<[Tensor; 3]> {
+            let [x, params, h0, _, _] = tensors;
+            let to = [x, params, h0].map(|x| (x.shape(), DType::F32));
+            let size = self.size;
+            crate::bridge::backward(
+                OP,
+                tensors,
+                to,
+                |_| cuda::scratch_len(size),
+                |gpu, [x, params, h0, all, dall], to, scratch| {
+                    self.backward_on(gpu, [x, params, h0], [all, dall], to, scratch)
+                },
+            )
+        }
+
+        fn backward_on(
+            &self,
+            gpu: &Gpu,
+            inputs: [View<'_>; 3],
+            [all, dall]: [View<'_>; 2],
+            [dx, dparams, dh0]: [View<'_>; 3],
+            scratch: View<'_>,
+        ) -> gpu_cuda::Result<()> {
+            let size = self.size;
+            let [y, last, marks] = outputs(size);
+            let lens = self.lens_on(gpu)?;
+            let lens = lens.as_ref().map(|lens| lens.all(Elem::U32)).transpose()?;
+            let saved = Saved {
+                marks: Some(all.slice(y + last, marks)?),
+                dy: dall.slice(0, y)?,
+                last: Some((dall.slice(y, last)?, lens)),
+            };
+            let [x, step, b, c] = packed_rows(dx, columns(size))?;
+            let to = Grads {
+                step,
+                x,
+                b,
+                c,
+                log_rates: dparams.slice(0, size.rates())?,
+                skip: dparams.slice(size.rates(), size.heads)?,
+                h0: Some(dh0),
+            };
+            cuda::backward(gpu, &self.inputs(inputs)?, &saved, &to, scratch)
+        }
     }
 }

@@ -243,10 +243,14 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    traced.into_iter().chain(configured(&SELECTIVE)).collect()
+    traced.into_iter().chain(selective()).collect()
 }
 
-/// Selective state spaces, which the tape does not plan.
+/// Selective state spaces.
+pub(crate) fn selective() -> Vec<(&'static str, Model, Params)> {
+    configured(&SELECTIVE)
+}
+
 const SELECTIVE: [(&str, &str, &str, &str); 4] = [
     (
         "mamba",
