@@ -14,7 +14,7 @@
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
 //! | [`cross_entropy()`] | weighted mean loss | some ten passes over the logits |
 //! | [`dropout()`] | masks by counter, the same on every device | masks from a generator with a state |
-//! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
+//! | [`gelu_erf`], [`gelu_tanh`], [`silu`], [`softplus`] | activations | several passes each |
 //!
 //! Three things hold for all of them:
 //! - **The same bits** with any number of threads, on any CPU of one kind of arithmetic (no fused
@@ -89,7 +89,7 @@ mod tensors;
 #[cfg(test)]
 mod testing;
 
-pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
+pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu, softplus};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;

@@ -42,12 +42,26 @@ fn sigmoid<T: Float>(x: T) -> (T, T) {
     (s, s * r)
 }
 
+/// Value and slope.
+#[inline(always)]
+fn softplus<T: Float>(x: T) -> (T, T) {
+    let e = (-x.abs()).exp_neg();
+    let large = T::ONE / (T::ONE + e);
+    let (high, slope) = if x >= T::ZERO {
+        (x, large)
+    } else {
+        (T::ZERO, e * large)
+    };
+    (high + e.ln_1p_unit(), slope)
+}
+
 pub(super) fn forward<T: Float>(level: Level, kind: Activation, x: &[T]) -> Vec<T> {
     match kind {
         Activation::GeluErf => map(level, x, gelu_erf),
         Activation::GeluTanh => map(level, x, gelu_tanh),
         Activation::Silu => map(level, x, silu),
         Activation::Sigmoid => map(level, x, sigmoid),
+        Activation::Softplus => map(level, x, softplus),
     }
 }
 
@@ -57,6 +71,7 @@ pub(super) fn backward<T: Float>(level: Level, kind: Activation, x: &[T], dy: &[
         Activation::GeluTanh => map_gradient(level, x, dy, gelu_tanh),
         Activation::Silu => map_gradient(level, x, dy, silu),
         Activation::Sigmoid => map_gradient(level, x, dy, sigmoid),
+        Activation::Softplus => map_gradient(level, x, dy, softplus),
     }
 }
 

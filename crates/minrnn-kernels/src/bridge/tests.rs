@@ -7,7 +7,7 @@ use crate::dropout::Draw;
 use crate::testing::{Input, Rng, close, values};
 use crate::{
     bias_add, causal_conv, cross_entropy, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
-    linear_scan, rms_norm, selective_scan, sigmoid, silu,
+    linear_scan, rms_norm, selective_scan, sigmoid, silu, softplus,
 };
 
 /// A GPU, or a message.
@@ -77,6 +77,7 @@ fn activations_on_a_gpu() {
         check("gelu_tanh", &|x| gelu_tanh(&x[0]), &x, 1e-5);
         check("silu", &|x| silu(&x[0]), &x, 1e-5);
         check("sigmoid", &|x| sigmoid(&x[0]), &x, 1e-5);
+        check("softplus", &|x| softplus(&x[0]), &x, 1e-5);
     }
 }
 

@@ -41,7 +41,8 @@ __device__ float map1(int f, float x, float mul, float add) {
     case 7: return expf(x);
     case 8: return sqrtf(x);
     case 9: return erff(x);
-    default: return logf(x);
+    case 10: return logf(x);
+    default: return (x > 0 || x != x ? x : 0) + log1pf(expf(-fabsf(x)));
     }
 }
 
@@ -60,7 +61,8 @@ __device__ float slope1(int f, float x, float mul) {
     case 7: return expf(x);
     case 8: return 0.5f / sqrtf(x);
     case 9: return 1.12837917f * expf(-x * x);
-    default: return 1 / x;
+    case 10: return 1 / x;
+    default: return logistic(x);
     }
 }
 

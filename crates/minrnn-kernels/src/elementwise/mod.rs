@@ -22,6 +22,8 @@ pub enum Map {
     },
     /// A primitive.
     Unary(Unary),
+    /// `ln(1 + e^x)`.
+    Softplus,
 }
 
 /// A primitive, its number in `elementwise.cu`, and its value and slope.

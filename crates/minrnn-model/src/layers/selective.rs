@@ -3,7 +3,7 @@
 use super::selective_scan::{Rates, SelectiveScan, weight};
 use super::{Activation, Linear, Mixer, Norm};
 use crate::error::Result;
-use crate::graph::{Graph, Layer, Unary, Value};
+use crate::graph::{Fused, Graph, Layer, Unary, Value};
 use crate::spec::Init;
 
 /// Smaller step sizes begin as this one, as in the papers' code.
@@ -15,17 +15,32 @@ const FLOOR: f64 = 1e-4;
 /// # Errors
 /// See [`Graph::op`].
 pub fn softplus(g: &mut Graph, x: Value) -> Result<Value> {
-    let size = g.unary(Unary::Abs, x)?;
-    let minus = g.unary(Unary::Neg, size)?;
-    let e = g.unary(Unary::Exp, minus)?;
-    let u = g.affine(e, 1.0, 1.0)?;
-    let kept = g.affine(u, 1.0, -1.0)?;
-    let lost = g.sub(e, kept)?;
-    let lost = g.div(lost, u)?;
-    let log = g.unary(Unary::Log, u)?;
-    let low = g.add(log, lost)?;
-    let high = g.unary(Unary::Relu, x)?;
-    g.add(high, low)
+    g.apply(&Softplus, x)
+}
+
+struct Softplus;
+
+impl Layer for Softplus {
+    fn name(&self) -> &str {
+        ""
+    }
+    fn fused(&self) -> Option<Fused> {
+        Some(Fused::Softplus)
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let x = x[0];
+        let size = g.unary(Unary::Abs, x)?;
+        let minus = g.unary(Unary::Neg, size)?;
+        let e = g.unary(Unary::Exp, minus)?;
+        let u = g.affine(e, 1.0, 1.0)?;
+        let kept = g.affine(u, 1.0, -1.0)?;
+        let lost = g.sub(e, kept)?;
+        let lost = g.div(lost, u)?;
+        let log = g.unary(Unary::Log, u)?;
+        let low = g.add(log, lost)?;
+        let high = g.unary(Unary::Relu, x)?;
+        Ok(vec![g.add(high, low)?])
+    }
 }
 
 /// Mamba's selective state space (arXiv 2312.00752, algorithm 2): each of D channels has N states,

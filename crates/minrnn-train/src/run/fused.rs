@@ -89,6 +89,7 @@ impl Walk<'_> {
             Fused::GeluErf => kernels::gelu_erf(x),
             Fused::GeluTanh => kernels::gelu_tanh(x),
             Fused::Silu => kernels::silu(x),
+            Fused::Softplus => kernels::softplus(x),
             Fused::SelectiveScan { .. } => unreachable!("it has a state beside its result"),
         }
     }

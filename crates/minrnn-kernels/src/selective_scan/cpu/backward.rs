@@ -84,7 +84,6 @@ pub(crate) fn backward<T: Float>(
             || Task::new(read, block, &sink).run(),
         );
     });
-    drop(sink);
     let mut log_rates = fold(level, of_rates, rates.len());
     let pairs = log_rates.iter_mut().zip(&rates);
     pairs.for_each(|(d, rate)| *d *= *rate);

@@ -7,6 +7,7 @@ use minrnn_model::graph::{Fused, Node, Op, Param, Region, Value};
 
 use super::Layer;
 use super::column_sum::column_sum;
+use super::map::leads_to_softplus;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
@@ -61,7 +62,7 @@ fn linear(
 ) {
     let compute = p.compute();
     let x = p.computed(x);
-    let out = if p.is_output(value) {
+    let out = if p.is_output(value) || leads_to_softplus(p, value) {
         Elem::F32
     } else {
         compute

@@ -71,6 +71,7 @@ pub(super) const KNOWN: Known = Known {
         conv::layer,
         cell::layer,
         activation::layer,
+        map::layer,
         selective_scan::layer,
     ],
     primitives: &[
