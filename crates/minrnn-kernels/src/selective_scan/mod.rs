@@ -1,7 +1,7 @@
 //! The selective state space (arXiv 2312.00752, 2405.21060): decay, outer product, recurrence and readout in one pass, forward and
 //! backward, with memory for the states of some steps only.
 //!
-//! [`slow`] is the definition, `cpu` the kernel, `cuda.rs` with `selective_scan.cu` that for CUDA.
+//! [`slow`] is the definition, `cpu` the kernel, `cuda` with `selective_scan.cu` that for CUDA.
 
 pub mod cpu;
 #[cfg(feature = "cuda")]

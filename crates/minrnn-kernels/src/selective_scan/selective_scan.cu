@@ -216,7 +216,7 @@ __device__ __forceinline__ void scan_backward(const Scan<E, LANES, PER> &scan, c
                                      i64(G) * width, G, shared_rates);                                                 \
     }
 
-// Tiles stand in `cuda.rs` too, which chooses among them.
+// Tiles stand in `cuda/tile.rs` too, which chooses among them.
 #define TILES(C)    \
     TILE(C, 4, 1)   \
     TILE(C, 16, 1)  \

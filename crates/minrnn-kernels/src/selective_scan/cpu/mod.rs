@@ -134,7 +134,7 @@ fn advance<T: Float>(decays: &[T], fed: T, b: &[T], before: &[T], h: &mut [T]) {
     }
 }
 
-/// [`forward()`] in f32, for a caller with memory of its own: y `[B,T,D]` and, where they are wanted, the states that
+/// The scan in f32, for a caller with memory of its own: y `[B,T,D]` and, where they are wanted, the states that
 /// [`backward_f32`] needs, [`Size::marks`].
 ///
 /// # Panics
