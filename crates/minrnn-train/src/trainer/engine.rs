@@ -135,7 +135,7 @@ mod tests {
         toml::from_str(&text).expect(&text)
     }
 
-    /// Sums of groups, repeated channels and a logarithm: what the tape has no kernels for.
+    /// Sums of groups, which the tape has no kernel for, beside repeated channels, a logarithm and a tied head.
     fn own() -> Model {
         let role = || Role::Weight {
             init: Init::Uniform { bound: 0.5 },
@@ -267,13 +267,13 @@ mod tests {
             Err(error) => return eprintln!("not run: {error}"),
         };
         let (notes, [_, got]) = trained("", &gpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Repeat";
+        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Reduce";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!((got - want).abs() < 1e-2 * want, "{got}, on the CPU {want}");
         let said = |train| trained(train, &gpu).unwrap_err().to_string();
         let tape = said("engine = 'tape'");
         assert!(
-            tape.contains("does not know the operation Repeat") && tape.contains("candle"),
+            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
             "{tape}"
         );
         for (train, key) in [
@@ -282,7 +282,7 @@ mod tests {
         ] {
             let refused = said(train);
             assert!(
-                refused.contains(key) && refused.contains("Repeat"),
+                refused.contains(key) && refused.contains("Reduce"),
                 "{refused}"
             );
         }

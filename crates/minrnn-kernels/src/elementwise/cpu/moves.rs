@@ -31,6 +31,56 @@ pub fn copy_columns(x: &[f32], at: Columns, y: &mut [f32], to: Columns, width: u
     );
 }
 
+/// Channels repeated: of each row, `width` long, every `block` neighbouring ones `times` times one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// Channels of a row, a multiple of `block`.
+    pub width: usize,
+    /// Neighbouring channels.
+    pub block: usize,
+    /// Copies of them.
+    pub times: usize,
+}
+
+/// `y [rows, width times]`.
+pub fn repeat_channels(x: &[f32], y: &mut [f32], r: Repeat) {
+    each_row(
+        Level::best(),
+        y,
+        r.width * r.times,
+        #[inline(always)]
+        |row, y| {
+            let x = x[row * r.width..][..r.width].chunks_exact(r.block);
+            for (copies, x) in y.chunks_exact_mut(r.block * r.times).zip(x) {
+                for copy in copies.chunks_exact_mut(r.block) {
+                    copy.copy_from_slice(x);
+                }
+            }
+        },
+    );
+}
+
+/// `dx [rows, width] (+)=` the sum over the copies, in their order.
+pub fn repeat_channels_grad(dy: &[f32], dx: &mut [f32], r: Repeat, add: bool) {
+    let wide = r.width * r.times;
+    each_row(
+        Level::best(),
+        dx,
+        r.width,
+        #[inline(always)]
+        |row, dx| {
+            let dy = dy[row * wide..][..wide].chunks_exact(r.block * r.times);
+            for (dx, copies) in dx.chunks_exact_mut(r.block).zip(dy) {
+                for (k, copy) in copies.chunks_exact(r.block).enumerate() {
+                    dx.iter_mut()
+                        .zip(copy)
+                        .for_each(|(dx, dy)| put(dx, *dy, add || k > 0));
+                }
+            }
+        },
+    );
+}
+
 /// Values of earlier steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
