@@ -248,7 +248,7 @@ fn candle_and_the_exported_files_equal_the_independent_implementation() {
 
 /// The shapes of mamba-130m with values of their own: candle, and the forms that hold one step at a time, by the judge.
 #[test]
-#[ignore = "minutes, and some 8 GB of memory"]
+#[ignore = "some 8 GB of memory"]
 fn a_model_as_large_as_mamba_130m_is_the_same_in_its_files() {
     let text = "width = 768\nlayers = 24\nblock = 'mamba'\n[input]\nvocab = 50280\n[head]\nwidth = 50280\ntied = true\n[cell]\nkind = 'mamba'\n";
     let config: ModelConfig = toml::from_str(text).expect(text);
