@@ -37,20 +37,19 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
         },
         note,
     };
-    let other = options.loss.beyond_kernels();
+    let other = of_candle(options);
     match options.engine {
         TrainEngine::Tape if !on_gpu => Err(TrainError::config(
             "train.engine",
             "is \"tape\", which runs on GPUs; use --device cuda, or leave it out",
         )),
-        TrainEngine::Tape if other.is_some() => Err(TrainError::config(
-            "train.loss",
-            format!(
-                "is {}, for which the tape has no kernel; train.engine = \"candle\" has it",
-                other.unwrap_or_default()
-            ),
-        )),
-        TrainEngine::Tape => Plan::knows(graph).map(|()| chosen(true, None)),
+        TrainEngine::Tape => match other {
+            Some((key, what)) => Err(TrainError::config(
+                key,
+                format!("is {what}; train.engine = \"candle\" has it"),
+            )),
+            None => Plan::knows(graph).map(|()| chosen(true, None)),
+        },
         TrainEngine::Candle => {
             refuse_of_the_tape(options, on_gpu, "train.engine is \"candle\"")?;
             Ok(chosen(false, None))
@@ -60,10 +59,8 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
             Ok(chosen(false, None))
         }
         TrainEngine::Auto if other.is_some() => {
-            let why = format!(
-                "train.loss is {}, for which the tape has no kernel",
-                other.unwrap_or_default()
-            );
+            let (key, what) = other.unwrap_or_default();
+            let why = format!("{key} is {what}");
             refuse_of_the_tape(options, on_gpu, &why)?;
             let note = format!("train.engine is \"auto\": candle trains on the GPU, because {why}");
             Ok(chosen(false, Some(note)))
@@ -85,6 +82,19 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
             Err(other) => Err(other),
         },
     }
+}
+
+/// An option that only candle has: its key, and what of it the tape lacks.
+fn of_candle(options: &TrainOptions) -> Option<(&'static str, String)> {
+    if let Some(loss) = options.loss.beyond_kernels() {
+        let what = format!("{loss}, for which the tape has no kernel");
+        return Some(("train.loss", what));
+    }
+    let parts = options.accumulate;
+    (parts > 1).then(|| {
+        let what = format!("{parts}, and the tape computes a step in one go");
+        ("train.accumulate", what)
+    })
 }
 
 /// Options that only the tape has.
