@@ -49,7 +49,7 @@ pub(crate) struct Generate {
 
 /// Run token ids or features through an export.
 ///
-/// Input: a CSV file with the model's features as columns, a row a step, or an .npz file with x (or features) [N, T, F] and, where sequences end earlier,
+/// Input: a CSV file with the model's features as columns, a row a step, or an .npz or .safetensors file with x (or features) [N, T, F] and, where sequences end earlier,
 /// lengths [N]; each sequence is run by itself, from the model's initial state. Or an .npy file with int64 or int32 token ids [T] or [B, T], or float32 features [T, F] or [B, T, F]; or - for
 /// token ids of one sequence on stdin, separated by blanks. What comes out is [B, T, C], or [B, C] for a model that answers once a sequence:
 /// by --out FILE.csv labels and probabilities of classes, or values, with their names; by .npz the same as arrays; by .npy logits or values alone.
@@ -60,13 +60,13 @@ pub(crate) struct Run {
     /// Folder of an export
     #[arg(value_name = "EXPORT_DIR")]
     pub(crate) dir: PathBuf,
-    /// What goes in: a .csv, .npz or .npy file, or - for token ids on stdin
+    /// What goes in: a .csv, .npz, .safetensors or .npy file, or - for token ids on stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// Of a CSV file: the column that tells which sequence a row belongs to [default: all rows are one sequence]
     #[arg(long, value_name = "NAME")]
     pub(crate) id_column: Option<String>,
-    /// Of a CSV or .npz file: a column or an array that nothing uses, and which would be refused; * stands for all others; may be repeated
+    /// Of a CSV, .npz or .safetensors file: a column or an array that nothing uses, and which would be refused; * stands for all others; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) ignore: Vec<String>,
     /// Steps of each row, each from 1 to T, where rows are padded: an .npy file of integers [B], a text file, or a list such as 9,5,7. Needed where the
@@ -82,7 +82,7 @@ pub(crate) struct Run {
     /// Write the state after the last step, to go on from with any form of this export
     #[arg(long, value_name = "FILE")]
     pub(crate) save_state: Option<PathBuf>,
-    /// Write what comes out, by the ending: .csv, .npz, or .npy (float32) [default: print it, of a CSV or .npz file as CSV, else one step a line, rows apart by an empty line]
+    /// Write what comes out, by the ending: .csv, .npz, or .npy (float32) [default: print it, of a CSV, .npz or .safetensors file as CSV, else one step a line, rows apart by an empty line]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -30,6 +30,6 @@ pub(crate) enum InitKind {
     Text,
     /// Sequences with labels, a row a step
     Csv,
-    /// Sequences with labels as NumPy arrays
+    /// Sequences with labels as NumPy arrays, or as tensors of a .safetensors file
     Npz,
 }

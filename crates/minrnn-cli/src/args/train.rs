@@ -46,7 +46,7 @@ The task of labelled feature sequences (README.md has all keys):
 
   [task]
   kind = \"sequences\"
-  path = \"pump.csv\"        # a row a step; or .npz with x, y and lengths; or .npy
+  path = \"pump.csv\"        # a row a step; or .npz, .safetensors with x, y and lengths; or .npy
   id_column = \"run\"
   feature_columns = [\"flow\", \"pressure\"]
   target_columns = [\"level\"]

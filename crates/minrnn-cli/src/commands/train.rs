@@ -282,7 +282,11 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
     let TrainConfig { model, train, .. } = trainer.config();
     let done = trainer.steps_done();
     let early = if done < train.steps {
-        format!(" of {} (accuracy reached)", train.steps)
+        let why = match trainer.is_out_of_patience() {
+            true => "no better for as many evaluations as train.patience says",
+            false => "accuracy reached",
+        };
+        format!(" of {} ({why})", train.steps)
     } else {
         String::new()
     };

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value as Json;
 
 use crate::harness::{Ran, minrnn, snapshot, trained};
@@ -546,6 +547,7 @@ fn arrays_of_an_npz_are_run_up_to_their_lengths() {
             "{{'descr': '{dtype}', 'fortran_order': False, 'shape': ({shape}), }}\n"
         ))
     };
+    let x_bytes: Vec<u8> = x.iter().flat_map(|v| v.to_le_bytes()).collect();
     let x = [
         head("<f4", "2, 4, 2"),
         x.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -559,6 +561,21 @@ fn arrays_of_an_npz_are_run_up_to_their_lengths() {
     let npz = minrnn_train::data::write_npz(&[("x", x), ("lengths", lengths)]).unwrap();
     fs::write(dir.path().join("x.npz"), npz).unwrap();
     let from_npz = minrnn(dir.path(), &["run", "export", "--input", "x.npz"]).good();
+    let lengths_bytes: Vec<u8> = [3i64, 4].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensors = [
+        (
+            "x",
+            TensorView::new(Dtype::F32, vec![2, 4, 2], &x_bytes).unwrap(),
+        ),
+        (
+            "lengths",
+            TensorView::new(Dtype::I64, vec![2], &lengths_bytes).unwrap(),
+        ),
+    ];
+    let file = safetensors::serialize(tensors, None).unwrap();
+    fs::write(dir.path().join("x.safetensors"), file).unwrap();
+    let input = ["run", "export", "--input", "x.safetensors"];
+    assert_eq!(minrnn(dir.path(), &input).good(), from_npz);
     let csv = "day,wind,height\nd0,0,0\nd0,3,0.1\nd0,1,0.2\nd1,6,1\nd1,4,1.1\nd1,7,1.2\nd1,5,1.3\n";
     fs::write(dir.path().join("x.csv"), csv).unwrap();
     let from_csv = minrnn(

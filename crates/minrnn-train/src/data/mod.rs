@@ -1,5 +1,6 @@
 //! Reading of data files, and the random numbers and statistics that tasks need. No tensors here.
 
+mod archive;
 mod array;
 mod bounded;
 mod classes;
@@ -9,6 +10,7 @@ mod csv_records;
 mod npy;
 mod npz;
 mod rng;
+mod safetensors;
 mod sequences;
 mod sequences_csv;
 mod sequences_npy;
@@ -16,6 +18,7 @@ mod statistics;
 mod vocabulary;
 pub(crate) mod zip_directory;
 
+pub use archive::{NAMED_ARRAYS, named_arrays, read_named};
 pub use array::{Array, Values};
 pub(crate) use bounded::open_data;
 pub use bounded::{read_at_most, read_data};
@@ -27,7 +30,7 @@ pub use sequences::{Labels, SequenceSet};
 pub(crate) use sequences_csv::count_rows;
 pub use sequences_csv::{CsvColumns, read_csv};
 pub(crate) use sequences_npy::unpacked;
-pub use sequences_npy::{ArrayFiles, NPZ_ARRAYS, read_arrays, read_npz_features};
+pub use sequences_npy::{ARRAY_NAMES, ArrayFiles, read_arrays, read_named_features};
 pub use statistics::{Normalisation, Statistics};
 pub use vocabulary::Vocabulary;
 

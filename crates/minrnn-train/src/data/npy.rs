@@ -53,6 +53,12 @@ pub(crate) fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
     })
 }
 
+/// Values of a type as npy headers write it, e.g. `<f4`.
+pub(super) fn decode(descr: &str, data: &[u8]) -> Result<Values, String> {
+    let item = Item::parse(descr).ok_or_else(|| format!("type {descr} is not known"))?;
+    item.decode(data)
+}
+
 /// How many bytes a file has, by what it begins with. The error is that of [`parse_npy`].
 pub(crate) fn announced(begin: &[u8]) -> Result<u64, String> {
     let (header, data) = split_header(begin)?;

@@ -6,10 +6,11 @@ use std::path::Path;
 // Brings the pure-Rust inflater that `zip` is built on here.
 use flate2 as _;
 
+use super::archive::strangers;
 use super::array::Array;
 use super::npy::{announced, parse_npy};
+use super::read_data;
 use super::zip_directory::{entries, twice};
-use super::{absent, read_data, unused};
 use crate::error::{Result, TrainError};
 
 /// No deflated stream is larger than this many times its bytes (the format's limit is 1032), plus some room.
@@ -108,15 +109,7 @@ fn parse_npz(
         .collect::<Result<Vec<_>, _>>()
         .map_err(no_zip)?;
     let all: Vec<&str> = found.iter().map(String::as_str).collect();
-    if let Some(message) = absent(&all, ignored) {
-        return Err((String::new(), format!("`ignore_arrays` {message}")));
-    }
-    let found = found.iter().map(String::as_str);
-    if let Some(list) = unused(found, |n| names.contains(&n), ignored) {
-        let message = format!(
-            "nothing uses {list}; what is used is {}; list the others in `ignore_arrays`, or [\"*\"]",
-            names.join(", ")
-        );
+    if let Some(message) = strangers(&all, names, ignored) {
         return Err((String::new(), message));
     }
     names

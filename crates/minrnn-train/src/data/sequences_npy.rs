@@ -1,39 +1,39 @@
-//! Sequence sets from npy and npz arrays: features `[N, T, F]` or `[N, T]`, labels, optional lengths `[N]`.
+//! Sequence sets from npy, npz and safetensors arrays: features `[N, T, F]` or `[N, T]`, labels, optional lengths `[N]`.
 
 use std::path::{Path, PathBuf};
 
 use super::array::{Array, Values};
 use super::classes::Classes;
 use super::sequences::{Labels, SequenceSet};
-use super::{LabelKind, LabelScope, npz, read_npy, read_npz};
+use super::{LabelKind, LabelScope, NAMED_ARRAYS, archive, read_named, read_npy};
 use crate::error::{Result, TrainError};
 
 const FEATURES: [&str; 2] = ["x", "features"];
 const LABELS: [&str; 3] = ["y", "labels", "targets"];
 const LENGTHS: [&str; 2] = ["lengths", "lens"];
 
-/// Where the arrays are: one `.npz` with `x` or `features`, `y` or `labels` or `targets`, and optionally `lengths` (or `lens`);
+/// Where the arrays are: one `.npz` or `.safetensors` with `x` or `features`, `y` or `labels` or `targets`, and optionally `lengths` (or `lens`);
 /// or an `.npy` for each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ArrayFiles {
-    /// The `.npz`, or the `.npy` of the features.
+    /// The `.npz` or `.safetensors`, or the `.npy` of the features.
     pub features: PathBuf,
     /// The `.npy` of the labels.
     pub labels: Option<PathBuf>,
     /// The `.npy` of the lengths.
     pub lengths: Option<PathBuf>,
-    /// Arrays that the `.npz` may have besides; `*` stands for all others.
+    /// Arrays that the one file may have besides; `*` stands for all others.
     pub ignored: Vec<String>,
 }
 
-/// The array of features (or of tokens) of an `.npz`, and the length of each of its sequences where it says them; for a model that is
+/// The array of features (or of tokens) of an `.npz` or `.safetensors`, and the length of each of its sequences where it says them; for a model that is
 /// trained. Other arrays are not looked at.
 ///
 /// # Errors
 /// [`TrainError::Io`]; [`TrainError::Data`] naming file, array and element.
-pub fn read_npz_features(path: &Path) -> Result<(Array, Option<Vec<usize>>)> {
+pub fn read_named_features(path: &Path) -> Result<(Array, Option<Vec<usize>>)> {
     let ignored = ["*".to_owned()];
-    let mut found = read_npz(path, &[&FEATURES[..], &LENGTHS].concat(), &ignored)?.into_iter();
+    let mut found = read_named(path, &[&FEATURES[..], &LENGTHS].concat(), &ignored)?.into_iter();
     let features = pick(path, &FEATURES, found.by_ref().take(FEATURES.len()))?;
     let features = require(features, path, &FEATURES)?;
     let lengths_ = pick(path, &LENGTHS, found)?;
@@ -51,8 +51,8 @@ pub fn read_npz_features(path: &Path) -> Result<(Array, Option<Vec<usize>>)> {
     Ok((features.array, lens))
 }
 
-/// Names that arrays of an `.npz` may have to be used: features, labels, lengths.
-pub const NPZ_ARRAYS: [&[&str]; 3] = [&FEATURES, &LABELS, &LENGTHS];
+/// Names that arrays of one file may have to be used: features, labels, lengths.
+pub const ARRAY_NAMES: [&[&str]; 3] = [&FEATURES, &LABELS, &LENGTHS];
 
 /// An array and where it came from.
 struct Named {
@@ -113,12 +113,10 @@ pub fn read_arrays(files: &ArrayFiles, kind: LabelKind, scope: LabelScope) -> Re
 }
 
 fn load(files: &ArrayFiles) -> Result<(Named, Named, Option<Named>)> {
-    let is_npz = files
-        .features
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("npz"));
-    if is_npz {
-        return load_npz(&files.features, &files.ignored);
+    let is_one =
+        |ending: &std::ffi::OsStr| NAMED_ARRAYS.iter().any(|e| ending.eq_ignore_ascii_case(e));
+    if files.features.extension().is_some_and(is_one) {
+        return load_named(&files.features, &files.ignored);
     }
     let Some(labels) = &files.labels else {
         let message = "an npy file holds one array only; name the file of the labels too";
@@ -149,18 +147,18 @@ fn useful(ignored: &[String]) -> Vec<&'static str> {
     used(&[&FEATURES[..], &LABELS, &LENGTHS].concat(), ignored)
 }
 
-/// How many bytes the arrays of an `.npz` that are read have when they are unpacked; 0 for what is no npz.
+/// How many bytes the arrays of an `.npz` or `.safetensors` that are read have when they are unpacked; 0 for what is none.
 ///
 /// # Errors
 /// [`TrainError::Io`] if the file cannot be read.
 pub(crate) fn unpacked(path: &Path, ignored: &[String]) -> Result<u64> {
     let names = useful(ignored);
-    npz::unpacked(path, |name| names.contains(&name))
+    archive::unpacked(path, |name| names.contains(&name))
 }
 
-fn load_npz(path: &Path, ignored: &[String]) -> Result<(Named, Named, Option<Named>)> {
+fn load_named(path: &Path, ignored: &[String]) -> Result<(Named, Named, Option<Named>)> {
     let names = useful(ignored);
-    let mut found = read_npz(path, &names, ignored)?.into_iter();
+    let mut found = read_named(path, &names, ignored)?.into_iter();
     let mut pick = |names: &[&'static str]| {
         let names = used(names, ignored);
         pick(path, &names, found.by_ref().take(names.len()))

@@ -90,6 +90,23 @@ impl Optimizer {
         self.update(&loss.backward()?, Some(loss), lr)
     }
 
+    /// The update by gradients that are there, and the loss that they are of. As [`Optimizer::step_of`], one tensor comes to the host.
+    ///
+    /// # Errors
+    /// As [`Optimizer::step_of`].
+    pub fn step_with(
+        &mut self,
+        grads: &GradStore,
+        loss: &Tensor,
+        lr: f64,
+    ) -> Result<(f64, StepReport)> {
+        if loss.device().is_cpu() {
+            let value = self.finite(scalar(loss)?)?;
+            return Ok((value, self.step(grads, lr)?));
+        }
+        self.update(grads, Some(loss), lr)
+    }
+
     /// Updates all parameters, or none: nothing is changed where an error is returned for the gradients.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ impl TaskConfig {
             Self::SelectiveCopying(_) => Ok(0),
             Self::Text(options) => size(&options.path),
             Self::Sequences(options) => match ending(&options.path).as_str() {
-                "npz" => unpacked(&options.path, &options.ignore_arrays),
+                "npz" | "safetensors" => unpacked(&options.path, &options.ignore_arrays),
                 "npy" => arrays(options),
                 "csv" => numbers(options),
                 _ => Ok(0),

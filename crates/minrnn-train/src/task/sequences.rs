@@ -1,4 +1,4 @@
-//! Labels of feature sequences from npy, npz or CSV files.
+//! Labels of feature sequences from npy, npz, safetensors or CSV files.
 
 mod labels;
 mod read;
@@ -24,7 +24,7 @@ use crate::error::{Result, TrainError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SequencesOptions {
-    /// `.npz` with `x`/`features`, `y`/`labels`/`targets` and optionally `lengths`/`lens`; `.npy` of the features; or `.csv`.
+    /// `.npz` or `.safetensors` with `x`/`features`, `y`/`labels`/`targets` and optionally `lengths`/`lens`; `.npy` of the features; or `.csv`.
     pub path: PathBuf,
     /// With `.npy`: the file of the labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ pub struct SequencesOptions {
     /// With `.npy`: the file of the lengths.
     #[serde(default, alias = "lens_path", skip_serializing_if = "Option::is_none")]
     pub lengths_path: Option<PathBuf>,
-    /// With `.npz`: arrays that nothing uses; `*` stands for all others.
+    /// With `.npz` and `.safetensors`: arrays that nothing uses; `*` stands for all others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_arrays: Vec<String>,
     /// With `.csv`: the column that tells which sequence a row belongs to.

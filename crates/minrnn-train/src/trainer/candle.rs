@@ -1,15 +1,17 @@
 //! The trainer's steps by candle.
 
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::Graph;
 use minrnn_model::params::{Params, Role};
 
+use super::accumulate::{masks, parts};
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::config::TrainConfig;
 use super::loss::Tensors;
 use super::objective::LossConfig;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::host::scalar;
 use crate::optim::{Optimizer, OptimizerState, Parameter};
 use crate::run::{self, Dropout, Run, Weights};
@@ -23,6 +25,8 @@ pub(super) struct Candle {
     optimizer: Optimizer,
     aim: Aim,
     loss: LossConfig,
+    /// Parts of a batch.
+    accumulate: usize,
 }
 
 impl Candle {
@@ -48,7 +52,48 @@ impl Candle {
             optimizer,
             aim: Aim::new(graph),
             loss: config.train.loss.clone(),
+            accumulate: config.train.accumulate,
         })
+    }
+}
+
+impl Candle {
+    /// A step whose batch is computed in parts: the sum of their gradients is that of the whole.
+    fn in_parts(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Report> {
+        let mut sum: Option<(Tensor, GradStore)> = None;
+        let parts = parts(batch, self.accumulate, &self.loss);
+        for (i, (part, share)) in parts.iter().enumerate() {
+            let step = Some((masks(dropout, i), &self.loss));
+            let (loss, _) = forward(self.aim.graph(), &self.weights, part, step)?;
+            let loss = (loss * *share)?;
+            let grads = loss.backward()?;
+            let loss = loss.detach();
+            sum = Some(match sum.take() {
+                None => (loss, grads),
+                Some((before, all)) => ((before + loss)?, self.added(all, &grads)?),
+            });
+        }
+        let Some((loss, grads)) = sum else {
+            return Err(TrainError::config("train.batch", "has no sequence"));
+        };
+        let (loss, report) = self.optimizer.step_with(&grads, &loss, lr)?;
+        Ok(Report {
+            loss,
+            grad_norm: report.grad_norm,
+        })
+    }
+
+    /// Gradients of the parameters, added.
+    fn added(&self, mut all: GradStore, more: &GradStore) -> Result<GradStore> {
+        for (_, var) in self.weights.vars() {
+            let sum = match (all.get(var), more.get(var)) {
+                (Some(a), Some(b)) => (a + b)?,
+                (None, Some(b)) => b.clone(),
+                (_, None) => continue,
+            };
+            all.insert(var, sum);
+        }
+        Ok(all)
     }
 }
 
@@ -67,6 +112,9 @@ impl Backend for Candle {
 
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
         let batch = self.aim.batch(batch);
+        if self.accumulate > 1 {
+            return self.in_parts(&batch, dropout, lr).map(Some);
+        }
         let (loss, _) = forward(
             self.aim.graph(),
             &self.weights,

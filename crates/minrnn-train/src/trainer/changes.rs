@@ -12,11 +12,12 @@ use crate::task::Split;
 /// Keys after whose change the best result so far was measured on other samples.
 const MEASURED: [&str; 3] = ["task.seq_len", "task.eval_samples", "train.eval_samples"];
 /// Keys that change what is told and saved, but no step.
-const STEPLESS: [&str; 7] = [
+const STEPLESS: [&str; 8] = [
     "task.eval_samples",
     "train.eval_samples",
     "train.eval_every",
     "train.stop_at_accuracy",
+    "train.patience",
     // The rates are looked at by themselves.
     "train.steps",
     "train.min_lr",
@@ -287,6 +288,7 @@ fn differ(old: &Schedule, new: &Schedule, step: u64) -> bool {
 fn json(options: &TrainOptions) -> Json {
     let mut json = serde_json::to_value(options).unwrap_or_default();
     // Files leave out what is usual.
+    json["accumulate"] = options.accumulate.into();
     json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();
     json["tuned"] = options.tuned.into();

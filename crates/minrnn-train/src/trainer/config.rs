@@ -31,6 +31,9 @@ pub struct TrainOptions {
     pub steps: u64,
     /// B, sequences a step.
     pub batch: usize,
+    /// Parts that a step's batch is computed in, one after the other.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Seed of first weights, data order and dropout.
     #[serde(default)]
     pub seed: u64,
@@ -69,9 +72,20 @@ pub struct TrainOptions {
     /// Training stops early once an evaluation's accuracy reaches this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_at_accuracy: Option<f64>,
+    /// Training stops early after so many evaluations in a row without a lower loss than the lowest before them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
     /// Bytes of main memory that the run may take; `None`: any number. Of the machine, so no file says it: the program does.
     #[serde(skip)]
     pub memory: Option<u64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// What computes the steps of a training. Both compute the same, each with its own rounding.
@@ -157,6 +171,15 @@ impl TrainOptions {
                 format!("is {}, expected 1 to 1048576", self.batch),
             ));
         }
+        if self.accumulate == 0 || self.accumulate > self.batch {
+            return Err(TrainError::config(
+                "train.accumulate",
+                format!(
+                    "is {}, expected 1 to train.batch, {}: a step's batch is computed in so many parts",
+                    self.accumulate, self.batch
+                ),
+            ));
+        }
         if self.steps == 0 {
             return Err(TrainError::config(
                 "train.steps",
@@ -170,6 +193,12 @@ impl TrainOptions {
             return Err(TrainError::config(
                 "train.stop_at_accuracy",
                 "must be between 0 and 1",
+            ));
+        }
+        if self.patience == Some(0) {
+            return Err(TrainError::config(
+                "train.patience",
+                "is 0, and would end the run at its first evaluation; give at least 1, or leave it out",
             ));
         }
         self.optimizer.validate()?;

@@ -40,21 +40,20 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
         note,
     };
     refuse_of_gpus(options, on_gpu)?;
-    let other = options.loss.beyond_kernels();
-    let other = other.map(|name| format!("{name}, for which the tape has no kernel"));
+    let other = of_candle(options);
     match (options.engine, other) {
         (TrainEngine::Candle, _) => {
             refuse_of_the_tape(options, "train.engine is \"candle\"")?;
             Ok(chosen(false, None))
         }
-        (TrainEngine::Tape, Some(other)) => Err(TrainError::config(
-            "train.loss",
-            format!("is {other}; train.engine = \"candle\" has it"),
+        (TrainEngine::Tape, Some((key, what))) => Err(TrainError::config(
+            key,
+            format!("is {what}; train.engine = \"candle\" has it"),
         )),
         (TrainEngine::Tape, None) => Plan::knows(graph).map(|()| chosen(true, None)),
         (TrainEngine::Auto, other) => {
             let why = match other {
-                Some(other) => format!("train.loss is {other}"),
+                Some((key, what)) => format!("{key} is {what}"),
                 None => match Plan::knows(graph) {
                     Ok(()) => return Ok(chosen(true, on_gpu.then(|| KNOWS_ALL.into()))),
                     Err(TrainError::Tape(unknown)) => unknown.reason(),
@@ -71,6 +70,19 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
 }
 
 const KNOWS_ALL: &str = "train.engine is \"auto\": the tape trains, which knows all of this model";
+
+/// An option that only candle has: its key, and what of it the tape lacks.
+fn of_candle(options: &TrainOptions) -> Option<(&'static str, String)> {
+    if let Some(loss) = options.loss.beyond_kernels() {
+        let what = format!("{loss}, for which the tape has no kernel");
+        return Some(("train.loss", what));
+    }
+    let parts = options.accumulate;
+    (parts > 1).then(|| {
+        let what = format!("{parts}, and the tape computes a step in one go");
+        ("train.accumulate", what)
+    })
+}
 
 /// Options that GPUs alone have.
 fn refuse_of_gpus(options: &TrainOptions, on_gpu: bool) -> Result<()> {

@@ -51,12 +51,13 @@ impl Trainer {
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<Option<Metrics>> {
         let options = self.config.train.clone();
-        while self.state.step < options.steps {
+        while self.state.step < options.steps && !self.is_out_of_patience() {
             if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
                 break;
             }
             if self.state.evaluation_due {
-                let (metrics, control) = self.evaluated(options.eval_samples, None, observe)?;
+                let (metrics, control) =
+                    self.evaluated(options.eval_samples, (None, true), observe)?;
                 let enough = options
                     .stop_at_accuracy
                     .zip(metrics.accuracy)
@@ -74,12 +75,22 @@ impl Trainer {
             true => Some(self.observed(options.eval_samples, observe)?.0),
             false => None,
         };
-        Ok(Some(self.evaluated(0, judged, observe)?.0))
+        // A longer run would have one here too, or had one already.
+        let counts = self.state.step == options.steps
+            && options.eval_every > 0
+            && options.steps.is_multiple_of(options.eval_every);
+        Ok(Some(self.evaluated(0, (judged, counts), observe)?.0))
     }
 
     /// Whether the task has a validation part: without one there are no evaluations, and no best.
     pub fn has_validation(&self) -> bool {
         self.task.len(Split::Validation) != Some(0)
+    }
+
+    /// Whether as many evaluations as [`TrainOptions::patience`] says were no better than the best before them.
+    pub fn is_out_of_patience(&self) -> bool {
+        let patience = self.config.train.patience;
+        patience.is_some_and(|most| self.state.evals_since_best >= most)
     }
 
     /// The best result so far counts no longer: the next evaluation is the best.
@@ -137,15 +148,15 @@ impl Trainer {
         Ok((metrics, control))
     }
 
-    /// The same, and remembers the result, or in its place that of other sequences.
+    /// The same, and remembers the result, or in its place that of other sequences; whether it counts as one without a new best.
     fn evaluated(
         &mut self,
         samples: u64,
-        judged: Option<Metrics>,
+        (judged, counts): (Option<Metrics>, bool),
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<(Metrics, Control)> {
         let (metrics, mut control) = self.observed(samples, observe)?;
-        let best = self.note(judged.unwrap_or(metrics));
+        let best = self.note(judged.unwrap_or(metrics), counts);
         self.state.evaluation_due = false;
         let step = self.state.step;
         let event = Event::Eval {
@@ -160,7 +171,7 @@ impl Trainer {
     }
 
     /// Remembers an evaluation; whether it is the best so far.
-    pub(super) fn note(&mut self, metrics: Metrics) -> bool {
+    pub(super) fn note(&mut self, metrics: Metrics, counts: bool) -> bool {
         let best = self
             .state
             .best
@@ -169,7 +180,7 @@ impl Trainer {
         self.state.evals_since_best = if best {
             0
         } else {
-            self.state.evals_since_best + 1
+            self.state.evals_since_best + u64::from(counts)
         };
         if best {
             self.state.best = Some(BestMetric {

@@ -45,6 +45,12 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
             );
         }
     }
+    if options.patience.is_some() && options.eval_every == 0 {
+        return refuse(
+            "train.patience",
+            "counts evaluations on the way, and train.eval_every is 0; set that, or leave this out",
+        );
+    }
     if options.eval_samples > 0 && options.eval_every == 0 {
         return refuse(
             "train.eval_samples",

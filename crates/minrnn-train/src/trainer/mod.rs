@@ -1,5 +1,6 @@
 //! The training loop: steps, evaluations, checkpoints. It prints nothing; a caller sees what happens through [`Event`]s.
 
+mod accumulate;
 mod aim;
 mod backend;
 mod candle;
@@ -257,7 +258,8 @@ fn check_memory(
     let Some(limit) = config.train.memory else {
         return Ok(());
     };
-    let (batch, time) = (config.train.batch, task.longest()?);
+    let batch = config.train.batch.div_ceil(config.train.accumulate.max(1));
+    let time = task.longest()?;
     let needs = Memory {
         data: config.task.kept()?,
         ..Memory::of(model.graph(), batch, time, device.is_cpu())

@@ -71,7 +71,7 @@ fn checkpoint_of(config: &TrainConfig, steps: u64) -> Checkpoint {
         trainer.step().unwrap();
     }
     let metrics = trainer.evaluate(Split::Validation, 0).unwrap();
-    trainer.note(metrics);
+    trainer.note(metrics, true);
     trainer.checkpoint().unwrap()
 }
 

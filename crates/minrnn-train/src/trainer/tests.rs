@@ -24,12 +24,17 @@ fn trained_on(device: &Device, config: &TrainConfig, steps: u64) -> (Trainer, Ve
 
 #[test]
 fn a_resumed_run_goes_on_bit_for_bit() {
-    let config = config(
-        "[model.conv]\nkernel = 3",
-        "warmup_steps = 3\noptimizer = { clip_norm = 0.5 }",
-    );
-    let (whole, losses) = trained(&config, 8);
-    let mut first = Trainer::new(&config, &Device::Cpu).unwrap();
+    for more in ["", "accumulate = 3"] {
+        goes_on_bit_for_bit(&config(
+            "[model.conv]\nkernel = 3",
+            &format!("warmup_steps = 3\noptimizer = {{ clip_norm = 0.5 }}\n{more}"),
+        ));
+    }
+}
+
+fn goes_on_bit_for_bit(config: &TrainConfig) {
+    let (whole, losses) = trained(config, 8);
+    let mut first = Trainer::new(config, &Device::Cpu).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
     for cut in 1..8 {
@@ -37,7 +42,7 @@ fn a_resumed_run_goes_on_bit_for_bit() {
         first.checkpoint().unwrap().save(&path).unwrap();
         let checkpoint = Checkpoint::load(&path).unwrap();
         let mut second = Trainer::resume(
-            &config,
+            config,
             &checkpoint,
             &path,
             &Device::Cpu,
@@ -102,6 +107,80 @@ fn it_learns() {
     assert!(after.accuracy.unwrap() > 0.9, "{after:?}");
     assert!(evals >= 2);
     assert_eq!(after.count, 128);
+}
+
+/// Steps at which evaluations were made, and the counter of those without a new best after each.
+fn counted(trainer: &mut Trainer) -> Vec<(u64, u64)> {
+    let mut all = vec![];
+    trainer
+        .fit(&mut |t, event| {
+            if let Event::Eval { step, .. } = event {
+                all.push((step, t.state.evals_since_best));
+            }
+            Ok(Control::Continue)
+        })
+        .unwrap();
+    all
+}
+
+/// A learning rate of almost 0 leaves the loss where it is, but for its last digits, which dropout would not touch either.
+fn stands_still(patience: u64) -> TrainConfig {
+    let text = format!("eval_every = 2\npatience = {patience}");
+    let mut config = config("", &text);
+    (config.train.lr, config.train.steps) = (1e-30, 40);
+    config.train.optimizer.weight_decay = 0.0;
+    config
+}
+
+#[test]
+fn a_run_ends_when_its_patience_does() {
+    let config = stands_still(3);
+    let mut trainer = Trainer::new(&config, &Device::Cpu).unwrap();
+    // The first is the best; the last one, over all, is made again at the end and does not count.
+    assert_eq!(
+        counted(&mut trainer),
+        [(2, 0), (4, 1), (6, 2), (8, 3), (8, 3)]
+    );
+    assert!(trainer.is_out_of_patience());
+    // What is over stays over when it goes on, and goes on where there is more patience.
+    let checkpoint = trainer.checkpoint().unwrap();
+    let again = |patience| {
+        let path = Path::new("checkpoint");
+        let config = stands_still(patience);
+        let options = ResumeOptions::default();
+        let mut trainer =
+            Trainer::resume(&config, &checkpoint, path, &Device::Cpu, options).unwrap();
+        counted(&mut trainer)
+    };
+    assert_eq!(again(3), [(8, 3)]);
+    assert_eq!(again(4), [(10, 4), (10, 4)]);
+}
+
+#[test]
+fn a_run_with_patience_goes_on_as_if_it_had_not_stopped() {
+    let config = stands_still(3);
+    let mut whole = Trainer::new(&config, &Device::Cpu).unwrap();
+    let wanted = counted(&mut whole);
+    for cut in 1..8 {
+        let mut first = Trainer::new(&config, &Device::Cpu).unwrap();
+        let mut taken = None;
+        first
+            .fit(&mut |t, _| {
+                if t.steps_done() == cut && taken.is_none() {
+                    taken = Some(t.checkpoint()?);
+                }
+                Ok(Control::Continue)
+            })
+            .unwrap();
+        let options = ResumeOptions::default();
+        let path = Path::new("checkpoint");
+        let mut second =
+            Trainer::resume(&config, &taken.unwrap(), path, &Device::Cpu, options).unwrap();
+        let later = |e: &&(u64, u64)| e.0 >= cut;
+        let rest: Vec<_> = wanted.iter().filter(later).copied().collect();
+        assert_eq!(counted(&mut second), rest, "cut at {cut}");
+        assert_eq!(second.params().unwrap(), whole.params().unwrap());
+    }
 }
 
 #[test]
@@ -600,6 +679,13 @@ fn options_that_would_change_nothing_are_refused_by_name() {
             "`train.min_lr`: is where a cosine ends",
         ),
         ("tuned = true", "`train.tuned`: chooses among a GPU's"),
+        (
+            "patience = 2",
+            "`train.patience`: counts evaluations on the way",
+        ),
+        ("patience = 0\neval_every = 2", "`train.patience`: is 0"),
+        ("accumulate = 0", "`train.accumulate`: is 0, expected 1 to"),
+        ("accumulate = 5", "`train.accumulate`: is 5, expected 1 to"),
         (
             "stop_at_accuracy = 0.9",
             "`train.stop_at_accuracy`: only an evaluation on the way",

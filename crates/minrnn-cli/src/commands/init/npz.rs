@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use minrnn_train::data::{Array, NPZ_ARRAYS, Values, npz_arrays, read_npz};
+use minrnn_train::data::{ARRAY_NAMES, Array, Values, named_arrays, read_named};
 
 use super::write::{Page, Sizes, Value, parts, rest};
 
@@ -69,12 +69,12 @@ fn page(path: &str, guess: &Guess, why: &str) -> String {
 }
 
 fn guess(path: &Path) -> Result<Guess> {
-    let names = npz_arrays(path)?;
-    let [features, labels, _] = NPZ_ARRAYS;
-    let known = |name: &&String| NPZ_ARRAYS.iter().any(|list| list.contains(&name.as_str()));
+    let names = named_arrays(path)?;
+    let [features, labels, _] = ARRAY_NAMES;
+    let known = |name: &&String| ARRAY_NAMES.iter().any(|list| list.contains(&name.as_str()));
     let ignored: Vec<String> = names.iter().filter(|n| !known(n)).cloned().collect();
     let one = |list: &[&str], what: &str| -> Result<Array> {
-        let found = read_npz(path, list, &["*".to_owned()])?;
+        let found = read_named(path, list, &["*".to_owned()])?;
         let found: Vec<Array> = found.into_iter().flatten().collect();
         match <[Array; 1]>::try_from(found) {
             Ok([array]) => Ok(array),

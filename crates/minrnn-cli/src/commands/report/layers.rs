@@ -5,7 +5,7 @@ use minrnn_model::params::Params;
 use minrnn_model::params::{ParamSpec, Role};
 
 use super::html::{self, Cell, number, text};
-use super::plot::short;
+use super::numbers::short;
 use crate::table::grouped;
 
 /// The layer of a parameter: `layers.0` of `layers.0.rnn.in.weight`, else what stands before the first dot.

@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::histogram::Histogram;
 use super::html::{self, Cell, details, figure, grid, number, text};
 use super::inside::{Inside, NEVER, Recurrence};
-use super::plot::{Mark, Plot, Series, short};
+use super::numbers::short;
+use super::plot::{Mark, Plot, Series, far_apart};
 use crate::table::grouped;
 
 /// Recurrences with plots; more have their row in the table.
@@ -94,19 +95,17 @@ fn drawn(found: &Recurrence) -> Result<Vec<String>> {
     let mut figures = vec![];
     let memory = found.memory();
     let last = (memory.len().max(2) - 1) as f64;
-    let points = memory
-        .iter()
-        .enumerate()
-        .map(|(i, m)| (100.0 * i as f64 / last, *m));
+    let points = memory.iter().enumerate();
+    let points: Vec<(f64, f64)> = points.map(|(i, m)| (100.0 * i as f64 / last, *m)).collect();
     let plot = Plot {
         label: format!("Memory of the channels of {}", found.scope),
         x: "channels, % from the shortest".into(),
         y: "memory, steps".into(),
-        log: true,
+        log: far_apart(&points),
         series: vec![Series {
             name: String::new(),
             mark: Mark::Line,
-            points: points.collect(),
+            points,
         }],
         ..Plot::default()
     };

@@ -8,6 +8,7 @@ mod html;
 mod inside;
 mod layers;
 mod memory;
+mod numbers;
 mod page;
 mod plot;
 mod predictions;
@@ -146,7 +147,7 @@ fn facts(page: &mut Page, sources: &Sources, measured: Option<&Measured>) {
         let losses = history.evaluations.iter().filter_map(|e| e.loss);
         if let Some(best) = losses.reduce(f64::min) {
             page.facts
-                .push(("lowest validation loss", results::digits(best)));
+                .push(("lowest validation loss", numbers::digits(best)));
         }
     }
     if let Some(measured) = measured {
@@ -253,19 +254,19 @@ fn of_figures(report: &eval::Report) -> Vec<(&'static str, String)> {
     };
     match &first.kind {
         Shown::Classes(classes) => {
-            let mut all = vec![("accuracy", results::percent(classes.accuracy))];
+            let mut all = vec![("accuracy", numbers::percent(classes.accuracy))];
             all.extend(
                 classes
                     .bits_per_character
-                    .map(|b| ("bits per character", results::digits(b))),
+                    .map(|b| ("bits per character", numbers::digits(b))),
             );
             all
         }
         Shown::Values { targets } => {
-            let named = |v: &eval::Value| v.r2.map(|r2| ("R²", results::digits(r2)));
+            let named = |v: &eval::Value| v.r2.map(|r2| ("R²", numbers::digits(r2)));
             match targets.as_slice() {
                 [only] => named(only).into_iter().collect(),
-                _ => vec![("mean squared error", results::digits(first.loss))],
+                _ => vec![("mean squared error", numbers::digits(first.loss))],
             }
         }
     }

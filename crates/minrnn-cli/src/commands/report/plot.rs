@@ -8,6 +8,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::html::escape;
+use super::numbers::short;
 
 /// Columns and rows of a plot: at 400 px of a page a label is 10 px high.
 const SIZE: (u32, u32) = (460, 270);
@@ -19,6 +20,14 @@ const POINTS: usize = 360;
 const INK: RGBColor = RGBColor(1, 1, 1);
 const FAINT: RGBColor = RGBColor(2, 2, 2);
 const COLOURS: [RGBColor; 3] = [RGBColor(3, 3, 3), RGBColor(4, 4, 4), RGBColor(5, 5, 5)];
+
+/// Whether values are so far apart that a logarithm tells more.
+pub(super) fn far_apart(points: &[(f64, f64)]) -> bool {
+    let (low, high) = points.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), p| {
+        (l.min(p.1), h.max(p.1))
+    });
+    low > 0.0 && high / low > 60.0
+}
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,11 +134,11 @@ impl Plot {
         if self.log && lowest > 0.0 {
             let (low, high) = (y.0.0 / 1.2, y.0.1 * 1.2);
             let chart = builder.build_cartesian_2d(x.0..x.1, (low..high).log_scale())?;
-            self.fill(chart, (x, low))?;
+            self.fill(chart, (x, low, (x.1 - x.0, 0.0)))?;
         } else {
             let from = if bars { 0.0 } else { y.1.0 };
             let chart = builder.build_cartesian_2d(x.0..x.1, from..y.1.1)?;
-            self.fill(chart, (x, from))?;
+            self.fill(chart, (x, from, (x.1 - x.0, y.1.1 - from)))?;
         }
         if legend > 0 {
             self.legend(&root)?;
@@ -145,7 +154,7 @@ impl Plot {
             SVGBackend<'a>,
             Cartesian2d<plotters::coord::types::RangedCoordf64, Y>,
         >,
-        (x, floor): ((f64, f64), f64),
+        (x, floor, sizes): ((f64, f64), f64, (f64, f64)),
     ) -> Result<()>
     where
         Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
@@ -156,8 +165,8 @@ impl Plot {
             .y_desc(&self.y)
             .x_labels(6)
             .y_labels(6)
-            .x_label_formatter(&|v| short(*v))
-            .y_label_formatter(&|v| short(*v))
+            .x_label_formatter(&|v| tick(*v, sizes.0))
+            .y_label_formatter(&|v| tick(*v, sizes.1))
             .label_style(TextStyle::from(FONT.into_font()).color(&INK))
             .axis_desc_style(TextStyle::from(FONT.into_font()).color(&INK))
             .axis_style(FAINT)
@@ -229,6 +238,11 @@ impl Series {
     }
 }
 
+/// A number on an axis that is so long: what is left of a sum of tenths is 0.
+fn tick(v: f64, size: f64) -> String {
+    short(if v.abs() < 1e-9 * size { 0.0 } else { v })
+}
+
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
         (low.min(v), high.max(v))
@@ -255,28 +269,6 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         (sum.0 / part.len() as f64, sum.1 / part.len() as f64)
     };
     points.chunks(size).map(mean).collect()
-}
-
-/// A number on an axis.
-pub(super) fn short(v: f64) -> String {
-    // What is left of a sum of tenths.
-    let v = if v.abs() < 1e-12 { 0.0 } else { v };
-    let size = v.abs();
-    let trimmed = |text: String| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    };
-    match size {
-        0.0 => "0".into(),
-        _ if size >= 1e9 || size < 1e-3 => {
-            let text = format!("{v:.1e}");
-            text.replace(".0e", "e")
-        }
-        _ if size >= 1e6 => trimmed(format!("{:.2}", v / 1e6)) + "M",
-        _ if size >= 1e4 => trimmed(format!("{:.1}", v / 1e3)) + "k",
-        _ if size >= 100.0 => trimmed(format!("{v:.1}")),
-        _ => trimmed(format!("{v:.3}")),
-    }
 }
 
 #[cfg(test)]
@@ -335,14 +327,5 @@ mod tests {
         let thin = thinned(&points);
         assert_eq!(thin.len(), 360);
         assert_eq!(thin[0], (9.5, 0.5));
-    }
-
-    #[test]
-    fn numbers_of_an_axis() {
-        let all = [0.0, 0.25, 1.0, 250.0, 12_500.0, 2e6, 1e-4, 3.5e10, 1e-17];
-        let wanted = [
-            "0", "0.25", "1", "250", "12.5k", "2M", "1e-4", "3.5e10", "0",
-        ];
-        assert_eq!(all.map(short), wanted);
     }
 }

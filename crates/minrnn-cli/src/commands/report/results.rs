@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use super::html::{self, Cell, grid, number, text};
-use super::plot::short;
+use super::numbers::{digits, percent};
 use super::predictions::{Predictions, plain};
 use crate::commands::eval::{OfClasses, Report, Shown, Value};
 use crate::table::grouped;
@@ -129,7 +129,7 @@ fn matrix_of(all: &OfClasses, matrix: &[Vec<u64>]) -> String {
     let seen = |i: &usize| all.classes[*i].targets + all.classes[*i].predicted > 0;
     let seen: Vec<usize> = (0..names.len()).filter(seen).collect();
     let mut out = String::from(
-        "<h3>Confusion matrix</h3>\n<div class=\"scroll\" tabindex=\"0\"><table class=\"matrix\"><thead><tr><th>target ↓ predicted →</th>",
+        "<h3>Confusion matrix</h3>\n<div class=\"scroll\" tabindex=\"0\"><table class=\"matrix\"><thead><tr><th>target ↓<br>predicted →</th>",
     );
     for i in &seen {
         let _ = write!(out, "<th class=\"n\" scope=\"col\">{}</th>", names[*i]);
@@ -202,23 +202,4 @@ fn of_values(all: &[Value]) -> String {
     };
     let rows: Vec<Vec<Cell>> = all.iter().map(row).collect();
     html::table(&["target", "MAE", "RMSE", "R²"], &rows)
-}
-
-/// A share, never rounded up to 100 %.
-pub(super) fn percent(share: f64) -> String {
-    crate::training::percent(share)
-}
-
-/// Four digits that mean something.
-pub(super) fn digits(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        0.0 => "0".into(),
-        _ if (1e-3..1e4).contains(&size) => {
-            let before = size.log10().floor() as i32;
-            let after = usize::try_from(3 - before).unwrap_or(0);
-            format!("{value:.after$}")
-        }
-        _ => short(value),
-    }
 }

@@ -20,7 +20,7 @@ pub(super) fn section(sources: &Sources, ui: &Ui) -> Result<Option<String>> {
         return Ok(None);
     };
     let words = Vocabulary::from_tokens(tokens)?;
-    let mut out = String::new();
+    let mut figures = vec![];
     for (temperature, seed) in SAMPLES {
         let sampling = Sampling {
             temperature,
@@ -28,16 +28,15 @@ pub(super) fn section(sources: &Sources, ui: &Ui) -> Result<Option<String>> {
         };
         let written = write(sources, &words, &mut Sampler::of(sampling, seed)?, ui)?;
         let said = format!("temperature {temperature}, seed {seed}");
-        out.push_str(&format!(
+        figures.push(format!(
             "<figure><pre>{}</pre><figcaption>{}</figcaption></figure>\n",
             html::escape(&written),
             html::escape(&said)
         ));
     }
-    out.push_str(&html::note(
-        "As `minrnn generate` writes at these temperatures and seeds, without a prompt.",
-    ));
-    Ok(Some(format!("<div class=\"grid\">\n{out}</div>\n")))
+    let note = "As `minrnn generate` writes at these temperatures and seeds, without a prompt.";
+    let grid = html::grid(&figures);
+    Ok(Some(format!("{grid}{}", html::note(note))))
 }
 
 fn write(sources: &Sources, words: &Vocabulary, sampler: &mut Sampler, ui: &Ui) -> Result<String> {

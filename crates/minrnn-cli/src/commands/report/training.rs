@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::history::{History, Step};
 use super::html::{self, figure, grid};
-use super::plot::{Mark, Plot, Series};
+use super::plot::{Mark, Plot, Series, far_apart};
 use crate::progress::duration;
 
 /// What is to be known of the losses to draw them.
@@ -18,14 +18,6 @@ pub(super) struct Losses {
 fn points(steps: &[Step], of: fn(&Step) -> Option<f64>) -> Vec<(f64, f64)> {
     let point = |s: &Step| of(s).map(|v| (s.step as f64, v));
     steps.iter().filter_map(point).collect()
-}
-
-/// Whether values are so far apart that a logarithm tells more.
-fn far_apart(points: &[(f64, f64)]) -> bool {
-    let (low, high) = points.iter().fold((f64::INFINITY, 0.0_f64), |(l, h), p| {
-        (l.min(p.1), h.max(p.1))
-    });
-    low > 0.0 && high / low > 20.0
 }
 
 fn curve(title: &str, y: &str, series: Vec<Series>) -> Plot {

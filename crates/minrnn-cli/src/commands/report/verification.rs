@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::html::{self, Cell, number, text};
-use super::plot::short;
+use super::numbers::short;
 use crate::files;
 use crate::verify::Export;
 

@@ -1,12 +1,12 @@
-//! Sequences of files that name what is in them: CSV by its columns, npz by its arrays.
+//! Sequences of files that name what is in them: CSV by its columns, npz and safetensors by their arrays.
 
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use minrnn_runtime::{InputSpec, Model};
 use minrnn_train::data::{
-    Array, NPZ_ARRAYS, SequenceSet, Values, csv_columns, npz_arrays, read_csv_features,
-    read_npz_features,
+    ARRAY_NAMES, Array, NAMED_ARRAYS, SequenceSet, Values, csv_columns, named_arrays,
+    read_csv_features, read_named_features,
 };
 
 use super::data::Data;
@@ -28,7 +28,8 @@ fn ends_in(path: &Path, ending: &str) -> bool {
 
 /// Whether a file names what is in it.
 pub(super) fn is_named(path: &Path) -> bool {
-    ends_in(path, "csv") || ends_in(path, "npz")
+    let mut endings = std::iter::once("csv").chain(NAMED_ARRAYS);
+    endings.any(|ending| ends_in(path, ending))
 }
 
 /// Flags that would change nothing with such an input.
@@ -128,14 +129,14 @@ impl Sequences {
 
     fn npz(args: &Run, model: &Model) -> Result<Self> {
         let path = &args.input;
-        let arrays = npz_arrays(path)?;
-        let [features, labels, lengths] = NPZ_ARRAYS;
+        let arrays = named_arrays(path)?;
+        let [features, labels, lengths] = ARRAY_NAMES;
         let is = |list: &[&str], name: &String| list.contains(&name.as_str());
         let used = |name: &String| is(features, name) || is(lengths, name);
         let known = |name: &String| used(name) || is(labels, name);
         let wanted = ["x (or features)".to_owned(), "lengths".to_owned()];
         refuse_strangers(path, &args.ignore, &arrays, ("array", used, known), &wanted)?;
-        let (array, lens) = read_npz_features(path)?;
+        let (array, lens) = read_named_features(path)?;
         Ok(Self {
             data: rows(array, lens, path, model.info().input)?,
             ids: None,

@@ -50,7 +50,7 @@ pub(super) const SEQUENCES: Table = Table {
             name: "path",
             kind: "text",
             default: Default::Needed,
-            meaning: "A `.csv` with a row a step; an `.npz` with `x` (or `features`), `y` (or `labels`, `targets`) and `lengths`; or an `.npy` of the features `[N, T, F]`.",
+            meaning: "A `.csv` with a row a step; an `.npz` or `.safetensors` with `x` (or `features`), `y` (or `labels`, `targets`) and `lengths`; or an `.npy` of the features `[N, T, F]`.",
             example: "\"pump.csv\"",
         },
         Key {
@@ -113,7 +113,7 @@ pub(super) const SEQUENCES: Table = Table {
             name: "ignore_arrays",
             kind: "list of texts",
             default: Default::Words("none"),
-            meaning: "npz: arrays that nothing uses; what is neither used nor named here is refused. `[\"*\"]`: all others.",
+            meaning: "npz and safetensors: arrays that nothing uses; what is neither used nor named here is refused. `[\"*\"]`: all others.",
             example: "[\"clock\"]",
         },
         Key {

@@ -20,6 +20,13 @@ pub(super) const TRAIN: Table = Table {
             example: "16",
         },
         Key {
+            name: "accumulate",
+            kind: "whole number",
+            default: Default::Is("1"),
+            meaning: "Parts that a step's batch is computed in, one after the other, as if at once but for rounding (and dropout, whose masks are others): with less memory, not faster. The tape has it not.",
+            example: "4",
+        },
+        Key {
             name: "lr",
             kind: "number",
             default: Default::Needed,
@@ -109,6 +116,13 @@ pub(super) const TRAIN: Table = Table {
             default: Default::Words("never"),
             meaning: "Classes: the run ends once an evaluation's accuracy reaches this.",
             example: "0.99",
+        },
+        Key {
+            name: "patience",
+            kind: "whole number",
+            default: Default::Words("never"),
+            meaning: "The run ends once so many evaluations in a row were not better than the best before them.",
+            example: "5",
         },
     ],
 };

@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::Path;
 
 use super::SequencesOptions;
-use crate::data::{ArrayFiles, CsvColumns, LabelKind, SequenceSet, read_arrays, read_csv};
+use crate::data::{
+    ArrayFiles, CsvColumns, LabelKind, NAMED_ARRAYS, SequenceSet, read_arrays, read_csv,
+};
 use crate::error::{Result, TrainError};
 
 /// Reads the files in the format that the ending of the path says.
@@ -15,10 +17,10 @@ pub(super) fn read(options: &SequencesOptions) -> Result<SequenceSet> {
         .and_then(|e| e.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    if !["npy", "npz", "csv"].contains(&ending.as_str()) {
+    if !["npy", "npz", "safetensors", "csv"].contains(&ending.as_str()) {
         let message = match ending.as_str() {
-            "" => "has no ending, expected .npy, .npz or .csv".to_owned(),
-            other => format!("ends in '.{other}', expected .npy, .npz or .csv"),
+            "" => "has no ending, expected .npy, .npz, .safetensors or .csv".to_owned(),
+            other => format!("ends in '.{other}', expected .npy, .npz, .safetensors or .csv"),
         };
         return Err(TrainError::config("path", message));
     }
@@ -106,7 +108,7 @@ fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
         ("lengths_path", options.lengths_path.is_some() && !npy),
         (
             "ignore_arrays",
-            !options.ignore_arrays.is_empty() && ending != "npz",
+            !options.ignore_arrays.is_empty() && !NAMED_ARRAYS.contains(&ending),
         ),
         ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
         ("id_column", options.id_column.is_some() && !csv),

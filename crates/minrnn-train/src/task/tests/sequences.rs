@@ -185,6 +185,40 @@ fn split_does_not_follow_the_training_seed_and_statistics_are_of_training_alone(
 }
 
 #[test]
+fn a_safetensors_file_is_the_npz_of_the_same_arrays() {
+    use safetensors::tensor::{Dtype, TensorView, serialize};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("set.safetensors");
+    let names = ["x", "y", "lens"];
+    let arrays = crate::data::read_npz(&golden("set.npz"), &names, &[]).unwrap();
+    let arrays: Vec<_> = arrays.into_iter().flatten().collect();
+    let data: Vec<Vec<u8>> = arrays
+        .iter()
+        .map(|array| match &array.values {
+            crate::data::Values::Floats(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            crate::data::Values::Ints(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            crate::data::Values::Texts(_) => panic!("no texts here"),
+        })
+        .collect();
+    let tensors = names.iter().zip(&arrays).zip(&data);
+    let tensors = tensors.map(|((name, array), data)| {
+        let dtype = if *name == "x" { Dtype::F32 } else { Dtype::I64 };
+        (
+            *name,
+            TensorView::new(dtype, array.shape.clone(), data).unwrap(),
+        )
+    });
+    std::fs::write(&path, serialize(tensors, None).unwrap()).unwrap();
+    let open = |path| Sequences::open(&sequences(path), 0).unwrap();
+    let [here, npz] = [path, golden("set.npz")].map(open);
+    assert_eq!(here.digest(), npz.digest());
+    assert_eq!(
+        here.batch(Split::Train, 0, 8).unwrap(),
+        npz.batch(Split::Train, 0, 8).unwrap()
+    );
+}
+
+#[test]
 fn arrays_of_numpy_are_read() {
     let task = Sequences::open(&sequences(golden("set.npz")), 0).unwrap();
     let shape = TaskShape {
@@ -556,12 +590,12 @@ fn files_that_cannot_be_read_say_what_they_are() {
         (
             "e.tsv",
             "id\tf\n",
-            "`path`: ends in '.tsv', expected .npy, .npz or .csv",
+            "`path`: ends in '.tsv', expected .npy, .npz, .safetensors or .csv",
         ),
         (
             "f",
             "id,f\n",
-            "`path`: has no ending, expected .npy, .npz or .csv",
+            "`path`: has no ending, expected .npy, .npz, .safetensors or .csv",
         ),
     ] {
         let error = error(name, text, &|_| ());

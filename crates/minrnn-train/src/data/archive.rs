@@ -1,0 +1,62 @@
+//! Files that hold arrays under names: `.npz` and `.safetensors`, told apart by their endings.
+
+use std::path::Path;
+
+use super::array::Array;
+use super::{absent, npz, safetensors, unused};
+use crate::error::Result;
+
+/// Endings of such files.
+pub const NAMED_ARRAYS: [&str; 2] = ["npz", "safetensors"];
+
+fn is_safetensors(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
+}
+
+/// Reads those arrays of a file whose names are in `names`, in the order of `names`; `None` where absent. The file may hold others only
+/// if they are named in `ignored`, or if that is `*`.
+///
+/// # Errors
+/// [`TrainError::Io`](crate::TrainError::Io) if the file cannot be read, [`TrainError::Data`](crate::TrainError::Data) if it is not what
+/// its ending says, an array is malformed, or nothing uses it.
+pub fn read_named(path: &Path, names: &[&str], ignored: &[String]) -> Result<Vec<Option<Array>>> {
+    match is_safetensors(path) {
+        true => safetensors::read(path, names, ignored),
+        false => npz::read_npz(path, names, ignored),
+    }
+}
+
+/// Names of the arrays of a file.
+///
+/// # Errors
+/// As [`read_named`].
+pub fn named_arrays(path: &Path) -> Result<Vec<String>> {
+    match is_safetensors(path) {
+        true => safetensors::arrays(path),
+        false => npz::npz_arrays(path),
+    }
+}
+
+/// How many bytes the arrays of a file whose names are `used` have in memory; 0 for what is not what its ending says.
+///
+/// # Errors
+/// [`TrainError::Io`](crate::TrainError::Io) if the file cannot be read.
+pub(super) fn unpacked(path: &Path, used: impl Fn(&str) -> bool) -> Result<u64> {
+    match is_safetensors(path) {
+        true => safetensors::unpacked(path, used),
+        false => npz::unpacked(path, used),
+    }
+}
+
+/// What a file has and nothing uses, and what is to be ignored and is not there; in words.
+pub(super) fn strangers(found: &[&str], names: &[&str], ignored: &[String]) -> Option<String> {
+    if let Some(message) = absent(found, ignored) {
+        return Some(format!("`ignore_arrays` {message}"));
+    }
+    let list = unused(found.iter().copied(), |n| names.contains(&n), ignored)?;
+    Some(format!(
+        "nothing uses {list}; what is used is {}; list the others in `ignore_arrays`, or [\"*\"]",
+        names.join(", ")
+    ))
+}
