@@ -7,6 +7,7 @@
 //! | operation | what | instead of |
 //! |---|---|---|
 //! | [`linear_scan()`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
+//! | [`complex_scan()`] | the same of complex numbers, channels `[re \| im]` | the same |
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
@@ -61,6 +62,7 @@ mod bridge;
 pub mod causal_conv;
 #[cfg(feature = "cuda")]
 pub mod column_sum;
+pub mod complex_scan;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -90,6 +92,7 @@ mod testing;
 pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
+pub use complex_scan::complex_scan;
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use elem::Elem;
