@@ -58,7 +58,7 @@ fn exports(text: &str) -> Vec<(String, ir::Model)> {
                     block,
                     max_seq_len,
                     seq_len,
-                    lengths: more,
+                    lengths: more && seq_len.is_none(),
                     reset: more,
                     ..ExportOptions::default()
                 };

@@ -96,8 +96,11 @@ impl Lower<'_> {
             self.b.leave();
             ends
         } else {
-            for x in &mut above.x {
-                *x = self.time.pad(&mut self.b, *x, level + 1, s.width);
+            for (at, x) in above.x.iter_mut().enumerate() {
+                let with = s.steps.filler(at);
+                *x = self
+                    .time
+                    .pad_with(&mut self.b, *x, level + 1, s.width, with);
             }
             let ends = self.level(&above, level + 1);
             let own = |end: Val| self.time.unpad(&mut self.b, end, level + 1);

@@ -57,7 +57,7 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
         (
             "signed",
             FEATURES,
-            "kind = 'signed_min_gru'\nexpansion = 2\ntime_scale = [1.0, 9.0]",
+            "kind = 'signed_min_gru'\nexpansion = 2",
             "[conv]\nkernel = 2\n",
         ),
         (

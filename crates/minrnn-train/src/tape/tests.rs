@@ -339,6 +339,10 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         ("the operation Log of node 1", |g, x| {
             g.unary(minrnn_model::graph::Unary::Log, x)
         }),
+        ("the operation Recur of the law max of node 1", |g, x| {
+            let law = minrnn_model::graph::Law::Max;
+            g.block(0, |g| g.recur("h", law, &[x], StateInit::Zero))
+        }),
         ("the constant beginning of the state", |g, x| {
             g.block(0, |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
         }),
