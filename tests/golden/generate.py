@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6"]
 # ///
-"""Writes the golden data: minGRU, minLSTM, Mamba and Mamba-2 models by the papers' equations, apart from all Rust code.
+"""Writes the golden data: minGRU, minLSTM, Mamba, Mamba-2, Aaren, S4D and H3 models by the papers' equations, apart from all Rust code.
 
 Everything is computed in x86's extended precision (a 64-bit mantissa) and rounded to float64 at the end: what is stored
 is then the nearest float64 on every such machine, whichever vector instructions numpy finds there.
@@ -257,6 +257,134 @@ width = 5
 tied = true
 bias = true
 """),
+    "signed": (18, 2, 14, 1.0, """
+width = 5
+layers = 2
+[input]
+features = 2
+[cell]
+kind = "signed_min_gru"
+expansion = 1.6
+time_scale = [1, 20]
+[conv]
+kernel = 2
+[head]
+width = 3
+kind = "values"
+"""),
+    "signed_in_mambas_block": (19, 2, 11, 8.0, """
+width = 4
+layers = 2
+[input]
+vocab = 5
+[block]
+kind = "mamba"
+[cell]
+kind = "signed_min_gru"
+initial_state = "zero"
+[head]
+width = 4
+"""),
+    "aaren": (20, 2, 13, 1.0, """
+width = 6
+layers = 2
+[input]
+vocab = 5
+[cell]
+kind = "aaren"
+head_channels = 3
+[mlp]
+expansion = 1.0
+[head]
+width = 4
+"""),
+    "aaren_of_one_head": (21, 2, 9, 1.0, """
+width = 4
+layers = 1
+[input]
+features = 3
+[block]
+kind = "mamba"
+kernel = 3
+[cell]
+kind = "aaren"
+expansion = 1.5
+[head]
+width = 2
+kind = "values"
+steps = "last"
+"""),
+    "aaren_of_narrow_heads": (22, 3, 8, 6.0, """
+width = 4
+layers = 1
+[input]
+features = 2
+[cell]
+kind = "aaren"
+head_channels = 1
+bias = true
+[head]
+width = 3
+kind = "values"
+"""),
+    "s4d": (23, 2, 15, 1.0, """
+width = 4
+layers = 2
+[input]
+features = 3
+[cell]
+kind = "s4d"
+states = 6
+bias = true
+[head]
+width = 3
+kind = "values"
+"""),
+    "s4d_in_mambas_block": (24, 2, 10, 1.0, """
+width = 4
+layers = 1
+block = "mamba"
+[input]
+vocab = 5
+[cell]
+kind = "s4d"
+expansion = 1.5
+states = 4
+diagonal = "inv"
+[head]
+width = 5
+tied = true
+"""),
+    "h3": (25, 2, 12, 1.0, """
+width = 4
+layers = 2
+[input]
+vocab = 6
+[cell]
+kind = "h3"
+states = 4
+taps = 5
+bias = true
+[mlp]
+expansion = 1.0
+[head]
+width = 4
+"""),
+    "h3_of_one_tap": (26, 2, 9, 1.0, """
+width = 5
+layers = 1
+[input]
+features = 2
+[cell]
+kind = "h3"
+expansion = 1.2
+states = 2
+taps = 1
+[head]
+width = 2
+kind = "values"
+steps = "last"
+"""),
     "gru_in_mambas_block": (16, 2, 12, 1.0, """
 width = 4
 layers = 2
@@ -401,17 +529,22 @@ class Model:
         around = {"kind": around} if isinstance(around, str) else around
         kind, gated = cell.get("kind", "min_gru"), around["kind"] == "mamba"
         name, width = f"layers.{block}.mixer", x.shape[-1]
-        if kind.startswith("min_"):
+        if kind.endswith(("min_gru", "min_lstm")):
             if not gated:
                 d = round(width * cell.get("expansion", 1.0))
                 return self.recurrent(f"layers.{block}.rnn", block, x, d, cell.get("output_projection", True), states, following)
             d, beside, apart = round(width * cell.get("expansion", 1.0)), 0, 0
             mix = lambda x, _: self.recurrent(f"{name}.rnn", block, x, d, False, states, following)
         else:
-            d, n = round(width * cell.get("expansion", 2.0)), cell["states"]
-            beside, apart = (2 * cell.get("groups", 1) * n, d // cell["head_channels"]) if kind == "mamba2" else (0, 0)
-            space = self.heads if kind == "mamba2" else self.channels
-            mix = lambda x, dt: space(f"{name}.ssm", block, x, dt, d, n, states, following)
+            d, n = round(width * cell.get("expansion", 2.0 if "mamba" in kind else 1.0)), cell.get("states")
+            beside, apart = 0, 0
+            if kind == "mamba2":
+                beside, apart = 2 * cell.get("groups", 1) * n, d // cell["head_channels"]
+            elif kind in ("aaren", "h3"):
+                beside = d if kind == "aaren" else 2 * d
+            space = {"mamba": self.channels, "mamba2": self.heads, "aaren": self.attention, "s4d": self.s4d, "h3": self.h3}[kind]
+            scope = {"aaren": "attend", "h3": "h3"}.get(kind, "ssm")
+            mix = lambda x, dt: space(f"{name}.{scope}", block, x, dt, d, n, states, following)
         bias = around.get("bias", False) if gated else cell.get("bias", False)
         inner = self.linear(f"{name}.in", x, (d if gated else 0) + d + beside + apart, bias)
         z, x, dt = np.split(inner, [d if gated else 0, inner.shape[-1] - apart], axis=-1)
@@ -465,9 +598,61 @@ class Model:
         following[f"{block}.h"] = h[:, -1]
         return flat((h.reshape(fed.shape) * read).sum(-1))
 
+    def attention(self, name, block, x, _, d, n, states, following):
+        """Scaled dot-product attention of one query over the steps so far (Aaren, arXiv 2405.13956). A state is one step more: of
+        score m, c times, with the mean h / c as its value."""
+        k, v = np.split(x, 2, axis=-1)
+        p = self.config["cell"].get("head_channels", d)
+        query = self.param(f"{name}.query", [d], -1.2, 1.4)
+        heads = lambda v: v.reshape(*v.shape[:-1], d // p, p)
+        score, v = heads(k * query).sum(-1) / np.sqrt(X(p)), heads(v)
+        least = np.full(score[:, 0].shape, -np.inf, X)
+        m0 = states.get(f"{block}.m", least)
+        c0, h0 = states.get(f"{block}.c", 0 * score[:, 0]), heads(states.get(f"{block}.h", np.zeros((len(x), d), X)))
+        y = np.zeros(v.shape, X)
+        for t in range(x.shape[1]):
+            most = np.maximum(score[:, : t + 1].max(axis=1), m0)
+            weight, past = np.exp(score[:, : t + 1] - most[:, None]), np.exp(m0 - most)
+            total = weight.sum(axis=1) + past * c0
+            value = np.einsum("bsh,bshp->bhp", weight, v[:, : t + 1]) + past[..., None] * h0
+            y[:, t] = value / total[..., None]
+        following |= {f"{block}.m": most, f"{block}.c": total, f"{block}.h": value.reshape(len(x), d)}
+        return y.reshape(*x.shape[:-1], d)
+
+    def diagonal(self, name, block, u, d, n, states, following):
+        """A diagonal state space (S4D, arXiv 2206.11893) as its response: a convolution with K[l] = 2 re sum C (exp(s A) - 1) / A exp(s A l)."""
+        batch, time, n = len(u), u.shape[1], n // 2
+        step = np.exp(self.param(f"{name}.log_dt", [d], -5.0, -0.5))[:, None]
+        parts = lambda v: v.reshape(*v.shape[:-1], d, n)
+        rate = -np.exp(parts(self.param(f"{name}.A_log", [d * n], -1.5, 0.5))) + 1j * parts(self.param(f"{name}.A_im", [d * n], -1.0, 7.0))
+        joined = lambda v: parts(v[..., : d * n]) + 1j * parts(v[..., d * n :])
+        read = joined(self.param(f"{name}.C", [2 * d * n], -1.0, 1.2))
+        power = lambda l: np.exp(step * rate * l)
+        held = (power(1) - 1) / rate
+        response = np.stack([2 * (read * held * power(l)).sum(-1).real for l in range(time)])
+        h0 = joined(states.get(f"{block}.h", np.zeros((batch, 2 * d * n), X)))
+        y = self.param(f"{name}.D", [d], -0.8, 1.5) * u
+        for t in range(time):
+            y[:, t] += np.einsum("sd,bsd->bd", response[t::-1], u[:, : t + 1]) + 2 * (read * power(t + 1) * h0).sum(-1).real
+        h = power(time) * h0 + sum(held * power(time - 1 - s) * u[:, s, :, None] for s in range(time))
+        flat = h.reshape(batch, d * n)
+        following[f"{block}.h"] = np.concatenate([flat.real, flat.imag], axis=-1)
+        return y
+
+    def s4d(self, name, block, x, _, d, n, states, following):
+        return activation("gelu", self.diagonal(name, block, x, d, n, states, following))
+
+    def h3(self, name, block, x, _, d, n, states, following):
+        """q * diagonal(shift(k) * v) (arXiv 2212.14052), the shift as the taps of its response."""
+        q, k, v = np.split(x, 3, axis=-1)
+        k = self.depthwise(f"{name}.shift", block, k, self.config["cell"]["taps"], False, states, following)
+        return q * self.diagonal(name, block, k * v, d, n, states, following)
+
     def recurrent(self, name, block, x, d, projection, states, following):
         cell = self.config.get("cell", {})
         width, bias = x.shape[-1], cell.get("bias", True)
+        if cell.get("kind", "min_gru") == "signed_min_gru":
+            return self.signed(name, block, x, d, bias, projection, states, following)
         parts = 2 if cell.get("kind", "min_gru") == "min_gru" else 3
         packed = self.linear(f"{name}.in", x, parts * d, bias, self.spread)
         log_a, log_i, v = self.log_gates(cell, packed, d)
@@ -481,6 +666,22 @@ class Model:
         h = unrolled(log_a, b, h0)
         following[f"{block}.h"] = h[:, -1]
         return self.linear(f"{name}.out", h, width, bias) if projection else h
+
+    def signed(self, name, block, x, d, bias, projection, states, following):
+        """h = a h + (1 - |a|) v with a = tanh(k), gated by sigmoid(o): as the unrolled sum of magnitudes, signs apart."""
+        k, v, o = np.split(self.linear(f"{name}.in", x, 3 * d, bias, self.spread), 3, axis=-1)
+        h0 = np.zeros(d, X)
+        if self.config["cell"].get("initial_state", "learned") == "learned":
+            h0 = self.param(f"{name}.h0", [d], -0.7, 0.9)
+        h0 = states.get(f"{block}.h", np.broadcast_to(h0, (len(x), d)))
+        size = np.log(-np.expm1(-2 * np.abs(k))) - np.log1p(np.exp(-2 * np.abs(k)))
+        rest = 2 * np.exp(-2 * np.abs(k)) / (1 + np.exp(-2 * np.abs(k)))
+        # With s[t] the product of all signs up to t, s h has a decay of magnitudes alone.
+        sign = np.cumprod(np.sign(k), axis=1)
+        h = sign * unrolled(size, sign * rest * v, h0)
+        following[f"{block}.h"] = h[:, -1]
+        y = h / (1 + np.exp(-o))
+        return self.linear(f"{name}.out", y, x.shape[-1], bias) if projection else y
 
     def mlp(self, block, x):
         mlp, name, width = self.config["mlp"], f"layers.{block}.ff.mlp", x.shape[-1]
@@ -558,7 +759,9 @@ def golden(seed, batch, time, spread, text):
     for run in ["zero", "given"]:
         states = {}
         if run == "given":
-            states = {name: model.uniform(-2.0, 1.2, state.shape).astype(X) for name, state in following.items()}
+            # Weights of attention are positive.
+            low = lambda name: 0.5 if name.endswith(".c") else -2.0
+            states = {name: model.uniform(low(name), 1.2, state.shape).astype(X) for name, state in following.items()}
         output, following = model.run(data, states)
         for name, state in states.items():
             tensors[f"given.state.{name}"] = state.astype(np.float64)

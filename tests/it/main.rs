@@ -13,6 +13,7 @@ mod golden;
 mod graphs;
 mod import;
 mod invariants;
+mod laws;
 mod manifest;
 #[cfg(feature = "candle-onnx")]
 mod matrix;
@@ -21,6 +22,7 @@ mod mutations;
 mod opsets;
 mod own_models;
 mod padding;
+mod parity;
 mod random_graphs;
 mod regressions;
 mod runs;

@@ -5,7 +5,7 @@ mod draw;
 mod narrow;
 
 use candle_core::{DType, Device, Tensor};
-use minrnn_model::graph::{Graph, Input, Span};
+use minrnn_model::graph::{Graph, Input, Law, Op, Span};
 use minrnn_model::oracle::{self, Data, Trace};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
@@ -241,9 +241,19 @@ fn held(graph: &Graph, case: &Case, params: &Params) {
             1e-9 * (1.0 + w.data[i].abs())
         });
     }
+    let linear = graph.nodes().iter().all(|n| match n.op {
+        Op::Recur { law, .. } => law == Law::Linear,
+        _ => true,
+    });
     let mut all = vec![
         options(Lowering::Blocked, case),
-        options(Lowering::KoggeStone, case),
+        options(
+            match linear {
+                true => Lowering::KoggeStone,
+                false => Lowering::BlockedScan,
+            },
+            case,
+        ),
     ];
     all.push(ExportOptions {
         form: Form::Scan,

@@ -7,6 +7,7 @@
 //! | operation | what | instead of |
 //! |---|---|---|
 //! | [`linear_scan()`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
+//! | [`complex_scan()`] | the same of complex numbers, channels `[re \| im]` | the same |
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
 //! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
@@ -61,6 +62,7 @@ pub mod bias_add;
 mod bridge;
 pub mod causal_conv;
 pub mod column_sum;
+pub mod complex_scan;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -91,6 +93,7 @@ mod testing;
 pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu, softplus};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
+pub use complex_scan::complex_scan;
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use elem::Elem;

@@ -26,6 +26,8 @@ pub mod config;
 mod config_tests;
 pub mod graph;
 pub mod json;
+#[cfg(test)]
+mod law_tests;
 pub mod layers;
 #[cfg(test)]
 mod mixer_tests;

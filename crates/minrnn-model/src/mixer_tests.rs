@@ -44,6 +44,33 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
     let all = "kind = 'mamba2'\nexpansion = 1\nstates = 3\nhead_channels = 2\ngroups = 2\nnorm_groups = 1\nstep = [1, 2]\nrate = [2, 3]\nbias = true\n";
     let text = r#"{"bias":true,"expansion":1.0,"groups":2,"head_channels":2,"kind":"mamba2","norm_groups":1,"rate":[2.0,3.0],"states":3,"step":[1.0,2.0]}"#;
     assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
+    let signed = r#"{"bias":true,"expansion":1.0,"initial_state":"learned","kind":"signed_min_gru","output_projection":true}"#;
+    assert_eq!(
+        json("cell = { kind = 'signed_min_gru' }\n"),
+        (None, signed.into())
+    );
+    for (kind, text) in [
+        ("aaren", r#"{"bias":false,"expansion":1.0,"kind":"aaren"}"#),
+        (
+            "s4d",
+            r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"s4d","states":64,"step":[0.001,0.1]}"#,
+        ),
+        (
+            "h3",
+            r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"h3","states":64,"step":[0.001,0.1],"taps":64}"#,
+        ),
+    ] {
+        assert_eq!(
+            json(&format!("cell = {{ kind = '{kind}' }}\n")),
+            (None, text.into())
+        );
+    }
+    let all = "kind = 'h3'\nstates = 4\ntaps = 2\ndiagonal = 'inv'\nstep = [1, 2]\n";
+    let text = r#"{"bias":false,"diagonal":"inv","expansion":1.0,"kind":"h3","states":4,"step":[1.0,2.0],"taps":2}"#;
+    assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
+    let text = r#"{"bias":true,"expansion":2.0,"head_channels":4,"kind":"aaren"}"#;
+    let all = "kind = 'aaren'\nexpansion = 2\nhead_channels = 4\nbias = true\n";
+    assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
     let all = "kind = 'mamba'\nrank = 3\n";
     let text =
         r#"{"bias":false,"expansion":2.0,"kind":"mamba","rank":3,"states":16,"step":[0.001,0.1]}"#;
@@ -62,6 +89,26 @@ fn keys_of_another_kind_are_refused_with_their_line() {
             "[cell]\nkind = 'min_gru'\nstates = 2\n",
             "",
             "states is no key of min_gru",
+        ),
+        (
+            "[cell]\nkind = 'signed_min_gru'\ncandidate = 'linear'\n",
+            "",
+            "candidate is no key of signed_min_gru",
+        ),
+        (
+            "[cell]\nkind = 'aaren'\nstates = 4\n",
+            "",
+            "states is no key of aaren",
+        ),
+        (
+            "[cell]\nkind = 's4d'\ntaps = 4\n",
+            "",
+            "taps is no key of s4d",
+        ),
+        (
+            "[cell]\nkind = 's4d'\ndiagonal = 'legs'\n",
+            "line 5",
+            "legs",
         ),
         (
             "[cell]\nkind = 'mamba2'\nrank = 2\n",
@@ -112,6 +159,31 @@ fn what_makes_no_block_is_refused_by_key() {
             "cell.step",
         ),
         ("cell = { kind = 'mamba', step = [nan, 0.1] }", "cell.step"),
+        (
+            "cell = { kind = 'signed_min_gru', time_scale = [2, 1] }",
+            "cell.time_scale",
+        ),
+        (
+            "cell = { kind = 'signed_min_gru', expansion = 2, output_projection = false }",
+            "cell.output_projection",
+        ),
+        (
+            "cell = { kind = 'aaren', head_channels = 3 }",
+            "cell.head_channels",
+        ),
+        (
+            "cell = { kind = 'aaren', head_channels = 0 }",
+            "cell.head_channels",
+        ),
+        ("cell = { kind = 's4d', states = 3 }", "cell.states"),
+        ("cell = { kind = 's4d', states = 0 }", "cell.states"),
+        ("cell = { kind = 'h3', states = 5 }", "cell.states"),
+        ("cell = { kind = 'h3', taps = 0 }", "cell.taps"),
+        ("cell = { kind = 'h3', step = [2, 1] }", "cell.step"),
+        (
+            "block = 'mamba'\ncell = { kind = 's4d', bias = true }",
+            "cell.bias",
+        ),
         ("cell = { kind = 'mamba2' }", "cell.head_channels"),
         (
             "cell = { kind = 'mamba2', head_channels = 0 }",
@@ -209,6 +281,40 @@ fn parameters_and_states_have_the_papers_shapes() {
          mixer.ssm.A_log [32], mixer.ssm.D [16], mixer.out.weight [16, 8]"
     );
     assert_eq!(states, "0.h [32]");
+    let (params, states) = of("[cell]\nkind = 'signed_min_gru'\nexpansion = 2\n");
+    assert_eq!(
+        params,
+        "norm.weight [8], rnn.in.weight [8, 48], rnn.in.bias [48], rnn.h0 [16], rnn.out.weight [16, 8], rnn.out.bias [8]"
+    );
+    assert_eq!(states, "0.h [16]");
+    let (params, states) = of("[cell]\nkind = 'aaren'\nhead_channels = 2\n");
+    assert_eq!(
+        params,
+        "norm.weight [8], mixer.in.weight [8, 16], mixer.attend.query [8], mixer.out.weight [8, 8]"
+    );
+    assert_eq!(states, "0.m [4], 0.c [4], 0.h [8]");
+    let space = "log_dt [8], A_log [16], A_im [16], C [32], D [8]";
+    let named = |scope: &str| {
+        let of = |p: &str| format!("mixer.{scope}.{p}");
+        space.split(", ").map(of).collect::<Vec<_>>().join(", ")
+    };
+    // In the order in which they are read.
+    let (params, states) = of("[cell]\nkind = 's4d'\nstates = 4\n");
+    let all = named("ssm");
+    assert_eq!(
+        params,
+        format!("norm.weight [8], mixer.in.weight [8, 8], {all}, mixer.out.weight [8, 8]")
+    );
+    assert_eq!(states, "0.h [32]");
+    let (params, states) = of("[cell]\nkind = 'h3'\nstates = 4\ntaps = 3\n");
+    let all = named("h3");
+    assert_eq!(
+        params,
+        format!(
+            "norm.weight [8], mixer.in.weight [8, 24], mixer.h3.shift.depthwise.weight [3, 8], {all}, mixer.out.weight [8, 8]"
+        )
+    );
+    assert_eq!(states, "0.conv [2, 8], 0.h [32]");
     // Two windows in one block.
     let (_, states) = of("[conv]\nkernel = 3\n[block]\nkind = 'mamba'\n[cell]\nkind = 'mamba'\n");
     assert_eq!(states, "0.conv [2, 8], 0.depthwise.conv [3, 16], 0.h [256]");
@@ -257,6 +363,46 @@ fn first_values_are_those_of_the_papers_code() {
     within(&values(&mamba, &name("ssm.dt.weight")), 1.0);
     within(&values(&mamba, &name("in.weight")), 1.0 / 8f64.sqrt());
     within(&values(&mamba, &name("out.weight")), 0.5 / 16f64.sqrt());
+    let signed = model("[cell]\nkind = 'signed_min_gru'\ntime_scale = [2, 50]\n");
+    assert_eq!(values(&signed, "layers.0.rnn.h0"), [1.0; 8]);
+    let biases = values(&signed, "layers.0.rnn.in.bias");
+    let (gates, rest) = biases.split_at(8);
+    assert_eq!(rest, [0.0; 16]);
+    let scales: Vec<f64> = gates
+        .iter()
+        .map(|k| -1.0 / f64::from(*k).tanh().ln())
+        .collect();
+    assert!(
+        scales.iter().all(|s| (1.999..50.01).contains(s)),
+        "{scales:?}"
+    );
+    for (diagonal, wanted) in [
+        ("lin", [0.0, 1.0, 2.0].map(|n| std::f64::consts::PI * n)),
+        // N = 6: 6 / pi (6 / (2n + 1) - 1).
+        (
+            "inv",
+            [5.0, 1.0, 0.2].map(|f| 6.0 / std::f64::consts::PI * f),
+        ),
+    ] {
+        let s4d = model(&format!(
+            "[cell]\nkind = 's4d'\nstates = 6\nstep = [0.01, 0.2]\ndiagonal = '{diagonal}'\n"
+        ));
+        let name = |end: &str| format!("layers.0.mixer.ssm.{end}");
+        let frequencies = values(&s4d, &name("A_im"));
+        let wanted = wanted.map(|v| v as f32);
+        assert!(
+            frequencies.chunks(3).all(|c| c == wanted),
+            "{frequencies:?}"
+        );
+        let rates = values(&s4d, &name("A_log"));
+        assert!(rates.iter().all(|v| *v == 0.5f64.ln() as f32), "{rates:?}");
+        let steps = values(&s4d, &name("log_dt"));
+        let steps: Vec<f64> = steps.iter().map(|v| f64::from(*v).exp()).collect();
+        assert!(
+            steps.iter().all(|s| (0.0099..0.201).contains(s)),
+            "{steps:?}"
+        );
+    }
     let mamba2 = model(&text("'mamba2'\nstates = 2\nhead_channels = 1"));
     let rates = values(&mamba2, &name("ssm.A_log"));
     let rates: Vec<f64> = rates.iter().map(|v| f64::from(*v).exp()).collect();

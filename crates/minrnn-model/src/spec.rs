@@ -61,6 +61,14 @@ pub enum Init {
         /// +1 for a gate that keeps, -1 for a gate that replaces.
         sign: f64,
     },
+    /// The bias k of a gate `tanh(k)` such that a channel forgets with time scale tau (in steps), tau log-uniform in `[min, max]`:
+    /// `k = artanh(exp(-1 / tau))`.
+    SignedTimeScale {
+        /// Shortest time scale, steps.
+        min: f64,
+        /// Longest time scale, steps.
+        max: f64,
+    },
     /// Normal with mean 0.
     Normal {
         /// Standard deviation.
@@ -79,6 +87,20 @@ pub enum Init {
         max: f64,
         /// What smaller ones become; above 0.
         floor: f64,
+    },
+    /// `ln s`, s log-uniform in `[min, max]`.
+    LogOfLogUniform {
+        /// Smallest s; above 0.
+        min: f64,
+        /// Largest s.
+        max: f64,
+    },
+    /// Imaginary parts of a diagonal state space, n = c % count of channel c: `pi n`, or with N = 2 count `N / pi (N / (2n + 1) - 1)`.
+    Frequencies {
+        /// How many.
+        count: usize,
+        /// Whether it is the second.
+        inverse: bool,
     },
     /// `ln u`, u uniform in `[min, max]`.
     LogOfUniform {
@@ -107,12 +129,25 @@ impl Init {
                 let tau = log_uniform(*min, *max, rng);
                 -sign * libm::log(libm::expm1(1.0 / tau))
             }
+            Self::SignedTimeScale { min, max } => {
+                let rate = 1.0 / log_uniform(*min, *max, rng);
+                // ln((1 + e) / (1 - e)) / 2, e = exp(-rate).
+                0.5 * (libm::log1p(libm::exp(-rate)) - libm::log(-libm::expm1(-rate)))
+            }
             Self::Normal { std } => std * rng.normal(),
             Self::LogRange { count } => libm::log((1 + channel % (*count).max(1)) as f64),
             Self::InverseSoftplus { min, max, floor } => {
                 let step = log_uniform(*min, *max, rng).max(*floor);
                 // ln(e^s - 1), without the difference of large numbers.
                 step + libm::log(-libm::expm1(-step))
+            }
+            Self::LogOfLogUniform { min, max } => libm::log(log_uniform(*min, *max, rng)),
+            Self::Frequencies { count, inverse } => {
+                let (n, all) = ((channel % (*count).max(1)) as f64, 2.0 * *count as f64);
+                match inverse {
+                    false => std::f64::consts::PI * n,
+                    true => all / std::f64::consts::PI * (all / (2.0 * n + 1.0) - 1.0),
+                }
             }
             Self::LogOfUniform { min, max } => libm::log(min + (max - min) * rng.uniform()),
             Self::Parts(parts) => {

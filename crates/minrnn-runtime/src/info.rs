@@ -2,8 +2,6 @@
 
 use serde_json::Value;
 
-use crate::json::object;
-
 /// The form of an exported graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -193,28 +191,61 @@ impl StateSpec {
     }
 }
 
+/// What a recurrence makes of its state at each step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// `h[t] = a[t] * h[t-1] + b[t]`.
+    Linear,
+    /// `h[t] = max(h[t-1], b[t])`; with an `a`, `max(h[t-1] + a[t], b[t])`.
+    Max,
+    /// The linear law of complex numbers, `[re | im]` in the channels.
+    Complex,
+}
+
+impl Law {
+    /// Its name in metadata.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Max => "max",
+            Self::Complex => "complex",
+        }
+    }
+
+    /// One step, in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Linear => "h0 * a + b",
+            Self::Max => "max(h0, b), or max(h0 + a, b) where there is an a,",
+            Self::Complex => "h0 * a + b of complex numbers",
+        }
+    }
+}
+
 /// The tensor names of one lowered recurrence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurrence {
-    /// The decay, `[batch, T, D]` (`[batch, D]` in the step form).
-    pub a: String,
-    /// What is added, same shape as `a`.
+    /// Its law.
+    pub law: Law,
+    /// The decay, `[batch, T, D]` (`[batch, D]` in the step form); of the law max what is added to the state, where there is something.
+    pub a: Option<String>,
+    /// What is added or compared, `[batch, T, D]` (`[batch, D]` in the step form).
     pub b: String,
     /// State before the first step, `[batch, D]`.
     pub h0: String,
-    /// All states, same shape as `a`.
+    /// All states, same shape as `b`.
     pub h: String,
     /// The state after the last step, `[batch, D]`.
     pub h_last: String,
 }
 
-object!(Recurrence {
-    a,
-    b,
-    h0,
-    h,
-    h_last
-});
+impl Recurrence {
+    /// The names that it is made of, with what they are called: `a` if there is one, `b`, `h0`.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let a = self.a.iter().map(|a| ("a", a));
+        a.chain([("b", &self.b), ("h0", &self.h0)])
+    }
+}
 
 /// A checked description of an exported file.
 #[derive(Debug, Clone, PartialEq)]

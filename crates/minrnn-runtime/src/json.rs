@@ -1,8 +1,11 @@
 //! Objects of JSON as structs: every field once, none missing, none that is not known.
 
-/// Makes a struct of owned fields readable from a JSON object.
+/// Makes a struct of owned fields readable from a JSON object; those behind a semicolon are options, which may be missing.
 macro_rules! object {
     ($name:ident { $($field:ident),* $(,)? }) => {
+        $crate::json::object!($name { $($field),*; });
+    };
+    ($name:ident { $($field:ident),*; $($free:ident),* }) => {
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 struct Fields;
@@ -19,13 +22,19 @@ macro_rules! object {
                         mut map: A,
                     ) -> Result<$name, A::Error> {
                         use serde::de::Error;
-                        const NAMES: &[&str] = &[$(stringify!($field)),*];
+                        const NAMES: &[&str] = &[$(stringify!($field),)* $(stringify!($free)),*];
                         $(let mut $field = None;)*
+                        $(let mut $free = None;)*
                         while let Some(name) = map.next_key::<String>()? {
                             match name.as_str() {
                                 $(stringify!($field) => {
                                     if $field.replace(map.next_value()?).is_some() {
                                         return Err(A::Error::duplicate_field(stringify!($field)));
+                                    }
+                                })*
+                                $(stringify!($free) => {
+                                    if $free.replace(map.next_value()?).is_some() {
+                                        return Err(A::Error::duplicate_field(stringify!($free)));
                                     }
                                 })*
                                 other => return Err(A::Error::unknown_field(other, NAMES)),
@@ -35,7 +44,8 @@ macro_rules! object {
                             $($field: match $field {
                                 Some(value) => value,
                                 None => return Err(A::Error::missing_field(stringify!($field))),
-                            }),*
+                            },)*
+                            $($free),*
                         })
                     }
                 }

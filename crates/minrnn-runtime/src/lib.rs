@@ -97,7 +97,7 @@ mod weights;
 pub use any::{AnyModel, Array, Dim, Elem, Port, Values};
 pub use error::{Error, ErrorKind, Result};
 pub use info::{
-    Dtype, Form, Head, Info, Init, InputSpec, Lowering, OutputSpec, Recurrence, StateSpec,
+    Dtype, Form, Head, Info, Init, InputSpec, Law, Lowering, OutputSpec, Recurrence, StateSpec,
 };
 pub use input::{Extras, Input, Output};
 pub use kernels::Kernels;

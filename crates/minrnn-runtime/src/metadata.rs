@@ -7,11 +7,11 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{Breach, plain};
-use crate::info::{Dtype, Form, Head, Init, Lowering, Recurrence, StateSpec};
+use crate::info::{Dtype, Form, Head, Init, Law, Lowering, Recurrence, StateSpec};
 use crate::json::object;
 
-/// The version of the contract that this crate reads.
-const CONTRACT: &str = "1";
+/// The versions of the contract that this crate reads: the second has other laws than the linear one.
+const CONTRACTS: [&str; 2] = ["1", "2"];
 
 /// Values that one row of one state may hold; far above any model, far below an overflow.
 const MAX_STATE_LEN: usize = 1 << 24;
@@ -65,7 +65,7 @@ impl<'a> Props<'a> {
             head: self.one_of("minrnn.head", &[Head::PerStep, Head::Last], |h| h.as_str())?,
             states: self.states()?,
             max_seq_len: self.max_seq_len()?,
-            recurrences: self.json("minrnn.recurrences")?,
+            recurrences: self.recurrences()?,
             padded: self.one_of("minrnn.padded", &[true, false], |p| {
                 if *p { "true" } else { "false" }
             })?,
@@ -102,15 +102,33 @@ impl<'a> Props<'a> {
 
     fn version(&self) -> Result<(), Breach> {
         let version = self.get("minrnn.contract")?;
-        if version == CONTRACT {
+        if CONTRACTS.contains(&version) {
             return Ok(());
         }
         let what = format!(
-            "is `{}`, and this runtime reads version {CONTRACT}",
-            short(version)
+            "is `{}`, and this runtime reads the versions {}",
+            short(version),
+            CONTRACTS.join(" and ")
         );
         let mend = "use a runtime and an exporter of the same version";
         Err(Breach::new(place("minrnn.contract"), what).mend(mend))
+    }
+
+    fn recurrences(&self) -> Result<Vec<Recurrence>, Breach> {
+        let key = "minrnn.recurrences";
+        let old = self.get("minrnn.contract")? == CONTRACTS[0];
+        let all: Vec<RawRecurrence> = self.json(key)?;
+        let known = all.into_iter().enumerate().map(|(at, raw)| {
+            let breach = |what: String| Breach::new(place(key), format!("{at}.{what}"));
+            if let Some(law) = raw.law.as_ref().filter(|_| old) {
+                let law = short(law);
+                return Err(breach(format!(
+                    "law is `{law}`: the contract 1 has no laws"
+                )));
+            }
+            raw.checked().map_err(breach)
+        });
+        known.collect()
     }
 
     fn form(&self) -> Result<(Form, Lowering), Breach> {
@@ -195,6 +213,42 @@ impl<'a> Props<'a> {
                 Err(Breach::new(place("minrnn.states"), what))
             }
         }
+    }
+}
+
+/// A recurrence as it stands in the JSON.
+struct RawRecurrence {
+    b: String,
+    h0: String,
+    h: String,
+    h_last: String,
+    a: Option<String>,
+    law: Option<String>,
+}
+
+object!(RawRecurrence { b, h0, h, h_last; a, law });
+
+impl RawRecurrence {
+    fn checked(self) -> Result<Recurrence, String> {
+        let law = match self.law.as_deref() {
+            None => Law::Linear,
+            Some("max") => Law::Max,
+            Some("complex") => Law::Complex,
+            Some(other) => {
+                return Err(format!("law is `{}`, not max or complex", short(other)));
+            }
+        };
+        if self.a.is_none() && law != Law::Max {
+            return Err(format!("a is missing, and the law is {}", law.as_str()));
+        }
+        Ok(Recurrence {
+            law,
+            a: self.a,
+            b: self.b,
+            h0: self.h0,
+            h: self.h,
+            h_last: self.h_last,
+        })
     }
 }
 

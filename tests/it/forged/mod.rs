@@ -32,14 +32,14 @@ const FORMS: [&str; 3] = ["parallel", "scan", "step"];
 const TOKENS: &str = "width = 8\nlayers = 1\n[input]\nvocab = 4\n[head]\nwidth = 4\nbias = true\n[conv]\nkernel = 3\n[cell]\nexpansion = 2\ninitial_state = \"learned\"\n";
 
 /// An export, and the checkpoint that it was made from.
-struct Forged {
+pub(crate) struct Forged {
     dir: TempDir,
     model: Model,
     params: Params,
 }
 
 impl Forged {
-    fn new(config: &str, change: impl FnOnce(&mut DirOptions)) -> Self {
+    pub(crate) fn new(config: &str, change: impl FnOnce(&mut DirOptions)) -> Self {
         let config: ModelConfig = toml::from_str(config).unwrap();
         let model = Model::from_config(&config).unwrap();
         let params = params(&model, 3);
@@ -116,7 +116,7 @@ impl Forged {
     }
 
     /// Verifies it, against the checkpoint beyond a block, or by itself within one.
-    fn report(&self, checkpoint: bool) -> anyhow::Result<Report> {
+    pub(crate) fn report(&self, checkpoint: bool) -> anyhow::Result<Report> {
         let export = Export::open(self.path())?;
         let options = Options {
             longest: Some(if checkpoint { 18 } else { 5 }),

@@ -2,7 +2,8 @@
 
 use minrnn_model::Result;
 use minrnn_model::graph::{
-    Binary, Graph, Holds, Input, Op, OutputKind, Reduction, Span, State, StateInit, Unary, Value,
+    Binary, Graph, Holds, Input, Law, Op, OutputKind, Reduction, Span, State, StateInit, Unary,
+    Value,
 };
 use minrnn_model::params::{Init, Role};
 
@@ -218,10 +219,28 @@ impl Draw<'_> {
         if self.g.width(a) != width {
             return Ok(a);
         }
+        let law = Law::ALL[(c / 3) as usize % Law::ALL.len()];
+        let (x, width) = match law {
+            Law::Linear => (vec![a, x], width),
+            Law::Max => (vec![x], width),
+            Law::Complex => {
+                // Below 1 in modulus.
+                let a = self.g.affine(a, -0.625, 0.0)?;
+                let parts = [[a, a], [x, a]].map(|parts| self.g.op(Op::Concat, &parts));
+                let [a, x] = parts;
+                (vec![a?, x?], 2 * width)
+            }
+        };
         let init = self.init(name, width, c)?;
         let name = name.to_owned();
-        self.g
-            .block(0, |g| g.scope(name, |g| g.recurrence("h", a, x, init)))
+        let h = self
+            .g
+            .block(0, |g| g.scope(name, |g| g.recur("h", law, &x, init)))?;
+        if !c.is_multiple_of(5) {
+            return Ok(h);
+        }
+        let before = self.g.before(h)?;
+        self.g.sub(h, before)
     }
 
     /// One or two delays of a window; sometimes all of its rows.

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::aaren::Aaren;
+use super::diagonal::{H3, S4d};
 use super::keys::{CellKind, Keys};
 use super::minimal::Minimal;
 use super::selective::{Mamba, Mamba2};
+use super::signed::Signed;
 use crate::error::{ModelError, Result};
 use crate::graph::Layer;
 use crate::layers::{MinGru, MinLstm, Mixer, Straight};
@@ -17,10 +20,18 @@ pub enum CellConfig {
     MinGru(Minimal),
     /// minLSTM.
     MinLstm(Minimal),
+    /// minGRU whose channels can turn their sign.
+    SignedMinGru(Signed),
     /// Mamba's selective state space, S6.
     Mamba(Mamba),
     /// Mamba-2's selective state space, SSD.
     Mamba2(Mamba2),
+    /// The diagonal state space, S4D.
+    S4d(S4d),
+    /// H3.
+    H3(H3),
+    /// Attention of a learned query as a recurrence.
+    Aaren(Aaren),
 }
 
 impl TryFrom<Keys> for CellConfig {
@@ -31,8 +42,12 @@ impl TryFrom<Keys> for CellConfig {
         let cell = match kind {
             CellKind::MinGru => Self::MinGru(Minimal::take(&mut keys)),
             CellKind::MinLstm => Self::MinLstm(Minimal::take(&mut keys)),
+            CellKind::SignedMinGru => Self::SignedMinGru(Signed::take(&mut keys)),
             CellKind::Mamba => Self::Mamba(Mamba::take(&mut keys)),
             CellKind::Mamba2 => Self::Mamba2(Mamba2::take(&mut keys)),
+            CellKind::S4d => Self::S4d(S4d::take(&mut keys)),
+            CellKind::H3 => Self::H3(H3::take(&mut keys)),
+            CellKind::Aaren => Self::Aaren(Aaren::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -53,8 +68,12 @@ impl CellConfig {
         match self {
             Self::MinGru(_) => CellKind::MinGru,
             Self::MinLstm(_) => CellKind::MinLstm,
+            Self::SignedMinGru(_) => CellKind::SignedMinGru,
             Self::Mamba(_) => CellKind::Mamba,
             Self::Mamba2(_) => CellKind::Mamba2,
+            Self::S4d(_) => CellKind::S4d,
+            Self::H3(_) => CellKind::H3,
+            Self::Aaren(_) => CellKind::Aaren,
         }
     }
 
@@ -65,8 +84,12 @@ impl CellConfig {
     pub fn channels(&self, width: usize) -> Result<usize> {
         match self {
             Self::MinGru(keys) | Self::MinLstm(keys) => keys.channels(width),
+            Self::SignedMinGru(keys) => keys.channels(width),
             Self::Mamba(keys) => keys.channels(width),
             Self::Mamba2(keys) => keys.channels(width),
+            Self::S4d(keys) => keys.channels(width),
+            Self::H3(keys) => keys.channels(width),
+            Self::Aaren(keys) => keys.channels(width),
         }
     }
 
@@ -86,7 +109,11 @@ impl CellConfig {
         match self {
             Self::MinGru(keys) => keys.layer(width, min_gru(keys)),
             Self::MinLstm(keys) => keys.layer(width, min_lstm(keys)),
+            Self::SignedMinGru(keys) => keys.layer(width),
             Self::Mamba(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::S4d(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::H3(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Aaren(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Mamba2(keys) => match keys.norm_groups {
                 None => straight(keys.mixer(width, 1.0)?, keys.bias),
                 Some(_) => Err(ModelError::config(
@@ -103,8 +130,11 @@ impl CellConfig {
     /// The first key whose value makes no mixer, or has no use there.
     pub fn mixer(&self, width: usize, eps: f64) -> Result<Box<dyn Mixer>> {
         self.validate(width)?;
-        if let Self::Mamba(Mamba { bias: true, .. }) | Self::Mamba2(Mamba2 { bias: true, .. }) =
-            self
+        if let Self::Mamba(Mamba { bias: true, .. })
+        | Self::Mamba2(Mamba2 { bias: true, .. })
+        | Self::S4d(S4d { bias: true, .. })
+        | Self::H3(H3 { bias: true, .. })
+        | Self::Aaren(Aaren { bias: true, .. }) = self
         {
             return Err(ModelError::config(
                 "cell.bias",
@@ -114,8 +144,12 @@ impl CellConfig {
         match self {
             Self::MinGru(keys) => keys.mixer(width, min_gru(keys)),
             Self::MinLstm(keys) => keys.mixer(width, min_lstm(keys)),
+            Self::SignedMinGru(keys) => keys.mixer(width),
             Self::Mamba(keys) => keys.mixer(width),
             Self::Mamba2(keys) => keys.mixer(width, eps),
+            Self::S4d(keys) => keys.mixer(width),
+            Self::H3(keys) => keys.mixer(width),
+            Self::Aaren(keys) => keys.mixer(width),
         }
     }
 
@@ -136,8 +170,12 @@ impl CellConfig {
                 Ok(())
             }
             Self::MinLstm(keys) => keys.validate(width),
+            Self::SignedMinGru(keys) => keys.validate(width),
             Self::Mamba(keys) => keys.validate(width),
             Self::Mamba2(keys) => keys.validate(width),
+            Self::S4d(keys) => keys.validate(width),
+            Self::H3(keys) => keys.validate(width),
+            Self::Aaren(keys) => keys.validate(width),
         }
     }
 }

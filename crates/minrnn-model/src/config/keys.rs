@@ -5,6 +5,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::graph::Candidate;
+use crate::layers::Diagonal;
 
 /// Where a state begins when the caller has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +25,18 @@ pub enum CellKind {
     MinGru,
     /// minLSTM.
     MinLstm,
+    /// minGRU whose channels can turn their sign.
+    SignedMinGru,
     /// Mamba's selective state space, S6.
     Mamba,
     /// Mamba-2's selective state space, SSD.
     Mamba2,
+    /// The diagonal state space, S4D.
+    S4d,
+    /// H3.
+    H3,
+    /// Attention of a learned query as a recurrence.
+    Aaren,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
@@ -62,6 +71,10 @@ pub(super) struct Keys {
     pub(super) groups: Option<usize>,
     #[serde(deserialize_with = "given")]
     pub(super) norm_groups: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) diagonal: Option<Diagonal>,
+    #[serde(deserialize_with = "given")]
+    pub(super) taps: Option<usize>,
     #[serde(deserialize_with = "rates")]
     pub(super) rate: Option<[f64; 2]>,
 }
@@ -83,6 +96,8 @@ impl Keys {
             ("head_channels", self.head_channels.is_some()),
             ("groups", self.groups.is_some()),
             ("norm_groups", self.norm_groups.is_some()),
+            ("diagonal", self.diagonal.is_some()),
+            ("taps", self.taps.is_some()),
             ("rate", self.rate.is_some()),
         ];
         all.into_iter()
@@ -97,8 +112,12 @@ impl CellKind {
         match self {
             Self::MinGru => "min_gru",
             Self::MinLstm => "min_lstm",
+            Self::SignedMinGru => "signed_min_gru",
             Self::Mamba => "mamba",
             Self::Mamba2 => "mamba2",
+            Self::S4d => "s4d",
+            Self::H3 => "h3",
+            Self::Aaren => "aaren",
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
 
+mod aaren;
 mod block;
 mod cell;
+mod diagonal;
 mod keys;
 mod minimal;
 mod selective;
+mod signed;
 
+pub use aaren::Aaren;
 pub use block::{BlockConfig, GatedConfig};
 pub use cell::CellConfig;
+pub use diagonal::{H3, S4d};
 pub use keys::{CellKind, InitialState};
 pub use minimal::Minimal;
 pub use selective::{Mamba, Mamba2};
+pub use signed::Signed;
 
 use serde::{Deserialize, Serialize};
 

@@ -184,7 +184,7 @@ impl Mamba2 {
     }
 }
 
-fn check_states(channels: usize, states: usize) -> Result<()> {
+pub(super) fn check_states(channels: usize, states: usize) -> Result<()> {
     let most = (WIDEST / channels).max(1);
     if (1..=most).contains(&states) {
         return Ok(());
@@ -195,7 +195,7 @@ fn check_states(channels: usize, states: usize) -> Result<()> {
     ))
 }
 
-fn check_step([min, max]: [f64; 2]) -> Result<()> {
+pub(super) fn check_step([min, max]: [f64; 2]) -> Result<()> {
     if min <= max && min >= LEAST_STEP && max <= 1e3 {
         return Ok(());
     }

@@ -4,7 +4,7 @@ use super::{Graph, Op, State, Value};
 use crate::error::{ModelError, Result};
 
 impl Graph {
-    /// Every state has one user (a delay may be read at several lags, of one input); regions keep their inner values.
+    /// Every state has one user (a delay may be read at several lags, of one input; a recurrence may be delayed); regions keep their inner values.
     pub(super) fn check(&self) -> Result<()> {
         if self.input_is_output() {
             return Err(self.shape_error("output", "is the input itself"));
@@ -50,6 +50,13 @@ impl Graph {
         };
         match users[..] {
             [] => fail("is used by no operation"),
+            [first, ref rest @ ..] if matches!(first.op, Op::Recur { .. }) => {
+                // A delay of it was held to this very recurrence when it was made.
+                if rest.iter().all(|n| matches!(n.op, Op::Delay { .. })) {
+                    return Ok(());
+                }
+                fail("is used by more than one recurrence, or delays different values")
+            }
             [first, ref rest @ ..] => {
                 let delay =
                     |n: &&super::Node| matches!(n.op, Op::Delay { .. }) && n.inputs == first.inputs;

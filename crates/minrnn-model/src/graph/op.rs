@@ -66,9 +66,10 @@ pub enum Op {
     },
     /// All arguments, side by side in the channels.
     Concat,
-    /// `y[t] = x[t - by]`; before the sequence's begin, rows of the state (the last `lag` inputs).
+    /// `y[t] = x[t - by]`; before the sequence's begin, rows of the state (the last `lag` inputs). Of a state that holds the last value of
+    /// a recurrence: its value of the step before, `by` being 1 and `x` the recurrence.
     Delay {
-        /// A window with `lag >= by`.
+        /// A window with `lag >= by`, or the state of a recurrence.
         state: State,
         /// Steps.
         by: usize,
@@ -103,19 +104,30 @@ pub enum Reduction {
 pub enum Law {
     /// `h[t] = a[t] * h[t-1] + b[t]`, real, the product rounded first; arguments a, b.
     Linear,
+    /// `h[t] = max(h[t-1], b[t])`; argument b. Where both are equal the gradient is b's.
+    Max,
+    /// `h[t] = a[t] * h[t-1] + b[t]`, complex, every product and sum of real numbers rounded; arguments a, b. A value of width 2N holds N
+    /// numbers as `[re | im]`.
+    Complex,
 }
 
 impl Law {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Linear, Self::Max, Self::Complex];
+
     /// How many arguments it has.
     pub fn arity(self) -> usize {
         match self {
-            Self::Linear => 2,
+            Self::Linear | Self::Complex => 2,
+            Self::Max => 1,
         }
     }
     /// Its name in messages and in metadata.
     pub fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
+            Self::Max => "max",
+            Self::Complex => "complex",
         }
     }
 }

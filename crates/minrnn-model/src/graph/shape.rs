@@ -180,6 +180,14 @@ impl Graph {
         self.takes_steps(op, x)?;
         let (s, width) = (self.state_spec(state), self.width(x[0]));
         match s.lag() {
+            None if by == 1 && self.recurs(x[0], state) => Ok((width, Span::Step)),
+            None => {
+                let what = format!(
+                    "of the state `{}` takes the recurrence of that state and by 1: what it was the step before",
+                    s.name
+                );
+                Err(self.shape_error(op.name(), what))
+            }
             Some(lag) if by <= lag && s.width == width => Ok((width, Span::Step)),
             _ => {
                 let what = format!(
@@ -196,19 +204,29 @@ impl Graph {
         self.takes_steps(op, x)?;
         let (s, widths) = (self.state_spec(state), x.iter().map(|v| self.width(*v)));
         let fits = match law {
-            Law::Linear => widths.clone().all(|w| w == s.width),
+            Law::Linear | Law::Max => widths.clone().all(|w| w == s.width),
+            Law::Complex => s.width.is_multiple_of(2) && widths.clone().all(|w| w == s.width),
         };
         if s.lag().is_none() && fits {
             return Ok((s.width, Span::Step));
         }
         let widths: Vec<String> = widths.map(|w| w.to_string()).collect();
         let what = format!(
-            "of {} channels does not fit the state `{}` of shape {:?}",
+            "of {} channels{} does not fit the state `{}` of shape {:?}",
             widths.join(" and "),
+            match law {
+                Law::Complex => ", halves of real and imaginary parts,",
+                Law::Linear | Law::Max => "",
+            },
             s.name,
             s.shape()
         );
         Err(self.shape_error(op.name(), what))
+    }
+
+    /// Whether a value is the recurrence of a state.
+    pub(super) fn recurs(&self, value: Value, state: State) -> bool {
+        matches!(self.node(value).op, Op::Recur { state: s, .. } if s == state)
     }
 
     fn same_span(&self, op: Op, x: &[Value]) -> Result<()> {

@@ -163,8 +163,29 @@ impl Graph {
     /// # Errors
     /// See [`Graph::state`] and [`Graph::op`].
     pub fn recurrence(&mut self, name: &str, a: Value, b: Value, init: StateInit) -> Result<Value> {
-        let state = self.state(name, self.width(a), Holds::Value, init)?;
-        let law = Law::Linear;
-        self.op(Op::Recur { state, law }, &[a, b])
+        self.recur(name, Law::Linear, &[a, b], init)
+    }
+    /// The recurrence of a law with a state of its own, called `name`, as wide as the first argument.
+    ///
+    /// # Errors
+    /// See [`Graph::state`] and [`Graph::op`]; no argument.
+    pub fn recur(&mut self, name: &str, law: Law, x: &[Value], init: StateInit) -> Result<Value> {
+        let Some(first) = x.first() else {
+            return Err(self.shape_error("Recur", "takes at least one argument"));
+        };
+        let state = self.state(name, self.width(*first), Holds::Value, init)?;
+        self.op(Op::Recur { state, law }, x)
+    }
+    /// What a recurrence was before each step: at the begin its state, at a reset its initial value.
+    ///
+    /// # Errors
+    /// A value that is no recurrence.
+    pub fn before(&mut self, h: Value) -> Result<Value> {
+        match self.node(h).op {
+            Op::Recur { state, .. } => self.op(Op::Delay { state, by: 1 }, &[h]),
+            other => {
+                Err(self.shape_error("Delay", format!("takes a recurrence, got {}", other.name())))
+            }
+        }
     }
 }

@@ -24,6 +24,10 @@ pub trait Gates {
     fn parts(&self) -> usize;
     /// How the packed bias begins so that channels forget with time scales in `[min, max]` steps.
     fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init;
+    /// What a learned initial state is at first, in all channels.
+    fn first_state(&self) -> f64 {
+        0.0
+    }
     /// The cell as a layer, its state beginning with `init`.
     fn cell(&self, init: StateInit) -> Box<dyn Layer>;
 }
@@ -34,6 +38,9 @@ impl<G: Gates + ?Sized> Gates for &G {
     }
     fn time_scale(&self, channels: usize, min: f64, max: f64) -> Init {
         (**self).time_scale(channels, min, max)
+    }
+    fn first_state(&self) -> f64 {
+        (**self).first_state()
     }
     fn cell(&self, init: StateInit) -> Box<dyn Layer> {
         (**self).cell(init)
@@ -184,7 +191,7 @@ pub struct Recurrent<C> {
     pub bias: bool,
     /// Time scales `[min, max]` in steps that the gates begin with; `None`: bias 0. Needs `bias`.
     pub time_scale: Option<(f64, f64)>,
-    /// Whether the initial state is learned (begins at zero; a given state enters as it is, g is never applied to it).
+    /// Whether the initial state is learned (begins as the cell says; a given state enters as it is, g is never applied to it).
     pub learned_state: bool,
     /// Whether a linear map leads back to the model's width.
     pub projection: bool,
@@ -210,7 +217,7 @@ impl<C: Gates> Layer for Recurrent<C> {
         let packed = g.apply(&inner, x[0])?;
         let init = if self.learned_state {
             let role = Role::Weight {
-                init: Init::Constant(0.0),
+                init: Init::Constant(self.gates.first_state()),
                 decay: false,
             };
             StateInit::Learned(g.param("h0", &[self.channels], role)?)

@@ -1,21 +1,27 @@
 //! Layers: each writes itself into a graph, in primitives only.
 
+mod aaren;
 mod cell;
 mod conv;
+mod diagonal;
 mod gated;
 mod linear;
 mod mlp;
 mod norm;
 mod selective;
 mod selective_scan;
+mod signed;
 
+pub use aaren::Aaren;
 pub use cell::{Gates, MinGru, MinLstm, Recurrent};
 pub use conv::CausalConv;
+pub use diagonal::{Diagonal, H3, S4d, Space};
 pub use gated::{Gated, Mixer, Straight, Whole};
 pub use linear::{Embedding, Linear};
 pub use mlp::{Activation, Mlp};
 pub use norm::Norm;
 pub use selective::{S6, Ssd, softplus};
 pub use selective_scan::{Rates, SelectiveScan};
+pub use signed::SignedMinGru;
 
 pub use crate::graph::{Candidate, Layer};

@@ -36,7 +36,12 @@ pub(super) fn unary(f: Unary, x: f64, e: f64) -> (f64, f64) {
         }
         Unary::Exp => {
             let y = libm::exp(x);
-            (y, y * (libm::expm1(e) + FUNCTION) + TINY)
+            // exp(x + e) - exp(x); where exp(x) is 0, e may be so large that its exponential is none.
+            let moved = match y == 0.0 {
+                true => libm::exp(x + e),
+                false => y * libm::expm1(e),
+            };
+            (y, moved + FUNCTION * y + TINY)
         }
         Unary::Log => {
             let y = libm::log(x);

@@ -18,7 +18,7 @@ pub use tensor::Tensor;
 use std::borrow::Cow;
 
 use crate::error::{ModelError, Result};
-use crate::graph::{Graph, Holds, Input, Law, Op, Span, State, Value};
+use crate::graph::{Graph, Holds, Input, Op, Span, State, Value};
 use crate::params::Params;
 use tensor::Shape;
 
@@ -210,12 +210,9 @@ pub fn walk<'a>(
                 let s = state.index();
                 window::delay(x(0), by, &first[s], &begin[s], run)
             }
-            Op::Recur {
-                state,
-                law: Law::Linear,
-            } => {
-                let s = state.index();
-                recur::linear(shape, x(0), x(1), &first[s], &begin[s], run)
+            Op::Recur { state, law } => {
+                let (s, x): (_, Vec<&Tensor>) = (state.index(), (0..law.arity()).map(x).collect());
+                recur::recur(law, shape, &x, [&first[s], &begin[s]], run)
             }
             Op::Last => window::last(x(0), run),
             Op::MatMul { transposed } => {

@@ -1,45 +1,95 @@
-//! Recurrences, one function a law.
+//! Recurrences, one function a law: a step of one row, with what an f32 engine may be off after it.
 
 use super::tensor::{Shape, Tensor};
 use super::window::resets;
 use super::{Run, UNIT};
+use crate::graph::Law;
 
-/// `h[t] = a[t] * h[t-1] + b[t]`; at a reset the state is its initial value again. The bound follows
-/// `E[t] = a E[t-1] + |h[t-1]| da + db + u (2 |a h| + |b|)`.
-pub(super) fn linear(
+/// Products below it may be flushed to zero.
+const TINY: f64 = f32::MIN_POSITIVE as f64;
+
+/// State of a row: values, and their bounds.
+struct Row {
+    h: Vec<f64>,
+    e: Vec<f64>,
+}
+
+/// `h[t]` of all steps; at a reset the state is its initial value again. `x`: the arguments of the law; `states`: what the run begins
+/// with, and what a reset begins with.
+pub(super) fn recur(
+    law: Law,
     shape: Shape,
-    a: &Tensor,
-    b: &Tensor,
-    first: &[f64],
-    begin: &[f64],
+    x: &[&Tensor],
+    [first, begin]: [&[f64]; 2],
     run: &Run,
 ) -> Tensor {
     let d = shape.width;
-    let mut data = vec![0.0; shape.len()];
-    let mut bound = vec![0.0; if run.bounds { shape.len() } else { 0 }];
+    let mut data = Vec::with_capacity(shape.len());
+    let mut bound = Vec::with_capacity(if run.bounds { shape.len() } else { 0 });
+    let step = match law {
+        Law::Linear => linear,
+        Law::Max => max,
+        Law::Complex => complex,
+    };
     for row in 0..shape.batch {
-        let mut h = first[row * d..(row + 1) * d].to_vec();
-        let mut e = vec![0.0; d];
+        let mut now = Row {
+            h: first[row * d..(row + 1) * d].to_vec(),
+            e: vec![0.0; d],
+        };
         for t in 0..shape.time {
             if resets(run, row, t) {
-                h.copy_from_slice(&begin[row * d..(row + 1) * d]);
-                e.fill(0.0);
+                now.h.copy_from_slice(&begin[row * d..(row + 1) * d]);
+                now.e.fill(0.0);
             }
-            let at = (row * shape.time + t) * d;
-            for c in 0..d {
-                let (i, product) = (at + c, a.data[at + c] * h[c]);
-                if run.bounds {
-                    e[c] = (a.data[i].abs() + a.err(i)) * e[c]
-                        + h[c].abs() * a.err(i)
-                        + b.err(i)
-                        + UNIT * (2.0 * product.abs() + b.data[i].abs())
-                        + f64::from(f32::MIN_POSITIVE);
-                    bound[i] = e[c];
-                }
-                h[c] = product + b.data[i];
-                data[i] = h[c];
+            step(&mut now, x, (row * shape.time + t) * d);
+            data.extend_from_slice(&now.h);
+            if run.bounds {
+                bound.extend_from_slice(&now.e);
             }
         }
     }
     Tensor::new(data, bound, d)
+}
+
+/// `h[t] = a[t] h[t-1] + b[t]`; the bound follows `E[t] = a E[t-1] + |h[t-1]| da + db + u (2 |a h| + |b|)`.
+fn linear(now: &mut Row, x: &[&Tensor], at: usize) {
+    let (a, b) = (x[0], x[1]);
+    for c in 0..now.h.len() {
+        let (i, h) = (at + c, now.h[c]);
+        let product = a.data[i] * h;
+        now.e[c] = (a.data[i].abs() + a.err(i)) * now.e[c]
+            + h.abs() * a.err(i)
+            + b.err(i)
+            + UNIT * (2.0 * product.abs() + b.data[i].abs())
+            + TINY;
+        now.h[c] = product + b.data[i];
+    }
+}
+
+/// `h[t] = max(h[t-1], b[t])`: off by the larger of both.
+fn max(now: &mut Row, x: &[&Tensor], at: usize) {
+    for c in 0..now.h.len() {
+        now.h[c] = now.h[c].max(x[0].data[at + c]);
+        now.e[c] = now.e[c].max(x[0].err(at + c));
+    }
+}
+
+/// `h[t] = a[t] h[t-1] + b[t]`, complex. The bound is one of the modulus, for both parts: by parts it would grow by |re a| + |im a| a step,
+/// which is above 1 where |a| is not. Each part has two products, their difference or sum, and b: u (3 (|p| + |q|) + |b|).
+fn complex(now: &mut Row, x: &[&Tensor], at: usize) {
+    let (a, b) = (x[0], x[1]);
+    let n = now.h.len() / 2;
+    for c in 0..n {
+        let (re, im) = (at + c, at + n + c);
+        let (hr, hi) = (now.h[c], now.h[n + c]);
+        let (ar, ai) = (a.data[re], a.data[im]);
+        let (br, bi) = (b.data[re], b.data[im]);
+        let (size, decay) = (libm::hypot(hr, hi), libm::hypot(ar, ai));
+        let [da, db] = [a, b].map(|x| libm::hypot(x.err(re), x.err(im)));
+        let rounded = 3.0 * std::f64::consts::SQRT_2 * decay * size + libm::hypot(br, bi);
+        let e = (decay + da) * now.e[c] + size * da + db + UNIT * rounded + 4.0 * TINY;
+        (now.e[c], now.e[n + c]) = (e, e);
+        now.h[c] = hr * ar - hi * ai + br;
+        now.h[n + c] = hr * ai + hi * ar + bi;
+    }
 }

@@ -19,6 +19,7 @@ impl Contract {
         let needs = graph.nodes().iter().map(|n| match n.op {
             Op::Recur { law, .. } => match law {
                 Law::Linear => Self::One,
+                Law::Max | Law::Complex => Self::Two,
             },
             Op::Input
             | Op::Param { .. }

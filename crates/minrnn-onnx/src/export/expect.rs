@@ -39,6 +39,7 @@ pub fn outline(
     options: &ExportOptions,
 ) -> Result<Outline, ExportError> {
     options.validate()?;
+    lower::check(graph, options)?;
     weights::fits(graph, params)?;
     let store = Store::plan(graph, params, &options.weights, Some("weights"))?;
     let ports = ports(graph, options)?;

@@ -1,6 +1,6 @@
 //! The metadata of a file: what a runtime must know and cannot see in the graph.
 
-use minrnn_model::graph::Graph;
+use minrnn_model::graph::{Graph, Law};
 use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
 
@@ -97,7 +97,17 @@ fn init(port: &Port, graph: &Graph, params: &Params) -> Json {
 /// Tensor names of each recurrence.
 pub(super) fn recurrences(lowered: &Lowered) -> Json {
     let name = |v| lowered.builder.name(v);
-    let one = |r: &crate::lower::Recurrence| json!({ "a": name(r.a), "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) });
+    let one = |r: &crate::lower::Recurrence| {
+        let mut entry =
+            json!({ "b": name(r.b), "h0": name(r.h0), "h": name(r.h), "h_last": name(r.h_last) });
+        if let Some(a) = r.a {
+            entry["a"] = json!(name(a));
+        }
+        if r.law != Law::Linear {
+            entry["law"] = json!(r.law.name());
+        }
+        entry
+    };
     lowered.recurrences.iter().map(one).collect()
 }
 

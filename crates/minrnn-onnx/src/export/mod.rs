@@ -104,6 +104,7 @@ fn render(
     options: &ExportOptions,
 ) -> Result<Model, ExportError> {
     options.validate()?;
+    lower::check(graph, options)?;
     let ports = ports(graph, options)?;
     let names = names::names(graph, &options.config)?;
     let lowered = lower::lower(graph, params, store, &ports, options);

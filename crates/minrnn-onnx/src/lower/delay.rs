@@ -12,13 +12,18 @@ use crate::builder::{TO_END, Val};
 const SHORT: usize = 16;
 
 impl Lower<'_> {
-    /// `x[t - by]`, `[B, T, width]` (step: `[B, width]`).
+    /// `x[t - by]`, `[B, T, width]` (step: `[B, width]`); of a recurrence its value of the step before.
     pub(super) fn delay(&mut self, state: State, by: usize, x: Val) -> Val {
-        let window = self.window(state, x);
         if by == 0 {
+            self.window(state, x);
             return x;
         }
-        let lag = self.graph.state_spec(state).lag().unwrap_or(by);
+        let lag = self.graph.state_spec(state).lag();
+        if self.is_step() && lag.is_none() {
+            return self.states[state.index()];
+        }
+        let window = self.window(state, x);
+        let lag = lag.unwrap_or(by);
         let (start, by) = ((lag - by) as i64, by as i64);
         if self.is_step() {
             let one = self.b.slice_at(window, start, start + 1, 1);
@@ -33,7 +38,10 @@ impl Lower<'_> {
         if let Some(window) = self.windows.get(&state.index()) {
             return *window;
         }
-        let past = self.states[state.index()];
+        let mut past = self.states[state.index()];
+        if self.graph.state_spec(state).lag().is_none() {
+            past = self.b.unsqueeze(past, 1);
+        }
         let present = if self.is_step() {
             self.b.unsqueeze(x, 1)
         } else {

@@ -6,8 +6,8 @@
 //! a fixed T only, as its slices do not stop at a T below d.
 
 use super::Lower;
-use super::recur::step;
-use crate::builder::{TO_END, Val};
+use super::law::Steps;
+use crate::builder::{Builder, TO_END, Val};
 use crate::choices::Lowering;
 
 impl Lower<'_> {
@@ -56,4 +56,8 @@ impl Lower<'_> {
         });
         (g.mul(a_early, a), step(g, b_early, a, b))
     }
+}
+
+fn step(b: &mut Builder, h: Val, a: Val, x: Val) -> Val {
+    Steps::Linear.step(b, &[h], &[a, x])[0]
 }

@@ -8,6 +8,7 @@ mod channels;
 mod delay;
 mod elementwise;
 mod kogge_stone;
+mod law;
 mod linear_attention;
 mod model;
 mod odd_even;
@@ -27,6 +28,7 @@ use minrnn_model::params::Params;
 use crate::builder::{Builder, Val};
 use crate::choices::{ExportOptions, Form, Lowering, Port, Store};
 use crate::ir::{Attr, DType, Dim};
+pub(crate) use law::check;
 use resets::Resets;
 use time::Time;
 
@@ -45,7 +47,9 @@ pub(crate) struct Lowered {
 /// Where a lowered recurrence is in the graph.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Recurrence {
-    pub(crate) a: Val,
+    pub(crate) law: Law,
+    /// What the state is multiplied by; of Max, where there are resets, what is added to it.
+    pub(crate) a: Option<Val>,
     pub(crate) b: Val,
     pub(crate) h0: Val,
     pub(crate) h: Val,
@@ -279,12 +283,9 @@ impl<'a> Lower<'a> {
                 let x = self.value(node.inputs[0]);
                 self.delay(state, by, x)
             }
-            Op::Recur {
-                state,
-                law: Law::Linear,
-            } => {
-                let [a, b] = [0, 1].map(|i| self.value(node.inputs[i]));
-                self.recur(state, a, b, node.width)
+            Op::Recur { state, law } => {
+                let x: Vec<Val> = node.inputs.iter().map(|v| self.value(*v)).collect();
+                self.recur(state, law, &x, node.width)
             }
             Op::Dropout { .. } => self.value(node.inputs[0]),
             Op::Last => {

@@ -5,14 +5,15 @@
 //! base is cut to one pair, so a sequence too long for the levels meets shapes that do not fit: an error in every engine.
 
 use super::Lower;
-use super::recur::step;
+use super::law::Steps;
+use super::recur::Sequence;
 use super::time::Len;
-use crate::builder::Val;
+use crate::builder::{Builder, Val};
 
 impl Lower<'_> {
-    /// `a`, `b [B, T', D]`, T' even; gives `h [B, T', D]`.
-    pub(super) fn odd_even(&mut self, a: Val, b: Val, h0: Val, width: i64) -> Val {
-        self.pairs(a, b, h0, width, 0)
+    /// A linear recurrence `[B, T', D]`, T' even; gives `h [B, T', D]`.
+    pub(super) fn odd_even(&mut self, s: &Sequence) -> Val {
+        self.pairs(s.x[0], s.x[1], s.h0[0], s.width, 0)
     }
 
     fn pairs(&mut self, a: Val, b: Val, h0: Val, width: i64, level: usize) -> Val {
@@ -59,4 +60,8 @@ impl Lower<'_> {
         let joined = self.b.concat(&[even, odd], 2);
         self.b.reshape(joined, &[0, -1, width])
     }
+}
+
+fn step(b: &mut Builder, h: Val, a: Val, x: Val) -> Val {
+    Steps::Linear.step(b, &[h], &[a, x])[0]
 }

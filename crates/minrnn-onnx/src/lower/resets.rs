@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use minrnn_model::graph::{Graph, Param, State, StateInit};
+use minrnn_model::graph::{Graph, Law, Param, State, StateInit};
 use minrnn_model::params::Params;
 
 use super::Lower;
+use super::law::Steps;
 use super::time::Time;
 use crate::builder::{Builder, TO_END, Val};
 use crate::choices::{ExportOptions, Form};
@@ -164,18 +165,44 @@ impl Lower<'_> {
     }
 
     /// `a`, `b` of a recurrence in whose steps with a reset the initial value stands in the place of `h[t-1]`.
-    pub(super) fn reset_recurrence(&mut self, state: usize, a: Val, x: Val) -> (Val, Val) {
+    pub(super) fn reset_recurrence(
+        &mut self,
+        state: usize,
+        law: Law,
+        a: Option<Val>,
+        x: Val,
+    ) -> (Option<Val>, Val) {
         let (Some(resets), false) = (&self.resets, self.is_step()) else {
             return (a, x);
         };
+        let (keep, reset, initial) = (resets.keep, resets.reset, resets.initial[state]);
         let b = &mut self.b;
-        let kept = b.mul(a, resets.keep);
-        let Some(initial) = resets.initial[state] else {
+        let Some(a) = a else {
+            // Nothing is larger than what was but what lowers that first: by the lowest number, below which nothing is.
+            let width = self.graph.states()[state].width as i64;
+            let lowest = b.f32_filled(&[1, 1, width], f32::MIN);
+            let lowered = b.mul(reset, lowest);
+            let mut begin = b.mul(keep, lowest);
+            if let Some(initial) = initial {
+                let anew = b.mul(reset, initial);
+                begin = b.add(begin, anew);
+            }
+            let negated = [x, begin].map(|x| b.neg(x));
+            let least = b.min(negated[0], negated[1]);
+            return (Some(lowered), b.neg(least));
+        };
+        let kept = Some(b.mul(a, keep));
+        let Some(initial) = initial else {
             return (kept, x);
         };
-        let begin = b.mul(resets.reset, initial);
-        let first = b.mul(begin, a);
-        (kept, b.add(first, x))
+        let begin = b.mul(reset, initial);
+        if law != Law::Complex {
+            return (kept, Steps::Linear.step(b, &[begin], &[a, x])[0]);
+        }
+        let begin = self.begin_of(state, begin, 2);
+        let parts = [a, x].map(|x| self.parts_of(x, 2, 2)).concat();
+        let first = Steps::Complex.step(&mut self.b, &begin, &parts);
+        (kept, self.whole(&first, 2))
     }
 
     /// `x[t - by]`, the initial value where a reset is between.

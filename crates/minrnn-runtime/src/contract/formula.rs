@@ -3,7 +3,7 @@
 //!
 //! First in closed form, of all steps, rows and channels at once, at up to three lengths (`closed`): step and Scan are one product and
 //! one sum, and of each lowering the pattern is followed through its levels. What has no such form is evaluated in numbers
-//! (`numbers`). What is neither is refused.
+//! (`numbers`), and so are the laws of maxima and of complex numbers, at shorter lengths. What is neither is refused.
 
 mod closed;
 mod join;
@@ -31,7 +31,7 @@ use self::twins::Outline;
 use self::walk::Walk;
 use super::recurrence::PLACE;
 use crate::error::Breach;
-use crate::info::{Form, Info, Recurrence};
+use crate::info::{Form, Info, Law, Recurrence};
 use crate::metadata::short;
 use crate::names::ByName;
 use crate::structure::{Probe, Shapes, Sizes};
@@ -40,6 +40,8 @@ use crate::structure::{Probe, Shapes, Sizes};
 const LONGEST: usize = 1 << 20;
 /// Steps that are evaluated in numbers where there are no blocks.
 const STEPS: usize = 9;
+/// The longest sequence that is evaluated in numbers: beyond the third power of the usual block.
+const EVALUATED: usize = 5000;
 /// Formulas that a recurrence is compared with; models have one or two.
 const FORMULAS: usize = 4;
 
@@ -80,6 +82,7 @@ pub(crate) fn check(
     let mut walk = Walk::of(graph);
     let twins = twins(&mut walk, info, &probe.sizes);
     let mut formulas = Formulas { info, walk, twins };
+    formulas.others(shapes, probe)?;
     let unknown = formulas.unknown(&probe.sizes, probe.time);
     for time in longer(info, probe) {
         let sizes = shapes.sizes(probe, time)?;
@@ -126,6 +129,21 @@ fn blocks(info: &Info, probe: &Probe) -> usize {
         .min(LONGEST)
 }
 
+/// Lengths at which laws without a closed form are evaluated: two blocks, and as many that blocks of blocks of blocks of the usual
+/// number of steps have several, with padding.
+fn evaluated(info: &Info, probe: &Probe) -> Vec<usize> {
+    let short = blocks(info, probe);
+    let free = info.form == Form::Parallel && info.seq_len.is_none();
+    if !free {
+        return vec![short];
+    }
+    let longest = info.max_seq_len.unwrap_or(EVALUATED).min(EVALUATED);
+    let mut times = vec![short, longest - longest / 3, longest];
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
 /// Steps of the recurrences' tensors, padding too.
 fn steps(info: &Info, sizes: &Sizes, time: usize) -> usize {
     let first = info.recurrences.first().filter(|_| info.form.is_sequence());
@@ -144,13 +162,12 @@ struct Formulas<'a> {
 fn twins<'a>(walk: &mut Walk<'a>, info: &'a Info, sizes: &Sizes) -> Vec<Option<usize>> {
     let mut firsts: Vec<(usize, Outline)> = vec![];
     let mut twin = |(at, names): (usize, &'a Recurrence)| {
-        let (targets, seeds) = (
-            [names.h.as_str(), names.h_last.as_str()],
-            [names.a.as_str(), names.b.as_str(), names.h0.as_str()],
-        );
-        let outline = walk.outline(targets, seeds, sizes).ok()?;
-        let first = firsts.iter().find(|(_, o)| *o == outline);
-        let first = first.map(|(at, _)| *at);
+        let targets = [names.h.as_str(), names.h_last.as_str()];
+        let seeds: Vec<&str> = names.parts().map(|(_, name)| name.as_str()).collect();
+        let outline = walk.outline(targets, &seeds, sizes).ok()?;
+        let law = |at: usize| (info.recurrences[at].law, info.recurrences[at].a.is_some());
+        let same = |(first, o): &&(usize, Outline)| *o == outline && law(*first) == law(at);
+        let first = firsts.iter().find(same).map(|(at, _)| *at);
         if first.is_none() && firsts.len() < FORMULAS {
             firsts.push((at, outline));
         }
@@ -167,7 +184,7 @@ impl<'a> Formulas<'a> {
         let mut unknown = BTreeMap::new();
         let mut algebra = Steps::default();
         for (at, names) in info.recurrences.iter().enumerate() {
-            if self.follows(at, &unknown, sizes) {
+            if names.law != Law::Linear || self.follows(at, &unknown, sizes) {
                 continue;
             }
             if let Err(why) = self.closed(&mut algebra, names, sizes, time) {
@@ -177,6 +194,25 @@ impl<'a> Formulas<'a> {
         unknown
     }
 
+    /// Holds the recurrences of other laws than the linear one to them, in numbers.
+    fn others(&mut self, shapes: &Shapes, probe: &Probe<'_>) -> Result<(), Breach> {
+        let info = self.info;
+        let all = info.recurrences.iter().enumerate();
+        let mut others: BTreeMap<usize, String> = all
+            .filter(|(_, r)| r.law != Law::Linear)
+            .map(|(at, r)| (at, format!("the law {} has no closed form", r.law.as_str())))
+            .collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let none = BTreeMap::new();
+        others.retain(|at, _| !self.follows(*at, &none, &probe.sizes));
+        for time in evaluated(info, probe) {
+            self.evaluate_all(&others, &shapes.sizes(probe, time)?, time)?;
+        }
+        Ok(())
+    }
+
     /// Whether a recurrence is made as one before it is, which is right, of tensors of the same shapes.
     fn follows(&self, at: usize, unknown: &BTreeMap<usize, String>, sizes: &Sizes) -> bool {
         let Some(first) = self.twins[at].filter(|first| !unknown.contains_key(first)) else {
@@ -184,8 +220,9 @@ impl<'a> Formulas<'a> {
         };
         let dims = |at: usize| {
             let names = &self.info.recurrences[at];
-            let all = [&names.a, &names.b, &names.h0, &names.h, &names.h_last];
-            all.map(|name| sizes.dims(name))
+            let made_of = names.parts().map(|(_, name)| name);
+            let all = made_of.chain([&names.h, &names.h_last]);
+            all.map(|name| sizes.dims(name)).collect::<Vec<_>>()
         };
         dims(first) == dims(at)
     }
@@ -221,8 +258,9 @@ impl<'a> Formulas<'a> {
             );
             Closed::term(state.clone(), &term)
         };
+        let a = names.a.as_deref().ok_or("it has no a")?;
         let mut values = ByName::from_iter([
-            (names.a.as_str(), of_steps(Kind::Product).ok_or_else(far)?),
+            (a, of_steps(Kind::Product).ok_or_else(far)?),
             (names.b.as_str(), of_steps(Kind::End).ok_or_else(far)?),
             (names.h0.as_str(), of_state(0).ok_or_else(far)?),
         ]);
@@ -265,8 +303,9 @@ impl<'a> Formulas<'a> {
             true => steps >= time,
             false => steps == time,
         };
-        let same = [&names.a, &names.b].map(|n| sizes.dims(n) == Some(whole));
-        let fits = same == [true; 2] && enough && timed == (whole.len() == 3);
+        let mut made_of = names.parts().filter(|(key, _)| *key != "h0");
+        let same = made_of.all(|(_, n)| sizes.dims(n) == Some(whole));
+        let fits = same && enough && timed == (whole.len() == 3);
         (fits && !whole.contains(&0)).then(|| (whole.to_vec(), state.to_vec()))
     }
 
@@ -295,12 +334,17 @@ impl<'a> Formulas<'a> {
         let [h, last] = [("h", &names.h), ("h_last", &names.h_last)]
             .map(|(key, name)| format!("{key} `{}`", short(name)));
         let unknown = |what: String| {
-            let how = "is not known to be h0 * a + b step by step";
+            let how = format!("is not known to be {} step by step", names.law.words());
             format!("{h} {how}: {why}; and it cannot be evaluated: {what}")
         };
         let (found, ended, parts) = self.numbers(names, sizes, time).map_err(unknown)?;
         let timed = self.info.form.is_sequence();
-        let wanted = numbers::recurrence([&parts[0], &parts[1], &parts[2]], timed);
+        let wanted = numbers::recurrence(
+            names.law,
+            names.a.is_some(),
+            [&parts[0], &parts[1], &parts[2]],
+            timed,
+        );
         let (channels, steps) = (
             wanted.dims.last().copied().unwrap_or(1).max(1),
             if timed { wanted.dims[1] } else { 1 },
@@ -311,7 +355,8 @@ impl<'a> Formulas<'a> {
         if let Some((at, x, y)) = numbers::differs(&found, &wanted) {
             let step = at / channels % steps;
             return Err(format!(
-                "{h} is not h0 * a + b step by step ({why}): of step {step} the graph makes {x}, the recurrence {y}"
+                "{h} is not {} step by step ({why}): of step {step} the graph makes {x}, the recurrence {y}",
+                names.law.words()
             ));
         }
         let Some(ended) = ended else {
@@ -344,14 +389,13 @@ impl<'a> Formulas<'a> {
     ) -> Result<(Numbers, Option<Numbers>, [Numbers; 3]), String> {
         let shapes = self.shapes(names, sizes, time);
         let (whole, state) = shapes.ok_or("its tensors are of other shapes at other lengths")?;
-        let mut algebra = Evaluation::new(state[1]);
-        let parts = algebra.seeds([&whole, &whole, &state])?;
+        let mut algebra = Evaluation::new(state[1], names.law);
+        let parts = algebra.seeds([&whole, &whole, &state], names.law, names.a.is_some())?;
         let [a, b, h0] = parts.clone();
-        let mut values = ByName::from_iter([
-            (names.a.as_str(), a),
-            (names.b.as_str(), b),
-            (names.h0.as_str(), h0),
-        ]);
+        let mut values = ByName::from_iter([(names.b.as_str(), b), (names.h0.as_str(), h0)]);
+        if let Some(name) = &names.a {
+            values.insert(name, a);
+        }
         let h = self
             .walk
             .value(&mut algebra, &names.h, &mut values, sizes)?;

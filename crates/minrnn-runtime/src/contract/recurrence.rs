@@ -63,14 +63,8 @@ fn names(graph: &GraphProto, all: &[Recurrence]) -> Result<(), Breach> {
     names.extend(outputs.map(String::as_str));
     let mut made = ByName::default();
     for (at, r) in all.iter().enumerate() {
-        let parts = [
-            ("a", &r.a),
-            ("b", &r.b),
-            ("h0", &r.h0),
-            ("h", &r.h),
-            ("h_last", &r.h_last),
-        ];
-        for (key, name) in parts {
+        let made_of = r.parts();
+        for (key, name) in made_of.chain([("h", &r.h), ("h_last", &r.h_last)]) {
             if name.is_empty() || !names.contains(name.as_str()) {
                 let what = format!("{key} is `{}`, no tensor of the graph", short(name));
                 return Err(breach(at, what));
@@ -99,7 +93,12 @@ fn dependencies(
     for (i, r) in some.iter().enumerate() {
         let (at, bit) = (from + i, 1u64 << i);
         let h = of(&r.h);
-        for (key, name, found) in [("a", &r.a, h.a), ("b", &r.b, h.b), ("h0", &r.h0, h.h0)] {
+        for (key, name) in r.parts() {
+            let found = match key {
+                "a" => h.a,
+                "b" => h.b,
+                _ => h.h0,
+            };
             if name == &r.h || of(name).h & bit != 0 {
                 let what = format!("{key} `{}` depends on h `{}`", short(name), short(&r.h));
                 return Err(breach(at, format!("{what}: a cycle")));
@@ -150,7 +149,9 @@ fn reaches<'a>(
 ) -> ByName<&'a str, Reach> {
     let mut marks: ByName<&str, Reach> = ByName::default();
     for (i, r) in some.iter().enumerate() {
-        marks.entry(&r.a).or_default().a |= 1 << i;
+        if let Some(a) = &r.a {
+            marks.entry(a).or_default().a |= 1 << i;
+        }
         marks.entry(&r.b).or_default().b |= 1 << i;
         marks.entry(&r.h0).or_default().h0 |= 1 << i;
         marks.entry(&r.h).or_default().h |= 1 << i;

@@ -8,6 +8,7 @@ use super::registers::Workspace;
 use super::rows::{Fault, Steps, run};
 use super::wave::{Cut, Data, Left, Wave, lock};
 use super::{Port, Program};
+use crate::info::Law;
 use crate::kernels::{self, Cpu, Rows, RowsMut};
 
 /// One task: some rows of the batch, some steps.
@@ -134,17 +135,25 @@ struct Crossing<'c, 'w> {
 impl Steps for Crossing<'_, '_> {
     fn recur(
         &mut self,
+        law: Law,
         carry: usize,
-        a: Rows<'_>,
-        b: Rows<'_>,
+        (a, b): (Option<Rows<'_>>, Rows<'_>),
         mut out: RowsMut<'_>,
     ) -> Result<(), Fault> {
         let steps = self.chunk.steps;
         let mut left = self.chunk.carry(carry)?;
         let width = out.width();
         for (row, h) in left.values.chunks_exact_mut(width).enumerate() {
-            let (a, b) = (a.part(row * steps, steps), b.part(row * steps, steps));
-            kernels::recurrence(self.cpu, h, a, b, out.part_mut(row * steps, steps));
+            let at = row * steps;
+            let (a, b) = (a.as_ref().map(|a| a.part(at, steps)), b.part(at, steps));
+            let out = out.part_mut(at, steps);
+            match (law, a) {
+                (Law::Linear, Some(a)) => kernels::recurrence(self.cpu, h, a, b, out),
+                (Law::Complex, Some(a)) => kernels::complex(h, a, b, out),
+                (Law::Max, a) => kernels::largest(self.cpu, h, a, b, out),
+                // The metadata were held to that.
+                (Law::Linear | Law::Complex, None) => return Err(Fault::Stopped),
+            }
         }
         self.chunk.leave(carry, left);
         Ok(())

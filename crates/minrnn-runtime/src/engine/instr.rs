@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::value::{Elem, View};
+use crate::info::Law;
 use crate::kernels::{Binary, Matrix, MatrixU8, Reduction, Unary};
 
 /// A register: a buffer with `width` values for each row.
@@ -96,9 +97,10 @@ pub(super) enum Instr {
         to: Elem,
         out: usize,
     },
-    /// The recurrence `h[t] = h[t-1] * a[t] + b[t]` over the steps of each row of the batch.
+    /// The recurrence of a law over the steps of each row of the batch.
     Recur {
-        a: View,
+        law: Law,
+        a: Option<View>,
         b: View,
         carry: usize,
         out: usize,
@@ -193,7 +195,7 @@ impl Instr {
                 f(out);
             }
             Self::Recur { a, b, out, .. } => {
-                f(&mut a.reg);
+                a.iter_mut().for_each(|a| f(&mut a.reg));
                 f(&mut b.reg);
                 f(out);
             }

@@ -3,6 +3,7 @@
 use super::instr::{Instr, Operand, Part, Table};
 use super::registers::Registers;
 use super::value::{Elem, View};
+use crate::info::Law;
 use crate::kernels::{self, Cpu, Rows, RowsMut};
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
@@ -33,9 +34,9 @@ impl std::fmt::Display for Fault {
 pub(super) trait Steps {
     fn recur(
         &mut self,
+        law: Law,
         carry: usize,
-        a: Rows<'_>,
-        b: Rows<'_>,
+        x: (Option<Rows<'_>>, Rows<'_>),
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
     fn delay(
@@ -53,7 +54,13 @@ pub(super) trait Steps {
 pub(super) struct NoSteps;
 
 impl Steps for NoSteps {
-    fn recur(&mut self, _: usize, _: Rows<'_>, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+    fn recur(
+        &mut self,
+        _: Law,
+        _: usize,
+        _: (Option<Rows<'_>>, Rows<'_>),
+        _: RowsMut<'_>,
+    ) -> Result<(), Fault> {
         Err(Fault::Stopped)
     }
     fn delay(&mut self, _: usize, _: usize, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
@@ -154,9 +161,16 @@ impl Block<'_> {
                 }
                 Ok(())
             }),
-            Instr::Recur { a, b, carry, out } => self.write(*out, |block, to, _| {
+            Instr::Recur {
+                law,
+                a,
+                b,
+                carry,
+                out,
+            } => self.write(*out, |block, to, _| {
                 let to = RowsMut::dense(to, block.rows);
-                steps.recur(*carry, block.view(*a), block.view(*b), to)
+                let x = (a.map(|a| block.view(a)), block.view(*b));
+                steps.recur(*law, *carry, x, to)
             }),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))

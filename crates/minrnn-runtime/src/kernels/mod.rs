@@ -33,7 +33,7 @@ pub(crate) use cpu::Cpu;
 pub use cpu::Kernels;
 pub(crate) use half::round_to_f16;
 pub(crate) use matrix::Matrix;
-pub(crate) use recurrence::recurrence;
+pub(crate) use recurrence::{complex, largest, recurrence};
 pub(crate) use reduce::{Reduction, reduce};
 #[cfg(test)]
 use reduce::{max, min, sum};

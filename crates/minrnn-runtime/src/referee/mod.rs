@@ -23,7 +23,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::internal::*;
 
 use self::ops::Own;
-use crate::info::{Info, Recurrence};
+use crate::info::{Info, Law, Recurrence};
 use crate::kernels::Reduction;
 use crate::operator::{self, Judge, Meaning};
 
@@ -124,20 +124,29 @@ pub(crate) fn replace(
     Ok(())
 }
 
+/// The loop of a law; the largest of some values is the same in any order.
+fn looped(law: Law) -> Option<Own> {
+    match law {
+        Law::Linear => Some(Own::Recurrence),
+        Law::Complex => Some(Own::Complex),
+        Law::Max => None,
+    }
+}
+
 fn one(parsed: &mut ParseResult, names: &Recurrence, at: usize) -> TractResult<()> {
     let outlet = |name: &str| match parsed.outlets_by_name.get(name) {
         Some(outlet) => Ok(*outlet),
         None => bail!("no outlet `{name}`"),
     };
-    let operands = [outlet(&names.a)?, outlet(&names.b)?, outlet(&names.h0)?];
+    let (looped, Some(a)) = (looped(names.law), &names.a) else {
+        return Ok(());
+    };
+    let Some(looped) = looped else { return Ok(()) };
+    let operands = [outlet(a)?, outlet(&names.b)?, outlet(&names.h0)?];
     let lowered = outlet(&names.h)?;
     let model = &mut parsed.model;
     let name = format!("minrnn.recurrence.{at}");
-    let id = model.add_node(
-        name,
-        expand(Own::Recurrence),
-        tvec!(InferenceFact::default()),
-    )?;
+    let id = model.add_node(name, expand(looped), tvec!(InferenceFact::default()))?;
     for (slot, operand) in operands.into_iter().enumerate() {
         model.add_edge(operand, InletId::new(id, slot))?;
     }

@@ -26,6 +26,8 @@ pub(super) enum Own {
     },
     /// a, b `[B, T, D]`, h0 `[B, D]`: h `[B, T, D]`.
     Recurrence,
+    /// The same of complex numbers, `[re | im]`.
+    Complex,
 }
 
 impl Own {
@@ -36,6 +38,7 @@ impl Own {
             Self::Product => "RefereeProduct",
             Self::ProductInt { .. } => "RefereeProductInt",
             Self::Recurrence => "RefereeRecurrence",
+            Self::Complex => "RefereeComplex",
         }
     }
 
@@ -46,7 +49,7 @@ impl Own {
             Self::ProductInt { x_zero, w_zero } => {
                 2 + usize::from(x_zero.is_some()) + usize::from(w_zero.is_some())
             }
-            Self::Recurrence => 3,
+            Self::Recurrence | Self::Complex => 3,
         }
     }
 
@@ -74,7 +77,7 @@ impl Own {
                 ensure!(k == last, "{name} of {last} values with {k} rows");
                 Ok(lead.iter().cloned().chain([n.clone()]).collect())
             }
-            Self::Recurrence => {
+            Self::Recurrence | Self::Complex => {
                 ensure!(
                     x.len() == 3 && inputs[1] == x && inputs[2] == [x[0].clone(), x[2].clone()],
                     "{name} of a {x:?}, b {:?}, h0 {:?}",
@@ -93,7 +96,11 @@ impl Own {
         match self {
             Self::ProductInt { .. } if all(u8s) => Ok(i32::datum_type()),
             Self::Product if all(f16s) => Ok(f16s),
-            Self::Unary(_) | Self::Reduce { .. } | Self::Product | Self::Recurrence
+            Self::Unary(_)
+            | Self::Reduce { .. }
+            | Self::Product
+            | Self::Recurrence
+            | Self::Complex
                 if all(f32s) =>
             {
                 Ok(f32s)
@@ -150,7 +157,7 @@ impl Own {
                 }
                 Tensor::from_shape(shape, &out)
             }
-            Self::Recurrence => {
+            Self::Recurrence | Self::Complex => {
                 let [a, b, h0] = [0, 1, 2].map(|i| values::<f32>(&inputs[i]));
                 let (a, b, h0) = (a?, b?, h0?);
                 let mut out = vec![0.0; count];
@@ -158,7 +165,10 @@ impl Own {
                 for (row, out) in out.chunks_exact_mut(block.max(1)).enumerate() {
                     let steps = row * block..(row + 1) * block;
                     let start = &h0[row * d..(row + 1) * d];
-                    rows::recurrence(&a[steps.clone()], &b[steps], start, out);
+                    match self {
+                        Self::Complex => rows::complex(&a[steps.clone()], &b[steps], start, out),
+                        _ => rows::recurrence(&a[steps.clone()], &b[steps], start, out),
+                    }
                 }
                 Tensor::from_shape(shape, &out)
             }

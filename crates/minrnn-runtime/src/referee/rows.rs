@@ -63,6 +63,24 @@ pub(super) fn extreme(x: &[f32], largest: bool) -> f32 {
     found
 }
 
+/// The same of complex numbers, `[re | im]` in the channels.
+pub(super) fn complex(a: &[f32], b: &[f32], h0: &[f32], out: &mut [f32]) {
+    let n = h0.len() / 2;
+    let mut h = h0.to_vec();
+    for ((a, b), out) in a
+        .chunks(2 * n)
+        .zip(b.chunks(2 * n))
+        .zip(out.chunks_mut(2 * n))
+    {
+        for c in 0..n {
+            let (re, im) = (h[c], h[n + c]);
+            out[c] = re * a[c] - im * a[n + c] + b[c];
+            out[n + c] = re * a[n + c] + im * a[c] + b[n + c];
+        }
+        h.copy_from_slice(out);
+    }
+}
+
 /// `h[t] = h[t-1] * a[t] + b[t]`, two roundings, for one row of the batch: a, b, out `[T, D]`, h0 `[D]`.
 pub(super) fn recurrence(a: &[f32], b: &[f32], h0: &[f32], out: &mut [f32]) {
     let d = h0.len();

@@ -19,7 +19,7 @@ use self::fact::{Fact, MAX_CONTENT, known, port, volume};
 use self::limits::{Limits, Short, Use, cells};
 use self::walk::{Readers, Walk};
 use crate::error::Breach;
-use crate::info::{Form, Info, Recurrence};
+use crate::info::{Form, Info, Law, Recurrence};
 use crate::metadata::short;
 use crate::names::ByName;
 use crate::proto::{DataType, GraphProto, TensorProto};
@@ -206,10 +206,18 @@ fn recurrence(
     };
     let padded = steps.is_some_and(|n| if info.padded { n < time } else { n != time });
     let whole: Vec<usize> = [rows].into_iter().chain(steps).chain([width]).collect();
-    let rest = [("a", &names.a), ("b", &names.b), ("h", &names.h)];
+    if names.law == Law::Complex && !width.is_multiple_of(2) {
+        let what = format!(
+            "{at}.h0 `{}` has {width} channels, and complex numbers two each",
+            short(&names.h0)
+        );
+        return Err(Breach::new(RECURRENCES, what));
+    }
+    let rest = names.parts().filter(|(key, _)| *key != "h0");
+    let rest = rest.chain([("h", &names.h)]);
     let rest = rest.map(|(key, name)| (key, name, whole.as_slice()));
     let last = [("h_last", &names.h_last, &[rows, width][..])];
-    for (key, name, wanted) in rest.into_iter().chain(last) {
+    for (key, name, wanted) in rest.chain(last) {
         if padded || dims(name) != Some(wanted) {
             let found = facts
                 .get(name.as_str())

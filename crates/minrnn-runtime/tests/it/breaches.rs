@@ -118,7 +118,7 @@ fn each_key_of_the_metadata_is_needed() {
 #[test]
 fn values_of_the_metadata() {
     let cases = [
-        ("minrnn.contract", "2", "version"),
+        ("minrnn.contract", "3", "version"),
         ("minrnn.form", "stepwise", "not one of parallel, scan, step"),
         ("minrnn.lowering", "loop", "not one of"),
         ("minrnn.lowering", "step", "no `scan` graph"),

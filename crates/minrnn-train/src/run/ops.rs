@@ -2,7 +2,7 @@
 
 use candle_core::{D, DType, Result, Tensor};
 use minrnn_kernels as kernels;
-use minrnn_model::graph::{Binary, Input, Law, Op, Reduction, Unary};
+use minrnn_model::graph::{Binary, Input, Op, Reduction, Unary};
 
 use super::{Walk, time};
 
@@ -42,10 +42,10 @@ impl Walk<'_> {
                 Tensor::cat(&parts, D::Minus1)
             }
             Op::Delay { state, by } => self.delay(x(0), state, by),
-            Op::Recur {
-                state,
-                law: Law::Linear,
-            } => self.recur(x(0), x(1), state),
+            Op::Recur { state, law } => {
+                let x: Vec<&Tensor> = node.inputs.iter().map(|v| self.value(*v)).collect();
+                self.recur(law, &x, state)
+            }
             Op::Last => time::last(x(0), self.run.lens),
             Op::Dropout { p } => {
                 *site += 1;

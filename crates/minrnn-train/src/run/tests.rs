@@ -55,6 +55,18 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
             "[conv]\nkernel = 1\n",
         ),
         (
+            "signed",
+            FEATURES,
+            "kind = 'signed_min_gru'\nexpansion = 2",
+            "[conv]\nkernel = 2\n",
+        ),
+        (
+            "signed, bare",
+            TOKENS,
+            "kind = 'signed_min_gru'\ninitial_state = 'zero'\noutput_projection = false\nbias = false",
+            "",
+        ),
+        (
             "gru in Mamba's block",
             TOKENS,
             "expansion = 1.5\ninitial_state = 'learned'",
@@ -243,10 +255,15 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    traced.into_iter().chain(selective()).collect()
+    let others = configured(&OF_OTHER_LAWS);
+    traced
+        .into_iter()
+        .chain(selective())
+        .chain(others)
+        .collect()
 }
 
-/// Selective state spaces.
+/// Selective state spaces, which the tape plans.
 pub(crate) fn selective() -> Vec<(&'static str, Model, Params)> {
     configured(&SELECTIVE)
 }
@@ -278,6 +295,34 @@ const SELECTIVE: [(&str, &str, &str, &str); 4] = [
     ),
 ];
 
+/// Recurrences of other laws, which the tape does not plan.
+const OF_OTHER_LAWS: [(&str, &str, &str, &str); 4] = [
+    (
+        "aaren",
+        FEATURES,
+        "kind = 'aaren'\nhead_channels = 3\nbias = true",
+        "[mlp]\nexpansion = 1\n",
+    ),
+    (
+        "aaren in Mamba's block",
+        TOKENS,
+        "kind = 'aaren'\nexpansion = 0.5",
+        "[block]\nkind = 'mamba'\n",
+    ),
+    (
+        "s4d",
+        FEATURES,
+        "kind = 's4d'\nstates = 4\nstep = [0.1, 0.5]\ndiagonal = 'inv'",
+        "[conv]\nkernel = 2\n",
+    ),
+    (
+        "h3",
+        TOKENS,
+        "kind = 'h3'\nstates = 2\ntaps = 3\nstep = [0.1, 0.5]",
+        "",
+    ),
+];
+
 pub(crate) struct Case {
     pub(crate) batch: usize,
     pub(crate) time: usize,
@@ -295,18 +340,14 @@ impl Case {
         let features = (0..batch * time * 3)
             .map(|_| rng.range(-2.0, 2.0) as f32)
             .collect();
-        let state = |rng: &mut Rng, n: usize| {
-            (0..n * batch)
-                .map(|_| f64::from(rng.range(-1.0, 1.0) as f32))
+        // Sums of weights, which are divided by, are positive.
+        let state = |rng: &mut Rng, s: &minrnn_model::graph::StateSpec| {
+            let low = if s.name.ends_with(".c") { 0.5 } else { -1.0 };
+            (0..s.len() * batch)
+                .map(|_| f64::from(rng.range(low, 1.0) as f32))
                 .collect()
         };
-        let states = extras.then(|| {
-            graph
-                .states()
-                .iter()
-                .map(|s| state(&mut rng, s.len()))
-                .collect()
-        });
+        let states = extras.then(|| graph.states().iter().map(|s| state(&mut rng, s)).collect());
         let lens = extras.then(|| (0..batch).map(|_| 1 + rng.below(time)).collect());
         let reset = (extras && seed % 2 == 1)
             .then(|| (0..batch * time).map(|_| rng.below(4) == 0).collect());

@@ -368,7 +368,7 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         &mut Graph,
         minrnn_model::graph::Value,
     ) -> minrnn_model::Result<minrnn_model::graph::Value>;
-    let cases: [(&str, Build); 5] = [
+    let cases: [(&str, Build); 6] = [
         ("the operation Sin of node 1 in `head`", |g, x| {
             g.scope("head", |g| g.unary(minrnn_model::graph::Unary::Sin, x))
         }),
@@ -380,6 +380,10 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         }),
         ("the operation Reduce of node 1", |g, x| g.sum(x, 2)),
         ("the operation Max of node 1", |g, x| g.max(x, x)),
+        ("the operation Recur of the law max of node 1", |g, x| {
+            let law = minrnn_model::graph::Law::Max;
+            g.block(0, |g| g.recur("h", law, &[x], StateInit::Zero))
+        }),
         ("the constant beginning of the state", |g, x| {
             g.block(0, |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
         }),

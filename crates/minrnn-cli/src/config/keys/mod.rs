@@ -1,8 +1,10 @@
 //! Every key of a configuration: type, default, meaning, example. `docs/configuration.md` and the comments of `minrnn init` are made of
 //! this table; tests hold it to the types that read the keys (names, defaults) and the page to it.
 
+mod diagonal;
 mod model;
 mod page;
+mod signed;
 mod state_space;
 mod task;
 #[cfg(test)]
@@ -55,14 +57,18 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 15] = [
+pub(crate) const TABLES: [&Table; 19] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
     &model::MODEL,
     &model::CELL,
+    &signed::SIGNED,
     &state_space::MAMBA,
     &state_space::MAMBA2,
+    &diagonal::S4D,
+    &diagonal::H3,
+    &diagonal::AAREN,
     &state_space::BLOCK,
     &model::CONV,
     &model::MLP,

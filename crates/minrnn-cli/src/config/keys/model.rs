@@ -99,7 +99,7 @@ pub(super) const CELL: Table = Table {
             name: "kind",
             kind: "`\"min_gru\"` or `\"min_lstm\"`",
             default: Default::Is("\"min_gru\""),
-            meaning: "Which cell; `\"mamba\"` and `\"mamba2\"` have other keys.",
+            meaning: "Which cell; other kinds have other keys.",
             example: "\"min_lstm\"",
         },
         Key {

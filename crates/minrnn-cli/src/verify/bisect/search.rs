@@ -189,6 +189,7 @@ fn product(two: &Two) -> Vec<(super::shared::Recurrence, usize)> {
     };
     recurrences(&two.files[1])
         .into_iter()
+        .filter(|r| r.linear)
         .filter_map(one)
         .collect()
 }

@@ -31,6 +31,8 @@ pub(super) struct Recurrence {
     pub(super) b: String,
     pub(super) h0: String,
     pub(super) h: String,
+    /// Whether it is `h0 * a + b` of real numbers.
+    pub(super) linear: bool,
 }
 
 /// Recurrences as a file of ours lists them; none in a file of another program.
@@ -44,6 +46,7 @@ pub(super) fn recurrences(file: &GraphFile) -> Vec<Recurrence> {
             b: name("b")?,
             h0: name("h0")?,
             h: name("h")?,
+            linear: r.get("law").is_none(),
         })
     };
     list.iter().filter_map(one).collect()

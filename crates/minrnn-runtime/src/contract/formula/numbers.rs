@@ -6,6 +6,7 @@ use crate::proto::{NodeProto, TensorProto};
 use super::moves::{Move, Piece};
 use super::scan::{Scan, elementwise};
 use super::{Algebra, floats};
+use crate::info::Law;
 use crate::kernels::{self, Cpu, Operand};
 use crate::structure::broadcast;
 
@@ -30,6 +31,8 @@ pub(super) struct Evaluation {
     whole: usize,
     /// The channels that are evaluated, of D.
     kept: Vec<usize>,
+    /// Whether channels are real parts, then imaginary ones, and may be taken apart and together as these.
+    pairs: bool,
     cpu: Cpu,
     left: usize,
 }
@@ -49,14 +52,20 @@ impl Seed {
 }
 
 impl Evaluation {
-    pub(super) fn new(whole: usize) -> Self {
+    pub(super) fn new(whole: usize, law: Law) -> Self {
+        let pairs = law == Law::Complex;
+        let numbers = if pairs { whole / 2 } else { whole };
         let mut kept: Vec<usize> = (0..CHANNELS)
-            .map(|i| i * whole.saturating_sub(1) / (CHANNELS - 1))
+            .map(|i| i * numbers.saturating_sub(1) / (CHANNELS - 1))
             .collect();
         kept.dedup();
+        if pairs {
+            kept.extend(kept.clone().into_iter().map(|c| c + numbers));
+        }
         Self {
             whole,
             kept,
+            pairs,
             cpu: Cpu::scalar(),
             left: MOST,
         }
@@ -67,6 +76,7 @@ impl Evaluation {
         let mut dims = dims.to_vec();
         match dims.last_mut() {
             Some(last) if *last == self.whole => *last = self.kept.len(),
+            Some(last) if self.pairs && *last == self.whole / 2 => *last = self.kept.len() / 2,
             Some(last) if *last != 1 => return Err("works across channels".into()),
             _ => {}
         }
@@ -87,22 +97,39 @@ impl Evaluation {
         Ok(count.unwrap_or(0))
     }
 
-    /// `a`, `b`, `h0` of these shapes.
-    pub(super) fn seeds(&mut self, dims: [&[usize]; 3]) -> Result<[Numbers; 3], String> {
+    /// `a`, `b`, `h0` of these shapes. `lowered`: whether the law max has an a.
+    pub(super) fn seeds(
+        &mut self,
+        dims: [&[usize]; 3],
+        law: Law,
+        lowered: bool,
+    ) -> Result<[Numbers; 3], String> {
         let mut seed = Seed(7);
-        // Near 1, so that what a lowering loses on its way still shows after many steps.
-        let ranges = [(0.97f32, 0.06f32), (-1.0, 2.0), (-1.0, 2.0)];
+        let decay = match law {
+            // Near 1, so that what a lowering loses on its way still shows after many steps.
+            Law::Linear | Law::Complex => (0.97f32, 0.06f32),
+            // Up as often as down: now the past is larger, now what is new, over many steps as over few.
+            Law::Max => (-0.5, 1.0),
+        };
+        let ranges = [decay, (-1.0, 2.0), (-1.0, 2.0)];
         let mut make = |dims: &[usize], (least, width): (f32, f32)| -> Result<Numbers, String> {
             let dims = self.fewer(dims)?;
             let count = self.room(&dims)?;
             let values = (0..count).map(|_| least + width * seed.next()).collect();
             Ok(Numbers { dims, values })
         };
-        Ok([
+        let mut all = [
             make(dims[0], ranges[0])?,
             make(dims[1], ranges[1])?,
             make(dims[2], ranges[2])?,
-        ])
+        ];
+        match law {
+            Law::Linear => {}
+            Law::Max if lowered => {}
+            Law::Max => falling_and_rising(&mut all[1]),
+            Law::Complex => turning(&mut all[0], &mut seed),
+        }
+        Ok(all)
     }
 
     /// Entries `offset + Σ index * step`, in that shape.
@@ -144,10 +171,28 @@ impl Evaluation {
         self.strided(x, dims, 0, &steps)
     }
 
+    /// Of a piece that is a half of the channels, that half of those that are evaluated.
+    fn half(&self, p: &Piece, x: &Numbers) -> Option<Piece> {
+        let (whole, kept) = (self.whole / 2, self.kept.len() / 2);
+        let last = p.axis + 1 == x.dims.len() && x.dims.get(p.axis) == Some(&self.kept.len());
+        let fits = self.pairs && last && p.every == 1 && p.len == whole;
+        let start = match p.start {
+            0 => 0,
+            at if at == whole => kept,
+            _ => return None,
+        };
+        let len = kept;
+        fits.then_some(Piece { start, len, ..*p })
+    }
+
     fn cut(&mut self, x: &Numbers, pieces: &[Piece]) -> Result<Numbers, String> {
         let (mut dims, mut steps, mut offset) = (x.dims.clone(), strides(&x.dims), 0);
         for p in pieces {
-            self.across(p.axis, x)?;
+            let half = self.half(p, x);
+            if half.is_none() {
+                self.across(p.axis, x)?;
+            }
+            let p = half.as_ref().unwrap_or(p);
             offset += p.start * steps[p.axis];
             steps[p.axis] *= p.every;
             dims[p.axis] = p.len;
@@ -159,8 +204,12 @@ impl Evaluation {
         let first = parts.first().ok_or("joins nothing")?;
         let mut dims = first.dims.clone();
         *dims.get_mut(axis).ok_or("an axis that is not there")? = 0;
+        let half = |x: &Numbers| axis + 1 == x.dims.len() && x.dims[axis] == self.kept.len() / 2;
+        let halves = self.pairs && parts.len() == 2 && parts.iter().all(half);
         for part in parts {
-            self.across(axis, part)?;
+            if !halves {
+                self.across(axis, part)?;
+            }
             dims[axis] += part.dims.get(axis).copied().unwrap_or(0);
         }
         let count = self.room(&dims)?;
@@ -293,16 +342,16 @@ impl Algebra for Evaluation {
 
     fn scan(&mut self, node: &NodeProto, inputs: &[Numbers]) -> Result<Vec<Numbers>, String> {
         let scan = Scan::of(node)?;
-        let (state, scanned) = scan.parts(inputs)?;
+        let (states, scanned) = scan.parts(inputs)?;
         let lengths = scanned
             .iter()
             .zip(&scan.inputs)
             .map(|(x, a)| x.dims.get(*a).copied());
         let count = lengths.min().flatten().ok_or("an axis that is not there")?;
-        let mut state = state.clone();
+        let mut states = states.to_vec();
         let mut made: Vec<Vec<Numbers>> = vec![vec![]; scan.outputs.len()];
         for start in 0..count {
-            let mut now = vec![state];
+            let mut now = states;
             for (x, axis) in scanned.iter().zip(&scan.inputs) {
                 let piece = Piece {
                     axis: *axis,
@@ -315,11 +364,12 @@ impl Algebra for Evaluation {
                 now.push(part);
             }
             let mut results = elementwise(self, scan.body, now)?;
-            if results.len() != made.len() + 1 {
+            if results.len() != made.len() + scan.states {
                 return Err("Scan of other results".into());
             }
-            state = results.remove(0);
-            for ((all, mut y), axis) in made.iter_mut().zip(results).zip(&scan.outputs) {
+            let outputs = results.split_off(scan.states);
+            states = results;
+            for ((all, mut y), axis) in made.iter_mut().zip(outputs).zip(&scan.outputs) {
                 if *axis > y.dims.len() {
                     return Err("an axis that is not there".into());
                 }
@@ -327,7 +377,7 @@ impl Algebra for Evaluation {
                 all.push(y);
             }
         }
-        let mut results = vec![state];
+        let mut results = states;
         for (all, axis) in made.iter().zip(&scan.outputs) {
             results.push(self.join(all, *axis)?);
         }
@@ -343,25 +393,67 @@ fn strides(dims: &[usize]) -> Vec<usize> {
     steps
 }
 
-/// `h` of the plain recurrence, of the shape of `a`: steps are its axis 1, or there is one.
-pub(super) fn recurrence([a, b, h0]: [&Numbers; 3], timed: bool) -> Numbers {
-    let width = a.dims.last().copied().unwrap_or(1);
-    let steps = if timed {
-        a.dims.get(1).copied().unwrap_or(1)
-    } else {
-        1
-    };
-    let mut values: Vec<f32> = Vec::with_capacity(a.values.len());
-    for (at, (a, b)) in a.values.iter().zip(&b.values).enumerate() {
-        let (row, step, channel) = (at / width / steps, at / width % steps, at % width);
-        let start = h0.values.get(row * width + channel);
-        let before = match step {
-            0 => start.copied().unwrap_or(0.0),
-            _ => values[at - width],
-        };
-        values.push(before * a + b);
+/// Values that fall and then rise by more than chance: where they fall, the first one of any steps is the largest, which is lost where a
+/// smaller one is taken; where they rise, the last one is, which is lost where it is left out.
+fn falling_and_rising(b: &mut Numbers) {
+    let (width, steps) = (b.dims.last().copied(), b.dims.get(1).copied());
+    let (width, steps) = (width.unwrap_or(1).max(1), steps.unwrap_or(1).max(1));
+    for (at, v) in b.values.iter_mut().enumerate() {
+        let part = (at / width % steps) as f32 / steps as f32;
+        *v += 64.0 * (part - 0.5).abs();
     }
-    let dims = a.dims.clone();
+}
+
+/// The numbers as moduli of complex ones in any direction.
+fn turning(a: &mut Numbers, seed: &mut Seed) {
+    let width = a.dims.last().copied().unwrap_or(2).max(2);
+    for row in a.values.chunks_mut(width) {
+        let (re, im) = row.split_at_mut(width / 2);
+        for (re, im) in re.iter_mut().zip(im) {
+            let (sin, cos) = (std::f32::consts::TAU * seed.next()).sin_cos();
+            (*re, *im) = (*re * cos, *re * sin);
+        }
+    }
+}
+
+/// `h` of the plain recurrence, of the shape of `b`: steps are its axis 1, or there is one. `lowered`: whether the law max has an a.
+pub(super) fn recurrence(
+    law: Law,
+    lowered: bool,
+    [a, b, h0]: [&Numbers; 3],
+    timed: bool,
+) -> Numbers {
+    let width = b.dims.last().copied().unwrap_or(1).max(1);
+    let steps = match timed {
+        true => b.dims.get(1).copied().unwrap_or(1).max(1),
+        false => 1,
+    };
+    let mut values: Vec<f32> = Vec::with_capacity(b.values.len());
+    let mut h = vec![];
+    for (row, (a, b)) in a
+        .values
+        .chunks(width)
+        .zip(b.values.chunks(width))
+        .enumerate()
+    {
+        if row.is_multiple_of(steps) {
+            let start = h0.values.chunks(width).nth(row / steps);
+            h = start.map_or_else(|| vec![0.0; width], <[f32]>::to_vec);
+        }
+        let n = h.len() / 2;
+        let before = h.clone();
+        for (c, h) in h.iter_mut().enumerate() {
+            *h = match law {
+                Law::Linear => *h * a[c] + b[c],
+                Law::Max if lowered => (*h + a[c]).max(b[c]),
+                Law::Max => h.max(b[c]),
+                Law::Complex if c < n => before[c] * a[c] - before[n + c] * a[n + c] + b[c],
+                Law::Complex => before[c - n] * a[c] + before[c] * a[c - n] + b[c],
+            };
+        }
+        values.extend_from_slice(&h);
+    }
+    let dims = b.dims.clone();
     Numbers { dims, values }
 }
 

@@ -11,20 +11,21 @@ pub(super) struct Scan<'a> {
     pub(super) body: &'a GraphProto,
     /// The axis of the steps in each scanned input.
     pub(super) inputs: Vec<usize>,
-    /// The axis of the steps in each output but the state.
+    /// The axis of the steps in each output but the states.
     pub(super) outputs: Vec<usize>,
+    /// How many states there are.
+    pub(super) states: usize,
 }
 
 impl<'a> Scan<'a> {
     /// # Errors
-    /// Several states, a way backwards, or no body.
+    /// No state, a way backwards, or no body.
     pub(super) fn of(node: &'a NodeProto) -> Result<Self, String> {
         let body = body(node).ok_or("Scan without a body")?;
         let scanned = int(node, "num_scan_inputs").and_then(|n| usize::try_from(n).ok());
         let scanned = scanned.ok_or("Scan of no input")?;
-        if node.input.len().checked_sub(scanned) != Some(1) {
-            return Err("Scan of other than one state".into());
-        }
+        let states = node.input.len().checked_sub(scanned).filter(|n| *n > 0);
+        let states = states.ok_or("Scan of no state")?;
         let backwards = ["scan_input_directions", "scan_output_directions"];
         let backwards = backwards.iter().filter_map(|name| attribute(node, name));
         if backwards.flat_map(|a| &a.ints).any(|d| *d != 0) {
@@ -38,13 +39,14 @@ impl<'a> Scan<'a> {
         Ok(Self {
             body,
             inputs: axes("scan_input_axes", scanned),
-            outputs: axes("scan_output_axes", node.output.len().saturating_sub(1)),
+            outputs: axes("scan_output_axes", node.output.len().saturating_sub(states)),
+            states,
         })
     }
 
-    /// The state, and what is scanned.
-    pub(super) fn parts<'v, V>(&self, inputs: &'v [V]) -> Result<(&'v V, &'v [V]), String> {
-        let parts = inputs.split_first();
+    /// The states, and what is scanned.
+    pub(super) fn parts<'v, V>(&self, inputs: &'v [V]) -> Result<(&'v [V], &'v [V]), String> {
+        let parts = inputs.split_at_checked(self.states);
         let parts = parts.filter(|(_, scanned)| scanned.len() == self.inputs.len());
         parts.ok_or_else(|| "Scan of other inputs".into())
     }

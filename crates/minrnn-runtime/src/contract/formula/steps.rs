@@ -83,7 +83,9 @@ impl Algebra for Steps {
     /// By induction over its steps: with `h` before step j, the body gives `h` after it, for all j at once.
     fn scan(&mut self, node: &NodeProto, inputs: &[Closed]) -> Result<Vec<Closed>, String> {
         let scan = Scan::of(node)?;
-        let (state, scanned) = scan.parts(inputs)?;
+        let ([state], scanned) = scan.parts(inputs)? else {
+            return Err("Scan of other than one state".into());
+        };
         let mut parts = vec![];
         let (mut count, mut each) = (1, None);
         for (x, axis) in scanned.iter().zip(&scan.inputs) {

@@ -22,13 +22,13 @@ pub(super) struct Outline<'a> {
 }
 
 impl<'a> Outline<'a> {
-    pub(super) fn of(seeds: [&'a str; 3]) -> Self {
+    pub(super) fn of(seeds: &[&'a str]) -> Self {
         let mut outline = Self {
             nodes: vec![],
             sources: vec![],
             own: ByName::default(),
         };
-        for name in seeds {
+        for name in seeds.iter().copied() {
             outline.number(name);
             outline.end(name);
         }

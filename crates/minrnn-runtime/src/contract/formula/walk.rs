@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
     pub(super) fn outline(
         &mut self,
         targets: [&'a str; 2],
-        seeds: [&'a str; 3],
+        seeds: &[&'a str],
         sizes: &Sizes,
     ) -> Result<Outline<'a>, String> {
         let mut outline = Outline::of(seeds);

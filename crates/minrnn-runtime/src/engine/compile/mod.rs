@@ -128,7 +128,7 @@ fn live<'a>(
             .find(|r| node.output.contains(&r.h));
         if let Some(r) = replaced {
             lowered.insert(at, r);
-            wanted.extend([r.a.as_str(), r.b.as_str(), r.h0.as_str()]);
+            wanted.extend(r.parts().map(|(_, name)| name.as_str()));
         } else {
             wanted.extend(node.input.iter().map(String::as_str));
         }

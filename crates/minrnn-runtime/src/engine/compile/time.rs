@@ -8,7 +8,7 @@ use super::{Compiler, Outcome, axis_of, int, volume};
 use crate::engine::instr::{Capture, Carry, Instr, Part, Start};
 use crate::engine::length::Length;
 use crate::engine::value::{Elem, Extended, Flow, Phase, Value};
-use crate::info::Recurrence;
+use crate::info::{Law, Recurrence};
 
 /// Entries of the past, or of an end, that one tensor may have.
 const MAX_STEPS: i64 = 1 << 12;
@@ -24,15 +24,17 @@ impl<'a> Compiler<'a> {
             Some(Value::Flow(flow)) if flow.elem == Elem::F32 => Ok(flow.clone()),
             _ => Err(format!("`{name}` is no tensor of the batch")),
         };
-        let (a, b, h0) = (known(&names.a)?, known(&names.b)?, known(&names.h0)?);
-        let shaped = a.phase == Phase::Rows && a.extent.is_some() && a.dims.len() == 1;
-        if !shaped || b.phase != a.phase || b.extent != a.extent || b.dims != a.dims {
+        let a = names.a.as_ref().map(|a| known(a)).transpose()?;
+        let (b, h0) = (known(&names.b)?, known(&names.h0)?);
+        let shaped = b.phase == Phase::Rows && b.extent.is_some() && b.dims.len() == 1;
+        let like_b = |a: &Flow| b.phase == a.phase && b.extent == a.extent && b.dims == a.dims;
+        if !shaped || !a.as_ref().is_none_or(like_b) {
             return Err("a and b are not of one shape [B, T, D]".into());
         }
-        if h0.phase != Phase::Begin || h0.dims != a.dims {
+        if h0.phase != Phase::Begin || h0.dims != b.dims {
             return Err("h0 is no state [B, D]".into());
         }
-        let h = self.result(&a, Elem::F32, a.dims.clone())?;
+        let h = self.result(&b, Elem::F32, b.dims.clone())?;
         self.carries.push(Carry {
             steps: 1,
             start: Start::View(h0.at),
@@ -41,7 +43,8 @@ impl<'a> Compiler<'a> {
         self.emit(
             Phase::Rows,
             Instr::Recur {
-                a: a.at,
+                law: names.law,
+                a: a.map(|a| a.at),
                 b: b.at,
                 carry,
                 out: h.at.reg,
@@ -84,7 +87,8 @@ impl<'a> Compiler<'a> {
         self.emit(
             Phase::Rows,
             Instr::Recur {
-                a: one.at,
+                law: Law::Linear,
+                a: Some(one.at),
                 b: x.at,
                 carry: self.carries.len() - 1,
                 out: h.at.reg,

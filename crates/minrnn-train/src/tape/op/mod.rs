@@ -30,7 +30,7 @@ mod zero;
 
 use std::fmt;
 
-use minrnn_model::graph::{Fused, Graph, Node, Region, StateInit, StateSpec};
+use minrnn_model::graph::{Fused, Graph, Law, Node, Op, Region, StateInit, StateSpec};
 
 pub(super) use column_sum::column_sum;
 pub(super) use embed::embed;
@@ -152,8 +152,12 @@ impl Unknown {
             true => " on a parameter",
             false => "",
         };
+        let law = match node.op {
+            Op::Recur { law, .. } if law != Law::Linear => format!(" of the law {}", law.name()),
+            _ => String::new(),
+        };
         Self {
-            what: format!("the operation {}{on}", node.op.name()),
+            what: format!("the operation {}{law}{on}", node.op.name()),
             place: match node.scope.as_str() {
                 "" => format!("node {at}"),
                 scope => format!("node {at} in `{scope}`"),
