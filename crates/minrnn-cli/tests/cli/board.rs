@@ -21,7 +21,7 @@ fn masked_crc(data: &[u8]) -> u32 {
         }
     }
     let crc = !crc;
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xA282_EAD8)
+    crc.rotate_right(15).wrapping_add(0xA282_EAD8)
 }
 
 /// The fields of a message: number, and bytes of what is in it (of a varint its value).
@@ -56,7 +56,7 @@ fn fields(mut data: &[u8]) -> Vec<(u64, Vec<u8>)> {
     all
 }
 
-fn all<'a>(message: &'a [(u64, Vec<u8>)], number: u64) -> impl Iterator<Item = &'a [u8]> {
+fn all(message: &[(u64, Vec<u8>)], number: u64) -> impl Iterator<Item = &[u8]> {
     message
         .iter()
         .filter(move |f| f.0 == number)
