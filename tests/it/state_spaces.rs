@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor as Candle};
 use minrnn_model::compare::Comparison;
+use minrnn_model::config::ModelConfig;
 use minrnn_model::graph::{Graph, Input, StateSpec};
 use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data, Run};
@@ -243,6 +244,38 @@ fn candle_and_the_exported_files_equal_the_independent_implementation() {
         seen += 1;
     }
     assert!(seen >= 7, "the golden data are complete");
+}
+
+/// The shapes of mamba-130m with values of their own: candle, and the forms that hold one step at a time, by the judge.
+#[test]
+#[ignore = "some 8 GB of memory"]
+fn a_model_as_large_as_mamba_130m_is_the_same_in_its_files() {
+    let text = "width = 768\nlayers = 24\nblock = 'mamba'\n[input]\nvocab = 50280\n[head]\nwidth = 50280\ntied = true\n[cell]\nkind = 'mamba'\n";
+    let config: ModelConfig = toml::from_str(text).expect(text);
+    let model = Model::from_config(&config).expect(text);
+    let params = Params::init(model.graph(), 5);
+    let count: usize = (0..params.len()).map(|p| params.get(p).len()).sum();
+    assert_eq!(count, 129_135_360, "that of the published model");
+    let states = model.graph().states();
+    let case = Case {
+        graph: model.graph(),
+        batch: 1,
+        time: 2,
+        input: vec![17.0, 50_279.0],
+        states: states.iter().map(|s| vec![0.125; s.len()]).collect(),
+    };
+    let want = case.candle(&params);
+    for (form, name) in [(Form::Scan, "scan"), (Form::Step, "step")] {
+        let options = ExportOptions {
+            form,
+            ..ExportOptions::default()
+        };
+        let file = export_graph(model.graph(), &params, &options).expect("exports");
+        let file = Session::open(&file, None).expect(name);
+        let sequence = form != Form::Step;
+        let tolerance = if sequence { CONSTANTS } else { CARRIED };
+        same(name, &case.judge(&file, sequence), &want, tolerance);
+    }
 }
 
 fn folder() -> PathBuf {

@@ -8,12 +8,13 @@
 //! |---|---|---|
 //! | [`linear_scan()`] | `h[t] = a[t] * h[t-1] + b[t]` | a chain of T small tensors |
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
+//! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
 //! | [`cross_entropy()`] | weighted mean loss | some ten passes over the logits |
 //! | [`dropout()`] | masks by counter, the same on every device | masks from a generator with a state |
-//! | [`gelu_erf`], [`gelu_tanh`], [`silu`] | activations | several passes each |
+//! | [`gelu_erf`], [`gelu_tanh`], [`silu`], [`softplus`] | activations | several passes each |
 //!
 //! Three things hold for all of them:
 //! - **The same bits** with any number of threads, on any CPU of one kind of arithmetic (no fused
@@ -82,11 +83,12 @@ mod parallel;
 pub mod product;
 pub mod recurrence;
 pub mod rms_norm;
+pub mod selective_scan;
 mod tensors;
 #[cfg(test)]
 mod testing;
 
-pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu};
+pub use activation::{gelu_erf, gelu_tanh, sigmoid, silu, softplus};
 pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use cross_entropy::cross_entropy;
@@ -101,3 +103,4 @@ pub use min_lstm::{min_lstm, min_lstm_backward};
 pub use minrnn_model::layers::Candidate;
 pub use recurrence::Size;
 pub use rms_norm::rms_norm;
+pub use selective_scan::selective_scan;

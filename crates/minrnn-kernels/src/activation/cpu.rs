@@ -43,6 +43,19 @@ fn sigmoid<T: Float>(x: T) -> (T, T) {
     (s, s * r)
 }
 
+/// Value and slope.
+#[inline(always)]
+pub(crate) fn softplus<T: Float>(x: T) -> (T, T) {
+    let e = (-x.abs()).exp_neg();
+    let large = T::ONE / (T::ONE + e);
+    let (high, slope) = if x >= T::ZERO {
+        (x, large)
+    } else {
+        (T::ZERO, e * large)
+    };
+    (high + e.ln_1p_unit(), slope)
+}
+
 /// Calls `$run` with the arguments and the function: value and slope.
 macro_rules! with_function {
     ($kind:expr, $run:ident($($argument:expr),*)) => {
@@ -51,6 +64,7 @@ macro_rules! with_function {
             Activation::GeluTanh => $run($($argument),*, gelu_tanh),
             Activation::Silu => $run($($argument),*, silu),
             Activation::Sigmoid => $run($($argument),*, sigmoid),
+            Activation::Softplus => $run($($argument),*, softplus),
         }
     };
 }

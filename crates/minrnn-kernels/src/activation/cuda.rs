@@ -96,8 +96,9 @@ pub fn backward_sum(gpu: &Gpu, kind: Activation, p: &BackwardSum<'_>) -> Result<
 }
 
 fn check(kind: Activation) -> Result<()> {
-    if kind == Activation::Sigmoid {
-        let problem = "sigmoid is a function of elementwise kernels, not of these".to_owned();
+    if matches!(kind, Activation::Sigmoid | Activation::Softplus) {
+        let name = kind.name();
+        let problem = format!("{name} is a function of elementwise kernels, not of these");
         return Err(CudaError::Value { op: OP, problem });
     }
     Ok(())

@@ -66,6 +66,16 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     apply(x, Activation::Sigmoid)
 }
 
+/// `ln(1 + e^x)`, relatively accurate where it is small: `softplus(-40)` is `e^-40`.
+///
+/// `x`: any shape, f32 or f64; the result is shaped like it. Gradient for `x`.
+///
+/// # Errors
+/// [`KernelError`](crate::KernelError) on an empty tensor, another element type or device.
+pub fn softplus(x: &Tensor) -> Result<Tensor> {
+    apply(x, Activation::Softplus)
+}
+
 fn apply(x: &Tensor, kind: Activation) -> Result<Tensor> {
     Input::float(kind.name(), "x", x)?.rows("[..]")?;
     x.contiguous()?.apply_op1(kind)
@@ -86,6 +96,8 @@ pub enum Activation {
     Silu,
     /// [`sigmoid`]; on CUDA a function of [`elementwise`](crate::elementwise).
     Sigmoid,
+    /// [`softplus`]; on CUDA a function of [`elementwise`](crate::elementwise).
+    Softplus,
 }
 
 #[cfg(feature = "cuda")]
@@ -93,6 +105,7 @@ impl Activation {
     fn forward_cuda(self, gpu: &Gpu, x: View<'_>, y: View<'_>) -> crate::cuda::Result<()> {
         match self {
             Self::Sigmoid => map(gpu, SIGMOID, x, y, false),
+            Self::Softplus => map(gpu, Map::Softplus, x, y, false),
             kind => cuda::forward(gpu, kind, x, y, x.len()),
         }
     }
@@ -106,6 +119,7 @@ impl Activation {
     ) -> crate::cuda::Result<()> {
         match self {
             Self::Sigmoid => map_grad(gpu, SIGMOID, x, dy, dx, false),
+            Self::Softplus => map_grad(gpu, Map::Softplus, x, dy, dx, false),
             kind => cuda::backward(gpu, kind, x, dy, dx, x.len()),
         }
     }
@@ -119,6 +133,7 @@ impl Activation {
             Activation::GeluTanh => "gelu_tanh",
             Activation::Silu => "silu",
             Activation::Sigmoid => "sigmoid",
+            Activation::Softplus => "softplus",
         }
     }
 }

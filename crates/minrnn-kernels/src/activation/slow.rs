@@ -11,6 +11,7 @@ pub fn activation(kind: Activation, x: f64) -> (f64, f64) {
         Activation::GeluTanh => gelu_tanh(x),
         Activation::Silu => silu(x),
         Activation::Sigmoid => sigmoid(x),
+        Activation::Softplus => softplus(x),
     }
 }
 
@@ -43,4 +44,9 @@ pub fn silu(x: f64) -> (f64, f64) {
 pub fn sigmoid(x: f64) -> (f64, f64) {
     let (s, r) = (1.0 / (1.0 + libm::exp(-x)), 1.0 / (1.0 + libm::exp(x)));
     (s, s * r)
+}
+
+/// `ln(1 + e^x)`.
+pub fn softplus(x: f64) -> (f64, f64) {
+    (x.max(0.0) + libm::log1p(libm::exp(-x.abs())), sigmoid(x).0)
 }

@@ -7,7 +7,7 @@ use crate::dropout::Draw;
 use crate::testing::{Input, Rng, close, values};
 use crate::{
     bias_add, causal_conv, cross_entropy, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
-    linear_scan, rms_norm, sigmoid, silu,
+    linear_scan, rms_norm, selective_scan, sigmoid, silu, softplus,
 };
 
 /// A GPU, or a message.
@@ -77,6 +77,7 @@ fn activations_on_a_gpu() {
         check("gelu_tanh", &|x| gelu_tanh(&x[0]), &x, 1e-5);
         check("silu", &|x| silu(&x[0]), &x, 1e-5);
         check("sigmoid", &|x| sigmoid(&x[0]), &x, 1e-5);
+        check("softplus", &|x| softplus(&x[0]), &x, 1e-5);
     }
 }
 
@@ -125,6 +126,46 @@ fn recurrences_on_a_gpu_take_strided_views() {
     ];
     let op = |x: &[Tensor]| linear_scan(&x[0], &x[1], &x[2]);
     check("linear_scan", &op, &inputs, 1e-5);
+}
+
+#[test]
+fn selective_scans_on_a_gpu_take_strided_views() {
+    let rng = &mut Rng(8);
+    // B, T, channels of a head, heads of a group, groups, states; whether heads share their rate.
+    for ([b, t, p, heads, g, n], shared) in [
+        ([2, 3, 1, 5, 1, 4], false),
+        ([3, 150, 1, 40, 1, 16], false),
+        ([2, 70, 4, 2, 2, 20], true),
+    ] {
+        let (h, d) = (heads * g, heads * g * p);
+        let rates = if shared { h } else { d * n };
+        let inputs = [
+            rng.input(&[b, t, h], 0.0, 0.6),
+            rng.input(&[b, t, d], -1.0, 2.0),
+            rng.input(&[b, t, g * n], -1.0, 1.5),
+            rng.input(&[b, t, g * n], -1.5, 1.0),
+            rng.input(&[rates], -2.0, 2.0),
+            rng.input(&[h], -1.0, 1.0),
+            rng.input(&[b, d * n], -1.0, 1.0),
+        ];
+        let lens: Vec<u32> = (0..b).map(|i| (t - i) as u32).collect();
+        for lens in [None, Some(&lens[..])] {
+            let op = |x: &[Tensor]| {
+                let inputs = selective_scan::Inputs {
+                    step: &x[0],
+                    x: &x[1],
+                    b: &x[2],
+                    c: &x[3],
+                    log_rates: &x[4],
+                    skip: &x[5],
+                    h0: &x[6],
+                };
+                let (y, last) = selective_scan(&inputs, n, lens)?;
+                Tensor::cat(&[&y.flatten_from(1)?, &last], 1)
+            };
+            check("selective_scan", &op, &inputs, 3e-5);
+        }
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ modules! {
     MeanSquare => "mean_square",
     Adamw => "adamw",
     Elementwise => "elementwise",
+    SelectiveScan => "selective_scan",
 }
 
 impl Module {

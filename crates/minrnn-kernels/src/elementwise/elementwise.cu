@@ -40,7 +40,9 @@ __device__ float map1(int f, float x, float mul, float add) {
     case 6: return tanhf(x);
     case 7: return expf(x);
     case 8: return sqrtf(x);
-    default: return erff(x);
+    case 9: return erff(x);
+    case 10: return logf(x);
+    default: return (x > 0 || x != x ? x : 0) + log1pf(expf(-fabsf(x)));
     }
 }
 
@@ -58,7 +60,9 @@ __device__ float slope1(int f, float x, float mul) {
     }
     case 7: return expf(x);
     case 8: return 0.5f / sqrtf(x);
-    default: return 1.12837917f * expf(-x * x);
+    case 9: return 1.12837917f * expf(-x * x);
+    case 10: return 1 / x;
+    default: return logistic(x);
     }
 }
 
@@ -208,4 +212,23 @@ extern "C" __global__ void last_bwd(const void *dy, int tdy, const uint32_t *len
 // Every row becomes p.
 extern "C" __global__ void repeat(const float *p, float *y, int width, i64 n) {
     EACH(i, n) y[i] = p[i % width];
+}
+
+// Each `block` neighbouring channels of x, `times` times one after the other; `width` channels of x.
+extern "C" __global__ void repeat_fwd(const void *x, int tx, void *y, int ty, int width, int block, int times, i64 n) {
+    const i64 wide = i64(width) * times, run = i64(block) * times;
+    EACH(i, n) {
+        i64 row = i / wide, j = i % wide;
+        put(y, i, ty, get(x, row * width + j / run * block + j % block, tx), 0);
+    }
+}
+
+// dx (+)= the sum over the copies, the first one first.
+extern "C" __global__ void repeat_bwd(const void *dy, int tdy, void *dx, int tdx, int sum, int width, int block, int times, i64 n) {
+    EACH(i, n) {
+        i64 row = i / width, j = i % width, from = (row * width + j / block * block) * times + j % block;
+        float total = 0;
+        for (int k = 0; k < times; k++) total += get(dy, from + i64(k) * block, tdy);
+        put(dx, i, tdx, total, sum);
+    }
 }

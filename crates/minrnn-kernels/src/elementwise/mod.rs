@@ -23,12 +23,14 @@ pub enum Map {
     },
     /// A primitive.
     Unary(Unary),
+    /// `ln(1 + e^x)`.
+    Softplus,
 }
 
 /// A primitive, its number in `elementwise.cu`, and its value and slope.
 type UnaryRow = (Unary, i32, fn(f64) -> (f64, f64));
 
-const UNARY: [UnaryRow; 8] = [
+const UNARY: [UnaryRow; 9] = [
     (Unary::Neg, 2, |x| (-x, -1.0)),
     (Unary::Abs, 3, slow::abs),
     (Unary::Relu, 4, slow::relu),
@@ -37,6 +39,7 @@ const UNARY: [UnaryRow; 8] = [
     (Unary::Exp, 7, |x| (libm::exp(x), libm::exp(x))),
     (Unary::Sqrt, 8, |x| (x.sqrt(), 0.5 / x.sqrt())),
     (Unary::Erf, 9, slow::erf),
+    (Unary::Log, 10, |x| (libm::log(x), 1.0 / x)),
 ];
 
 /// The same of two arguments: value and slopes.

@@ -12,6 +12,7 @@ pub fn map(f: Map, x: f64) -> (f64, f64) {
     match f {
         Map::Copy => (x, 1.0),
         Map::Affine { mul, add } => (x * mul + add, mul),
+        Map::Softplus => crate::activation::slow::softplus(x),
         Map::Unary(f) => unary(f).expect("has_unary was asked").2(x),
     }
 }

@@ -55,3 +55,20 @@ pub(super) fn normal_tail(y: f32) -> (f32, f32) {
     let p = p * u + 0.631_201_1;
     (e * (p / (1.0 + 2.0 * s)), e)
 }
+
+/// `ln(1 + x)` for x from 0 to 1: `2 artanh(s)` with `s = x / (2 + x)`, at most 1/3; the first term left out is below 2e-9 of it.
+#[inline(always)]
+pub(super) fn ln_1p_unit(x: f32) -> f32 {
+    let s = x / (2.0 + x);
+    let z = s * s;
+    let p = 1.0 / 17.0;
+    let p = p * z + 1.0 / 15.0;
+    let p = p * z + 1.0 / 13.0;
+    let p = p * z + 1.0 / 11.0;
+    let p = p * z + 1.0 / 9.0;
+    let p = p * z + 1.0 / 7.0;
+    let p = p * z + 1.0 / 5.0;
+    let p = p * z + 1.0 / 3.0;
+    let twice = s + s;
+    twice + twice * z * p
+}

@@ -25,6 +25,8 @@ pub(crate) trait Float: WithDType + Send + Sync + std::ops::Neg<Output = Self> {
     fn ln(self) -> Self;
     /// `ln(1 + x)`.
     fn ln_1p(self) -> Self;
+    /// `ln(1 + x)` for x from 0 to 1; NaN stays NaN. f32: within 3 ulp, without branches.
+    fn ln_1p_unit(self) -> Self;
     /// The nearest value to `x`.
     fn of(x: f64) -> Self;
     fn wide(self) -> f64;
@@ -58,6 +60,10 @@ impl Float for f32 {
     #[inline(always)]
     fn ln_1p(self) -> Self {
         libm::log1pf(self)
+    }
+    #[inline(always)]
+    fn ln_1p_unit(self) -> Self {
+        exp::ln_1p_unit(self)
     }
     #[inline(always)]
     fn of(x: f64) -> Self {
@@ -97,6 +103,10 @@ impl Float for f64 {
     }
     #[inline(always)]
     fn ln_1p(self) -> Self {
+        libm::log1p(self)
+    }
+    #[inline(always)]
+    fn ln_1p_unit(self) -> Self {
         libm::log1p(self)
     }
     #[inline(always)]

@@ -68,3 +68,16 @@ fn sums_take_every_element_once() {
         assert_eq!(sum(&x, |x| x), x.iter().sum::<f64>());
     }
 }
+
+#[test]
+fn the_logarithm_near_1_is_within_three_ulp() {
+    let mut worst = 0.0f64;
+    for i in 0..=1_000_000 {
+        let x = i as f32 / 1_000_000.0;
+        for x in [x, x * 1e-6, x * 1e-30] {
+            worst = worst.max(ulps(x.ln_1p_unit(), libm::log1p(f64::from(x))));
+        }
+    }
+    assert!(worst <= 3.0 && worst > 0.4, "{worst} ulp");
+    assert!(f32::NAN.ln_1p_unit().is_nan());
+}

@@ -77,6 +77,20 @@ pub enum Fused {
     GeluTanh,
     /// `x * sigmoid(x)`.
     Silu,
+    /// `ln(1 + e^x)`.
+    Softplus,
+    /// Inputs step sizes `[.., D / P]`, x `[.., D]`, b and c `[.., G N]`; parameters A_log, D; one state. With A = -exp(A_log), head i and
+    /// group g of channel d: `h[d, n] = exp(s[i] A) h[d, n] + s[i] x[d] b[g, n]`, `y[d] = sum_n h[d, n] c[g, n] + D[i] x[d]`.
+    SelectiveScan {
+        /// N, states of a channel.
+        states: usize,
+        /// P, channels of a head.
+        head_channels: usize,
+        /// G, groups of heads; those of a group share b and c.
+        groups: usize,
+        /// Whether a head has one A for all of its states; else every state has its own.
+        shared: bool,
+    },
 }
 
 /// The nodes of one fused layer.

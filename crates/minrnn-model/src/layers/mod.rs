@@ -7,6 +7,7 @@ mod linear;
 mod mlp;
 mod norm;
 mod selective;
+mod selective_scan;
 
 pub use cell::{Gates, MinGru, MinLstm, Recurrent};
 pub use conv::CausalConv;
@@ -15,5 +16,6 @@ pub use linear::{Embedding, Linear};
 pub use mlp::{Activation, Mlp};
 pub use norm::Norm;
 pub use selective::{S6, Ssd, softplus};
+pub use selective_scan::{Rates, SelectiveScan};
 
 pub use crate::graph::{Candidate, Layer};

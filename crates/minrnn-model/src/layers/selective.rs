@@ -1,9 +1,10 @@
 //! Selective state spaces: recurrences whose decay, input and readout follow from the input.
 
+use super::selective_scan::{Rates, SelectiveScan, weight};
 use super::{Activation, Linear, Mixer, Norm};
 use crate::error::Result;
-use crate::graph::{Graph, Layer, Param, StateInit, Unary, Value};
-use crate::spec::{Init, Role};
+use crate::graph::{Fused, Graph, Layer, Unary, Value};
+use crate::spec::Init;
 
 /// Smaller step sizes begin as this one, as in the papers' code.
 const FLOOR: f64 = 1e-4;
@@ -14,17 +15,32 @@ const FLOOR: f64 = 1e-4;
 /// # Errors
 /// See [`Graph::op`].
 pub fn softplus(g: &mut Graph, x: Value) -> Result<Value> {
-    let size = g.unary(Unary::Abs, x)?;
-    let minus = g.unary(Unary::Neg, size)?;
-    let e = g.unary(Unary::Exp, minus)?;
-    let u = g.affine(e, 1.0, 1.0)?;
-    let kept = g.affine(u, 1.0, -1.0)?;
-    let lost = g.sub(e, kept)?;
-    let lost = g.div(lost, u)?;
-    let log = g.unary(Unary::Log, u)?;
-    let low = g.add(log, lost)?;
-    let high = g.unary(Unary::Relu, x)?;
-    g.add(high, low)
+    g.apply(&Softplus, x)
+}
+
+struct Softplus;
+
+impl Layer for Softplus {
+    fn name(&self) -> &str {
+        ""
+    }
+    fn fused(&self) -> Option<Fused> {
+        Some(Fused::Softplus)
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let x = x[0];
+        let size = g.unary(Unary::Abs, x)?;
+        let minus = g.unary(Unary::Neg, size)?;
+        let e = g.unary(Unary::Exp, minus)?;
+        let u = g.affine(e, 1.0, 1.0)?;
+        let kept = g.affine(u, 1.0, -1.0)?;
+        let lost = g.sub(e, kept)?;
+        let lost = g.div(lost, u)?;
+        let log = g.unary(Unary::Log, u)?;
+        let low = g.add(log, lost)?;
+        let high = g.unary(Unary::Relu, x)?;
+        Ok(vec![g.add(high, low)?])
+    }
 }
 
 /// Mamba's selective state space (arXiv 2312.00752, algorithm 2): each of D channels has N states,
@@ -87,16 +103,13 @@ impl S6 {
         };
         let step = g.apply(&dt, low)?;
         let step = softplus(g, step)?;
-        let rate = rates(g, d * n, Init::LogRange { count: n })?;
-        let wide = g.repeat(step, 1, n)?;
-        let decay = g.mul(wide, rate)?;
-        let a = g.unary(Unary::Exp, decay)?;
-        let fed = g.mul(step, x)?;
-        let (fed, b) = (g.repeat(fed, 1, n)?, g.repeat(b, n, d)?);
-        let y = recur_and_read(g, a, [fed, b], |g| g.repeat(c, n, d), n)?;
-        let skip = skip(g, d, 1)?;
-        let past = g.mul(x, skip)?;
-        g.add(y, past)
+        let scan = SelectiveScan {
+            states: n,
+            head_channels: 1,
+            groups: 1,
+            rates: Rates::EachState,
+        };
+        scan.of(g, [step, x, b, c])
     }
 }
 
@@ -145,54 +158,13 @@ impl Ssd {
         let step = g.add(dt, bias)?;
         let step = softplus(g, step)?;
         let (min, max) = self.rate;
-        let rate = rates(g, heads, Init::LogOfUniform { min, max })?;
-        let decay = g.mul(step, rate)?;
-        let a = g.unary(Unary::Exp, decay)?;
-        let a = g.repeat(a, 1, p * n)?;
-        let step = g.repeat(step, 1, p)?;
-        let fed = g.mul(step, x)?;
-        let (fed, b) = (g.repeat(fed, 1, n)?, g.repeat(b, n, d / groups)?);
-        let y = recur_and_read(g, a, [fed, b], |g| g.repeat(c, n, d / groups), n)?;
-        let skip = skip(g, heads, p)?;
-        let past = g.mul(x, skip)?;
-        g.add(y, past)
-    }
-}
-
-/// `sum_n h c` of `h = a h + fed b`.
-fn recur_and_read(
-    g: &mut Graph,
-    a: Value,
-    [fed, b]: [Value; 2],
-    c: impl FnOnce(&mut Graph) -> Result<Value>,
-    states: usize,
-) -> Result<Value> {
-    let fed = g.mul(fed, b)?;
-    let h = g.recurrence("h", a, fed, StateInit::Zero)?;
-    let c = c(g)?;
-    let read = g.mul(h, c)?;
-    g.sum(read, states)
-}
-
-fn weight(g: &mut Graph, name: &str, width: usize, init: Init) -> Result<Param> {
-    g.param(name, &[width], Role::Weight { init, decay: false })
-}
-
-/// A = -exp(A_log).
-fn rates(g: &mut Graph, width: usize, init: Init) -> Result<Value> {
-    let log = weight(g, "A_log", width, init)?;
-    let log = g.read(log)?;
-    let size = g.unary(Unary::Exp, log)?;
-    g.unary(Unary::Neg, size)
-}
-
-/// D, each value for `times` channels.
-fn skip(g: &mut Graph, width: usize, times: usize) -> Result<Value> {
-    let skip = weight(g, "D", width, Init::Constant(1.0))?;
-    let skip = g.read(skip)?;
-    match times {
-        1 => Ok(skip),
-        _ => g.repeat(skip, 1, times),
+        let scan = SelectiveScan {
+            states: n,
+            head_channels: p,
+            groups,
+            rates: Rates::EachHead { min, max },
+        };
+        scan.of(g, [step, x, b, c])
     }
 }
 

@@ -27,9 +27,40 @@ impl Walk<'_> {
         if matches!(region.fused, Fused::CausalConv { kernel: 1, .. }) {
             return Ok(None);
         }
+        if let Fused::SelectiveScan { states, .. } = region.fused {
+            if !self.scans(states) {
+                return Ok(None);
+            }
+            let (y, last) = self.selective_scan(region, states)?;
+            self.values[region.outputs[0].index()] = Some(y);
+            self.next[region.states[0].index()] = Some(last);
+            return Ok(Some(region.nodes.end));
+        }
         let y = self.fused(region)?;
         self.values[region.outputs[0].index()] = Some(y);
         Ok(Some(region.nodes.end))
+    }
+
+    /// Whether there is a kernel for scans of so many states on the run's device.
+    fn scans(&self, states: usize) -> bool {
+        let on_cpu = self.run.input.device().is_cpu();
+        on_cpu || states <= kernels::selective_scan::MOST_STATES_ON_GPU
+    }
+
+    /// The result, and the last states: those of all steps are never there.
+    fn selective_scan(&self, region: &Region, states: usize) -> Result<(Tensor, Tensor)> {
+        let x = |i: usize| self.value(region.inputs[i]);
+        let p = |i: usize| self.weights.get(region.params[i].index());
+        let inputs = kernels::selective_scan::Inputs {
+            step: x(0),
+            x: x(1),
+            b: x(2),
+            c: x(3),
+            log_rates: p(0),
+            skip: p(1),
+            h0: &self.first[region.states[0].index()],
+        };
+        kernels::selective_scan(&inputs, states, self.run.lens)
     }
 
     fn fused(&self, region: &Region) -> Result<Tensor> {
@@ -58,6 +89,8 @@ impl Walk<'_> {
             Fused::GeluErf => kernels::gelu_erf(x),
             Fused::GeluTanh => kernels::gelu_tanh(x),
             Fused::Silu => kernels::silu(x),
+            Fused::Softplus => kernels::softplus(x),
+            Fused::SelectiveScan { .. } => unreachable!("it has a state beside its result"),
         }
     }
 }

@@ -138,6 +138,8 @@ struct Walk<'a> {
     first: Vec<Tensor>,
     resets: Option<time::Resets>,
     values: Vec<Option<Tensor>>,
+    /// States at each row's end, as far as they are known.
+    next: Vec<Option<Tensor>>,
 }
 
 /// Runs the graph.
@@ -148,7 +150,6 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
     let mut walk = Walk::begin(graph, weights, run)?;
     let last_use = last_uses(graph);
     let mut output = None;
-    let mut states: Vec<Option<Tensor>> = vec![None; graph.states().len()];
     let mut i = 0;
     let mut site = 0;
     while i < graph.nodes().len() {
@@ -164,12 +165,7 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
                 i + 1
             }
         };
-        for (s, next) in states.iter_mut().enumerate() {
-            let source = graph.state_source(State::at(s)).index();
-            if next.is_none() && source < end && walk.values[source].is_some() {
-                *next = Some(walk.next_state(State::at(s))?);
-            }
-        }
+        walk.find_states(end)?;
         let out = graph.output().value.index();
         if (begin..end).contains(&out) {
             output = walk.values[out].clone();
@@ -177,7 +173,8 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
         walk.release(begin, end, &last_use);
         i = end;
     }
-    let states = states
+    let states = walk
+        .next
         .into_iter()
         .map(|s| s.expect("a checked graph uses every state"))
         .collect();
@@ -241,6 +238,7 @@ impl<'a> Walk<'a> {
             first: vec![],
             resets,
             values,
+            next: vec![None; graph.states().len()],
         };
         walk.first = walk.first_states()?;
         Ok(walk)
@@ -297,6 +295,17 @@ impl<'a> Walk<'a> {
         self.values[value.index()]
             .as_ref()
             .expect("a value is kept until its last use")
+    }
+
+    /// The states whose last values the nodes before `end` have made.
+    fn find_states(&mut self, end: usize) -> Result<()> {
+        for s in 0..self.next.len() {
+            let source = self.graph.state_source(State::at(s)).index();
+            if self.next[s].is_none() && source < end && self.values[source].is_some() {
+                self.next[s] = Some(self.next_state(State::at(s))?);
+            }
+        }
+        Ok(())
     }
 
     /// Forgets values that nothing later reads; gradients keep what they need themselves.

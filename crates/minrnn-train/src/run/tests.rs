@@ -243,10 +243,14 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    traced.into_iter().chain(configured(&SELECTIVE)).collect()
+    traced.into_iter().chain(selective()).collect()
 }
 
-/// Selective state spaces, which the tape does not plan.
+/// Selective state spaces.
+pub(crate) fn selective() -> Vec<(&'static str, Model, Params)> {
+    configured(&SELECTIVE)
+}
+
 const SELECTIVE: [(&str, &str, &str, &str); 4] = [
     (
         "mamba",
@@ -426,6 +430,52 @@ fn candle_equals_the_oracle() {
                 }
             }
         }
+    });
+}
+
+/// A step of training, forward and backward, with fused kernels and without, in turn.
+#[test]
+#[ignore = "times, which say nothing beside other work"]
+#[allow(clippy::print_stderr, reason = "times are read")]
+fn a_step_with_fused_scans_is_faster_than_one_of_primitives() {
+    use std::time::{Duration, Instant};
+    let cells = [
+        "kind = 'mamba'",
+        "kind = 'mamba2'\nstates = 64\nhead_channels = 32",
+    ];
+    test_each(cells.map(|cell| (cell, cell)), |name, cell| {
+        let text = format!(
+            "width = 128\nlayers = 2\nblock = 'mamba'\n{TOKENS}[head]\nwidth = 5\n[cell]\n{cell}"
+        );
+        let config: ModelConfig = toml::from_str(&text).expect(&text);
+        let model = Model::from_config(&config).expect(&text);
+        let (graph, params) = (model.graph(), Params::init(model.graph(), 1));
+        let case = Case::new(graph, 4, 256, 0, false);
+        let weights = Weights::new(graph, &params, DType::F32, &Device::Cpu).unwrap();
+        let step = |fused| {
+            let begin = Instant::now();
+            let output = case.candle(graph, &weights, DType::F32, fused).output;
+            output
+                .sqr()
+                .unwrap()
+                .mean_all()
+                .unwrap()
+                .backward()
+                .unwrap();
+            begin.elapsed()
+        };
+        let mut least = [Duration::MAX; 2];
+        for _ in 0..5 {
+            for (least, fused) in least.iter_mut().zip([true, false]) {
+                *least = step(fused).min(*least);
+            }
+        }
+        let ratio = least[1].as_secs_f64() / least[0].as_secs_f64();
+        eprintln!(
+            "{name}: fused {:?}, primitives {:?}: {ratio:.2}",
+            least[0], least[1]
+        );
+        assert!(ratio > 1.5, "{ratio}");
     });
 }
 

@@ -2,7 +2,7 @@ use candle_core::{DType, Device, Tensor};
 use minrnn_kernels::Elem;
 use minrnn_model::compare::Comparison;
 use minrnn_model::config::ModelConfig;
-use minrnn_model::graph::{Graph, Input, OutputKind, Span};
+use minrnn_model::graph::{Fused, Graph, Input, OutputKind, Span};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
@@ -13,7 +13,7 @@ use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
 use super::{Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::AdamWConfig;
-use crate::run::tests::{Case, floats, variants};
+use crate::run::tests::{Case, floats, selective, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
 pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
@@ -225,7 +225,8 @@ fn dropped() -> Vec<(&'static str, Model, Params)> {
 
 /// All models of these tests.
 pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
-    variants().into_iter().chain(dropped()).collect()
+    let all = variants().into_iter().chain(selective());
+    all.chain(dropped()).collect()
 }
 
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
@@ -273,14 +274,51 @@ fn plans_give_the_gradients_that_candle_gives() {
     compare(Elem::F32, 2e-5, &KNOWN);
 }
 
-/// A fused layer without a kernel is run by its primitives.
+/// A fused layer without a kernel is run by its primitives; only the selective scan has some that compute with parameters alone.
 #[test]
 fn layers_without_a_kernel_give_them_by_their_primitives() {
+    let scan = Fused::SelectiveScan {
+        states: 1,
+        head_channels: 1,
+        groups: 1,
+        shared: false,
+    };
+    let scan = KNOWN.layers.iter().find(|l| l(scan).is_some()).unwrap();
     let known = Known {
-        layers: &[],
+        layers: std::slice::from_ref(scan),
         ..KNOWN
     };
     compare(Elem::F32, 2e-5, &known);
+}
+
+/// Of the states of a selective scan, D N a step, a plan keeps those of some steps.
+#[test]
+fn plans_of_selective_scans_never_hold_the_states_of_all_steps() {
+    for cell in ["kind = 'mamba'", "kind = 'mamba2'\nhead_channels = 2"] {
+        let text = format!(
+            "width = 6\nlayers = 2\nblock = 'mamba'\n[input]\nvocab = 5\n[head]\nwidth = 5\ntied = true\n[cell]\nstates = 64\n{cell}"
+        );
+        let config: ModelConfig = toml::from_str(&text).expect(&text);
+        let model = Model::from_config(&config).expect(&text);
+        let graph = model.graph();
+        Plan::knows(graph).unwrap();
+        let options = Options {
+            batch: 2,
+            time: 1024,
+            compute: Elem::F32,
+            train: true,
+            update: Some(2),
+            input_gradient: false,
+            target: Target::Classes,
+            weights: false,
+            lens: false,
+        };
+        let plan = Plan::new(graph, options, &NoScratch).unwrap();
+        let wide = graph.states().iter().map(|s| s.width).max().unwrap();
+        let all = wide * options.batch * options.time * 4;
+        let largest = plan.buffers.iter().map(|b| b.bytes).max().unwrap();
+        assert!(largest * 4 < all, "{cell}: {largest} of {all}");
+    }
 }
 
 #[test]
@@ -331,8 +369,8 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         minrnn_model::graph::Value,
     ) -> minrnn_model::Result<minrnn_model::graph::Value>;
     let cases: [(&str, Build); 5] = [
-        ("the operation Repeat of node 1 in `head`", |g, x| {
-            g.scope("head", |g| g.repeat(x, 2, 2))
+        ("the operation Sin of node 1 in `head`", |g, x| {
+            g.scope("head", |g| g.unary(minrnn_model::graph::Unary::Sin, x))
         }),
         ("the operation Sub on a parameter of node 2", |g, x| {
             let init = Init::Constant(1.0);
@@ -341,9 +379,7 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
             g.sub(x, w)
         }),
         ("the operation Reduce of node 1", |g, x| g.sum(x, 2)),
-        ("the operation Log of node 1", |g, x| {
-            g.unary(minrnn_model::graph::Unary::Log, x)
-        }),
+        ("the operation Max of node 1", |g, x| g.max(x, x)),
         ("the constant beginning of the state", |g, x| {
             g.block(0, |g| g.recurrence("h", x, x, StateInit::Constant(0.5)))
         }),

@@ -135,7 +135,7 @@ mod tests {
         toml::from_str(&text).expect(&text)
     }
 
-    /// Sums of groups, repeated channels and a logarithm: what the tape has no kernels for.
+    /// Sums of groups, which the tape has no kernel for, beside repeated channels, a logarithm and a tied head.
     fn own() -> Model {
         let role = || Role::Weight {
             init: Init::Uniform { bound: 0.5 },
@@ -185,7 +185,7 @@ mod tests {
         let tape = trained("engine = 'tape'", &Device::Cpu).unwrap_err();
         let tape = tape.to_string();
         assert!(
-            tape.contains("does not know the operation Repeat") && tape.contains("candle"),
+            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
             "{tape}"
         );
     }
@@ -259,7 +259,7 @@ mod tests {
     #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
     fn every_model_trains_and_the_run_says_by_what() {
         let (notes, [first, want]) = trained("", &Device::Cpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Repeat";
+        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Reduce";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!(want < 0.8 * first, "{first} {want}");
         let gpu = match Device::cuda(0) {
@@ -267,13 +267,13 @@ mod tests {
             Err(error) => return eprintln!("not run: {error}"),
         };
         let (notes, [_, got]) = trained("", &gpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Repeat";
+        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Reduce";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!((got - want).abs() < 1e-2 * want, "{got}, on the CPU {want}");
         let said = |train| trained(train, &gpu).unwrap_err().to_string();
         let tape = said("engine = 'tape'");
         assert!(
-            tape.contains("does not know the operation Repeat") && tape.contains("candle"),
+            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
             "{tape}"
         );
         for (train, key) in [
@@ -282,7 +282,7 @@ mod tests {
         ] {
             let refused = said(train);
             assert!(
-                refused.contains(key) && refused.contains("Repeat"),
+                refused.contains(key) && refused.contains("Reduce"),
                 "{refused}"
             );
         }

@@ -154,3 +154,38 @@ pub fn mean_grad(dy: &[f32], dx: &mut [f32], add: bool) {
 pub fn repeat(p: &[f32], y: &mut [f32]) {
     each_row(Level::best(), y, p.len(), |_, y| y.copy_from_slice(p));
 }
+
+/// Each `block` neighbouring channels, `times` times one after the other.
+pub fn repeat_channels(x: &[f32], y: &mut [f32], block: usize, times: usize) {
+    each_row(
+        Level::best(),
+        y,
+        block * times,
+        #[inline(always)]
+        |group, y| {
+            let x = &x[group * block..][..block];
+            for y in y.chunks_exact_mut(block) {
+                y.copy_from_slice(x);
+            }
+        },
+    );
+}
+
+/// `dx (+)=` the sum over the copies of [`repeat_channels`].
+pub fn repeat_channels_grad(dy: &[f32], dx: &mut [f32], block: usize, times: usize, add: bool) {
+    each_row(
+        Level::best(),
+        dx,
+        block,
+        #[inline(always)]
+        |group, dx| {
+            let dy = &dy[group * block * times..][..block * times];
+            if !add {
+                dx.fill(0.0);
+            }
+            for dy in dy.chunks_exact(block) {
+                dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += *dy);
+            }
+        },
+    );
+}

@@ -19,6 +19,7 @@ fn numbers(op: &'static str, f: Map) -> Result<(i32, f32, f32)> {
     match f {
         Map::Copy => Ok((0, 1.0, 0.0)),
         Map::Affine { mul, add } => Ok((1, mul as f32, add as f32)),
+        Map::Softplus => Ok((11, 0.0, 0.0)),
         Map::Unary(f) => match unary(f) {
             Some(row) => Ok((row.1, 0.0, 0.0)),
             None => Err(unknown(op, f.name())),

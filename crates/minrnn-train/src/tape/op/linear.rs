@@ -8,6 +8,7 @@ use minrnn_model::graph::{Fused, Node, Op, Param, Region, Value};
 
 use super::Layer;
 use super::column_sum::column_sum;
+use super::map::leads_to_softplus;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -41,22 +42,29 @@ pub(super) fn layer(fused: Fused) -> Option<Layer> {
 fn region(p: &mut Planner<'_>, region: &Region) {
     let (weight, bias) = (region.params[0], region.params.get(1).copied());
     let value = region.outputs[0].index();
-    linear(p, region.inputs[0], weight, bias, value);
+    linear(p, region.inputs[0], (weight, false), bias, value);
 }
 
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
-    let Op::MatMul { transposed: false } = node.op else {
+    let Op::MatMul { transposed } = node.op else {
         return None;
     };
     let weight = p.graph.weight(node)?;
-    linear(p, node.inputs[0], weight, None, value);
+    linear(p, node.inputs[0], (weight, transposed), None, value);
     Some(())
 }
 
-fn linear(p: &mut Planner<'_>, x: Value, weight: Param, bias: Option<Param>, value: usize) {
+/// `x W (+ bias)`; whether W is `[N, K]`, as a table of embeddings is, else `[K, N]`.
+fn linear(
+    p: &mut Planner<'_>,
+    x: Value,
+    (weight, transposed): (Param, bool),
+    bias: Option<Param>,
+    value: usize,
+) {
     let compute = p.compute();
     let x = p.computed(x);
-    let out = if p.is_output(value) {
+    let out = if p.is_output(value) || leads_to_softplus(p, value) {
         Elem::F32
     } else {
         compute
@@ -69,7 +77,7 @@ fn linear(p: &mut Planner<'_>, x: Value, weight: Param, bias: Option<Param>, val
         a,
         a_transposed: false,
         b: p.param_as(weight, compute),
-        b_transposed: false,
+        b_transposed: transposed,
         bias: bias.map(|b| p.param_as(b, out)),
         c: p.slots[y].place,
         m: rows,
@@ -83,15 +91,19 @@ fn linear(p: &mut Planner<'_>, x: Value, weight: Param, bias: Option<Param>, val
     p.back(move |p| {
         let Some(dy) = p.grad(y, compute) else { return };
         let add = p.write_grad(weight);
+        let ((a, m), (b, n_of_weight)) = match transposed {
+            true => ((dy, n), (a, k)),
+            false => ((a, k), (dy, n)),
+        };
         p.launch(Matmul {
             a,
             a_transposed: true,
-            b: dy,
+            b,
             b_transposed: false,
             bias: None,
             c: p.param_grad(weight),
-            m: k,
-            n,
+            m,
+            n: n_of_weight,
             k: rows,
             add,
         });
@@ -106,7 +118,7 @@ fn linear(p: &mut Planner<'_>, x: Value, weight: Param, bias: Option<Param>, val
             a: dy,
             a_transposed: false,
             b: p.param_as(weight, compute),
-            b_transposed: true,
+            b_transposed: !transposed,
             bias: None,
             c: dx,
             m: rows,

@@ -1,9 +1,10 @@
-//! Elementwise functions of one argument.
+//! Elementwise functions of one argument, and softplus.
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::elementwise::{self, Map};
-use minrnn_model::graph::{Node, Op};
+use minrnn_model::graph::{Fused, Node, Op, Region, Value};
 
+use super::Layer;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -36,7 +37,42 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         Op::Affine { mul, add } => Map::Affine { mul, add },
         _ => return None,
     };
-    let slot = p.slot(node.inputs[0]);
+    map(p, f, node.inputs[0], value);
+    Some(())
+}
+
+/// Whether a value is read by softplus alone: what leads to step sizes, whose exponentials are taken, is f32 in every compute type.
+pub(super) fn leads_to_softplus(p: &Planner<'_>, value: usize) -> bool {
+    let softplus = |r: &&Region| r.fused == Fused::Softplus && r.inputs[0].index() == value;
+    let readers = p.graph.nodes().iter().enumerate();
+    let mut readers = readers
+        .filter(|(_, n)| n.inputs.iter().any(|v| v.index() == value))
+        .peekable();
+    let Some(region) = p.graph.regions().iter().find(softplus) else {
+        return false;
+    };
+    readers.peek().is_some() && readers.all(|(i, _)| region.nodes.contains(&i))
+}
+
+/// Softplus, f32 in every compute type.
+pub(super) fn layer(fused: Fused) -> Option<Layer> {
+    match fused {
+        Fused::Softplus => Some(softplus),
+        _ => None,
+    }
+}
+
+fn softplus(p: &mut Planner<'_>, region: &Region) {
+    map(
+        p,
+        Map::Softplus,
+        region.inputs[0],
+        region.outputs[0].index(),
+    );
+}
+
+fn map(p: &mut Planner<'_>, f: Map, x: Value, value: usize) {
+    let slot = p.slot(x);
     let y = p.make(value, Elem::F32, Elem::F32, p.slots[slot].wanted);
     let x = p.read(slot);
     p.launch(Map1 {
@@ -51,7 +87,6 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         let (dx, add) = p.target(slot);
         p.launch(Map1Grad { f, x, dy, dx, add });
     });
-    Some(())
 }
 
 impl Kernel for Map1 {

@@ -20,7 +20,9 @@ mod map;
 mod map2;
 mod mean;
 mod norm;
+mod repeat;
 mod scan;
+mod selective_scan;
 mod sum;
 mod update;
 mod vector;
@@ -67,12 +69,15 @@ pub(super) const KNOWN: Known = Known {
         conv::layer,
         cell::layer,
         activation::layer,
+        map::layer,
+        selective_scan::layer,
     ],
     primitives: &[
         embed::node,
         map::node,
         map2::node,
         mean::node,
+        repeat::node,
         columns::node,
         delay::node,
         scan::node,

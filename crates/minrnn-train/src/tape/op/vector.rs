@@ -4,6 +4,7 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{Binary, Node, Op, Param};
 
 use super::column_sum::column_sum;
+use super::map::leads_to_softplus;
 use super::map2::Map2;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
@@ -52,7 +53,11 @@ fn vector(
     value: usize,
 ) {
     let x = p.slot(node.inputs[0]);
-    let y = p.like(x, value);
+    let y = if leads_to_softplus(p, value) {
+        p.make(value, Elem::F32, Elem::F32, p.slots[x].wanted)
+    } else {
+        p.like(x, value)
+    };
     p.slots[y].wanted |= p.trained(param);
     let (rows, width) = p.matrix(y);
     let input = p.read(x);

@@ -82,7 +82,10 @@ fn what_may_change_is_told_with_what_it_does() {
     let mut candle = old.clone();
     candle.train.engine = crate::trainer::TrainEngine::Candle;
     let found = resume(&candle, &on_gpu).unwrap().notes().to_vec();
-    assert!(!found.iter().any(|n| n.contains("no longer, bit for bit")), "{found:?}");
+    assert!(
+        !found.iter().any(|n| n.contains("no longer, bit for bit")),
+        "{found:?}"
+    );
 }
 
 #[test]
