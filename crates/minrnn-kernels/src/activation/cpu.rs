@@ -45,7 +45,7 @@ fn sigmoid<T: Float>(x: T) -> (T, T) {
 
 /// Value and slope.
 #[inline(always)]
-fn softplus<T: Float>(x: T) -> (T, T) {
+pub(crate) fn softplus<T: Float>(x: T) -> (T, T) {
     let e = (-x.abs()).exp_neg();
     let large = T::ONE / (T::ONE + e);
     let (high, slope) = if x >= T::ZERO {

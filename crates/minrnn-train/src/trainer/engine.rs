@@ -197,7 +197,7 @@ mod tests {
         let tape = trained("engine = 'tape'", &Device::Cpu).unwrap_err();
         let tape = tape.to_string();
         assert!(
-            tape.contains("does not know the operation Repeat") && tape.contains("candle"),
+            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
             "{tape}"
         );
     }
@@ -271,7 +271,7 @@ mod tests {
     #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
     fn every_model_trains_and_the_run_says_by_what() {
         let (notes, [first, want]) = trained("", &Device::Cpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Repeat";
+        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Reduce";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!(want < 0.8 * first, "{first} {want}");
         let gpu = match Device::cuda(0) {

@@ -3,6 +3,7 @@
 use minrnn_model::graph::{Binary, Unary};
 
 use super::put;
+use crate::activation::cpu::softplus;
 use crate::dispatch::Level;
 use crate::elementwise::{Map, slow};
 use crate::math::{Float, sigmoids};
@@ -22,6 +23,7 @@ macro_rules! with_function {
             Map::Unary(Unary::Relu) => $run($($argument),*, relu),
             Map::Unary(Unary::Sigmoid) => $run($($argument),*, sigmoid),
             Map::Unary(Unary::Exp) => $run($($argument),*, exp),
+            Map::Softplus => $run($($argument),*, softplus),
             f => $run($($argument),*, |x| {
                 let (value, slope) = slow::map(f, f64::from(x));
                 (value as f32, slope as f32)
@@ -271,7 +273,7 @@ mod tests {
         ];
         let (mul, add) = (1.5, -0.25);
         let all = unary.map(Map::Unary).into_iter();
-        for f in all.chain([Map::Copy, Map::Affine { mul, add }]) {
+        for f in all.chain([Map::Copy, Map::Softplus, Map::Affine { mul, add }]) {
             let (mut y, mut dx) = (vec![1.0; x.len()], vec![0.0; x.len()]);
             map(f, &x, &mut y, true);
             map_grad(f, &x, &vec![2.0; x.len()], &mut dx, false);

@@ -31,56 +31,6 @@ pub fn copy_columns(x: &[f32], at: Columns, y: &mut [f32], to: Columns, width: u
     );
 }
 
-/// Channels repeated: of each row, `width` long, every `block` neighbouring ones `times` times one after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Repeat {
-    /// Channels of a row, a multiple of `block`.
-    pub width: usize,
-    /// Neighbouring channels.
-    pub block: usize,
-    /// Copies of them.
-    pub times: usize,
-}
-
-/// `y [rows, width times]`.
-pub fn repeat_channels(x: &[f32], y: &mut [f32], r: Repeat) {
-    each_row(
-        Level::best(),
-        y,
-        r.width * r.times,
-        #[inline(always)]
-        |row, y| {
-            let x = x[row * r.width..][..r.width].chunks_exact(r.block);
-            for (copies, x) in y.chunks_exact_mut(r.block * r.times).zip(x) {
-                for copy in copies.chunks_exact_mut(r.block) {
-                    copy.copy_from_slice(x);
-                }
-            }
-        },
-    );
-}
-
-/// `dx [rows, width] (+)=` the sum over the copies, in their order.
-pub fn repeat_channels_grad(dy: &[f32], dx: &mut [f32], r: Repeat, add: bool) {
-    let wide = r.width * r.times;
-    each_row(
-        Level::best(),
-        dx,
-        r.width,
-        #[inline(always)]
-        |row, dx| {
-            let dy = dy[row * wide..][..wide].chunks_exact(r.block * r.times);
-            for (dx, copies) in dx.chunks_exact_mut(r.block).zip(dy) {
-                for (k, copy) in copies.chunks_exact(r.block).enumerate() {
-                    dx.iter_mut()
-                        .zip(copy)
-                        .for_each(|(dx, dy)| put(dx, *dy, add || k > 0));
-                }
-            }
-        },
-    );
-}
-
 /// Values of earlier steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delay {
@@ -203,4 +153,39 @@ pub fn mean_grad(dy: &[f32], dx: &mut [f32], add: bool) {
 /// Every row becomes `p`.
 pub fn repeat(p: &[f32], y: &mut [f32]) {
     each_row(Level::best(), y, p.len(), |_, y| y.copy_from_slice(p));
+}
+
+/// Each `block` neighbouring channels, `times` times one after the other.
+pub fn repeat_channels(x: &[f32], y: &mut [f32], block: usize, times: usize) {
+    each_row(
+        Level::best(),
+        y,
+        block * times,
+        #[inline(always)]
+        |group, y| {
+            let x = &x[group * block..][..block];
+            for y in y.chunks_exact_mut(block) {
+                y.copy_from_slice(x);
+            }
+        },
+    );
+}
+
+/// `dx (+)=` the sum over the copies of [`repeat_channels`].
+pub fn repeat_channels_grad(dy: &[f32], dx: &mut [f32], block: usize, times: usize, add: bool) {
+    each_row(
+        Level::best(),
+        dx,
+        block,
+        #[inline(always)]
+        |group, dx| {
+            let dy = &dy[group * block * times..][..block * times];
+            if !add {
+                dx.fill(0.0);
+            }
+            for dy in dy.chunks_exact(block) {
+                dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += *dy);
+            }
+        },
+    );
 }

@@ -9,7 +9,7 @@ use crate::tape::{Layout, Place, Plan, Space};
 /// Elements of a line of the cache; every space begins at one.
 const LINE: usize = 16;
 /// Places that a launch may have.
-const PLACES: usize = 16;
+const PLACES: usize = 20;
 
 /// Where the inputs and buffers of a plan begin, behind what all plans share.
 #[derive(Debug)]

@@ -148,6 +148,11 @@ fn every_launch_gives_what_the_slow_twin_gives() {
                     update: train.then_some(2),
                     ..options(graph, case, w, Elem::F32)
                 };
+                // Not every layer is made of primitives that the tape knows.
+                let plan = Plan::with(graph, options, &NoScratch, known);
+                if known.layers.is_empty() && plan.is_err() {
+                    continue;
+                }
                 let twin = twin(graph, params, (case, w), options, known);
                 side_by_side(what, twin, tolerance);
             }

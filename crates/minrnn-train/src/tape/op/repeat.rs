@@ -73,19 +73,6 @@ impl Shape {
         let (row, j) = (i / wide, i % wide);
         row * self.width + j / (self.block * self.times) * self.block + j % self.block
     }
-    fn of_cpu(self) -> elementwise::Repeat {
-        let Self {
-            width,
-            block,
-            times,
-            ..
-        } = self;
-        elementwise::Repeat {
-            width,
-            block,
-            times,
-        }
-    }
     #[cfg(feature = "cuda")]
     fn of_kernel(self) -> kernel::Repeat {
         let Self {
@@ -114,7 +101,8 @@ impl Kernel for RepeatChannels {
     }
     fn cpu(&self, m: &mut Cpu) {
         let ([x], [y]) = m.memory.access([Some(self.x)], [Some(self.y)]);
-        elementwise::repeat_channels(x, y, self.shape.of_cpu());
+        let Shape { block, times, .. } = self.shape;
+        elementwise::repeat_channels(x, y, block, times);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
@@ -136,7 +124,8 @@ impl Kernel for RepeatChannelsGrad {
     }
     fn cpu(&self, m: &mut Cpu) {
         let ([dy], [dx]) = m.memory.access([Some(self.dy)], [Some(self.dx)]);
-        elementwise::repeat_channels_grad(dy, dx, self.shape.of_cpu(), self.add);
+        let Shape { block, times, .. } = self.shape;
+        elementwise::repeat_channels_grad(dy, dx, block, times, self.add);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -1,7 +1,6 @@
 //! The selective scan: decay, outer product, recurrence and readout in one kernel.
 
 use minrnn_kernels::Elem;
-use minrnn_kernels::selective_scan::cpu::{self, Rows};
 use minrnn_kernels::selective_scan::{self as kernel, Size, slow};
 use minrnn_model::graph::{Fused, Region};
 
@@ -174,6 +173,35 @@ impl Inputs {
         all.into_iter().chain(h0).collect()
     }
 
+    /// On the CPU, in the order of [`Inputs::slices`].
+    fn all(&self) -> [Option<Place>; 7] {
+        let [step, x, b, c] = [self.step, self.x, self.b, self.c].map(Some);
+        [
+            step,
+            x,
+            b,
+            c,
+            Some(self.log_rates),
+            Some(self.skip),
+            self.h0,
+        ]
+    }
+
+    fn slices<'m>(&self, values: [&'m [f32]; 7]) -> kernel::cpu::Inputs<'m, f32> {
+        let [step, x, b, c, log_rates, skip, h0] = values;
+        let rows = |data, stride| kernel::cpu::Rows { data, stride };
+        let size = self.size;
+        kernel::cpu::Inputs {
+            step: rows(step, size.heads),
+            x: rows(x, size.channels),
+            b: rows(b, size.read()),
+            c: rows(c, size.read()),
+            log_rates,
+            skip,
+            h0: self.h0.map(|_| h0),
+        }
+    }
+
     fn read(&self, h: &Host) -> Values {
         let states = self.size.batch * self.size.wide();
         Values {
@@ -184,27 +212,6 @@ impl Inputs {
             log_rates: h.read(self.log_rates),
             skip: h.read(self.skip),
             h0: h.opt(self.h0).unwrap_or_else(|| vec![0.0; states]),
-        }
-    }
-
-    /// The places, in the order that [`Inputs::of_cpu`] takes their values in.
-    fn all(&self) -> [Option<Place>; 7] {
-        let some = [self.step, self.x, self.b, self.c, self.log_rates, self.skip].map(Some);
-        let [step, x, b, c, log_rates, skip] = some;
-        [step, x, b, c, log_rates, skip, self.h0]
-    }
-
-    fn of_cpu<'m>(&self, values: [&'m [f32]; 7]) -> cpu::Inputs<'m, f32> {
-        let [step, x, b, c, log_rates, skip, h0] = values;
-        let rows = |data, stride| Rows { data, stride };
-        cpu::Inputs {
-            step: rows(step, self.size.heads),
-            x: rows(x, self.size.channels),
-            b: rows(b, self.size.read()),
-            c: rows(c, self.size.read()),
-            log_rates,
-            skip,
-            h0: self.h0.map(|_| h0),
         }
     }
 
@@ -247,10 +254,11 @@ impl Kernel for SelectiveScan {
         }
     }
     fn cpu(&self, m: &mut Cpu) {
-        let writes = [Some(self.y), self.marks];
-        let (reads, [y, marks]) = m.memory.access(self.inputs.all(), writes);
+        let ([step, x, b, c, log_rates, skip, h0], [y, marks]) =
+            (m.memory).access(self.inputs.all(), [Some(self.y), self.marks]);
+        let inputs = self.inputs.slices([step, x, b, c, log_rates, skip, h0]);
         let marks = self.marks.map(|_| marks);
-        cpu::forward_f32(&self.inputs.of_cpu(reads), self.inputs.size, y, marks);
+        kernel::cpu::forward_f32(&inputs, self.inputs.size, y, marks);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
@@ -291,31 +299,40 @@ impl Kernel for SelectiveScanGrad {
     }
     fn cpu(&self, m: &mut Cpu) {
         let [step, x, b, c, log_rates, skip, h0] = self.inputs.all();
-        let dy = Some(self.dy);
-        let reads = [step, x, b, c, log_rates, skip, h0, self.marks, dy];
-        let writes = [
-            Some(self.dstep),
-            Some(self.dx),
-            Some(self.db),
-            Some(self.dc),
-            Some(self.dlog_rates),
-            Some(self.dskip),
-            self.dh0,
-        ];
-        let (reads, writes) = m.memory.access(reads, writes);
-        let [step, x, b, c, log_rates, skip, h0, marks, dy] = reads;
-        let inputs = self.inputs.of_cpu([step, x, b, c, log_rates, skip, h0]);
-        let [step, x, b, c, log_rates, skip, h0] = writes;
-        let mut to = cpu::GradsF32 {
+        let reads = [
             step,
             x,
             b,
             c,
             log_rates,
             skip,
-            h0: self.dh0.map(|_| h0),
+            h0,
+            self.marks,
+            Some(self.dy),
+        ];
+        let to = [
+            self.dstep,
+            self.dx,
+            self.db,
+            self.dc,
+            self.dlog_rates,
+            self.dskip,
+        ];
+        let [dstep, dx, db, dc, drates, dskip] = to.map(Some);
+        let writes = [dstep, dx, db, dc, drates, dskip, self.dh0];
+        let (reads, [dstep, dx, db, dc, drates, dskip, dh0]) = m.memory.access(reads, writes);
+        let [step, x, b, c, log_rates, skip, h0, marks, dy] = reads;
+        let inputs = self.inputs.slices([step, x, b, c, log_rates, skip, h0]);
+        let mut to = kernel::cpu::GradsF32 {
+            step: dstep,
+            x: dx,
+            b: db,
+            c: dc,
+            log_rates: drates,
+            skip: dskip,
+            h0: self.dh0.map(|_| dh0),
         };
-        cpu::backward_f32(&inputs, marks, dy, self.inputs.size, &mut to);
+        kernel::cpu::backward_f32(&inputs, marks, dy, self.inputs.size, &mut to);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
