@@ -325,7 +325,7 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         &mut Graph,
         minrnn_model::graph::Value,
     ) -> minrnn_model::Result<minrnn_model::graph::Value>;
-    let cases: [(&str, Build); 5] = [
+    let cases: [(&str, Build); 6] = [
         ("the operation Repeat of node 1 in `head`", |g, x| {
             g.scope("head", |g| g.repeat(x, 2, 2))
         }),
