@@ -11,6 +11,7 @@
 //! refuses it for every T.)
 
 use super::Lower;
+use super::law::Steps;
 use super::recur::{Sequence, scan};
 use super::time::Len;
 use crate::builder::Val;
@@ -96,11 +97,19 @@ impl Lower<'_> {
             self.b.leave();
             ends
         } else {
+            let nothing: Vec<Val> = match s.steps {
+                Steps::Complex => s.h0.iter().map(|h| self.nothing(*h)).collect(),
+                _ => vec![],
+            };
             for (at, x) in above.x.iter_mut().enumerate() {
-                let with = s.steps.filler(at);
-                *x = self
-                    .time
-                    .pad_with(&mut self.b, *x, level + 1, s.width, with);
+                let b = &mut self.b;
+                *x = match nothing[..] {
+                    [re, im] => {
+                        let row = [re, im][at % 2];
+                        self.time.pad_like(b, *x, level + 1, s.width, row)
+                    }
+                    _ => self.time.pad(b, *x, level + 1, s.width),
+                };
             }
             let ends = self.level(&above, level + 1);
             let own = |end: Val| self.time.unpad(&mut self.b, end, level + 1);
@@ -113,6 +122,15 @@ impl Lower<'_> {
             self.b.unsqueeze(begins, 2)
         };
         s.h0.iter().zip(ends).map(begin).collect()
+    }
+
+    /// Zeros `[B, 1, width]` that are made of a state, for each part of it others: where T is fixed, tract takes two equal products for
+    /// one, and then asks for the one that is gone ("eval() called on a Dummy op"). With equal real and imaginary parts there are such.
+    fn nothing(&mut self, state: Val) -> Val {
+        let size = self.b.abs(state);
+        let below = self.b.neg(size);
+        let zeros = self.b.relu(below);
+        self.b.unsqueeze(zeros, 1)
     }
 }
 

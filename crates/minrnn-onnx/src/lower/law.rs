@@ -37,15 +37,6 @@ impl Steps {
         }
     }
 
-    /// What argument `at` is in steps that only pad. A complex decay is no zero there: where T is fixed, tract folds such products and then
-    /// asks for one that is gone ("eval() called on a Dummy op").
-    pub(super) fn filler(self, at: usize) -> f32 {
-        match self {
-            Self::Complex if at < 2 => 0.5,
-            _ => 0.0,
-        }
-    }
-
     /// The state after a step; the state comes first in every operator: one engine gave wrong values for the other order inside of a
     /// Scan.
     pub(super) fn step(self, b: &mut Builder, h: &[Val], x: &[Val]) -> Vec<Val> {

@@ -44,14 +44,9 @@ impl Time {
     }
 
     /// Zeros `[B, count, width]`.
-    fn filler(&mut self, b: &mut Builder, count: i64, width: i64) -> Val {
-        self.filler_of(b, count, width, 0.0)
-    }
-
-    /// The value in `[B, count, width]`.
-    fn filler_of(&mut self, b: &mut Builder, count: i64, width: i64, value: f32) -> Val {
-        self.make(b, Key::Filler(count, width, value.to_bits()), |t, b| {
-            let row = b.f32_filled(&[1, count, width], value);
+    pub(super) fn filler(&mut self, b: &mut Builder, count: i64, width: i64) -> Val {
+        self.make(b, Key::Filler(count, width), |t, b| {
+            let row = b.f32_filled(&[1, count, width], 0.0);
             let dims = t.with_batch(b, &[1, 1]);
             b.expand(row, dims)
         })
@@ -69,23 +64,29 @@ impl Time {
 
     /// `x [B, steps, width]` padded to whole blocks of a level. Nothing before the padding depends on what it holds.
     pub(super) fn pad(&mut self, b: &mut Builder, x: Val, level: usize, width: i64) -> Val {
-        self.pad_with(b, x, level, width, 0.0)
+        let missing = self.missing(level);
+        if missing == 0 {
+            return x;
+        }
+        let filler = self.filler(b, missing, width);
+        self.fill(b, x, filler, level)
     }
 
-    /// The same, padded with a value.
-    pub(super) fn pad_with(
+    /// The same, padded with a row `[B, 1, width]` again and again.
+    pub(super) fn pad_like(
         &mut self,
         b: &mut Builder,
         x: Val,
         level: usize,
         width: i64,
-        value: f32,
+        row: Val,
     ) -> Val {
         let missing = self.missing(level);
         if missing == 0 {
             return x;
         }
-        let filler = self.filler_of(b, missing, width, value);
+        let dims = self.with_batch(b, &[missing, width]);
+        let filler = b.expand(row, dims);
         self.fill(b, x, filler, level)
     }
 

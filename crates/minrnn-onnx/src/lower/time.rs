@@ -36,8 +36,8 @@ pub(super) enum Key {
     Blocks(usize),
     /// Those blocks in steps.
     Padded(usize),
-    /// A value, by its bits, in `[B, count, width]`.
-    Filler(i64, i64, u32),
+    /// Zeros `[B, count, width]`.
+    Filler(i64, i64),
     /// Ones `[B, count, 1]`.
     Ones(i64),
     /// Indices of each row's last entries: first after its end, count, width.
