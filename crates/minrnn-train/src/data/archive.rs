@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::array::Array;
-use super::{absent, npz, safetensors, unused};
+use super::{npz, safetensors};
 use crate::error::Result;
 
 /// Endings of such files.
@@ -47,16 +47,4 @@ pub(super) fn unpacked(path: &Path, used: impl Fn(&str) -> bool) -> Result<u64> 
         true => safetensors::unpacked(path, used),
         false => npz::unpacked(path, used),
     }
-}
-
-/// What a file has and nothing uses, and what is to be ignored and is not there; in words.
-pub(super) fn strangers(found: &[&str], names: &[&str], ignored: &[String]) -> Option<String> {
-    if let Some(message) = absent(found, ignored) {
-        return Some(format!("`ignore_arrays` {message}"));
-    }
-    let list = unused(found.iter().copied(), |n| names.contains(&n), ignored)?;
-    Some(format!(
-        "nothing uses {list}; what is used is {}; list the others in `ignore_arrays`, or [\"*\"]",
-        names.join(", ")
-    ))
 }

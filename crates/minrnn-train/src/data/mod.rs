@@ -15,6 +15,7 @@ mod sequences;
 mod sequences_csv;
 mod sequences_npy;
 mod statistics;
+mod strangers;
 mod vocabulary;
 pub(crate) mod zip_directory;
 

@@ -6,10 +6,10 @@ use std::path::Path;
 // Brings the pure-Rust inflater that `zip` is built on here.
 use flate2 as _;
 
-use super::archive::strangers;
 use super::array::Array;
 use super::npy::{announced, parse_npy};
 use super::read_data;
+use super::strangers::strangers;
 use super::zip_directory::{entries, twice};
 use crate::error::{Result, TrainError};
 

@@ -8,10 +8,10 @@ use ::safetensors::SafeTensors;
 use ::safetensors::tensor::{Dtype, Metadata};
 use serde::de::IgnoredAny;
 
-use super::archive::strangers;
 use super::array::{Array, Values};
 use super::npy;
 use super::read_data;
+use super::strangers::strangers;
 use crate::error::{Result, TrainError};
 
 /// The longest header: the library's limit.
