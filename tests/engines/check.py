@@ -218,18 +218,19 @@ def beyond_longest(export, engine, form, run, baseline, table):
     key = (export.folder.name, engine, form, "too many steps")
     for time in [limit + 1, 2 * limit]:
         random = np.random.default_rng(time)
-        data, states = export.random_input(random, 1, time), export.random_states(random, 1)
+        case = Case(export, baseline, random, 1, time, "random", [time], None)
         try:
-            got = run(export.feed(form, data, states))
+            got = run(export.feed(form, case.data, case.states))
         except Exception:
             table.note(key, "refused")
         else:
-            table.add(key, f"B=1 T={time} though the file takes {limit}", got, export.steps(baseline, data, states))
+            table.add(key, f"{case.name} though the file takes {limit}", got, case.want, None, case.moved)
 
 
 def check_export(folder, engines, seed, table):
     export = Export(folder)
     baseline = ENGINES["onnxruntime"](export, export.stepper)
+    export.baseline = baseline
     golden = Golden(export)
     if not golden.first_states_agree(export):
         table.fail((export.folder.name, "manifest", "-", "golden trace"), "initial states are not those of the trace")

@@ -26,7 +26,8 @@ def open_openvino(export, form):
 
     # Without the hint some CPUs compute in bf16.
     compiled = openvino.Core().compile_model(export.path(form), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    names = [o.get_any_name() for o in compiled.outputs]
+    # By the file's names: a tensor may have others beside them once it is compiled.
+    names = [o.name for o in export.model(form).graph.output]
 
     def run(feed):
         results = compiled(feed, share_inputs=False, share_outputs=False)
