@@ -191,9 +191,11 @@ impl LossConfig {
             Some(LossKind::Huber) => {
                 let delta = self.delta.unwrap_or(1.0);
                 let size = errors.abs()?;
-                // Up to delta the square alone, beyond it the line that goes on from there.
-                let near = size.minimum(delta)?;
-                let far = (size - &near)?;
+                // Up to delta the square alone, beyond it the line that goes on from there: no slope is a difference of large ones.
+                let inside = size.le(delta)?;
+                let edge = (size.zeros_like()? + delta)?;
+                let near = inside.where_cond(&size, &edge)?;
+                let far = (size - delta)?.relu()?;
                 (near.sqr()? * 0.5)? + (far * delta)?
             }
             _ => errors.sqr(),
@@ -338,6 +340,7 @@ mod tests {
             (of(Some(LossKind::Mae), None), [0.5, 3.0, 1.5]),
             (of(huber, None), [0.125, 2.5, 1.0]),
             (of(huber, Some(2.0)), [0.125, 4.0, 1.125]),
+            (of(huber, Some(1e10)), [0.125, 4.5, 1.125]),
         ] {
             let all = batch(targets.clone(), None);
             let (found, _) = loss(&config, &all, &outputs);
