@@ -108,6 +108,17 @@ fn it_goes_on_where_it_stopped() {
     )
     .unwrap();
     minrnn(stopped.path(), &["sweep", "sweep.toml"]).good();
+    // Fewer than there are: they stay, and the tables say less, but not in silence.
+    fs::write(
+        stopped.path().join("sweep.toml"),
+        format!(
+            "config = \"train.toml\"\n{}",
+            sweep.replace("draws = 3", "draws = 1")
+        ),
+    )
+    .unwrap();
+    let fewer = minrnn(stopped.path(), &["sweep", "sweep.toml"]);
+    assert!(fewer.err.contains("from 001 on"), "{}", fewer.shown());
     let outcome: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(runs.join("001/sweep.json")).unwrap()).unwrap();
     let set = outcome["set"][0].as_str().unwrap().to_owned();
@@ -161,6 +172,9 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     let dir = folder("[vary]\ntrain.lr = [1e-3]\ntrain.stepz = [3, 4]");
     refused(&dir, &[], "run 000: train.lr=0.001 train.stepz=3");
     refused(&dir, &[], "stepz");
+    assert!(!dir.path().join("runs").exists());
+    let dir = folder("[vary]\ntrain.batch = [2, 0]");
+    refused(&dir, &[], "run 001: train.batch=0");
     assert!(!dir.path().join("runs").exists());
     let dir = folder("[vary]\ntrain.lr = [1e-3]");
     refused(&dir, &["--set", "train.lr=0.1"], "train.lr");

@@ -145,8 +145,11 @@ impl Precision {
 }
 
 impl TrainConfig {
-    /// What needs no data to be known, before they are read.
-    pub(super) fn validate(&self) -> Result<()> {
+    /// Holds what needs no data to be known, before they are read.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] naming the key, [`TrainError::Model`].
+    pub fn validate(&self) -> Result<()> {
         self.train.validate()?;
         Ok(self.model.validate()?)
     }

@@ -33,13 +33,21 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(args.file.file_stem().unwrap_or_default()));
-    // A key that is wrong is wrong before the first run and not after the tenth.
+    // What is wrong without a look at the data is wrong before the first run and not after the tenth.
     for (i, run) in plan.runs.iter().enumerate() {
-        Config::read_for(&plan.config, &sets(args, &plan, run), None)
+        check(args, &plan, run)
             .with_context(|| format!("run {}: {}", name(i), plan.sets(run).join(" ")))?;
     }
     let _lock = Lock::inside(&dir, ui)?;
     hold(&dir, &plan, args)?;
+    if dir.join(name(plan.runs.len())).exists() {
+        ui.error(&format!(
+            "note: {} has more runs than {} asks for, from {} on: they stay, and are not in the tables",
+            dir.display(),
+            args.file.display(),
+            name(plan.runs.len())
+        ));
+    }
     let mut rows = vec![];
     for (i, values) in plan.runs.iter().enumerate() {
         let place = dir.join(name(i));
@@ -84,6 +92,13 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
 /// The folder of a run.
 fn name(i: usize) -> String {
     format!("{i:03}")
+}
+
+/// Holds the configuration of a run, as far as its data need not be known.
+fn check(args: &Sweep, plan: &Plan, run: &[String]) -> Result<()> {
+    let config = Config::read_for(&plan.config, &sets(args, plan, run), None)?;
+    let held = config.train.validate();
+    held.map_err(|e| config.explain(e))
 }
 
 /// What all runs share, then what this one has alone.

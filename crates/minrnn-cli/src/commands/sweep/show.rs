@@ -73,7 +73,10 @@ pub(super) fn failures(rows: &[Row]) -> String {
 
 /// The same as Markdown, with the picture.
 pub(super) fn markdown(keys: &[String], rows: &[Row], picture: &str) -> String {
-    let mut table = table(keys, rows);
+    let right = 1..keys.len() + 5;
+    let plain = |cells: Vec<String>| cells.iter().map(|c| escaped(c)).collect::<Vec<_>>();
+    let body = rows.iter().map(|r| plain(cells(r, number, percent)));
+    let mut table = wide(plain(header(keys)), body, right);
     table.load_style(comfy_table::presets::ASCII_MARKDOWN);
     let failed = match failures(rows) {
         none if none.is_empty() => none,
@@ -81,7 +84,7 @@ pub(super) fn markdown(keys: &[String], rows: &[Row], picture: &str) -> String {
             "\n{}",
             lines
                 .lines()
-                .map(|l| format!("- {l}\n"))
+                .map(|l| format!("- {}\n", escaped(l)))
                 .collect::<String>()
         ),
     };
@@ -97,6 +100,12 @@ pub(super) fn csv(keys: &[String], rows: &[Row]) -> String {
     let all = |x: f64| format!("{x:?}");
     let body = rows.iter().map(|r| line(cells(r, all, all)));
     std::iter::once(line(header(keys))).chain(body).collect()
+}
+
+/// A cell whose text is no markup.
+fn escaped(cell: &str) -> String {
+    let cell = cell.replace('&', "&amp;").replace('<', "&lt;");
+    cell.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
 fn quoted(cell: &str) -> String {
@@ -142,7 +151,9 @@ mod tests {
             "run,train.lr,best validation loss,after step,loss at the end,accuracy at the end\n\
              003,0.5,0.1,20,0.1,\n001,\"[1, 2]\",2.0,20,2.0,\n002,\"\"\"a\"\"\",,,,\n000,1,failed,,,\n"
         );
+        rows[1].values = vec!["\"a|<b>\"".into()];
         let text = markdown(&keys, &rows, "sweep.svg");
+        assert!(text.contains("\"a\\|&lt;b>\""), "{text}");
         assert!(text.contains("- 000: loss is not finite\n"), "{text}");
     }
 }
