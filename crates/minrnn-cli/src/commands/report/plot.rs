@@ -243,7 +243,11 @@ fn tick(v: f64, size: f64) -> String {
     short(if v.abs() < 1e-9 * size { 0.0 } else { v })
 }
 
+/// Larger values stand at the edge: the extent of an axis has to be a number.
+const LARGEST: f64 = 1e300;
+
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values = values.map(|v| v.clamp(-LARGEST, LARGEST));
     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
         (low.min(v), high.max(v))
     })
@@ -306,7 +310,9 @@ mod tests {
     fn one_point_equal_points_and_none_are_drawn() {
         for mark in [Mark::Line, Mark::Dotted, Mark::Dots, Mark::Bars] {
             for log in [false, true] {
-                for points in [&[(1.0, 2.0)][..], &[(1.0, 2.0), (2.0, 2.0)], &[(0.0, 0.0)]] {
+                let huge = &[(1.0, 1e308), (2.0, -1e308), (3.0, 1.0)][..];
+                let equal = &[(1.0, 2.0), (2.0, 2.0)][..];
+                for points in [&[(1.0, 2.0)][..], equal, &[(0.0, 0.0)], huge] {
                     let plot = Plot {
                         log,
                         ..plot(mark, points)
