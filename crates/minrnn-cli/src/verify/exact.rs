@@ -4,8 +4,7 @@
 
 use anyhow::Result;
 use minrnn_model::graph::Graph;
-use minrnn_model::trial::{Case, Truth};
-use minrnn_model::usual::Usual;
+use minrnn_model::trial::{Case, Source, Truth};
 use minrnn_onnx::export::Stored;
 
 use super::contract::Export;
@@ -177,9 +176,9 @@ impl<'a> Exact<'a> {
     }
 
     /// The step form, back to a state and on again.
-    pub(super) fn rewound(&self, of: (&Graph, Option<&Usual>, u64)) -> Result<Option<Row>> {
+    pub(super) fn rewound(&self, source: Source, seed: u64) -> Result<Option<Row>> {
         let step = self.step.as_ref();
-        step.map(|form| rewind::row("minrnn", &form.exact, of))
+        step.map(|form| rewind::row("minrnn", &form.exact, source, seed))
             .transpose()
     }
 

@@ -3,8 +3,7 @@
 use anyhow::Result;
 use minrnn_model::graph::Graph;
 use minrnn_model::rng::Rng;
-use minrnn_model::trial::{Case, Draw, Outcome};
-use minrnn_model::usual::Usual;
+use minrnn_model::trial::{Case, Draw, Outcome, Source};
 use minrnn_runtime as runtime;
 
 use super::engine::{Numbers, Tract};
@@ -18,13 +17,13 @@ const BATCH: usize = 3;
 
 /// One row for each form that takes lengths or resets.
 pub(super) fn rows(
-    graph: &Graph,
+    source: Source,
     numbers: Numbers,
     forms: &Forms,
     errors: &Errors,
-    usual: Option<&Usual>,
     seed: u64,
 ) -> Result<Vec<Row>> {
+    let graph = source.graph;
     let all = [
         ("parallel", &forms.parallel),
         ("scan", &forms.scan),
@@ -53,7 +52,7 @@ pub(super) fn rows(
         let mut rng = Rng::named(seed, "extras");
         for time in times {
             let batch = info.batch.unwrap_or(BATCH);
-            let case = Case::random(graph, (batch, time), true, &mut rng).drawn(Draw::Usual, usual);
+            let case = source.case((batch, time), true, Draw::Usual, &mut rng)?;
             let case = with_extras(case, info, &mut rng);
             let (mut want, moved) = truth_and_moved(graph, numbers, &case)?;
             let tolerances = widened(errors.tolerances(TRACT, &case, &want), &moved);

@@ -69,6 +69,14 @@ pub(super) fn portable(
         got.within(want, &wide)
     };
     let c = flushed(tally, by);
+    let mut sizes = got.tensors().zip(want.tensors()).map(|(got, want)| {
+        let pairs = got.iter().zip(want);
+        pairs.fold((0.0f64, 0.0f64), |(apart, most), (g, w)| {
+            (apart.max((f64::from(*g) - w).abs()), most.max(w.abs()))
+        })
+    });
+    let output = sizes.next().map_or(0.0, |(apart, _)| apart);
+    tally.sizes(output, sizes);
     tally.add_at(case.time, &case.name(), &c);
 }
 

@@ -1,9 +1,10 @@
 //! Which cases are run.
 
+use anyhow::Result;
 use minrnn_model::graph::{Binary, Graph, Input, Node, Op, Reduction};
 use minrnn_model::rng::Rng;
 use minrnn_model::ruler::SHORT;
-use minrnn_model::trial::{Case, Draw};
+use minrnn_model::trial::{Case, Draw, Source};
 use minrnn_model::usual::Usual;
 
 use super::Options;
@@ -109,30 +110,30 @@ fn otherwise(graph: &Graph, usual: Option<&Usual>) -> Vec<Draw> {
 /// cases alone would sample it too thinly to compare one engine with another.
 pub(super) fn calibration(
     export: &Export,
-    graph: &Graph,
-    usual: Option<&Usual>,
+    source: Source,
     (seed, quick): (u64, bool),
-) -> Vec<Case> {
+) -> Result<Vec<Case>> {
     let mut rng = Rng::named(seed, "calibration");
     let (many, more) = if quick { (8, 3) } else { (24, 8) };
     let batch = export.fixed().0.unwrap_or(8);
-    let mut one = |i: usize, draw| {
-        Case::random(graph, (batch, SHORT), i.is_multiple_of(2), &mut rng).drawn(draw, usual)
-    };
-    let mut all: Vec<Case> = (0..many).map(|i| one(i, Draw::Usual)).collect();
-    for draw in otherwise(graph, usual) {
-        all.extend((0..more).map(|i| one(i, draw)));
-    }
-    all
+    let mut one = |i: usize, draw| source.case((batch, SHORT), i.is_multiple_of(2), draw, &mut rng);
+    let ways = otherwise(source.graph, source.usual);
+    let usual = (0..many).map(|i| (i, Draw::Usual));
+    let others = ways
+        .iter()
+        .flat_map(|draw| (0..more).map(move |i| (i, *draw)));
+    usual
+        .chain(others)
+        .map(|(i, draw)| Ok(one(i, draw)?))
+        .collect()
 }
 
 pub(super) fn cases(
     export: &Export,
-    graph: &Graph,
-    usual: Option<&Usual>,
+    source: Source,
     (limit, quick): (usize, bool),
     rng: &mut Rng,
-) -> Vec<Case> {
+) -> Result<Vec<Case>> {
     let (batch, time) = export.fixed();
     let times = match (time, quick) {
         (Some(t), _) => vec![t],
@@ -140,24 +141,25 @@ pub(super) fn cases(
         (None, false) => lengths(limit),
     };
     let mut all = vec![];
-    let mut add = |batch, time, states, draw| {
-        all.push(Case::random(graph, (batch, time), states, rng).drawn(draw, usual));
+    let mut add = |batch, time, states, draw| -> Result<()> {
+        all.push(source.case((batch, time), states, draw, rng)?);
+        Ok(())
     };
     for (i, time) in times.iter().copied().enumerate() {
-        add(batch.unwrap_or(2), time, i % 3 != 2, Draw::Usual);
+        add(batch.unwrap_or(2), time, i % 3 != 2, Draw::Usual)?;
         if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
-            add(1, time, true, Draw::Usual);
-            add(1, time, false, Draw::Usual);
-            add(3, time, false, Draw::Usual);
+            add(1, time, true, Draw::Usual)?;
+            add(1, time, false, Draw::Usual)?;
+            add(3, time, false, Draw::Usual)?;
         }
     }
-    for draw in otherwise(graph, usual) {
+    for draw in otherwise(source.graph, source.usual) {
         for time in OTHERWISE.map(|t| time.unwrap_or(t.min(limit))) {
-            add(batch.unwrap_or(2), time, true, draw);
-            add(batch.unwrap_or(3), time, false, draw);
+            add(batch.unwrap_or(2), time, true, draw)?;
+            add(batch.unwrap_or(3), time, false, draw)?;
         }
     }
-    all
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -180,10 +182,15 @@ mod tests {
         write_export(dir.path(), &model, &params, &DirOptions::default()).unwrap();
         let export = Export::open(dir.path()).unwrap();
         let usual = usual(graph, &params);
+        let source = Source {
+            graph,
+            params: &params.to_f64(),
+            usual: usual.as_ref(),
+        };
         let mut rng = Rng::named(0, "verify");
         let all = [
-            calibration(&export, graph, usual.as_ref(), (0, false)),
-            cases(&export, graph, usual.as_ref(), (40, false), &mut rng),
+            calibration(&export, source, (0, false)).unwrap(),
+            cases(&export, source, (40, false), &mut rng).unwrap(),
         ];
         for case in all.iter().flatten() {
             let far = |x: &f32| match case.draw {

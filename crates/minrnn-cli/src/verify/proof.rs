@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_model::trial::Case;
+use minrnn_model::trial::{Case, Source};
 use minrnn_model::usual::{Usual, usual};
 use minrnn_onnx::export::Weights;
 
@@ -49,19 +49,23 @@ pub fn verify(
         params: &wide,
         rounding: rounding.as_ref(),
     };
+    let source = Source {
+        graph,
+        params: &wide,
+        usual,
+    };
     let (limit, mut notes) = plan::longest(export, graph, options);
     let forms = Forms::open(export, graph, &stored, rounding.is_none(), limit)?;
     let mut exact = exact::Exact::open(export, graph, &stored)?;
     let cases = plan::cases(
         export,
-        graph,
-        usual,
+        source,
         (limit, options.quick),
         &mut Rng::named(options.seed, "verify"),
-    );
+    )?;
     let mut tallies = Tallies::new(graph, portable::unlike(graph, &stored.weights));
     let mut errors = Errors::default();
-    let calibration = plan::calibration(export, graph, usual, (options.seed, options.quick));
+    let calibration = plan::calibration(export, source, (options.seed, options.quick))?;
     let work = |case: &Case| course::all_forms(case, plan::is_planned(case.time, limit));
     let mut course = Course::new(
         &mut observe,
@@ -95,19 +99,18 @@ pub fn verify(
         rows.extend(forms.golden(&known)?);
         rows.extend(tallies.rows());
         if let Some(step) = &forms.step {
-            rows.push(rewind::row(TRACT, step, (graph, usual, options.seed))?);
+            rows.push(rewind::row(TRACT, step, source, options.seed)?);
         }
     }
     if on(Check::Exact) {
         rows.extend(exact.golden(&known)?);
-        rows.extend(exact.rewound((graph, usual, options.seed))?);
+        rows.extend(exact.rewound(source, options.seed)?);
         let (exact_rows, unknown) = exact.rows();
         rows.extend(exact_rows);
         notes.extend(unknown);
     }
     if on(Check::Extras) {
-        let seed = options.seed;
-        rows.extend(extras::rows(graph, truths, &forms, &errors, usual, seed)?);
+        rows.extend(extras::rows(source, truths, &forms, &errors, options.seed)?);
     }
     notes.extend(remarks(&forms, usual, &stored.weights, rounding.is_some()));
     notes.extend(denormal(&stored.params));

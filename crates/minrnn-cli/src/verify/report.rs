@@ -175,6 +175,9 @@ fn engines(rows: &[Row]) -> Vec<Who> {
     all
 }
 
+/// A state of this size has grown with the steps: others are a handful.
+const LARGE: f64 = 100.0;
+
 /// A row in the making.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -189,6 +192,9 @@ pub(super) struct Tally {
     by_length: ByLength,
     failed: Option<String>,
     why: Option<String>,
+    /// Largest differences of the output and of the states, and what that state's tensor has as its largest value.
+    output: f64,
+    state: (f64, f64),
 }
 
 impl Tally {
@@ -212,7 +218,26 @@ impl Tally {
             by_length: ByLength::default(),
             failed: None,
             why: None,
+            output: 0.0,
+            state: (0.0, 0.0),
         }
+    }
+
+    /// Of one run: the largest difference of the output, and those of the states, each with the largest value of its tensor.
+    pub(super) fn sizes(&mut self, output: f64, states: impl Iterator<Item = (f64, f64)>) {
+        self.output = output.max(self.output);
+        self.state = states.fold(self.state, |a, b| if b.0 > a.0 { b } else { a });
+    }
+
+    /// What a reader of the largest difference has to know: that it belongs to a state which sums over all steps.
+    fn of_a_large_state(&self) -> Option<String> {
+        let (apart, largest) = self.state;
+        (largest >= LARGE && apart > 10.0 * self.output).then(|| {
+            format!(
+                "the largest difference, {apart:.1e}, is of a state that has grown to {largest:.1e} (a sum over the steps); the output's is {:.1e}",
+                self.output
+            )
+        })
     }
 
     pub(super) fn because(mut self, why: &str) -> Self {
@@ -284,7 +309,10 @@ impl Tally {
         self.cases
     }
 
-    pub(super) fn row(self) -> Row {
+    pub(super) fn row(mut self) -> Row {
+        if let Some(what) = self.of_a_large_state() {
+            self.remark(&what);
+        }
         let agreement = (self.rows > 0).then(|| self.agreeing as f64 / self.rows as f64);
         Row {
             engine: self.engine.into(),

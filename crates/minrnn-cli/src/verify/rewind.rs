@@ -2,10 +2,8 @@
 //! states.
 
 use anyhow::Result;
-use minrnn_model::graph::Graph;
 use minrnn_model::rng::Rng;
-use minrnn_model::trial::{Case, Draw};
-use minrnn_model::usual::Usual;
+use minrnn_model::trial::{Draw, Source};
 
 use super::engine::Tract;
 use super::report::Tally;
@@ -18,16 +16,12 @@ const BACK: usize = 7;
 const BATCH: usize = 3;
 
 /// The row of an engine with its step file.
-pub(super) fn row(
-    engine: &'static str,
-    step: &Tract,
-    (graph, usual, seed): (&Graph, Option<&Usual>, u64),
-) -> Result<Row> {
+pub(super) fn row(engine: &'static str, step: &Tract, source: Source, seed: u64) -> Result<Row> {
     let form = "step, back to a state";
     let mut tally = Tally::new(engine, form, "the first time", Grade::Exact);
     let batch = step.info().batch.unwrap_or(BATCH);
     let mut rng = Rng::named(seed, "rewind");
-    let case = Case::random(graph, (batch, TIME), true, &mut rng).drawn(Draw::Usual, usual);
+    let case = source.case((batch, TIME), true, Draw::Usual, &mut rng)?;
     let [first, again] = step.rewound(&case, BACK)?;
     grade::exact(&mut tally, &case.cut(BACK, TIME, None), &again, &first);
     Ok(tally.row())

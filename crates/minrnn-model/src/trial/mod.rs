@@ -4,10 +4,12 @@
 
 mod carry;
 mod case;
+mod reach;
 mod result;
 #[cfg(test)]
 mod tests;
 
 pub use carry::{Span, carried, spans, steps};
 pub use case::{Case, Draw, How, cut, pieces};
+pub use reach::{Source, takes_any_state};
 pub use result::{Outcome, Truth, join};

@@ -102,6 +102,8 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
         )
     };
     let list: Vec<Json> = minrnn_model::json::from_str(text).with_context(broken)?;
+    // Of other laws than the linear one, a state may be a sum that the model divides by: numbers at random would lie near its pole.
+    let any_value = file.metadata("minrnn.contract") == Some("1");
     let one = |state: &Json| -> Option<StateSpec> {
         let init = match &state["init"] {
             Json::String(s) if s == "zero" => Init::Fill(0.0),
@@ -119,7 +121,7 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
         spec.batch = batch_axis(file, &spec.input, &shape);
         Some(StateSpec {
             init,
-            any_value: true,
+            any_value,
             ..spec
         })
     };
