@@ -20,7 +20,7 @@ pub(super) fn rows(
     source: Source,
     numbers: Numbers,
     forms: &Forms,
-    errors: &Errors,
+    errors: &mut Errors,
     seed: u64,
 ) -> Result<Vec<Row>> {
     let graph = source.graph;
@@ -55,6 +55,7 @@ pub(super) fn rows(
             let case = source.case((batch, time), true, Draw::Usual, &mut rng)?;
             let case = with_extras(case, info, &mut rng);
             let (mut want, moved) = truth_and_moved(graph, numbers, &case)?;
+            let moved = errors.moved(&case, &moved);
             let tolerances = widened(errors.tolerances(TRACT, &case, &want), &moved);
             let mut got = run(graph, tract, &case)?;
             within(graph, &case, &mut got.output, 0.0f32);

@@ -122,9 +122,12 @@ pub(super) const CANDLE: &str = "candle";
 /// The engine of the untouched files, as rows call it.
 pub(super) const TRACT: &str = "tract";
 
-/// How far each engine's steps are from the oracle, by its name.
+/// How far each engine's steps are from the oracle, by its name, and what the rounding of narrow products moved.
 #[derive(Default)]
-pub(super) struct Errors(BTreeMap<&'static str, StepErrors>);
+pub(super) struct Errors {
+    engines: BTreeMap<&'static str, StepErrors>,
+    moved: StepErrors,
+}
 
 impl Errors {
     pub(super) fn learn(&mut self, steps: &Steps, case: &Case, truth: &Truth) {
@@ -133,7 +136,7 @@ impl Errors {
         let tract = anew.into_iter().find_map(Option::as_ref);
         for (engine, measure) in [(CANDLE, steps.candle.as_ref()), (TRACT, tract)] {
             if let Some(measure) = measure {
-                self.0
+                self.engines
                     .entry(engine)
                     .or_default()
                     .learn(case, measure, truth);
@@ -141,10 +144,15 @@ impl Errors {
         }
     }
 
+    /// What narrow products moved in each tensor at most, this case and those before it.
+    pub(super) fn moved(&mut self, case: &Case, moved: &[f64]) -> Vec<f64> {
+        self.moved.at_most(case, moved)
+    }
+
     /// Tolerance of each tensor by what is known of an engine; of one that never ran, that is the rounding of f32 alone.
     pub(super) fn tolerances(&self, engine: &str, case: &Case, truth: &Truth) -> Vec<f64> {
         let unknown = StepErrors::default();
-        let known = self.0.get(engine).unwrap_or(&unknown);
+        let known = self.engines.get(engine).unwrap_or(&unknown);
         known.tolerances(case, truth)
     }
 }

@@ -27,15 +27,28 @@ pub(super) fn moved(rounded: &Truth, plain: &Truth) -> Vec<f64> {
 impl StepErrors {
     /// Remembers a step run.
     pub(super) fn learn(&mut self, case: &Case, got: &Outcome, truth: &Truth) {
-        let seen = self.seen.of(case.draw, case.time);
-        for (at, (got, want)) in got.tensors().zip(truth.tensors()).enumerate() {
+        let errors = got.tensors().zip(truth.tensors()).map(|(got, want)| {
             let apart = got.iter().zip(want).map(|(g, w)| (f64::from(*g) - w).abs());
-            let most = apart.fold(0.0, f64::max);
+            apart.fold(0.0, f64::max)
+        });
+        self.remember(case, errors);
+    }
+
+    fn remember(&mut self, case: &Case, sizes: impl Iterator<Item = f64>) {
+        let seen = self.seen.of(case.draw, case.time);
+        for (at, most) in sizes.enumerate() {
             match seen.get_mut(at) {
                 Some(known) => *known = most.max(*known),
                 None => seen.push(most),
             }
         }
+    }
+
+    /// Remembers what moved each tensor of a run, and gives what moved it at most in runs that are drawn alike and no longer. Few values
+    /// alone may all lie far from the middle of two steps, where one of another run does not.
+    pub(super) fn at_most(&mut self, case: &Case, moved: &[f64]) -> Vec<f64> {
+        self.remember(case, moved.iter().copied());
+        (0..moved.len()).map(|i| self.of(i, case)).collect()
     }
 
     /// Largest error of a tensor in runs that are drawn alike and no longer (or short).
@@ -171,6 +184,20 @@ mod tests {
             output: vec![x],
             states: vec![vec![1.0]],
         }
+    }
+
+    /// A case whose few values all lay far from the middle of two steps has what others of its kind were moved.
+    #[test]
+    fn what_rounding_moved_once_it_may_move_again() {
+        let mut moved = StepErrors::default();
+        assert_eq!(moved.at_most(&case(300), &[0.5, 0.0]), [0.5, 0.0]);
+        assert_eq!(moved.at_most(&case(3), &[0.125, 0.25]), [0.125, 0.25]);
+        assert_eq!(moved.at_most(&case(1), &[0.0, 0.0]), [0.125, 0.25]);
+        let large = Case {
+            draw: Draw::Large,
+            ..case(1)
+        };
+        assert_eq!(moved.at_most(&large, &[0.0, 0.0]), [0.0, 0.0]);
     }
 
     #[track_caller]

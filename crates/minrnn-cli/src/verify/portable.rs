@@ -157,6 +157,7 @@ impl Trial<'_> {
     ) -> Result<()> {
         let (graph, case) = (self.graph, self.case);
         let (truth, moved) = truth_and_moved(graph, self.numbers, case)?;
+        let moved = errors.moved(case, &moved);
         let steps = self.forms.steps(graph, case)?;
         errors.learn(&steps, case, &truth);
         let m = self.measure(errors, &steps, truth, &moved);

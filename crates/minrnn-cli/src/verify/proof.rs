@@ -10,7 +10,7 @@ use minrnn_onnx::export::Weights;
 
 use super::contract::Export;
 use super::course::{self, Course};
-use super::engine::{Numbers, truth};
+use super::engine::Numbers;
 use super::forms::{Errors, Forms, TRACT};
 use super::hold::{Held, hold};
 use super::portable::{self, Tallies, Trial};
@@ -77,7 +77,8 @@ pub fn verify(
     );
     for case in &calibration {
         course.begin(course::single_steps(case), "measuring the error of steps");
-        let truth = truth(graph, truths, case, false)?;
+        let (truth, moved) = portable::truth_and_moved(graph, truths, case)?;
+        errors.moved(case, &moved);
         errors.learn(&forms.steps(graph, case)?, case, &truth);
     }
     for case in &cases {
@@ -110,7 +111,13 @@ pub fn verify(
         notes.extend(unknown);
     }
     if on(Check::Extras) {
-        rows.extend(extras::rows(source, truths, &forms, &errors, options.seed)?);
+        rows.extend(extras::rows(
+            source,
+            truths,
+            &forms,
+            &mut errors,
+            options.seed,
+        )?);
     }
     notes.extend(remarks(&forms, usual, &stored.weights, rounding.is_some()));
     notes.extend(denormal(&stored.params));
