@@ -45,6 +45,11 @@ impl Two {
             self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
                 .with_context(|| case.name())?;
         }
+        if self.kind == Kind::Same {
+            let mut rng = Rng::named(request.seed, "lengths apart");
+            let told = self.apart(&mut costs, &mut checks, &mut rng);
+            notes.extend(told.context("lengths that differ")?);
+        }
         let (lost, beyond) = (checks.lost(), checks.beyond());
         notes.extend(checks.offsets());
         let mut rows = checks.rows();

@@ -1,6 +1,7 @@
 //! Two ONNX files of any program: a sequence file against its step file, or a file against another one.
 
 mod alone;
+mod apart;
 mod case;
 mod check;
 mod checks;

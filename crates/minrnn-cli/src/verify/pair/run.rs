@@ -89,6 +89,8 @@ impl Two {
         let links = self.face.links.iter().zip(&case.data);
         let data = links.map(|(link, x)| match link.time() {
             Some(axis) if link.lacks[side] => x.cut(axis, from, to)?.squeeze(axis),
+            // Whole, however long it is: lengths may differ.
+            Some(_) if (from, to) == (0, case.time) => Ok(x.clone()),
             Some(axis) => x.cut(axis, from, to),
             None => Ok(x.clone()),
         });
