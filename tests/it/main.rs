@@ -29,3 +29,4 @@ mod runs;
 mod service;
 mod snapshots_of_graphs;
 mod state_spaces;
+mod stories;
