@@ -30,3 +30,4 @@ mod service;
 mod snapshots_of_graphs;
 mod state_spaces;
 mod stories;
+mod text;
