@@ -29,3 +29,5 @@ mod runs;
 mod service;
 mod snapshots_of_graphs;
 mod state_spaces;
+mod stories;
+mod text;

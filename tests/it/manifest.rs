@@ -1,6 +1,7 @@
 //! The published JSON Schema of `manifest.json`: every manifest that we write keeps it, and it refuses what is none.
 
 use minrnn_model::model::Model;
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Form, Placement, StateLayout, StateNames, Target,
     Weights, write_export,
@@ -57,6 +58,20 @@ fn all() -> Vec<Value> {
         o.options.seq_len = Some(9);
         o.placement = Placement::Shared;
     }));
+    for words in [
+        Vocabulary::from(
+            (0..11)
+                .map(|i| char::from(b'a' + i).to_string())
+                .collect::<Vec<_>>(),
+        ),
+        Vocabulary::Tokenizer(std::sync::Arc::from(*b"{}")),
+    ] {
+        all.push(manifest("gru_tokens", |o| o.vocabulary = Some(words)));
+    }
+    let mut bytes = manifest("gru_tokens", |_| {});
+    bytes["vocabulary"] = json!("bytes");
+    bytes["preprocessing"] = json!({ "kind": "bytes" });
+    all.push(bytes);
     all.push(manifest("lstm_tokens", |o| {
         o.placement = Placement::External;
         (o.options.lengths, o.options.reset) = (true, true);

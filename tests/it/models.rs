@@ -7,8 +7,9 @@ use candle_core::Device;
 use minrnn_cli::verify::{Export, Options, verify};
 use minrnn_onnx::export::{DirOptions, write_export};
 use minrnn_runtime as runtime;
+use minrnn_runtime::text::Sampler;
 use minrnn_train::checkpoint::{Checkpoint, load_model};
-use minrnn_train::generate::{Generator, Sampler};
+use minrnn_train::generate::Generator;
 
 fn models() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");

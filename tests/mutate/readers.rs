@@ -110,7 +110,7 @@ impl Place {
                 evals_since_best: 0,
                 evaluation_due: false,
             }),
-            vocabulary: Some(vec!["a".into(), "b".into(), "c".into()]),
+            vocabulary: Some(["a", "b", "c"].map(String::from).to_vec().into()),
         };
         checkpoint
             .save(&self.path("checkpoint"))

@@ -6,6 +6,7 @@
 
 mod args;
 mod board;
+mod codec;
 mod commands;
 mod config;
 mod environment;

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use minrnn_model::graph::Input;
+use minrnn_runtime::text::{Continuation, Sampler};
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::BestMetric;
-use minrnn_train::generate::{Generator, Sampler};
+use minrnn_train::generate::Generator;
 use minrnn_train::trainer::{Control, Event, Metrics, StepLog, Trainer};
 
 use crate::board::Board;
+use crate::codec::Words;
 use crate::files;
 use crate::gap::Gap;
 use crate::interrupt::{self, Watch};
@@ -261,7 +263,7 @@ impl Watcher {
     }
 }
 
-/// Characters of a text that is written at an evaluation.
+/// Tokens of a text that is written at an evaluation.
 const SAMPLE: usize = 200;
 
 /// What a text model writes now; none of other models. The same seed each time, so that what differs is the model.
@@ -271,13 +273,23 @@ fn sample(trainer: &Trainer) -> Result<Option<String>, TrainError> {
     };
     let params = trainer.params()?;
     let mut generator = Generator::new(trainer.model(), &params, &candle_core::Device::Cpu)?;
-    let mut sampler = Sampler::new(0.8, 0)?;
-    let mut next = words.encode("\n").map_or(0, |ids| ids[0]);
+    let (words, failed) = (Words(words.clone()), |e: minrnn_runtime::Error| {
+        TrainError::Config {
+            field: "sample".into(),
+            message: e.to_string(),
+        }
+    });
+    let mut next = vec![words.first()];
+    let sampler = Sampler::new(0.8, 0).map_err(failed)?;
+    let mut continuation = Continuation::new(sampler, &next, vec![], None).map_err(failed)?;
     let mut text = String::new();
     for _ in 0..SAMPLE {
-        next = sampler.choose(&generator.feed(&[next])?) as u32;
-        text.push_str(&words.decode(&[next])?);
+        let logits = generator.feed(&next)?;
+        let taken = continuation.take(&words, &logits).map_err(failed)?;
+        text.push_str(&taken.text);
+        next = vec![taken.id];
     }
+    text.push_str(&continuation.rest(&words).map_err(failed)?);
     Ok(Some(text))
 }
 

@@ -41,6 +41,7 @@ pub mod stated;
 pub mod testing;
 pub mod trial;
 pub mod usual;
+pub mod vocabulary;
 
 mod error;
 pub use error::{ModelError, Result};

@@ -64,6 +64,8 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Inf
         weights_sha256: meta.weights_sha256,
         dtype: meta.dtype,
         config: meta.config,
+        vocabulary: meta.vocabulary,
+        end_of_stream: meta.end_of_stream,
     })
 }
 

@@ -282,6 +282,10 @@ pub struct Info {
     pub dtype: Dtype,
     /// What the model was made from.
     pub config: Value,
+    /// Of a text model, what tells its vocabulary: `bytes`, or a sha256 in lower-case hex ([`crate::text::Vocabulary::of_export`]).
+    pub vocabulary: Option<String>,
+    /// The token after which a text is over, where the export names one.
+    pub end_of_stream: Option<u32>,
 }
 
 impl Info {

@@ -34,6 +34,8 @@
 //!
 //! Files of other programs run too, by named tensors and without any notion of state: [`AnyModel`].
 //!
+//! Text goes in and out by [`text`].
+//!
 //! # What is refused
 //! Everything that would be silently wrong. A file that contradicts its metadata ([`Error::Contract`]); T = 0, T beyond
 //! the length a graph was made for, ids outside the vocabulary, values that are not finite, a state of other weights or
@@ -91,6 +93,7 @@ mod state;
 mod state_bytes;
 mod structure;
 mod tensors;
+pub mod text;
 mod weights;
 
 #[cfg(feature = "tract")]

@@ -28,6 +28,8 @@ pub(crate) struct Metadata {
     pub(crate) weights_sha256: String,
     pub(crate) dtype: Dtype,
     pub(crate) config: Value,
+    pub(crate) vocabulary: Option<String>,
+    pub(crate) end_of_stream: Option<u32>,
 }
 
 /// `Ok(None)`: the file carries no `minrnn.*` key at all.
@@ -72,6 +74,8 @@ impl<'a> Props<'a> {
             weights_sha256: self.weights()?,
             dtype: self.dtype()?,
             config: self.config()?,
+            vocabulary: self.0.get("minrnn.vocabulary").map(|v| (*v).to_owned()),
+            end_of_stream: self.end_of_stream()?,
         })
     }
 
@@ -165,6 +169,21 @@ impl<'a> Props<'a> {
             Ok(n) if digits && n > 0 => Ok(Some(n)),
             _ => {
                 let what = format!("is `{}`, not a decimal number above 0", short(text));
+                Err(Breach::new(place(key), what))
+            }
+        }
+    }
+
+    fn end_of_stream(&self) -> Result<Option<u32>, Breach> {
+        let key = "minrnn.end_of_stream";
+        let Some(text) = self.0.get(key) else {
+            return Ok(None);
+        };
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(token) if digits => Ok(Some(token)),
+            _ => {
+                let what = format!("is `{}`, not the number of a token", short(text));
                 Err(Breach::new(place(key), what))
             }
         }

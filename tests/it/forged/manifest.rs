@@ -34,7 +34,7 @@ fn every_key() -> Vec<(&'static str, Forged)> {
         (
             "text",
             Forged::new(TOKENS, |o| {
-                o.vocabulary = Some(["a", "b", "c", "d"].map(String::from).to_vec());
+                o.vocabulary = Some(["a", "b", "c", "d"].map(String::from).to_vec().into());
                 o.end_of_stream = Some(2);
             }),
         ),
@@ -319,11 +319,11 @@ fn swapped_entries_are_not_those_of_the_files() {
 #[test]
 fn swapped_entries_are_not_those_of_the_checkpoint() {
     let swapped = Forged::new(TOKENS, |o| {
-        o.vocabulary = Some(["a", "c", "b", "d"].map(String::from).to_vec());
+        o.vocabulary = Some(["a", "c", "b", "d"].map(String::from).to_vec().into());
     });
     swapped.files_hold();
     let export = minrnn_cli::verify::Export::open(swapped.path()).unwrap();
-    let own = ["a", "b", "c", "d"].map(String::from);
+    let own = ["a", "b", "c", "d"].map(String::from).to_vec().into();
     let error = export.has_vocabulary(Some(&own)).unwrap_err().to_string();
     let wanted = "says that token 1 is \"c\", and the checkpoint \"b\" (2 of 4 entries differ)";
     assert!(error.contains(wanted), "{error}");

@@ -58,7 +58,7 @@ impl Forged {
 
     fn tokens() -> Self {
         Self::new(TOKENS, |o| {
-            o.vocabulary = Some(["a", "b", "c", "d"].map(String::from).to_vec());
+            o.vocabulary = Some(["a", "b", "c", "d"].map(String::from).to_vec().into());
         })
     }
 

@@ -8,7 +8,7 @@ use super::numbers::one_or_more;
 
 /// Let a text model write, from a checkpoint or from exported files.
 ///
-/// Characters come as they are made. At temperature 0 always the likeliest one (the first of equals), else by chance: with
+/// Text comes as it is made, token by token: a character each, unless the model was trained on others. At temperature 0 always the likeliest one (the first of equals), else by chance: with
 /// --top-k among the K likeliest, with --top-p among the fewest of the likeliest (of those K) whose probability together reaches P,
 /// at the temperature. The same seed writes the same text, by every engine.
 #[derive(Debug, clap::Args)]
@@ -16,13 +16,13 @@ pub(crate) struct Generate {
     /// Folder of a checkpoint, of a run (then its `best`) or of an export
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// Text to go on from [default: a line break, or the vocabulary's first character, which is not printed]
+    /// Text to go on from [default: a line break, or the vocabulary's first token, which is not printed]
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Characters to write; fewer where the end of stream that an export names comes first
+    /// Tokens to write; fewer where the end of stream that an export names comes first
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = one_or_more)]
     pub(crate) length: usize,
-    /// Divides the logits: 0 takes the likeliest character, 1 the model's own probabilities
+    /// Divides the logits: 0 takes the likeliest token, 1 the model's own probabilities
     #[arg(
         long,
         value_name = "F",
@@ -30,16 +30,16 @@ pub(crate) struct Generate {
         allow_hyphen_values = true
     )]
     pub(crate) temperature: f64,
-    /// Choose among the K likeliest characters only; of equals those that come first in the vocabulary [default: all]
+    /// Choose among the K likeliest tokens only; of equals those that come first in the vocabulary [default: all]
     #[arg(long, value_name = "K", value_parser = one_or_more)]
     pub(crate) top_k: Option<usize>,
-    /// Choose among the fewest of the likeliest characters whose probability together reaches P, more than 0 and less than 1 [default: all]
+    /// Choose among the fewest of the likeliest tokens whose probability together reaches P, more than 0 and less than 1 [default: all]
     #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub(crate) top_p: Option<f64>,
     /// End where this text was written; it is not printed, and in the prompt it ends nothing. May be repeated: the first that comes
     #[arg(long, value_name = "TEXT")]
     pub(crate) stop: Vec<String>,
-    /// Seed of the choice of characters
+    /// Seed of the choice of tokens
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// What computes [default: candle for a checkpoint, step for an export]

@@ -166,7 +166,9 @@ fn check_outputs(args: &Train, config: &Config, dir: &Path) -> Result<()> {
     };
     let reads = Outputs::new().reads("CONFIG.toml", Some(&args.config));
     let reads = match &config.train.task {
-        TaskConfig::Text(text) => reads.reads("task.path", Some(&text.path)),
+        TaskConfig::Text(text) => reads
+            .reads("task.path", Some(&text.path))
+            .reads("task.tokenizer", text.tokenizer.as_deref()),
         TaskConfig::Sequences(all) => reads
             .reads("task.path", Some(&all.path))
             .reads("task.labels_path", all.labels_path.as_deref())

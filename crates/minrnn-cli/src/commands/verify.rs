@@ -68,7 +68,7 @@ pub(super) fn run(args: &Verify, given: &Given, ui: &Ui) -> Result<Outcome> {
     let (model, params) = match &args.checkpoint {
         Some(path) => {
             let loaded = files::load_checkpoint(path)?;
-            let words = loaded.checkpoint.vocabulary.as_deref();
+            let words = loaded.checkpoint.vocabulary.as_ref();
             verify::belongs(&export, &loaded.model, words)?;
             (loaded.model, loaded.params)
         }

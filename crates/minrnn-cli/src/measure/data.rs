@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::checkpoint::model_config;
@@ -91,13 +92,13 @@ fn whole(task: TaskConfig, path: &Path, flag: &str) -> Result<TaskConfig> {
 }
 
 /// A checkpoint of which only the configuration and the vocabulary are known: what the files of an export say of themselves.
-pub(crate) fn checkpoint_of(config: Json, vocabulary: Option<&[String]>) -> Checkpoint {
+pub(crate) fn checkpoint_of(config: Json, vocabulary: Option<&Vocabulary>) -> Checkpoint {
     Checkpoint {
         config,
         params: Default::default(),
         optimizer: None,
         trainer: None,
-        vocabulary: vocabulary.map(<[String]>::to_vec),
+        vocabulary: vocabulary.cloned(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::place::Place;
 use crate::files::{BEST, LAST, MANIFEST, METRICS};
 
 /// Names that files of exports, checkpoints and runs have.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     MANIFEST,
     METRICS,
     "golden.safetensors",
@@ -20,6 +20,7 @@ const OURS: [&str; 9] = [
     "optimizer.safetensors",
     "trainer_state.json",
     "vocabulary.json",
+    "tokenizer.json",
 ];
 
 /// The folder itself, the files that it has or should have by their names, and those of the checkpoints of a run. ONNX files and
@@ -41,7 +42,12 @@ pub(super) fn own_files(dir: &Path) -> Vec<PathBuf> {
 /// Whether an export writes files of that name.
 pub(super) fn is_of_export(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let ours = ["manifest.json", "golden.safetensors", "README.md"];
+    let ours = [
+        "manifest.json",
+        "golden.safetensors",
+        "README.md",
+        "tokenizer.json",
+    ];
     is_graph(path) || name.is_some_and(|name| ours.contains(&name))
 }
 

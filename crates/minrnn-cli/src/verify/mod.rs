@@ -29,6 +29,7 @@ mod texts;
 mod who;
 
 use minrnn_model::model::Model;
+use minrnn_model::vocabulary::Vocabulary;
 
 pub use check::{Check, Off};
 pub(crate) use contract::graphs_below;
@@ -90,7 +91,7 @@ pub type Observer<'a> = &'a mut dyn FnMut(usize, usize, &str);
 pub fn belongs(
     export: &Export,
     model: &Model,
-    vocabulary: Option<&[String]>,
+    vocabulary: Option<&Vocabulary>,
 ) -> std::result::Result<(), OtherModel> {
     export.is_of(model)?;
     export.has_vocabulary(vocabulary)

@@ -59,7 +59,7 @@ fn wanted(export: &Export, graph: &Graph, params: &Params) -> Option<String> {
         let name = path.file_name()?.to_str()?;
         files.push((name, model, told));
     }
-    let words = export.vocabulary().is_some();
+    let words = export.vocabulary();
     card_of(graph, params, export.weights_sha256(), &files, words).ok()
 }
 

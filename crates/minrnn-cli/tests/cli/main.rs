@@ -30,4 +30,5 @@ mod shared;
 mod state_spaces;
 mod sweep;
 mod training;
+mod vocabulary;
 mod whole;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use minrnn_model::model::Model as Network;
 use minrnn_model::params::Params;
+use minrnn_model::vocabulary::{TOKENIZER, Vocabulary};
 use sha2::{Digest, Sha256};
 
 use super::lock::{Lock, MANIFEST};
@@ -42,8 +43,8 @@ pub struct DirOptions {
     pub options: ExportOptions,
     /// Where the weights are.
     pub placement: Placement,
-    /// The text of each token, for the manifest; its hash is in the files.
-    pub vocabulary: Option<Vec<String>>,
+    /// What the tokens are, for the manifest, and what tells it in the files. A tokenizer is written beside them.
+    pub vocabulary: Option<Vocabulary>,
     /// The token after which a text has ended, for the manifest and the files' metadata.
     pub end_of_stream: Option<usize>,
     /// What the model was measured to do, and the figure, for the model card.
@@ -118,9 +119,10 @@ pub fn write_export(
     let names: Vec<String> = staged.files.iter().map(|(name, ..)| name.clone()).collect();
     replaceable(dir, &names)?;
     lock.half = true;
+    let had = names_tokenizer(dir);
     remove(dir, MANIFEST)?;
     sync_dir(dir)?;
-    remove_stale(dir, &names)?;
+    remove_stale(dir, &names, had)?;
     let mut files = vec![];
     for (name, bytes, sha256) in staged.files {
         if name == MANIFEST {
@@ -169,7 +171,7 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
         };
     };
     if let Some(words) = &dir.vocabulary {
-        vocabulary(words, vocab).or_else(|what| wrong("vocabulary", what))?;
+        fits(words, vocab).or_else(|what| wrong("vocabulary", what))?;
     }
     match dir.end_of_stream {
         Some(token) if token >= vocab => wrong(
@@ -180,7 +182,18 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
     }
 }
 
-/// Each token of a text model is one character, and none stands there twice: else a text has no token ids, or several.
+/// How many tokens a tokenizer has, only who reads it knows.
+fn fits(words: &Vocabulary, tokens: usize) -> Result<(), String> {
+    match words {
+        Vocabulary::Characters(words) => vocabulary(words, tokens),
+        Vocabulary::Bytes if tokens != 256 => Err(format!(
+            "is the 256 bytes, and the model has {tokens} tokens"
+        )),
+        Vocabulary::Bytes | Vocabulary::Tokenizer(_) => Ok(()),
+    }
+}
+
+/// Each token of a model of characters is one character, and none stands there twice: else a text has no token ids, or several.
 fn vocabulary(words: &[String], tokens: usize) -> Result<(), String> {
     if words.len() != tokens {
         return Err(format!(
@@ -277,8 +290,8 @@ fn stage(
         let store = Store::plan(graph, params, &options.weights, beside.as_deref())?;
         weights::small_enough(&store)?;
         let mut onnx = super::render(graph, params, &store, weights_sha256, &options)?;
-        let words = dir.vocabulary.as_deref().map(super::vocabulary_sha256);
-        let entry = words.map(|hash| ("minrnn.vocabulary".to_owned(), hash));
+        let words = dir.vocabulary.as_ref().map(super::vocabulary_mark);
+        let entry = words.map(|mark| ("minrnn.vocabulary".to_owned(), mark));
         onnx.metadata.extend(entry);
         let end = dir.end_of_stream.map(|token| token.to_string());
         onnx.metadata
@@ -312,6 +325,9 @@ fn stage(
         dir,
     });
     staged.add_bytes("README.md", card.as_bytes())?;
+    if let Some(file) = dir.vocabulary.as_ref().and_then(Vocabulary::tokenizer) {
+        staged.add_bytes(TOKENIZER, file)?;
+    }
     let manifest = manifest(
         graph,
         params,
@@ -345,15 +361,25 @@ fn placement(dir: &DirOptions, bytes: u64) -> Result<Placement, ExportError> {
 }
 
 /// Files that an earlier export left and this one does not have would be of other weights.
-fn remove_stale(dir: &Path, files: &[String]) -> Result<(), ExportError> {
+fn remove_stale(dir: &Path, files: &[String], tokenizer: bool) -> Result<(), ExportError> {
     let of = |form: Form| [file_name(form), format!("model.{}.data", form.name())];
     let all = Form::ALL.into_iter().flat_map(of);
-    for name in all.chain(["model.data".to_owned()]) {
+    let others = ["model.data".to_owned()].into_iter();
+    let others = others.chain(tokenizer.then(|| TOKENIZER.to_owned()));
+    for name in all.chain(others) {
         if !files.contains(&name) {
             remove(dir, &name)?;
         }
     }
     Ok(())
+}
+
+/// Whether the export that lies there has a tokenizer; one that its manifest does not name is somebody's.
+fn names_tokenizer(dir: &Path) -> bool {
+    let manifest = fs::read(dir.join(MANIFEST)).ok();
+    let manifest: Option<serde_json::Value> =
+        manifest.and_then(|m| serde_json::from_slice(&m).ok());
+    manifest.is_some_and(|m| m["vocabulary"]["file"] == TOKENIZER)
 }
 
 fn remove(dir: &Path, name: &str) -> Result<(), ExportError> {

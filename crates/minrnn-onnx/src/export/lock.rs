@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use minrnn_model::vocabulary::TOKENIZER;
 use tempfile::TempDir;
 
 use super::{ExportError, Form};
@@ -159,7 +160,14 @@ fn is_staging(dir: &Path) -> bool {
         [format!("model.{name}.onnx"), format!("model.{name}.data")]
     };
     let mut known: Vec<String> = Form::ALL.into_iter().flat_map(of).collect();
-    known.extend(["model.data", "golden.safetensors", "README.md", MANIFEST].map(String::from));
+    let others = [
+        "model.data",
+        "golden.safetensors",
+        "README.md",
+        TOKENIZER,
+        MANIFEST,
+    ];
+    known.extend(others.map(String::from));
     let Ok(mut entries) = fs::read_dir(dir) else {
         return false;
     };

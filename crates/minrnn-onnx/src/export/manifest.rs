@@ -2,6 +2,7 @@
 
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
+use minrnn_model::vocabulary::{TOKENIZER, Vocabulary};
 use serde_json::{Map, Value as Json, json};
 
 use super::metadata::{activations, head, states};
@@ -48,7 +49,8 @@ impl FormFile {
     }
 }
 
-/// The manifest, schema `minrnn.manifest/2` (`docs/manifest.schema.json`). `vocabulary[i]` is the text of token i; what has names has
+/// The manifest, schema `minrnn.manifest/2` (`docs/manifest.schema.json`). `vocabulary[i]` is the character of token i, or it says `bytes` or the tokenizer's
+/// file; what has names has
 /// them under `features`, `classes` or `targets`; int8 has what its activations are scaled by under `activations`.
 #[expect(clippy::too_many_arguments, reason = "everything that was written")]
 pub(super) fn manifest(
@@ -78,7 +80,7 @@ pub(super) fn manifest(
         "head": head(graph),
         "config": config,
         "preprocessing": preprocessing(graph, config, dir),
-        "vocabulary": dir.vocabulary,
+        "vocabulary": vocabulary(dir),
         "end_of_stream": end_of_stream(dir),
     });
     if let Json::Object(all) = &mut manifest {
@@ -92,9 +94,11 @@ pub(super) fn manifest(
 fn preprocessing(graph: &Graph, config: &Json, dir: &DirOptions) -> Json {
     use minrnn_model::graph::Input;
     match (graph.input(), &dir.vocabulary) {
-        (Input::Tokens { .. }, Some(_)) => {
+        (Input::Tokens { .. }, Some(Vocabulary::Characters(_))) => {
             json!({ "kind": "characters", "unknown": "refuse" })
         }
+        (Input::Tokens { .. }, Some(Vocabulary::Bytes)) => json!({ "kind": "bytes" }),
+        (Input::Tokens { .. }, Some(Vocabulary::Tokenizer(_))) => json!({ "kind": "tokenizer" }),
         (Input::Tokens { .. }, None) => json!({ "kind": "token_ids" }),
         (Input::Features { .. }, _) => {
             let given = |key| config.pointer(key).is_some_and(|v| !v.is_null());
@@ -102,6 +106,17 @@ fn preprocessing(graph: &Graph, config: &Json, dir: &DirOptions) -> Json {
             let where_ = if inside { "in_graph" } else { "none" };
             json!({ "kind": "features", "normalization": where_ })
         }
+    }
+}
+
+/// The characters, the word for bytes, or where the tokenizer lies.
+fn vocabulary(dir: &DirOptions) -> Json {
+    match &dir.vocabulary {
+        Some(words @ Vocabulary::Tokenizer(file)) => {
+            let sha256 = super::vocabulary_mark(words);
+            json!({ "file": TOKENIZER, "sha256": sha256, "bytes": file.len() })
+        }
+        words => json!(words),
     }
 }
 

@@ -42,7 +42,7 @@ pub use expect::{Outline, differing, outline, tied};
 pub use files::{DirOptions, Exported, Placement, Written, write_export};
 pub use golden::{allowed as golden_bounds, widen as widen_golden_bounds};
 pub use lock::is_unfinished;
-pub use names::vocabulary_sha256;
+pub use names::{vocabulary_mark, vocabulary_sha256};
 pub use notes::other_text;
 pub(crate) use read::bytes as bytes_beside;
 pub use read::{Stored, options, read};

@@ -1,6 +1,7 @@
 //! What the channels of inputs and outputs are called, as the model's configuration says.
 
 use minrnn_model::graph::{Graph, Input, OutputKind};
+use minrnn_model::vocabulary::{BYTES, Vocabulary};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
@@ -52,7 +53,17 @@ pub(super) fn entries(names: &[Named]) -> impl Iterator<Item = (String, Json)> {
         .map(|(key, list)| ((*key).to_owned(), json!(list)))
 }
 
-/// The hash that files have of the vocabulary (`minrnn.vocabulary`), in lower-case hex: sha256 over all entries in order, of each the
+/// What files say of the vocabulary (`minrnn.vocabulary`): [`vocabulary_sha256`] of characters, the word `bytes`, or the sha256 of the
+/// tokenizer's file, in lower-case hex.
+pub fn vocabulary_mark(vocabulary: &Vocabulary) -> String {
+    match vocabulary {
+        Vocabulary::Characters(words) => vocabulary_sha256(words),
+        Vocabulary::Bytes => BYTES.to_owned(),
+        Vocabulary::Tokenizer(file) => hex(&Sha256::digest(file)),
+    }
+}
+
+/// The hash that files have of a vocabulary of characters, in lower-case hex: sha256 over all entries in order, of each the
 /// number of its bytes in UTF-8 as u64, little-endian, then these bytes.
 pub fn vocabulary_sha256(words: &[String]) -> String {
     let mut hash = Sha256::new();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use minrnn_model::vocabulary::{self, Vocabulary};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,8 +17,9 @@ pub(super) const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer_state.json";
 const VOCABULARY: &str = "vocabulary.json";
+const TOKENIZER: &str = vocabulary::TOKENIZER;
 /// Every file that a checkpoint may have.
-pub(super) const ALL: [&str; 5] = [CONFIG, MODEL, OPTIMIZER, TRAINER, VOCABULARY];
+pub(super) const ALL: [&str; 6] = [CONFIG, MODEL, OPTIMIZER, TRAINER, VOCABULARY, TOKENIZER];
 
 /// Longest of the files that are text: names of many features and tokens fit, a device does not.
 const MOST_TEXT: u64 = 64 << 20;
@@ -54,8 +56,10 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
         refuse_contradiction(path, checkpoint)?;
         files.push((TRAINER, json(trainer)?));
     }
-    if let Some(vocabulary) = &checkpoint.vocabulary {
-        files.push((VOCABULARY, json(vocabulary)?));
+    match &checkpoint.vocabulary {
+        Some(Vocabulary::Tokenizer(file)) => files.push((TOKENIZER, file.to_vec())),
+        Some(vocabulary) => files.push((VOCABULARY, json(vocabulary)?)),
+        None => {}
     }
     Ok(files)
 }
@@ -130,10 +134,27 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
             true => trainer(folder)?,
             false => remembered(folder),
         },
-        vocabulary: parse(folder, VOCABULARY)?,
+        vocabulary: words(folder)?,
     };
     refuse_contradiction(folder, &checkpoint)?;
     Ok(checkpoint)
+}
+
+/// What the tokens are: one of two files.
+fn words(folder: &Path) -> Result<Option<Vocabulary>> {
+    let listed = parse(folder, VOCABULARY)?;
+    let path = folder.join(TOKENIZER);
+    match (listed, read(&path)?) {
+        (listed, None) => Ok(listed),
+        (None, Some(file)) => Ok(Some(Vocabulary::Tokenizer(file.into()))),
+        (Some(_), Some(_)) => {
+            let message = format!(
+                "stands beside {VOCABULARY}, and tokens are one or the other; remove one of them"
+            );
+            let problem = CheckpointProblem::Malformed { message };
+            Err(TrainError::checkpoint(&path, problem))
+        }
+    }
 }
 
 /// Held to what is held to when it is written: a schedule that makes no sense would be followed.

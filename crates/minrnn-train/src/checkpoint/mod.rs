@@ -6,7 +6,8 @@
 //! | `model.safetensors` | parameters and buffers, float32, in order of name |
 //! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
-//! | `vocabulary.json` | the list of tokens; may be absent |
+//! | `vocabulary.json` | the list of tokens, or the word `bytes`; may be absent |
+//! | `tokenizer.json` | in its place, where tokens are pieces of words: the tokenizer's file, byte for byte |
 //!
 //! The same content gives the same bytes. The folder is replaced as a whole ([`replace`] says how), so that a crash at
 //! any moment leaves the old or the new one.
@@ -24,6 +25,7 @@ use std::path::Path;
 
 pub(crate) use load::params_of;
 pub use load::{load_model, model_config, take_model};
+use minrnn_model::vocabulary::Vocabulary;
 pub use tensor::TensorData;
 pub use trainer::{BestMetric, TrainerState};
 
@@ -42,7 +44,7 @@ pub struct Checkpoint {
     /// State of the loop, to go on training.
     pub trainer: Option<TrainerState>,
     /// Tokens of a text model, by number.
-    pub vocabulary: Option<Vec<String>>,
+    pub vocabulary: Option<Vocabulary>,
 }
 
 impl Checkpoint {

@@ -46,7 +46,7 @@ fn sample(k: f32) -> Checkpoint {
             evals_since_best: 2,
             evaluation_due: true,
         }),
-        vocabulary: Some(vec!["\n".into(), "a".into(), "\u{e9}".into()]),
+        vocabulary: Some(vec!["\n".into(), "a".into(), "\u{e9}".into()].into()),
     }
 }
 

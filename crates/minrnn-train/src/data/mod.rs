@@ -16,6 +16,7 @@ mod sequences_csv;
 mod sequences_npy;
 mod statistics;
 mod strangers;
+mod tokenizer;
 mod vocabulary;
 pub(crate) mod zip_directory;
 

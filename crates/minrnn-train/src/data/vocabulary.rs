@@ -1,21 +1,67 @@
-//! Characters and their numbers.
+//! Tokens of a text and their numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use minrnn_model::vocabulary::Vocabulary as Plain;
+
+use super::tokenizer::Tokenizer;
 use crate::error::{Result, TrainError};
 
-/// The characters of a text in the order of their code points; the place of a character is its number.
+/// Reads a text as tokens, and tokens as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vocabulary {
-    tokens: Vec<String>,
-    index: BTreeMap<char, u32>,
+pub struct Vocabulary(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// The place of a character is its number.
+    Characters {
+        tokens: Vec<String>,
+        index: BTreeMap<char, u32>,
+    },
+    Bytes,
+    Tokenizer(Tokenizer),
 }
 
 impl Vocabulary {
-    /// The sorted characters that occur in `text`.
+    /// The characters that occur in `text`, in the order of their code points.
     pub fn of_text(text: &str) -> Self {
         let chars: BTreeSet<char> = text.chars().collect();
         Self::of_chars(chars.into_iter())
+    }
+
+    /// The 256 bytes.
+    pub fn bytes() -> Self {
+        Self(Kind::Bytes)
+    }
+
+    /// The pieces of a `tokenizer.json`, given its content.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] for what is no tokenizer.
+    pub fn tokenizer(file: Arc<[u8]>) -> Result<Self> {
+        Ok(Self(Kind::Tokenizer(Tokenizer::new(file)?)))
+    }
+
+    /// What a checkpoint or an export carries.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::from_tokens`] and [`Vocabulary::tokenizer`].
+    pub fn of(plain: &Plain) -> Result<Self> {
+        match plain {
+            Plain::Characters(tokens) => Self::from_tokens(tokens),
+            Plain::Bytes => Ok(Self::bytes()),
+            Plain::Tokenizer(file) => Self::tokenizer(file.clone()),
+        }
+    }
+
+    /// To be carried by a checkpoint or an export.
+    pub fn plain(&self) -> Plain {
+        match &self.0 {
+            Kind::Characters { tokens, .. } => Plain::Characters(tokens.clone()),
+            Kind::Bytes => Plain::Bytes,
+            Kind::Tokenizer(tokenizer) => Plain::Tokenizer(tokenizer.file().clone()),
+        }
     }
 
     /// From the list in a checkpoint (`vocabulary.json`): one character each, all different.
@@ -48,32 +94,79 @@ impl Vocabulary {
             .enumerate()
             .map(|(i, c)| (*c, i as u32))
             .collect();
-        Self {
+        Self(Kind::Characters {
             tokens: chars.iter().map(char::to_string).collect(),
             index,
+        })
+    }
+
+    /// The characters in order, where tokens are characters.
+    pub fn characters(&self) -> Option<&[String]> {
+        match &self.0 {
+            Kind::Characters { tokens, .. } => Some(tokens),
+            Kind::Bytes | Kind::Tokenizer(_) => None,
         }
     }
 
-    /// The characters in order.
-    pub fn tokens(&self) -> &[String] {
-        &self.tokens
-    }
-
-    /// How many characters there are.
+    /// V, how many tokens there are.
     pub fn len(&self) -> usize {
-        self.tokens.len()
+        match &self.0 {
+            Kind::Characters { tokens, .. } => tokens.len(),
+            Kind::Bytes => 256,
+            Kind::Tokenizer(tokenizer) => tokenizer.len(),
+        }
     }
 
-    /// Whether there is no character.
+    /// Whether there is no token.
     pub fn is_empty(&self) -> bool {
-        self.tokens.is_empty()
+        self.len() == 0
     }
 
-    /// The numbers of the characters of `text`.
+    /// What a token is, in words for people: `character`, `byte` or `token`.
+    pub fn unit(&self) -> &'static str {
+        match &self.0 {
+            Kind::Characters { .. } => "character",
+            Kind::Bytes => "byte",
+            Kind::Tokenizer(_) => "token",
+        }
+    }
+
+    /// The token that is called so: a character, a byte as a character of ASCII, a tokenizer's own name.
+    pub fn token(&self, text: &str) -> Option<u32> {
+        match &self.0 {
+            Kind::Characters { tokens, .. } => {
+                tokens.iter().position(|t| t == text).map(|i| i as u32)
+            }
+            Kind::Bytes => match text.as_bytes() {
+                [one] => Some(u32::from(*one)),
+                _ => None,
+            },
+            Kind::Tokenizer(tokenizer) => tokenizer.token(text),
+        }
+    }
+
+    /// What a token is called; `None` for a number without one.
+    pub fn name(&self, id: u32) -> Option<String> {
+        match &self.0 {
+            Kind::Characters { tokens, .. } => tokens.get(id as usize).cloned(),
+            Kind::Bytes => u8::try_from(id).ok().map(|b| match b {
+                b' '..=b'~' => char::from(b).to_string(),
+                _ => format!("0x{b:02x}"),
+            }),
+            Kind::Tokenizer(tokenizer) => tokenizer.name(id),
+        }
+    }
+
+    /// The numbers of the tokens of `text`.
     ///
     /// # Errors
     /// [`TrainError::Config`] at the first character that is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let index = match &self.0 {
+            Kind::Characters { index, .. } => index,
+            Kind::Bytes => return Ok(text.bytes().map(u32::from).collect()),
+            Kind::Tokenizer(tokenizer) => return tokenizer.encode(text),
+        };
         let unknown = |i: usize, c: char| {
             TrainError::config(
                 "text",
@@ -82,27 +175,36 @@ impl Vocabulary {
         };
         text.chars()
             .enumerate()
-            .map(|(i, c)| self.index.get(&c).copied().ok_or_else(|| unknown(i, c)))
+            .map(|(i, c)| index.get(&c).copied().ok_or_else(|| unknown(i, c)))
             .collect()
     }
 
-    /// The text of `ids`.
+    /// The text of tokens that follow each other. Bytes that are no character become U+FFFD.
     ///
     /// # Errors
-    /// [`TrainError::Config`] at the first number that is not below [`Self::len`].
+    /// [`TrainError::Config`] at the first number that is no token.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        let token = |id: &u32| {
-            self.tokens
-                .get(*id as usize)
-                .map(String::as_str)
-                .ok_or_else(|| {
-                    TrainError::config(
-                        "ids",
-                        format!("{id} is not below the vocabulary's size {}", self.len()),
-                    )
-                })
+        let beyond = |id: &u32| {
+            TrainError::config(
+                "ids",
+                format!("{id} is not below the vocabulary's size {}", self.len()),
+            )
         };
-        ids.iter().map(token).collect()
+        match &self.0 {
+            Kind::Characters { tokens, .. } => {
+                let token = |id: &u32| {
+                    let found = tokens.get(*id as usize).map(String::as_str);
+                    found.ok_or_else(|| beyond(id))
+                };
+                ids.iter().map(token).collect()
+            }
+            Kind::Bytes => {
+                let byte = |id: &u32| u8::try_from(*id).map_err(|_| beyond(id));
+                let bytes = ids.iter().map(byte).collect::<Result<Vec<u8>>>()?;
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Kind::Tokenizer(tokenizer) => tokenizer.decode(ids),
+        }
     }
 }
 
@@ -117,15 +219,15 @@ mod tests {
             let vocabulary = Vocabulary::of_text(&text);
             let ids = vocabulary.encode(&text).unwrap();
             prop_assert_eq!(vocabulary.decode(&ids).unwrap(), text);
-            prop_assert!(vocabulary.tokens().is_sorted());
-            prop_assert_eq!(Vocabulary::from_tokens(vocabulary.tokens()).unwrap(), vocabulary);
+            prop_assert!(vocabulary.characters().unwrap().is_sorted());
+            prop_assert_eq!(Vocabulary::of(&vocabulary.plain()).unwrap(), vocabulary);
         }
     }
 
     #[test]
     fn strangers_are_refused_by_name() {
         let vocabulary = Vocabulary::of_text("banana");
-        assert_eq!(vocabulary.tokens(), ["a", "b", "n"]);
+        assert_eq!(vocabulary.characters().unwrap(), ["a", "b", "n"]);
         let error = vocabulary.encode("bax").unwrap_err().to_string();
         assert!(error.contains("'x' at position 2"), "{error}");
         assert!(
@@ -142,5 +244,65 @@ mod tests {
         ] {
             assert!(Vocabulary::from_tokens(&bad).is_err());
         }
+    }
+
+    #[test]
+    fn bytes_are_their_own_numbers() {
+        let bytes = Vocabulary::bytes();
+        assert_eq!(bytes.encode("aé").unwrap(), [97, 0xc3, 0xa9]);
+        assert_eq!(bytes.decode(&[97, 0xc3, 0xa9, 0xff]).unwrap(), "aé\u{fffd}");
+        assert!(
+            bytes
+                .decode(&[256])
+                .unwrap_err()
+                .to_string()
+                .contains("size 256")
+        );
+        assert_eq!(
+            (bytes.len(), bytes.token("a"), bytes.token("é")),
+            (256, Some(97), None)
+        );
+        assert_eq!(
+            (bytes.name(10), bytes.name(65)),
+            (Some("0x0a".into()), Some("A".into()))
+        );
+        assert_eq!(Vocabulary::of(&bytes.plain()).unwrap(), bytes);
+    }
+
+    /// Words and what stands between them, with room between the numbers.
+    const WORDS: &str = r#"{"version": "1.0", "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
+        "padding": null, "added_tokens": [{"id": 9, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+        "normalizer": null, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[a-z]+"}, "behavior": "Isolated", "invert": false},
+        "post_processor": null, "decoder": {"type": "Fuse"},
+        "model": {"type": "WordLevel", "vocab": {"?": 0, "sea": 1, " ": 2, "the": 3}, "unk_token": "?"}}"#;
+
+    #[test]
+    fn a_tokenizer_reads_whole_texts_by_its_file() {
+        let words = Vocabulary::tokenizer(Arc::from(WORDS.as_bytes())).unwrap();
+        // Its truncation is of batches: nothing is cut.
+        assert_eq!(
+            words.encode("the sea the sea").unwrap(),
+            [3, 2, 1, 2, 3, 2, 1]
+        );
+        assert_eq!(words.encode("the sand<end>").unwrap(), [3, 2, 0, 9]);
+        assert_eq!(words.decode(&[3, 2, 1, 9]).unwrap(), "the sea<end>");
+        assert_eq!(
+            (words.len(), words.token("<end>"), words.name(1)),
+            (10, Some(9), Some("sea".into()))
+        );
+        assert!(
+            words
+                .decode(&[5])
+                .unwrap_err()
+                .to_string()
+                .contains("5 is no token")
+        );
+        assert_eq!(Vocabulary::of(&words.plain()).unwrap(), words);
+        let other = Vocabulary::tokenizer(Arc::from(WORDS.replace("sea", "sand").as_bytes()));
+        assert_ne!(other.unwrap(), words);
+        let none = Vocabulary::tokenizer(Arc::from(*b"{}"))
+            .unwrap_err()
+            .to_string();
+        assert!(none.contains("is no tokenizer.json"), "{none}");
     }
 }

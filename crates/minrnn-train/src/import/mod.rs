@@ -183,7 +183,7 @@ fn import_source(
             params,
             optimizer: None,
             trainer: None,
-            vocabulary: options.vocabulary.clone(),
+            vocabulary: options.vocabulary.clone().map(Into::into),
         },
         config: found.plan.config,
         rows: found.plan.rows.rows,

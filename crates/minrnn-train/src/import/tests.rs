@@ -279,7 +279,16 @@ fn vocabularies_fit_the_model() {
         &["not the next token"],
     );
     let imported = imported_from(&source(&lucidrains()), &vocab("gfedcba")).unwrap();
-    assert_eq!(imported.checkpoint.vocabulary.unwrap().concat(), "gfedcba");
+    assert_eq!(
+        imported
+            .checkpoint
+            .vocabulary
+            .unwrap()
+            .characters()
+            .unwrap()
+            .concat(),
+        "gfedcba"
+    );
     assert_eq!(vocabulary("[\"b\", \"a\"]").unwrap(), ["b", "a"]);
     assert_eq!(vocabulary("{\"a\": 1, \"b\": 0}").unwrap(), ["b", "a"]);
     for bad in [

@@ -19,7 +19,7 @@ pub use digest::DataDigest;
 pub use range::FARTHEST;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
-pub use text::{Text, TextOptions};
+pub use text::{Text, TextOptions, TextTokens};
 
 use crate::data::{Normalisation, Vocabulary};
 use crate::error::{Result, TrainError};
@@ -92,17 +92,21 @@ pub trait Task: Send + Sync + std::fmt::Debug {
         Ok(self.batch(Split::Train, 0, 1)?.time)
     }
 
-    /// The characters of a text task.
+    /// The tokens of a text task, where it is known what they stand for.
     fn vocabulary(&self) -> Option<&Vocabulary> {
         None
     }
 
-    /// From here on the characters of a text have the numbers that they have in `vocabulary`: that of a checkpoint.
+    /// From here on the characters of a text have the numbers that they have in `vocabulary`: that of a checkpoint. Tokens of other
+    /// kinds have theirs already.
     ///
     /// # Errors
-    /// [`TrainError::Config`] naming a character that is not in it; a task without characters.
+    /// [`TrainError::Config`] naming a character that is not in it; a task without tokens that stand for something, or with others.
     fn adopt_vocabulary(&mut self, vocabulary: &Vocabulary) -> Result<()> {
-        let message = format!("has {} characters, but the task has none", vocabulary.len());
+        let message = format!(
+            "has {} tokens, but what those of the task stand for is not known",
+            vocabulary.len()
+        );
         Err(TrainError::config("vocabulary", message))
     }
 

@@ -1,5 +1,7 @@
 //! The next character of a text file.
 
+mod tokens;
+
 use std::path::{Path, PathBuf};
 
 use minrnn_model::graph::{self, OutputKind};
@@ -9,17 +11,28 @@ use super::{
     Batch, DataDigest, Input, Split, Targets, Task, TaskShape, check_memory, check_range,
     digest::Hasher,
 };
-use crate::data::{SampleRng, Vocabulary, read_data};
+use crate::data::{SampleRng, Vocabulary};
 use crate::error::{Result, TrainError};
+pub use tokens::TextTokens;
+use tokens::Tokens;
 
 /// Options of [`Text`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextOptions {
-    /// A UTF-8 file.
+    /// A UTF-8 file, or what `tokens` says.
     pub path: PathBuf,
-    /// Characters of a window, T.
+    /// Tokens of a window, T.
     pub seq_len: usize,
+    /// What a token is; left out: a character, or with `tokenizer` a piece of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TextTokens>,
+    /// A `tokenizer.json` of the tokenizers library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// V, where the file has token numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
     /// The end of the file that is kept for validation.
     #[serde(default = "tenth")]
     pub validation_fraction: f64,
@@ -33,17 +46,20 @@ fn tenth() -> f64 {
 }
 
 /// The task. Training: windows from anywhere in the first part. Validation: windows one after the other that
-/// predict every character of the last part but its first one exactly once; the last window may be shorter.
+/// predict every token of the last part but its first one exactly once; the last window may be shorter.
 /// There is no test part, unless all of the file is one: then its windows follow each other as those of validation do.
 #[derive(Debug, Clone)]
 pub struct Text {
-    vocabulary: Vocabulary,
-    /// The whole file; the first `train` characters are for training.
-    ids: Vec<u32>,
+    vocabulary: Option<Vocabulary>,
+    /// V.
+    count: usize,
+    /// The whole file; the first `train` tokens are for training.
+    pub(super) ids: Vec<u32>,
     train: usize,
     whole: bool,
     seq_len: usize,
     seed: u64,
+    warnings: Vec<String>,
 }
 
 impl Text {
@@ -57,6 +73,7 @@ impl Text {
             seq_len,
             validation_fraction,
             whole,
+            ..
         } = options;
         if *seq_len == 0 {
             return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
@@ -65,32 +82,42 @@ impl Text {
             let message = format!("is {validation_fraction}, expected more than 0 and less than 1");
             return Err(TrainError::config("validation_fraction", message));
         }
-        let text = read_text(path)?;
-        let vocabulary = Vocabulary::of_text(&text);
-        let ids = vocabulary.encode(&text)?;
+        let Tokens {
+            ids,
+            vocabulary,
+            count,
+            warnings,
+        } = tokens::read(options)?;
+        let unit = vocabulary.as_ref().map_or("token", Vocabulary::unit);
         let train = match *whole {
             true => ids.len(),
             false => (ids.len() as f64 * (1.0 - validation_fraction)) as usize,
         };
         match *whole {
-            true => check_whole(path, ids.len())?,
-            false => check_sizes(path, train, ids.len() - train, *seq_len)?,
+            true => check_whole(path, ids.len(), unit)?,
+            false => check_sizes(path, (train, ids.len() - train), *seq_len, unit)?,
         }
         Ok(Self {
             vocabulary,
+            count,
             ids,
             train,
             whole: *whole,
             seq_len: *seq_len,
             seed,
+            warnings,
         })
     }
 
-    /// The hash of some of the characters, whatever their numbers.
+    /// The hash of some of the tokens; of characters whatever their numbers.
     fn digest_of(&self, ids: &[u32]) -> String {
-        let mut hasher = Hasher::new("text");
+        let characters = self.vocabulary.as_ref().and_then(Vocabulary::characters);
+        let mut hasher = Hasher::new(characters.map_or("tokens", |_| "text"));
         for part in ids.chunks(1 << 16) {
-            let tokens = self.vocabulary.tokens();
+            let Some(tokens) = characters else {
+                hasher.words(part.iter().copied());
+                continue;
+            };
             let text: String = part
                 .iter()
                 .map(|id| tokens[*id as usize].as_str())
@@ -100,7 +127,7 @@ impl Text {
         hasher.finish()
     }
 
-    /// The window of a sample: at most T + 1 characters, the inputs and, one later, the targets.
+    /// The window of a sample: at most T + 1 tokens, the inputs and, one later, the targets.
     fn window(&self, split: Split, index: u64) -> &[u32] {
         let t = self.seq_len;
         if split == Split::Train {
@@ -117,38 +144,22 @@ impl Text {
     }
 }
 
-/// The file as text, or where it stops being UTF-8.
-fn read_text(path: &Path) -> Result<String> {
-    let mut bytes = read_data(path).map_err(TrainError::io("read", path))?;
-    // A byte order mark says how the file is written, and is none of its characters.
-    if bytes.starts_with("\u{feff}".as_bytes()) {
-        bytes.drain(..3);
-    }
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..at]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count();
-        TrainError::data(
-            path,
-            format!("byte {at} (line {line})"),
-            "is not UTF-8; convert the file first",
-        )
-    })
-}
-
-/// Of one character nothing is predicted.
-fn check_whole(path: &Path, characters: usize) -> Result<()> {
-    if characters >= 2 {
+/// Of one token nothing is predicted.
+fn check_whole(path: &Path, tokens: usize, unit: &str) -> Result<()> {
+    if tokens >= 2 {
         return Ok(());
     }
-    let message = format!("the file is too small: {characters} characters; it needs at least 2");
+    let message = format!("the file is too small: {tokens} {unit}s; it needs at least 2");
     Err(TrainError::data(path, "", message))
 }
 
-fn check_sizes(path: &Path, train: usize, validation: usize, seq_len: usize) -> Result<()> {
-    let parts = format!("{train} characters for training and {validation} for validation");
+fn check_sizes(
+    path: &Path,
+    (train, validation): (usize, usize),
+    seq_len: usize,
+    unit: &str,
+) -> Result<()> {
+    let parts = format!("{train} {unit}s for training and {validation} for validation");
     if train <= seq_len {
         let message = format!(
             "the file is too small: {parts}; seq_len = {seq_len} needs more than {seq_len} for training"
@@ -167,7 +178,7 @@ fn check_sizes(path: &Path, train: usize, validation: usize, seq_len: usize) -> 
 
 impl Task for Text {
     fn shape(&self) -> TaskShape {
-        let vocab = self.vocabulary.len();
+        let vocab = self.count;
         TaskShape {
             input: graph::Input::Tokens { vocab },
             output: OutputKind::Logits,
@@ -222,16 +233,33 @@ impl Task for Text {
     }
 
     fn vocabulary(&self) -> Option<&Vocabulary> {
-        Some(&self.vocabulary)
+        self.vocabulary.as_ref()
     }
 
+    /// Tokens that are no characters have their numbers already.
     fn adopt_vocabulary(&mut self, vocabulary: &Vocabulary) -> Result<()> {
-        let numbers = vocabulary.encode(&self.vocabulary.tokens().concat())?;
+        let own = self.vocabulary.as_ref();
+        if own == Some(vocabulary) {
+            return Ok(());
+        }
+        let both = own
+            .and_then(Vocabulary::characters)
+            .zip(vocabulary.characters());
+        let Some((own, _)) = both else {
+            let message = "is another one than that of the text, whose tokens have their numbers";
+            return Err(TrainError::config("vocabulary", message));
+        };
+        let numbers = vocabulary.encode(&own.concat())?;
         self.ids
             .iter_mut()
             .for_each(|id| *id = numbers[*id as usize]);
-        self.vocabulary = vocabulary.clone();
+        self.count = vocabulary.len();
+        self.vocabulary = Some(vocabulary.clone());
         Ok(())
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn digest(&self) -> Option<DataDigest> {

@@ -40,6 +40,7 @@ use record::Record;
 pub use resume::{ResumeOptions, open_data};
 
 use crate::checkpoint::{Checkpoint, TensorData, TrainerState};
+use crate::data::Vocabulary;
 use crate::error::{Result, TrainError};
 pub use crate::memory::Memory;
 use crate::run::Dropout;
@@ -243,7 +244,7 @@ impl Trainer {
                 .collect(),
             optimizer: Some(self.backend.state_dict()?),
             trainer: Some(self.state.clone()),
-            vocabulary: self.task.vocabulary().map(|v| v.tokens().to_vec()),
+            vocabulary: self.task.vocabulary().map(Vocabulary::plain),
         })
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use minrnn_model::config::ModelConfig;
 use minrnn_model::graph::OutputKind;
+use minrnn_model::vocabulary::Vocabulary;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
@@ -88,7 +89,7 @@ pub(super) struct Origin<'a> {
     /// Its task as JSON, where it is known.
     task: Option<Json>,
     pub(super) record: Record,
-    vocabulary: Option<&'a [String]>,
+    vocabulary: Option<&'a Vocabulary>,
 }
 
 /// A configuration that belongs to a checkpoint.
@@ -118,7 +119,7 @@ impl<'a> Origin<'a> {
             train: part("train").and_then(parsed),
             task: again.map(|task| json(&task)).or(task),
             record: part("run").and_then(parsed).unwrap_or_default(),
-            vocabulary: checkpoint.vocabulary.as_deref(),
+            vocabulary: checkpoint.vocabulary.as_ref(),
         })
     }
 

@@ -11,7 +11,7 @@ mod tests;
 mod values;
 
 use anyhow::{Result, bail};
-use minrnn_train::task::{Batch, Split, Task};
+use minrnn_train::task::{Batch, Split, TaskConfig};
 
 use crate::Outcome;
 use crate::args::{Eval, Part, RunForm};
@@ -59,7 +59,7 @@ pub(super) fn measured(
     see: &mut dyn FnMut(&Batch, &[f32]),
 ) -> Result<Report> {
     let mut notes = held.notes.clone();
-    notes.extend(drawn(&*held.task, split));
+    notes.extend(drawn(held, split));
     for note in &notes {
         ui.note(&format!("note: {note}"));
     }
@@ -114,7 +114,7 @@ pub(super) fn windows(args: &Eval, held: &Held, split: Split) -> Result<Windows>
             split.name()
         );
     }
-    let why = match task.vocabulary().is_some() {
+    let why = match matches!(held.config, TaskConfig::Text(_)) {
         true => "a text is divided into a training and a validation part only",
         false => "task.test_fraction is 0, and no sequences were kept for it",
     };
@@ -128,9 +128,10 @@ pub(super) fn windows(args: &Eval, held: &Held, split: Split) -> Result<Windows>
 }
 
 /// Training windows of a text lie anywhere.
-fn drawn(task: &dyn Task, split: Split) -> Option<String> {
-    let anywhere = split == Split::Train && task.vocabulary().is_some();
-    anywhere.then(|| "training windows of a text begin anywhere, as in training: some characters are measured more than once, and some not at all".into())
+fn drawn(held: &Held, split: Split) -> Option<String> {
+    let anywhere = split == Split::Train && matches!(held.config, TaskConfig::Text(_));
+    let unit = held.task.vocabulary().map_or("token", |words| words.unit());
+    anywhere.then(|| format!("training windows of a text begin anywhere, as in training: some {unit}s are measured more than once, and some not at all"))
 }
 
 /// Figures of each model over the first windows of a part. One batch and its outputs are in memory at a time.

@@ -75,11 +75,26 @@ pub(in crate::commands) struct OfClasses {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) bits_per_character: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::commands) bits_per_byte: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::commands) perplexity: Option<f64>,
     #[serde(rename = "macro", serialize_with = "mean")]
     pub(in crate::commands) mean: Macro,
     pub(in crate::commands) classes: Vec<Class>,
     pub(in crate::commands) confusion: Confusion,
+}
+
+impl OfClasses {
+    /// Figures of text alone, by their names.
+    pub(in crate::commands) fn of_text(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all = [
+            ("bits per character", self.bits_per_character),
+            ("bits per byte", self.bits_per_byte),
+            ("perplexity", self.perplexity),
+        ];
+        all.into_iter()
+            .filter_map(|(name, figure)| Some((name, figure?)))
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -209,16 +224,18 @@ fn entry(name: &'static str, figures: &Figures, held: &Held) -> Entry {
 
 /// What a class or a value is called; its number where nothing names it.
 fn name(held: &Held, i: usize) -> String {
-    let words = held.task.vocabulary().map(|v| v.tokens());
-    let names = held.task.target_names().or(words);
-    names
-        .and_then(|all| all.get(i))
-        .cloned()
-        .unwrap_or_else(|| i.to_string())
+    let named = held.task.target_names().and_then(|all| all.get(i)).cloned();
+    let word = || held.task.vocabulary()?.name(u32::try_from(i).ok()?);
+    named.or_else(word).unwrap_or_else(|| i.to_string())
 }
 
 fn of_classes(classes: &Classes, loss: f64, held: &Held) -> OfClasses {
-    let is_text = held.task.vocabulary().is_some();
+    let is_text = matches!(held.config, TaskConfig::Text(_));
+    let bits = |unit: &str| {
+        // Where a token is one of them.
+        let words = held.task.vocabulary().filter(|w| w.unit() == unit);
+        words.map(|_| loss / std::f64::consts::LN_2)
+    };
     let class = |(i, s): (usize, super::classes::Score)| Class {
         name: name(held, i),
         targets: s.targets,
@@ -231,8 +248,8 @@ fn of_classes(classes: &Classes, loss: f64, held: &Held) -> OfClasses {
     let row = |t: usize| (0..n).map(|p| classes.pair(t, p)).collect();
     OfClasses {
         accuracy: classes.accuracy(),
-        // A token is one character.
-        bits_per_character: is_text.then_some(loss / std::f64::consts::LN_2),
+        bits_per_character: bits("character"),
+        bits_per_byte: bits("byte"),
         perplexity: is_text.then(|| loss.exp()),
         mean: classes.mean(),
         classes: classes.scores().enumerate().map(class).collect(),

@@ -51,9 +51,7 @@ fn overall(all: &[Entry]) -> comfy_table::Table {
     let mut header = vec![String::new(), format!("loss, {unit}")];
     if let Some(Shown::Classes(classes)) = all.first().map(|e| &e.kind) {
         header.push("accuracy".into());
-        if classes.perplexity.is_some() {
-            header.extend(["bits per character".into(), "perplexity".into()]);
-        }
+        header.extend(classes.of_text().map(|(name, _)| name.to_owned()));
         header.push("macro F1".into());
     }
     let rows = all.iter().map(|entry| {
@@ -64,8 +62,7 @@ fn overall(all: &[Entry]) -> comfy_table::Table {
         let mut row = vec![who, number(entry.loss)];
         if let Shown::Classes(classes) = &entry.kind {
             row.push(percent(classes.accuracy));
-            let text = classes.bits_per_character.zip(classes.perplexity);
-            row.extend(text.into_iter().flat_map(|(b, p)| [number(b), number(p)]));
+            row.extend(classes.of_text().map(|(_, figure)| number(figure)));
             row.push(number(classes.mean.f1));
         }
         row

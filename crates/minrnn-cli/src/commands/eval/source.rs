@@ -85,7 +85,7 @@ pub(in crate::commands) fn open(args: &Eval, subject: &Subject) -> Result<Held> 
         }
         (Subject::Checkpoint(loaded), Some(run)) => {
             let config = of_run(&loaded.checkpoint.config["model"], run);
-            let words = loaded.checkpoint.vocabulary.as_deref();
+            let words = loaded.checkpoint.vocabulary.as_ref();
             measure::open(&wanted, &checkpoint_of(config, words), &run.path)
         }
         (Subject::Export(export), Some(run)) => {

@@ -16,6 +16,8 @@ use minrnn_onnx::export::{
     is_unfinished, write_export,
 };
 
+use minrnn_train::data::Vocabulary;
+
 use crate::Outcome;
 use crate::args::Export;
 use crate::files::{self, Loaded, MANIFEST};
@@ -139,16 +141,20 @@ fn end_of_stream(args: &Export, loaded: &Loaded, ui: &Ui) -> Result<Option<usize
     let Some(text) = &args.end_of_stream else {
         return Ok(None);
     };
-    let words = loaded.checkpoint.vocabulary.as_deref().unwrap_or_default();
+    let words = loaded.checkpoint.vocabulary.as_ref();
+    let words = words.map(Vocabulary::of).transpose()?;
     let number: Option<usize> = text.parse().ok();
-    let Some(token) = words.iter().position(|w| w == text) else {
+    let token = words.as_ref().and_then(|w| w.token(text));
+    let Some(token) = token.map(|token| token as usize) else {
         let known = number.with_context(|| {
             format!("--end-of-stream {text:?} is neither a token of the vocabulary nor a number")
         });
         return known.map(Some);
     };
     let other = number.filter(|n| *n != token);
-    if let Some((number, word)) = other.and_then(|n| Some((n, words.get(n)?))) {
+    if let Some((number, word)) =
+        other.and_then(|n| Some((n, words.as_ref()?.name(u32::try_from(n).ok()?)?)))
+    {
         ui.note(&format!(
             "note: --end-of-stream {text} is taken for the text of a token, which is token {token}; token {number} is {word:?}"
         ));

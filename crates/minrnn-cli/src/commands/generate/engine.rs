@@ -147,7 +147,7 @@ fn load(export: &Export, form: &str, words: usize) -> Result<runtime::Model> {
     };
     let info = model.info();
     let predicts =
-        info.head == Head::PerStep && info.output.name == "logits" && info.output.width == words;
+        info.head == Head::PerStep && info.output.name == "logits" && info.output.width >= words;
     if !predicts || !matches!(info.input, InputSpec::Tokens { .. }) {
         bail!(
             "{dir} does not predict one of its {words} tokens at each step, so it cannot generate; `minrnn run` runs it"

@@ -1,21 +1,20 @@
 //! `minrnn generate`.
 
 mod engine;
-mod stop;
 mod unused;
 
 use anyhow::{Context, Result, bail};
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::is_unfinished;
-use minrnn_train::data::Vocabulary;
-use minrnn_train::generate::{Sampler, Sampling};
+use minrnn_runtime::text::{Codec, Continuation, Over, Sampler, Sampling};
 
 use crate::Outcome;
 use crate::args::{EngineChoice, Generate};
+use crate::codec::Words;
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
 use crate::ui::Ui;
 pub(super) use engine::Engine;
-use stop::{Found, Stops};
 
 pub(super) fn run(args: &Generate, given: &Given, ui: &Ui) -> Result<Outcome> {
     unused::refuse(args, given)?;
@@ -51,10 +50,7 @@ fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome
         params,
         path,
     } = files::load_checkpoint(&args.dir)?;
-    let words = vocabulary(
-        checkpoint.vocabulary.as_deref(),
-        &path.display().to_string(),
-    )?;
+    let words = vocabulary(checkpoint.vocabulary.as_ref(), &path.display().to_string())?;
     let engine = Engine::candle(&model, &params).with_context(|| path.display().to_string())?;
     let text = Text {
         words: &words,
@@ -73,130 +69,140 @@ fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
                 args.dir.display()
             )
         }
-        Some(EngineChoice::Parallel) => Engine::parallel(&export, words.len())?,
-        Some(EngineChoice::Step) | None => Engine::step(&export, words.len(), ui)?,
+        Some(EngineChoice::Parallel) => Engine::parallel(&export, words.tokens())?,
+        Some(EngineChoice::Step) | None => Engine::step(&export, words.tokens(), ui)?,
     };
     let end = export.end_of_stream();
     let text = Text { words: &words, end };
     write(args, engine, &text, sampler, ui)
 }
 
-fn vocabulary(tokens: Option<&[String]>, of: &str) -> Result<Vocabulary> {
+fn vocabulary(tokens: Option<&Vocabulary>, of: &str) -> Result<Words> {
     let Some(tokens) = tokens else {
         bail!(
             "{of} has no vocabulary, so it is no text model; `minrnn run` takes token ids and features"
         );
     };
-    Vocabulary::from_tokens(tokens).with_context(|| of.to_owned())
+    Words::of(tokens).with_context(|| of.to_owned())
 }
 
 /// What a text is of, and after which token it is over, where an export names one.
 struct Text<'a> {
-    words: &'a Vocabulary,
+    words: &'a Words,
     end: Option<u64>,
 }
 
-/// Prompt and continuation, character by character. What ends a text is not printed; in the prompt it ends nothing, as somebody
+impl Text<'_> {
+    /// What is counted: `characters`, `bytes`, `tokens`.
+    fn units(&self) -> String {
+        format!("{}s", self.words.0.unit())
+    }
+}
+
+/// Prompt and continuation, token by token. What ends a text is not printed; in the prompt it ends nothing, as somebody
 /// wrote on behind it.
 fn write(
     args: &Generate,
     mut engine: Engine,
     text: &Text,
-    mut sampler: Sampler,
+    sampler: Sampler,
     ui: &Ui,
 ) -> Result<Outcome> {
-    unused::refuse_for(args, text.words)?;
-    let start = match args.prompt.as_deref() {
+    unused::refuse_for(args, &text.words.0)?;
+    let mut next = match args.prompt.as_deref() {
         Some("") => {
             bail!("the prompt is empty; leave --prompt out, or give at least one character")
         }
         Some(prompt) => encode(text.words, prompt)?,
-        None => vec![text.words.encode("\n").map_or(0, |ids| ids[0])],
+        None => vec![text.words.first()],
     };
     let mut reads = args
         .prompt
         .as_deref()
         .map_or(Ok(true), |prompt| ui.stream(prompt))?;
-    let mut stops = Stops::new(&args.stop);
-    let mut next = start;
+    let end = text.end.and_then(|token| u32::try_from(token).ok());
+    let mut continuation = Continuation::new(sampler, &next, args.stop.clone(), end)?;
     let mut ended = None;
     for written in 0..args.length {
         if !reads {
             break;
         }
         let logits = engine.feed(&next)?;
-        says_something(args, &logits, written)?;
-        let id = sampler.choose(&logits) as u32;
-        let character = text.words.decode(&[id])?;
-        if text.end == Some(u64::from(id)) {
-            ended = Some(over(args, written, &End::Token(&character)));
+        says_something(args, &logits, written, text)?;
+        let taken = continuation.take(text.words, &logits)?;
+        reads = ui.stream(&taken.text)?;
+        if let Some(why) = taken.over {
+            ended = Some(over(args, written, &why, text)?);
             break;
         }
-        let Found { shown, stop } = stops.take(&character);
-        reads = ui.stream(&shown)?;
-        if let Some(stop) = stop {
-            let before = (written + 1).saturating_sub(stop.chars().count());
-            ended = Some(over(args, before, &End::Text(stop)));
-            break;
-        }
-        next = vec![id];
+        next = vec![taken.id];
     }
-    ui.print(&(stops.rest() + "\n"))?;
+    ui.print(&(continuation.rest(text.words)? + "\n"))?;
     if let Some(note) = ended {
         ui.note(&note);
     }
     Ok(Outcome::Holds)
 }
 
-/// What a text is over by.
-enum End<'a> {
-    /// A token that the export names.
-    Token(&'a str),
-    /// A text of the command line.
-    Text(&'a str),
-}
-
-/// Where a text is over, and why.
-fn over(args: &Generate, written: usize, end: &End) -> String {
+/// Where a text is over, and why. Of characters those before what ends it are counted, of others all that the model chose.
+fn over(args: &Generate, written: usize, end: &Over, text: &Text) -> Result<String> {
     let (dir, most) = (args.dir.display(), args.length);
-    let why = match end {
-        End::Token(text) => format!(
-            "the model chose {text:?}, which {dir} names as its end of stream, and which is not printed"
-        ),
-        End::Text(text) => {
-            format!("the model wrote {text:?}, which --stop names, and which is not printed")
+    let characters = text.words.0.characters().is_some();
+    let (count, why) = match end {
+        Over::Token(id) => {
+            let said = text.words.decode(&[*id])?;
+            let why = format!(
+                "the model chose {said:?}, which {dir} names as its end of stream, and which is not printed"
+            );
+            (written, why)
+        }
+        Over::Stop(stop) => {
+            let why =
+                format!("the model wrote {stop:?}, which --stop names, and which is not printed");
+            let ends = if characters { stop.chars().count() } else { 0 };
+            ((written + 1).saturating_sub(ends), why)
         }
     };
-    format!("note: the text is over after {written} of {most} characters: {why}")
+    let units = text.units();
+    Ok(format!(
+        "note: the text is over after {count} of {most} {units}: {why}"
+    ))
 }
 
 /// Where a weight is so large that a product overflows, every choice would be the same; where it is a square that overflows in a norm,
 /// each logit is 0.
-fn says_something(args: &Generate, logits: &[f32], written: usize) -> Result<()> {
-    let dir = args.dir.display();
+fn says_something(args: &Generate, logits: &[f32], written: usize, text: &Text) -> Result<()> {
+    let (dir, units) = (args.dir.display(), text.units());
     if let Some(value) = logits.iter().find(|v| !v.is_finite()) {
         bail!(
-            "{dir}: after {written} characters the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged"
+            "{dir}: after {written} {units} the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged"
         );
     }
     if logits.iter().all(|v| *v == 0.0) {
         bail!(
-            "{dir}: after {written} characters the model gives 0 for every logit, so that what it writes would mean nothing: its weights are so large that float32 overflows in its norms, or those of its head are 0; take a checkpoint from before the training diverged"
+            "{dir}: after {written} {units} the model gives 0 for every logit, so that what it writes would mean nothing: its weights are so large that float32 overflows in its norms, or those of its head are 0; take a checkpoint from before the training diverged"
         );
     }
     Ok(())
 }
 
-fn encode(words: &Vocabulary, prompt: &str) -> Result<Vec<u32>> {
-    let known = words.tokens().concat();
-    match prompt.chars().position(|c| !known.contains(c)) {
-        Some(at) => {
-            let stranger = prompt.chars().nth(at).unwrap_or_default();
-            bail!(
-                "--prompt: the model does not know the character {stranger:?} (number {}); it knows {known:?}",
-                at + 1
-            )
-        }
-        None => Ok(words.encode(prompt)?),
+fn encode(words: &Words, prompt: &str) -> Result<Vec<u32>> {
+    let known = words.0.characters().map(<[String]>::concat);
+    let stranger = |known: &String| {
+        let at = prompt.chars().position(|c| !known.contains(c))?;
+        Some((at, prompt.chars().nth(at).unwrap_or_default()))
+    };
+    if let Some(known) = &known
+        && let Some((at, stranger)) = stranger(known)
+    {
+        bail!(
+            "--prompt: the model does not know the character {stranger:?} (number {}); it knows {known:?}",
+            at + 1
+        )
     }
+    let ids = words.0.encode(prompt)?;
+    if ids.is_empty() {
+        bail!("--prompt {prompt:?}: the tokenizer makes no token of it; give another one");
+    }
+    Ok(ids)
 }

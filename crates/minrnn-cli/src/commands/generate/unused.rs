@@ -12,7 +12,7 @@ pub(super) fn refuse(args: &Generate, given: &Given) -> Result<()> {
         let chance = ["seed", "top_k", "top_p"];
         if let Some(name) = chance.iter().find(|name| given.has(name)) {
             bail!(
-                "{} would change nothing: at --temperature 0 always the likeliest character is taken; leave it out, or choose a temperature above 0",
+                "{} would change nothing: at --temperature 0 always the likeliest token is taken; leave it out, or choose a temperature above 0",
                 flag(name)
             );
         }
@@ -21,14 +21,14 @@ pub(super) fn refuse(args: &Generate, given: &Given) -> Result<()> {
         let chance = ["seed", "temperature", "top_p"];
         if let Some(name) = chance.iter().find(|name| given.has(name)) {
             bail!(
-                "{} would change nothing: with --top-k 1 always the likeliest character is taken; leave it out, or choose a larger K",
+                "{} would change nothing: with --top-k 1 always the likeliest token is taken; leave it out, or choose a larger K",
                 flag(name)
             );
         }
     }
     match args.top_p {
         Some(1.0) => {
-            bail!("--top-p 1 would change nothing: all characters together have it; leave it out")
+            bail!("--top-p 1 would change nothing: all tokens together have it; leave it out")
         }
         Some(p) if !(p > 0.0 && p < 1.0) => {
             bail!("--top-p is {p}, expected more than 0 and less than 1")
@@ -44,13 +44,6 @@ fn refuse_stops(args: &Generate) -> Result<()> {
         }
         if args.stop[..i].contains(stop) {
             bail!("--stop {stop:?} is given twice; leave one of them out");
-        }
-        let length = stop.chars().count();
-        if length > args.length {
-            bail!(
-                "--stop {stop:?} would change nothing: it has {length} characters, and --length {} ends the text before it is whole",
-                args.length
-            );
         }
         // Where another one is within it and not at its end, that one comes first, always.
         let first = |other: &&String| {
@@ -68,13 +61,23 @@ fn refuse_stops(args: &Generate) -> Result<()> {
 
 /// Those that follow from what the model knows.
 pub(super) fn refuse_for(args: &Generate, words: &Vocabulary) -> Result<()> {
-    let count = words.len();
+    let (count, unit) = (words.len(), words.unit());
     if let Some(k) = args.top_k.filter(|k| *k >= count) {
         bail!(
-            "--top-k {k} would change nothing: the model knows {count} characters; leave it out, or choose a smaller K"
+            "--top-k {k} would change nothing: the model knows {count} {unit}s; leave it out, or choose a smaller K"
         );
     }
+    if words.characters().is_none() {
+        return Ok(());
+    }
     for stop in &args.stop {
+        let length = stop.chars().count();
+        if length > args.length {
+            bail!(
+                "--stop {stop:?} would change nothing: it has {length} characters, and --length {} ends the text before it is whole",
+                args.length
+            );
+        }
         let unknown = |c: &char| words.encode(c.encode_utf8(&mut [0; 4])).is_err();
         if let Some(stranger) = stop.chars().find(unknown) {
             bail!(

@@ -64,6 +64,9 @@ pub(super) fn plain(value: impl ToString) -> Value<'static> {
     Value::Plain(value.to_string())
 }
 
+/// Evaluations without a better one, of ten in all: what is learnt by heart gets no better.
+const PATIENCE: usize = 4;
+
 /// Sizes of a model and of its training.
 pub(super) struct Sizes {
     pub(super) width: usize,
@@ -103,6 +106,9 @@ pub(super) fn rest(page: &mut Page, sizes: &Sizes) {
         "there is no validation part"
     };
     page.key("train", "eval_every", plain(every), why);
+    if sizes.evaluates {
+        page.key("train", "patience", plain(PATIENCE), "");
+    }
     page.key("train", "optimizer", plain("{ clip_norm = 1.0 }"), "");
 }
 

@@ -255,11 +255,9 @@ fn of_figures(report: &eval::Report) -> Vec<(&'static str, String)> {
     match &first.kind {
         Shown::Classes(classes) => {
             let mut all = vec![("accuracy", numbers::percent(classes.accuracy))];
-            all.extend(
-                classes
-                    .bits_per_character
-                    .map(|b| ("bits per character", numbers::digits(b))),
-            );
+            // The first is the one that the page's head has room for.
+            let text = classes.of_text().next();
+            all.extend(text.map(|(name, figure)| (name, numbers::digits(figure))));
             all
         }
         Shown::Values { targets } => {

@@ -58,9 +58,7 @@ fn overall(report: &Report) -> String {
     let mut header = vec!["engine", &loss];
     if let Some(Shown::Classes(classes)) = report.figures.first().map(|f| &f.kind) {
         header.push("accuracy");
-        if classes.perplexity.is_some() {
-            header.extend(["bits per character", "perplexity"]);
-        }
+        header.extend(classes.of_text().map(|(name, _)| name));
         header.push("macro F1");
     }
     let row = |entry: &crate::commands::eval::Entry| {
@@ -71,12 +69,7 @@ fn overall(report: &Report) -> String {
         let mut row = vec![text(who), number(digits(entry.loss))];
         if let Shown::Classes(classes) = &entry.kind {
             row.push(number(percent(classes.accuracy)));
-            let of_text = classes.bits_per_character.zip(classes.perplexity);
-            row.extend(
-                of_text
-                    .into_iter()
-                    .flat_map(|(b, p)| [number(digits(b)), number(digits(p))]),
-            );
+            row.extend(classes.of_text().map(|(_, figure)| number(digits(figure))));
             row.push(number(digits(classes.mean.f1)));
         }
         row

@@ -1,11 +1,11 @@
 //! What a text model writes.
 
 use anyhow::{Result, bail};
-use minrnn_train::data::Vocabulary;
-use minrnn_train::generate::{Sampler, Sampling};
+use minrnn_runtime::text::{Codec, Continuation, Sampler, Sampling};
 
 use super::html;
 use super::source::Sources;
+use crate::codec::Words;
 use crate::commands::eval::Subject;
 use crate::commands::generate::Engine;
 use crate::ui::Ui;
@@ -19,14 +19,14 @@ pub(super) fn section(sources: &Sources, ui: &Ui) -> Result<Option<String>> {
     let Some(tokens) = sources.vocabulary() else {
         return Ok(None);
     };
-    let words = Vocabulary::from_tokens(tokens)?;
+    let words = Words::of(tokens)?;
     let mut figures = vec![];
     for (temperature, seed) in SAMPLES {
         let sampling = Sampling {
             temperature,
             ..Sampling::default()
         };
-        let written = write(sources, &words, &mut Sampler::of(sampling, seed)?, ui)?;
+        let written = write(sources, &words, Sampler::of(sampling, seed)?, ui)?;
         let said = format!("temperature {temperature}, seed {seed}");
         figures.push(format!(
             "<figure><pre>{}</pre><figcaption>{}</figcaption></figure>\n",
@@ -39,19 +39,21 @@ pub(super) fn section(sources: &Sources, ui: &Ui) -> Result<Option<String>> {
     Ok(Some(format!("{grid}{}", html::note(note))))
 }
 
-fn write(sources: &Sources, words: &Vocabulary, sampler: &mut Sampler, ui: &Ui) -> Result<String> {
+fn write(sources: &Sources, words: &Words, sampler: Sampler, ui: &Ui) -> Result<String> {
     let (mut engine, end) = match &sources.subject {
         Subject::Checkpoint(loaded) => (Engine::candle(&loaded.model, &loaded.params)?, None),
         Subject::Export(export) => {
             let step = export.forms().any(|form| form == "step");
             let engine = match step {
-                true => Engine::step(export, words.len(), ui)?,
-                false => Engine::parallel(export, words.len())?,
+                true => Engine::step(export, words.tokens(), ui)?,
+                false => Engine::parallel(export, words.tokens())?,
             };
             (engine, export.end_of_stream())
         }
     };
-    let mut next = vec![words.encode("\n").map_or(0, |ids| ids[0])];
+    let mut next = vec![words.first()];
+    let end = end.and_then(|token| u32::try_from(token).ok());
+    let mut continuation = Continuation::new(sampler, &next, vec![], end)?;
     let mut text = String::new();
     for _ in 0..CHARACTERS {
         let logits = engine.feed(&next)?;
@@ -60,12 +62,13 @@ fn write(sources: &Sources, words: &Vocabulary, sampler: &mut Sampler, ui: &Ui) 
                 "the model gives {value} for a logit: its weights are so large that float32 overflows, and what it writes would mean nothing; take a checkpoint from before the training diverged"
             );
         }
-        let id = sampler.choose(&logits) as u32;
-        if end == Some(u64::from(id)) {
+        let taken = continuation.take(words, &logits)?;
+        text.push_str(&taken.text);
+        if taken.over.is_some() {
             break;
         }
-        text.push_str(&words.decode(&[id])?);
-        next = vec![id];
+        next = vec![taken.id];
     }
+    text.push_str(&continuation.rest(words)?);
     Ok(text)
 }

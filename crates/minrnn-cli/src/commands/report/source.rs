@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::weights_sha256;
 use serde_json::Value as Json;
 
@@ -111,10 +112,10 @@ impl Sources {
         }
     }
 
-    /// The characters of a text model.
-    pub(super) fn vocabulary(&self) -> Option<&[String]> {
+    /// The tokens of a text model.
+    pub(super) fn vocabulary(&self) -> Option<&Vocabulary> {
         match &self.subject {
-            Subject::Checkpoint(loaded) => loaded.checkpoint.vocabulary.as_deref(),
+            Subject::Checkpoint(loaded) => loaded.checkpoint.vocabulary.as_ref(),
             Subject::Export(export) => export.vocabulary(),
         }
     }

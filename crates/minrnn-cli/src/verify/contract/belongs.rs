@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use minrnn_model::config::ModelConfig;
 use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
+use minrnn_model::vocabulary::Vocabulary;
 use serde_json::Value as Json;
 
 use super::Export;
 use super::json::same;
+use super::words::apart;
 
 /// An export and a checkpoint that do not belong together. The export need not be broken.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +76,10 @@ impl Export {
     ///
     /// # Errors
     /// An entry that differs, is missing or is too many.
-    pub fn has_vocabulary(&self, wanted: Option<&[String]>) -> std::result::Result<(), OtherModel> {
+    pub fn has_vocabulary(
+        &self,
+        wanted: Option<&Vocabulary>,
+    ) -> std::result::Result<(), OtherModel> {
         let own = self.vocabulary();
         if own == wanted {
             return Ok(());
@@ -86,24 +91,7 @@ impl Export {
             };
             return Err(self.other(what.into()));
         };
-        let pairs = own.iter().zip(wanted);
-        let what = match pairs.clone().position(|(a, b)| a != b) {
-            Some(at) => {
-                let count = pairs.filter(|(a, b)| a != b).count();
-                format!(
-                    "says that token {at} is {:?}, and the checkpoint {:?} ({count} of {} entries differ)",
-                    own[at],
-                    wanted[at],
-                    own.len()
-                )
-            }
-            None => format!(
-                "has {} entries in its vocabulary, and the checkpoint {}",
-                own.len(),
-                wanted.len()
-            ),
-        };
-        Err(self.other(what))
+        Err(self.other(apart(own, wanted)))
     }
 }
 

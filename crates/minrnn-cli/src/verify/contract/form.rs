@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use minrnn_onnx::check::{self, Types};
-use minrnn_onnx::export::{Target, is_of_this_version, vocabulary_sha256};
+use minrnn_onnx::export::{Target, is_of_this_version, vocabulary_mark};
 use minrnn_onnx::ir;
 use serde_json::Value as Json;
 
@@ -188,7 +188,7 @@ impl FormFile {
     /// Files have a hash of it; those of older versions need not.
     fn keeps_vocabulary(&self, manifest: &Manifest) -> std::result::Result<(), String> {
         let said = self.model.metadata("minrnn.vocabulary");
-        let wanted = manifest.vocabulary.as_deref().map(vocabulary_sha256);
+        let wanted = manifest.words.as_ref().map(vocabulary_mark);
         if said == wanted.as_deref() || said.is_none() && !is_of_this_version(&self.model) {
             return Ok(());
         }

@@ -43,7 +43,7 @@ const TOP: &[Key] = &[
     ("features", Kind::List, When::Some, false),
     ("classes", Kind::List, When::Some, false),
     ("targets", Kind::List, When::Some, false),
-    ("vocabulary", Kind::List, When::Later, true),
+    ("vocabulary", Kind::Any, When::Later, true),
     ("end_of_stream", Kind::Object, When::Later, false),
 ];
 

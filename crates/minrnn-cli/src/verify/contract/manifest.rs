@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::Form;
-use minrnn_train::data::Vocabulary;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::folder::{read, sha256};
-use super::{Result, broken, chain, keys};
+use super::words::{self, Words};
+use super::{Result, broken, keys};
 use crate::verify::{Check, Off};
 
 /// Name of the manifest in an export folder.
@@ -45,7 +46,10 @@ pub(super) struct Manifest {
     pub(super) targets: Option<Json>,
     #[serde(default)]
     preprocessing: Option<Json>,
-    pub(super) vocabulary: Option<Vec<String>>,
+    vocabulary: Option<Words>,
+    /// The vocabulary, from the folder where it is a file.
+    #[serde(skip)]
+    pub(super) words: Option<Vocabulary>,
     #[serde(default)]
     end_of_stream: Option<Json>,
     /// Of the file.
@@ -105,10 +109,12 @@ impl Manifest {
         }
         off.hold(Check::Keys, || keys::hold(&json, schema == SCHEMAS[0]))
             .map_err(|what| broken(&path, what))?;
-        let manifest = Self {
+        let mut manifest = Self {
             sha256: sha256(&text),
             ..serde_json::from_value(json).map_err(none)?
         };
+        let said = manifest.vocabulary.take();
+        manifest.words = said.map(|words| words.open(dir, off)).transpose()?;
         if manifest.forms.is_empty() {
             return fail("lists no forms; export again".into());
         }
@@ -117,24 +123,17 @@ impl Manifest {
             let what = format!("lists a form `{name}`; forms are parallel, scan and step");
             return fail(what);
         }
-        off.hold(Check::Words, || manifest.words())
+        off.hold(Check::Words, || manifest.go_together())
             .map_err(|what| broken(&path, what))?;
         off.hold(Check::Unlisted, || manifest.unlisted(dir))?;
         Ok(manifest)
     }
 
     /// Vocabulary, preprocessing and end of stream go together.
-    fn words(&self) -> std::result::Result<(), String> {
+    fn go_together(&self) -> std::result::Result<(), String> {
         let tokens = self.tokens();
-        if let Some(words) = &self.vocabulary {
-            if tokens != Some(words.len() as u64) {
-                return Err(format!(
-                    "vocabulary has {} entries, and the model takes {}; export again",
-                    words.len(),
-                    tokens.map_or("no tokens".into(), |n| format!("{n} tokens"))
-                ));
-            }
-            Vocabulary::from_tokens(words).map_err(|e| chain(&e))?;
+        if let Some(words) = &self.words {
+            words::fits(words, tokens)?;
         }
         self.preprocessed()?;
         let Some(end) = &self.end_of_stream else {
@@ -171,7 +170,7 @@ impl Manifest {
             return Ok(());
         };
         let given = |key| self.config.pointer(key).is_some_and(|v| !v.is_null());
-        let (wanted, because) = match (self.takes_features(), &self.vocabulary) {
+        let (wanted, because) = match (self.takes_features(), &self.words) {
             (true, _) if given("/input/mean") || given("/input/std") => (
                 json!({ "kind": "features", "normalization": "in_graph" }),
                 "the configuration has statistics of the features",
@@ -180,10 +179,7 @@ impl Manifest {
                 json!({ "kind": "features", "normalization": "none" }),
                 "the configuration has no statistics of the features",
             ),
-            (false, Some(_)) => (
-                json!({ "kind": "characters", "unknown": "refuse" }),
-                "there is a vocabulary",
-            ),
+            (false, Some(words)) => (words::preprocessing(words), "there is a vocabulary"),
             (false, None) => (
                 json!({ "kind": "token_ids" }),
                 "the model takes tokens, and there is no vocabulary",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
+use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::{ExportOptions, is_of_this_version, is_unfinished, options};
 use minrnn_onnx::ir;
 use minrnn_runtime as runtime;
@@ -20,6 +21,7 @@ mod manifest;
 mod outline;
 mod unlisted;
 mod weights;
+mod words;
 
 pub use belongs::OtherModel;
 use folder::read;
@@ -126,7 +128,8 @@ impl Export {
     /// Names of the classes or of the values that come out, in order; of a text model its characters.
     pub(crate) fn output_names(&self) -> Option<Vec<String>> {
         let named = names(&self.manifest.classes).or_else(|| names(&self.manifest.targets));
-        named.or_else(|| self.manifest.vocabulary.clone())
+        let words = self.vocabulary().and_then(Vocabulary::characters);
+        named.or_else(|| words.map(<[String]>::to_vec))
     }
 
     /// What the model was made from, as the manifest says it.
@@ -150,9 +153,9 @@ impl Export {
         &self.manifest.sha256
     }
 
-    /// Text of each token, for text models.
-    pub fn vocabulary(&self) -> Option<&[String]> {
-        self.manifest.vocabulary.as_deref()
+    /// What the tokens are, for text models.
+    pub fn vocabulary(&self) -> Option<&Vocabulary> {
+        self.manifest.words.as_ref()
     }
 
     /// The token after which a text is over, where the manifest names one.

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use minrnn_model::graph::{Graph, Input, OutputKind};
 use minrnn_model::params::Params;
+use minrnn_model::vocabulary::Vocabulary;
 use serde_json::Value as Json;
 
 use super::manifest::{Data, FormFile};
@@ -60,7 +61,7 @@ pub fn card_of(
     params: &Params,
     weights: &str,
     files: &[(&str, &Model, ExportOptions)],
-    vocabulary: bool,
+    vocabulary: Option<&Vocabulary>,
 ) -> Result<String, ExportError> {
     let forms: Vec<FormFile> = files.iter().map(|(n, m, o)| form_file(n, m, o)).collect();
     let config = files.first().map(|(_, model, _)| config(model));
@@ -71,7 +72,7 @@ pub fn card_of(
         });
     };
     let dir = DirOptions {
-        vocabulary: vocabulary.then(Vec::new),
+        vocabulary: vocabulary.cloned(),
         ..DirOptions::default()
     };
     Ok(card(&Content {

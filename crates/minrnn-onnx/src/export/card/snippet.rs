@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use minrnn_model::graph::Input;
+use minrnn_model::vocabulary::Vocabulary;
 
 use super::Content;
 use crate::export::Form;
@@ -35,7 +36,12 @@ pub(super) fn snippet(out: &mut String, c: &Content<'_>) {
                 "feed = {{\"{name}\": np.zeros(({shape}, {width}), np.float32)}}  # your features"
             )
         }
-        Input::Tokens { .. } if c.dir.vocabulary.is_some() && !step => writeln!(
+        Input::Tokens { .. } if of_bytes(c) && !step => writeln!(
+            out,
+            "text = b\"a\" * steps  # your text, as bytes\n\
+             feed = {{\"{name}\": np.array([list(text)] * batch, np.int64)}}"
+        ),
+        Input::Tokens { .. } if of_characters(c) && !step => writeln!(
             out,
             "number = {{character: i for i, character in enumerate(manifest[\"vocabulary\"])}}\n\
              text = manifest[\"vocabulary\"][0] * steps  # your text\n\
@@ -43,7 +49,11 @@ pub(super) fn snippet(out: &mut String, c: &Content<'_>) {
         ),
         Input::Tokens { .. } => writeln!(
             out,
-            "feed = {{\"{name}\": np.zeros(({shape}), np.int64)}}  # your token ids"
+            "feed = {{\"{name}\": np.zeros(({shape}), np.int64)}}  # your token ids{}",
+            match c.dir.vocabulary {
+                Some(Vocabulary::Tokenizer(_)) => ", by tokenizer.json",
+                _ => "",
+            }
         ),
     };
     if form.options.lengths {
@@ -66,6 +76,14 @@ pub(super) fn snippet(out: &mut String, c: &Content<'_>) {
         c.graph.output().kind.tensor_name(),
     );
     careful(out, c);
+}
+
+fn of_characters(c: &Content<'_>) -> bool {
+    matches!(c.dir.vocabulary, Some(Vocabulary::Characters(_)))
+}
+
+fn of_bytes(c: &Content<'_>) -> bool {
+    matches!(c.dir.vocabulary, Some(Vocabulary::Bytes))
 }
 
 /// What ONNX allows and nobody wants.

@@ -73,7 +73,7 @@ fn a_second_export_replaces_the_first() {
     let before = fs::read(dir.join("model.step.onnx")).unwrap();
     // What cannot be exported leaves everything as it was.
     let wrong = DirOptions {
-        vocabulary: Some(vec!["a".into()]),
+        vocabulary: Some(vec!["a".to_owned()].into()),
         ..DirOptions::default()
     };
     assert!(

@@ -204,7 +204,7 @@ fn vocabularies_are_characters() {
         ),
     ] {
         let options = DirOptions {
-            vocabulary: Some(words.map(String::from).to_vec()),
+            vocabulary: Some(words.map(String::from).to_vec().into()),
             ..DirOptions::default()
         };
         let error = write_export(&dir, &model, &params, &options).unwrap_err();

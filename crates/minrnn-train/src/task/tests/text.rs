@@ -8,6 +8,9 @@ fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
             path: path.to_path_buf(),
             seq_len,
             validation_fraction: 0.1,
+            tokens: None,
+            tokenizer: None,
+            vocab_size: None,
             whole: false,
         },
         seed,
@@ -113,7 +116,7 @@ proptest! {
         let files = Files::new();
         let task = |name: &str, content: &str| text(&files.put(name, content), 8, 1).unwrap();
         let own = task("a.txt", &content);
-        let mut tokens = Vocabulary::of_text(&format!("{content}{more}")).tokens().to_vec();
+        let mut tokens = Vocabulary::of_text(&format!("{content}{more}")).characters().unwrap().to_vec();
         let order = crate::data::SampleRng::new(seed, "order", 0).permutation(tokens.len());
         tokens = order.iter().map(|i| tokens[*i].clone()).collect();
         let vocabulary = Vocabulary::from_tokens(&tokens).unwrap();
@@ -148,14 +151,133 @@ fn a_byte_order_mark_is_no_character() {
             path,
             seq_len: 4,
             validation_fraction: 0.5,
+            tokens: None,
+            tokenizer: None,
+            vocab_size: None,
             whole: false,
         };
         let text = Text::open(&options, 0).unwrap();
-        (text.vocabulary().unwrap().tokens().to_vec(), text.digest())
+        (
+            text.vocabulary().unwrap().characters().unwrap().to_vec(),
+            text.digest(),
+        )
     };
     let (plain, marked) = (of("abcabcabcabc"), of("\u{feff}abcabcabcabc"));
     assert_eq!(plain.0, ["a", "b", "c"]);
     assert_eq!(plain, marked);
     // Only the first is one.
     assert_eq!(of("\u{feff}\u{feff}abcabcabcabc").0.len(), 4);
+}
+
+/// Words of one letter or two, and what stands between them.
+const PIECES: &str = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+    "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"},
+    "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, " ": 2, "ab": 4}, "merges": [["a", "b"]]}}"#;
+
+fn opened(path: &Path, more: &str) -> Result<Text> {
+    let text = format!("path = '{}'\nseq_len = 4\n{more}", path.display());
+    Text::open(&toml::from_str(&text).unwrap(), 0)
+}
+
+fn numbers(values: &[u32], width: usize) -> Vec<u8> {
+    let of = |v: &u32| v.to_le_bytes()[..width].to_vec();
+    values.iter().flat_map(of).collect()
+}
+
+#[test]
+fn tokens_are_bytes_or_pieces_or_numbers() {
+    let files = Files::new();
+    let put = |name: &str, content: &[u8]| {
+        let path = files.put(name, "");
+        std::fs::write(&path, content).unwrap();
+        path
+    };
+    // Whatever the file is, a byte order mark too.
+    let path = put(
+        "a.txt",
+        &[&b"\xef\xbb\xbf\xff"[..], &b"abcdef".repeat(9)].concat(),
+    );
+    let task = opened(&path, "tokens = 'bytes'").unwrap();
+    assert_eq!(task.shape().width, 256);
+    assert_eq!(task.ids[..5], [0xef, 0xbb, 0xbf, 0xff, 97]);
+    assert_eq!(task.vocabulary(), Some(&Vocabulary::bytes()));
+
+    let tokenizer = put("tokenizer.json", PIECES.as_bytes());
+    let pieces = format!("tokenizer = '{}'", tokenizer.display());
+    let path = put("b.txt", "ab ba ".repeat(9).as_bytes());
+    let task = opened(&path, &pieces).unwrap();
+    assert_eq!(task.ids[..5], [4, 2, 1, 0, 2]);
+    // One more than the largest number, though 3 is none.
+    assert_eq!(task.shape().width, 5);
+    assert_eq!(
+        task.vocabulary().unwrap().decode(&task.ids[..5]).unwrap(),
+        "ab ba "
+    );
+    assert_eq!(task.warnings(), [""; 0]);
+    let lossy = opened(&put("c.txt", "ab ba?".repeat(9).as_bytes()), &pieces).unwrap();
+    assert!(
+        lossy.warnings()[0].contains("from character 6 on"),
+        "{:?}",
+        lossy.warnings()
+    );
+
+    for (width, kind) in [(2, "u16"), (4, "u32")] {
+        let values: Vec<u32> = (0..60).map(|i| i * 7 % 5 + 300 * (i % 2)).collect();
+        let path = put("d.bin", &numbers(&values, width));
+        let task = opened(&path, &format!("tokens = '{kind}'\nvocab_size = 305")).unwrap();
+        assert_eq!(
+            (task.ids.as_slice(), task.shape().width),
+            (values.as_slice(), 305)
+        );
+        assert_eq!(task.vocabulary(), None);
+    }
+    // Numbers of a tokenizer, and those of its text: the same data.
+    let path = put("e.bin", &numbers(&task.ids, 2));
+    let named = opened(&path, &format!("tokens = 'u16'\n{pieces}")).unwrap();
+    assert_eq!(
+        (named.vocabulary(), named.digest()),
+        (task.vocabulary(), task.digest())
+    );
+    let room = opened(&path, &format!("tokens = 'u16'\n{pieces}\nvocab_size = 8")).unwrap();
+    assert_eq!(room.shape().width, 8);
+}
+
+#[test]
+fn what_contradicts_itself_about_tokens_is_refused() {
+    let files = Files::new();
+    let tokenizer = files.put("tokenizer.json", PIECES);
+    let pieces = format!("tokenizer = '{}'", tokenizer.display());
+    let path = files.put("a.txt", "ab ba ".repeat(9));
+    let said = |path: &Path, more: &str| opened(path, more).unwrap_err().to_string();
+    assert!(
+        said(&path, &format!("tokens = 'bytes'\n{pieces}")).contains("leave one of the two out")
+    );
+    assert!(said(&path, "vocab_size = 9").contains("files of token numbers"));
+    assert!(said(&path, "tokens = 'u16'").contains("is missing"));
+    assert!(
+        said(&path, &format!("tokens = 'u16'\nvocab_size = 4\n{pieces}")).contains("has 5 tokens")
+    );
+    assert!(
+        said(&path, &format!("tokenizer = '{}'", path.display())).contains("is no tokenizer.json")
+    );
+    let bin = files.put("a.bin", "");
+    std::fs::write(&bin, numbers(&[1, 2, 700, 3], 2)).unwrap();
+    let beyond = said(&bin, "tokens = 'u16'\nvocab_size = 700");
+    assert!(
+        beyond.contains("token 2 (byte 4)") && beyond.contains("is 700, and there are 700"),
+        "{beyond}"
+    );
+    std::fs::write(&bin, [1, 0, 2]).unwrap();
+    assert!(said(&bin, "tokens = 'u16'\nvocab_size = 9").contains("no whole number of u16"));
+    std::fs::write(&bin, [0xff; 9]).unwrap();
+    assert!(said(&bin, "").contains("task.tokens = \"u16\""));
+}
+
+/// Configurations of before read and write as they did.
+#[test]
+fn keys_that_are_left_out_stay_out() {
+    let json = r#"{"path":"a.txt","seq_len":4,"validation_fraction":0.1}"#;
+    let options: TextOptions = serde_json::from_str(json).unwrap();
+    assert_eq!((options.tokens, options.vocab_size), (None, None));
+    assert_eq!(serde_json::to_string(&options).unwrap(), json);
 }

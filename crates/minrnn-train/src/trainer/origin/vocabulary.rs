@@ -1,4 +1,4 @@
-//! The characters of a text against those of a checkpoint.
+//! The tokens of a text against those of a checkpoint.
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,13 @@ impl Origin<'_> {
     ) -> Result<bool> {
         let (old, new) = match (self.vocabulary, task.vocabulary()) {
             (None, None) => return Ok(true),
-            (Some(_), None) => {
-                found.push(
-                    "vocabulary",
-                    "the tokens of the checkpoint are characters, those of the task are not",
-                );
+            (Some(old), None) => {
+                let unit = old.unit();
+                let message = match unit {
+                    "token" => "the tokens of the checkpoint are those of its tokenizer.json, and of those of the task nobody says it: `task.tokenizer` does".to_owned(),
+                    _ => format!("the tokens of the checkpoint are {unit}s, those of the task are not"),
+                };
+                found.push("vocabulary", message);
                 return Ok(false);
             }
             (None, Some(_)) => {
@@ -35,9 +37,19 @@ impl Origin<'_> {
             }
             (Some(old), Some(new)) => (old, new),
         };
-        let vocabulary = Vocabulary::from_tokens(old).map_err(|e| self.malformed(&e))?;
-        let lacks = without(new.tokens(), old);
-        let gone = without(old, new.tokens());
+        let (old, vocabulary) = (
+            old.characters(),
+            Vocabulary::of(old).map_err(|e| self.malformed(&e))?,
+        );
+        let (Some(old), Some(new)) = (old, new.characters()) else {
+            let fits = vocabulary == *new;
+            if !fits {
+                found.push("vocabulary", others(&vocabulary, new));
+            }
+            return Ok(fits);
+        };
+        let lacks = without(new, old);
+        let gone = without(old, new);
         let mut words = vec![];
         if !lacks.is_empty() {
             let lacks = characters(&lacks);
@@ -65,6 +77,22 @@ impl Origin<'_> {
         let message = error.to_string();
         let problem = CheckpointProblem::Malformed { message };
         TrainError::checkpoint(&self.path.join("vocabulary.json"), problem)
+    }
+}
+
+/// Tokens of two kinds, or of two tokenizers.
+fn others(old: &Vocabulary, new: &Vocabulary) -> String {
+    match (old.unit(), new.unit()) {
+        ("token", "token") => "the tokenizer.json of the data is another one than the checkpoint's, whose tokens have other numbers or texts".to_owned(),
+        (old, new) => format!("the tokens of the checkpoint are {}, those of the data {}", kind(old), kind(new)),
+    }
+}
+
+fn kind(unit: &str) -> &str {
+    match unit {
+        "character" => "characters",
+        "byte" => "bytes",
+        _ => "pieces of a tokenizer.json",
     }
 }
 

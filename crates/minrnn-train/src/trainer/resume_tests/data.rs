@@ -39,7 +39,7 @@ fn other_data_is_refused_unless_it_is_asked_for_and_then_what_was_learned_keeps_
     let trainer = resume_with(&new, &checkpoint, true).unwrap();
     // 'b' has the number that it had, not the one that it would have in the new text.
     assert_eq!(
-        trainer.task().vocabulary().unwrap().tokens(),
+        &trainer.task().vocabulary().unwrap().plain(),
         checkpoint.vocabulary.as_ref().unwrap()
     );
     let batch = trainer.task().batch(Split::Train, 0, 2).unwrap();

@@ -2,6 +2,7 @@
 
 use minrnn_model::config::{HeadConfig, HeadSteps};
 use minrnn_model::graph::OutputKind;
+use minrnn_model::vocabulary::Vocabulary;
 
 use super::*;
 
@@ -190,13 +191,9 @@ fn a_new_run_begins_from_weights() {
     );
     let mut checkpoint = checkpoint_of(&old, 4);
     // As an import has it: the model, the weights, the characters in an order of their own.
-    let turned: Vec<String> = checkpoint
-        .vocabulary
-        .take()
-        .unwrap()
-        .into_iter()
-        .rev()
-        .collect();
+    let own = checkpoint.vocabulary.take().unwrap();
+    let turned = own.characters().unwrap().iter().rev().cloned();
+    let turned: Vocabulary = turned.collect::<Vec<String>>().into();
     checkpoint.vocabulary = Some(turned.clone());
     checkpoint.config = serde_json::json!({ "import": {}, "model": checkpoint.config["model"] });
     (checkpoint.optimizer, checkpoint.trainer) = (None, None);

@@ -1,21 +1,22 @@
 //! Texts at which a text is over.
 
 /// Looks for texts in what is written, and holds back what may be the beginning of one.
-pub(super) struct Stops<'a> {
-    texts: &'a [String],
+#[derive(Debug, Clone)]
+pub(super) struct Stops {
+    texts: Vec<String>,
     /// Written and not shown: the beginning of one of the texts.
     held: String,
 }
 
 /// What may be shown of what was written, and which text it ended with.
 #[derive(Debug, PartialEq)]
-pub(super) struct Found<'a> {
+pub(super) struct Found {
     pub(super) shown: String,
-    pub(super) stop: Option<&'a str>,
+    pub(super) stop: Option<String>,
 }
 
-impl<'a> Stops<'a> {
-    pub(super) fn new(texts: &'a [String]) -> Self {
+impl Stops {
+    pub(super) fn new(texts: Vec<String>) -> Self {
         Self {
             texts,
             held: String::new(),
@@ -23,15 +24,15 @@ impl<'a> Stops<'a> {
     }
 
     /// One more character. Of several texts that end here the longest counts: it began first.
-    pub(super) fn take(&mut self, character: &str) -> Found<'a> {
-        self.held.push_str(character);
+    pub(super) fn take(&mut self, character: char) -> Found {
+        self.held.push(character);
         let ended = self.texts.iter().filter(|t| self.held.ends_with(*t));
         if let Some(stop) = ended.max_by_key(|t| t.len()) {
             let mut shown = std::mem::take(&mut self.held);
             shown.truncate(shown.len() - stop.len());
             return Found {
                 shown,
-                stop: Some(stop),
+                stop: Some(stop.clone()),
             };
         }
         let kept = self.begun();
@@ -65,13 +66,13 @@ mod tests {
     /// What is shown of a text, piece by piece, and what it ends with.
     fn shown(stops: &[&str], text: &str) -> (Vec<String>, Option<String>) {
         let texts: Vec<String> = stops.iter().map(|s| (*s).to_owned()).collect();
-        let mut stops = Stops::new(&texts);
+        let mut stops = Stops::new(texts);
         let mut pieces = vec![];
         for character in text.chars() {
-            let found = stops.take(&character.to_string());
+            let found = stops.take(character);
             pieces.push(found.shown);
             if let Some(stop) = found.stop {
-                return (pieces, Some(stop.to_owned()));
+                return (pieces, Some(stop));
             }
         }
         pieces.push(stops.rest());

@@ -1,0 +1,243 @@
+//! Text models of bytes, of a tokenizer's pieces and of numbers, from training to text.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use crate::harness::{Ran, folder, minrnn};
+
+fn train(dir: &Path, sets: &[&str]) -> Ran {
+    let mut args = vec!["train", "tiny.toml", "--out", "run"];
+    for set in sets {
+        args.extend(["--set", set]);
+    }
+    minrnn(dir, &args)
+}
+
+fn json(path: impl AsRef<Path>) -> Json {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn generate(dir: &Path, from: &str, more: &[&str]) -> Ran {
+    let all = ["generate", from, "--prompt", "the ", "--length", "40"];
+    minrnn(dir, &[&all, more].concat())
+}
+
+/// Exported and verified with its checkpoint, and the same text from all engines.
+fn exported(dir: &Path) -> Json {
+    minrnn(dir, &["export", "run", "--out", "export"]).good();
+    minrnn(
+        dir,
+        &[
+            "verify",
+            "export",
+            "--checkpoint",
+            "run",
+            "--quick",
+            "--max-len",
+            "9",
+            "--probe-len",
+            "64",
+        ],
+    )
+    .good();
+    let text = generate(dir, "run", &[]).good();
+    assert!(
+        text.starts_with("the ") && text.chars().count() > 10,
+        "{text:?}"
+    );
+    for engine in ["step", "parallel"] {
+        assert_eq!(
+            generate(dir, "export", &["--engine", engine]).good(),
+            text,
+            "{engine}"
+        );
+    }
+    json(dir.join("export/manifest.json"))
+}
+
+fn figures(dir: &Path) -> Json {
+    let args = ["eval", "run", "--split", "validation", "--json", "-"];
+    let json: Json = serde_json::from_str(&minrnn(dir, &args).good()).unwrap();
+    json["figures"][0].clone()
+}
+
+#[test]
+fn bytes() {
+    let dir = folder();
+    train(dir.path(), &["task.tokens=\"bytes\""]).good();
+    assert_eq!(json(dir.path().join("run/best/vocabulary.json")), "bytes");
+    let manifest = exported(dir.path());
+    assert_eq!(manifest["vocabulary"], "bytes");
+    assert_eq!(manifest["preprocessing"]["kind"], "bytes");
+    let figures = figures(dir.path());
+    let bits = figures["loss"].as_f64().unwrap() / std::f64::consts::LN_2;
+    assert!((figures["bits_per_byte"].as_f64().unwrap() - bits).abs() < 1e-9);
+    assert!(figures["bits_per_character"].is_null() && figures["perplexity"].is_f64());
+    // Counted in bytes, and of any character.
+    let ran = minrnn(
+        dir.path(),
+        &[
+            "generate", "export", "--prompt", "漢", "--length", "5", "--stop", "e",
+        ],
+    );
+    assert!(
+        ran.err.is_empty() || ran.err.contains("of 5 bytes"),
+        "{}",
+        ran.shown()
+    );
+    ran.good();
+    // Characters are other tokens.
+    let args = ["train", "tiny.toml", "--out", "run", "--resume"];
+    let ran = minrnn(dir.path(), &args);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("are bytes, those of the data characters"),
+        "{}",
+        ran.shown()
+    );
+}
+
+/// A tokenizer of words: letters in runs, all else by itself.
+fn tokenizer(dir: &Path) {
+    let text = fs::read_to_string(dir.join("harbour.txt")).unwrap();
+    let mut words: Vec<String> = vec!["?".into(), "<end>".into()];
+    let mut add = |word: &str| {
+        if !word.is_empty() && !words.iter().any(|w| w == word) {
+            words.push(word.to_owned());
+        }
+    };
+    for part in text.split_inclusive(|c: char| !c.is_ascii_lowercase()) {
+        let letters = part.trim_end_matches(|c: char| !c.is_ascii_lowercase());
+        add(letters);
+        add(&part[letters.len()..]);
+    }
+    let vocab: serde_json::Map<String, Json> = words
+        .iter()
+        .enumerate()
+        .map(|(i, w)| (w.clone(), i.into()))
+        .collect();
+    let split = |regex: &str| {
+        serde_json::json!({
+            "type": "Split", "pattern": { "Regex": regex }, "behavior": "Isolated", "invert": false
+        })
+    };
+    let file = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [{ "id": 1, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true }],
+        "normalizer": null, "post_processor": null, "decoder": { "type": "Fuse" },
+        "pre_tokenizer": { "type": "Sequence", "pretokenizers": [split("[a-z]+"), split("[^a-z]")] },
+        "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "?" }
+    });
+    fs::write(dir.join("tokenizer.json"), file.to_string()).unwrap();
+}
+
+#[test]
+fn pieces_of_a_tokenizer() {
+    let dir = folder();
+    tokenizer(dir.path());
+    train(dir.path(), &["task.tokenizer=\"tokenizer.json\""]).good();
+    let file = fs::read(dir.path().join("tokenizer.json")).unwrap();
+    assert_eq!(
+        fs::read(dir.path().join("run/best/tokenizer.json")).unwrap(),
+        file
+    );
+    assert!(!dir.path().join("run/best/vocabulary.json").exists());
+    let manifest = exported(dir.path());
+    assert_eq!(
+        fs::read(dir.path().join("export/tokenizer.json")).unwrap(),
+        file
+    );
+    assert_eq!(manifest["vocabulary"]["file"], "tokenizer.json");
+    let figures = figures(dir.path());
+    assert!(figures["bits_per_character"].is_null() && figures["bits_per_byte"].is_null());
+    assert!(figures["perplexity"].is_f64());
+    // Unfit words are refused: another tokenizer to go on with, a file that was changed.
+    let args = [
+        "train",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--resume",
+        "--set",
+        "task.tokenizer=\"tokenizer.json\"",
+    ];
+    fs::write(
+        dir.path().join("tokenizer.json"),
+        [&file[..], b"\n"].concat(),
+    )
+    .unwrap();
+    let ran = minrnn(dir.path(), &args);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("is another one than the checkpoint's"),
+        "{}",
+        ran.shown()
+    );
+    let text = String::from_utf8(file)
+        .unwrap()
+        .replace("\"the\"", "\"sea-\"");
+    fs::write(dir.path().join("export/tokenizer.json"), text).unwrap();
+    let ran = generate(dir.path(), "export", &[]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("tokenizer.json: has sha256"),
+        "{}",
+        ran.shown()
+    );
+    // An end by its name, and nothing left of the tokenizer where another export takes the folder.
+    minrnn(
+        dir.path(),
+        &[
+            "export",
+            "run",
+            "--out",
+            "export",
+            "--end-of-stream",
+            "<end>",
+        ],
+    )
+    .good();
+    assert_eq!(
+        json(dir.path().join("export/manifest.json"))["end_of_stream"]["token"],
+        1
+    );
+    minrnn(dir.path(), &["train", "tiny.toml", "--out", "other"]).good();
+    minrnn(dir.path(), &["export", "other", "--out", "export"]).good();
+    assert!(!dir.path().join("export/tokenizer.json").exists());
+}
+
+#[test]
+fn numbers() {
+    let dir = folder();
+    let text = fs::read(dir.path().join("harbour.txt")).unwrap();
+    let ids: Vec<u8> = text
+        .iter()
+        .flat_map(|b| u16::from(b % 40).to_le_bytes())
+        .collect();
+    fs::write(dir.path().join("harbour.bin"), ids).unwrap();
+    let sets = [
+        "task.path=\"harbour.bin\"",
+        "task.tokens=\"u16\"",
+        "task.vocab_size=40",
+    ];
+    train(dir.path(), &sets).good();
+    minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
+    let manifest = json(dir.path().join("export/manifest.json"));
+    assert!(manifest["vocabulary"].is_null());
+    let figures = figures(dir.path());
+    assert!(figures["bits_per_character"].is_null() && figures["perplexity"].is_f64());
+    for from in ["run", "export"] {
+        let ran = generate(dir.path(), from, &[]);
+        assert!(
+            ran.code == Some(2) && ran.err.contains("has no vocabulary"),
+            "{}",
+            ran.shown()
+        );
+    }
+    let ran = train(dir.path(), &sets[..2]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("`task.vocab_size`")
+            || ran.err.contains("vocab_size"),
+        "{}",
+        ran.shown()
+    );
+}

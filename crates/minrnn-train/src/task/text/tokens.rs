@@ -1,0 +1,193 @@
+//! The file of a text task as tokens.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::TextOptions;
+use crate::data::{Vocabulary, read_data};
+use crate::error::{Result, TrainError};
+
+/// What a token of the file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextTokens {
+    /// A character of UTF-8.
+    Characters,
+    /// A byte, whatever the file is.
+    Bytes,
+    /// Token numbers as u16, little-endian, nothing else in the file.
+    U16,
+    /// The same as u32.
+    U32,
+}
+
+/// A file that was read.
+pub(super) struct Tokens {
+    pub(super) ids: Vec<u32>,
+    /// What they stand for; `None` for numbers of which nobody said it.
+    pub(super) vocabulary: Option<Vocabulary>,
+    /// V.
+    pub(super) count: usize,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the file as the options say.
+pub(super) fn read(options: &TextOptions) -> Result<Tokens> {
+    let TextOptions {
+        path,
+        tokens,
+        tokenizer,
+        vocab_size,
+        ..
+    } = options;
+    let numbers = matches!(tokens, Some(TextTokens::U16 | TextTokens::U32));
+    if vocab_size.is_some() && !numbers {
+        let message = "is of files of token numbers (tokens = \"u16\" or \"u32\"); leave it out: how many tokens there are follows from the text";
+        return Err(TrainError::config("vocab_size", message));
+    }
+    let pieces = tokenizer.as_deref().map(open).transpose()?;
+    match (tokens, pieces) {
+        (Some(TextTokens::U16), pieces) => of_numbers(path, 2, pieces, *vocab_size),
+        (Some(TextTokens::U32), pieces) => of_numbers(path, 4, pieces, *vocab_size),
+        (Some(_), Some(_)) => {
+            let message = "would change nothing: `tokens` says that tokens are characters or bytes; leave one of the two out";
+            Err(TrainError::config("tokenizer", message))
+        }
+        (Some(TextTokens::Bytes), None) => {
+            let bytes = read_data(path).map_err(TrainError::io("read", path))?;
+            Ok(of(
+                bytes.into_iter().map(u32::from).collect(),
+                Vocabulary::bytes(),
+            ))
+        }
+        (None, Some(pieces)) => of_pieces(&read_text(path)?, pieces),
+        (None | Some(TextTokens::Characters), None) => {
+            let text = read_text(path)?;
+            let vocabulary = Vocabulary::of_text(&text);
+            Ok(of(vocabulary.encode(&text)?, vocabulary))
+        }
+    }
+}
+
+fn of(ids: Vec<u32>, vocabulary: Vocabulary) -> Tokens {
+    Tokens {
+        ids,
+        count: vocabulary.len(),
+        vocabulary: Some(vocabulary),
+        warnings: vec![],
+    }
+}
+
+fn open(path: &Path) -> Result<Vocabulary> {
+    let file = read_data(path).map_err(TrainError::io("read", path))?;
+    let vocabulary = Vocabulary::tokenizer(Arc::from(file));
+    vocabulary.map_err(|e| TrainError::data(path, "", e.to_string()))
+}
+
+/// How much of a text is held to what its tokens say, bytes.
+const HELD: usize = 64 << 10;
+
+fn of_pieces(text: &str, pieces: Vocabulary) -> Result<Tokens> {
+    let mut end = HELD.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let begin = &text[..end];
+    let back = pieces.decode(&pieces.encode(begin)?)?;
+    let mut tokens = of(pieces.encode(text)?, pieces);
+    if back != begin {
+        let both = back.chars().zip(begin.chars());
+        let same = both.take_while(|(a, b)| a == b).count();
+        tokens.warnings.push(format!(
+            "the tokenizer loses some of the text: what its tokens say differs from character {} on; the model will never write what is lost",
+            same + 1
+        ));
+    }
+    Ok(tokens)
+}
+
+/// Numbers of `width` bytes each.
+fn of_numbers(
+    path: &Path,
+    width: usize,
+    vocabulary: Option<Vocabulary>,
+    size: Option<usize>,
+) -> Result<Tokens> {
+    let known = vocabulary.as_ref().map(Vocabulary::len);
+    let count = match (size, known) {
+        (Some(size), Some(known)) if size < known => {
+            let message = format!("is {size}, and the tokenizer has {known} tokens");
+            return Err(TrainError::config("vocab_size", message));
+        }
+        (Some(0), _) => {
+            return Err(TrainError::config(
+                "vocab_size",
+                "is 0, expected at least 1",
+            ));
+        }
+        (Some(size), _) | (None, Some(size)) => size,
+        (None, None) => {
+            let message = "is missing: a file of token numbers does not say how many tokens there are; give it, or their `tokenizer`";
+            return Err(TrainError::config("vocab_size", message));
+        }
+    };
+    let bytes = read_data(path).map_err(TrainError::io("read", path))?;
+    if bytes.len() % width != 0 {
+        let message = format!(
+            "has {} bytes, which is no whole number of u{}",
+            bytes.len(),
+            8 * width
+        );
+        return Err(TrainError::data(path, "", message));
+    }
+    let number = |piece: &[u8]| piece.iter().rev().fold(0, |n, b| n << 8 | u32::from(*b));
+    let ids: Vec<u32> = bytes.chunks_exact(width).map(number).collect();
+    if let Some(at) = ids.iter().position(|id| *id as usize >= count) {
+        let message = format!(
+            "is {}, and there are {count} tokens, numbered from 0; is the file of u{} in little-endian order?",
+            ids[at],
+            8 * width
+        );
+        return Err(TrainError::data(
+            path,
+            format!("token {at} (byte {})", at * width),
+            message,
+        ));
+    }
+    Ok(Tokens {
+        ids,
+        vocabulary,
+        count,
+        warnings: vec![],
+    })
+}
+
+/// The file as text, or where it stops being UTF-8.
+fn read_text(path: &Path) -> Result<String> {
+    let mut bytes = read_data(path).map_err(TrainError::io("read", path))?;
+    // A byte order mark says how the file is written, and is none of its characters.
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..at]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count();
+        let bin = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("bin"));
+        let mend = match bin {
+            true => "of token numbers say so: task.tokens = \"u16\" or \"u32\"",
+            false => "convert the file first, or take its bytes: task.tokens = \"bytes\"",
+        };
+        TrainError::data(
+            path,
+            format!("byte {at} (line {line})"),
+            format!("is not UTF-8; {mend}"),
+        )
+    })
+}
