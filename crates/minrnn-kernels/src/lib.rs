@@ -10,6 +10,7 @@
 //! | [`complex_scan()`] | the same of complex numbers, channels `[re \| im]` | the same |
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
 //! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
+//! | [`diagonal_scan()`] | discretisation, complex recurrence and readout of a diagonal state space | the same |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
@@ -66,6 +67,7 @@ pub mod complex_scan;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+pub mod diagonal_scan;
 mod dispatch;
 pub mod dropout;
 mod elem;
@@ -75,6 +77,7 @@ mod error;
 pub mod layer_norm;
 pub mod linear_scan;
 mod math;
+pub mod max_scan;
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
@@ -95,6 +98,7 @@ pub use bias_add::bias_add;
 pub use causal_conv::{causal_conv, causal_conv_state};
 pub use complex_scan::complex_scan;
 pub use cross_entropy::cross_entropy;
+pub use diagonal_scan::diagonal_scan;
 pub use dropout::dropout;
 pub use elem::Elem;
 pub use embedding::embedding;

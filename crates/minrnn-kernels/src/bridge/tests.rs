@@ -6,8 +6,8 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use crate::dropout::Draw;
 use crate::testing::{Input, Rng, close, values};
 use crate::{
-    bias_add, causal_conv, cross_entropy, dropout, embedding, gelu_erf, gelu_tanh, layer_norm,
-    linear_scan, rms_norm, selective_scan, sigmoid, silu, softplus,
+    bias_add, causal_conv, cross_entropy, diagonal_scan, dropout, embedding, gelu_erf, gelu_tanh,
+    layer_norm, linear_scan, rms_norm, selective_scan, sigmoid, silu, softplus,
 };
 
 /// A GPU, or a message.
@@ -164,6 +164,44 @@ fn selective_scans_on_a_gpu_take_strided_views() {
                 Tensor::cat(&[&y.flatten_from(1)?, &last], 1)
             };
             check("selective_scan", &op, &inputs, 3e-5);
+        }
+    }
+}
+
+#[test]
+fn diagonal_scans_on_a_gpu() {
+    let rng = &mut Rng(14);
+    for (b, t, d, n) in [
+        (1, 1, 1, 2),
+        (3, 70, 33, 16),
+        (2, 130, 5, 64),
+        (1, 20, 3, 256),
+    ] {
+        let inputs = [
+            rng.input(&[b, t, d], -1.0, 2.0),
+            rng.input(&[d], -3.0, 0.0),
+            rng.input(&[d * n / 2], -2.0, 1.0),
+            rng.input(&[d * n / 2], -4.0, 9.0),
+            rng.input(&[d * n], -1.0, 1.0),
+            rng.input(&[d], -1.0, 1.0),
+            rng.input(&[b, d * n], -1.0, 1.0),
+        ];
+        let lens: Vec<u32> = (0..b).map(|i| (t - i.min(t - 1)) as u32).collect();
+        for lens in [None, Some(&lens[..])] {
+            let op = |x: &[Tensor]| {
+                let inputs = diagonal_scan::Inputs {
+                    x: &x[0],
+                    log_step: &x[1],
+                    log_rates: &x[2],
+                    frequencies: &x[3],
+                    readout: &x[4],
+                    skip: &x[5],
+                    h0: &x[6],
+                };
+                let (y, last) = diagonal_scan(&inputs, n, lens)?;
+                Tensor::cat(&[&y.flatten_from(1)?, &last], 1)
+            };
+            check("diagonal_scan", &op, &inputs, 3e-5);
         }
     }
 }

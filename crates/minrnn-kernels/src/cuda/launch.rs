@@ -41,6 +41,8 @@ modules! {
     Adamw => "adamw",
     Elementwise => "elementwise",
     SelectiveScan => "selective_scan",
+    DiagonalScan => "diagonal_scan",
+    MaxScan => "max_scan",
 }
 
 impl Module {

@@ -42,6 +42,8 @@ __device__ float map1(int f, float x, float mul, float add) {
     case 8: return sqrtf(x);
     case 9: return erff(x);
     case 10: return logf(x);
+    case 12: return sinf(x);
+    case 13: return cosf(x);
     default: return (x > 0 || x != x ? x : 0) + log1pf(expf(-fabsf(x)));
     }
 }
@@ -62,6 +64,8 @@ __device__ float slope1(int f, float x, float mul) {
     case 8: return 0.5f / sqrtf(x);
     case 9: return 1.12837917f * expf(-x * x);
     case 10: return 1 / x;
+    case 12: return cosf(x);
+    case 13: return -sinf(x);
     default: return logistic(x);
     }
 }
@@ -84,7 +88,8 @@ __device__ float map2(int f, float a, float b) {
     case 1: return a - b;
     case 2: return a * b;
     case 3: return a / b;
-    default: return a != a || a <= b ? a : b;
+    case 4: return a != a || a <= b ? a : b;
+    default: return a != a || a >= b ? a : b;
     }
 }
 
@@ -94,7 +99,8 @@ __device__ float slope2(int f, int which, float a, float b) {
     case 1: return which ? -1.0f : 1.0f;
     case 2: return which ? a : b;
     case 3: return which ? -a / (b * b) : 1 / b;
-    default: return (a <= b) == (which == 0) ? 1.0f : 0.0f;
+    case 4: return (a <= b) == (which == 0) ? 1.0f : 0.0f;
+    default: return (a >= b) == (which == 0) ? 1.0f : 0.0f;
     }
 }
 
@@ -141,19 +147,19 @@ extern "C" __global__ void vec_fwd(int multiply, const void *x, int tx, const fl
     }
 }
 
-// Mean over the channels: one warp a row.
-extern "C" __global__ void mean_fwd(const void *x, int tx, void *y, int ty, int width, i64 rows) {
+// Sum over the channels, divided: one warp a row.
+extern "C" __global__ void reduce_fwd(float divisor, const void *x, int tx, void *y, int ty, int width, i64 rows) {
     int lane = threadIdx.x % 32;
     for (i64 row = (blockIdx.x * (i64)blockDim.x + threadIdx.x) / 32; row < rows; row += (i64)gridDim.x * blockDim.x / 32) {
         float total = 0;
         for (int j = lane; j < width; j += 32) total += get(x, row * width + j, tx);
         for (int step = 16; step > 0; step /= 2) total += __shfl_xor_sync(~0u, total, step);
-        if (lane == 0) put(y, row, ty, total / width, 0);
+        if (lane == 0) put(y, row, ty, total / divisor, 0);
     }
 }
 
-extern "C" __global__ void mean_bwd(const void *dy, int tdy, void *dx, int tdx, int sum, int width, i64 n) {
-    EACH(i, n) put(dx, i, tdx, get(dy, i / width, tdy) / width, sum);
+extern "C" __global__ void reduce_bwd(float divisor, const void *dy, int tdy, void *dx, int tdx, int sum, int width, i64 n) {
+    EACH(i, n) put(dx, i, tdx, get(dy, i / width, tdy) / divisor, sum);
 }
 
 // Columns of one matrix to columns of another.

@@ -91,6 +91,12 @@ pub enum Fused {
         /// Whether a head has one A for all of its states; else every state has its own.
         shared: bool,
     },
+    /// Input x `[.., D]`; parameters log_dt, A_log, A_im, C, D; one state, `[re | im]`. With A = -exp(A_log) + i A_im and s = exp(log_dt),
+    /// `h[d, n] = exp(s A) h[d, n] + (exp(s A) - 1) / A x[d]`, complex, `y[d] = 2 re sum_n C h[d, n] + D x[d]`.
+    DiagonalScan {
+        /// N, states of a channel: N / 2 complex numbers.
+        states: usize,
+    },
 }
 
 /// The nodes of one fused layer.

@@ -2,7 +2,7 @@
 
 use super::{Activation, CausalConv, Mixer};
 use crate::error::Result;
-use crate::graph::{Graph, Law, Op, Param, StateInit, Unary, Value};
+use crate::graph::{Fused, Graph, Law, Layer, Op, Param, StateInit, Unary, Value};
 use crate::spec::{Init, Role};
 
 /// Where the imaginary parts of the diagonal begin; the real ones are -1/2.
@@ -52,7 +52,7 @@ pub struct H3 {
 
 impl Mixer for S4d {
     fn mix(&self, g: &mut Graph, x: Value, _: Option<Value>) -> Result<Value> {
-        let y = g.scope("ssm", |g| self.0.body(g, x))?;
+        let y = g.scope("ssm", |g| g.apply(&self.0, x))?;
         g.apply(&Activation::Gelu, y)
     }
 }
@@ -71,7 +71,7 @@ impl Mixer for H3 {
             let [q, k, v] = g.split::<3>(x)?;
             let k = g.scope("shift", |g| g.apply(&shift, k))?;
             let kv = g.mul(k, v)?;
-            let y = self.space.body(g, kv)?;
+            let y = g.apply(&self.space, kv)?;
             g.mul(q, y)
         })
     }
@@ -80,13 +80,18 @@ impl Mixer for H3 {
 /// Real and imaginary parts.
 type Complex = [Value; 2];
 
-impl Space {
-    /// From `[B, T, D]` to `[B, T, D]`.
-    ///
-    /// # Errors
-    /// See [`Graph::op`].
-    pub fn body(&self, g: &mut Graph, x: Value) -> Result<Value> {
-        let (d, n) = (self.channels, self.states / 2);
+/// From `[B, T, D]` to `[B, T, D]`.
+impl Layer for Space {
+    fn name(&self) -> &str {
+        ""
+    }
+    fn fused(&self) -> Option<Fused> {
+        Some(Fused::DiagonalScan {
+            states: self.states,
+        })
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let (d, n, x) = (self.channels, self.states / 2, x[0]);
         let (decay, input) = self.held(g)?;
         let wide = g.repeat(x, 1, n)?;
         let b = input.map(|input| g.mul(wide, input));
@@ -105,9 +110,11 @@ impl Space {
         let skip = weight(g, "D", d, Init::Normal { std: 1.0 })?;
         let skip = g.read(skip)?;
         let past = g.mul(x, skip)?;
-        g.add(y, past)
+        Ok(vec![g.add(y, past)?])
     }
+}
 
+impl Space {
     /// `exp(z)` and `(exp(z) - 1) / A` of `z = s A`, in one row. With z = x + iy, `exp(z) - 1` is
     /// `expm1(x) cos y - 2 sin(y / 2)^2 + i exp(x) sin y`, and `expm1(x) = tanh(x / 2) (exp(x) + 1)`: exact where z is small, which step
     /// sizes of 0.001 make it.

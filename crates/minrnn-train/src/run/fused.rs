@@ -31,20 +31,53 @@ impl Walk<'_> {
             if !self.scans(states) {
                 return Ok(None);
             }
-            let (y, last) = self.selective_scan(region, states)?;
-            self.values[region.outputs[0].index()] = Some(y);
-            self.next[region.states[0].index()] = Some(last);
-            return Ok(Some(region.nodes.end));
+            let results = self.selective_scan(region, states)?;
+            return Ok(Some(self.scanned(region, results)));
+        }
+        if let Fused::DiagonalScan { states } = region.fused {
+            if !self.has_diagonal_scan(states) {
+                return Ok(None);
+            }
+            let results = self.diagonal_scan(region, states)?;
+            return Ok(Some(self.scanned(region, results)));
         }
         let y = self.fused(region)?;
         self.values[region.outputs[0].index()] = Some(y);
         Ok(Some(region.nodes.end))
     }
 
-    /// Whether there is a kernel for scans of so many states on the run's device.
+    /// Keeps a region's result and its last states, and gives the node behind it.
+    fn scanned(&mut self, region: &Region, (y, last): (Tensor, Tensor)) -> usize {
+        self.values[region.outputs[0].index()] = Some(y);
+        self.next[region.states[0].index()] = Some(last);
+        region.nodes.end
+    }
+
+    /// Whether there is a kernel for selective scans of so many states on the run's device.
     fn scans(&self, states: usize) -> bool {
         let on_cpu = self.run.input.device().is_cpu();
         on_cpu || states <= kernels::selective_scan::MOST_STATES_ON_GPU
+    }
+
+    /// The same of diagonal scans.
+    fn has_diagonal_scan(&self, states: usize) -> bool {
+        let on_cpu = self.run.input.device().is_cpu();
+        on_cpu || states <= kernels::diagonal_scan::MOST_STATES_ON_GPU
+    }
+
+    /// As [`Self::selective_scan`].
+    fn diagonal_scan(&self, region: &Region, states: usize) -> Result<(Tensor, Tensor)> {
+        let p = |i: usize| self.weights.get(region.params[i].index());
+        let inputs = kernels::diagonal_scan::Inputs {
+            x: self.value(region.inputs[0]),
+            log_step: p(0),
+            log_rates: p(1),
+            frequencies: p(2),
+            readout: p(3),
+            skip: p(4),
+            h0: &self.first[region.states[0].index()],
+        };
+        kernels::diagonal_scan(&inputs, states, self.run.lens)
     }
 
     /// The result, and the last states: those of all steps are never there.
@@ -90,7 +123,9 @@ impl Walk<'_> {
             Fused::GeluTanh => kernels::gelu_tanh(x),
             Fused::Silu => kernels::silu(x),
             Fused::Softplus => kernels::softplus(x),
-            Fused::SelectiveScan { .. } => unreachable!("it has a state beside its result"),
+            Fused::SelectiveScan { .. } | Fused::DiagonalScan { .. } => {
+                unreachable!("it has a state beside its result")
+            }
         }
     }
 }

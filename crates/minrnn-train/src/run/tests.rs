@@ -255,17 +255,13 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    let others = configured(&OF_OTHER_LAWS);
-    traced
-        .into_iter()
-        .chain(selective())
-        .chain(others)
-        .collect()
+    traced.into_iter().chain(of_state_spaces()).collect()
 }
 
-/// Selective state spaces, which the tape plans.
-pub(crate) fn selective() -> Vec<(&'static str, Model, Params)> {
-    configured(&SELECTIVE)
+/// Selective state spaces, and recurrences of other laws.
+pub(crate) fn of_state_spaces() -> Vec<(&'static str, Model, Params)> {
+    let others = configured(&OF_OTHER_LAWS);
+    configured(&SELECTIVE).into_iter().chain(others).collect()
 }
 
 const SELECTIVE: [(&str, &str, &str, &str); 4] = [
@@ -295,8 +291,8 @@ const SELECTIVE: [(&str, &str, &str, &str); 4] = [
     ),
 ];
 
-/// Recurrences of other laws, which the tape does not plan.
-const OF_OTHER_LAWS: [(&str, &str, &str, &str); 4] = [
+/// Recurrences of other laws.
+const OF_OTHER_LAWS: [(&str, &str, &str, &str); 5] = [
     (
         "aaren",
         FEATURES,
@@ -320,6 +316,12 @@ const OF_OTHER_LAWS: [(&str, &str, &str, &str); 4] = [
         TOKENS,
         "kind = 'h3'\nstates = 2\ntaps = 3\nstep = [0.1, 0.5]",
         "",
+    ),
+    (
+        "s4d in Mamba's block",
+        TOKENS,
+        "kind = 's4d'\nstates = 6\nexpansion = 3",
+        "[block]\nkind = 'mamba'\n",
     ),
 ];
 
@@ -471,52 +473,6 @@ fn candle_equals_the_oracle() {
                 }
             }
         }
-    });
-}
-
-/// A step of training, forward and backward, with fused kernels and without, in turn.
-#[test]
-#[ignore = "times, which say nothing beside other work"]
-#[allow(clippy::print_stderr, reason = "times are read")]
-fn a_step_with_fused_scans_is_faster_than_one_of_primitives() {
-    use std::time::{Duration, Instant};
-    let cells = [
-        "kind = 'mamba'",
-        "kind = 'mamba2'\nstates = 64\nhead_channels = 32",
-    ];
-    test_each(cells.map(|cell| (cell, cell)), |name, cell| {
-        let text = format!(
-            "width = 128\nlayers = 2\nblock = 'mamba'\n{TOKENS}[head]\nwidth = 5\n[cell]\n{cell}"
-        );
-        let config: ModelConfig = toml::from_str(&text).expect(&text);
-        let model = Model::from_config(&config).expect(&text);
-        let (graph, params) = (model.graph(), Params::init(model.graph(), 1));
-        let case = Case::new(graph, 4, 256, 0, false);
-        let weights = Weights::new(graph, &params, DType::F32, &Device::Cpu).unwrap();
-        let step = |fused| {
-            let begin = Instant::now();
-            let output = case.candle(graph, &weights, DType::F32, fused).output;
-            output
-                .sqr()
-                .unwrap()
-                .mean_all()
-                .unwrap()
-                .backward()
-                .unwrap();
-            begin.elapsed()
-        };
-        let mut least = [Duration::MAX; 2];
-        for _ in 0..5 {
-            for (least, fused) in least.iter_mut().zip([true, false]) {
-                *least = step(fused).min(*least);
-            }
-        }
-        let ratio = least[1].as_secs_f64() / least[0].as_secs_f64();
-        eprintln!(
-            "{name}: fused {:?}, primitives {:?}: {ratio:.2}",
-            least[0], least[1]
-        );
-        assert!(ratio > 1.5, "{ratio}");
     });
 }
 

@@ -43,8 +43,8 @@ pub(super) type SlotId = usize;
 /// The backward pass of something that the forward pass did.
 pub(super) type Back = Box<dyn FnOnce(&mut Planner<'_>)>;
 
-/// A state's beginning: its rows, and the parameter that they are.
-pub(super) type First = Option<(Place, Param)>;
+/// A state's beginning where it is not zeros: its rows, and the parameter that they are, if they are learned.
+pub(super) type First = Option<(Place, Option<Param>)>;
 
 /// `scratch_len!(planner, |gpu| elements)`: elements of f32 scratch that a kernel needs where the plan will run; without a GPU 1.
 macro_rules! scratch_len {

@@ -132,7 +132,7 @@ pub(super) fn open(
 
 #[cfg(test)]
 mod tests {
-    use minrnn_model::graph::{Input, Op, OutputKind, StateInit, Unary};
+    use minrnn_model::graph::{Graph, Input, Law, Op, OutputKind, StateInit, Unary};
     use minrnn_model::model::Model;
     use minrnn_model::params::{Init, Role};
 
@@ -147,7 +147,7 @@ mod tests {
         toml::from_str(&text).expect(&text)
     }
 
-    /// Sums of groups, which the tape has no kernel for, beside repeated channels, a logarithm and a tied head.
+    /// A recurrence of complex numbers without a layer, which the tape has no kernel for, beside sums of groups, a logarithm and a tied head.
     fn own() -> Model {
         let role = || Role::Weight {
             init: Init::Uniform { bound: 0.5 },
@@ -165,7 +165,12 @@ mod tests {
                     let a = g.repeat(a, 1, 2)?;
                     let b = g.repeat(x, 12, 2)?;
                     let h = g.recurrence("h", a, b, StateInit::Zero)?;
-                    g.sum(h, 2)
+                    let half = g.affine(a, 0.5, 0.0)?;
+                    let init = StateInit::Zero;
+                    let turned = |g: &mut Graph| g.recur("h", Law::Complex, &[half, b], init);
+                    let turned = g.scope("turned", turned)?;
+                    let both = g.add(h, turned)?;
+                    g.sum(both, 2)
                 })?;
                 let size = g.unary(Unary::Abs, h)?;
                 let size = g.affine(size, 1.0, 1.0)?;
@@ -197,7 +202,8 @@ mod tests {
         let tape = trained("engine = 'tape'", &Device::Cpu).unwrap_err();
         let tape = tape.to_string();
         assert!(
-            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
+            tape.contains("does not know the operation Recur of the law complex")
+                && tape.contains("candle"),
             "{tape}"
         );
     }
@@ -271,7 +277,7 @@ mod tests {
     #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
     fn every_model_trains_and_the_run_says_by_what() {
         let (notes, [first, want]) = trained("", &Device::Cpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Reduce";
+        let note = "train.engine is \"auto\": candle trains on the CPU, because the tape does not know the operation Recur of the law complex";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!(want < 0.8 * first, "{first} {want}");
         let gpu = match Device::cuda(0) {
@@ -279,13 +285,14 @@ mod tests {
             Err(error) => return eprintln!("not run: {error}"),
         };
         let (notes, [_, got]) = trained("", &gpu).unwrap();
-        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Reduce";
+        let note = "train.engine is \"auto\": candle trains on the GPU, because the tape does not know the operation Recur of the law complex";
         assert!(notes.len() == 1 && notes[0].starts_with(note), "{notes:?}");
         assert!((got - want).abs() < 1e-2 * want, "{got}, on the CPU {want}");
         let said = |train| trained(train, &gpu).unwrap_err().to_string();
         let tape = said("engine = 'tape'");
         assert!(
-            tape.contains("does not know the operation Reduce") && tape.contains("candle"),
+            tape.contains("does not know the operation Recur of the law complex")
+                && tape.contains("candle"),
             "{tape}"
         );
         for (train, key) in [
@@ -294,7 +301,7 @@ mod tests {
         ] {
             let refused = said(train);
             assert!(
-                refused.contains(key) && refused.contains("Reduce"),
+                refused.contains(key) && refused.contains("complex"),
                 "{refused}"
             );
         }

@@ -5,7 +5,7 @@ mod moves;
 
 pub use map::{Map2Grad, map, map_grad, map2, map2_grad, vec};
 pub use moves::{
-    Columns, Delay, copy_columns, delay, delay_grad, last, last_grad, mean, mean_grad, repeat,
+    Columns, Delay, copy_columns, delay, delay_grad, last, last_grad, reduce, reduce_grad, repeat,
     repeat_channels, repeat_channels_grad,
 };
 

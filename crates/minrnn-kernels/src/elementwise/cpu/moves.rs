@@ -1,8 +1,11 @@
 //! What moves values: columns, delays, last steps, rows; and means over channels.
 
+use minrnn_model::graph::Reduction;
+
 use super::put;
 use crate::Size;
 use crate::dispatch::Level;
+use crate::elementwise::divisor;
 use crate::math::sum;
 use crate::parallel::{CHUNK, each_chunk, each_row};
 
@@ -123,28 +126,30 @@ fn fill(to: &mut [f32], value: f32) {
     each_chunk(Level::best(), to, CHUNK, elements, |_, to| to.fill(value));
 }
 
-/// The mean over the channels of each row.
-pub fn mean(x: &[f32], y: &mut [f32]) {
+/// The sum over the channels of each row, or their mean.
+pub fn reduce(kind: Reduction, x: &[f32], y: &mut [f32]) {
     let width = x.len() / y.len();
+    let by = divisor(kind, width);
     each_row(
         Level::best(),
         y,
         1,
         #[inline(always)]
-        |row, y| y[0] = sum(&x[row * width..][..width], |x| x) / width as f32,
+        |row, y| y[0] = sum(&x[row * width..][..width], |x| x) / by,
     );
 }
 
-/// `dx (+)= dy / width`.
-pub fn mean_grad(dy: &[f32], dx: &mut [f32], add: bool) {
+/// `dx (+)= dy`, of a mean `dy / width`.
+pub fn reduce_grad(kind: Reduction, dy: &[f32], dx: &mut [f32], add: bool) {
     let width = dx.len() / dy.len();
+    let by = divisor(kind, width);
     each_row(
         Level::best(),
         dx,
         width,
         #[inline(always)]
         |row, dx| {
-            let d = dy[row] / width as f32;
+            let d = dy[row] / by;
             dx.iter_mut().for_each(|dx| put(dx, d, add));
         },
     );

@@ -1,11 +1,11 @@
-//! Functions of one and two arguments, and means.
+//! Functions of one and two arguments, sums and means.
 
-use minrnn_model::graph::Binary;
+use minrnn_model::graph::{Binary, Reduction};
 
 use super::{FLOATS, call, code, int, run};
 use crate::Elem;
 use crate::cuda::{CudaError, Gpu, Result, View, need};
-use crate::elementwise::{Map, binary, unary};
+use crate::elementwise::{Map, binary, divisor, unary};
 
 fn unknown(op: &'static str, name: &str) -> CudaError {
     CudaError::Value {
@@ -182,27 +182,36 @@ pub fn vec(
 ///
 /// # Errors
 /// Views of other lengths, or no floats.
-pub fn mean(gpu: &Gpu, x: View<'_>, y: View<'_>, rows: usize, width: usize) -> Result<()> {
-    need("mean", "x", x, &FLOATS, rows * width)?;
-    need("mean", "y", y, &FLOATS, rows)?;
-    let call = call(gpu, "mean_fwd")?
+pub fn reduce(
+    gpu: &Gpu,
+    kind: Reduction,
+    x: View<'_>,
+    y: View<'_>,
+    rows: usize,
+    width: usize,
+) -> Result<()> {
+    need("reduce", "x", x, &FLOATS, rows * width)?;
+    need("reduce", "y", y, &FLOATS, rows)?;
+    let call = call(gpu, "reduce_fwd")?
+        .f32(divisor(kind, width))
         .view(x)
         .i32(code(x))
         .view(y)
         .i32(code(y));
     run(
         gpu,
-        call.i32(int("mean", width)?).i64(rows as i64),
+        call.i32(int("reduce", width)?).i64(rows as i64),
         rows * 32,
     )
 }
 
-/// The gradient of [`mean`]; added with `add`.
+/// The gradient of [`reduce`]; added with `add`.
 ///
 /// # Errors
-/// As [`mean`].
-pub fn mean_grad(
+/// As [`reduce`].
+pub fn reduce_grad(
     gpu: &Gpu,
+    kind: Reduction,
     dy: View<'_>,
     dx: View<'_>,
     add: bool,
@@ -210,9 +219,10 @@ pub fn mean_grad(
     width: usize,
 ) -> Result<()> {
     let n = rows * width;
-    need("mean_grad", "dy", dy, &FLOATS, rows)?;
-    need("mean_grad", "dx", dx, &FLOATS, n)?;
-    let call = call(gpu, "mean_bwd")?.view(dy).i32(code(dy));
+    need("reduce_grad", "dy", dy, &FLOATS, rows)?;
+    need("reduce_grad", "dx", dx, &FLOATS, n)?;
+    let call = call(gpu, "reduce_bwd")?.f32(divisor(kind, width));
+    let call = call.view(dy).i32(code(dy));
     let call = call.view(dx).i32(code(dx)).i32(add.into());
-    run(gpu, call.i32(int("mean_grad", width)?).i64(n as i64), n)
+    run(gpu, call.i32(int("reduce_grad", width)?).i64(n as i64), n)
 }

@@ -6,7 +6,7 @@ use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_kernels::{Elem, Size};
 use minrnn_model::graph::{Node, Op, State};
 
-use super::begin::first;
+use super::begin::{first, learned};
 use super::zero::Zero;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
@@ -43,8 +43,8 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     let Op::Delay { state, by } = node.op else {
         return None;
     };
-    // Only a window can be delayed: a recurrence remembers its last value alone.
-    let lag = p.graph.state_spec(state).lag()?;
+    // A recurrence remembers its last value, a window of one step.
+    let lag = p.graph.state_spec(state).lag().unwrap_or(1);
     let x = p.slot(node.inputs[0]);
     delay(p, x, state, (lag, by), value);
     Some(())
@@ -66,7 +66,7 @@ fn delay(p: &mut Planner<'_>, x: SlotId, state: State, (lag, by): (usize, usize)
     p.back(move |p| {
         let Some(dy) = p.grad_any(y) else { return };
         // All delays of one state add to one gradient, which becomes that of the parameter at the end.
-        let dstate = begin.map(|_| match p.delay_states.get(&state.index()) {
+        let dstate = learned(begin).map(|_| match p.delay_states.get(&state.index()) {
             Some(known) => *known,
             None => {
                 let to = p.buffer(size.b * lag * size.d, Elem::F32);

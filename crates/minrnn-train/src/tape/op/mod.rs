@@ -12,14 +12,16 @@ mod column_sum;
 mod columns;
 mod conv;
 mod delay;
+mod diagonal_scan;
 mod embed;
 mod last;
 mod linear;
 mod loss;
 mod map;
 mod map2;
-mod mean;
+mod max_scan;
 mod norm;
+mod reduce;
 mod repeat;
 mod scan;
 mod selective_scan;
@@ -71,16 +73,18 @@ pub(super) const KNOWN: Known = Known {
         activation::layer,
         map::layer,
         selective_scan::layer,
+        diagonal_scan::layer,
     ],
     primitives: &[
         embed::node,
         map::node,
         map2::node,
-        mean::node,
+        reduce::node,
         repeat::node,
         columns::node,
         delay::node,
         scan::node,
+        max_scan::node,
         last::node,
     ],
     with_parameters: &[linear::node, vector::node],
@@ -167,21 +171,14 @@ impl Unknown {
     }
 }
 
-/// States begin with zeros, or a recurrence with a row that is learned.
+/// States begin with zeros or a constant, or a recurrence with a row that is learned.
 pub(super) fn check_states(graph: &Graph) -> Result<(), Unknown> {
-    let strange = |s: &&StateSpec| match s.init {
-        StateInit::Zero => false,
-        StateInit::Constant(_) => true,
-        StateInit::Learned(_) => s.lag().is_some(),
-    };
+    let strange = |s: &&StateSpec| matches!(s.init, StateInit::Learned(_)) && s.lag().is_some();
     match graph.states().iter().find(strange) {
         None => Ok(()),
         Some(state) => Err(Unknown {
-            what: match state.init {
-                StateInit::Constant(_) => "the constant beginning".to_owned(),
-                _ => "the learned beginning".to_owned(),
-            },
-            place: format!("the state `{}`", state.name),
+            what: "the learned beginning".to_owned(),
+            place: format!("the window `{}`", state.name),
             layers: vec![],
         }),
     }

@@ -3,7 +3,7 @@
 use minrnn_kernels::{Elem, Size, linear_scan};
 use minrnn_model::graph::{Law, Node, Op};
 
-use super::begin::{back_first, first};
+use super::begin::{back_first, first, learned};
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -51,7 +51,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     let h0 = begin.map(|b| b.0);
     let out = p.like(y, value);
     p.slots[out].kept = true;
-    p.slots[out].wanted |= p.slots[x].wanted || h0.is_some();
+    p.slots[out].wanted |= p.slots[x].wanted || learned(begin).is_some();
     let h = p.slots[out].place;
     let size = p.size(p.slots[out].width);
     let scratch = p.scan_scratch(size);
@@ -70,7 +70,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         };
         let da = p.buffer(a.len, Elem::F32);
         let db = p.buffer(b.len, h.elem);
-        let dh0 = h0.map(|h0| p.buffer(h0.len, Elem::F32));
+        let dh0 = learned(begin).map(|(h0, _)| p.buffer(h0.len, Elem::F32));
         p.launch(ScanGrad {
             a,
             h0,
