@@ -270,6 +270,8 @@ mod tests {
             Unary::Tanh,
             Unary::Exp,
             Unary::Erf,
+            Unary::Sin,
+            Unary::Cos,
         ];
         let (mul, add) = (1.5, -0.25);
         let all = unary.map(Map::Unary).into_iter();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::machine::Machine;
 use super::{Engine, EngineOptions};
-use crate::run::tests::Case;
+use crate::run::tests::{Case, of_state_spaces};
 use crate::tape::op::{CopyColumns, KNOWN, Known};
 use crate::tape::tests::{SEED, STEP, UPDATE, Wanted, candle, host_of, models, options, wanted};
 use crate::tape::{Inputs, Launch, NoScratch, Options, Place, Plan, Space, Twin};
@@ -158,6 +158,20 @@ fn every_launch_gives_what_the_slow_twin_gives() {
             }
         }
     });
+}
+
+/// More steps than those after which a scan keeps its states: the backward pass begins again from them.
+#[test]
+fn scans_over_kept_states_give_what_the_slow_twin_gives() {
+    for (name, model, params) in of_state_spaces() {
+        let graph = model.graph();
+        let mut case = Case::new(graph, 2, 135, 1, false);
+        (case.states, case.reset) = (None, None);
+        let w = wanted(graph, &case, false);
+        let options = options(graph, &case, &w, Elem::F32);
+        let twin = twin(graph, &params, (&case, &w), options, &KNOWN);
+        side_by_side(name, twin, 1e-5);
+    }
 }
 
 fn engine(graph: &Graph, params: &Params) -> Engine {
