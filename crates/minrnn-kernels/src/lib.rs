@@ -78,6 +78,7 @@ mod math;
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
+pub mod muon;
 pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;
