@@ -81,6 +81,7 @@ pub mod max_scan;
 pub mod mean_square;
 pub mod min_gru;
 pub mod min_lstm;
+pub mod muon;
 pub mod norm;
 #[cfg(all(feature = "cuda", cuda_on_demand))]
 pub mod on_demand;

@@ -3,7 +3,7 @@
 //! * [`task`]: what a model is trained on. Plain vectors, no tensors; every sample is a pure function of
 //!   (seed, split, index), so that a resumed run and any number of threads see the same bytes.
 //! * [`data`]: readers of files (npy, npz, CSV, text), the seeded random numbers, vocabulary and normalisation.
-//! * [`optim`]: AdamW with its own float32 moments, global-norm clipping, exact state.
+//! * [`optim`]: AdamW and Muon with their own float32 memory, global-norm clipping, exact state.
 //! * [`schedule`]: the learning rate as a function of the step.
 //! * [`tape`]: the same graph planned into launches over one arena, for GPUs.
 //! * [`run`]: the model's graph run by candle, with gradients; [`trainer`]: the loop; [`generate`]: text from a model.

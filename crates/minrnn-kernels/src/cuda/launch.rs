@@ -39,6 +39,7 @@ modules! {
     CrossEntropy => "cross_entropy",
     MeanSquare => "mean_square",
     Adamw => "adamw",
+    Muon => "muon",
     Elementwise => "elementwise",
     SelectiveScan => "selective_scan",
     DiagonalScan => "diagonal_scan",

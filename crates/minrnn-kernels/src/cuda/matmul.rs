@@ -6,8 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::cuda_backend::cudarc::cublaslt::{result, sys};
 
+use self::descriptors::Descriptors;
 use super::{CudaError, Gpu, Memory, Result, Timer, View};
 use crate::Elem;
+
+mod descriptors;
 
 const OP: &str = "matmul";
 /// What cuBLAS recommends for Hopper.
@@ -31,7 +34,8 @@ pub struct Operand<'a> {
     pub transposed: bool,
 }
 
-/// `c [m,n] = a [m,k] b [k,n] (+ bias [n]) (+ c)`, row-major; sums in f32.
+/// `c [m,n] = a [m,k] b [k,n] (+ bias [n]) (+ c)`, row-major; sums in f32. Several of them at once are batched: each factor and
+/// result holds one matrix behind the other.
 #[derive(Debug, Clone, Copy)]
 pub struct Matmul<'a> {
     /// `[m,k]`, stored so or as `[k,m]`; f32, bf16 or f16.
@@ -46,7 +50,9 @@ pub struct Matmul<'a> {
     pub n: usize,
     /// Length of the sums.
     pub k: usize,
-    /// `[n]`, added to every row; the type of `c`.
+    /// How many products of this kind.
+    pub count: usize,
+    /// `[n]`, of a single product, added to every row; the type of `c`.
     pub bias: Option<View<'a>>,
     /// Whether to add to what `c` holds.
     pub accumulate: bool,
@@ -57,7 +63,7 @@ pub struct Matmul<'a> {
 /// What algorithms are chosen for: sizes, transposed factors, types, bias, addition, precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    sizes: [usize; 3],
+    sizes: [usize; 4],
     transposed: [bool; 2],
     types: [Elem; 2],
     bias: bool,
@@ -103,15 +109,22 @@ impl Drop for Blas {
 impl Matmul<'_> {
     fn check(&self) -> Result<()> {
         let floats = [Elem::F32, Elem::Bf16, Elem::F16];
-        let (m, n, k) = (self.m, self.n, self.k);
-        if m == 0 || n == 0 || k == 0 {
-            let problem = format!("a size of [{m},{k}] x [{k},{n}] is 0");
-            return Err(CudaError::Value { op: OP, problem });
+        let (m, n, k, count) = (self.m, self.n, self.k, self.count);
+        let refuse = |problem: String| Err(CudaError::Value { op: OP, problem });
+        if m == 0 || n == 0 || k == 0 || count == 0 {
+            return refuse(format!("a size of {count} [{m},{k}] x [{k},{n}] is 0"));
         }
-        super::need(OP, "a", self.a.view, &floats, m * k)?;
-        super::need(OP, "b", self.b.view, &[self.a.view.elem()], k * n)?;
-        super::need(OP, "c", self.c, &[self.a.view.elem(), Elem::F32], m * n)?;
+        if i32::try_from(count).is_err() {
+            return refuse(format!("{count} products at once are too many"));
+        }
+        let elem = self.a.view.elem();
+        super::need(OP, "a", self.a.view, &floats, count * m * k)?;
+        super::need(OP, "b", self.b.view, &[elem], count * k * n)?;
+        super::need(OP, "c", self.c, &[elem, Elem::F32], count * m * n)?;
         if let Some(bias) = self.bias {
+            if count > 1 {
+                return refuse(format!("{count} products at once have no bias"));
+            }
             super::need(OP, "bias", bias, &[self.c.elem()], n)?;
         }
         Ok(())
@@ -119,7 +132,7 @@ impl Matmul<'_> {
 
     fn key(&self) -> Key {
         Key {
-            sizes: [self.m, self.n, self.k],
+            sizes: [self.m, self.n, self.k, self.count],
             transposed: [self.a.transposed, self.b.transposed],
             types: [self.a.view.elem(), self.c.elem()],
             bias: self.bias.is_some(),
@@ -241,154 +254,5 @@ impl Matmul<'_> {
             )
         };
         run.map_err(|e| self.error(e))
-    }
-}
-
-/// Descriptors of one product, freed on drop.
-struct Descriptors {
-    desc: sys::cublasLtMatmulDesc_t,
-    a: sys::cublasLtMatrixLayout_t,
-    b: sys::cublasLtMatrixLayout_t,
-    c: sys::cublasLtMatrixLayout_t,
-    preference: sys::cublasLtMatmulPreference_t,
-}
-
-fn data_type(elem: Elem) -> sys::cudaDataType_t {
-    match elem {
-        Elem::F32 | Elem::U32 => sys::cudaDataType_t::CUDA_R_32F,
-        Elem::Bf16 => sys::cudaDataType_t::CUDA_R_16BF,
-        Elem::F16 => sys::cudaDataType_t::CUDA_R_16F,
-    }
-}
-
-impl Descriptors {
-    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
-    fn new(of: &Matmul<'_>) -> std::result::Result<Self, result::CublasError> {
-        use sys::cublasLtMatmulDescAttributes_t as Attribute;
-        let compute = match (of.a.view.elem(), of.precision) {
-            (Elem::F32, Precision::Tf32) => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
-            _ => sys::cublasComputeType_t::CUBLAS_COMPUTE_32F,
-        };
-        let layout = |operand: Operand<'_>, rows: usize, columns: usize| {
-            let (rows, columns) = if operand.transposed {
-                (columns, rows)
-            } else {
-                (rows, columns)
-            };
-            let kind = data_type(operand.view.elem());
-            result::create_matrix_layout(kind, columns as u64, rows as u64, columns as i64)
-        };
-        let c = Operand {
-            view: of.c,
-            transposed: false,
-        };
-        let null = std::ptr::null_mut::<c_void>();
-        let mut made = Self {
-            desc: null.cast(),
-            a: null.cast(),
-            b: null.cast(),
-            c: null.cast(),
-            preference: null.cast(),
-        };
-        made.desc = result::create_matmul_desc(compute, sys::cudaDataType_t::CUDA_R_32F)?;
-        made.a = layout(of.a, of.m, of.k)?;
-        made.b = layout(of.b, of.k, of.n)?;
-        made.c = layout(c, of.m, of.n)?;
-        made.preference = result::create_matmul_pref()?;
-        let set = |attribute, value: *const c_void, bytes| {
-            // SAFETY: the descriptor was made above; the value has this size.
-            unsafe { result::set_matmul_desc_attribute(made.desc, attribute, value, bytes) }
-        };
-        for (attribute, transposed) in [
-            (Attribute::CUBLASLT_MATMUL_DESC_TRANSA, of.b.transposed),
-            (Attribute::CUBLASLT_MATMUL_DESC_TRANSB, of.a.transposed),
-        ] {
-            let value = i32::from(transposed);
-            set(
-                attribute,
-                std::ptr::from_ref(&value).cast(),
-                size_of::<i32>(),
-            )?;
-        }
-        if let Some(bias) = of.bias {
-            let epilogue = sys::cublasLtEpilogue_t::CUBLASLT_EPILOGUE_BIAS;
-            set(
-                Attribute::CUBLASLT_MATMUL_DESC_EPILOGUE,
-                std::ptr::from_ref(&epilogue).cast(),
-                size_of_val(&epilogue),
-            )?;
-            let address = bias.address();
-            set(
-                Attribute::CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                std::ptr::from_ref(&address).cast(),
-                size_of::<u64>(),
-            )?;
-        }
-        let most =
-            sys::cublasLtMatmulPreferenceAttributes_t::CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
-        // SAFETY: made above; the attribute is a size.
-        unsafe {
-            result::set_matmul_pref_attribute(
-                made.preference,
-                most,
-                std::ptr::from_ref(&WORKSPACE).cast(),
-                size_of::<usize>(),
-            )?;
-        }
-        Ok(made)
-    }
-}
-
-impl Descriptors {
-    /// Up to `most` algorithms, the one that the library thinks fastest first.
-    #[allow(unsafe_code, reason = "calls of cuBLASLt")]
-    fn candidates(
-        &self,
-        blas: &Blas,
-        most: usize,
-    ) -> std::result::Result<Vec<sys::cublasLtMatmulAlgo_t>, result::CublasError> {
-        // SAFETY: plain numbers, for which zeros are valid; the library fills the first `count`.
-        let mut found: Vec<sys::cublasLtMatmulHeuristicResult_t> =
-            unsafe { vec![std::mem::zeroed(); most] };
-        let mut count = 0;
-        // SAFETY: the descriptors live as long as `self`; `found` has room for `most` results.
-        unsafe {
-            sys::cublasLtMatmulAlgoGetHeuristic(
-                blas.handle,
-                self.desc,
-                self.b,
-                self.a,
-                self.c,
-                self.c,
-                self.preference,
-                most as i32,
-                found.as_mut_ptr(),
-                &mut count,
-            )
-            .result()?;
-        }
-        found.truncate(usize::try_from(count).unwrap_or(0));
-        let good = |f: &sys::cublasLtMatmulHeuristicResult_t| f.state.result().is_ok();
-        Ok(found.into_iter().filter(good).map(|f| f.algo).collect())
-    }
-}
-
-impl Drop for Descriptors {
-    #[allow(unsafe_code, reason = "end of the descriptors")]
-    fn drop(&mut self) {
-        // SAFETY: each was made by its `create` and is used by nobody afterwards; null ones were never made.
-        unsafe {
-            for layout in [self.a, self.b, self.c] {
-                if !layout.is_null() {
-                    let _ = result::destroy_matrix_layout(layout);
-                }
-            }
-            if !self.desc.is_null() {
-                let _ = result::destroy_matmul_desc(self.desc);
-            }
-            if !self.preference.is_null() {
-                let _ = result::destroy_matmul_pref(self.preference);
-            }
-        }
     }
 }

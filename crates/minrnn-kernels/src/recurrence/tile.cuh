@@ -9,6 +9,7 @@
 #include "cells.cuh"
 #include "chain.cuh"
 #include "element.cuh"
+#include "exchange.cuh"
 
 namespace rec {
 
@@ -113,14 +114,6 @@ template <int CL, int W, int L, int VEC> struct Spot {
     step = tile * ROWS + threadIdx.x / CL * L;
   }
   __device__ __forceinline__ long long channel(const Tiles &p) const { return (long long)b * p.D + c0; }
-};
-
-// The affine maps of the warps of a block; `a` then becomes the state before each warp.
-// It takes 16 + 8 W CH bytes at the start of the shared memory.
-template <int CH, int W> struct alignas(16) Maps {
-  unsigned long long mapped, unused;
-  float a[W][CH];
-  float h[W][CH];
 };
 
 // The values of one tile that a thread needs, L steps of each of N packs; loaded at once or asked for in the background.
@@ -246,58 +239,6 @@ __device__ __forceinline__ void chain_warp(const Plan<CL, W, L, VEC> &plan, Maps
   if (plan.tiles > 1 && lane == 0) leave(scratch, epoch);
 }
 
-// Readies what `exchange` needs.
-template <int W, int G, class Maps> __device__ __forceinline__ void meet(Maps &maps) {
-  if constexpr (G > 1) {
-    if (threadIdx.x == 0) Phase(&maps.mapped).init(W);
-    __syncthreads();
-  }
-}
-
-// Leaves the map of this warp for the chain warp, and gets the state before this thread's slot. (A, H): the
-// map of the slot.
-template <class Cell, int CL, int W, int VEC, int G, class Maps>
-__device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
-  constexpr int S = 32 / CL;
-  const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL;
-  float *a = &maps.a[warp][threadIdx.x % CL * VEC], *h = &maps.h[warp][threadIdx.x % CL * VEC];
-#pragma unroll
-  for (int off = 1; off < S; off *= 2) {
-#pragma unroll
-    for (int j = 0; j < VEC; j++) {
-      float below_a = __shfl_up_sync(~0u, A[j], off * CL), below_h = __shfl_up_sync(~0u, H[j], off * CL);
-      if (slot >= off) {
-        Cell::join(below_a, below_h, A[j], H[j]);
-        A[j] = below_a;
-        H[j] = below_h;
-      }
-    }
-  }
-  if (slot == S - 1) {
-#pragma unroll
-    for (int j = 0; j < VEC; j++) {
-      a[j] = A[j];
-      h[j] = H[j];
-    }
-  }
-  if constexpr (G == 1) {
-    tell<32 * (W + 1)>(1);
-  } else {
-    __syncwarp();
-    if (threadIdx.x % 32 == 0) Phase(&maps.mapped).arrive();
-  }
-  if constexpr (S > 1) {
-#pragma unroll
-    for (int j = 0; j < VEC; j++) {
-      A[j] = __shfl_up_sync(~0u, A[j], CL);
-      H[j] = __shfl_up_sync(~0u, H[j], CL);
-    }
-  }
-  await_all<32 * (W + 1)>(2);
-#pragma unroll
-  for (int j = 0; j < VEC; j++) x[j] = S > 1 && slot > 0 ? Cell::apply(A[j], H[j], a[j]) : a[j];
-}
-
 // h [B,T,D] from the parts and h0 [B,D] (null: zeros).
 template <class Cell, class E, int CL, int W, int L, int VEC, int G, int STAGES>
 __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, const float *h0, E *h, unsigned *scratch,
@@ -310,7 +251,7 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
   auto &maps = *reinterpret_cast<Maps<Tiles::CH, W> *>(all);
   char *const memory = all + sizeof(maps);
   const Tiles plan(B, T, D, band);
-  meet<W, G>(maps);
+  meet<CL, W, G>(maps);
   if (threadIdx.x >= DATA) {
     chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total,
                                                [&](long long q) { return h0 ? h0[q] : 0.f; });
@@ -361,7 +302,7 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
                       ? in.memory + Input::BYTES * DATA
                       : memory;
     }
-    exchange<Cell, CL, W, VEC, G>(maps, A, H, state);
+    exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, state);
     E *out = h + ((long long)at.b * T + at.step) * D + at.c;
 #pragma unroll
     for (int i = 0; i < L; i++) {
@@ -391,7 +332,7 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
   auto &maps = *reinterpret_cast<Maps<Tiles::CH, W> *>(all);
   char *const memory = all + sizeof(maps);
   const Tiles plan(B, T, D, band);
-  meet<W, G>(maps);
+  meet<CL, W, G>(maps);
   if (threadIdx.x >= DATA) {
     chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total, [](long long) { return 0.f; });
     return;
@@ -456,7 +397,7 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
                       ? in.memory + Input::BYTES * DATA
                       : memory;
     }
-    exchange<Cell, CL, W, VEC, G>(maps, A, H, u);
+    exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, u);
     const long long stride = Place<Cell, E>::stride(D), here = (long long)at.b * T + t;
     Place<Cell, E> out(dx0, dx1, D);
     out.move(here * stride + at.c);

@@ -19,6 +19,7 @@ mod build;
 mod check;
 mod functions;
 mod fused;
+mod hidden;
 mod limits;
 mod op;
 mod shape;

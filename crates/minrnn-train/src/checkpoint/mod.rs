@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.json` | what the model was made from |
 //! | `model.safetensors` | parameters and buffers, float32, in order of name |
-//! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, and the step count in the metadata; may be absent |
+//! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, of Muon `momentum.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
 //! | `vocabulary.json` | the list of tokens, or the word `bytes`; may be absent |
 //! | `tokenizer.json` | in its place, where tokens are pieces of words: the tokenizer's file, byte for byte |

@@ -12,10 +12,12 @@ use candle_core::{Tensor, Var};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::rule::{Leaf, Rule, Slot, Step};
+use super::rule::{Kind, Leaf, Rule, Slot, Step, Work};
 use crate::error::{Result, TrainError};
 #[cfg(feature = "cuda")]
-use crate::tape::{Space, cuda::Machine};
+use crate::tape::{Run, Space, cuda::Machine};
+#[cfg(feature = "cuda")]
+use minrnn_kernels::cuda::View;
 
 /// Elements updated by one task.
 const CHUNK: usize = 1 << 14;
@@ -151,7 +153,7 @@ impl AdamWConfig {
 }
 
 impl Rule for AdamWConfig {
-    fn slots(&self) -> &'static [Slot] {
+    fn slots(&self, _: Kind) -> &'static [Slot] {
         SLOTS
     }
 
@@ -163,7 +165,11 @@ impl Rule for AdamWConfig {
         let [m, v] = pair(leaf.slots);
         let one = 1.0 - power(self.beta1, step.number);
         let two = 1.0 - power(self.beta2, step.number);
-        let decay = if leaf.decay { self.weight_decay } else { 0.0 };
+        let decay = if leaf.kind.decay {
+            self.weight_decay
+        } else {
+            0.0
+        };
         for (i, w) in leaf.values.iter_mut().enumerate() {
             let g = leaf.grad[i] * step.clip;
             m[i] = self.beta1 * m[i] + (1.0 - self.beta1) * g;
@@ -173,8 +179,8 @@ impl Rule for AdamWConfig {
         }
     }
 
-    fn update(&self, step: Step, leaf: Leaf<'_, f32>) {
-        let c = self.coefficients(step, leaf.decay);
+    fn update(&self, step: Step, leaf: Leaf<'_, f32>, _: &mut Work<'_>) {
+        let c = self.coefficients(step, leaf.kind.decay);
         let [m, v] = pair(leaf.slots);
         let chunks = leaf
             .values
@@ -189,12 +195,12 @@ impl Rule for AdamWConfig {
     fn update_tensors(
         &self,
         step: Step,
-        decay: bool,
+        kind: Kind,
         var: &Var,
         grad: &Tensor,
         slots: &mut [Tensor],
     ) -> Result<()> {
-        let c = self.coefficients(step, decay);
+        let c = self.coefficients(step, kind.decay);
         let [first, second] = pair(slots);
         // candle's gradients remember what they were made of: a slot that did would keep every step's activations.
         let g = (grad.detach() * c.clip)?;
@@ -213,13 +219,17 @@ impl Rule for AdamWConfig {
     }
 
     #[cfg(feature = "cuda")]
-    fn update_cuda(
-        &self,
-        m: &Machine,
-        len: usize,
-        decayed: usize,
-    ) -> minrnn_kernels::cuda::Result<()> {
-        let flat = |space| m.store.view(space)?.slice(0, len);
+    fn update_cuda(&self, m: &Machine, _: Option<View<'_>>) -> minrnn_kernels::cuda::Result<()> {
+        let mut runs = m.store.layout().runs(|_| true).into_iter();
+        runs.try_for_each(|run| self.update_run(m, run))
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl AdamWConfig {
+    /// All parameters of a run at once.
+    pub(super) fn update_run(&self, m: &Machine, run: Run) -> minrnn_kernels::cuda::Result<()> {
+        let flat = |space| m.store.view(space)?.slice(run.from, run.len);
         let shadow = m.store.has_shadow();
         let update = minrnn_kernels::adamw::cuda::Update {
             params: flat(Space::Params)?,
@@ -227,7 +237,7 @@ impl Rule for AdamWConfig {
             first: flat(Space::Slot(0))?,
             second: flat(Space::Slot(1))?,
             shadow: shadow.then(|| flat(Space::Shadow)).transpose()?,
-            decayed,
+            decayed: run.decayed,
             beta1: self.beta1,
             beta2: self.beta2,
             eps: self.eps,

@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, DType, InplaceOp2, Layout, Tensor, Var, bail};
+use minrnn_kernels::product;
 
 use super::norm::sums_of_squares;
-use super::rule::{Leaf, Rule, Step};
-use super::state::OptimizerState;
+use super::rule::{Kind, Leaf, Rule, Step, Work};
+use super::state::{Named, OptimizerState};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::host::scalar;
@@ -19,8 +20,8 @@ pub struct Parameter {
     pub name: String,
     /// Its value, f32.
     pub var: Var,
-    /// Whether weight decay applies (matrices, usually; not biases, gains and initial states).
-    pub decay: bool,
+    /// What the rule may tell it apart by.
+    pub kind: Kind,
 }
 
 /// What a step did.
@@ -47,6 +48,8 @@ pub struct Optimizer {
     rule: Arc<dyn Rule>,
     parameters: Vec<Parameter>,
     slots: Vec<Slots>,
+    packed: product::Scratch,
+    values: Vec<f32>,
     step: u64,
 }
 
@@ -57,10 +60,13 @@ impl Optimizer {
     /// [`TrainError::Tensor`] if a name occurs twice or a parameter is not f32.
     pub fn new(parameters: Vec<Parameter>, rule: Arc<dyn Rule>) -> Result<Self> {
         check_distinct(&parameters)?;
-        let count = rule.slots().len();
-        let slots = parameters.iter().map(|p| zeros(p, count));
+        let slots = parameters
+            .iter()
+            .map(|p| zeros(p, rule.slots(p.kind).len()));
         Ok(Self {
             slots: slots.collect::<Result<_>>()?,
+            packed: product::Scratch::default(),
+            values: vec![],
             rule,
             parameters,
             step: 0,
@@ -154,14 +160,20 @@ impl Optimizer {
                         rule: &*self.rule,
                         step,
                         shape: p.var.dims(),
-                        decay: p.decay,
-                        slots: Mutex::new(slots),
+                        kind: p.kind,
+                        memory: Mutex::new((
+                            slots,
+                            Work {
+                                packed: &mut self.packed,
+                                values: &mut self.values,
+                            },
+                        )),
                     };
                     p.var.inplace_op2(&grad.contiguous()?, &op)?;
                 }
                 Slots::Device(slots) => {
                     self.rule
-                        .update_tensors(step, p.decay, &p.var, grad, slots)?;
+                        .update_tensors(step, p.kind, &p.var, grad, slots)?;
                 }
             }
         }
@@ -235,7 +247,7 @@ impl Optimizer {
                     slots.collect::<Result<_>>()?
                 }
             };
-            state.insert(&*self.rule, &p.name, tensors);
+            state.insert(&*self.rule, (&p.name, p.kind), tensors);
         }
         Ok(state)
     }
@@ -246,7 +258,13 @@ impl Optimizer {
     /// [`TrainError::Tensor`] naming the parameter that is missing, unknown, or of another shape.
     pub fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
         let all = self.parameters.iter();
-        let names: Vec<(&str, &[usize])> = all.map(|p| (p.name.as_str(), p.var.dims())).collect();
+        let named = |p: &'_ Parameter| Named {
+            name: p.name.clone(),
+            shape: p.var.dims().to_vec(),
+            kind: p.kind,
+        };
+        let names: Vec<Named> = all.map(named).collect();
+        let names: Vec<&Named> = names.iter().collect();
         let found = state.of(&*self.rule, &names)?;
         let load = |(p, slots): (&Parameter, Vec<&TensorData>)| {
             let device = p.var.device();
@@ -268,8 +286,9 @@ struct Update<'a> {
     rule: &'a dyn Rule,
     step: Step,
     shape: &'a [usize],
-    decay: bool,
-    slots: Mutex<&'a mut Vec<Vec<f32>>>,
+    kind: Kind,
+    /// Its slots, and memory to work in.
+    memory: Mutex<(&'a mut Vec<Vec<f32>>, Work<'a>)>,
 }
 
 impl InplaceOp2 for Update<'_> {
@@ -293,7 +312,8 @@ impl InplaceOp2 for Update<'_> {
         ) else {
             bail!("update: parameter and gradient must be contiguous")
         };
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let (slots, work) = &mut *memory;
         let (values, grad) = (&mut w[w0..w1], &g[g0..g1]);
         let n = values.len();
         if grad.len() != n || slots.iter().any(|s| s.len() != n) {
@@ -301,12 +321,12 @@ impl InplaceOp2 for Update<'_> {
         }
         let leaf = Leaf {
             shape: self.shape,
-            decay: self.decay,
+            kind: self.kind,
             values,
             grad,
             slots: slots.iter_mut().map(Vec::as_mut_slice).collect(),
         };
-        self.rule.update(self.step, leaf);
+        self.rule.update(self.step, leaf, work);
         Ok(())
     }
 }

@@ -20,7 +20,10 @@ fn setup(sizes: [usize; 2], config: AdamWConfig) -> Optimizer {
         Parameter {
             name: name.to_owned(),
             var: Var::from_vec(values, size, &Device::Cpu).unwrap(),
-            decay,
+            kind: Kind {
+                decay,
+                hidden: false,
+            },
         }
     };
     new(
@@ -171,7 +174,7 @@ fn slots_of_tensor_operations_forget_what_gradients_were_made_of() {
         lr: LR,
         clip: 1.0,
     };
-    rule.update_tensors(step, true, &var, grad, &mut slots)
+    rule.update_tensors(step, Kind::default(), &var, grad, &mut slots)
         .unwrap();
     assert!(slots.iter().all(|s| !s.track_op()));
 }
@@ -318,7 +321,10 @@ fn gradients_of_candle_in_any_layout_train() {
     let parameters = vec![Parameter {
         name: "w".into(),
         var: var.clone(),
-        decay: true,
+        kind: Kind {
+            decay: true,
+            hidden: false,
+        },
     }];
     let mut optimizer = new(
         parameters,
@@ -359,7 +365,10 @@ fn options_and_parameters_are_checked() {
     let parameter = |dtype| Parameter {
         name: "p".into(),
         var: var(dtype),
-        decay: false,
+        kind: Kind {
+            decay: false,
+            hidden: false,
+        },
     };
     let twice = vec![parameter(DType::F32), parameter(DType::F32)];
     assert!(

@@ -2,9 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::rule::{Rule, Slot};
+use super::rule::{Kind, Rule, Slot};
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
+
+/// Of a slot that the rule has not.
+const OTHER: &str = "which another optimizer remembers: go on with that one (train.optimizer), or begin a new run with the weights";
+
+/// A parameter as a state knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) kind: Kind,
+}
 
 /// Step count, and what the rule remembers.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -17,36 +28,53 @@ pub struct OptimizerState {
 
 impl OptimizerState {
     /// Adds a parameter with its slots, in the order of the rule.
-    pub(crate) fn insert(&mut self, rule: &dyn Rule, name: &str, slots: Vec<TensorData>) {
-        for (slot, tensor) in rule.slots().iter().zip(slots) {
+    pub(crate) fn insert(
+        &mut self,
+        rule: &dyn Rule,
+        (name, kind): (&str, Kind),
+        slots: Vec<TensorData>,
+    ) {
+        for (slot, tensor) in rule.slots(kind).iter().zip(slots) {
             let all = self.slots.entry(slot.name.to_owned()).or_default();
             all.insert(name.to_owned(), tensor);
         }
     }
 
-    /// The slots of each of `parameters` (name and shape), in the order of the rule.
+    /// The slots of each of `parameters`, in the order of the rule.
     ///
     /// # Errors
-    /// [`TrainError::Tensor`] naming the parameter that is unknown, or whose slot is missing, of another shape, or holds
-    /// numbers that the rule cannot have made.
+    /// [`TrainError::Tensor`] naming the parameter that is unknown, or whose slot is missing, another rule's, of another shape,
+    /// or holds numbers that the rule cannot have made.
     pub(crate) fn of(
         &self,
         rule: &dyn Rule,
-        parameters: &[(&str, &[usize])],
+        parameters: &[&Named],
     ) -> Result<Vec<Vec<&TensorData>>> {
-        let known = |name: &str| parameters.iter().any(|(known, _)| *known == name);
+        let known = |name: &str| parameters.iter().any(|p| p.name == name);
         let mut names = self.slots.values().flat_map(BTreeMap::keys);
         if let Some(stranger) = names.find(|name| !known(name)) {
             let message = "is in the optimizer's state, but is no parameter of the model";
             return Err(TrainError::tensor(stranger, message));
         }
-        let slots = |(name, shape): &(&str, &[usize])| {
-            let each = rule.slots().iter();
-            each.map(|slot| self.slot(slot, name, shape)).collect()
+        let slots = |p: &&Named| {
+            let own = rule.slots(p.kind);
+            let foreign = |slot: &&String| !own.iter().any(|s| s.name == **slot);
+            let of = self
+                .slots
+                .iter()
+                .filter(|(_, all)| all.contains_key(&p.name));
+            if let Some(slot) = of.map(|(slot, _)| slot).find(foreign) {
+                let message = format!("the optimizer's state has its `{slot}`, {OTHER}");
+                return Err(TrainError::tensor(&p.name, message));
+            }
+            let each = own.iter();
+            each.map(|slot| self.slot(slot, &p.name, &p.shape))
+                .collect()
         };
         parameters.iter().map(slots).collect()
     }
 
+    /// One slot of a parameter.
     fn slot(&self, slot: &Slot, name: &str, shape: &[usize]) -> Result<&TensorData> {
         let wrong = |what: String| {
             let message = format!("its {} {what}", slot.title);

@@ -38,7 +38,7 @@ impl Host {
     ) -> Self {
         let mut spaces = BTreeMap::new();
         let total = layout.total;
-        let slots = (0..rule.slots().len()).map(Space::Slot);
+        let slots = (0..rule.room().slots).map(Space::Slot);
         for space in [Space::Params, Space::Grads].into_iter().chain(slots) {
             spaces.insert(space, vec![0; total * 4]);
         }

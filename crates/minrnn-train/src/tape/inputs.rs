@@ -5,6 +5,7 @@ use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 
 use super::options::{Options, Target};
 use crate::error::{Result, TrainError};
+use crate::optim::Room;
 use crate::task::{Batch, Input as Given, Targets};
 
 /// What the output is compared with.
@@ -114,7 +115,7 @@ impl Inputs<'_> {
         &self,
         compute: Elem,
         train: bool,
-        update: Option<usize>,
+        update: Option<Room>,
         has_last: bool,
     ) -> Options {
         Options {

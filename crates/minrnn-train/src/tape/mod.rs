@@ -44,7 +44,7 @@ mod units;
 pub use host::Host;
 pub use inputs::{Inputs, Wanted};
 pub use launch::Launch;
-pub use layout::Layout;
+pub use layout::{Layout, Run};
 pub use op::Unknown;
 pub use options::{NoScratch, Options, Scratch, Target};
 pub use place::{Place, Space};

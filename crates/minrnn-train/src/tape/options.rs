@@ -2,6 +2,8 @@
 
 use minrnn_kernels::Elem;
 
+use crate::optim::Room;
+
 /// What a model is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
@@ -26,8 +28,8 @@ pub struct Options {
     pub compute: Elem,
     /// Whether there is a backward pass with dropout.
     pub train: bool,
-    /// Of the optimizer that runs behind it, how many slots its rule has.
-    pub update: Option<usize>,
+    /// Of the optimizer that runs behind it, what memory its rule has.
+    pub update: Option<Room>,
     /// Whether the gradient of features is wanted too.
     pub input_gradient: bool,
     /// What the output is compared with.

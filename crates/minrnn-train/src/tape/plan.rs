@@ -85,8 +85,8 @@ impl Plan {
             planner.backward()?;
         }
         let optimizer = planner.launches.len();
-        if let Some(slots) = options.update.filter(|_| options.train) {
-            op::update(&mut planner, slots);
+        if let Some(room) = options.update.filter(|_| options.train) {
+            op::update(&mut planner, room);
         }
         let output = planner.slots[output].place;
         let input_gradient = planner.slots[0].grad.map(|g| g.place);

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor};
 use minrnn_kernels::Elem;
 use minrnn_model::compare::Comparison;
@@ -12,7 +14,7 @@ use super::copy::Copy;
 use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
 use super::{Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
 use crate::error::TrainError;
-use crate::optim::AdamWConfig;
+use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
 use crate::run::tests::{Case, floats, of_state_spaces, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
@@ -23,6 +25,19 @@ pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
     weight_decay: 0.1,
     clip_norm: Some(0.3),
 };
+/// The rule for a case of so many steps: both in turn.
+pub(crate) fn rule(time: usize) -> Arc<dyn Rule> {
+    let muon = MuonConfig {
+        lr: Some(0.02),
+        ..MuonConfig::default()
+    };
+    let config = OptimizerConfig {
+        muon: (time % 4 >= 2).then_some(muon),
+        ..UPDATE.into()
+    };
+    config.rule(0.01).unwrap()
+}
+
 pub(crate) const SEED: u64 = 0x1234_5678_9abc_def0;
 pub(crate) const STEP: u64 = 17;
 
@@ -86,7 +101,7 @@ pub(crate) fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w
     for (i, offset) in plan.layout.offsets.iter().enumerate() {
         flat[*offset..][..plan.layout.lens[i]].copy_from_slice(params.get(i));
     }
-    let mut host = Twin::new(plan, UPDATE.rule().unwrap());
+    let mut host = Twin::new(plan, rule(case.time));
     host.set_f32(Space::Params, &flat);
     host.refresh_shadow();
     match graph.input() {
@@ -315,7 +330,7 @@ fn plans_of_state_spaces_never_hold_the_states_of_all_steps() {
             time: 1024,
             compute: Elem::F32,
             train: true,
-            update: Some(2),
+            update: Some(rule(0).room()),
             input_gradient: false,
             target: Target::Classes,
             weights: false,
@@ -452,13 +467,20 @@ fn the_gradient_of_features_is_that_of_finite_differences() {
 
 #[test]
 fn the_update_is_that_of_the_optimizer() {
+    for time in [5, 6] {
+        update_of(time);
+    }
+}
+
+fn update_of(time: usize) {
     use crate::optim::{Optimizer, Parameter};
     let (_, model, params) = variants().remove(0);
     let graph = model.graph();
-    let case = Case::new(graph, 2, 5, 0, false);
+    assert!(graph.hidden_matrices().contains(&true));
+    let case = Case::new(graph, 2, time, 0, false);
     let w = wanted(graph, &case, false);
     let options = Options {
-        update: Some(2),
+        update: Some(rule(time).room()),
         ..options(graph, &case, &w, Elem::F32)
     };
     let mut host = host(graph, &params, &case, &w, options);
@@ -476,10 +498,10 @@ fn the_update_is_that_of_the_optimizer() {
         parameters.push(Parameter {
             name: spec.name.clone(),
             var: var.clone(),
-            decay: layout.offsets[i] < layout.decayed_len,
+            kind: layout.kinds[i],
         });
     }
-    let mut optimizer = Optimizer::new(parameters, UPDATE.rule().unwrap()).unwrap();
+    let mut optimizer = Optimizer::new(parameters, rule(case.time)).unwrap();
     optimizer.step(&store, 0.01).unwrap();
     let mut c = Comparison::default();
     for (i, var) in weights.vars() {
@@ -508,7 +530,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
         time: 16,
         compute: Elem::Bf16,
         train: true,
-        update: Some(2),
+        update: Some(rule(0).room()),
         input_gradient: false,
         target: Target::Classes,
         weights: false,
@@ -541,7 +563,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
             time: 5,
             compute: Elem::Bf16,
             train,
-            update: train.then_some(2),
+            update: train.then(|| rule(0).room()),
             input_gradient: false,
             target: Target::Values,
             weights: false,

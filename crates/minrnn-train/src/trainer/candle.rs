@@ -3,7 +3,7 @@
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::Graph;
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 
 use super::accumulate::{masks, parts};
 use super::aim::Aim;
@@ -13,7 +13,7 @@ use super::loss::Tensors;
 use super::objective::LossConfig;
 use crate::error::{Result, TrainError};
 use crate::host::scalar;
-use crate::optim::{Optimizer, OptimizerState, Parameter};
+use crate::optim::{Kind, Optimizer, OptimizerState, Parameter};
 use crate::run::{self, Dropout, Run, Weights};
 use crate::task::Batch;
 
@@ -37,15 +37,13 @@ impl Candle {
         device: &Device,
     ) -> Result<Self> {
         let weights = Weights::new(graph, params, DType::F32, device)?;
-        let parameters = weights.vars().map(|(i, var)| {
-            let spec = &graph.params()[i];
-            Parameter {
-                name: spec.name.clone(),
-                var: var.clone(),
-                decay: matches!(spec.role, Role::Weight { decay: true, .. }),
-            }
+        let kinds = Kind::of(graph);
+        let parameters = weights.vars().map(|(i, var)| Parameter {
+            name: graph.params()[i].name.clone(),
+            var: var.clone(),
+            kind: kinds[i],
         });
-        let optimizer = Optimizer::new(parameters.collect(), config.train.optimizer.rule()?)?;
+        let optimizer = Optimizer::new(parameters.collect(), config.train.rule()?)?;
         Ok(Self {
             graph: graph.clone(),
             weights,
@@ -205,7 +203,16 @@ mod cuda_tests {
 
     /// Losses of the steps, the norms of their gradients, and the transfers that they took.
     fn steps(engine: TrainEngine, device: &super::super::Device) -> (Vec<[f64; 2]>, usize) {
-        let mut config: TrainConfig = toml::from_str(TEXT).unwrap();
+        steps_with("", engine, device)
+    }
+
+    /// The same with more options of the optimizer.
+    fn steps_with(
+        more: &str,
+        engine: TrainEngine,
+        device: &super::super::Device,
+    ) -> (Vec<[f64; 2]>, usize) {
+        let mut config: TrainConfig = toml::from_str(&format!("{TEXT}\n{more}")).unwrap();
         config.train.engine = engine;
         let mut trainer = Trainer::new(&config, device).unwrap();
         let before = transfers();
@@ -221,6 +228,21 @@ mod cuda_tests {
     fn a_step_of_candle_on_a_gpu_brings_one_tensor_to_the_host() {
         let Some(device) = gpu() else { return };
         assert_eq!(steps(TrainEngine::Candle, &device).1, 6);
+    }
+
+    #[test]
+    fn muon_on_a_gpu_trains_as_on_the_cpu_and_the_same_bits_twice() {
+        let Some(device) = gpu() else { return };
+        let by = |engine, device| steps_with("muon = { lr = 5e-3 }", engine, device).0;
+        let cpu = by(TrainEngine::Auto, &super::super::Device::Cpu);
+        for engine in [TrainEngine::Candle, TrainEngine::Tape] {
+            let got = by(engine, &device);
+            for (got, want) in got.iter().flatten().zip(cpu.iter().flatten()) {
+                let near = (got - want).abs() <= 2e-4 * (1.0 + want.abs());
+                assert!(near, "{engine:?}: {got}, wanted {want}");
+            }
+            assert_eq!(got, by(engine, &device), "{engine:?}");
+        }
     }
 
     #[test]

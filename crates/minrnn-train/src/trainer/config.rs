@@ -1,5 +1,7 @@
 //! A training run as written in a file.
 
+use std::sync::Arc;
+
 use minrnn_model::config::{HeadSteps, InputConfig, ModelConfig, NormConfig};
 use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::objective::LossConfig;
 use crate::error::{Result, TrainError};
-use crate::optim::AdamWConfig;
+use crate::optim::{OptimizerConfig, Rule};
 use crate::schedule::{Decay, Schedule};
 use crate::task::{Scales, Task, TaskConfig};
 
@@ -49,8 +51,8 @@ pub struct TrainOptions {
     #[serde(default)]
     pub decay: Decay,
     /// The optimizer.
-    #[serde(default)]
-    pub optimizer: AdamWConfig,
+    #[serde(default, deserialize_with = "OptimizerConfig::read")]
+    pub optimizer: OptimizerConfig,
     /// What a step makes small.
     #[serde(default, skip_serializing_if = "LossConfig::is_default")]
     pub loss: LossConfig,
@@ -165,6 +167,14 @@ impl TrainOptions {
             warmup_steps: self.warmup_steps,
             total_steps: self.steps,
         }
+    }
+
+    /// The optimizer's rule.
+    ///
+    /// # Errors
+    /// As [`OptimizerConfig::validate`].
+    pub fn rule(&self) -> Result<Arc<dyn Rule>> {
+        self.optimizer.rule(self.lr)
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The trainer's steps by the tape on the CPU.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
@@ -8,9 +8,9 @@ use minrnn_model::params::Params;
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::config::TrainConfig;
-use crate::checkpoint::TensorData;
+use super::remembered::Remembered;
 use crate::error::{Result, TrainError};
-use crate::optim::{OptimizerState, Rule};
+use crate::optim::OptimizerState;
 use crate::run::Dropout;
 use crate::tape::Inputs;
 use crate::tape::cpu::{Engine, EngineOptions};
@@ -20,25 +20,22 @@ use crate::task::Batch;
 #[derive(Debug)]
 pub(super) struct Cpu {
     engine: Mutex<Engine>,
-    names: Vec<(String, Vec<usize>)>,
+    remembered: Remembered,
     aim: Aim,
-    rule: Arc<dyn Rule>,
     updates: u64,
 }
 
 impl Cpu {
     pub(super) fn new(config: &TrainConfig, graph: &Graph, params: &Params) -> Result<Self> {
-        let rule = config.train.optimizer.rule()?;
+        let rule = config.train.rule()?;
         let options = EngineOptions {
             rule: rule.clone(),
             seed: config.train.seed,
         };
-        let specs = graph.params().iter();
         Ok(Self {
             engine: Mutex::new(Engine::new(graph, params, options)?),
-            names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
+            remembered: Remembered::new(graph, rule),
             aim: Aim::new(graph),
-            rule,
             updates: 0,
         })
     }
@@ -57,30 +54,13 @@ impl Backend for Cpu {
     }
 
     fn state_dict(&self) -> Result<OptimizerState> {
-        let mut state = OptimizerState {
-            step: self.updates,
-            ..OptimizerState::default()
-        };
-        for (i, slots) in self.engine().slots() {
-            let (name, shape) = &self.names[i];
-            let tensor = |data| TensorData {
-                shape: shape.clone(),
-                data,
-            };
-            let tensors = slots.into_iter().map(tensor).collect();
-            state.insert(&*self.rule, name, tensors);
-        }
-        Ok(state)
+        let slots = self.engine().slots();
+        Ok(self.remembered.state(self.updates, slots))
     }
 
     fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
         let mut engine = self.engine();
-        let trained = engine.trained().to_vec();
-        let name = |i: &usize| (self.names[*i].0.as_str(), self.names[*i].1.as_slice());
-        let names: Vec<(&str, &[usize])> = trained.iter().map(name).collect();
-        let found = state.of(&*self.rule, &names)?.into_iter();
-        let found = found.map(|slots| slots.into_iter().map(|s| s.data.as_slice()).collect());
-        let slots: Vec<(usize, Vec<&[f32]>)> = trained.iter().copied().zip(found).collect();
+        let slots = self.remembered.slots(state, engine.trained())?;
         engine.set_slots(&slots);
         drop(engine);
         self.updates = state.step;

@@ -1,6 +1,6 @@
 //! The trainer's steps on a GPU.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{self, Gpu};
@@ -10,9 +10,9 @@ use minrnn_model::params::Params;
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::config::{Precision, TrainConfig};
-use crate::checkpoint::TensorData;
+use super::remembered::Remembered;
 use crate::error::{Result, TrainError};
-use crate::optim::{OptimizerState, Rule};
+use crate::optim::OptimizerState;
 use crate::run::Dropout;
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
 use crate::task::{Batch, Input, Targets};
@@ -24,9 +24,8 @@ const LINE: u64 = 16;
 #[derive(Debug)]
 pub(super) struct Cuda {
     engine: Mutex<Engine>,
-    names: Vec<(String, Vec<usize>)>,
+    remembered: Remembered,
     aim: Aim,
-    rule: Arc<dyn Rule>,
     updates: u64,
 }
 
@@ -42,7 +41,7 @@ impl Cuda {
             Precision::Tf32 => (Elem::F32, cuda::Precision::Tf32),
             Precision::Bf16 => (Elem::Bf16, cuda::Precision::F32),
         };
-        let rule = config.train.optimizer.rule()?;
+        let rule = config.train.rule()?;
         let options = EngineOptions {
             compute,
             precision,
@@ -50,12 +49,10 @@ impl Cuda {
             seed: config.train.seed,
             tuned: config.train.tuned,
         };
-        let specs = graph.params().iter();
         Ok(Self {
             engine: Mutex::new(Engine::new(gpu, graph, params, options)?),
-            names: specs.map(|s| (s.name.clone(), s.shape.clone())).collect(),
+            remembered: Remembered::new(graph, rule),
             aim: Aim::new(graph),
-            rule,
             updates: 0,
         })
     }
@@ -71,30 +68,13 @@ impl Backend for Cuda {
     }
 
     fn state_dict(&self) -> Result<OptimizerState> {
-        let mut state = OptimizerState {
-            step: self.updates,
-            ..OptimizerState::default()
-        };
-        for (i, slots) in self.engine().slots()? {
-            let (name, shape) = &self.names[i];
-            let tensor = |data| TensorData {
-                shape: shape.clone(),
-                data,
-            };
-            let tensors = slots.into_iter().map(tensor).collect();
-            state.insert(&*self.rule, name, tensors);
-        }
-        Ok(state)
+        let slots = self.engine().slots()?;
+        Ok(self.remembered.state(self.updates, slots))
     }
 
     fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()> {
         let mut engine = self.engine();
-        let trained = engine.trained().to_vec();
-        let name = |i: &usize| (self.names[*i].0.as_str(), self.names[*i].1.as_slice());
-        let names: Vec<(&str, &[usize])> = trained.iter().map(name).collect();
-        let found = state.of(&*self.rule, &names)?.into_iter();
-        let found = found.map(|slots| slots.into_iter().map(|s| s.data.as_slice()).collect());
-        let slots: Vec<(usize, Vec<&[f32]>)> = trained.iter().copied().zip(found).collect();
+        let slots = self.remembered.slots(state, engine.trained())?;
         engine.set_slots(&slots)?;
         drop(engine);
         self.updates = state.step;

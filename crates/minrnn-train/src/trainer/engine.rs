@@ -250,6 +250,29 @@ mod tests {
     }
 
     #[test]
+    fn muon_trains_by_the_tape_as_by_candle_and_otherwise_than_adamw() {
+        let by = |engine: &str, optimizer: &str| {
+            steps(&format!("engine = '{engine}'\noptimizer = {optimizer}"))
+        };
+        let muon = "{ clip_norm = 0.5, muon = { lr = 5e-3, momentum = 0.9 } }";
+        let tape = by("tape", muon);
+        let candle = by("candle", muon);
+        for (got, want) in tape.iter().flatten().zip(candle.iter().flatten()) {
+            assert!(
+                (got - want).abs() <= 2e-5 * (1.0 + want),
+                "{got}, by candle {want}"
+            );
+        }
+        let adamw = by("tape", "{ clip_norm = 0.5 }");
+        assert_eq!(
+            adamw[0], tape[0],
+            "the first step's loss is before any update"
+        );
+        assert!((adamw[5][0] - tape[5][0]).abs() > 1e-3);
+        assert_eq!(by("tape", "'muon'"), by("tape", "{ muon = {} }"));
+    }
+
+    #[test]
     fn the_run_records_which_engine_computed_it() {
         let of = |train| {
             let trainer = Trainer::new(&config(train), &Device::Cpu).unwrap();

@@ -6,6 +6,7 @@ use minrnn_model::graph::{Fused, Graph, Op, OutputKind, Span};
 
 use crate::error::{Result, TrainError};
 use crate::memory::Memory;
+use crate::optim::Room;
 use crate::tape::{NoScratch, Options, Plan, Target};
 
 /// Bytes of an f32.
@@ -47,7 +48,10 @@ impl Memory {
             time: self.time,
             compute: Elem::F32,
             train: true,
-            update: Some(0),
+            update: Some(Room {
+                slots: 0,
+                matrices: false,
+            }),
             input_gradient: false,
             target: match graph.output().kind {
                 OutputKind::Logits => Target::Classes,

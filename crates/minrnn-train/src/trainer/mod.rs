@@ -19,6 +19,7 @@ mod memory;
 mod objective;
 mod origin;
 mod record;
+mod remembered;
 mod resume;
 
 #[cfg(test)]
@@ -128,6 +129,7 @@ impl Trainer {
         check_memory(&config, &model, &*task, device)?;
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
+        config.train.optimizer.refuse_idle(model.graph())?;
         let chosen = engine::choose(&config.train, model.graph(), device)?;
         let backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
         let record = Record {

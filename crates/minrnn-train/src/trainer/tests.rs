@@ -24,10 +24,14 @@ fn trained_on(device: &Device, config: &TrainConfig, steps: u64) -> (Trainer, Ve
 
 #[test]
 fn a_resumed_run_goes_on_bit_for_bit() {
-    for more in ["", "accumulate = 3"] {
+    for (optimizer, more) in [
+        ("clip_norm = 0.5", ""),
+        ("clip_norm = 0.5", "accumulate = 3"),
+        ("clip_norm = 0.5, muon = {}", ""),
+    ] {
         goes_on_bit_for_bit(&config(
             "[model.conv]\nkernel = 3",
-            &format!("warmup_steps = 3\noptimizer = {{ clip_norm = 0.5 }}\n{more}"),
+            &format!("warmup_steps = 3\noptimizer = {{ {optimizer} }}\n{more}"),
         ));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use minrnn_model::config::{
     BlockConfig, CellConfig, ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig,
 };
-use minrnn_train::optim::AdamWConfig;
+use minrnn_train::optim::{MuonConfig, OptimizerConfig};
 use minrnn_train::task::{SelectiveCopyingOptions, SequencesOptions, TextOptions};
 use minrnn_train::trainer::{LossConfig, TrainOptions};
 use serde::de::DeserializeOwned;
@@ -70,7 +70,8 @@ fn every_key_that_is_read_is_in_the_table_and_no_other() {
             "model.head" => keys::<HeadConfig>(),
             "train" => keys::<TrainOptions>(),
             "train.loss" => keys::<LossConfig>(),
-            "train.optimizer" => keys::<AdamWConfig>(),
+            "train.optimizer" => keys::<OptimizerConfig>(),
+            "train.optimizer.muon" => keys::<MuonConfig>(),
             other => panic!("{other}: which type reads it?"),
         };
         // Which type reads the rest is the kind's to say.

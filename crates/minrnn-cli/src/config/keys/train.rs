@@ -63,9 +63,9 @@ pub(super) const TRAIN: Table = Table {
         },
         Key {
             name: "optimizer",
-            kind: "table",
+            kind: "table, or `\"adamw\"` or `\"muon\"`",
             default: Default::Words("AdamW"),
-            meaning: "Options of AdamW; see `[train.optimizer]`.",
+            meaning: "Options of AdamW, and Muon beside it; see `[train.optimizer]`. A name is a table with nothing else in it.",
             example: "{ clip_norm = 1.0 }",
         },
         Key {
@@ -164,6 +164,40 @@ pub(super) const OPTIMIZER: Table = Table {
             default: Default::Is("1e-8"),
             meaning: "Added to the root of the second moment.",
             example: "1e-6",
+        },
+        Key {
+            name: "muon",
+            kind: "table",
+            default: Default::Words("AdamW trains all"),
+            meaning: "Where it stands, Muon trains the matrices of hidden layers (not embeddings, the first map of features, the head, convolutions, gains or biases) and AdamW the rest; see `[train.optimizer.muon]`.",
+            example: "{ lr = 0.02 }",
+        },
+    ],
+};
+
+pub(super) const MUON: Table = Table {
+    name: "train.optimizer.muon",
+    keys: &[
+        Key {
+            name: "lr",
+            kind: "number",
+            default: Default::Words("`train.lr`"),
+            meaning: "Highest learning rate of the matrices; it rises and falls as `train.lr` does. Steps have the length of AdamW's, so that its rate is a good one.",
+            example: "5e-3",
+        },
+        Key {
+            name: "weight_decay",
+            kind: "number",
+            default: Default::Words("`train.optimizer.weight_decay`"),
+            meaning: "Decay of the matrices, times their learning rate.",
+            example: "0.1",
+        },
+        Key {
+            name: "momentum",
+            kind: "number",
+            default: Default::Words("0.95"),
+            meaning: "Memory of the mean gradient.",
+            example: "0.9",
         },
     ],
 };

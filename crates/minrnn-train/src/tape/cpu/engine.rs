@@ -114,8 +114,11 @@ impl Engine {
 
     /// What the optimizer's rule remembers of each trained parameter.
     pub fn slots(&self) -> Vec<Slots<Vec<f32>>> {
-        let count = self.options.rule.slots().len();
-        let slot = |i: usize| (0..count).map(move |s| self.leaf(Space::Slot(s), i).to_vec());
+        let slot = |i: usize| {
+            let kind = self.machine.layout.kinds[i];
+            let count = self.options.rule.slots(kind).len();
+            (0..count).map(move |s| self.leaf(Space::Slot(s), i).to_vec())
+        };
         let all = self.trained().iter().map(|i| (*i, slot(*i).collect()));
         all.collect()
     }
@@ -195,7 +198,7 @@ impl Engine {
     /// Makes the plan for a batch the last one, and its memory that of the machine.
     fn plan(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<()> {
         inputs.check(&self.graph)?;
-        let update = train.then(|| self.options.rule.slots().len());
+        let update = train.then(|| self.options.rule.room());
         let options = inputs.options(Elem::F32, train, update, self.has_last);
         let known = self.plans.iter().position(|(p, _)| p.options == options);
         let plan = match known {

@@ -59,7 +59,7 @@ impl Machine {
     /// Memory for a layout and a rule.
     pub(super) fn new(layout: Layout, rule: Arc<dyn Rule>) -> Self {
         Self {
-            memory: Memory::new(&layout, rule.slots().len()),
+            memory: Memory::new(&layout, rule.room().slots),
             words: Words::default(),
             work: vec![],
             packed: product::Scratch::default(),

@@ -10,7 +10,7 @@ use super::machine::Machine;
 use super::{Engine, EngineOptions};
 use crate::run::tests::{Case, of_state_spaces};
 use crate::tape::op::{CopyColumns, KNOWN, Known};
-use crate::tape::tests::{SEED, STEP, UPDATE, Wanted, candle, host_of, models, options, wanted};
+use crate::tape::tests::{SEED, STEP, Wanted, candle, host_of, models, options, rule, wanted};
 use crate::tape::{Inputs, Launch, NoScratch, Options, Place, Plan, Space, Twin};
 
 const SHAPES: [(usize, usize); 4] = [(2, 7), (1, 1), (3, 40), (9, 130)];
@@ -20,9 +20,9 @@ fn is_word(space: Space) -> bool {
 }
 
 /// A machine whose memory is poisoned, with the parameters and inputs of the twin.
-fn machine(twin: &Twin) -> Machine {
+fn machine(twin: &Twin, time: usize) -> Machine {
     let plan = twin.plan();
-    let mut machine = Machine::new(plan.layout.clone(), UPDATE.rule().unwrap());
+    let mut machine = Machine::new(plan.layout.clone(), rule(time));
     let addresses = machine.memory.addresses(plan);
     machine.memory.take(&Arc::new(addresses));
     machine.memory.poison();
@@ -64,7 +64,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 
 /// Runs both, launch by launch; before each launch the machine gets the twin's values, so that every launch is judged alone.
 fn side_by_side(what: &str, mut twin: Twin, tolerance: f64) {
-    let mut machine = machine(&twin);
+    let mut machine = machine(&twin, twin.plan().options.time);
     let launches = twin.plan().launches.clone();
     for (i, launch) in launches.iter().enumerate() {
         for place in launch.places() {
@@ -145,7 +145,7 @@ fn every_launch_gives_what_the_slow_twin_gives() {
             for train in [true, false] {
                 let options = Options {
                     train,
-                    update: train.then_some(2),
+                    update: train.then(|| rule(case.time).room()),
                     ..options(graph, case, w, Elem::F32)
                 };
                 // Not every layer is made of primitives that the tape knows.
@@ -174,9 +174,9 @@ fn scans_over_kept_states_give_what_the_slow_twin_gives() {
     }
 }
 
-fn engine(graph: &Graph, params: &Params) -> Engine {
+fn engine(graph: &Graph, params: &Params, time: usize) -> Engine {
     let options = EngineOptions {
-        rule: UPDATE.rule().unwrap(),
+        rule: rule(time),
         seed: SEED,
     };
     Engine::new(graph, params, options).unwrap()
@@ -215,7 +215,7 @@ fn a_step_gives_the_loss_and_the_gradients_that_candle_gives() {
             return;
         }
         let (want, grads) = candle(graph, params, case, w);
-        let (mut engine, lens) = (engine(graph, params), lens(case));
+        let (mut engine, lens) = (engine(graph, params, case.time), lens(case));
         let report = engine.step(inputs(graph, case, w, &lens), STEP, 1, 0.01);
         let got = report.unwrap();
         let error = (f64::from(got.loss) - want).abs();
@@ -240,7 +240,7 @@ fn a_step_gives_the_loss_and_the_gradients_that_candle_gives() {
 
 /// Three steps and an evaluation: every bit of losses, parameters and slots.
 fn bits(graph: &Graph, params: &Params, case: &Case, w: &Wanted) -> Vec<u32> {
-    let (mut engine, lens) = (engine(graph, params), lens(case));
+    let (mut engine, lens) = (engine(graph, params, case.time), lens(case));
     let mut all = vec![];
     for step in 0..3 {
         let report = engine.step(inputs(graph, case, w, &lens), step, step + 1, 0.01);

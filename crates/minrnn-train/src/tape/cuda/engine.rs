@@ -77,7 +77,7 @@ impl Engine {
                 gpu,
                 layout,
                 options.compute,
-                options.rule.slots().len(),
+                options.rule.room().slots,
             )?),
             ring: Memory::zeroed(gpu, RING * 4 * 4)?,
             gpu: gpu.clone(),
@@ -148,14 +148,16 @@ impl Engine {
     /// # Errors
     /// Those of the GPU.
     pub fn slots(&self) -> Result<Vec<Slots<Vec<f32>>>> {
-        let count = self.options.rule.slots().len();
+        let rule = &self.options.rule;
+        let count = rule.room().slots;
         let read = |i| self.store.view(Space::Slot(i))?.read::<f32>(&self.gpu);
         let flats: Vec<Vec<f32>> = (0..count).map(read).collect::<Result<_, _>>()?;
         let mut all = vec![];
         self.each(|i, from, len| {
             if self.trained().contains(&i) {
                 let part = |flat: &Vec<f32>| flat[from..from + len].to_vec();
-                all.push((i, flats.iter().map(part).collect()));
+                let own = rule.slots(self.store.layout.kinds[i]).len();
+                all.push((i, flats[..own].iter().map(part).collect()));
             }
         });
         Ok(all)
@@ -166,11 +168,13 @@ impl Engine {
     /// # Errors
     /// Those of the GPU.
     pub fn set_slots(&mut self, slots: &[Slots<&[f32]>]) -> Result<()> {
-        for s in 0..self.options.rule.slots().len() {
+        for s in 0..self.options.rule.room().slots {
             let mut flat = vec![0f32; self.store.layout.total];
             for (i, values) in slots {
                 let from = self.store.layout.offsets[*i];
-                flat[from..from + values[s].len()].copy_from_slice(values[s]);
+                if let Some(values) = values.get(s) {
+                    flat[from..from + values.len()].copy_from_slice(values);
+                }
             }
             self.store.view(Space::Slot(s))?.write(&self.gpu, &flat)?;
         }
@@ -301,7 +305,7 @@ impl Engine {
 
     /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
     fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
-        let update = train.then(|| self.options.rule.slots().len());
+        let update = train.then(|| self.options.rule.room());
         let options = inputs.options(self.options.compute, train, update, self.has_last);
         inputs.check(&self.graph)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {

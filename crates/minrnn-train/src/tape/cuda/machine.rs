@@ -133,6 +133,11 @@ impl Store {
         }
     }
 
+    /// Where parameters lie.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Whether the parameters are there in a compute type of 16 bits too.
     pub(crate) fn has_shadow(&self) -> bool {
         self.shadow.is_some()
@@ -149,7 +154,7 @@ pub struct Machine {
     pub(crate) gpu: Gpu,
     pub(super) plan: Plan,
     pub(crate) store: Arc<Store>,
-    pub(in crate::tape) precision: Precision,
+    pub(crate) precision: Precision,
     pub(in crate::tape) rule: Arc<dyn Rule>,
     arena: Memory,
     scan: Memory,

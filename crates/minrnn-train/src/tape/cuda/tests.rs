@@ -14,7 +14,7 @@ use super::machine::GpuScratch;
 use super::{Machine, Store};
 use crate::run::tests::Case;
 use crate::tape::op::CopyColumns;
-use crate::tape::tests::{UPDATE, Wanted, host, models, options, wanted};
+use crate::tape::tests::{Wanted, host, models, options, rule, wanted};
 use crate::tape::{Launch, Options, Place, Plan, Space, Twin};
 
 /// The GPU, or a message.
@@ -38,7 +38,7 @@ fn machine(gpu: &Gpu, graph: &Graph, host: &Twin, options: Options) -> Machine {
         plan,
         Arc::new(store),
         Precision::F32,
-        UPDATE.rule().unwrap(),
+        rule(options.time),
     )
     .unwrap();
     machine.poison().unwrap();
@@ -68,9 +68,10 @@ fn machine(gpu: &Gpu, graph: &Graph, host: &Twin, options: Options) -> Machine {
         (step >> 32) as u32,
     ]);
     let (lr, t) = host.rate;
-    control[4] = (lr as f32).to_bits();
-    control[5] = ((1.0 / (1.0 - UPDATE.beta1.powi(t as i32))) as f32).to_bits();
-    control[6] = ((1.0 / (1.0 - UPDATE.beta2.powi(t as i32))) as f32).to_bits();
+    let numbers = rule(options.time).control(t, lr);
+    for (word, number) in control[4..].iter_mut().zip(numbers) {
+        *word = number.to_bits();
+    }
     machine
         .store
         .view(Space::Control)
@@ -197,7 +198,7 @@ fn every_launch_gives_what_the_slow_twin_gives() {
                 (case.states, case.reset) = (None, None);
                 let w = wanted(graph, &case, seed % 2 == 0 && !graph.is_last_step());
                 let options = Options {
-                    update: Some(2),
+                    update: Some(rule(time).room()),
                     ..options(graph, &case, &w, compute)
                 };
                 let what = format!("{name} B={batch} T={time} {compute:?}");

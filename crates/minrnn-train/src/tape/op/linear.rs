@@ -192,6 +192,7 @@ impl Matmul {
             m: self.m,
             n: self.n,
             k: self.k,
+            count: 1,
             bias: m.opt(self.bias)?,
             accumulate: self.add,
             precision: m.precision,

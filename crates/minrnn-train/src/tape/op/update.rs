@@ -4,7 +4,7 @@ use minrnn_kernels::Elem;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::adamw;
 
-use crate::optim::{Leaf, Step};
+use crate::optim::{Leaf, Room, Step, Work};
 use crate::tape::cpu::{self, Machine as Cpu, Trouble};
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -24,8 +24,9 @@ struct GradNorm {
 #[derive(Debug)]
 struct Update {
     len: usize,
-    decayed: usize,
     slots: usize,
+    /// For the matrices of hidden layers.
+    scratch: Option<Place>,
 }
 
 /// Slots that a rule may have on the CPU.
@@ -39,8 +40,8 @@ const REPORT: Place = Place {
 };
 
 /// Adds the update of the parameters.
-pub(in crate::tape) fn update(p: &mut Planner<'_>, slots: usize) {
-    let (len, decayed) = (p.layout.trained_len, p.layout.decayed_len);
+pub(in crate::tape) fn update(p: &mut Planner<'_>, room: Room) {
+    let len = p.layout.trained_len;
     if len == 0 {
         return;
     }
@@ -49,11 +50,22 @@ pub(in crate::tape) fn update(p: &mut Planner<'_>, slots: usize) {
         grads: Place::new(Space::Grads, len, Elem::F32),
         scratch,
     });
+    let groups = room.matrices.then(|| p.layout.hidden_groups());
+    let scratch = groups.map(|_groups| scratch!(p, |_gpu| of_matrices(&_groups)));
     p.launch(Update {
         len,
-        decayed,
-        slots,
+        slots: room.slots,
+        scratch,
     });
+}
+
+/// Scratch of the largest group of matrices: one is updated after the other.
+#[cfg(feature = "cuda")]
+fn of_matrices(groups: &[([usize; 2], Vec<usize>)]) -> usize {
+    let each = groups
+        .iter()
+        .map(|(size, of)| minrnn_kernels::muon::cuda::scratch_len(*size, of.len()));
+    each.max().unwrap_or(0)
 }
 
 impl Kernel for GradNorm {
@@ -109,6 +121,7 @@ impl Kernel for Update {
         let mut places = places!(flat(Space::Grads), REPORT => flat(Space::Params));
         let slots = (0..self.slots).map(|i| flat(Space::Slot(i)));
         places.writes.extend(slots);
+        places.scratch.extend(self.scratch);
         places
     }
     fn host(&self, h: &mut Host) {
@@ -124,11 +137,13 @@ impl Kernel for Update {
             };
             let mut values = h.read(place(Space::Params));
             let grad = h.read(place(Space::Grads));
-            let slots = (0..self.slots).map(|s| h.read(place(Space::Slot(s))));
+            let kind = layout.kinds[i];
+            let count = rule.slots(kind).len();
+            let slots = (0..count).map(|s| h.read(place(Space::Slot(s))));
             let mut slots: Vec<Vec<f64>> = slots.collect();
             let leaf = Leaf {
                 shape: &layout.shapes[i],
-                decay: layout.offsets[i] < self.decayed,
+                kind,
                 values: &mut values,
                 grad: &grad,
                 slots: slots.iter_mut().map(Vec::as_mut_slice).collect(),
@@ -151,24 +166,29 @@ impl Kernel for Update {
             let leaf = |space| m.layout.leaf(space, i);
             let mut writes = [None; 1 + SLOTS];
             writes[0] = Some(leaf(Space::Params));
-            for (slot, to) in writes[1..][..self.slots].iter_mut().enumerate() {
+            let kind = m.layout.kinds[i];
+            let count = m.rule.slots(kind).len();
+            for (slot, to) in writes[1..][..count].iter_mut().enumerate() {
                 *to = Some(leaf(Space::Slot(slot)));
             }
-            let decay = m.layout.offsets[i] < self.decayed;
             let ([grad], [values, slots @ ..]) =
                 (m.memory).access([Some(leaf(Space::Grads))], writes);
             let leaf = Leaf {
                 shape: &m.layout.shapes[i],
-                decay,
+                kind,
                 values,
                 grad,
-                slots: slots.into_iter().take(self.slots).collect(),
+                slots: slots.into_iter().take(count).collect(),
             };
-            m.rule.update(Step { number, lr, clip }, leaf);
+            let mut work = Work {
+                packed: &mut m.packed,
+                values: &mut m.work,
+            };
+            m.rule.update(Step { number, lr, clip }, leaf, &mut work);
         }
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
-        m.rule.update_cuda(m, self.len, self.decayed)
+        m.rule.update_cuda(m, m.opt(self.scratch)?)
     }
 }

@@ -279,3 +279,71 @@ fn states_of_two_moments_do_not_go_on() {
         "{error}"
     );
 }
+
+/// By the tape and by candle; what another optimizer remembers is no good.
+#[test]
+fn a_run_with_muon_goes_on_bit_for_bit_and_not_with_another_optimizer() {
+    let files = Files::new();
+    let path = files.put("a.txt", &text_of("abc", 1));
+    for engine in ["tape", "candle"] {
+        let with = |optimizer: &str| {
+            let train = format!("engine = '{engine}'\noptimizer = {optimizer}");
+            text_config(&path, "", &train)
+        };
+        let config = with("{ clip_norm = 1.0, muon = { lr = 2e-3 } }");
+        let mut whole = resume(&config, &checkpoint_of(&config, 2)).unwrap();
+        let half = checkpoint_of(&config, 4);
+        let mut parts = resume(&config, &half).unwrap();
+        for _ in 0..2 {
+            whole.step().unwrap();
+        }
+        let same = |a: &Trainer, b: &Trainer| {
+            let [a, b] = [a, b].map(|t| t.checkpoint().unwrap());
+            assert_eq!((a.params, a.optimizer), (b.params, b.optimizer));
+        };
+        same(&whole, &parts);
+        for trainer in [&mut whole, &mut parts] {
+            trainer.step().unwrap();
+        }
+        same(&whole, &parts);
+        let error = resume(&with("{ clip_norm = 1.0 }"), &half).map(|t| t.steps_done());
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("momentum") && error.contains("train.optimizer"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn muon_is_refused_where_a_model_has_nothing_for_it() {
+    let text = "[task]\nkind = 'selective_copying'\nlength = 12\ndata_tokens = 3\nvocab = 8\neval_samples = 4\n\
+                [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 2\nbatch = 2\nlr = 1e-2\noptimizer = 'muon'";
+    let config: TrainConfig = toml::from_str(text).unwrap();
+    let task = config.task.open_within(0, None).unwrap();
+    let shape = task.shape();
+    let minrnn_model::graph::Input::Tokens { vocab } = shape.input else {
+        panic!("{shape:?}")
+    };
+    use minrnn_model::params::{Init, Role};
+    // A table, a recurrence of its rows and a head.
+    let model = Model::trace(
+        shape.input,
+        shape.output,
+        serde_json::Value::Null,
+        |g, x| {
+            let role = || Role::Weight {
+                init: Init::Uniform { bound: 0.5 },
+                decay: true,
+            };
+            let table = g.param("table", &[vocab, 6], role())?;
+            let x = g.op(minrnn_model::graph::Op::Embed { table }, &[x])?;
+            let head = g.param("head", &[6, shape.width], role())?;
+            let head = g.read(head)?;
+            g.matmul(x, head)
+        },
+    );
+    let trained = Trainer::with_model(config, model.unwrap(), task, &Device::Cpu);
+    let error = trained.map(|t| t.steps_done()).unwrap_err().to_string();
+    assert!(error.contains("train.optimizer.muon"), "{error}");
+}

@@ -4,10 +4,10 @@ use candle_core::{DType, Device, Tensor, Var};
 use minrnn_kernels::cross_entropy;
 use minrnn_model::graph::{Input, Span};
 use minrnn_model::model::Model;
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_train::TrainError;
-use minrnn_train::optim::{AdamWConfig, Optimizer, Parameter};
+use minrnn_train::optim::{AdamWConfig, Kind, Optimizer, Parameter};
 use minrnn_train::run::{self, Run, Weights};
 use minrnn_train::tape::cpu::{Engine, EngineOptions};
 use minrnn_train::tape::{Inputs, Wanted};
@@ -139,10 +139,11 @@ impl Candle {
     pub(super) fn new(case: &Case) -> Result<Self> {
         let graph = case.model.graph();
         let weights = Weights::new(graph, &case.params(), DType::F32, &Device::Cpu)?;
+        let kinds = Kind::of(graph);
         let parameter = |(i, var): (usize, &Var)| Parameter {
             name: graph.params()[i].name.clone(),
             var: var.clone(),
-            decay: matches!(graph.params()[i].role, Role::Weight { decay: true, .. }),
+            kind: kinds[i],
         };
         let parameters = weights.vars().map(parameter).collect();
         let shape = (case.batch, case.time);

@@ -7,9 +7,9 @@ use candle_core::{DType, Tensor, Var};
 use minrnn_kernels::cross_entropy;
 use minrnn_kernels::cuda::Gpu;
 use minrnn_model::graph::Graph;
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_train::optim::{AdamWConfig, Optimizer, Parameter};
+use minrnn_train::optim::{AdamWConfig, Kind, Optimizer, Parameter};
 use minrnn_train::run::{self, Dropout, Run, Weights};
 
 use super::{REPEATS, Row, median, models};
@@ -85,13 +85,11 @@ pub(super) fn language(gpu: &Gpu) -> Result<Row> {
 }
 
 fn parameters(graph: &Graph, weights: &Weights) -> Vec<Parameter> {
-    let parameter = |(i, var): (usize, &Var)| {
-        let spec = &graph.params()[i];
-        Parameter {
-            name: spec.name.clone(),
-            var: var.clone(),
-            decay: matches!(spec.role, Role::Weight { decay: true, .. }),
-        }
+    let kinds = Kind::of(graph);
+    let parameter = |(i, var): (usize, &Var)| Parameter {
+        name: graph.params()[i].name.clone(),
+        var: var.clone(),
+        kind: kinds[i],
     };
     weights.vars().map(parameter).collect()
 }

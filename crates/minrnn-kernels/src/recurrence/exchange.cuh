@@ -1,0 +1,92 @@
+// The hand-over between the warps that hold data and the chain warp of a block, in shared memory.
+//
+// What orders each access, by the memory consistency model of the PTX ISA:
+//
+// 1. The maps, from a data warp to the chain warp. The lanes of its last slot store them; bar.warp.sync makes the stores of all
+//    lanes come before what lane 0 does then. G = 1: bar.arrive of every lane synchronizes with the chain warp's bar.sync at
+//    barrier 1. Else lane 0's mbarrier.arrive, a release at CTA scope, is cumulative: it carries the stores that the
+//    bar.warp.sync put before it; every lane of the chain warp loads only after its own mbarrier.test_wait was true, an
+//    acquire at CTA scope of the phase that all data warps have arrived at.
+// 2. The states, from the chain warp to the data warps. Each lane stores where it alone has loaded; bar.warp.sync, then
+//    bar.arrive of every lane at barrier 2 synchronizes with bar.sync of every data lane, and their loads come behind it.
+// 3. The maps of the next tile (STAGES > 0), over what was read of this one. The chain warp's loads come before its arrival at
+//    barrier 2, the stores behind it. The states that other lanes of the same warp load behind barrier 2 are kept from the
+//    next stores by a bar.warp.sync of their own: shuffles order no memory.
+// 4. A phase of the mbarrier is not overrun: a data warp arrives for the next tile behind barrier 2, at which the chain warp
+//    arrived after its test_wait had seen the end of this one.
+//
+// A checker that counts for an mbarrier only what its arriving threads did themselves, and not what a bar.warp.sync put before
+// it, reports 1 of lanes that do not arrive; REC_ARRIVE_EACH is for it.
+#pragma once
+#include "chain.cuh"
+
+// 0: one lane arrives at the mbarrier for its warp. 1: every lane that has stored maps does, which needs no step by
+// bar.warp.sync, and takes CL times as many arrivals.
+#ifndef REC_ARRIVE_EACH
+#define REC_ARRIVE_EACH 0
+#endif
+
+namespace rec {
+
+// The affine maps of the warps of a block; `a` then becomes the state before each warp.
+// It takes 16 + 8 W CH bytes at the start of the shared memory.
+template <int CH, int W> struct alignas(16) Maps {
+  unsigned long long mapped, unused;
+  float a[W][CH];
+  float h[W][CH];
+};
+
+// Readies what `exchange` needs.
+template <int CL, int W, int G, class Maps> __device__ __forceinline__ void meet(Maps &maps) {
+  if constexpr (G > 1) {
+    if (threadIdx.x == 0) Phase(&maps.mapped).init(REC_ARRIVE_EACH ? CL * W : W);
+    __syncthreads();
+  }
+}
+
+// Leaves the map of this warp for the chain warp, and gets the state before this thread's slot. (A, H): the
+// map of the slot. LOOPS: whether the block has more than one tile.
+template <class Cell, int CL, int W, int VEC, int G, bool LOOPS, class Maps>
+__device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
+  constexpr int S = 32 / CL;
+  const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL;
+  float *a = &maps.a[warp][threadIdx.x % CL * VEC], *h = &maps.h[warp][threadIdx.x % CL * VEC];
+#pragma unroll
+  for (int off = 1; off < S; off *= 2) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) {
+      float below_a = __shfl_up_sync(~0u, A[j], off * CL), below_h = __shfl_up_sync(~0u, H[j], off * CL);
+      if (slot >= off) {
+        Cell::join(below_a, below_h, A[j], H[j]);
+        A[j] = below_a;
+        H[j] = below_h;
+      }
+    }
+  }
+  if constexpr (LOOPS && S > 1) __syncwarp();  // 3: all lanes have loaded the states of the tile before
+  if (slot == S - 1) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) {
+      a[j] = A[j];
+      h[j] = H[j];
+    }
+  }
+  if constexpr (G == 1) {
+    tell<32 * (W + 1)>(1);
+  } else {
+    __syncwarp();
+    if (REC_ARRIVE_EACH ? slot == S - 1 : threadIdx.x % 32 == 0) Phase(&maps.mapped).arrive();
+  }
+  if constexpr (S > 1) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) {
+      A[j] = __shfl_up_sync(~0u, A[j], CL);
+      H[j] = __shfl_up_sync(~0u, H[j], CL);
+    }
+  }
+  await_all<32 * (W + 1)>(2);
+#pragma unroll
+  for (int j = 0; j < VEC; j++) x[j] = S > 1 && slot > 0 ? Cell::apply(A[j], H[j], a[j]) : a[j];
+}
+
+} // namespace rec
