@@ -9,10 +9,10 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_train::checkpoint::{Checkpoint, TensorData};
-use minrnn_train::optim::{AdamWConfig, Optimizer, Parameter};
+use minrnn_train::optim::{AdamWConfig, Kind, Optimizer, Parameter};
 use minrnn_train::run::{Run, Weights, run};
 
 const MODEL: &str =
@@ -46,10 +46,11 @@ fn train(folder: &Path, steps: usize) -> Result<f64, Box<dyn Error>> {
     let model = Model::from_config(&config)?;
     let graph = model.graph();
     let weights = Weights::new(graph, &Params::init(graph, 0), DType::F32, &Device::Cpu)?;
+    let kinds = Kind::of(graph);
     let parameters = weights.vars().map(|(at, var)| Parameter {
         name: graph.params()[at].name.clone(),
         var: var.clone(),
-        decay: matches!(graph.params()[at].role, Role::Weight { decay: true, .. }),
+        kind: kinds[at],
     });
     let mut optimizer = Optimizer::new(parameters.collect(), AdamWConfig::default().rule()?)?;
     let mut rng = Rng::named(0, "waves");
