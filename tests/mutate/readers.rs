@@ -109,7 +109,9 @@ impl Place {
                 best: None,
                 evals_since_best: 0,
                 evaluation_due: false,
+                streams: None,
             }),
+            states: None,
             vocabulary: Some(vec!["a".into(), "b".into(), "c".into()]),
         };
         checkpoint

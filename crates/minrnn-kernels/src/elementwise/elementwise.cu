@@ -200,6 +200,14 @@ extern "C" __global__ void last_fwd(const void *x, int tx, const uint32_t *lens,
     }
 }
 
+// The last rows [B, lag, W] of each sequence; where x has fewer, of those before it, or zeros.
+extern "C" __global__ void keep(const void *x, int tx, const float *before, float *y, int time, int width, int lag, i64 n) {
+    EACH(i, n) {
+        i64 j = i % width, row = i / width % lag, b = i / width / lag, t = time + row - lag;
+        y[i] = t >= 0 ? get(x, (b * time + t) * width + j, tx) : before ? before[(b * lag + time + row) * width + j] : 0.0f;
+    }
+}
+
 extern "C" __global__ void last_bwd(const void *dy, int tdy, const uint32_t *lens, void *dx, int tdx, int sum, int time,
                                     int width, i64 n) {
     EACH(i, n) {

@@ -6,6 +6,7 @@
 //! | `model.safetensors` | parameters and buffers, float32, in order of name |
 //! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
+//! | `states.safetensors` | states that a training carries from step to step, by their names; may be absent |
 //! | `vocabulary.json` | the list of tokens; may be absent |
 //!
 //! The same content gives the same bytes. The folder is replaced as a whole ([`replace`] says how), so that a crash at
@@ -25,7 +26,7 @@ use std::path::Path;
 pub(crate) use load::params_of;
 pub use load::{load_model, model_config, take_model};
 pub use tensor::TensorData;
-pub use trainer::{BestMetric, TrainerState};
+pub use trainer::{BestMetric, StreamPlace, TrainerState};
 
 use crate::error::{CheckpointProblem, Result, TrainError};
 use crate::optim::OptimizerState;
@@ -41,6 +42,8 @@ pub struct Checkpoint {
     pub optimizer: Option<OptimizerState>,
     /// State of the loop, to go on training.
     pub trainer: Option<TrainerState>,
+    /// States that the next step begins with, `[B, ..]` by name, where a training carries them.
+    pub states: Option<BTreeMap<String, TensorData>>,
     /// Tokens of a text model, by number.
     pub vocabulary: Option<Vec<String>>,
 }

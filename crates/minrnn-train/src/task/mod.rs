@@ -9,7 +9,9 @@ mod memory;
 mod range;
 mod selective_copying;
 mod sequences;
+mod streams;
 mod text;
+mod windows;
 
 use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ pub use digest::DataDigest;
 pub use range::FARTHEST;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
+pub use streams::Piece;
 pub use text::{Text, TextOptions};
 
 use crate::data::{Normalisation, Vocabulary};
@@ -83,6 +86,22 @@ pub trait Task: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`TrainError::Config`] if `count` is 0, or goes beyond the end of validation or test.
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch>;
+
+    /// Steps of one pass over the training part, cut into so many streams side by side that are read piece by piece; 0 where they are
+    /// shorter than a piece. `None`: its samples are no pieces of streams.
+    fn pass(&self, streams: usize) -> Option<u64> {
+        let _ = streams;
+        None
+    }
+
+    /// The next piece of each stream: the first step of the piece at `at + 1` follows the last one of the piece at `at`.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] for a task without streams, or beyond the end of a pass.
+    fn pieces(&self, piece: Piece) -> Result<Batch> {
+        let _ = piece;
+        Err(TrainError::config("task", "has no streams"))
+    }
 
     /// T of the longest sample, steps.
     ///

@@ -6,8 +6,8 @@ use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, Split, Targets, Task, TaskShape, check_memory, check_range,
-    digest::Hasher,
+    Batch, DataDigest, Piece, Split, Task, TaskShape, check_memory, check_range, digest::Hasher,
+    streams::Streams, windows,
 };
 use crate::data::{SampleRng, Vocabulary, read_data};
 use crate::error::{Result, TrainError};
@@ -84,6 +84,14 @@ impl Text {
             seq_len: *seq_len,
             seed,
         })
+    }
+
+    fn streams(&self) -> Streams {
+        Streams {
+            predicted: self.train - 1,
+            time: self.seq_len,
+            seed: self.seed,
+        }
     }
 
     /// The hash of some of the characters, whatever their numbers.
@@ -193,28 +201,18 @@ impl Task for Text {
         let windows: Vec<&[u32]> = (first..first + count as u64)
             .map(|i| self.window(split, i))
             .collect();
-        let lens: Vec<usize> = windows.iter().map(|w| w.len() - 1).collect();
-        let time = lens.iter().copied().max().unwrap_or(1);
-        let (mut ids, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (window, len) in windows.iter().zip(&lens) {
-            let padding = std::iter::repeat_n(0, time - len);
-            ids.extend(window[..*len].iter().copied().chain(padding.clone()));
-            targets.extend(window[1..].iter().copied().chain(padding));
-            weights.extend((0..time).map(|step| f32::from(u8::from(step < *len))));
-        }
-        let ragged = lens.iter().any(|len| *len != time);
-        Ok(Batch {
-            batch: count,
-            time,
-            input: Input::Tokens { ids },
-            targets: Targets::Classes {
-                ids: targets,
-                per_step: true,
-            },
-            weights: ragged.then_some(weights),
-            lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
-            reset: None,
-        })
+        Ok(windows::batch(&windows))
+    }
+
+    fn pass(&self, streams: usize) -> Option<u64> {
+        Some(self.streams().steps(streams))
+    }
+
+    fn pieces(&self, piece: Piece) -> Result<Batch> {
+        check_memory(piece.streams, self.seq_len)?;
+        let starts = self.streams().starts(piece)?.into_iter();
+        let windows: Vec<&[u32]> = starts.map(|s| &self.ids[s..=s + self.seq_len]).collect();
+        Ok(windows::batch(&windows))
     }
 
     fn longest(&self) -> Result<usize> {

@@ -2,9 +2,11 @@
 
 use minrnn_model::params::Params;
 
+use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;
+use crate::tape::Carry;
 use crate::task::Batch;
 
 /// Where a trainer computes.
@@ -72,6 +74,15 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
 
     /// Takes over such a state; nothing is changed where an error is returned.
     fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()>;
+
+    /// Where the states of the steps that follow begin.
+    fn carry(&mut self, carry: Carry);
+
+    /// The states that the last step kept, in the graph's order, `[B, ..]` each.
+    fn states(&self) -> Result<Vec<TensorData>>;
+
+    /// Takes over such states, for a step that goes on from them.
+    fn set_states(&mut self, states: &[&TensorData]) -> Result<()>;
 
     /// How many steps are best put in line before their reports are read.
     fn line(&self) -> u64 {

@@ -289,6 +289,7 @@ fn json(options: &TrainOptions) -> Json {
     let mut json = serde_json::to_value(options).unwrap_or_default();
     // Files leave out what is usual.
     json["accumulate"] = options.accumulate.into();
+    json["carry_state"] = options.carry_state.into();
     json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();
     json["tuned"] = options.tuned.into();

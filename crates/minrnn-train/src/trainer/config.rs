@@ -34,6 +34,10 @@ pub struct TrainOptions {
     /// Parts that a step's batch is computed in, one after the other.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// Whether the training part is read as `batch` streams side by side, each step beginning with the states that the last one
+    /// ended with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carry_state: bool,
     /// Seed of first weights, data order and dropout.
     #[serde(default)]
     pub seed: u64,

@@ -7,13 +7,14 @@ use minrnn_model::params::Params;
 
 use super::aim::Aim;
 use super::backend::{Backend, Report};
+use super::carried::{join, split};
 use super::config::TrainConfig;
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::{OptimizerState, Rule};
 use crate::run::Dropout;
-use crate::tape::Inputs;
 use crate::tape::cpu::{Engine, EngineOptions};
+use crate::tape::{Carry, Inputs};
 use crate::task::Batch;
 
 /// A model in memory. The lock lets an evaluation, which makes plans, go through a shared reference.
@@ -84,6 +85,19 @@ impl Backend for Cpu {
         engine.set_slots(&slots);
         drop(engine);
         self.updates = state.step;
+        Ok(())
+    }
+
+    fn carry(&mut self, carry: Carry) {
+        self.engine().carry(carry);
+    }
+
+    fn states(&self) -> Result<Vec<TensorData>> {
+        Ok(split(self.aim.graph(), self.engine().carried()))
+    }
+
+    fn set_states(&mut self, states: &[&TensorData]) -> Result<()> {
+        self.engine().set_carried(join(states));
         Ok(())
     }
 

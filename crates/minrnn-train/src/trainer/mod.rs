@@ -4,6 +4,7 @@ mod accumulate;
 mod aim;
 mod backend;
 mod candle;
+mod carried;
 mod changes;
 mod config;
 mod cpu;
@@ -20,7 +21,10 @@ mod objective;
 mod origin;
 mod record;
 mod resume;
+mod streams;
 
+#[cfg(test)]
+mod carry_tests;
 #[cfg(test)]
 mod resume_tests;
 #[cfg(test)]
@@ -43,7 +47,9 @@ use crate::checkpoint::{Checkpoint, TensorData, TrainerState};
 use crate::error::{Result, TrainError};
 pub use crate::memory::Memory;
 use crate::run::Dropout;
-use crate::task::{DataDigest, Split, Task};
+#[cfg(test)]
+use crate::task::Split;
+use crate::task::{DataDigest, Task};
 
 /// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -141,6 +147,7 @@ impl Trainer {
             best: None,
             evals_since_best: 0,
             evaluation_due: false,
+            streams: streams::first(&config.train, &*task)?,
         };
         Ok(Self {
             config,
@@ -197,12 +204,11 @@ impl Trainer {
     /// Up to `most` optimizer steps, as many as the device takes in one go: what they reported, and what stopped them.
     fn steps(&mut self, most: u64) -> Result<(Vec<StepLog>, Option<TrainError>)> {
         let mut logs = vec![];
+        let mut place = self.state.streams;
         for step in self.state.step..self.state.step + most.min(self.backend.line()) {
             let first =
                 self.state.samples + (step - self.state.step) * self.config.train.batch as u64;
-            let batch = self
-                .task
-                .batch(Split::Train, first, self.config.train.batch)?;
+            let batch = self.next_batch(first, &mut place)?;
             let dropout = Dropout {
                 seed: self.config.train.seed,
                 step,
@@ -224,6 +230,11 @@ impl Trainer {
                 (log.loss, log.grad_norm) = (report.loss, report.grad_norm);
             }
         }
+        self.state.streams = match error {
+            // What the steps behind the one that failed left of the states is of no use.
+            Some(_) => self.state.streams.map(streams::next_pass),
+            None => place,
+        };
         self.state.step += logs.len() as u64;
         self.state.samples += logs.len() as u64 * self.config.train.batch as u64;
         Ok((logs, error))
@@ -243,6 +254,7 @@ impl Trainer {
                 .collect(),
             optimizer: Some(self.backend.state_dict()?),
             trainer: Some(self.state.clone()),
+            states: self.carried()?,
             vocabulary: self.task.vocabulary().map(|v| v.tokens().to_vec()),
         })
     }

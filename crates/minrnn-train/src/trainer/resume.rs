@@ -71,13 +71,16 @@ impl Trainer {
             new_data,
         };
         let notes = changed.notes();
+        let same_data = origin.same_data(&opened.data);
         let kept = match changed.keeps_best() {
             true => (state.best.clone(), state.evals_since_best),
             false => (None, 0),
         };
         let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
         trainer.backend.load_state_dict(optimizer)?;
+        let streams = trainer.state.streams;
         trainer.state = TrainerState {
+            streams,
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,
@@ -85,6 +88,8 @@ impl Trainer {
             ..state.clone()
         };
         trainer.notes.extend(notes);
+        let carried = trainer.resume_streams(checkpoint, state, same_data, path)?;
+        trainer.notes.extend(carried);
         Ok(trainer)
     }
 

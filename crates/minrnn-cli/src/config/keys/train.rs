@@ -27,6 +27,13 @@ pub(super) const TRAIN: Table = Table {
             example: "4",
         },
         Key {
+            name: "carry_state",
+            kind: "true or false",
+            default: Default::Is("false"),
+            meaning: "Texts: the training part is read as `batch` streams side by side, each step beginning with the states that the last one ended with, in the place of windows from anywhere; [when](training.md#states-carried-along-long-streams).",
+            example: "true",
+        },
+        Key {
             name: "lr",
             kind: "number",
             default: Default::Needed,

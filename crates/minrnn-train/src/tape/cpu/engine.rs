@@ -11,7 +11,7 @@ use super::machine::{Machine, Trouble};
 use super::memory::Addresses;
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
-use crate::tape::{Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
+use crate::tape::{Carry, Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
 
 /// Plans kept, the last used ones. Their memory is one.
 const PLANS: usize = 8;
@@ -48,6 +48,9 @@ pub struct Engine {
     plans: Vec<(Plan, Arc<Addresses>)>,
     /// Whether the model looks at the last step of each row, the only place where lengths matter.
     has_last: bool,
+    /// Where the states of the next steps begin, and what the last step kept of them.
+    carry: Carry,
+    carried: Vec<f32>,
 }
 
 impl Engine {
@@ -64,6 +67,8 @@ impl Engine {
             options,
             plans: vec![],
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
+            carry: Carry::None,
+            carried: vec![],
         };
         engine.set_params(params);
         Ok(engine)
@@ -130,6 +135,21 @@ impl Engine {
         }
     }
 
+    /// Where the states of the steps that follow begin; evaluations begin as the graph says.
+    pub fn carry(&mut self, carry: Carry) {
+        self.carry = carry;
+    }
+
+    /// The states that the last step kept: all rows of a state, then those of the next one.
+    pub fn carried(&self) -> &[f32] {
+        &self.carried
+    }
+
+    /// Sets them.
+    pub fn set_carried(&mut self, states: Vec<f32>) {
+        self.carried = states;
+    }
+
     /// The gradients of the last step, for tests.
     pub fn gradients(&self) -> Vec<Vec<f32>> {
         let all = 0..self.machine.layout.lens.len();
@@ -152,7 +172,14 @@ impl Engine {
         self.plan(&inputs, true)?;
         self.machine.seed_and_step = (self.options.seed, step);
         self.machine.rate = (lr, update);
+        if self.carry == Carry::On {
+            inputs.check_carried(&self.graph, self.carried.len())?;
+        }
         self.run(&inputs);
+        if self.machine.trouble.is_none() && self.carry != Carry::None {
+            let place = inputs.states(&self.graph, Space::Next);
+            self.carried = self.machine.memory.read(place).to_vec();
+        }
         match self.machine.trouble {
             Some(trouble) => Err(TrainError::NonFinite {
                 what: self.said(trouble),
@@ -196,7 +223,8 @@ impl Engine {
     fn plan(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<()> {
         inputs.check(&self.graph)?;
         let update = train.then(|| self.options.rule.slots().len());
-        let options = inputs.options(Elem::F32, train, update, self.has_last);
+        let mut options = inputs.options(Elem::F32, train, update, self.has_last);
+        options.carry = if train { self.carry } else { Carry::None };
         let known = self.plans.iter().position(|(p, _)| p.options == options);
         let plan = match known {
             Some(at) => self.plans.remove(at),
@@ -227,6 +255,10 @@ impl Engine {
         };
         let machine = &mut self.machine;
         machine.load(inputs);
+        if plan.options.carry == Carry::On {
+            let place = inputs.states(&self.graph, Space::Carried);
+            machine.memory.write(place, &self.carried);
+        }
         machine.trouble = None;
         rayon::scope(|_| {
             for launch in &plan.launches {

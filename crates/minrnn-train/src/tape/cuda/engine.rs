@@ -12,7 +12,7 @@ use super::inputs::{Inputs, Wanted};
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
-use crate::tape::{Layout, Place, Plan, Space};
+use crate::tape::{Carry, Layout, Place, Plan, Space};
 
 /// Steps whose reports are kept on the GPU before the host must read them.
 const RING: usize = 64;
@@ -62,6 +62,9 @@ pub struct Engine {
     first: u64,
     /// Whether the model looks at the last step of each row, the only place where lengths matter.
     has_last: bool,
+    /// Where the states of the next steps begin, and what the last step kept of them.
+    carry: Carry,
+    carried: Option<Memory>,
 }
 
 impl Engine {
@@ -88,6 +91,8 @@ impl Engine {
             pending: 0,
             first: 0,
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
+            carry: Carry::None,
+            carried: None,
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -177,6 +182,60 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the states of the steps that follow begin; evaluations begin as the graph says.
+    pub fn carry(&mut self, carry: Carry) {
+        self.carry = carry;
+    }
+
+    /// The states that the last step kept: all rows of a state, then those of the next one.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn carried(&self) -> Result<Vec<f32>> {
+        match &self.carried {
+            Some(carried) => Ok(carried.all(Elem::F32)?.read::<f32>(&self.gpu)?),
+            None => Ok(vec![]),
+        }
+    }
+
+    /// Sets them.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_carried(&mut self, states: &[f32]) -> Result<()> {
+        self.carried = Some(Memory::from_slice(&self.gpu, states)?);
+        Ok(())
+    }
+
+    /// Brings what the step before kept into the memory of the next one.
+    fn load_states(&self, machine: &Machine, inputs: &Inputs<'_>) -> Result<()> {
+        let place = inputs.states(&self.graph, Space::Carried);
+        let found = self.carried.as_ref().map_or(0, |c| c.bytes() / 4);
+        inputs.check_carried(&self.graph, found)?;
+        if let (Some(carried), true) = (&self.carried, place.len > 0) {
+            let from = carried.view(0, place.len, Elem::F32)?;
+            machine.view(place)?.copy_from(&self.gpu, from)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a step kept; on the stream, so that nothing is waited for.
+    fn keep_states(&mut self, at: usize, inputs: &Inputs<'_>) -> Result<()> {
+        let place = inputs.states(&self.graph, Space::Next);
+        if place.len == 0 {
+            return Ok(());
+        }
+        let known = self.carried.take();
+        let carried = match known.filter(|c| c.bytes() == place.len * 4) {
+            Some(carried) => carried,
+            None => Memory::zeroed(&self.gpu, place.len * 4)?,
+        };
+        let to = carried.all(Elem::F32)?;
+        to.copy_from(&self.gpu, self.machines[at].view(place)?)?;
+        self.carried = Some(carried);
+        Ok(())
+    }
+
     /// The gradients of the last step, for tests.
     ///
     /// # Errors
@@ -224,7 +283,13 @@ impl Engine {
         let at = self.machine(&inputs, true)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
         self.control(step, update, lr)?;
+        if self.carry == Carry::On {
+            self.load_states(&self.machines[at], &inputs)?;
+        }
         self.machines[at].run()?;
+        if self.carry != Carry::None {
+            self.keep_states(at, &inputs)?;
+        }
         let slot = self.ring.view(self.pending * 16, 4, Elem::F32)?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
@@ -302,7 +367,8 @@ impl Engine {
     /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
     fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
         let update = train.then(|| self.options.rule.slots().len());
-        let options = inputs.options(self.options.compute, train, update, self.has_last);
+        let mut options = inputs.options(self.options.compute, train, update, self.has_last);
+        options.carry = if train { self.carry } else { Carry::None };
         inputs.check(&self.graph)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
             let machine = self.machines.remove(at);

@@ -351,6 +351,8 @@ fn inputs(plan: &Plan) -> (Vec<(Space, usize)>, usize) {
                 | Space::TargetValues
                 | Space::Weights
                 | Space::Lens
+                | Space::Carried
+                | Space::Next
                 | Space::Loss
                 | Space::Correct
         );

@@ -4,12 +4,14 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{State, StateInit};
 
 use super::column_sum::column_sum;
+use super::keep::rows;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
 use crate::tape::launch::{Kernel, Places, places};
-use crate::tape::place::Place;
+use crate::tape::options::Carry;
+use crate::tape::place::{Place, Space};
 use crate::tape::planner::{First, Planner};
 
 /// Every row becomes `p`.
@@ -20,8 +22,12 @@ struct Repeat {
     rows: usize,
 }
 
-/// The beginning of a state `[B, len]`: nothing for zeros, else the learned vector for each row.
+/// The beginning of a state `[B, len]`: where it is carried on, what the run before kept; else nothing for zeros, or the learned vector
+/// for each row.
 pub(super) fn first(p: &mut Planner<'_>, state: State) -> First {
+    if p.options.carry == Carry::On {
+        return Some((rows(p, Space::Carried, state), None));
+    }
     let spec = p.graph.state_spec(state);
     let StateInit::Learned(param) = spec.init else {
         return None;
@@ -33,12 +39,12 @@ pub(super) fn first(p: &mut Planner<'_>, state: State) -> First {
         y,
         rows,
     });
-    Some((y, param))
+    Some((y, Some(param)))
 }
 
 /// The gradient of a beginning from that of its rows.
 pub(super) fn back_first(p: &mut Planner<'_>, begin: First, grad: Option<Place>) {
-    if let (Some((_, param)), Some(grad)) = (begin, grad) {
+    if let (Some((_, Some(param))), Some(grad)) = (begin, grad) {
         let rows = p.options.batch;
         column_sum(p, grad, param, 0, rows, grad.len / rows);
     }

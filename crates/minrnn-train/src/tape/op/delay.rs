@@ -66,15 +66,17 @@ fn delay(p: &mut Planner<'_>, x: SlotId, state: State, (lag, by): (usize, usize)
     p.back(move |p| {
         let Some(dy) = p.grad_any(y) else { return };
         // All delays of one state add to one gradient, which becomes that of the parameter at the end.
-        let dstate = begin.map(|_| match p.delay_states.get(&state.index()) {
-            Some(known) => *known,
-            None => {
-                let to = p.buffer(size.b * lag * size.d, Elem::F32);
-                p.launch(Zero { to });
-                p.delay_states.insert(state.index(), to);
-                to
-            }
-        });
+        let dstate = begin
+            .and_then(|b| b.1)
+            .map(|_| match p.delay_states.get(&state.index()) {
+                Some(known) => *known,
+                None => {
+                    let to = p.buffer(size.b * lag * size.d, Elem::F32);
+                    p.launch(Zero { to });
+                    p.delay_states.insert(state.index(), to);
+                    to
+                }
+            });
         if !p.slots[x].wanted && dstate.is_none() {
             return;
         }
