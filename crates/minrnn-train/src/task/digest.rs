@@ -35,7 +35,7 @@ impl Hasher {
     }
 
     /// The bits of float32 or u32 values.
-    fn words(&mut self, words: impl ExactSizeIterator<Item = u32>) {
+    pub(super) fn words(&mut self, words: impl ExactSizeIterator<Item = u32>) {
         self.number(words.len() as u64);
         let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
         self.0.update(&bytes);

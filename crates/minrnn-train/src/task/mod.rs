@@ -4,9 +4,12 @@
 //! position in the data is one number, and a resumed run, another batch size or more threads see the same samples.
 
 mod batch;
+mod cut;
 mod digest;
+mod disk;
 mod memory;
 mod range;
+mod row;
 mod selective_copying;
 mod sequences;
 mod streams;
@@ -23,6 +26,8 @@ pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
 pub use streams::Piece;
 pub use text::{Text, TextOptions};
+
+use disk::FromDisk;
 
 use crate::data::{Normalisation, Vocabulary};
 use crate::error::{Result, TrainError};
@@ -222,6 +227,7 @@ impl TaskConfig {
         self.check_reading(memory)?;
         Ok(match self {
             Self::SelectiveCopying(options) => Box::new(SelectiveCopying::new(options, seed)?),
+            Self::Text(options) if options.from_disk => Box::new(FromDisk::open(options, seed)?),
             Self::Text(options) => Box::new(Text::open(options, seed)?),
             Self::Sequences(options) => Box::new(Sequences::open(options, seed)?),
         })

@@ -6,10 +6,10 @@ use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Piece, Split, Task, TaskShape, check_memory, check_range, digest::Hasher,
-    streams::Streams, windows,
+    Batch, DataDigest, Piece, Split, Task, TaskShape, check_memory, check_range, cut::Cut,
+    digest::Hasher, windows,
 };
-use crate::data::{SampleRng, Vocabulary, read_data};
+use crate::data::{Vocabulary, read_data};
 use crate::error::{Result, TrainError};
 
 /// Options of [`Text`].
@@ -23,6 +23,9 @@ pub struct TextOptions {
     /// The end of the file that is kept for validation.
     #[serde(default = "tenth")]
     pub validation_fraction: f64,
+    /// Whether pieces of the file are read as they are needed, in the place of the whole file before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_disk: bool,
     /// All of the file is the test part, and the training part too.
     #[serde(skip)]
     pub(crate) whole: bool,
@@ -30,6 +33,21 @@ pub struct TextOptions {
 
 fn tenth() -> f64 {
     0.1
+}
+
+impl TextOptions {
+    /// What needs no file to be known.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.seq_len == 0 {
+            return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
+        }
+        let fraction = self.validation_fraction;
+        if !(fraction > 0.0 && fraction < 1.0) {
+            let message = format!("is {fraction}, expected more than 0 and less than 1");
+            return Err(TrainError::config("validation_fraction", message));
+        }
+        Ok(())
+    }
 }
 
 /// The task. Training: windows from anywhere in the first part. Validation: windows one after the other that
@@ -57,21 +75,13 @@ impl Text {
             seq_len,
             validation_fraction,
             whole,
+            ..
         } = options;
-        if *seq_len == 0 {
-            return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
-        }
-        if !(*validation_fraction > 0.0 && *validation_fraction < 1.0) {
-            let message = format!("is {validation_fraction}, expected more than 0 and less than 1");
-            return Err(TrainError::config("validation_fraction", message));
-        }
+        options.check()?;
         let text = read_text(path)?;
         let vocabulary = Vocabulary::of_text(&text);
         let ids = vocabulary.encode(&text)?;
-        let train = match *whole {
-            true => ids.len(),
-            false => (ids.len() as f64 * (1.0 - validation_fraction)) as usize,
-        };
+        let train = Cut::train(ids.len(), *validation_fraction, *whole);
         match *whole {
             true => check_whole(path, ids.len())?,
             false => check_sizes(path, train, ids.len() - train, *seq_len)?,
@@ -86,10 +96,12 @@ impl Text {
         })
     }
 
-    fn streams(&self) -> Streams {
-        Streams {
-            predicted: self.train - 1,
-            time: self.seq_len,
+    fn cut(&self) -> Cut {
+        Cut {
+            len: self.ids.len(),
+            train: self.train,
+            whole: self.whole,
+            seq_len: self.seq_len,
             seed: self.seed,
         }
     }
@@ -110,18 +122,7 @@ impl Text {
 
     /// The window of a sample: at most T + 1 characters, the inputs and, one later, the targets.
     fn window(&self, split: Split, index: u64) -> &[u32] {
-        let t = self.seq_len;
-        if split == Split::Train {
-            let mut rng = SampleRng::new(self.seed, "text train", index);
-            let start = rng.below((self.train - t) as u64) as usize;
-            return &self.ids[start..=start + t];
-        }
-        let part = match split {
-            Split::Test => &self.ids[..],
-            _ => &self.ids[self.train..],
-        };
-        let start = index as usize * t;
-        &part[start..(start + t + 1).min(part.len())]
+        &self.ids[self.cut().range(split, index)]
     }
 }
 
@@ -147,7 +148,7 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 /// Of one character nothing is predicted.
-fn check_whole(path: &Path, characters: usize) -> Result<()> {
+pub(super) fn check_whole(path: &Path, characters: usize) -> Result<()> {
     if characters >= 2 {
         return Ok(());
     }
@@ -155,7 +156,12 @@ fn check_whole(path: &Path, characters: usize) -> Result<()> {
     Err(TrainError::data(path, "", message))
 }
 
-fn check_sizes(path: &Path, train: usize, validation: usize, seq_len: usize) -> Result<()> {
+pub(super) fn check_sizes(
+    path: &Path,
+    train: usize,
+    validation: usize,
+    seq_len: usize,
+) -> Result<()> {
     let parts = format!("{train} characters for training and {validation} for validation");
     if train <= seq_len {
         let message = format!(
@@ -186,13 +192,7 @@ impl Task for Text {
 
     /// One pass of training is as many windows as cover the training part once.
     fn len(&self, split: Split) -> Option<u64> {
-        let predicted = match split {
-            Split::Train => self.train - 1,
-            Split::Test if self.whole => self.ids.len() - 1,
-            Split::Validation => (self.ids.len() - self.train).saturating_sub(1),
-            Split::Test => 0,
-        };
-        Some(predicted.div_ceil(self.seq_len) as u64)
+        Some(self.cut().samples(split))
     }
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
@@ -205,12 +205,12 @@ impl Task for Text {
     }
 
     fn pass(&self, streams: usize) -> Option<u64> {
-        Some(self.streams().steps(streams))
+        Some(self.cut().streams().steps(streams))
     }
 
     fn pieces(&self, piece: Piece) -> Result<Batch> {
         check_memory(piece.streams, self.seq_len)?;
-        let starts = self.streams().starts(piece)?.into_iter();
+        let starts = self.cut().streams().starts(piece)?.into_iter();
         let windows: Vec<&[u32]> = starts.map(|s| &self.ids[s..=s + self.seq_len]).collect();
         Ok(windows::batch(&windows))
     }

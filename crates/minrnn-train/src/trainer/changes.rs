@@ -27,8 +27,9 @@ const STEPLESS: [&str; 8] = [
 const SAMPLES: [&str; 2] = ["task.seq_len", "task.eval_samples"];
 /// Keys of the task that say where its data lie, and what in them nothing uses: they change no sample. Where they lead to other data,
 /// these are refused, or known to be new, or of a checkpoint that does not say which it had, which is told.
-const PLACES: [&str; 5] = [
+const PLACES: [&str; 6] = [
     "task.path",
+    "task.from_disk",
     "task.labels_path",
     "task.lengths_path",
     "task.ignore_arrays",

@@ -8,6 +8,7 @@ fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
             path: path.to_path_buf(),
             seq_len,
             validation_fraction: 0.1,
+            from_disk: false,
             whole: false,
         },
         seed,
@@ -148,6 +149,7 @@ fn a_byte_order_mark_is_no_character() {
             path,
             seq_len: 4,
             validation_fraction: 0.5,
+            from_disk: false,
             whole: false,
         };
         let text = Text::open(&options, 0).unwrap();
