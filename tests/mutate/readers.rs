@@ -111,6 +111,7 @@ impl Place {
                 evaluation_due: false,
                 streams: None,
             }),
+            raw: None,
             states: None,
             vocabulary: Some(vec!["a".into(), "b".into(), "c".into()]),
         };

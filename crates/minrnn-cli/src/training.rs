@@ -220,9 +220,13 @@ impl Watcher {
             self.save(trainer, files::BEST)?;
         }
         self.save(trainer, files::LAST)?;
+        let averaged = match trainer.config().train.average {
+            Some(_) => " (averaged weights)",
+            None => "",
+        };
         let mark = if best { "  best so far" } else { "" };
         self.progress
-            .note(&format!("step {step}  {}{mark}", said(&metrics)));
+            .note(&format!("step {step}  {}{averaged}{mark}", said(&metrics)));
         // Squared errors have no scale by which a gap is wide, and those of steps may be in other units; losses of weighted classes are
         // other means than those of evaluations.
         let weighted = !trainer.config().train.loss.class_weights.is_empty();

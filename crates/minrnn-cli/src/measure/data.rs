@@ -97,6 +97,7 @@ pub(crate) fn checkpoint_of(config: Json, vocabulary: Option<&[String]>) -> Chec
         params: Default::default(),
         optimizer: None,
         trainer: None,
+        raw: None,
         states: None,
         vocabulary: vocabulary.map(<[String]>::to_vec),
     }

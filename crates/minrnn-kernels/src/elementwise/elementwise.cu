@@ -217,6 +217,12 @@ extern "C" __global__ void last_bwd(const void *dy, int tdy, const uint32_t *len
     }
 }
 
+// average += share (x - average), all of it where share is 1, where nothing is latched.
+extern "C" __global__ void average(const float *x, float *average, float share, const uint32_t *latch, i64 n) {
+    if (latch[3] != 0) return;
+    EACH(i, n) average[i] = share == 1.0f ? x[i] : average[i] + share * (x[i] - average[i]);
+}
+
 // Every row becomes p.
 extern "C" __global__ void repeat(const float *p, float *y, int width, i64 n) {
     EACH(i, n) y[i] = p[i % width];

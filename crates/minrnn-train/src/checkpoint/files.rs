@@ -15,10 +15,11 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer_state.json";
+const RAW: &str = "training.safetensors";
 const STATES: &str = "states.safetensors";
 const VOCABULARY: &str = "vocabulary.json";
 /// Every file that a checkpoint may have.
-pub(super) const ALL: [&str; 6] = [CONFIG, MODEL, OPTIMIZER, TRAINER, STATES, VOCABULARY];
+pub(super) const ALL: [&str; 7] = [CONFIG, MODEL, OPTIMIZER, TRAINER, RAW, STATES, VOCABULARY];
 
 /// Longest of the files that are text: names of many features and tokens fit, a device does not.
 const MOST_TEXT: u64 = 64 << 20;
@@ -55,9 +56,11 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
         refuse_contradiction(path, checkpoint)?;
         files.push((TRAINER, json(trainer)?));
     }
-    if let Some(states) = &checkpoint.states {
-        let all = states.iter().map(|(n, t)| (n.clone(), t)).collect();
-        files.push((STATES, finite_tensors(path, STATES, &all, None)?));
+    for (file, tensors) in [(RAW, &checkpoint.raw), (STATES, &checkpoint.states)] {
+        if let Some(tensors) = tensors {
+            let all = tensors.iter().map(|(n, t)| (n.clone(), t)).collect();
+            files.push((file, finite_tensors(path, file, &all, None)?));
+        }
     }
     if let Some(vocabulary) = &checkpoint.vocabulary {
         files.push((VOCABULARY, json(vocabulary)?));
@@ -134,6 +137,10 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
         trainer: match all {
             true => trainer(folder)?,
             false => remembered(folder),
+        },
+        raw: match all {
+            true => read_tensors(folder, RAW)?.map(|d| d.tensors),
+            false => None,
         },
         states: match all {
             true => read_tensors(folder, STATES)?.map(|d| d.tensors),

@@ -7,6 +7,7 @@
 //! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
 //! | `states.safetensors` | states that a training carries from step to step, by their names; may be absent |
+//! | `training.safetensors` | the weights that the optimizer goes on with, where those of `model.safetensors` are their average; may be absent |
 //! | `vocabulary.json` | the list of tokens; may be absent |
 //!
 //! The same content gives the same bytes. The folder is replaced as a whole ([`replace`] says how), so that a crash at
@@ -42,6 +43,8 @@ pub struct Checkpoint {
     pub optimizer: Option<OptimizerState>,
     /// State of the loop, to go on training.
     pub trainer: Option<TrainerState>,
+    /// Parameters that the optimizer goes on with, where [`Checkpoint::params`] are their average.
+    pub raw: Option<BTreeMap<String, TensorData>>,
     /// States that the next step begins with, `[B, ..]` by name, where a training carries them.
     pub states: Option<BTreeMap<String, TensorData>>,
     /// Tokens of a text model, by number.

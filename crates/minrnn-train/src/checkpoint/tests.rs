@@ -52,6 +52,7 @@ fn sample(k: f32) -> Checkpoint {
                 steps: 5,
             }),
         }),
+        raw: Some(all(k + 4.0)),
         states: Some(all(k + 3.0)),
         vocabulary: Some(vec!["\n".into(), "a".into(), "\u{e9}".into()]),
     }
@@ -100,6 +101,7 @@ fn reads_back_exactly_what_was_saved() {
     let bare = Checkpoint {
         optimizer: None,
         trainer: None,
+        raw: None,
         states: None,
         vocabulary: None,
         ..sample(2.0)

@@ -183,6 +183,7 @@ fn import_source(
             params,
             optimizer: None,
             trainer: None,
+            raw: None,
             states: None,
             vocabulary: options.vocabulary.clone(),
         },

@@ -69,6 +69,15 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
     /// The weights as they are now.
     fn params(&self) -> Result<Params>;
 
+    /// Evaluations take an average of the weights from here on, this one, until [`Backend::average`] moves it.
+    fn set_average(&mut self, params: &Params) -> Result<()>;
+
+    /// The average takes in the weights that the steps in line leave: this share of it is theirs.
+    fn average(&mut self, share: f32) -> Result<()>;
+
+    /// The average, if there is one.
+    fn averaged(&self) -> Result<Option<Params>>;
+
     /// What the optimizer must keep for a run to go on exactly.
     fn state_dict(&self) -> Result<OptimizerState>;
 

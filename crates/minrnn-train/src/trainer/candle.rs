@@ -34,6 +34,8 @@ pub(super) struct Candle {
     /// Where the states of the next step begin, and what the last one kept of them, without gradients.
     carry: Carry,
     states: Vec<Tensor>,
+    /// The average of the weights, which evaluations take in their place.
+    average: Option<Weights>,
 }
 
 impl Candle {
@@ -62,6 +64,7 @@ impl Candle {
             accumulate: config.train.accumulate,
             carry: Carry::None,
             states: vec![],
+            average: None,
         })
     }
 }
@@ -164,6 +167,31 @@ impl Backend for Candle {
         self.optimizer.load_state_dict(state)
     }
 
+    fn set_average(&mut self, params: &Params) -> Result<()> {
+        let device = self.weights.device();
+        self.average = Some(Weights::new(&self.graph, params, DType::F32, device)?);
+        Ok(())
+    }
+
+    fn average(&mut self, share: f32) -> Result<()> {
+        let Some(average) = &self.average else {
+            return Ok(());
+        };
+        for ((_, average), (_, now)) in average.vars().zip(self.weights.vars()) {
+            let (old, now) = (average.as_detached_tensor(), now.as_detached_tensor());
+            average.set(&match share == 1.0 {
+                true => now.copy()?,
+                false => (&old + ((now - &old)? * f64::from(share))?)?,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Params>> {
+        let average = self.average.as_ref();
+        Ok(average.map(|a| a.to_params(&self.graph)).transpose()?)
+    }
+
     fn carry(&mut self, carry: Carry) {
         self.carry = carry;
     }
@@ -200,7 +228,8 @@ impl Backend for Candle {
     }
 
     fn evaluate(&self, batch: &Batch) -> Result<(f64, Option<usize>)> {
-        let done = forward(&self.graph, &self.weights, batch, None)?;
+        let weights = self.average.as_ref().unwrap_or(&self.weights);
+        let done = forward(&self.graph, weights, batch, None)?;
         Ok((scalar(&done.loss)?, done.correct))
     }
 }

@@ -5,6 +5,7 @@ use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
+use super::average::AverageConfig;
 use super::objective::LossConfig;
 use crate::error::{Result, TrainError};
 use crate::optim::AdamWConfig;
@@ -58,6 +59,9 @@ pub struct TrainOptions {
     /// What a step makes small.
     #[serde(default, skip_serializing_if = "LossConfig::is_default")]
     pub loss: LossConfig,
+    /// The average of the weights that is evaluated and kept in their place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageConfig>,
     /// What computes the steps.
     #[serde(default, skip_serializing_if = "TrainEngine::is_default")]
     pub engine: TrainEngine,
@@ -207,6 +211,9 @@ impl TrainOptions {
                 "train.patience",
                 "is 0, and would end the run at its first evaluation; give at least 1, or leave it out",
             ));
+        }
+        if let Some(average) = &self.average {
+            average.validate(self.steps)?;
         }
         self.optimizer.validate()?;
         self.schedule().validate()

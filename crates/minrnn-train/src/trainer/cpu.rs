@@ -88,6 +88,20 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn set_average(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_average(params);
+        Ok(())
+    }
+
+    fn average(&mut self, share: f32) -> Result<()> {
+        self.engine().average(share);
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Params>> {
+        Ok(self.engine().averaged())
+    }
+
     fn carry(&mut self, carry: Carry) {
         self.engine().carry(carry);
     }

@@ -107,6 +107,20 @@ impl Backend for Cuda {
         LINE
     }
 
+    fn set_average(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_average(params)?;
+        Ok(())
+    }
+
+    fn average(&mut self, share: f32) -> Result<()> {
+        self.engine().average(share)?;
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Params>> {
+        self.engine().averaged()
+    }
+
     fn carry(&mut self, carry: Carry) {
         self.engine().carry(carry);
     }

@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod aim;
+mod average;
 mod backend;
 mod candle;
 mod carried;
@@ -24,16 +25,21 @@ mod resume;
 mod streams;
 
 #[cfg(test)]
+mod average_tests;
+#[cfg(test)]
 mod carry_tests;
 #[cfg(test)]
 mod resume_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use serde::Serialize;
 
+pub use average::{AverageConfig, AverageKind};
 use backend::Backend;
 pub use backend::Device;
 pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
@@ -134,7 +140,10 @@ impl Trainer {
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
         let chosen = engine::choose(&config.train, model.graph(), device)?;
-        let backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
+        let mut backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
+        if config.train.average.is_some() {
+            backend.set_average(params)?;
+        }
         let record = Record {
             device: Some(chosen.place.to_owned()),
             data,
@@ -180,12 +189,15 @@ impl Trainer {
     pub fn steps_done(&self) -> u64 {
         self.state.step
     }
-    /// The weights as they are now.
+    /// The weights as they are now: their average, where [`TrainOptions::average`] says so.
     ///
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn params(&self) -> Result<Params> {
-        self.backend.params()
+        match self.backend.averaged()? {
+            Some(average) => Ok(average),
+            None => self.backend.params(),
+        }
     }
 
     /// One optimizer step.
@@ -215,6 +227,9 @@ impl Trainer {
             };
             let lr = self.state.schedule.lr_at(step);
             let report = self.backend.step(&batch, dropout, lr)?;
+            if let Some(average) = &self.config.train.average {
+                self.backend.average(average.share(step))?;
+            }
             logs.push(StepLog {
                 step,
                 loss: report.map_or(0.0, |r| r.loss),
@@ -245,13 +260,19 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let named = self.params()?.to_named(self.model.graph());
+        let named = |params: Params| -> BTreeMap<String, TensorData> {
+            let named = params.to_named(self.model.graph()).into_iter();
+            let tensor = |(n, (shape, data))| (n, TensorData { shape, data });
+            named.map(tensor).collect()
+        };
+        let raw = match self.config.train.average {
+            Some(_) => Some(named(self.backend.params()?)),
+            None => None,
+        };
         Ok(Checkpoint {
             config: checkpoint_config(&self.config, &self.model, &self.record)?,
-            params: named
-                .into_iter()
-                .map(|(n, (shape, data))| (n, TensorData { shape, data }))
-                .collect(),
+            params: named(self.params()?),
+            raw,
             optimizer: Some(self.backend.state_dict()?),
             trainer: Some(self.state.clone()),
             states: self.carried()?,

@@ -57,7 +57,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 19] = [
+pub(crate) const TABLES: [&Table; 20] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
@@ -77,6 +77,7 @@ pub(crate) const TABLES: [&Table; 19] = [
     &train::TRAIN,
     &train::OPTIMIZER,
     &train::LOSS,
+    &train::AVERAGE,
 ];
 
 /// What a key of a table means.

@@ -83,6 +83,13 @@ pub(super) const TRAIN: Table = Table {
             example: "{ label_smoothing = 0.1 }",
         },
         Key {
+            name: "average",
+            kind: "table",
+            default: Default::Words("none"),
+            meaning: "An average of the weights, which is evaluated and kept in their place; see `[train.average]`.",
+            example: "{ decay = 0.999 }",
+        },
+        Key {
             name: "engine",
             kind: "`\"auto\"`, `\"tape\"` or `\"candle\"`",
             default: Default::Is("\"auto\""),
@@ -205,6 +212,33 @@ pub(super) const LOSS: Table = Table {
             default: Default::Words("1"),
             meaning: "huber: errors up to this are squared, larger ones count by their size. In standard deviations, where targets are normalised.",
             example: "0.5",
+        },
+    ],
+};
+
+pub(super) const AVERAGE: Table = Table {
+    name: "train.average",
+    keys: &[
+        Key {
+            name: "kind",
+            kind: "`\"ema\"` or `\"tail\"`",
+            default: Default::Words("`\"ema\"`"),
+            meaning: "Exponential average, in which older weights count less and less, or the mean of all from a step on.",
+            example: "\"ema\"",
+        },
+        Key {
+            name: "decay",
+            kind: "number",
+            default: Default::Words("0.999"),
+            meaning: "ema: what is left of the average after each step. Before there are many steps, it is the mean of all.",
+            example: "0.99",
+        },
+        Key {
+            name: "from",
+            kind: "whole number",
+            default: Default::Words("needed with `tail`"),
+            meaning: "tail: the step behind which the mean begins; before it, the weights are as they are.",
+            example: "1500",
         },
     ],
 };

@@ -105,6 +105,16 @@ pub fn last(x: &[f32], lens: Option<&[u32]>, y: &mut [f32], size: Size) {
     }
 }
 
+/// `average += share (x - average)`, all of x where `share` is 1.
+pub fn average(x: &[f32], average: &mut [f32], share: f32) {
+    for (average, x) in average.iter_mut().zip(x) {
+        *average = match share == 1.0 {
+            true => *x,
+            false => *average + share * (*x - *average),
+        };
+    }
+}
+
 /// The last `lag` rows of each sequence of x `[B,T,W]`, `[B,lag,W]`; where it has fewer, those of `before`, or zeros.
 pub fn keep(x: &[f32], before: Option<&[f32]>, y: &mut [f32], size: Size, lag: usize) {
     let Size { t, d, .. } = size;

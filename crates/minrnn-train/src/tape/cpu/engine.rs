@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use minrnn_kernels::Elem;
+use minrnn_kernels::elementwise::cpu as kernels;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
@@ -51,6 +52,8 @@ pub struct Engine {
     /// Where the states of the next steps begin, and what the last step kept of them.
     carry: Carry,
     carried: Vec<f32>,
+    /// The average of the parameters, laid out as they are, which evaluations take in their place.
+    average: Option<Vec<f32>>,
 }
 
 impl Engine {
@@ -69,6 +72,7 @@ impl Engine {
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
             carry: Carry::None,
             carried: vec![],
+            average: None,
         };
         engine.set_params(params);
         Ok(engine)
@@ -150,6 +154,41 @@ impl Engine {
         self.carried = states;
     }
 
+    /// Evaluations take an average of the parameters from here on: this one, until [`Engine::average`] moves it.
+    pub fn set_average(&mut self, params: &Params) {
+        let layout = &self.machine.layout;
+        let mut flat = vec![0.0; layout.total];
+        for (i, from) in layout.offsets.iter().enumerate() {
+            flat[*from..][..layout.lens[i]].copy_from_slice(params.get(i));
+        }
+        self.average = Some(flat);
+    }
+
+    /// The average takes in the parameters as they are: this share of it is theirs.
+    pub fn average(&mut self, share: f32) {
+        let place = self.all_params();
+        if let Some(average) = &mut self.average {
+            kernels::average(self.machine.memory.read(place), average, share);
+        }
+    }
+
+    /// The average, if there is one.
+    pub fn averaged(&self) -> Option<Params> {
+        let flat = self.average.as_ref()?;
+        let layout = &self.machine.layout;
+        let mut params = Params::init(&self.graph, 0);
+        for (i, from) in layout.offsets.iter().enumerate() {
+            params
+                .get_mut(i)
+                .copy_from_slice(&flat[*from..][..layout.lens[i]]);
+        }
+        Some(params)
+    }
+
+    fn all_params(&self) -> Place {
+        Place::new(Space::Params, self.machine.layout.total, Elem::F32)
+    }
+
     /// The gradients of the last step, for tests.
     pub fn gradients(&self) -> Vec<Vec<f32>> {
         let all = 0..self.machine.layout.lens.len();
@@ -207,7 +246,17 @@ impl Engine {
     /// As [`Engine::step`].
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
         self.plan(&inputs, false)?;
+        let place = self.all_params();
+        let memory = &mut self.machine.memory;
+        let raw = self.average.as_ref().map(|average| {
+            let raw = memory.read(place).to_vec();
+            memory.write(place, average);
+            raw
+        });
         self.run(&inputs);
+        if let Some(raw) = raw {
+            self.machine.memory.write(place, &raw);
+        }
         let classes = matches!(inputs.wanted, Wanted::Classes(_));
         let correct = classes.then_some(self.machine.words.correct);
         Ok((self.machine.loss(), correct))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{Gpu, Memory, Precision, View};
+use minrnn_kernels::elementwise::cuda as kernels;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
@@ -65,6 +66,8 @@ pub struct Engine {
     /// Where the states of the next steps begin, and what the last step kept of them.
     carry: Carry,
     carried: Option<Memory>,
+    /// The average of the parameters, laid out as they are, which evaluations take in their place; and where these lie meanwhile.
+    average: Option<[Memory; 2]>,
 }
 
 impl Engine {
@@ -93,6 +96,7 @@ impl Engine {
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
             carry: Carry::None,
             carried: None,
+            average: None,
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -236,6 +240,64 @@ impl Engine {
         Ok(())
     }
 
+    /// Evaluations take an average of the parameters from here on: this one, until [`Engine::average`] moves it.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_average(&mut self, params: &Params) -> Result<()> {
+        let layout = &self.store.layout;
+        let mut flat = vec![0f32; layout.total.max(1)];
+        self.each(|i, from, len| flat[from..from + len].copy_from_slice(params.get(i)));
+        let aside = Memory::zeroed(&self.gpu, flat.len() * 4)?;
+        self.average = Some([Memory::from_slice(&self.gpu, &flat)?, aside]);
+        Ok(())
+    }
+
+    /// The average takes in the parameters as they are after the steps on the stream: this share of it is theirs. Behind a step that
+    /// failed nothing is taken in.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn average(&self, share: f32) -> Result<()> {
+        let Some([average, _]) = &self.average else {
+            return Ok(());
+        };
+        let (params, latch) = (
+            self.store.view(Space::Params)?,
+            self.store.view(Space::Latch)?,
+        );
+        kernels::average(&self.gpu, params, average.all(Elem::F32)?, share, latch)?;
+        Ok(())
+    }
+
+    /// The average, if there is one.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn averaged(&self) -> Result<Option<Params>> {
+        let Some([average, _]) = &self.average else {
+            return Ok(None);
+        };
+        let flat = average.all(Elem::F32)?.read::<f32>(&self.gpu)?;
+        let mut params = Params::init(&self.graph, 0);
+        self.each(|i, from, len| params.get_mut(i).copy_from_slice(&flat[from..from + len]));
+        Ok(Some(params))
+    }
+
+    /// Puts the average in the place of the parameters, or these back.
+    fn swap(&self, averaged: bool) -> Result<()> {
+        let Some([average, aside]) = &self.average else {
+            return Ok(());
+        };
+        let params = self.store.view(Space::Params)?;
+        let (average, aside) = (average.all(Elem::F32)?, aside.all(Elem::F32)?);
+        if averaged {
+            aside.copy_from(&self.gpu, params)?;
+        }
+        params.copy_from(&self.gpu, if averaged { average } else { aside })?;
+        Ok(self.store.refresh_shadow(&self.gpu)?)
+    }
+
     /// The gradients of the last step, for tests.
     ///
     /// # Errors
@@ -340,7 +402,9 @@ impl Engine {
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
         let at = self.machine(&inputs, false)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
+        self.swap(true)?;
         self.machines[at].run()?;
+        self.swap(false)?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
         let loss = loss.read::<f32>(&self.gpu)?[0];
