@@ -109,6 +109,7 @@ impl Place {
                 best: None,
                 evals_since_best: 0,
                 evaluation_due: false,
+                roll_backs: 0,
                 streams: None,
             }),
             raw: None,

@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one JSON object for each step and each evaluation of a run.
+//! `metrics.jsonl`: one JSON object for each step and each evaluation of a run, and for each time that it rolled back.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use minrnn_train::TrainError;
-use minrnn_train::trainer::{Metrics, StepLog};
+use minrnn_train::trainer::{Metrics, RolledBack, StepLog};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -15,7 +15,7 @@ use crate::files;
 /// A line of the log. `seconds` of training up to it, those before a resume too.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
+enum Line<'a> {
     Step {
         #[serde(flatten)]
         log: StepLog,
@@ -26,6 +26,14 @@ enum Line {
         #[serde(flatten)]
         metrics: Metrics,
         best: bool,
+        seconds: f64,
+    },
+    /// The run was at `failed` and is at `step` again; the lines between them are dropped.
+    RollBack {
+        step: u64,
+        failed: u64,
+        what: &'a str,
+        factor: f64,
         seconds: f64,
     },
 }
@@ -63,6 +71,11 @@ impl Log {
             Err(e) => return Err(failed("read", &path)(e).into()),
         };
         let (text, before, tokens) = kept(&text, done);
+        Self::of(path, &text, before, tokens)
+    }
+
+    /// A log that has these lines.
+    fn of(path: PathBuf, text: &str, before: f64, tokens: u64) -> Result<Self> {
         files::write(&path, text.as_bytes())?;
         let file = OpenOptions::new()
             .append(true)
@@ -99,6 +112,30 @@ impl Log {
         self.flush()
     }
 
+    /// The run goes on from an earlier step again: later lines are dropped, and one says so.
+    pub(crate) fn rolled_back(
+        &mut self,
+        dir: &Path,
+        back: RolledBack,
+        what: &str,
+    ) -> Result<(), TrainError> {
+        let seconds = self.seconds();
+        self.flush()?;
+        let path = dir.join(files::METRICS);
+        let text = std::fs::read_to_string(&path).map_err(failed("read", &path))?;
+        let (text, _, tokens) = kept(&text, back.to);
+        let other = |e: anyhow::Error| failed("write", &path)(io::Error::other(format!("{e:#}")));
+        *self = Self::of(path.clone(), &text, seconds, tokens).map_err(other)?;
+        self.line(&Line::RollBack {
+            step: back.to,
+            failed: back.failed,
+            what,
+            factor: back.factor,
+            seconds,
+        })?;
+        self.flush()
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), TrainError> {
         self.file.flush().map_err(failed("write", &self.path))
     }
@@ -112,7 +149,7 @@ impl Log {
         ((self.before + self.start.elapsed().as_secs_f64()) * 1e3).round() / 1e3
     }
 
-    fn line(&mut self, line: &Line) -> Result<(), TrainError> {
+    fn line(&mut self, line: &Line<'_>) -> Result<(), TrainError> {
         let write = |file: &mut BufWriter<File>| {
             serde_json::to_writer(&mut *file, line)?;
             file.write_all(b"\n")
@@ -149,12 +186,13 @@ fn kept(text: &str, done: u64) -> (String, f64, u64) {
     (kept, seconds, tokens)
 }
 
-/// Whether a file is the log of a run: every line but one that a crash cut off is a step or an evaluation.
+/// Whether a file is the log of a run: every line but one that a crash cut off is a step, an evaluation or a roll back.
 pub(crate) fn is_log(path: &Path) -> Result<bool> {
     let bytes = std::fs::read(path).map_err(failed("read", path))?;
     let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
     let known = |line: &[u8]| {
-        serde_json::from_slice::<Head>(line).is_ok_and(|h| ["step", "eval"].contains(&&*h.event))
+        serde_json::from_slice::<Head>(line)
+            .is_ok_and(|h| ["step", "eval", "roll_back"].contains(&&*h.event))
     };
     let mut lines = bytes[..whole].split(|b| *b == b'\n');
     Ok(lines.all(|line| line.is_empty() || known(line)))

@@ -8,7 +8,7 @@ use minrnn_model::graph::Input;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::BestMetric;
 use minrnn_train::generate::{Generator, Sampler};
-use minrnn_train::trainer::{Control, Event, Metrics, StepLog, Trainer};
+use minrnn_train::trainer::{Control, Event, Metrics, RolledBack, StepLog, Trainer};
 
 use crate::board::Board;
 use crate::files;
@@ -130,6 +130,10 @@ impl Watcher {
                 }
                 false
             }
+            Event::RolledBack(back) => {
+                self.rolled_back(trainer, back)?;
+                false
+            }
             Event::Evaluating { done, all } => {
                 self.evaluating(trainer, done, all)?;
                 false
@@ -184,6 +188,26 @@ impl Watcher {
         if self.saved.elapsed() >= SAVE && log.step + 1 == trainer.steps_done() {
             self.save(trainer, files::LAST)?;
         }
+        Ok(())
+    }
+
+    fn rolled_back(&mut self, trainer: &Trainer, back: RolledBack) -> Result<(), TrainError> {
+        let what = trainer.trouble().unwrap_or("a value");
+        self.log.rolled_back(&self.dir, back, what)?;
+        if let Some(board) = &mut self.board {
+            board.rolled_back(back.to)?;
+        }
+        let RolledBack {
+            failed,
+            to,
+            times: [times, most],
+            factor,
+        } = back;
+        // What somebody has to know: also with --quiet.
+        self.progress.teller()(&format!(
+            "step {failed}: {what} is not finite; rolled back to step {to}, learning rates times {factor} from here on (roll back {times} of at most {most})"
+        ));
+        self.pace.restart();
         Ok(())
     }
 

@@ -98,6 +98,21 @@ impl Board {
         self.flush()
     }
 
+    /// The run goes on behind `done` steps again: events of later ones are dropped.
+    pub(crate) fn rolled_back(&mut self, done: u64) -> Result<(), TrainError> {
+        self.flush()?;
+        let path = self.path.clone();
+        let other = |what: String| failed("write", &path)(std::io::Error::other(what));
+        let old = fs::read(&path).map_err(failed("read", &path))?;
+        let kept = kept(&old, done).map_err(other)?;
+        let other =
+            |e: anyhow::Error| failed("write", &path)(std::io::Error::other(format!("{e:#}")));
+        files::write(&path, &kept).map_err(other)?;
+        let file = OpenOptions::new().append(true).open(&path);
+        self.file = BufWriter::new(file.map_err(failed("open", &path))?);
+        Ok(())
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), TrainError> {
         self.file.flush().map_err(failed("write", &self.path))
     }

@@ -45,6 +45,7 @@ fn sample(k: f32) -> Checkpoint {
             best: Some(best),
             evals_since_best: 2,
             evaluation_due: true,
+            roll_backs: 1,
             streams: Some(StreamPlace {
                 pass: 2,
                 at: 7,

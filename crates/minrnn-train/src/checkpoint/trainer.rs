@@ -52,9 +52,16 @@ pub struct TrainerState {
     /// Whether an evaluation comes before the next step: the checkpoint was taken before it, or within.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evaluation_due: bool,
+    /// How often the run rolled back to an earlier state; its learning rates are lower since then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub roll_backs: u64,
     /// Where the streams stand, if states are carried from step to step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<StreamPlace>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl TrainerState {

@@ -69,6 +69,9 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
     /// The weights as they are now.
     fn params(&self) -> Result<Params>;
 
+    /// Puts weights in the place of those that are there.
+    fn set_params(&mut self, params: &Params) -> Result<()>;
+
     /// Evaluations take an average of the weights from here on, this one, until [`Backend::average`] moves it.
     fn set_average(&mut self, params: &Params) -> Result<()>;
 

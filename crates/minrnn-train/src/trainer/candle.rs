@@ -167,6 +167,17 @@ impl Backend for Candle {
         self.optimizer.load_state_dict(state)
     }
 
+    fn set_params(&mut self, params: &Params) -> Result<()> {
+        for (i, var) in self.weights.vars() {
+            var.set(&Tensor::from_slice(
+                params.get(i),
+                var.dims(),
+                var.device(),
+            )?)?;
+        }
+        Ok(())
+    }
+
     fn set_average(&mut self, params: &Params) -> Result<()> {
         let device = self.weights.device();
         self.average = Some(Weights::new(&self.graph, params, DType::F32, device)?);

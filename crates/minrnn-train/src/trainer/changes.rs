@@ -290,6 +290,7 @@ fn json(options: &TrainOptions) -> Json {
     let mut json = serde_json::to_value(options).unwrap_or_default();
     // Files leave out what is usual.
     json["accumulate"] = options.accumulate.into();
+    json["on_nan"] = serde_json::to_value(options.on_nan).unwrap_or_default();
     json["carry_state"] = options.carry_state.into();
     json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();

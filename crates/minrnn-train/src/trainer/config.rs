@@ -83,6 +83,15 @@ pub struct TrainOptions {
     /// Training stops early after so many evaluations in a row without a lower loss than the lowest before them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// What a run does once a loss or a gradient is not finite.
+    #[serde(default, skip_serializing_if = "OnNan::is_default")]
+    pub on_nan: OnNan,
+    /// What the learning rate is multiplied by each time it rolls back, 0.5 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_back_factor: Option<f64>,
+    /// How often it rolls back at most, 3 times by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_back_times: Option<u64>,
     /// Bytes of main memory that the run may take; `None`: any number. Of the machine, so no file says it: the program does.
     #[serde(skip)]
     pub memory: Option<u64>,
@@ -152,6 +161,23 @@ impl Precision {
     }
 }
 
+/// What a run does once a loss or a gradient is not finite.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNan {
+    /// It ends with an error.
+    #[default]
+    Stop,
+    /// It goes back to an earlier state that it kept in memory, and on from there with a lower learning rate.
+    RollBack,
+}
+
+impl OnNan {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl TrainConfig {
     /// Holds what needs no data to be known, before they are read.
     ///
@@ -172,6 +198,32 @@ impl TrainOptions {
             min_lr: self.min_lr,
             warmup_steps: self.warmup_steps,
             total_steps: self.steps,
+        }
+    }
+
+    fn check_roll_back(&self) -> Result<()> {
+        let refuse = |key: &str, message: String| Err(TrainError::config(key, message));
+        if let Some(factor) = self.roll_back_factor.filter(|f| !(*f > 0.0 && *f < 1.0)) {
+            let message = format!("is {factor}, expected more than 0 and less than 1");
+            return refuse("train.roll_back_factor", message);
+        }
+        if self.roll_back_times == Some(0) {
+            let message = "is 0, and the run would never roll back; give at least 1, or leave train.on_nan out";
+            return refuse("train.roll_back_times", message.into());
+        }
+        let given = [
+            ("train.roll_back_factor", self.roll_back_factor.is_some()),
+            ("train.roll_back_times", self.roll_back_times.is_some()),
+        ];
+        match given
+            .iter()
+            .find(|(_, given)| *given && self.on_nan == OnNan::Stop)
+        {
+            Some((key, _)) => refuse(
+                key,
+                "is of train.on_nan = \"roll_back\"; set that, or leave this out".into(),
+            ),
+            None => Ok(()),
         }
     }
 
@@ -212,6 +264,7 @@ impl TrainOptions {
                 "is 0, and would end the run at its first evaluation; give at least 1, or leave it out",
             ));
         }
+        self.check_roll_back()?;
         if let Some(average) = &self.average {
             average.validate(self.steps)?;
         }

@@ -88,6 +88,11 @@ impl Backend for Cpu {
         Ok(())
     }
 
+    fn set_params(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_params(params);
+        Ok(())
+    }
+
     fn set_average(&mut self, params: &Params) -> Result<()> {
         self.engine().set_average(params);
         Ok(())

@@ -107,6 +107,11 @@ impl Backend for Cuda {
         LINE
     }
 
+    fn set_params(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_params(params)?;
+        Ok(())
+    }
+
     fn set_average(&mut self, params: &Params) -> Result<()> {
         self.engine().set_average(params)?;
         Ok(())

@@ -22,6 +22,7 @@ mod objective;
 mod origin;
 mod record;
 mod resume;
+mod roll_back;
 mod streams;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ mod average_tests;
 mod carry_tests;
 #[cfg(test)]
 mod resume_tests;
+#[cfg(test)]
+mod roll_back_tests;
 #[cfg(test)]
 mod tests;
 
@@ -42,12 +45,13 @@ use serde::Serialize;
 pub use average::{AverageConfig, AverageKind};
 use backend::Backend;
 pub use backend::Device;
-pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
+pub use config::{OnNan, Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
-pub use fit::{Control, Event};
+pub use fit::{Control, Event, RolledBack};
 pub use objective::{LossConfig, LossKind};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
+use roll_back::Snapshot;
 
 use crate::checkpoint::{Checkpoint, TensorData, TrainerState};
 use crate::error::{Result, TrainError};
@@ -82,6 +86,9 @@ pub struct Trainer {
     state: TrainerState,
     record: Record,
     notes: Vec<String>,
+    /// What it would roll back to, and what was not finite the last time.
+    snapshot: Option<Box<Snapshot>>,
+    trouble: Option<String>,
 }
 
 impl Trainer {
@@ -156,6 +163,7 @@ impl Trainer {
             best: None,
             evals_since_best: 0,
             evaluation_due: false,
+            roll_backs: 0,
             streams: streams::first(&config.train, &*task)?,
         };
         Ok(Self {
@@ -166,6 +174,8 @@ impl Trainer {
             state,
             record,
             notes: chosen.note.into_iter().collect(),
+            snapshot: None,
+            trouble: None,
         })
     }
 
@@ -225,7 +235,7 @@ impl Trainer {
                 seed: self.config.train.seed,
                 step,
             };
-            let lr = self.state.schedule.lr_at(step);
+            let lr = self.state.schedule.lr_at(step) * self.lowered();
             let report = self.backend.step(&batch, dropout, lr)?;
             if let Some(average) = &self.config.train.average {
                 self.backend.average(average.share(step))?;

@@ -74,6 +74,8 @@ impl History {
                 "eval" => all
                     .evaluations
                     .push(serde_json::from_str(line).with_context(place)?),
+                // The lines behind it are of the run as it went on.
+                "roll_back" => {}
                 _ => bail!("{}", place()),
             }
             all.seconds = all.seconds.max(head.seconds);

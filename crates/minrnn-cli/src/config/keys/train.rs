@@ -138,6 +138,27 @@ pub(super) const TRAIN: Table = Table {
             meaning: "The run ends once so many evaluations in a row were not better than the best before them.",
             example: "5",
         },
+        Key {
+            name: "on_nan",
+            kind: "`\"stop\"` or `\"roll_back\"`",
+            default: Default::Is("\"stop\""),
+            meaning: "Once a loss or a gradient is not finite: end with an error, or [go back](training.md#a-loss-that-is-not-finite) and on with a lower learning rate.",
+            example: "\"roll_back\"",
+        },
+        Key {
+            name: "roll_back_factor",
+            kind: "number",
+            default: Default::Words("0.5"),
+            meaning: "What the learning rate is multiplied by each time, from there on.",
+            example: "0.1",
+        },
+        Key {
+            name: "roll_back_times",
+            kind: "whole number",
+            default: Default::Words("3"),
+            meaning: "How often a run rolls back at most; then it ends with the error.",
+            example: "5",
+        },
     ],
 };
 
