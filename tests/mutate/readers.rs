@@ -109,7 +109,11 @@ impl Place {
                 best: None,
                 evals_since_best: 0,
                 evaluation_due: false,
+                roll_backs: 0,
+                streams: None,
             }),
+            raw: None,
+            states: None,
             vocabulary: Some(["a", "b", "c"].map(String::from).to_vec().into()),
         };
         checkpoint

@@ -100,6 +100,8 @@ fn write(folder: &Path, millions: f64) -> Result<usize, Box<dyn std::error::Erro
         params: tensors.collect(),
         optimizer: None,
         trainer: None,
+        raw: None,
+        states: None,
         vocabulary: None,
     };
     checkpoint.save(folder)?;

@@ -9,7 +9,7 @@ use minrnn_runtime::text::{Continuation, Sampler};
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::BestMetric;
 use minrnn_train::generate::Generator;
-use minrnn_train::trainer::{Control, Event, Metrics, StepLog, Trainer};
+use minrnn_train::trainer::{Control, Event, Metrics, RolledBack, StepLog, Trainer};
 
 use crate::board::Board;
 use crate::codec::Words;
@@ -132,6 +132,10 @@ impl Watcher {
                 }
                 false
             }
+            Event::RolledBack(back) => {
+                self.rolled_back(trainer, back)?;
+                false
+            }
             Event::Evaluating { done, all } => {
                 self.evaluating(trainer, done, all)?;
                 false
@@ -189,6 +193,26 @@ impl Watcher {
         Ok(())
     }
 
+    fn rolled_back(&mut self, trainer: &Trainer, back: RolledBack) -> Result<(), TrainError> {
+        let what = trainer.trouble().unwrap_or("a value");
+        self.log.rolled_back(&self.dir, back, what)?;
+        if let Some(board) = &mut self.board {
+            board.rolled_back(back.to)?;
+        }
+        let RolledBack {
+            failed,
+            to,
+            times: [times, most],
+            factor,
+        } = back;
+        // What somebody has to know: also with --quiet.
+        self.progress.teller()(&format!(
+            "step {failed}: {what} is not finite; rolled back to step {to}, learning rates times {factor} from here on (roll back {times} of at most {most})"
+        ));
+        self.pace.restart();
+        Ok(())
+    }
+
     fn evaluating(&mut self, trainer: &Trainer, done: u64, all: u64) -> Result<(), TrainError> {
         if done == 0 {
             self.evaluating = Some((Instant::now(), all));
@@ -222,9 +246,13 @@ impl Watcher {
             self.save(trainer, files::BEST)?;
         }
         self.save(trainer, files::LAST)?;
+        let averaged = match trainer.config().train.average {
+            Some(_) => " (averaged weights)",
+            None => "",
+        };
         let mark = if best { "  best so far" } else { "" };
         self.progress
-            .note(&format!("step {step}  {}{mark}", said(&metrics)));
+            .note(&format!("step {step}  {}{averaged}{mark}", said(&metrics)));
         // Squared errors have no scale by which a gap is wide, and those of steps may be in other units; losses of weighted classes are
         // other means than those of evaluations.
         let weighted = !trainer.config().train.loss.class_weights.is_empty();

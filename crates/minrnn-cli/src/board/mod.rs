@@ -22,6 +22,7 @@ use event::{Event, Value};
 pub(crate) const FOLDER: &str = "tensorboard";
 /// Without a time or a machine in it; TensorBoard looks for `tfevents` in names.
 const NAME: &str = "events.out.tfevents.0.minrnn";
+const NO_EVENT: &str = "it is no event file: a record of it is no event";
 /// What a file begins with.
 const VERSION: &str = "brain.Event:2";
 
@@ -30,6 +31,8 @@ const VERSION: &str = "brain.Event:2";
 pub(crate) struct Board {
     path: PathBuf,
     file: BufWriter<File>,
+    /// The last event that the file had, until another one is written.
+    last: Option<Vec<u8>>,
 }
 
 /// Where the event file of the run in `dir` lies.
@@ -45,13 +48,16 @@ impl Board {
     pub(crate) fn open(dir: &Path, done: u64) -> anyhow::Result<Self> {
         let path = place(dir);
         let folder = dir.join(FOLDER);
+        for place in [&folder, &path] {
+            refuse_link(place)?;
+        }
         fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
         let old = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => vec![],
             Err(e) => return Err(failed("read", &path)(e).into()),
         };
-        let kept = kept(&old, done).map_err(|what| {
+        let (kept, last) = kept(&old, done).map_err(|what| {
             anyhow::anyhow!(
                 "{}: {what}; move it away, or train without --tensorboard",
                 path.display()
@@ -65,6 +71,7 @@ impl Board {
         Ok(Self {
             path,
             file: BufWriter::new(file),
+            last,
         })
     }
 
@@ -98,33 +105,76 @@ impl Board {
         self.flush()
     }
 
+    /// The run goes on behind `done` steps again: events of later ones are dropped.
+    pub(crate) fn rolled_back(&mut self, done: u64) -> Result<(), TrainError> {
+        self.flush()?;
+        let path = self.path.clone();
+        let other = |what: String| failed("write", &path)(std::io::Error::other(what));
+        let old = fs::read(&path).map_err(failed("read", &path))?;
+        let (kept, _) = kept(&old, done).map_err(other)?;
+        let other =
+            |e: anyhow::Error| failed("write", &path)(std::io::Error::other(format!("{e:#}")));
+        files::write(&path, &kept).map_err(other)?;
+        let file = OpenOptions::new().append(true).open(&path);
+        self.file = BufWriter::new(file.map_err(failed("open", &path))?);
+        self.last = None;
+        Ok(())
+    }
+
     pub(crate) fn flush(&mut self) -> Result<(), TrainError> {
         self.file.flush().map_err(failed("write", &self.path))
     }
 
     fn write(&mut self, step: u64, values: &[Value]) -> Result<(), TrainError> {
         let record = record::framed(&Event::values(step, values));
+        // The last evaluation, which a run that was at its end makes again.
+        if self.last.take().is_some_and(|last| last == record) {
+            return Ok(());
+        }
         self.file
             .write_all(&record)
             .map_err(failed("write", &self.path))
     }
 }
 
+/// What is written here is replaced as a whole, and belongs to the run.
+fn refuse_link(path: &Path) -> anyhow::Result<()> {
+    match fs::read_link(path) {
+        Ok(end) => Err(anyhow::anyhow!(
+            "{} is a symbolic link, to {}; move it away, or train without --tensorboard",
+            path.display(),
+            end.display()
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What stays of a file, and the last event of it.
+type Kept = (Vec<u8>, Option<Vec<u8>>);
+
 /// What stays of a file when a run goes on behind `done` steps: the events of those steps, and of evaluations up to there. Of an empty
 /// file the version that a file begins with.
-fn kept(old: &[u8], done: u64) -> Result<Vec<u8>, String> {
+fn kept(old: &[u8], done: u64) -> Result<Kept, String> {
     let mut kept = record::framed(&Event::version(VERSION));
-    let mut at = 0;
+    // Those of others have the time of their begin there.
+    if !old.starts_with(&kept)
+        && let Some(found) = record::next(old, 0)?
+    {
+        event::step(&old[found.data]).ok_or(NO_EVENT)?;
+        return Err("it is an event file of another program".into());
+    }
+    let (mut at, mut last) = (0, None);
     while let Some(found) = record::next(old, at)? {
         let event = &old[found.data.clone()];
-        let step = event::step(event).ok_or("it is no event file: a record of it is no event")?;
+        let step = event::step(event).ok_or(NO_EVENT)?;
         let stays = step < done || (step == done && !event::has_tag(event, "loss/training"));
         if at > 0 && stays {
             kept.extend(&old[at..found.end]);
+            last = Some(old[at..found.end].to_vec());
         }
         at = found.end;
     }
-    Ok(kept)
+    Ok((kept, last))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {

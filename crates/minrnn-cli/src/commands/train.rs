@@ -305,6 +305,13 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
         ("steps", format!("{done}{early}, batch {}", train.batch)),
         ("time", format!("{}, {}", duration(ended.time), ended.speed)),
     ];
+    if let Some(average) = &train.average {
+        let all = format!(
+            "{}; evaluated, and kept in the checkpoints",
+            average.words()
+        );
+        rows.push(("weights", all));
+    }
     if let Some(metrics) = &ended.metrics {
         rows.push(("at the end", said(metrics)));
     }

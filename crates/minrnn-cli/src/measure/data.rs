@@ -98,6 +98,8 @@ pub(crate) fn checkpoint_of(config: Json, vocabulary: Option<&Vocabulary>) -> Ch
         params: Default::default(),
         optimizer: None,
         trainer: None,
+        raw: None,
+        states: None,
         vocabulary: vocabulary.cloned(),
     }
 }

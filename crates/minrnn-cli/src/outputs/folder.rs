@@ -10,7 +10,7 @@ use super::place::Place;
 use crate::files::{BEST, LAST, MANIFEST, METRICS};
 
 /// Names that files of exports, checkpoints and runs have.
-const OURS: [&str; 10] = [
+const OURS: [&str; 12] = [
     MANIFEST,
     METRICS,
     "golden.safetensors",
@@ -18,6 +18,8 @@ const OURS: [&str; 10] = [
     "config.json",
     "model.safetensors",
     "optimizer.safetensors",
+    "states.safetensors",
+    "training.safetensors",
     "trainer_state.json",
     "vocabulary.json",
     "tokenizer.json",

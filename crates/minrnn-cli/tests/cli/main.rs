@@ -20,6 +20,7 @@ mod import;
 mod init;
 mod interrupt;
 mod lengths;
+mod long;
 mod onnx;
 mod outputs;
 mod pair;

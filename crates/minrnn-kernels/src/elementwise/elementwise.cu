@@ -206,6 +206,14 @@ extern "C" __global__ void last_fwd(const void *x, int tx, const uint32_t *lens,
     }
 }
 
+// The last rows [B, lag, W] of each sequence; where x has fewer, of those before it, or zeros.
+extern "C" __global__ void keep(const void *x, int tx, const float *before, float *y, int time, int width, int lag, i64 n) {
+    EACH(i, n) {
+        i64 j = i % width, row = i / width % lag, b = i / width / lag, t = time + row - lag;
+        y[i] = t >= 0 ? get(x, (b * time + t) * width + j, tx) : before ? before[(b * lag + time + row) * width + j] : 0.0f;
+    }
+}
+
 extern "C" __global__ void last_bwd(const void *dy, int tdy, const uint32_t *lens, void *dx, int tdx, int sum, int time,
                                     int width, i64 n) {
     EACH(i, n) {
@@ -213,6 +221,12 @@ extern "C" __global__ void last_bwd(const void *dy, int tdy, const uint32_t *len
         bool here = t == (lens ? (i64)lens[b] : time) - 1;
         put(dx, i, tdx, here ? get(dy, b * width + i % width, tdy) : 0.0f, sum);
     }
+}
+
+// average += share (x - average), all of it where share is 1, where nothing is latched.
+extern "C" __global__ void average(const float *x, float *average, float share, const uint32_t *latch, i64 n) {
+    if (latch[3] != 0) return;
+    EACH(i, n) average[i] = share == 1.0f ? x[i] : average[i] + share * (x[i] - average[i]);
 }
 
 // Every row becomes p.

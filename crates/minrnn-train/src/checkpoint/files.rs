@@ -16,10 +16,14 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer_state.json";
+const RAW: &str = "training.safetensors";
+const STATES: &str = "states.safetensors";
 const VOCABULARY: &str = "vocabulary.json";
 const TOKENIZER: &str = vocabulary::TOKENIZER;
 /// Every file that a checkpoint may have.
-pub(super) const ALL: [&str; 6] = [CONFIG, MODEL, OPTIMIZER, TRAINER, VOCABULARY, TOKENIZER];
+pub(super) const ALL: [&str; 8] = [
+    CONFIG, MODEL, OPTIMIZER, TRAINER, RAW, STATES, VOCABULARY, TOKENIZER,
+];
 
 /// Longest of the files that are text: names of many features and tokens fit, a device does not.
 const MOST_TEXT: u64 = 64 << 20;
@@ -55,6 +59,12 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
         check_trainer(trainer)?;
         refuse_contradiction(path, checkpoint)?;
         files.push((TRAINER, json(trainer)?));
+    }
+    for (file, tensors) in [(RAW, &checkpoint.raw), (STATES, &checkpoint.states)] {
+        if let Some(tensors) = tensors {
+            let all = tensors.iter().map(|(n, t)| (n.clone(), t)).collect();
+            files.push((file, finite_tensors(path, file, &all, None)?));
+        }
     }
     match &checkpoint.vocabulary {
         Some(Vocabulary::Tokenizer(file)) => files.push((TOKENIZER, file.to_vec())),
@@ -133,6 +143,14 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
         trainer: match all {
             true => trainer(folder)?,
             false => remembered(folder),
+        },
+        raw: match all {
+            true => read_tensors(folder, RAW)?.map(|d| d.tensors),
+            false => None,
+        },
+        states: match all {
+            true => read_tensors(folder, STATES)?.map(|d| d.tensors),
+            false => None,
         },
         vocabulary: words(folder)?,
     };

@@ -6,6 +6,8 @@
 //! | `model.safetensors` | parameters and buffers, float32, in order of name |
 //! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, of Muon `momentum.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
+//! | `states.safetensors` | states that a training carries from step to step, by their names; may be absent |
+//! | `training.safetensors` | the weights that the optimizer goes on with, where those of `model.safetensors` are their average; may be absent |
 //! | `vocabulary.json` | the list of tokens, or the word `bytes`; may be absent |
 //! | `tokenizer.json` | in its place, where tokens are pieces of words: the tokenizer's file, byte for byte |
 //!
@@ -27,7 +29,7 @@ pub(crate) use load::params_of;
 pub use load::{load_model, model_config, take_model};
 use minrnn_model::vocabulary::Vocabulary;
 pub use tensor::TensorData;
-pub use trainer::{BestMetric, TrainerState};
+pub use trainer::{BestMetric, StreamPlace, TrainerState};
 
 use crate::error::{CheckpointProblem, Result, TrainError};
 use crate::optim::OptimizerState;
@@ -43,6 +45,10 @@ pub struct Checkpoint {
     pub optimizer: Option<OptimizerState>,
     /// State of the loop, to go on training.
     pub trainer: Option<TrainerState>,
+    /// Parameters that the optimizer goes on with, where [`Checkpoint::params`] are their average.
+    pub raw: Option<BTreeMap<String, TensorData>>,
+    /// States that the next step begins with, `[B, ..]` by name, where a training carries them.
+    pub states: Option<BTreeMap<String, TensorData>>,
     /// Tokens of a text model, by number.
     pub vocabulary: Option<Vocabulary>,
 }

@@ -45,7 +45,16 @@ fn sample(k: f32) -> Checkpoint {
             best: Some(best),
             evals_since_best: 2,
             evaluation_due: true,
+            roll_backs: 1,
+            streams: Some(StreamPlace {
+                pass: 2,
+                at: 7,
+                streams: 3,
+                steps: 5,
+            }),
         }),
+        raw: Some(all(k + 4.0)),
+        states: Some(all(k + 3.0)),
         vocabulary: Some(vec!["\n".into(), "a".into(), "\u{e9}".into()].into()),
     }
 }
@@ -93,6 +102,8 @@ fn reads_back_exactly_what_was_saved() {
     let bare = Checkpoint {
         optimizer: None,
         trainer: None,
+        raw: None,
+        states: None,
         vocabulary: None,
         ..sample(2.0)
     };

@@ -17,6 +17,20 @@ pub struct BestMetric {
     pub step: u64,
 }
 
+/// Where the streams of a training with carried states stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamPlace {
+    /// Number of the pass over the training part.
+    pub pass: u64,
+    /// Steps of it that were done; the next one begins anew where it is 0.
+    pub at: u64,
+    /// B, streams side by side.
+    pub streams: usize,
+    /// T, steps of a piece.
+    pub steps: usize,
+}
+
 /// Everything besides weights and moments that a resumed run needs. Random numbers need no state: they are functions
 /// of the seed and of the counters here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +52,16 @@ pub struct TrainerState {
     /// Whether an evaluation comes before the next step: the checkpoint was taken before it, or within.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evaluation_due: bool,
+    /// How often the run rolled back to an earlier state; its learning rates are lower since then.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub roll_backs: u64,
+    /// Where the streams stand, if states are carried from step to step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamPlace>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl TrainerState {

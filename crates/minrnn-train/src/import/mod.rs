@@ -183,6 +183,8 @@ fn import_source(
             params,
             optimizer: None,
             trainer: None,
+            raw: None,
+            states: None,
             vocabulary: options.vocabulary.clone().map(Into::into),
         },
         config: found.plan.config,

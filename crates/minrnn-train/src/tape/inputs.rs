@@ -1,9 +1,10 @@
 //! A batch on its way to a plan.
 
 use minrnn_kernels::Elem;
-use minrnn_model::graph::{Graph, Input, OutputKind, Span};
+use minrnn_model::graph::{Graph, Input, OutputKind, Span, StateSpec};
 
-use super::options::{Options, Target};
+use super::options::{Carry, Options, Target};
+use super::place::{Place, Space};
 use crate::error::{Result, TrainError};
 use crate::optim::Room;
 use crate::task::{Batch, Input as Given, Targets};
@@ -110,6 +111,27 @@ impl Inputs<'_> {
         Ok(())
     }
 
+    /// All states of their rows in a space.
+    pub(super) fn states(&self, graph: &Graph, space: Space) -> Place {
+        let each: usize = graph.states().iter().map(StateSpec::len).sum();
+        Place::new(space, self.batch * each, Elem::F32)
+    }
+
+    /// Whether so many values are the states of their rows.
+    ///
+    /// # Errors
+    /// [`TrainError::Tensor`] with both numbers.
+    pub(super) fn check_carried(&self, graph: &Graph, found: usize) -> Result<()> {
+        let wanted = self.states(graph, Space::Carried).len;
+        if found == wanted {
+            return Ok(());
+        }
+        let message = format!(
+            "the states that were kept have {found} values, those of this batch have {wanted}; begin anew where the batch changes"
+        );
+        Err(TrainError::tensor("states", message))
+    }
+
     /// The plan that runs them.
     pub(super) fn options(
         &self,
@@ -132,6 +154,7 @@ impl Inputs<'_> {
             },
             weights: self.weights.is_some(),
             lens: self.lens.is_some() && has_last,
+            carry: Carry::None,
         }
     }
 }

@@ -46,7 +46,7 @@ pub use inputs::{Inputs, Wanted};
 pub use launch::Launch;
 pub use layout::{Layout, Run};
 pub use op::Unknown;
-pub use options::{NoScratch, Options, Scratch, Target};
+pub use options::{Carry, NoScratch, Options, Scratch, Target};
 pub use place::{Place, Space};
 pub use plan::Plan;
 pub use twin::Twin;

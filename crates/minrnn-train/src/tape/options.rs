@@ -17,6 +17,18 @@ pub enum Target {
     Zeros,
 }
 
+/// Where the states of a run begin, and whether the next run goes on from its last ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Carry {
+    /// They begin as the graph says; nobody reads the last ones.
+    #[default]
+    None,
+    /// They begin as the graph says; the last ones are kept.
+    Begin,
+    /// They begin with those that the run before kept, through which no gradient goes; the last ones are kept.
+    On,
+}
+
 /// For which run a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Options {
@@ -38,6 +50,8 @@ pub struct Options {
     pub weights: bool,
     /// Whether rows have lengths.
     pub lens: bool,
+    /// Where states begin.
+    pub carry: Carry,
 }
 
 /// Where a plan will run, which says how much scratch its kernels need.

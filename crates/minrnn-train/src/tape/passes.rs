@@ -48,6 +48,7 @@ impl Planner<'_> {
                 op::column_sum(self, place, p, 0, self.options.batch, spec.len());
             }
         }
+        op::without_gradient(self);
         let missing = self.layout.trained.iter().find(|p| !self.written[**p]);
         match missing {
             Some(p) => Err(TrainError::NoGradient {

@@ -33,6 +33,10 @@ pub enum Space {
     Weights,
     /// Lengths of the rows, `[B]`.
     Lens,
+    /// States that a run begins with, f32: all of a state's rows, `[B, ..]`, then those of the next state.
+    Carried,
+    /// States at the end of a run, laid out alike.
+    Next,
     /// Loss f32 `[1]`.
     Loss,
     /// Targets met, u32 `[1]`.

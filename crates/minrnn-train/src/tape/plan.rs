@@ -7,7 +7,7 @@ use super::arena::{Buffer, arrange};
 use super::launch::Launch;
 use super::layout::Layout;
 use super::op::{self, Known};
-use super::options::{NoScratch, Options, Scratch, Target};
+use super::options::{Carry, NoScratch, Options, Scratch, Target};
 use super::place::{Place, Space};
 use super::planner::Planner;
 use super::units::units;
@@ -52,6 +52,18 @@ impl Plan {
     /// # Errors
     /// [`TrainError::Tape`](crate::TrainError::Tape) naming the first node that it does not know.
     pub fn knows(graph: &Graph) -> Result<()> {
+        Self::knows_with(graph, Carry::None)
+    }
+
+    /// The same of runs whose states are carried on.
+    ///
+    /// # Errors
+    /// As [`Plan::knows`].
+    pub fn knows_carried(graph: &Graph) -> Result<()> {
+        Self::knows_with(graph, Carry::On)
+    }
+
+    fn knows_with(graph: &Graph, carry: Carry) -> Result<()> {
         let options = Options {
             batch: 1,
             time: 1,
@@ -62,6 +74,7 @@ impl Plan {
             target: Target::None,
             weights: false,
             lens: false,
+            carry,
         };
         Self::new(graph, options, &NoScratch).map(drop)
     }
@@ -77,7 +90,9 @@ impl Plan {
         let mut planner = Planner::new(graph, options, scratch);
         for unit in units(graph, known) {
             planner.forward(unit, known)?;
+            op::keep_states(&mut planner);
         }
+        op::kept_or_unknown(&planner)?;
         let output = planner.slot(graph.output().value);
         op::loss(&mut planner, output);
         let backward = planner.launches.len();

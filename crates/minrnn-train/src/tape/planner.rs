@@ -94,6 +94,8 @@ pub(super) struct Planner<'a> {
     /// Gradients of states with a learned beginning, for delays.
     pub(super) delay_states: BTreeMap<usize, Place>,
     pub(super) scan: usize,
+    /// Whether the last values of each state have their memory in [`Space::Next`] already.
+    pub(super) kept: Vec<bool>,
 }
 
 impl<'a> Planner<'a> {
@@ -135,6 +137,7 @@ impl<'a> Planner<'a> {
             bias_of: BTreeMap::new(),
             delay_states: BTreeMap::new(),
             scan: 0,
+            kept: vec![false; graph.states().len()],
         }
     }
 
@@ -173,6 +176,11 @@ impl<'a> Planner<'a> {
     /// The slot of a value.
     pub(super) fn slot(&self, value: Value) -> SlotId {
         self.of_node[value.index()].expect("values are made before they are read")
+    }
+
+    /// The slot of a value, if it has been made.
+    pub(super) fn made(&self, value: Value) -> Option<SlotId> {
+        self.of_node[value.index()]
     }
 
     /// A slot for node `value` with a buffer of its own.

@@ -12,7 +12,7 @@ use minrnn_model::testing::test_each;
 
 use super::copy::Copy;
 use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
-use super::{Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
+use super::{Carry, Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
 use crate::run::tests::{Case, floats, of_state_spaces, variants};
@@ -80,6 +80,7 @@ pub(crate) fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> 
         },
         weights: w.weights.is_some(),
         lens: case.lens.is_some(),
+        carry: Carry::None,
     }
 }
 
@@ -119,6 +120,11 @@ pub(crate) fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w
             &lens.iter().map(|l| *l as u32).collect::<Vec<_>>(),
         );
     }
+    let each: usize = graph.states().iter().map(|s| s.len()).sum();
+    let mut rng = Rng::named(12, "carried");
+    let states = (0..case.batch * each).map(|_| rng.range(0.1, 1.0) as f32);
+    host.set_f32(Space::Carried, &states.collect::<Vec<_>>());
+    host.set_f32(Space::Next, &vec![f32::NAN; case.batch * each]);
     host.seed_and_step = (SEED, STEP);
     host.rate = (0.01, 3);
     host
@@ -326,6 +332,7 @@ fn plans_of_state_spaces_never_hold_the_states_of_all_steps() {
         let graph = model.graph();
         Plan::knows(graph).unwrap();
         let options = Options {
+            carry: Carry::None,
             batch: 2,
             time: 1024,
             compute: Elem::F32,
@@ -526,6 +533,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
     let config: ModelConfig = toml::from_str(text).expect(text);
     let model = Model::from_config(&config).unwrap();
     let options = Options {
+        carry: Carry::None,
         batch: 4,
         time: 16,
         compute: Elem::Bf16,
@@ -559,6 +567,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
     let inner = whole.normalised().unwrap();
     let plan = |graph: &Graph, train| {
         let options = Options {
+            carry: Carry::None,
             batch: 2,
             time: 5,
             compute: Elem::Bf16,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::disk::least;
 use super::{SequencesOptions, TaskConfig};
 use crate::data::{LabelScope, count_rows, unpacked};
 use crate::error::{Result, TrainError};
@@ -29,6 +30,7 @@ impl TaskConfig {
     pub(crate) fn kept(&self) -> Result<u64> {
         match self {
             Self::SelectiveCopying(_) => Ok(0),
+            Self::Text(options) if options.from_disk => Ok(least(size(&options.path)?)),
             Self::Text(options) => size(&options.path),
             Self::Sequences(options) => match ending(&options.path).as_str() {
                 "npz" | "safetensors" => unpacked(&options.path, &options.ignore_arrays),

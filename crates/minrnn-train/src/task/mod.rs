@@ -4,12 +4,17 @@
 //! position in the data is one number, and a resumed run, another batch size or more threads see the same samples.
 
 mod batch;
+mod cut;
 mod digest;
+mod disk;
 mod memory;
 mod range;
+mod row;
 mod selective_copying;
 mod sequences;
+mod streams;
 mod text;
+mod windows;
 
 use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
@@ -19,7 +24,10 @@ pub use digest::DataDigest;
 pub use range::FARTHEST;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
+pub use streams::Piece;
 pub use text::{Text, TextOptions, TextTokens};
+
+use disk::FromDisk;
 
 use crate::data::{Normalisation, Vocabulary};
 use crate::error::{Result, TrainError};
@@ -83,6 +91,22 @@ pub trait Task: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`TrainError::Config`] if `count` is 0, or goes beyond the end of validation or test.
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch>;
+
+    /// Steps of one pass over the training part, cut into so many streams side by side that are read piece by piece; 0 where they are
+    /// shorter than a piece. `None`: its samples are no pieces of streams.
+    fn pass(&self, streams: usize) -> Option<u64> {
+        let _ = streams;
+        None
+    }
+
+    /// The next piece of each stream: the first step of the piece at `at + 1` follows the last one of the piece at `at`.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] for a task without streams, or beyond the end of a pass.
+    fn pieces(&self, piece: Piece) -> Result<Batch> {
+        let _ = piece;
+        Err(TrainError::config("task", "has no streams"))
+    }
 
     /// T of the longest sample, steps.
     ///
@@ -206,6 +230,7 @@ impl TaskConfig {
         self.check_reading(memory)?;
         Ok(match self {
             Self::SelectiveCopying(options) => Box::new(SelectiveCopying::new(options, seed)?),
+            Self::Text(options) if options.from_disk => Box::new(FromDisk::open(options, seed)?),
             Self::Text(options) => Box::new(Text::open(options, seed)?),
             Self::Sequences(options) => Box::new(Sequences::open(options, seed)?),
         })

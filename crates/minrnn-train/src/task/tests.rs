@@ -4,6 +4,7 @@ use super::*;
 use std::path::PathBuf;
 
 mod copying;
+mod disk;
 mod sequences;
 mod text;
 

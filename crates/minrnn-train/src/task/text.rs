@@ -1,6 +1,6 @@
 //! The next character of a text file.
 
-mod tokens;
+pub(super) mod tokens;
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use minrnn_model::graph::{self, OutputKind};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, DataDigest, Input, Split, Targets, Task, TaskShape, check_memory, check_range,
-    digest::Hasher,
+    Batch, DataDigest, Piece, Split, Task, TaskShape, check_memory, check_range, cut::Cut,
+    digest::Hasher, windows,
 };
-use crate::data::{SampleRng, Vocabulary};
+use crate::data::Vocabulary;
 use crate::error::{Result, TrainError};
 pub use tokens::TextTokens;
 use tokens::Tokens;
@@ -36,6 +36,9 @@ pub struct TextOptions {
     /// The end of the file that is kept for validation.
     #[serde(default = "tenth")]
     pub validation_fraction: f64,
+    /// Whether pieces of the file are read as they are needed, in the place of the whole file before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_disk: bool,
     /// All of the file is the test part, and the training part too.
     #[serde(skip)]
     pub(crate) whole: bool,
@@ -43,6 +46,21 @@ pub struct TextOptions {
 
 fn tenth() -> f64 {
     0.1
+}
+
+impl TextOptions {
+    /// What needs no file to be known.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.seq_len == 0 {
+            return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
+        }
+        let fraction = self.validation_fraction;
+        if !(fraction > 0.0 && fraction < 1.0) {
+            let message = format!("is {fraction}, expected more than 0 and less than 1");
+            return Err(TrainError::config("validation_fraction", message));
+        }
+        Ok(())
+    }
 }
 
 /// The task. Training: windows from anywhere in the first part. Validation: windows one after the other that
@@ -75,13 +93,7 @@ impl Text {
             whole,
             ..
         } = options;
-        if *seq_len == 0 {
-            return Err(TrainError::config("seq_len", "is 0, expected at least 1"));
-        }
-        if !(*validation_fraction > 0.0 && *validation_fraction < 1.0) {
-            let message = format!("is {validation_fraction}, expected more than 0 and less than 1");
-            return Err(TrainError::config("validation_fraction", message));
-        }
+        options.check()?;
         let Tokens {
             ids,
             vocabulary,
@@ -89,10 +101,7 @@ impl Text {
             warnings,
         } = tokens::read(options)?;
         let unit = vocabulary.as_ref().map_or("token", Vocabulary::unit);
-        let train = match *whole {
-            true => ids.len(),
-            false => (ids.len() as f64 * (1.0 - validation_fraction)) as usize,
-        };
+        let train = Cut::train(ids.len(), *validation_fraction, *whole);
         match *whole {
             true => check_whole(path, ids.len(), unit)?,
             false => check_sizes(path, (train, ids.len() - train), *seq_len, unit)?,
@@ -107,6 +116,16 @@ impl Text {
             seed,
             warnings,
         })
+    }
+
+    fn cut(&self) -> Cut {
+        Cut {
+            len: self.ids.len(),
+            train: self.train,
+            whole: self.whole,
+            seq_len: self.seq_len,
+            seed: self.seed,
+        }
     }
 
     /// The hash of some of the tokens; of characters whatever their numbers.
@@ -129,23 +148,12 @@ impl Text {
 
     /// The window of a sample: at most T + 1 tokens, the inputs and, one later, the targets.
     fn window(&self, split: Split, index: u64) -> &[u32] {
-        let t = self.seq_len;
-        if split == Split::Train {
-            let mut rng = SampleRng::new(self.seed, "text train", index);
-            let start = rng.below((self.train - t) as u64) as usize;
-            return &self.ids[start..=start + t];
-        }
-        let part = match split {
-            Split::Test => &self.ids[..],
-            _ => &self.ids[self.train..],
-        };
-        let start = index as usize * t;
-        &part[start..(start + t + 1).min(part.len())]
+        &self.ids[self.cut().range(split, index)]
     }
 }
 
 /// Of one token nothing is predicted.
-fn check_whole(path: &Path, tokens: usize, unit: &str) -> Result<()> {
+pub(super) fn check_whole(path: &Path, tokens: usize, unit: &str) -> Result<()> {
     if tokens >= 2 {
         return Ok(());
     }
@@ -153,7 +161,7 @@ fn check_whole(path: &Path, tokens: usize, unit: &str) -> Result<()> {
     Err(TrainError::data(path, "", message))
 }
 
-fn check_sizes(
+pub(super) fn check_sizes(
     path: &Path,
     (train, validation): (usize, usize),
     seq_len: usize,
@@ -189,13 +197,7 @@ impl Task for Text {
 
     /// One pass of training is as many windows as cover the training part once.
     fn len(&self, split: Split) -> Option<u64> {
-        let predicted = match split {
-            Split::Train => self.train - 1,
-            Split::Test if self.whole => self.ids.len() - 1,
-            Split::Validation => (self.ids.len() - self.train).saturating_sub(1),
-            Split::Test => 0,
-        };
-        Some(predicted.div_ceil(self.seq_len) as u64)
+        Some(self.cut().samples(split))
     }
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
@@ -204,28 +206,18 @@ impl Task for Text {
         let windows: Vec<&[u32]> = (first..first + count as u64)
             .map(|i| self.window(split, i))
             .collect();
-        let lens: Vec<usize> = windows.iter().map(|w| w.len() - 1).collect();
-        let time = lens.iter().copied().max().unwrap_or(1);
-        let (mut ids, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-        for (window, len) in windows.iter().zip(&lens) {
-            let padding = std::iter::repeat_n(0, time - len);
-            ids.extend(window[..*len].iter().copied().chain(padding.clone()));
-            targets.extend(window[1..].iter().copied().chain(padding));
-            weights.extend((0..time).map(|step| f32::from(u8::from(step < *len))));
-        }
-        let ragged = lens.iter().any(|len| *len != time);
-        Ok(Batch {
-            batch: count,
-            time,
-            input: Input::Tokens { ids },
-            targets: Targets::Classes {
-                ids: targets,
-                per_step: true,
-            },
-            weights: ragged.then_some(weights),
-            lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
-            reset: None,
-        })
+        Ok(windows::batch(&windows))
+    }
+
+    fn pass(&self, streams: usize) -> Option<u64> {
+        Some(self.cut().streams().steps(streams))
+    }
+
+    fn pieces(&self, piece: Piece) -> Result<Batch> {
+        check_memory(piece.streams, self.seq_len)?;
+        let starts = self.cut().streams().starts(piece)?.into_iter();
+        let windows: Vec<&[u32]> = starts.map(|s| &self.ids[s..=s + self.seq_len]).collect();
+        Ok(windows::batch(&windows))
     }
 
     fn longest(&self) -> Result<usize> {

@@ -2,9 +2,11 @@
 
 use minrnn_model::params::Params;
 
+use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;
+use crate::tape::Carry;
 use crate::task::Batch;
 
 /// Where a trainer computes.
@@ -67,11 +69,32 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
     /// The weights as they are now.
     fn params(&self) -> Result<Params>;
 
+    /// Puts weights in the place of those that are there.
+    fn set_params(&mut self, params: &Params) -> Result<()>;
+
+    /// Evaluations take an average of the weights from here on, this one, until [`Backend::average`] moves it.
+    fn set_average(&mut self, params: &Params) -> Result<()>;
+
+    /// The average takes in the weights that the steps in line leave: this share of it is theirs.
+    fn average(&mut self, share: f32) -> Result<()>;
+
+    /// The average, if there is one.
+    fn averaged(&self) -> Result<Option<Params>>;
+
     /// What the optimizer must keep for a run to go on exactly.
     fn state_dict(&self) -> Result<OptimizerState>;
 
     /// Takes over such a state; nothing is changed where an error is returned.
     fn load_state_dict(&mut self, state: &OptimizerState) -> Result<()>;
+
+    /// Where the states of the steps that follow begin.
+    fn carry(&mut self, carry: Carry);
+
+    /// The states that the last step kept, in the graph's order, `[B, ..]` each.
+    fn states(&self) -> Result<Vec<TensorData>>;
+
+    /// Takes over such states, for a step that goes on from them.
+    fn set_states(&mut self, states: &[&TensorData]) -> Result<()>;
 
     /// How many steps are best put in line before their reports are read.
     fn line(&self) -> u64 {

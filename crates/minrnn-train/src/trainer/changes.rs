@@ -27,8 +27,9 @@ const STEPLESS: [&str; 8] = [
 const SAMPLES: [&str; 2] = ["task.seq_len", "task.eval_samples"];
 /// Keys of the task that say where its data lie and how they are written, and what in them nothing uses: they change no sample. Where they lead to other data,
 /// these are refused, or known to be new, or of a checkpoint that does not say which it had, which is told.
-const PLACES: [&str; 8] = [
+const PLACES: [&str; 9] = [
     "task.path",
+    "task.from_disk",
     "task.tokens",
     "task.tokenizer",
     "task.vocab_size",
@@ -292,6 +293,8 @@ fn json(options: &TrainOptions) -> Json {
     let mut json = serde_json::to_value(options).unwrap_or_default();
     // Files leave out what is usual.
     json["accumulate"] = options.accumulate.into();
+    json["on_nan"] = serde_json::to_value(options.on_nan).unwrap_or_default();
+    json["carry_state"] = options.carry_state.into();
     json["engine"] = options.engine.name().into();
     json["precision"] = options.precision.name().into();
     json["tuned"] = options.tuned.into();

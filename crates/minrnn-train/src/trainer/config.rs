@@ -7,6 +7,7 @@ use minrnn_model::graph::Input;
 use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
+use super::average::AverageConfig;
 use super::objective::LossConfig;
 use crate::error::{Result, TrainError};
 use crate::optim::{OptimizerConfig, Rule};
@@ -36,6 +37,10 @@ pub struct TrainOptions {
     /// Parts that a step's batch is computed in, one after the other.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// Whether the training part is read as `batch` streams side by side, each step beginning with the states that the last one
+    /// ended with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub carry_state: bool,
     /// Seed of first weights, data order and dropout.
     #[serde(default)]
     pub seed: u64,
@@ -56,6 +61,9 @@ pub struct TrainOptions {
     /// What a step makes small.
     #[serde(default, skip_serializing_if = "LossConfig::is_default")]
     pub loss: LossConfig,
+    /// The average of the weights that is evaluated and kept in their place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<AverageConfig>,
     /// What computes the steps.
     #[serde(default, skip_serializing_if = "TrainEngine::is_default")]
     pub engine: TrainEngine,
@@ -77,6 +85,15 @@ pub struct TrainOptions {
     /// Training stops early after so many evaluations in a row without a lower loss than the lowest before them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// What a run does once a loss or a gradient is not finite.
+    #[serde(default, skip_serializing_if = "OnNan::is_default")]
+    pub on_nan: OnNan,
+    /// What the learning rate is multiplied by each time it rolls back, 0.5 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_back_factor: Option<f64>,
+    /// How often it rolls back at most, 3 times by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll_back_times: Option<u64>,
     /// Bytes of main memory that the run may take; `None`: any number. Of the machine, so no file says it: the program does.
     #[serde(skip)]
     pub memory: Option<u64>,
@@ -146,6 +163,23 @@ impl Precision {
     }
 }
 
+/// What a run does once a loss or a gradient is not finite.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNan {
+    /// It ends with an error.
+    #[default]
+    Stop,
+    /// It goes back to an earlier state that it kept in memory, and on from there with a lower learning rate.
+    RollBack,
+}
+
+impl OnNan {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl TrainConfig {
     /// Holds what needs no data to be known, before they are read.
     ///
@@ -175,6 +209,32 @@ impl TrainOptions {
     /// As [`OptimizerConfig::validate`].
     pub fn rule(&self) -> Result<Arc<dyn Rule>> {
         self.optimizer.rule(self.lr)
+    }
+
+    fn check_roll_back(&self) -> Result<()> {
+        let refuse = |key: &str, message: String| Err(TrainError::config(key, message));
+        if let Some(factor) = self.roll_back_factor.filter(|f| !(*f > 0.0 && *f < 1.0)) {
+            let message = format!("is {factor}, expected more than 0 and less than 1");
+            return refuse("train.roll_back_factor", message);
+        }
+        if self.roll_back_times == Some(0) {
+            let message = "is 0, and the run would never roll back; give at least 1, or leave train.on_nan out";
+            return refuse("train.roll_back_times", message.into());
+        }
+        let given = [
+            ("train.roll_back_factor", self.roll_back_factor.is_some()),
+            ("train.roll_back_times", self.roll_back_times.is_some()),
+        ];
+        match given
+            .iter()
+            .find(|(_, given)| *given && self.on_nan == OnNan::Stop)
+        {
+            Some((key, _)) => refuse(
+                key,
+                "is of train.on_nan = \"roll_back\"; set that, or leave this out".into(),
+            ),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn validate(&self) -> Result<()> {
@@ -213,6 +273,10 @@ impl TrainOptions {
                 "train.patience",
                 "is 0, and would end the run at its first evaluation; give at least 1, or leave it out",
             ));
+        }
+        self.check_roll_back()?;
+        if let Some(average) = &self.average {
+            average.validate(self.steps)?;
         }
         self.optimizer.validate()?;
         self.schedule().validate()

@@ -7,13 +7,14 @@ use minrnn_model::params::Params;
 
 use super::aim::Aim;
 use super::backend::{Backend, Report};
+use super::carried::{join, split};
 use super::config::TrainConfig;
 use super::remembered::Remembered;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;
-use crate::tape::Inputs;
 use crate::tape::cpu::{Engine, EngineOptions};
+use crate::tape::{Carry, Inputs};
 use crate::task::Batch;
 
 /// A model in memory. The lock lets an evaluation, which makes plans, go through a shared reference.
@@ -64,6 +65,38 @@ impl Backend for Cpu {
         engine.set_slots(&slots);
         drop(engine);
         self.updates = state.step;
+        Ok(())
+    }
+
+    fn set_params(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_params(params);
+        Ok(())
+    }
+
+    fn set_average(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_average(params);
+        Ok(())
+    }
+
+    fn average(&mut self, share: f32) -> Result<()> {
+        self.engine().average(share);
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Params>> {
+        Ok(self.engine().averaged())
+    }
+
+    fn carry(&mut self, carry: Carry) {
+        self.engine().carry(carry);
+    }
+
+    fn states(&self) -> Result<Vec<TensorData>> {
+        Ok(split(self.aim.graph(), self.engine().carried()))
+    }
+
+    fn set_states(&mut self, states: &[&TensorData]) -> Result<()> {
+        self.engine().set_carried(join(states));
         Ok(())
     }
 

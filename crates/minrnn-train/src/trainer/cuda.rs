@@ -9,11 +9,13 @@ use minrnn_model::params::Params;
 
 use super::aim::Aim;
 use super::backend::{Backend, Report};
+use super::carried::{join, split};
 use super::config::{Precision, TrainConfig};
 use super::remembered::Remembered;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;
+use crate::tape::Carry;
 use crate::tape::cuda::{Engine, EngineOptions, Inputs, Wanted};
 use crate::task::{Batch, Input, Targets};
 
@@ -83,6 +85,38 @@ impl Backend for Cuda {
 
     fn line(&self) -> u64 {
         LINE
+    }
+
+    fn set_params(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_params(params)?;
+        Ok(())
+    }
+
+    fn set_average(&mut self, params: &Params) -> Result<()> {
+        self.engine().set_average(params)?;
+        Ok(())
+    }
+
+    fn average(&mut self, share: f32) -> Result<()> {
+        self.engine().average(share)?;
+        Ok(())
+    }
+
+    fn averaged(&self) -> Result<Option<Params>> {
+        self.engine().averaged()
+    }
+
+    fn carry(&mut self, carry: Carry) {
+        self.engine().carry(carry);
+    }
+
+    fn states(&self) -> Result<Vec<TensorData>> {
+        Ok(split(self.aim.graph(), &self.engine().carried()?))
+    }
+
+    fn set_states(&mut self, states: &[&TensorData]) -> Result<()> {
+        self.engine().set_carried(&join(states))?;
+        Ok(())
     }
 
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {

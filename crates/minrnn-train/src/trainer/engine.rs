@@ -50,11 +50,11 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
             key,
             format!("is {what}; train.engine = \"candle\" has it"),
         )),
-        (TrainEngine::Tape, None) => Plan::knows(graph).map(|()| chosen(true, None)),
+        (TrainEngine::Tape, None) => known(options, graph).map(|()| chosen(true, None)),
         (TrainEngine::Auto, other) => {
             let why = match other {
                 Some((key, what)) => format!("{key} is {what}"),
-                None => match Plan::knows(graph) {
+                None => match known(options, graph) {
                     Ok(()) => return Ok(chosen(true, on_gpu.then(|| KNOWS_ALL.into()))),
                     Err(TrainError::Tape(unknown)) => unknown.reason(),
                     Err(other) => return Err(other),
@@ -66,6 +66,14 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
                 format!("train.engine is \"auto\": candle trains on the {place}, because {why}");
             Ok(chosen(false, Some(note)))
         }
+    }
+}
+
+/// Whether the tape knows everything in a graph, and can carry its states where it is to.
+fn known(options: &TrainOptions, graph: &Graph) -> Result<()> {
+    match options.carry_state {
+        true => Plan::knows_carried(graph),
+        false => Plan::knows(graph),
     }
 }
 

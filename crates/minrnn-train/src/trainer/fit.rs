@@ -2,7 +2,7 @@
 
 use super::{Metrics, StepLog, TrainOptions, Trainer};
 use crate::checkpoint::BestMetric;
-use crate::error::Result;
+use crate::error::{Result, TrainError};
 use crate::task::Split;
 
 /// What happens in [`Trainer::fit`].
@@ -10,6 +10,8 @@ use crate::task::Split;
 pub enum Event {
     /// A step was done.
     Step(StepLog),
+    /// A loss or a gradient was not finite, and the run is again where it was before; [`Trainer::trouble`] says what it was.
+    RolledBack(RolledBack),
     /// An evaluation goes on, or begins where `done` is 0: so many of all its sequences are done.
     Evaluating {
         /// Sequences done.
@@ -26,6 +28,19 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
+}
+
+/// How a run rolled back ([`TrainOptions::on_nan`]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RolledBack {
+    /// Number of the step that failed.
+    pub failed: u64,
+    /// Steps done now: the next one has this number.
+    pub to: u64,
+    /// How often the run rolled back so far, and how often it may.
+    pub times: [u64; 2],
+    /// What learning rates are multiplied by from here on.
+    pub factor: f64,
 }
 
 /// What a caller of [`Trainer::fit`] wants next.
@@ -116,7 +131,12 @@ impl Trainer {
             0 => left,
             every => left.min(every - self.state.step % every),
         };
-        let (logs, error) = self.steps(until)?;
+        self.keep_snapshot()?;
+        let (logs, error) = match self.steps(self.until_snapshot(until)) {
+            // On a CPU a step fails by itself; nothing is in line behind it.
+            Err(error @ TrainError::NonFinite { .. }) => (vec![], Some(error)),
+            other => other?,
+        };
         self.state.evaluation_due = options.eval_every > 0
             && self.state.step.is_multiple_of(options.eval_every)
             && self.state.step < options.steps;
@@ -124,10 +144,13 @@ impl Trainer {
         for log in logs {
             stopped |= observe(self, Event::Step(log))? == Control::Stop;
         }
-        match error {
-            Some(error) => Err(error),
-            None if stopped => Ok(Control::Stop),
-            None => Ok(Control::Continue),
+        let back = error.map(|error| self.roll_back(error)).transpose()?;
+        if let Some(back) = back {
+            stopped |= observe(self, Event::RolledBack(back))? == Control::Stop;
+        }
+        match stopped {
+            true => Ok(Control::Stop),
+            false => Ok(Control::Continue),
         }
     }
 

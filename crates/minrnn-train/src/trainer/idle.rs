@@ -13,6 +13,9 @@ use crate::task::{Split, Task};
 pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Device) -> Result<()> {
     options.loss.validate(task.shape())?;
     let refuse = |field: &str, message: &str| Err(TrainError::config(field, message));
+    if options.carry_state {
+        refuse_streams(options, task)?;
+    }
     if options.tuned && device.is_cpu() {
         return refuse(
             "train.tuned",
@@ -58,4 +61,18 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
         );
     }
     Ok(())
+}
+
+/// States are carried along streams, at least a piece long.
+fn refuse_streams(options: &TrainOptions, task: &dyn Task) -> Result<()> {
+    let message = match task.pass(options.batch) {
+        None => "carries states from piece to piece of a long text, and this task has samples of their own, which begin anew; leave it out"
+            .to_owned(),
+        Some(0) => format!(
+            "cuts the training part into train.batch = {} streams, which are shorter than one window of task.seq_len then; make the batch or the window smaller, or leave it out",
+            options.batch
+        ),
+        Some(_) => return Ok(()),
+    };
+    Err(TrainError::config("train.carry_state", message))
 }

@@ -7,7 +7,7 @@ use minrnn_model::graph::{Fused, Graph, Op, OutputKind, Span};
 use crate::error::{Result, TrainError};
 use crate::memory::Memory;
 use crate::optim::Room;
-use crate::tape::{NoScratch, Options, Plan, Target};
+use crate::tape::{Carry, NoScratch, Options, Plan, Target};
 
 /// Bytes of an f32.
 const F32: u128 = 4;
@@ -59,6 +59,7 @@ impl Memory {
             },
             weights: false,
             lens: false,
+            carry: Carry::None,
         };
         let plan = Plan::new(graph, options, &NoScratch);
         let arena = plan.map_or(u64::MAX, |plan| plan.arena as u64);

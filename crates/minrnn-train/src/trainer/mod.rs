@@ -2,8 +2,10 @@
 
 mod accumulate;
 mod aim;
+mod average;
 mod backend;
 mod candle;
+mod carried;
 mod changes;
 mod config;
 mod cpu;
@@ -21,31 +23,45 @@ mod origin;
 mod record;
 mod remembered;
 mod resume;
+mod roll_back;
+mod streams;
 
+#[cfg(test)]
+mod average_tests;
+#[cfg(test)]
+mod carry_tests;
 #[cfg(test)]
 mod resume_tests;
 #[cfg(test)]
+mod roll_back_tests;
+#[cfg(test)]
 mod tests;
+
+use std::collections::BTreeMap;
 
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use serde::Serialize;
 
+pub use average::{AverageConfig, AverageKind};
 use backend::Backend;
 pub use backend::Device;
-pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
+pub use config::{OnNan, Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
-pub use fit::{Control, Event};
+pub use fit::{Control, Event, RolledBack};
 pub use objective::{LossConfig, LossKind};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
+use roll_back::Snapshot;
 
 use crate::checkpoint::{Checkpoint, TensorData, TrainerState};
 use crate::data::Vocabulary;
 use crate::error::{Result, TrainError};
 pub use crate::memory::Memory;
 use crate::run::Dropout;
-use crate::task::{DataDigest, Split, Task};
+#[cfg(test)]
+use crate::task::Split;
+use crate::task::{DataDigest, Task};
 
 /// One optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -72,6 +88,9 @@ pub struct Trainer {
     state: TrainerState,
     record: Record,
     notes: Vec<String>,
+    /// What it would roll back to, and what was not finite the last time.
+    snapshot: Option<Box<Snapshot>>,
+    trouble: Option<String>,
 }
 
 impl Trainer {
@@ -131,7 +150,10 @@ impl Trainer {
         idle::refuse_idle(&config.train, &*task, device)?;
         config.train.optimizer.refuse_idle(model.graph())?;
         let chosen = engine::choose(&config.train, model.graph(), device)?;
-        let backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
+        let mut backend = engine::open(&config, model.graph(), params, device, chosen.tape)?;
+        if config.train.average.is_some() {
+            backend.set_average(params)?;
+        }
         let record = Record {
             device: Some(chosen.place.to_owned()),
             data,
@@ -144,6 +166,8 @@ impl Trainer {
             best: None,
             evals_since_best: 0,
             evaluation_due: false,
+            roll_backs: 0,
+            streams: streams::first(&config.train, &*task)?,
         };
         Ok(Self {
             config,
@@ -153,6 +177,8 @@ impl Trainer {
             state,
             record,
             notes: chosen.note.into_iter().collect(),
+            snapshot: None,
+            trouble: None,
         })
     }
 
@@ -176,12 +202,15 @@ impl Trainer {
     pub fn steps_done(&self) -> u64 {
         self.state.step
     }
-    /// The weights as they are now.
+    /// The weights as they are now: their average, where [`TrainOptions::average`] says so.
     ///
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn params(&self) -> Result<Params> {
-        self.backend.params()
+        match self.backend.averaged()? {
+            Some(average) => Ok(average),
+            None => self.backend.params(),
+        }
     }
 
     /// One optimizer step.
@@ -200,18 +229,20 @@ impl Trainer {
     /// Up to `most` optimizer steps, as many as the device takes in one go: what they reported, and what stopped them.
     fn steps(&mut self, most: u64) -> Result<(Vec<StepLog>, Option<TrainError>)> {
         let mut logs = vec![];
+        let mut place = self.state.streams;
         for step in self.state.step..self.state.step + most.min(self.backend.line()) {
             let first =
                 self.state.samples + (step - self.state.step) * self.config.train.batch as u64;
-            let batch = self
-                .task
-                .batch(Split::Train, first, self.config.train.batch)?;
+            let batch = self.next_batch(first, &mut place)?;
             let dropout = Dropout {
                 seed: self.config.train.seed,
                 step,
             };
-            let lr = self.state.schedule.lr_at(step);
+            let lr = self.state.schedule.lr_at(step) * self.lowered();
             let report = self.backend.step(&batch, dropout, lr)?;
+            if let Some(average) = &self.config.train.average {
+                self.backend.average(average.share(step))?;
+            }
             logs.push(StepLog {
                 step,
                 loss: report.map_or(0.0, |r| r.loss),
@@ -227,6 +258,11 @@ impl Trainer {
                 (log.loss, log.grad_norm) = (report.loss, report.grad_norm);
             }
         }
+        self.state.streams = match error {
+            // What the steps behind the one that failed left of the states is of no use.
+            Some(_) => self.state.streams.map(streams::next_pass),
+            None => place,
+        };
         self.state.step += logs.len() as u64;
         self.state.samples += logs.len() as u64 * self.config.train.batch as u64;
         Ok((logs, error))
@@ -237,15 +273,22 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Candle`].
     pub fn checkpoint(&self) -> Result<Checkpoint> {
-        let named = self.params()?.to_named(self.model.graph());
+        let named = |params: Params| -> BTreeMap<String, TensorData> {
+            let named = params.to_named(self.model.graph()).into_iter();
+            let tensor = |(n, (shape, data))| (n, TensorData { shape, data });
+            named.map(tensor).collect()
+        };
+        let raw = match self.config.train.average {
+            Some(_) => Some(named(self.backend.params()?)),
+            None => None,
+        };
         Ok(Checkpoint {
             config: checkpoint_config(&self.config, &self.model, &self.record)?,
-            params: named
-                .into_iter()
-                .map(|(n, (shape, data))| (n, TensorData { shape, data }))
-                .collect(),
+            params: named(self.params()?),
+            raw,
             optimizer: Some(self.backend.state_dict()?),
             trainer: Some(self.state.clone()),
+            states: self.carried()?,
             vocabulary: self.task.vocabulary().map(Vocabulary::plain),
         })
     }

@@ -1,8 +1,10 @@
 //! Runs that begin from a checkpoint.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use minrnn_model::model::Model;
+use minrnn_model::params::Params;
 
 use super::backend::Device;
 use super::changes::Changed;
@@ -10,7 +12,7 @@ use super::config::{TrainConfig, check_values};
 use super::engine;
 use super::origin::{Opened, Origin, Purpose};
 use super::{Trainer, TrainerState};
-use crate::checkpoint::{Checkpoint, params_of};
+use crate::checkpoint::{Checkpoint, TensorData, params_of};
 use crate::error::{CheckpointProblem, Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::task::Task;
@@ -71,13 +73,25 @@ impl Trainer {
             new_data,
         };
         let notes = changed.notes();
+        let same_data = origin.same_data(&opened.data);
         let kept = match changed.keeps_best() {
             true => (state.best.clone(), state.evals_since_best),
             false => (None, 0),
         };
-        let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
+        let average = params_of(checkpoint, &model, path)?;
+        // The optimizer goes on with the weights, not with their average.
+        let params = match &checkpoint.raw {
+            Some(raw) => named_params(raw, &model)?,
+            None => average.clone(),
+        };
+        let mut trainer = Self::from_opened(config, opened, &params, device)?;
+        if config.train.average.is_some() {
+            trainer.backend.set_average(&average)?;
+        }
         trainer.backend.load_state_dict(optimizer)?;
+        let streams = trainer.state.streams;
         trainer.state = TrainerState {
+            streams,
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,
@@ -85,6 +99,8 @@ impl Trainer {
             ..state.clone()
         };
         trainer.notes.extend(notes);
+        let carried = trainer.resume_streams(checkpoint, state, same_data, path)?;
+        trainer.notes.extend(carried);
         Ok(trainer)
     }
 
@@ -102,26 +118,26 @@ impl Trainer {
         config.validate()?;
         let mut opened = Origin::of(checkpoint, path)?.open(config, Purpose::Begin)?;
         let notes = std::mem::take(&mut opened.unknown);
-        let mut trainer = Self::from_opened(config, opened, checkpoint, path, device)?;
+        let model = Model::from_config(&opened.model)?;
+        let params = params_of(checkpoint, &model, path)?;
+        let mut trainer = Self::from_opened(config, opened, &params, device)?;
         trainer.notes.extend(notes);
         Ok(trainer)
     }
 
-    /// A new run with the weights of a checkpoint.
+    /// A new run with these weights.
     fn from_opened(
         config: &TrainConfig,
         opened: Opened,
-        checkpoint: &Checkpoint,
-        path: &Path,
+        params: &Params,
         device: &Device,
     ) -> Result<Self> {
         let model = Model::from_config(&opened.model)?;
-        let params = params_of(checkpoint, &model, path)?;
         let config = TrainConfig {
             model: opened.model,
             ..config.clone()
         };
-        Self::with_params(config, model, opened.task, opened.data, &params, device)
+        Self::with_params(config, model, opened.task, opened.data, params, device)
     }
 }
 
@@ -143,6 +159,13 @@ pub fn open_data(
     let mut notes: Vec<String> = origin.other_data(&opened.data).into_iter().collect();
     notes.append(&mut opened.unknown);
     Ok((opened.task, notes))
+}
+
+/// Parameters by name in a model's order.
+fn named_params(named: &BTreeMap<String, TensorData>, model: &Model) -> Result<Params> {
+    let named = named.iter();
+    let named = named.map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())));
+    Ok(Params::from_named(model.graph(), named.collect())?)
 }
 
 /// The states that a run needs to go on.

@@ -34,6 +34,8 @@ pub(super) struct History {
     pub(super) evaluations: Vec<Evaluation>,
     /// Of all lines.
     pub(super) seconds: f64,
+    /// What is missing in it, a line each.
+    pub(super) notes: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +66,11 @@ impl History {
             };
             let head = match serde_json::from_str::<Head>(line) {
                 Ok(head) => head,
-                Err(_) if i + 1 == count && !text.ends_with('\n') => break,
+                Err(_) if i + 1 == count && !text.ends_with('\n') => {
+                    let note = "its last line, {}, is cut off, as by a crash, and left out";
+                    all.notes.push(note.replace("{}", &(i + 1).to_string()));
+                    break;
+                }
                 Err(error) => return Err(error).with_context(place),
             };
             match head.event.as_str() {
@@ -74,11 +80,44 @@ impl History {
                 "eval" => all
                     .evaluations
                     .push(serde_json::from_str(line).with_context(place)?),
+                // The lines behind it are of the run as it went on.
+                "roll_back" => {}
                 _ => bail!("{}", place()),
             }
             all.seconds = all.seconds.max(head.seconds);
         }
+        all.note_gaps();
         Ok(all)
+    }
+}
+
+impl History {
+    /// Steps and evaluations without figures: a run writes none such, since values that are not finite end it.
+    fn note_gaps(&mut self) {
+        let steps: Vec<(u64, bool)> = (self.steps.iter())
+            .map(|s| {
+                (
+                    s.step,
+                    s.loss.is_some() && s.lr.is_some() && s.grad_norm.is_some(),
+                )
+            })
+            .collect();
+        let evaluations: Vec<(u64, bool)> = (self.evaluations.iter())
+            .map(|e| (e.step, e.loss.is_some()))
+            .collect();
+        for (what, lacks, all) in [
+            ("steps", "loss, rate or norm of the gradient", steps),
+            ("evaluations", "loss", evaluations),
+        ] {
+            let mut without = all.iter().filter(|(_, whole)| !whole);
+            if let Some((first, _)) = without.next() {
+                self.notes.push(format!(
+                    "{} of its {} {what} are without {lacks} (null, or missing), the first of them that of step {first}; the curves leave them out",
+                    1 + without.count(),
+                    all.len()
+                ));
+            }
+        }
     }
 }
 
@@ -100,6 +139,19 @@ mod tests {
         };
         assert_eq!(all.steps, [step]);
         assert_eq!((all.evaluations[0].loss, all.seconds), (Some(0.25), 2.0));
+        let notes = [
+            "its last line, 3, is cut off, as by a crash, and left out",
+            "1 of its 1 steps are without loss, rate or norm of the gradient (null, or missing), the first of them that of step 0; the curves leave them out",
+        ];
+        assert_eq!(all.notes, notes);
+        let empty = "{\"event\":\"step\",\"step\":4}\n{\"event\":\"eval\",\"step\":5}\n";
+        let notes = History::parse(empty).unwrap().notes;
+        assert!(
+            notes.len() == 2 && notes[1].starts_with("1 of its 1 evaluations"),
+            "{notes:?}"
+        );
+        let whole = "{\"event\":\"step\",\"step\":0,\"loss\":1.0,\"lr\":0.5,\"grad_norm\":2.0}\n";
+        assert_eq!(History::parse(whole).unwrap().notes, [""; 0]);
         for bad in [
             "{\"event\":\"st\n",
             "{\"event\":\"other\"}\n",

@@ -281,6 +281,9 @@ fn missing(args: &Report, sources: &Sources) -> String {
             false => "Training curves: there is no metrics.jsonl with the checkpoint.",
         });
     }
+    for note in sources.history.iter().flat_map(|history| &history.notes) {
+        say(&format!("metrics.jsonl: {note}."));
+    }
     if args.no_data {
         say("Figures, gates, states and memory: they need data, and --no-data leaves them out.");
     } else if export && args.run.is_none() && args.data.is_none() {

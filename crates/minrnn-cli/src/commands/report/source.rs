@@ -76,6 +76,11 @@ impl Sources {
             history: log.as_deref().map(History::read).transpose()?,
             verification: None,
         };
+        if let (Some(log), Some(history)) = (&log, &all.history) {
+            for note in &history.notes {
+                ui.error(&format!("note: {}: {note}", log.display()));
+            }
+        }
         all.verification = verification(args, all.export(), ui)?;
         Ok(all)
     }

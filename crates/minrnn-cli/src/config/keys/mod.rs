@@ -78,6 +78,7 @@ pub(crate) const TABLES: [&Table; 20] = [
     &train::OPTIMIZER,
     &train::MUON,
     &train::LOSS,
+    &train::AVERAGE,
 ];
 
 /// What a key of a table means.

@@ -54,6 +54,13 @@ pub(super) const TEXT: Table = Table {
             meaning: "The end of the file that is kept for validation; more than 0 and less than 1.",
             example: "0.05",
         },
+        Key {
+            name: "from_disk",
+            kind: "true or false",
+            default: Default::Is("false"),
+            meaning: "Whether pieces of the file are read as they are needed: for [files larger than the memory](training.md#memory).",
+            example: "true",
+        },
     ],
 };
 

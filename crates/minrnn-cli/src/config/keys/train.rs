@@ -27,6 +27,13 @@ pub(super) const TRAIN: Table = Table {
             example: "4",
         },
         Key {
+            name: "carry_state",
+            kind: "true or false",
+            default: Default::Is("false"),
+            meaning: "Texts: the training part is read as `batch` streams side by side, each step beginning with the states that the last one ended with, in the place of windows from anywhere; [when](training.md#states-carried-along-long-streams).",
+            example: "true",
+        },
+        Key {
             name: "lr",
             kind: "number",
             default: Default::Needed,
@@ -76,6 +83,13 @@ pub(super) const TRAIN: Table = Table {
             example: "{ label_smoothing = 0.1 }",
         },
         Key {
+            name: "average",
+            kind: "table",
+            default: Default::Words("none"),
+            meaning: "An average of the weights, which is evaluated and kept in their place; see `[train.average]`.",
+            example: "{ decay = 0.999 }",
+        },
+        Key {
             name: "engine",
             kind: "`\"auto\"`, `\"tape\"` or `\"candle\"`",
             default: Default::Is("\"auto\""),
@@ -122,6 +136,27 @@ pub(super) const TRAIN: Table = Table {
             kind: "whole number",
             default: Default::Words("never"),
             meaning: "The run ends once so many evaluations in a row were not better than the best before them.",
+            example: "5",
+        },
+        Key {
+            name: "on_nan",
+            kind: "`\"stop\"` or `\"roll_back\"`",
+            default: Default::Is("\"stop\""),
+            meaning: "Once a loss or a gradient is not finite: end with an error, or [go back](training.md#a-loss-that-is-not-finite) and on with a lower learning rate.",
+            example: "\"roll_back\"",
+        },
+        Key {
+            name: "roll_back_factor",
+            kind: "number",
+            default: Default::Words("0.5"),
+            meaning: "What the learning rate is multiplied by each time, from there on.",
+            example: "0.1",
+        },
+        Key {
+            name: "roll_back_times",
+            kind: "whole number",
+            default: Default::Words("3"),
+            meaning: "How often a run rolls back at most; then it ends with the error.",
             example: "5",
         },
     ],
@@ -232,6 +267,33 @@ pub(super) const LOSS: Table = Table {
             default: Default::Words("1"),
             meaning: "huber: errors up to this are squared, larger ones count by their size. In standard deviations, where targets are normalised.",
             example: "0.5",
+        },
+    ],
+};
+
+pub(super) const AVERAGE: Table = Table {
+    name: "train.average",
+    keys: &[
+        Key {
+            name: "kind",
+            kind: "`\"ema\"` or `\"tail\"`",
+            default: Default::Words("`\"ema\"`"),
+            meaning: "Exponential average, in which older weights count less and less, or the mean of all from a step on.",
+            example: "\"ema\"",
+        },
+        Key {
+            name: "decay",
+            kind: "number",
+            default: Default::Words("0.999"),
+            meaning: "ema: what is left of the average after each step. Before there are many steps, it is the mean of all.",
+            example: "0.99",
+        },
+        Key {
+            name: "from",
+            kind: "whole number",
+            default: Default::Words("needed with `tail`"),
+            meaning: "tail: the step behind which the mean begins; before it, the weights are as they are.",
+            example: "1500",
         },
     ],
 };

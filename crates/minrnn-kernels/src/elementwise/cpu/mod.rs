@@ -5,8 +5,8 @@ mod moves;
 
 pub use map::{Map2Grad, map, map_grad, map2, map2_grad, vec};
 pub use moves::{
-    Columns, Delay, copy_columns, delay, delay_grad, last, last_grad, reduce, reduce_grad, repeat,
-    repeat_channels, repeat_channels_grad,
+    Columns, Delay, average, copy_columns, delay, delay_grad, keep, last, last_grad, reduce,
+    reduce_grad, repeat, repeat_channels, repeat_channels_grad,
 };
 
 /// `to = value`, or `to += value`.

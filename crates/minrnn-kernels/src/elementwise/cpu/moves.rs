@@ -108,6 +108,31 @@ pub fn last(x: &[f32], lens: Option<&[u32]>, y: &mut [f32], size: Size) {
     }
 }
 
+/// `average += share (x - average)`, all of x where `share` is 1.
+pub fn average(x: &[f32], average: &mut [f32], share: f32) {
+    for (average, x) in average.iter_mut().zip(x) {
+        *average = match share == 1.0 {
+            true => *x,
+            false => *average + share * (*x - *average),
+        };
+    }
+}
+
+/// The last `lag` rows of each sequence of x `[B,T,W]`, `[B,lag,W]`; where it has fewer, those of `before`, or zeros.
+pub fn keep(x: &[f32], before: Option<&[f32]>, y: &mut [f32], size: Size, lag: usize) {
+    let Size { t, d, .. } = size;
+    for (i, y) in y.chunks_exact_mut(d).enumerate() {
+        let (sequence, row) = (i / lag, i % lag);
+        match ((t + row).checked_sub(lag), before) {
+            (Some(from), _) => y.copy_from_slice(&x[(sequence * t + from) * d..][..d]),
+            (None, Some(before)) => {
+                y.copy_from_slice(&before[(sequence * lag + t + row) * d..][..d]);
+            }
+            (None, None) => y.fill(0.0),
+        }
+    }
+}
+
 /// dy at the last step, else 0; or added to what is there.
 pub fn last_grad(dy: &[f32], lens: Option<&[u32]>, dx: &mut [f32], size: Size, add: bool) {
     if !add {

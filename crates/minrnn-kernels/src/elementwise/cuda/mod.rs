@@ -9,7 +9,9 @@ use crate::Elem;
 use crate::cuda::{Call, CudaError, Gpu, Memory, Module, Result, View, need};
 
 pub use map::{Map2Grad, map, map_grad, map2, map2_grad, reduce, reduce_grad, vec};
-pub use moves::{Columns, Delay, copy_columns, delay, delay_grad, last, last_grad, repeat};
+pub use moves::{
+    Columns, Delay, average, copy_columns, delay, delay_grad, keep, last, last_grad, repeat,
+};
 pub use repeat::{Repeat, repeat_channels, repeat_channels_grad};
 
 /// Types that these kernels read and write.

@@ -166,6 +166,50 @@ pub fn last(
     run(gpu, call.i32(int(OP, width)?).i64(n as i64), n)
 }
 
+/// `average += share (x - average)` of f32, all of x where `share` is 1; nothing where the latch (u32 `[4]`) holds a trouble.
+///
+/// # Errors
+/// Views of other lengths or types.
+pub fn average(
+    gpu: &Gpu,
+    x: View<'_>,
+    average: View<'_>,
+    share: f32,
+    latch: View<'_>,
+) -> Result<()> {
+    const OP: &str = "average";
+    let n = x.len();
+    need(OP, "x", x, &[Elem::F32], n)?;
+    need(OP, "average", average, &[Elem::F32], n)?;
+    need(OP, "latch", latch, &[Elem::U32], 4)?;
+    let call = call(gpu, "average")?.view(x).view(average).f32(share);
+    run(gpu, call.view(latch).i64(n as i64), n)
+}
+
+/// The last `lag` rows of each sequence of x `[B,T,W]`, f32 `[B,lag,W]`; where it has fewer, those of `before`, or zeros.
+///
+/// # Errors
+/// Views of other lengths or types.
+pub fn keep(
+    gpu: &Gpu,
+    x: View<'_>,
+    before: Option<View<'_>>,
+    y: View<'_>,
+    size: Size,
+    lag: usize,
+) -> Result<()> {
+    const OP: &str = "keep";
+    let n = size.b * lag * size.d;
+    need(OP, "x", x, &FLOATS, size.b * size.t * size.d)?;
+    need(OP, "y", y, &[Elem::F32], n)?;
+    if let Some(before) = before {
+        need(OP, "before", before, &[Elem::F32], n)?;
+    }
+    let call = call(gpu, "keep")?.view(x).i32(code(x)).opt(before).view(y);
+    let call = call.i32(int(OP, size.t)?).i32(int(OP, size.d)?);
+    run(gpu, call.i32(int(OP, lag)?).i64(n as i64), n)
+}
+
 /// The gradient of [`last`]: `dy` at the last step, zeros elsewhere; added with `add`.
 ///
 /// # Errors

@@ -134,17 +134,19 @@ fn advance<T: Float>(decays: &[T], fed: T, b: &[T], before: &[T], h: &mut [T]) {
     }
 }
 
-/// The scan in f32, for a caller with memory of its own: y `[B,T,D]` and, where they are wanted, the states that
-/// [`backward_f32`] needs, [`Size::marks`].
+/// The scan in f32, for a caller with memory of its own: y `[B,T,D]` and, where they are wanted, the last states `[B,D N]` and the states
+/// that [`backward_f32`] needs, [`Size::marks`].
 ///
 /// # Panics
 /// If a slice is not as long as `size` says.
-pub fn forward_f32(inputs: &Inputs<'_, f32>, size: Size, y: &mut [f32], marks: Option<&mut [f32]>) {
-    let out = Out {
-        y,
-        last: None,
-        marks,
-    };
+pub fn forward_f32(
+    inputs: &Inputs<'_, f32>,
+    size: Size,
+    y: &mut [f32],
+    last: Option<&mut [f32]>,
+    marks: Option<&mut [f32]>,
+) {
+    let out = Out { y, last, marks };
     forward(crate::dispatch::Level::best(), inputs, None, size, out);
 }
 

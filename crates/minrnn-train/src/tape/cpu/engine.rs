@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use minrnn_kernels::Elem;
+use minrnn_kernels::elementwise::cpu as kernels;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
@@ -11,7 +12,7 @@ use super::machine::{Machine, Trouble};
 use super::memory::Addresses;
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
-use crate::tape::{Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
+use crate::tape::{Carry, Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
 
 /// Plans kept, the last used ones. Their memory is one.
 const PLANS: usize = 8;
@@ -48,6 +49,11 @@ pub struct Engine {
     plans: Vec<(Plan, Arc<Addresses>)>,
     /// Whether the model looks at the last step of each row, the only place where lengths matter.
     has_last: bool,
+    /// Where the states of the next steps begin, and what the last step kept of them.
+    carry: Carry,
+    carried: Vec<f32>,
+    /// The average of the parameters, laid out as they are, which evaluations take in their place.
+    average: Option<Vec<f32>>,
 }
 
 impl Engine {
@@ -64,6 +70,9 @@ impl Engine {
             options,
             plans: vec![],
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
+            carry: Carry::None,
+            carried: vec![],
+            average: None,
         };
         engine.set_params(params);
         Ok(engine)
@@ -133,6 +142,56 @@ impl Engine {
         }
     }
 
+    /// Where the states of the steps that follow begin; evaluations begin as the graph says.
+    pub fn carry(&mut self, carry: Carry) {
+        self.carry = carry;
+    }
+
+    /// The states that the last step kept: all rows of a state, then those of the next one.
+    pub fn carried(&self) -> &[f32] {
+        &self.carried
+    }
+
+    /// Sets them.
+    pub fn set_carried(&mut self, states: Vec<f32>) {
+        self.carried = states;
+    }
+
+    /// Evaluations take an average of the parameters from here on: this one, until [`Engine::average`] moves it.
+    pub fn set_average(&mut self, params: &Params) {
+        let layout = &self.machine.layout;
+        let mut flat = vec![0.0; layout.total];
+        for (i, from) in layout.offsets.iter().enumerate() {
+            flat[*from..][..layout.lens[i]].copy_from_slice(params.get(i));
+        }
+        self.average = Some(flat);
+    }
+
+    /// The average takes in the parameters as they are: this share of it is theirs.
+    pub fn average(&mut self, share: f32) {
+        let place = self.all_params();
+        if let Some(average) = &mut self.average {
+            kernels::average(self.machine.memory.read(place), average, share);
+        }
+    }
+
+    /// The average, if there is one.
+    pub fn averaged(&self) -> Option<Params> {
+        let flat = self.average.as_ref()?;
+        let layout = &self.machine.layout;
+        let mut params = Params::init(&self.graph, 0);
+        for (i, from) in layout.offsets.iter().enumerate() {
+            params
+                .get_mut(i)
+                .copy_from_slice(&flat[*from..][..layout.lens[i]]);
+        }
+        Some(params)
+    }
+
+    fn all_params(&self) -> Place {
+        Place::new(Space::Params, self.machine.layout.total, Elem::F32)
+    }
+
     /// The gradients of the last step, for tests.
     pub fn gradients(&self) -> Vec<Vec<f32>> {
         let all = 0..self.machine.layout.lens.len();
@@ -155,7 +214,14 @@ impl Engine {
         self.plan(&inputs, true)?;
         self.machine.seed_and_step = (self.options.seed, step);
         self.machine.rate = (lr, update);
+        if self.carry == Carry::On {
+            inputs.check_carried(&self.graph, self.carried.len())?;
+        }
         self.run(&inputs);
+        if self.machine.trouble.is_none() && self.carry != Carry::None {
+            let place = inputs.states(&self.graph, Space::Next);
+            self.carried = self.machine.memory.read(place).to_vec();
+        }
         match self.machine.trouble {
             Some(trouble) => Err(TrainError::NonFinite {
                 what: self.said(trouble),
@@ -183,7 +249,17 @@ impl Engine {
     /// As [`Engine::step`].
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
         self.plan(&inputs, false)?;
+        let place = self.all_params();
+        let memory = &mut self.machine.memory;
+        let raw = self.average.as_ref().map(|average| {
+            let raw = memory.read(place).to_vec();
+            memory.write(place, average);
+            raw
+        });
         self.run(&inputs);
+        if let Some(raw) = raw {
+            self.machine.memory.write(place, &raw);
+        }
         let classes = matches!(inputs.wanted, Wanted::Classes(_));
         let correct = classes.then_some(self.machine.words.correct);
         Ok((self.machine.loss(), correct))
@@ -199,7 +275,8 @@ impl Engine {
     fn plan(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<()> {
         inputs.check(&self.graph)?;
         let update = train.then(|| self.options.rule.room());
-        let options = inputs.options(Elem::F32, train, update, self.has_last);
+        let mut options = inputs.options(Elem::F32, train, update, self.has_last);
+        options.carry = if train { self.carry } else { Carry::None };
         let known = self.plans.iter().position(|(p, _)| p.options == options);
         let plan = match known {
             Some(at) => self.plans.remove(at),
@@ -230,6 +307,10 @@ impl Engine {
         };
         let machine = &mut self.machine;
         machine.load(inputs);
+        if plan.options.carry == Carry::On {
+            let place = inputs.states(&self.graph, Space::Carried);
+            machine.memory.write(place, &self.carried);
+        }
         machine.trouble = None;
         rayon::scope(|_| {
             for launch in &plan.launches {

@@ -94,7 +94,11 @@ impl Memory {
         for place in plan.launches.iter().flat_map(|l| l.places()) {
             let input = matches!(
                 place.space,
-                Space::Features | Space::TargetValues | Space::Weights
+                Space::Features
+                    | Space::TargetValues
+                    | Space::Weights
+                    | Space::Carried
+                    | Space::Next
             );
             let size = place.offset + place.len;
             match sizes.iter_mut().find(|(s, _)| *s == place.space) {

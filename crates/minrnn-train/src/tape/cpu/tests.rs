@@ -11,7 +11,7 @@ use super::{Engine, EngineOptions};
 use crate::run::tests::{Case, of_state_spaces};
 use crate::tape::op::{CopyColumns, KNOWN, Known};
 use crate::tape::tests::{SEED, STEP, Wanted, candle, host_of, models, options, rule, wanted};
-use crate::tape::{Inputs, Launch, NoScratch, Options, Place, Plan, Space, Twin};
+use crate::tape::{Carry, Inputs, Launch, NoScratch, Options, Place, Plan, Space, Twin};
 
 const SHAPES: [(usize, usize); 4] = [(2, 7), (1, 1), (3, 40), (9, 130)];
 
@@ -33,7 +33,7 @@ fn machine(twin: &Twin, time: usize) -> Machine {
     for place in plan.launches.iter().flat_map(Launch::places) {
         let given = matches!(
             place.space,
-            Space::Features | Space::TargetValues | Space::Weights
+            Space::Features | Space::TargetValues | Space::Weights | Space::Carried
         );
         if is_word(place.space) || given {
             copy_in(&mut machine, twin, place);
@@ -142,9 +142,15 @@ fn every_launch_gives_what_the_slow_twin_gives() {
     each(&SHAPES[..3], |what, graph, params, case, w| {
         // Sums of a few primitives cancel.
         for (known, tolerance) in [(&KNOWN, 3e-6), (&alone, 5e-5)] {
-            for train in [true, false] {
+            for (train, carry) in [
+                (true, Carry::None),
+                (true, Carry::Begin),
+                (true, Carry::On),
+                (false, Carry::None),
+            ] {
                 let options = Options {
                     train,
+                    carry,
                     update: train.then(|| rule(case.time).room()),
                     ..options(graph, case, w, Elem::F32)
                 };

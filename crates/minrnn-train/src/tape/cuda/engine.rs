@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{Gpu, Memory, Precision, View};
+use minrnn_kernels::elementwise::cuda as kernels;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
@@ -12,7 +13,7 @@ use super::inputs::{Inputs, Wanted};
 use super::machine::{CONTROL, GpuScratch, Machine, Store};
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
-use crate::tape::{Layout, Place, Plan, Space};
+use crate::tape::{Carry, Layout, Place, Plan, Space};
 
 /// Steps whose reports are kept on the GPU before the host must read them.
 const RING: usize = 64;
@@ -62,6 +63,11 @@ pub struct Engine {
     first: u64,
     /// Whether the model looks at the last step of each row, the only place where lengths matter.
     has_last: bool,
+    /// Where the states of the next steps begin, and what the last step kept of them.
+    carry: Carry,
+    carried: Option<Memory>,
+    /// The average of the parameters, laid out as they are, which evaluations take in their place; and where these lie meanwhile.
+    average: Option<[Memory; 2]>,
 }
 
 impl Engine {
@@ -88,6 +94,9 @@ impl Engine {
             pending: 0,
             first: 0,
             has_last: graph.nodes().iter().any(|n| matches!(n.op, Op::Last)),
+            carry: Carry::None,
+            carried: None,
+            average: None,
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -181,6 +190,118 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the states of the steps that follow begin; evaluations begin as the graph says.
+    pub fn carry(&mut self, carry: Carry) {
+        self.carry = carry;
+    }
+
+    /// The states that the last step kept: all rows of a state, then those of the next one.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn carried(&self) -> Result<Vec<f32>> {
+        match &self.carried {
+            Some(carried) => Ok(carried.all(Elem::F32)?.read::<f32>(&self.gpu)?),
+            None => Ok(vec![]),
+        }
+    }
+
+    /// Sets them.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_carried(&mut self, states: &[f32]) -> Result<()> {
+        self.carried = Some(Memory::from_slice(&self.gpu, states)?);
+        Ok(())
+    }
+
+    /// Brings what the step before kept into the memory of the next one.
+    fn load_states(&self, machine: &Machine, inputs: &Inputs<'_>) -> Result<()> {
+        let place = inputs.states(&self.graph, Space::Carried);
+        let found = self.carried.as_ref().map_or(0, |c| c.bytes() / 4);
+        inputs.check_carried(&self.graph, found)?;
+        if let (Some(carried), true) = (&self.carried, place.len > 0) {
+            let from = carried.view(0, place.len, Elem::F32)?;
+            machine.view(place)?.copy_from(&self.gpu, from)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what a step kept; on the stream, so that nothing is waited for.
+    fn keep_states(&mut self, at: usize, inputs: &Inputs<'_>) -> Result<()> {
+        let place = inputs.states(&self.graph, Space::Next);
+        if place.len == 0 {
+            return Ok(());
+        }
+        let known = self.carried.take();
+        let carried = match known.filter(|c| c.bytes() == place.len * 4) {
+            Some(carried) => carried,
+            None => Memory::zeroed(&self.gpu, place.len * 4)?,
+        };
+        let to = carried.all(Elem::F32)?;
+        to.copy_from(&self.gpu, self.machines[at].view(place)?)?;
+        self.carried = Some(carried);
+        Ok(())
+    }
+
+    /// Evaluations take an average of the parameters from here on: this one, until [`Engine::average`] moves it.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn set_average(&mut self, params: &Params) -> Result<()> {
+        let layout = &self.store.layout;
+        let mut flat = vec![0f32; layout.total.max(1)];
+        self.each(|i, from, len| flat[from..from + len].copy_from_slice(params.get(i)));
+        let aside = Memory::zeroed(&self.gpu, flat.len() * 4)?;
+        self.average = Some([Memory::from_slice(&self.gpu, &flat)?, aside]);
+        Ok(())
+    }
+
+    /// The average takes in the parameters as they are after the steps on the stream: this share of it is theirs. Behind a step that
+    /// failed nothing is taken in.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn average(&self, share: f32) -> Result<()> {
+        let Some([average, _]) = &self.average else {
+            return Ok(());
+        };
+        let (params, latch) = (
+            self.store.view(Space::Params)?,
+            self.store.view(Space::Latch)?,
+        );
+        kernels::average(&self.gpu, params, average.all(Elem::F32)?, share, latch)?;
+        Ok(())
+    }
+
+    /// The average, if there is one.
+    ///
+    /// # Errors
+    /// Those of the GPU.
+    pub fn averaged(&self) -> Result<Option<Params>> {
+        let Some([average, _]) = &self.average else {
+            return Ok(None);
+        };
+        let flat = average.all(Elem::F32)?.read::<f32>(&self.gpu)?;
+        let mut params = Params::init(&self.graph, 0);
+        self.each(|i, from, len| params.get_mut(i).copy_from_slice(&flat[from..from + len]));
+        Ok(Some(params))
+    }
+
+    /// Puts the average in the place of the parameters, or these back.
+    fn swap(&self, averaged: bool) -> Result<()> {
+        let Some([average, aside]) = &self.average else {
+            return Ok(());
+        };
+        let params = self.store.view(Space::Params)?;
+        let (average, aside) = (average.all(Elem::F32)?, aside.all(Elem::F32)?);
+        if averaged {
+            aside.copy_from(&self.gpu, params)?;
+        }
+        params.copy_from(&self.gpu, if averaged { average } else { aside })?;
+        Ok(self.store.refresh_shadow(&self.gpu)?)
+    }
+
     /// The gradients of the last step, for tests.
     ///
     /// # Errors
@@ -228,7 +349,13 @@ impl Engine {
         let at = self.machine(&inputs, true)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
         self.control(step, update, lr)?;
+        if self.carry == Carry::On {
+            self.load_states(&self.machines[at], &inputs)?;
+        }
         self.machines[at].run()?;
+        if self.carry != Carry::None {
+            self.keep_states(at, &inputs)?;
+        }
         let slot = self.ring.view(self.pending * 16, 4, Elem::F32)?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
@@ -279,7 +406,9 @@ impl Engine {
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
         let at = self.machine(&inputs, false)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
+        self.swap(true)?;
         self.machines[at].run()?;
+        self.swap(false)?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
         let loss = loss.read::<f32>(&self.gpu)?[0];
@@ -306,7 +435,8 @@ impl Engine {
     /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
     fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
         let update = train.then(|| self.options.rule.room());
-        let options = inputs.options(self.options.compute, train, update, self.has_last);
+        let mut options = inputs.options(self.options.compute, train, update, self.has_last);
+        options.carry = if train { self.carry } else { Carry::None };
         inputs.check(&self.graph)?;
         if let Some(at) = self.machines.iter().position(|m| m.plan.options == options) {
             let machine = self.machines.remove(at);

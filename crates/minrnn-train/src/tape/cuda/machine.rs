@@ -85,9 +85,15 @@ impl Store {
         }
         let view = self.view(Space::Params)?;
         view.write(gpu, &flat)?;
+        self.refresh_shadow(gpu)
+    }
+
+    /// Makes the copy of the parameters in the compute type anew.
+    pub(super) fn refresh_shadow(&self, gpu: &Gpu) -> Result<()> {
         if self.compute == Elem::F32 {
             return Ok(());
         }
+        let view = self.view(Space::Params)?;
         let shadow = self.view(Space::Shadow)?;
         elementwise::cuda::map(gpu, Map::Copy, view, shadow, false)
     }
@@ -356,6 +362,8 @@ fn inputs(plan: &Plan) -> (Vec<(Space, usize)>, usize) {
                 | Space::TargetValues
                 | Space::Weights
                 | Space::Lens
+                | Space::Carried
+                | Space::Next
                 | Space::Loss
                 | Space::Correct
         );

@@ -92,6 +92,7 @@ fn inputs(plan: &Plan) -> Vec<Place> {
                 | Space::TargetValues
                 | Space::Weights
                 | Space::Lens
+                | Space::Carried
         );
         if given && !all.contains(&place) {
             all.push(place);

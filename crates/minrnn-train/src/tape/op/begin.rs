@@ -4,12 +4,14 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{State, StateInit};
 
 use super::column_sum::column_sum;
+use super::keep::rows;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
 use crate::tape::launch::{Kernel, Places, places};
-use crate::tape::place::Place;
+use crate::tape::options::Carry;
+use crate::tape::place::{Place, Space};
 use crate::tape::planner::{First, Planner};
 
 /// Every row becomes `p`.
@@ -27,8 +29,12 @@ struct Fill {
     value: f32,
 }
 
-/// The beginning of a state `[B, len]`: nothing for zeros, else the constant, or the learned vector for each row.
+/// The beginning of a state `[B, len]`: where it is carried on, what the run before kept; else nothing for zeros, the constant, or the
+/// learned vector for each row.
 pub(super) fn first(p: &mut Planner<'_>, state: State) -> First {
+    if p.options.carry == Carry::On {
+        return Some((rows(p, Space::Carried, state), None));
+    }
     let spec = p.graph.state_spec(state);
     let (rows, len) = (p.options.batch, spec.len());
     match spec.init {

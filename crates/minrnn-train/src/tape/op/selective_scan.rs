@@ -6,6 +6,7 @@ use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
 use super::begin::{back_first, first};
+use super::keep::keep_by_itself;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -34,6 +35,8 @@ struct SelectiveScan {
     inputs: Inputs,
     y: Place,
     marks: Option<Place>,
+    /// States after the last step, where they are carried on: those of all steps are nowhere.
+    last: Option<Place>,
 }
 
 /// Its gradients.
@@ -98,10 +101,12 @@ fn scan(p: &mut Planner<'_>, region: &Region) {
     let y = p.make(region.outputs[0].index(), compute, compute, true);
     let marked = p.options.train && size.marks() > 0;
     let marks = marked.then(|| p.buffer(size.marks(), Elem::F32));
+    let last = keep_by_itself(p, region.states[0]);
     p.launch(SelectiveScan {
         inputs,
         y: p.slots[y].place,
         marks,
+        last,
     });
     p.back(move |p| {
         let Some(dy) = p.grad(y, compute) else { return };
@@ -241,7 +246,7 @@ impl Kernel for SelectiveScan {
     fn places(&self) -> Places {
         Places {
             reads: self.inputs.places(),
-            ..places!(=> self.y, self.marks)
+            ..places!(=> self.y, self.marks, self.last)
         }
     }
     fn host(&self, h: &mut Host) {
@@ -252,19 +257,26 @@ impl Kernel for SelectiveScan {
         if let Some(marks) = self.marks {
             h.write(marks, &slow::marks(&all, size));
         }
+        if let Some(last) = self.last {
+            let rows = all.chunks_exact(size.wide()).skip(size.time - 1);
+            let values: Vec<f64> = rows.step_by(size.time).flatten().copied().collect();
+            h.write(last, &values);
+        }
     }
     fn cpu(&self, m: &mut Cpu) {
-        let ([step, x, b, c, log_rates, skip, h0], [y, marks]) =
-            (m.memory).access(self.inputs.all(), [Some(self.y), self.marks]);
+        let writes = [Some(self.y), self.marks, self.last];
+        let ([step, x, b, c, log_rates, skip, h0], [y, marks, last]) =
+            (m.memory).access(self.inputs.all(), writes);
         let inputs = self.inputs.slices([step, x, b, c, log_rates, skip, h0]);
         let marks = self.marks.map(|_| marks);
-        kernel::cpu::forward_f32(&inputs, self.inputs.size, y, marks);
+        let last = self.last.map(|_| last);
+        kernel::cpu::forward_f32(&inputs, self.inputs.size, y, last, marks);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let out = kernel::cuda::Out {
             y: m.view(self.y)?,
-            last: None,
+            last: m.opt(self.last)?.map(|last| (last, None)),
             marks: m.opt(self.marks)?,
         };
         kernel::cuda::forward(&m.gpu, &self.inputs.views(m)?, &out)

@@ -11,6 +11,7 @@ fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
             tokens: None,
             tokenizer: None,
             vocab_size: None,
+            from_disk: false,
             whole: false,
         },
         seed,
@@ -154,6 +155,7 @@ fn a_byte_order_mark_is_no_character() {
             tokens: None,
             tokenizer: None,
             vocab_size: None,
+            from_disk: false,
             whole: false,
         };
         let text = Text::open(&options, 0).unwrap();

@@ -33,10 +33,24 @@ pub(super) struct Tokens {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the file as the options say.
-pub(super) fn read(options: &TextOptions) -> Result<Tokens> {
+/// What the options say that tokens are.
+pub(in crate::task) enum Kind {
+    Characters,
+    Bytes,
+    /// Pieces of a tokenizer.
+    Pieces(Vocabulary),
+    /// Numbers of so many bytes each, below `count`; what they stand for, if somebody says it.
+    Numbers {
+        width: usize,
+        pieces: Option<Vocabulary>,
+        count: usize,
+    },
+}
+
+/// # Errors
+/// [`TrainError::Config`] for options that contradict each other; a tokenizer that cannot be read.
+pub(in crate::task) fn kind(options: &TextOptions) -> Result<Kind> {
     let TextOptions {
-        path,
         tokens,
         tokenizer,
         vocab_size,
@@ -49,21 +63,36 @@ pub(super) fn read(options: &TextOptions) -> Result<Tokens> {
     }
     let pieces = tokenizer.as_deref().map(open).transpose()?;
     match (tokens, pieces) {
-        (Some(TextTokens::U16), pieces) => of_numbers(path, 2, pieces, *vocab_size),
-        (Some(TextTokens::U32), pieces) => of_numbers(path, 4, pieces, *vocab_size),
+        (Some(TextTokens::U16), pieces) => numbered(2, pieces, *vocab_size),
+        (Some(TextTokens::U32), pieces) => numbered(4, pieces, *vocab_size),
         (Some(_), Some(_)) => {
             let message = "would change nothing: `tokens` says that tokens are characters or bytes; leave one of the two out";
             Err(TrainError::config("tokenizer", message))
         }
-        (Some(TextTokens::Bytes), None) => {
+        (Some(TextTokens::Bytes), None) => Ok(Kind::Bytes),
+        (None, Some(pieces)) => Ok(Kind::Pieces(pieces)),
+        (None | Some(TextTokens::Characters), None) => Ok(Kind::Characters),
+    }
+}
+
+/// Reads the file as the options say.
+pub(super) fn read(options: &TextOptions) -> Result<Tokens> {
+    let path = &options.path;
+    match kind(options)? {
+        Kind::Numbers {
+            width,
+            pieces,
+            count,
+        } => of_numbers(path, width, pieces, count),
+        Kind::Bytes => {
             let bytes = read_data(path).map_err(TrainError::io("read", path))?;
             Ok(of(
                 bytes.into_iter().map(u32::from).collect(),
                 Vocabulary::bytes(),
             ))
         }
-        (None, Some(pieces)) => of_pieces(&read_text(path)?, pieces),
-        (None | Some(TextTokens::Characters), None) => {
+        Kind::Pieces(pieces) => of_pieces(&read_text(path)?, pieces),
+        Kind::Characters => {
             let text = read_text(path)?;
             let vocabulary = Vocabulary::of_text(&text);
             Ok(of(vocabulary.encode(&text)?, vocabulary))
@@ -108,14 +137,9 @@ fn of_pieces(text: &str, pieces: Vocabulary) -> Result<Tokens> {
     Ok(tokens)
 }
 
-/// Numbers of `width` bytes each.
-fn of_numbers(
-    path: &Path,
-    width: usize,
-    vocabulary: Option<Vocabulary>,
-    size: Option<usize>,
-) -> Result<Tokens> {
-    let known = vocabulary.as_ref().map(Vocabulary::len);
+/// Numbers of `width` bytes each, and how many tokens there are.
+fn numbered(width: usize, pieces: Option<Vocabulary>, size: Option<usize>) -> Result<Kind> {
+    let known = pieces.as_ref().map(Vocabulary::len);
     let count = match (size, known) {
         (Some(size), Some(known)) if size < known => {
             let message = format!("is {size}, and the tokenizer has {known} tokens");
@@ -133,6 +157,19 @@ fn of_numbers(
             return Err(TrainError::config("vocab_size", message));
         }
     };
+    Ok(Kind::Numbers {
+        width,
+        pieces,
+        count,
+    })
+}
+
+fn of_numbers(
+    path: &Path,
+    width: usize,
+    vocabulary: Option<Vocabulary>,
+    count: usize,
+) -> Result<Tokens> {
     let bytes = read_data(path).map_err(TrainError::io("read", path))?;
     if bytes.len() % width != 0 {
         let message = format!(
