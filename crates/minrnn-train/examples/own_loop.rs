@@ -67,6 +67,8 @@ fn train(folder: &Path, steps: usize) -> Result<f64, Box<dyn Error>> {
             .collect(),
         optimizer: None,
         trainer: None,
+        raw: None,
+        states: None,
         vocabulary: None,
     };
     checkpoint.save(folder)?;

@@ -1,7 +1,6 @@
 //! A text that is larger than the memory: its file is gone through once, then pieces of it are read as they are needed.
 
 use std::ops::Range;
-use std::path::Path;
 
 use minrnn_model::graph::{self, OutputKind};
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::graph::{Graph, StateInit, StateSpec};
-use minrnn_model::params::{Params, Role};
+use minrnn_model::params::Params;
 
 use super::accumulate::{masks, parts};
 use super::aim::Aim;

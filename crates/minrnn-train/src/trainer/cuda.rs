@@ -12,6 +12,7 @@ use super::backend::{Backend, Report};
 use super::carried::{join, split};
 use super::config::{Precision, TrainConfig};
 use super::remembered::Remembered;
+use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
 use crate::optim::OptimizerState;
 use crate::run::Dropout;

@@ -57,7 +57,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 20] = [
+pub(crate) const TABLES: [&Table; 21] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
