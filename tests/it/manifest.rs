@@ -60,7 +60,7 @@ fn all() -> Vec<Value> {
     }));
     for words in [
         Vocabulary::from(
-            (0..11)
+            (0..7)
                 .map(|i| char::from(b'a' + i).to_string())
                 .collect::<Vec<_>>(),
         ),

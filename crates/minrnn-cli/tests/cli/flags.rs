@@ -62,7 +62,9 @@ fn temperature_below_zero() {
     let ran = minrnn(dir.path(), &["generate", "run", "--temperature", "-1"]);
     assert_eq!(ran.code, Some(2), "{}", ran.shown());
     assert!(
-        ran.err.contains("`temperature`: is -1, expected 0 or more") && !ran.err.contains("tip"),
+        ran.err
+            .contains("temperature: is -1; choose a number that is 0 or more")
+            && !ran.err.contains("tip"),
         "{}",
         ran.shown()
     );

@@ -34,7 +34,6 @@ fn exported(dir: &Path) -> Json {
             "export",
             "--checkpoint",
             "run",
-            "--quick",
             "--max-len",
             "9",
             "--probe-len",
@@ -233,10 +232,10 @@ fn numbers() {
             ran.shown()
         );
     }
+    fs::remove_dir_all(dir.path().join("run")).unwrap();
     let ran = train(dir.path(), &sets[..2]);
     assert!(
-        ran.code == Some(2) && ran.err.contains("`task.vocab_size`")
-            || ran.err.contains("vocab_size"),
+        ran.code == Some(2) && ran.err.contains("`vocab_size`: is missing"),
         "{}",
         ran.shown()
     );

@@ -1,6 +1,5 @@
 //! An export's folder, written so that at no time a half-written file stands where a good one was.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use super::lock::{Lock, MANIFEST};
 use super::manifest::{Data, FormFile, manifest};
 use super::weights::hex;
 use super::{
-    ExportError, ExportOptions, Form, Store, card, golden, ports, weights, weights_sha256,
+    ExportError, ExportOptions, Form, Store, card, golden, ports, weights, weights_sha256, words,
 };
 
 /// Where the weights are.
@@ -171,7 +170,7 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
         };
     };
     if let Some(words) = &dir.vocabulary {
-        fits(words, vocab).or_else(|what| wrong("vocabulary", what))?;
+        words::fits(words, vocab).or_else(|what| wrong("vocabulary", what))?;
     }
     match dir.end_of_stream {
         Some(token) if token >= vocab => wrong(
@@ -180,42 +179,6 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
         ),
         _ => Ok(()),
     }
-}
-
-/// How many tokens a tokenizer has, only who reads it knows.
-fn fits(words: &Vocabulary, tokens: usize) -> Result<(), String> {
-    match words {
-        Vocabulary::Characters(words) => vocabulary(words, tokens),
-        Vocabulary::Bytes if tokens != 256 => Err(format!(
-            "is the 256 bytes, and the model has {tokens} tokens"
-        )),
-        Vocabulary::Bytes | Vocabulary::Tokenizer(_) => Ok(()),
-    }
-}
-
-/// Each token of a model of characters is one character, and none stands there twice: else a text has no token ids, or several.
-fn vocabulary(words: &[String], tokens: usize) -> Result<(), String> {
-    if words.len() != tokens {
-        return Err(format!(
-            "has {} entries, the model {tokens} tokens",
-            words.len()
-        ));
-    }
-    let mut seen = BTreeMap::new();
-    for (i, word) in words.iter().enumerate() {
-        let first = *seen.entry(word).or_insert(i);
-        let what = match word.chars().count() {
-            0 => "is empty".to_owned(),
-            1 if first == i => continue,
-            1 => format!("is entry {first}, too"),
-            _ => "is more than one character".to_owned(),
-        };
-        let shown: String = word.chars().take(20).collect();
-        return Err(format!(
-            "entry {i}, {shown:?}, {what}; each token must be a character of its own"
-        ));
-    }
-    Ok(())
 }
 
 /// Files written into the temporary folder: name, size, sha256.

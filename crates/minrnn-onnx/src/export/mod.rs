@@ -30,6 +30,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod weights;
+mod words;
 
 pub(crate) use crate::choices::Store;
 pub use crate::choices::{

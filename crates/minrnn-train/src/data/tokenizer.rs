@@ -1,6 +1,9 @@
 //! Pieces of words: a `tokenizer.json` of the tokenizers library.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde_json::Value as Json;
 
 use crate::error::{Result, TrainError};
 
@@ -31,6 +34,37 @@ fn fail(what: &str, error: &(dyn std::error::Error + 'static)) -> TrainError {
     TrainError::config("tokenizer", format!("{what}: {error}"))
 }
 
+/// The library gives added tokens numbers of its own where the file has others, with a line in a log alone; a model that was trained
+/// with the file's would read and write other tokens.
+fn check_numbers(tokenizer: &tokenizers::Tokenizer, file: &[u8]) -> Result<()> {
+    let json: Json = serde_json::from_slice(file).map_err(|e| fail("is no JSON", &e))?;
+    for added in json["added_tokens"].as_array().into_iter().flatten() {
+        let (Some(text), Some(number)) = (added["content"].as_str(), added["id"].as_u64()) else {
+            continue;
+        };
+        let found = tokenizer.token_to_id(text).map(u64::from);
+        if found != Some(number) {
+            let found = found.map_or("none".to_owned(), |n| n.to_string());
+            let message = format!(
+                "says that its added token {text:?} has the number {number}, and the tokenizers library gives it {found}; number added tokens behind all others, without gaps"
+            );
+            return Err(TrainError::config("tokenizer", message));
+        }
+    }
+    let mut names = BTreeMap::new();
+    for (name, number) in tokenizer
+        .get_vocab(true)
+        .into_iter()
+        .collect::<BTreeMap<_, _>>()
+    {
+        if let Some(other) = names.insert(number, name.clone()) {
+            let message = format!("has the number {number} twice, of {other:?} and of {name:?}");
+            return Err(TrainError::config("tokenizer", message));
+        }
+    }
+    Ok(())
+}
+
 impl Tokenizer {
     /// # Errors
     /// [`TrainError::Config`] for a file that is no tokenizer, or has no token.
@@ -43,8 +77,8 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|e| fail("has a truncation that cannot be left out", &*e))?
             .with_padding(None);
-        let largest = tokenizer.get_vocab(true).into_values().max();
-        let Some(largest) = largest else {
+        check_numbers(&tokenizer, &file)?;
+        let Some(largest) = tokenizer.get_vocab(true).into_values().max() else {
             return Err(TrainError::config("tokenizer", "has no token"));
         };
         Ok(Self {

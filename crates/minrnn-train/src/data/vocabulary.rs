@@ -271,7 +271,7 @@ mod tests {
 
     /// Words and what stands between them, with room between the numbers.
     const WORDS: &str = r#"{"version": "1.0", "truncation": {"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0},
-        "padding": null, "added_tokens": [{"id": 9, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
+        "padding": null, "added_tokens": [{"id": 4, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}],
         "normalizer": null, "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[a-z]+"}, "behavior": "Isolated", "invert": false},
         "post_processor": null, "decoder": {"type": "Fuse"},
         "model": {"type": "WordLevel", "vocab": {"?": 0, "sea": 1, " ": 2, "the": 3}, "unk_token": "?"}}"#;
@@ -284,11 +284,11 @@ mod tests {
             words.encode("the sea the sea").unwrap(),
             [3, 2, 1, 2, 3, 2, 1]
         );
-        assert_eq!(words.encode("the sand<end>").unwrap(), [3, 2, 0, 9]);
-        assert_eq!(words.decode(&[3, 2, 1, 9]).unwrap(), "the sea<end>");
+        assert_eq!(words.encode("the sand<end>").unwrap(), [3, 2, 0, 4]);
+        assert_eq!(words.decode(&[3, 2, 1, 4]).unwrap(), "the sea<end>");
         assert_eq!(
             (words.len(), words.token("<end>"), words.name(1)),
-            (10, Some(9), Some("sea".into()))
+            (5, Some(4), Some("sea".into()))
         );
         assert!(
             words
@@ -300,6 +300,19 @@ mod tests {
         assert_eq!(Vocabulary::of(&words.plain()).unwrap(), words);
         let other = Vocabulary::tokenizer(Arc::from(WORDS.replace("sea", "sand").as_bytes()));
         assert_ne!(other.unwrap(), words);
+        // Numbers that the library would change without a word.
+        for (from, to, why) in [
+            (
+                "\"id\": 4",
+                "\"id\": 9",
+                "has the number 9, and the tokenizers library gives it 4",
+            ),
+            ("\"the\": 3", "\"the\": 4", "has the number 4 twice"),
+        ] {
+            let file = WORDS.replace(from, to);
+            let refused = Vocabulary::tokenizer(Arc::from(file.as_bytes())).unwrap_err();
+            assert!(refused.to_string().contains(why), "{refused}");
+        }
         let none = Vocabulary::tokenizer(Arc::from(*b"{}"))
             .unwrap_err()
             .to_string();
