@@ -270,8 +270,6 @@ mod tests {
             Unary::Tanh,
             Unary::Exp,
             Unary::Erf,
-            Unary::Sin,
-            Unary::Cos,
         ];
         let (mul, add) = (1.5, -0.25);
         let all = unary.map(Map::Unary).into_iter();
