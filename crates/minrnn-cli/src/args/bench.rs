@@ -19,7 +19,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchWhat {
     /// The recurrences' kernels, forward and backward, against a device copy of the same bytes in the same run; each is checked before it is timed
-    Scan(BenchOptions),
+    Scan(BenchScan),
     /// Whole training steps: single layers (forward, mean square, backward) and a language model (with clipping and AdamW)
     Train(BenchTrain),
     Infer(BenchInfer),
@@ -106,6 +106,15 @@ pub(crate) struct BenchOptions {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct BenchScan {
+    #[command(flatten)]
+    pub(crate) options: BenchOptions,
+    /// Measure fla's and accelerated-scan's recurrences too, as far as this Python has them, each after ours; their results are held to float64 before they are timed
+    #[arg(long, value_name = "PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct BenchTrain {
     #[command(flatten)]
     pub(crate) options: BenchOptions,
@@ -127,5 +136,14 @@ impl BenchOptions {
     /// Whether the device is the CPU.
     pub(crate) fn is_on_cpu(&self) -> bool {
         self.device == Device::Cpu
+    }
+
+    /// Which GPU.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn ordinal(&self) -> usize {
+        match self.device {
+            Device::Cuda(n) => n,
+            Device::Cpu => 0,
+        }
     }
 }

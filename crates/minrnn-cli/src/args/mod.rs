@@ -17,7 +17,9 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use bench::{Bench, BenchEngines, BenchInfer, BenchOptions, BenchTrain, BenchWhat};
+pub(crate) use bench::{
+    Bench, BenchEngines, BenchInfer, BenchOptions, BenchScan, BenchTrain, BenchWhat,
+};
 pub(crate) use engines::{EnginePrograms, Engines};
 pub(crate) use eval::{Eval, Part};
 pub(crate) use export::{Export, FormChoice};

@@ -49,18 +49,16 @@ pub struct Update<'a> {
 
 /// Elements of f32 scratch that [`update`] needs for `count` matrices of a size.
 pub fn scratch_len([rows, cols]: [usize; 2], count: usize) -> usize {
-    let n = rows.min(cols);
-    count * (2 * pieces_len(rows * cols) + 2 * padded(rows * cols) + 2 * padded(n * n))
+    let (n, len) = (rows.min(cols), rows * cols);
+    let pieces = 2 * count * len.div_ceil(CHUNK);
+    ALIGN + padded(pieces) + 2 * padded(count * len) + 2 * padded(count * n * n)
 }
 
-/// Blocks of a matrix; their sums are f64. Even, so that all begins at multiples of 16 bytes.
-fn pieces_len(len: usize) -> usize {
-    len.div_ceil(CHUNK).next_multiple_of(2)
-}
+/// Every buffer of scratch begins at a multiple of so many elements, 256 bytes: what cuBLASLt takes for granted.
+const ALIGN: usize = 64;
 
-/// Every buffer of scratch begins at a multiple of 16 bytes.
 fn padded(len: usize) -> usize {
-    len.next_multiple_of(4)
+    len.next_multiple_of(ALIGN)
 }
 
 /// One step: with g the gradient times the factor of clipping, `m = m + (1 - beta) (g - m)`, `u = g + beta (m - g)`,
@@ -74,7 +72,8 @@ pub fn update(gpu: &Gpu, p: &Update<'_>) -> Result<()> {
     let [rows, cols] = p.size;
     let (len, n, count) = (rows * cols, rows.min(cols), p.matrices.len());
     let chunks = len.div_ceil(CHUNK);
-    let mut at = 0;
+    let begin = p.scratch.address() as usize / size_of::<f32>();
+    let mut at = begin.next_multiple_of(ALIGN) - begin;
     let mut part = |elements: usize| {
         let view = p.scratch.slice(at, elements);
         at += padded(elements);

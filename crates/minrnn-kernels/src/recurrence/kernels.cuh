@@ -24,6 +24,9 @@
 FORWARD(32, 15, 8, 1, 8, 2, 0)
 BACKWARD(32, 15, 8, 1, 8, 2, 0, 0)
 FORWARD(8, 7, 4, 4, 8, 4, 0)
+#if ELEM_BYTES == 2
+FORWARD(8, 8, 4, 4, 8, 4, 0)
+#endif
 #if ELEM_BYTES == 4
 BACKWARD(8, 7, 4, 4, 8, 2, 0, 0)
 #elif CELL_PARTS < 3
@@ -36,8 +39,10 @@ BACKWARD(8, 7, 4, 4, 8, 2, 0, 1)
 FORWARD(8, 7, 8, 4, 8, 2, 1)
 FORWARD(32, 7, 8, 2, 1, 3, 2)
 FORWARD(16, 7, 4, 4, 1, 4, 0)
+FORWARD(16, 8, 4, 4, 1, 4, 0)
 BACKWARD(8, 7, 4, 4, 8, 2, 1, 0)
 BACKWARD(16, 7, 4, 4, 1, 2, 0, 0)
+BACKWARD(16, 8, 4, 4, 1, 2, 0, 0)
 BACKWARD(32, 15, 4, 2, 1, 1, 2, 0)
 #else
 FORWARD(8, 7, 8, 4, 8, 2, 2)

@@ -61,9 +61,14 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_matrix_are_none_whatever_reads_the_input() {
-        let layer = |i: usize| {
-            ["rnn.in", "rnn.out", "mlp.up", "mlp.down"].map(|n| format!("layers.{i}.{n}.weight"))
-        };
+        let maps = [
+            "conv.pointwise",
+            "rnn.in",
+            "rnn.out",
+            "ff.mlp.up",
+            "ff.mlp.down",
+        ];
+        let layer = |i: usize| maps.map(|n| format!("layers.{i}.{n}.weight"));
         let of = |input: &str| {
             hidden(&format!(
                 "width = 8\nlayers = 2\n[input]\n{input}\n[head]\nwidth = 5\n[conv]\nkernel = 3\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\n"

@@ -251,7 +251,11 @@ impl Rule for Muon {
             self.rest.update_run(m, run)?;
         }
         let Some(scratch) = scratch else {
-            return Ok(());
+            let problem = "the plan has no memory for matrices of hidden layers".to_owned();
+            return Err(minrnn_kernels::cuda::CudaError::Value {
+                op: "muon",
+                problem,
+            });
         };
         for (size, of) in layout.hidden_groups() {
             let matrix = |i: &usize| {

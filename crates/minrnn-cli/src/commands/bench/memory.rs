@@ -9,7 +9,7 @@ use minrnn_model::rng::Rng;
 /// Values drawn once and repeated.
 const DRAWN: usize = 1 << 20;
 /// More than any GPU's second-level cache, several times.
-const BEYOND_CACHE: usize = 512 << 20;
+pub(super) const BEYOND_CACHE: usize = 512 << 20;
 
 /// A tensor on the GPU.
 pub(super) struct Tensor {

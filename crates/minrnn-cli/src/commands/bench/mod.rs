@@ -6,16 +6,20 @@ mod infer;
 mod memory;
 #[cfg(feature = "cuda")]
 mod models;
+#[cfg(any(feature = "cuda", test))]
+mod peers;
 #[cfg(feature = "cuda")]
 mod scan;
 mod steps;
 #[cfg(feature = "cuda")]
 mod train;
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
 use crate::Outcome;
-use crate::args::{Bench, BenchOptions, BenchTrain, BenchWhat};
+use crate::args::{Bench, BenchOptions, BenchScan, BenchTrain, BenchWhat};
 use crate::given::Given;
 use crate::outputs::Outputs;
 use crate::ui::Ui;
@@ -24,14 +28,18 @@ use crate::ui::Ui;
 const PRECISIONS: [&str; 3] = ["f32", "tf32", "bf16"];
 
 pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
-    if let BenchWhat::Scan(options) | BenchWhat::Train(BenchTrain { options, .. }) = &args.what {
+    if let BenchWhat::Scan(BenchScan { options, .. })
+    | BenchWhat::Train(BenchTrain { options, .. }) = &args.what
+    {
         let json = options.json.as_deref();
         Outputs::new().writes("--json", json).check()?;
     }
     match &args.what {
         BenchWhat::Infer(options) => infer::run(options, given, ui),
         BenchWhat::Engines(options) => engines::run(options, given, ui),
-        BenchWhat::Scan(options) => on_gpu("scan", options, (false, false), ui),
+        BenchWhat::Scan(BenchScan { options, python }) => {
+            on_gpu(Work::Scan(python.as_deref()), options, ui)
+        }
         BenchWhat::Train(train) => {
             refuse_unused(train)?;
             let BenchTrain {
@@ -49,7 +57,7 @@ pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
                     "--python and --rounds would change nothing: they are of steps on the CPU; leave them out, or give --device cpu"
                 );
             }
-            on_gpu("train", options, (*profile, *tuned), ui)
+            on_gpu(Work::Train(*profile, *tuned), options, ui)
         }
     }
 }
@@ -74,21 +82,51 @@ fn refuse_unused(train: &BenchTrain) -> Result<()> {
     Ok(())
 }
 
-/// `scan` or `train`, this with `--profile` and `--tuned`.
+/// What is measured on a GPU.
+#[cfg_attr(
+    not(feature = "cuda"),
+    allow(dead_code, reason = "a build without CUDA measures none of it")
+)]
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    /// Kernels, with `--python`.
+    Scan(Option<&'a Path>),
+    /// Steps, with `--profile` and `--tuned`.
+    Train(bool, bool),
+}
+
+impl Work<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scan(_) => "scan",
+            Self::Train(..) => "train",
+        }
+    }
+}
+
 #[cfg(feature = "cuda")]
-fn on_gpu(what: &str, options: &BenchOptions, train: (bool, bool), ui: &Ui) -> Result<Outcome> {
+fn on_gpu(work: Work<'_>, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
     let gpu = match options.device.open()? {
         minrnn_train::trainer::Device::Cuda(gpu) => gpu,
-        _ => return refuse(what),
+        _ => return refuse(work.name()),
     };
     let names = std::cell::RefCell::new(vec![]);
     let only = |name: &str| {
         names.borrow_mut().push(name.to_owned());
         is_wanted(&options.only, name)
     };
-    let (json, text) = match what {
-        "scan" => scan::run(&gpu, ui, &only)?,
-        _ => train::run(&gpu, ui, &only, train)?,
+    let (json, text) = match work {
+        Work::Scan(python) => {
+            let wanted = |name: &String| is_wanted(&options.only, name);
+            if python.is_some() && !scan::bare().iter().any(wanted) {
+                bail!(
+                    "--python would change nothing: other packages have the recurrence alone, which --only leaves out; leave one of them out, or add --only linear_scan"
+                );
+            }
+            let peers = python.map(|python| peers::Peers::start(python, options.ordinal()));
+            scan::run(&gpu, ui, &only, peers.transpose()?)?
+        }
+        Work::Train(profile, tuned) => train::run(&gpu, ui, &only, (profile, tuned))?,
     };
     // The table first: a file that cannot be written loses no figures.
     ui.print(&text)?;
@@ -108,8 +146,8 @@ fn on_gpu(what: &str, options: &BenchOptions, train: (bool, bool), ui: &Ui) -> R
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_gpu(what: &str, _: &BenchOptions, _: (bool, bool), _: &Ui) -> Result<Outcome> {
-    refuse(what)
+fn on_gpu(work: Work<'_>, _: &BenchOptions, _: &Ui) -> Result<Outcome> {
+    refuse(work.name())
 }
 
 fn refuse(what: &str) -> Result<Outcome> {

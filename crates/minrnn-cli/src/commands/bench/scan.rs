@@ -1,5 +1,6 @@
 //! `minrnn bench scan`: the recurrences' kernels against a copy of the same bytes.
 
+mod beside;
 mod set;
 
 use anyhow::{Result, bail};
@@ -7,8 +8,10 @@ use minrnn_kernels::cuda::Gpu;
 use minrnn_kernels::{Elem, mean_square};
 use serde_json::{Value as Json, json};
 
+use self::beside::Beside;
 use self::set::{Case, Op, Rung, Set, scratch_for};
 use super::memory::{Tensor, copy, in_turn, sets};
+use super::peers::Peers;
 use crate::table::table;
 use crate::ui::Ui;
 
@@ -170,17 +173,31 @@ fn cases() -> Vec<Case> {
     all
 }
 
-pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Json, String)> {
+/// What `--only` looks into.
+fn name(case: Case) -> String {
+    let (op, pass, shape) = (case.name(), case.pass(), case.shape);
+    format!("{op} {pass} {shape:?} {}", case.elem.suffix())
+}
+
+/// The names of the recurrence alone.
+pub(super) fn bare() -> Vec<String> {
+    let all = cases().into_iter().filter(|case| case.op == Op::LinearScan);
+    all.map(name).collect()
+}
+
+/// With `peers`, the recurrences of other packages beside the bare one.
+pub(super) fn run(
+    gpu: &Gpu,
+    ui: &Ui,
+    only: &dyn Fn(&str) -> bool,
+    peers: Option<Peers>,
+) -> Result<(Json, String)> {
+    let beside = peers.map(|peers| Beside::new(peers, gpu, ui));
+    let mut beside = beside.transpose()?;
     let copy = copy_gbps(gpu)?;
     let mut rows = vec![];
     for case in cases() {
-        let name = format!(
-            "{} {} {:?} {}",
-            case.name(),
-            case.pass(),
-            case.shape,
-            case.elem.suffix()
-        );
+        let name = name(case);
         if !only(&name) {
             continue;
         }
@@ -200,10 +217,18 @@ pub(super) fn run(gpu: &Gpu, ui: &Ui, only: &dyn Fn(&str) -> bool) -> Result<(Js
                 row.ms,
                 100.0 * row.share()
             ));
+            if let (Some(beside), Rung::Shipped) = (&mut beside, row.rung) {
+                beside.turn(case, row.ms, ROUNDS, ui)?;
+            }
             rows.push(row);
         }
     }
-    Ok((json(gpu, copy, &rows)?, text(copy, &rows)))
+    let (mut json, mut text) = (json(gpu, copy, &rows)?, text(copy, &rows));
+    if let Some(beside) = beside {
+        json["peers"] = beside.json();
+        text += &beside.text();
+    }
+    Ok((json, text))
 }
 
 fn json(gpu: &Gpu, copy: f64, rows: &[Row]) -> Result<Json> {

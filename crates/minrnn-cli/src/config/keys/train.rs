@@ -72,7 +72,7 @@ pub(super) const TRAIN: Table = Table {
             name: "optimizer",
             kind: "table, or `\"adamw\"` or `\"muon\"`",
             default: Default::Words("AdamW"),
-            meaning: "Options of AdamW, and Muon beside it; see `[train.optimizer]`. A name is a table with nothing else in it.",
+            meaning: "Options of AdamW, and Muon beside it; see `[train.optimizer]`.",
             example: "{ clip_norm = 1.0 }",
         },
         Key {
@@ -204,7 +204,7 @@ pub(super) const OPTIMIZER: Table = Table {
             name: "muon",
             kind: "table",
             default: Default::Words("AdamW trains all"),
-            meaning: "Where it stands, Muon trains the matrices of hidden layers (not embeddings, the first map of features, the head, convolutions, gains or biases) and AdamW the rest; see `[train.optimizer.muon]`.",
+            meaning: "Where it stands, Muon trains the matrices of hidden layers (not embeddings, the first map of features, the head, taps of convolutions, gains or biases) and AdamW the rest; see `[train.optimizer.muon]`.",
             example: "{ lr = 0.02 }",
         },
     ],

@@ -1,0 +1,142 @@
+use super::*;
+
+const H100: Limits = Limits {
+    multiprocessors: 132,
+    shared: 228 << 10,
+    shared_block: 227 << 10,
+};
+
+fn jobs() -> Vec<Job> {
+    let mut jobs = vec![];
+    for [b, t, d] in [
+        [1, 1, 1],
+        [2, 3, 5],
+        [64, 512, 64],
+        [64, 512, 384],
+        [64, 4096, 384],
+        [8, 65_536, 384],
+        [1, 65_536, 1024],
+        [3, 33_753, 7],
+        [4096, 16, 64],
+    ] {
+        for pass in [Pass::Forward, Pass::Backward] {
+            for (elem, parts, part_bytes) in
+                [(4, 2, 8), (4, 3, 12), (2, 2, 4), (2, 3, 6), (2, 2, 6)]
+            {
+                for (all, aligned) in [(true, true), (false, true), (true, false)] {
+                    jobs.push(Job {
+                        pass,
+                        size: Size { b, t, d },
+                        elem,
+                        parts,
+                        part_bytes,
+                        all,
+                        aligned,
+                    });
+                }
+            }
+        }
+    }
+    jobs
+}
+
+/// Each tile that can be chosen has its kernels.
+#[test]
+fn every_tile_is_compiled() {
+    let source = include_str!("kernels.cuh").replace(' ', "");
+    for (job, eight) in jobs().into_iter().flat_map(|j| [(j, false), (j, true)]) {
+        let tile = match job.aligned {
+            true => Tile::choose_of(table(job, eight), job, H100),
+            false => ANY,
+        };
+        let pass = match job.pass {
+            Pass::Forward => "FORWARD",
+            Pass::Backward => "BACKWARD",
+        };
+        let line = format!("{pass}({})", tile.name(job.pass).replace('_', ","));
+        assert!(source.contains(&line), "{job:?}: {line}");
+    }
+}
+
+#[test]
+fn tiles_cover_and_fit() {
+    for job in jobs() {
+        let tile = Tile::choose(job, H100);
+        let Size { b, t, d } = job.size;
+        assert!(tile.total(job.size) * tile.rows() * tile.channels() >= b * t * d);
+        assert!(tile.shared(job) <= H100.shared_block, "{job:?} {tile:?}");
+        assert!(tile.threads() <= 1024);
+        assert!(tile.vec == 1 || job.aligned);
+        let grid = tile.grid(job, H100);
+        assert!(grid >= 1 && grid <= tile.total(job.size));
+        assert!(tile.scratch(job.size) <= scratch_len(job.size));
+        let small = Limits {
+            multiprocessors: 16,
+            shared: 100 << 10,
+            shared_block: 99 << 10,
+        };
+        let tile = Tile::choose(job, small);
+        assert!(tile.shared(job) <= small.shared_block, "{job:?} {tile:?}");
+        assert!(tile.scratch(job.size) <= scratch_len(job.size));
+    }
+}
+
+/// One wave where there were two; no tile that is nearly empty.
+#[test]
+fn eight_warps_cut_512_steps_without_a_rest() {
+    let counts = |[b, t, d]: [usize; 3], elem| {
+        let job = Job {
+            pass: Pass::Forward,
+            size: Size { b, t, d },
+            elem,
+            parts: 2,
+            part_bytes: 2 * elem,
+            all: true,
+            aligned: true,
+        };
+        [false, true].map(|eight| {
+            let tile = Tile::choose_of(table(job, eight), job, H100);
+            (
+                t.div_ceil(tile.rows()) * tile.rows() - t,
+                tile.total(job.size),
+            )
+        })
+    };
+    assert_eq!(counts([64, 512, 384], 4), [(48, 3840), (0, 3072)]);
+    assert_eq!(counts([64, 512, 64], 2), [(48, 640), (0, 512)]);
+    let places = H100.multiprocessors * 4;
+    assert!((512..640).contains(&places), "{places}");
+}
+
+/// What was measured as the best.
+#[test]
+fn tiles_are_those_that_were_measured() {
+    let name = |pass, b, t, d, elem| {
+        let job = Job {
+            pass,
+            size: Size { b, t, d },
+            elem,
+            parts: 2,
+            part_bytes: 2 * elem,
+            all: true,
+            aligned: true,
+        };
+        Tile::choose(job, H100).name(pass)
+    };
+    let f = Pass::Forward;
+    assert_eq!(name(f, 64, 4096, 384, 4), "32_7_8_2_1_3_2");
+    assert_eq!(name(f, 8, 65_536, 384, 4), "8_7_8_4_8_2_1");
+    assert_eq!(name(f, 1, 65_536, 1024, 4), "8_7_8_4_8_2_1");
+    assert_eq!(name(f, 64, 512, 384, 4), "16_7_4_4_1_4_0");
+    assert_eq!(name(f, 64, 512, 64, 4), "8_7_4_4_8_4_0");
+    assert_eq!(name(f, 64, 512, 384, 2), "32_7_4_4_1_4_0");
+    assert_eq!(name(f, 64, 512, 64, 2), "8_7_4_4_8_4_0");
+    assert_eq!(name(f, 8, 65_536, 384, 2), "16_15_8_4_1_1_2");
+    assert_eq!(name(f, 1, 65_536, 1024, 2), "8_7_8_4_8_2_2");
+    let b = Pass::Backward;
+    assert_eq!(name(b, 64, 512, 384, 4), "16_7_4_4_1_2_0_0");
+    assert_eq!(name(b, 64, 512, 384, 2), "32_7_4_4_1_3_0_1");
+    assert_eq!(name(b, 64, 512, 64, 2), "8_7_4_4_8_3_0_1");
+    assert_eq!(name(b, 8, 65_536, 384, 4), "32_15_4_2_1_1_2_0");
+    assert_eq!(name(b, 1, 65_536, 1024, 2), "8_7_4_4_8_2_2_0");
+}
