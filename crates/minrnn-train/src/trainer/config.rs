@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::average::AverageConfig;
 use super::objective::LossConfig;
+use super::roll_back::OnNan;
 use crate::error::{Result, TrainError};
 use crate::optim::{OptimizerConfig, Rule};
 use crate::schedule::{Decay, Schedule};
@@ -163,23 +164,6 @@ impl Precision {
     }
 }
 
-/// What a run does once a loss or a gradient is not finite.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNan {
-    /// It ends with an error.
-    #[default]
-    Stop,
-    /// It goes back to an earlier state that it kept in memory, and on from there with a lower learning rate.
-    RollBack,
-}
-
-impl OnNan {
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 impl TrainConfig {
     /// Holds what needs no data to be known, before they are read.
     ///
@@ -209,32 +193,6 @@ impl TrainOptions {
     /// As [`OptimizerConfig::validate`].
     pub fn rule(&self) -> Result<Arc<dyn Rule>> {
         self.optimizer.rule(self.lr)
-    }
-
-    fn check_roll_back(&self) -> Result<()> {
-        let refuse = |key: &str, message: String| Err(TrainError::config(key, message));
-        if let Some(factor) = self.roll_back_factor.filter(|f| !(*f > 0.0 && *f < 1.0)) {
-            let message = format!("is {factor}, expected more than 0 and less than 1");
-            return refuse("train.roll_back_factor", message);
-        }
-        if self.roll_back_times == Some(0) {
-            let message = "is 0, and the run would never roll back; give at least 1, or leave train.on_nan out";
-            return refuse("train.roll_back_times", message.into());
-        }
-        let given = [
-            ("train.roll_back_factor", self.roll_back_factor.is_some()),
-            ("train.roll_back_times", self.roll_back_times.is_some()),
-        ];
-        match given
-            .iter()
-            .find(|(_, given)| *given && self.on_nan == OnNan::Stop)
-        {
-            Some((key, _)) => refuse(
-                key,
-                "is of train.on_nan = \"roll_back\"; set that, or leave this out".into(),
-            ),
-            None => Ok(()),
-        }
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -46,12 +46,13 @@ use serde::Serialize;
 pub use average::{AverageConfig, AverageKind};
 use backend::Backend;
 pub use backend::Device;
-pub use config::{OnNan, Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
+pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
 pub use fit::{Control, Event, RolledBack};
 pub use objective::{LossConfig, LossKind};
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
+pub use roll_back::OnNan;
 use roll_back::Snapshot;
 
 use crate::checkpoint::{Checkpoint, TensorData, TrainerState};

@@ -1,8 +1,9 @@
 //! A run whose loss or gradients are not finite goes back to where it was before, and on with a lower learning rate.
 
 use minrnn_model::params::Params;
+use serde::{Deserialize, Serialize};
 
-use super::config::{OnNan, TrainOptions};
+use super::config::TrainOptions;
 use super::{RolledBack, Trainer};
 use crate::checkpoint::{StreamPlace, TensorData, TrainerState};
 use crate::error::{Result, TrainError};
@@ -10,6 +11,23 @@ use crate::optim::OptimizerState;
 
 /// Steps from one snapshot to the next: they are taken behind multiples of it.
 const EVERY: u64 = 100;
+
+/// What a run does once a loss or a gradient is not finite.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNan {
+    /// It ends with an error.
+    #[default]
+    Stop,
+    /// It goes back to an earlier state that it kept in memory, and on from there with a lower learning rate.
+    RollBack,
+}
+
+impl OnNan {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// All that a run needs to go on from a step, in main memory.
 #[derive(Debug)]
@@ -22,6 +40,32 @@ pub(super) struct Snapshot {
 }
 
 impl TrainOptions {
+    pub(super) fn check_roll_back(&self) -> Result<()> {
+        let refuse = |key: &str, message: String| Err(TrainError::config(key, message));
+        if let Some(factor) = self.roll_back_factor.filter(|f| !(*f > 0.0 && *f < 1.0)) {
+            let message = format!("is {factor}, expected more than 0 and less than 1");
+            return refuse("train.roll_back_factor", message);
+        }
+        if self.roll_back_times == Some(0) {
+            let message = "is 0, and the run would never roll back; give at least 1, or leave train.on_nan out";
+            return refuse("train.roll_back_times", message.into());
+        }
+        let given = [
+            ("train.roll_back_factor", self.roll_back_factor.is_some()),
+            ("train.roll_back_times", self.roll_back_times.is_some()),
+        ];
+        match given
+            .iter()
+            .find(|(_, given)| *given && self.on_nan == OnNan::Stop)
+        {
+            Some((key, _)) => refuse(
+                key,
+                "is of train.on_nan = \"roll_back\"; set that, or leave this out".into(),
+            ),
+            None => Ok(()),
+        }
+    }
+
     /// What learning rates are multiplied by each time that the run rolls back.
     fn factor(&self) -> f64 {
         self.roll_back_factor.unwrap_or(0.5)
