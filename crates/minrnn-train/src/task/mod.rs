@@ -194,6 +194,7 @@ pub fn eval_ranges(
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant, reason = "a run has one")]
 pub enum TaskConfig {
     /// Remember the data tokens among noise.
     SelectiveCopying(SelectiveCopyingOptions),

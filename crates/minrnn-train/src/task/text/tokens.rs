@@ -171,7 +171,7 @@ fn of_numbers(
     count: usize,
 ) -> Result<Tokens> {
     let bytes = read_data(path).map_err(TrainError::io("read", path))?;
-    if bytes.len() % width != 0 {
+    if !bytes.len().is_multiple_of(width) {
         let message = format!(
             "has {} bytes, which is no whole number of u{}",
             bytes.len(),
