@@ -41,7 +41,7 @@ fn snapshot(name: &str, model: &Model, form: Form, lowering: Lowering) {
     };
     let onnx = export_graph(model.graph(), &params, &options).unwrap();
     insta::assert_snapshot!(
-        format!("{name}.{}", options.lowering_name()),
+        format!("{name}.{}", options.lowering_name(model.graph())),
         text::text(&onnx)
     );
 }

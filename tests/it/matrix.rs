@@ -451,7 +451,11 @@ pub(crate) fn variants(case: &Case, target: minrnn_onnx::export::Target) -> Vec<
 
 /// Of options, in a few words.
 pub(crate) fn words(o: &ExportOptions) -> String {
-    let mut words = vec![o.lowering_name().to_owned(), o.weights.name().to_owned()];
+    let form = match o.form {
+        minrnn_onnx::export::Form::Parallel => o.lowering.name(),
+        form => form.name(),
+    };
+    let mut words = vec![form.to_owned(), o.weights.name().to_owned()];
     words.extend(o.seq_len.map(|n| format!("T = {n}")));
     words.extend(o.lengths.then(|| "lengths".to_owned()));
     words.extend(o.reset.then(|| "reset".to_owned()));

@@ -262,7 +262,7 @@ fn held(graph: &Graph, case: &Case, params: &Params) {
     for options in &all {
         let file = session(graph, params, options);
         right(
-            options.lowering_name(),
+            options.lowering_name(graph),
             &case.judge(graph, &file, true),
             &want,
         );

@@ -67,7 +67,7 @@ impl Lowering {
         }
     }
 
-    /// The form this lowering makes.
+    /// The form this lowering makes; `LinearAttention` may make the form `step` too.
     pub fn form(self) -> Form {
         match self {
             Self::Scan => Form::Scan,

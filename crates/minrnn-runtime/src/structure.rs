@@ -46,6 +46,9 @@ const REFUSED: &[(&str, &str)] = &[
 /// What the exporter writes for other engines, where it is asked to.
 const NOT_HERE: [&str; 1] = ["LinearAttention"];
 
+/// The domain of ONNX Runtime's own operators, among them a LinearAttention.
+const MICROSOFT: &str = "com.microsoft";
+
 /// What a graph is held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rules {
@@ -229,9 +232,10 @@ fn check_node<'a>(
             short(&node.op_type),
             short(&node.domain)
         );
-        if plain_domain(&node.domain) && NOT_HERE.contains(&node.op_type.as_str()) {
+        let theirs = plain_domain(&node.domain) || node.domain == MICROSOFT;
+        if theirs && NOT_HERE.contains(&node.op_type.as_str()) {
             let what = format!("{what} is one that this runtime and tract do not have");
-            let mend = "run another form of the export, scan or step, or this file in an engine that has the operator";
+            let mend = "run a form of the export without it, such as scan, or this file in an engine that has the operator";
             return Err(Breach::new(place, what).mend(mend));
         }
         let what = format!("{what} is none that minrnn's exporter writes for this runtime");

@@ -52,6 +52,8 @@ pub enum BuildError {
 /// A node whose values may still be renamed.
 #[derive(Debug)]
 struct Pending {
+    /// Empty: the standard's.
+    domain: &'static str,
     op_type: &'static str,
     name: String,
     inputs: Vec<Val>,
@@ -202,6 +204,18 @@ impl Builder {
         count: usize,
         attributes: Vec<(&str, Attr)>,
     ) -> Vec<Val> {
+        self.node_of("", op_type, inputs, count, attributes)
+    }
+
+    /// Adds a node of another domain than the standard's.
+    pub(crate) fn node_of(
+        &mut self,
+        domain: &'static str,
+        op_type: &'static str,
+        inputs: &[Val],
+        count: usize,
+        attributes: Vec<(&str, Attr)>,
+    ) -> Vec<Val> {
         let base = self
             .scope
             .iter()
@@ -226,6 +240,7 @@ impl Builder {
             .map(|(n, a)| (n.to_owned(), a))
             .collect();
         let node = Pending {
+            domain,
             op_type,
             name,
             inputs: inputs.to_vec(),
@@ -271,6 +286,7 @@ impl Builder {
         };
         let names = |vals: &[Val]| vals.iter().map(|v| self.name(*v).to_owned()).collect();
         let node = |p: Pending| Node {
+            domain: p.domain.to_owned(),
             op_type: p.op_type.to_owned(),
             name: p.name,
             inputs: names(&p.inputs),

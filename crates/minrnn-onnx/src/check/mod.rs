@@ -21,7 +21,7 @@ pub use profile::{TRAPS, Trap, conform};
 pub use signature::Description;
 pub use types::{Extent, TensorType, Types};
 
-use crate::ir::{Model, is_standard};
+use crate::ir::{MICROSOFT, Model, is_standard};
 
 /// Opsets whose operators the checker knows.
 pub const OPSETS: std::ops::RangeInclusive<i64> = 13..=28;
@@ -133,7 +133,10 @@ pub fn check(model: &Model) -> Result<Types, CheckError> {
 
 /// Types and shapes as far as they can be known, with every rule that does not hold: for models made elsewhere.
 pub fn infer(model: &Model) -> (Types, Vec<Problem>) {
-    let mut walker = walk::Walker::new(model.opset().unwrap_or(*OPSETS.end()));
+    let mut walker = walk::Walker::new(
+        model.opset().unwrap_or(*OPSETS.end()),
+        model.opsets.iter().any(|(domain, _)| domain == MICROSOFT),
+    );
     versions(model, &mut walker.problems);
     metadata(model, &mut walker.problems);
     let types = walker.root(&model.graph);

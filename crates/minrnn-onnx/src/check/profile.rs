@@ -5,7 +5,7 @@
 
 use super::{CheckError, Problem, Rule, Types};
 use crate::choices::Target;
-use crate::ir::{DType, Graph, Model, Node, TensorData};
+use crate::ir::{DType, Graph, Model, Node, TensorData, is_standard};
 
 /// One rule of some targets.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +47,15 @@ pub static TRAPS: &[Trap] = &[
             let op = p.node.op_type.as_str();
             (!known.split_ascii_whitespace().any(|k| k == op))
                 .then(|| format!("has no operator {op}"))
+        },
+    },
+    Trap {
+        name: "domain",
+        targets: &[Candle, OpenVino, Tract, Rten],
+        why: "the engine has no operators of ONNX Runtime's own (`com.microsoft`)",
+        test: |p| {
+            let (domain, op) = (&p.node.domain, &p.node.op_type);
+            (!is_standard(domain)).then(|| format!("has no operator {op} of `{domain}`"))
         },
     },
     Trap {

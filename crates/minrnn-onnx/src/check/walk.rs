@@ -5,19 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::infer::Call;
 use super::types::{Fault, Info, Types, agree, declared};
 use super::{Problem, Rule, infer, signature};
-use crate::ir::{Attr, Dim, Graph, Node, ValueInfo, is_standard};
+use crate::ir::{Attr, Dim, Graph, MICROSOFT, Node, ValueInfo, is_standard};
 
 pub(super) struct Walker {
     opset: i64,
+    /// Whether the file says that it has operators of `com.microsoft`.
+    microsoft: bool,
     /// Everything that a node may read at this point, from this graph and those around it.
     visible: BTreeMap<String, Info>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Walker {
-    pub(super) fn new(opset: i64) -> Self {
+    pub(super) fn new(opset: i64, microsoft: bool) -> Self {
         Self {
             opset,
+            microsoft,
             visible: BTreeMap::new(),
             problems: vec![],
         }
@@ -215,10 +218,10 @@ impl Walker {
 
     /// Types of a node's results; empty where nothing is known.
     fn infer(&mut self, index: usize, node: &Node, place: &str, types: &mut Types) -> Vec<Info> {
-        let signature = if is_standard(&node.domain) {
-            signature::find(&node.op_type, self.opset)
-        } else {
-            None
+        let signature = match node.domain.as_str() {
+            MICROSOFT if self.microsoft => signature::find_microsoft(&node.op_type),
+            domain if is_standard(domain) => signature::find(&node.op_type, self.opset),
+            _ => None,
         };
         let Some(signature) = signature else {
             self.unknown(node, place);
@@ -277,6 +280,9 @@ impl Walker {
     fn unknown(&mut self, node: &Node, place: &str) {
         let op = &node.op_type;
         let detail = match signature::first(op) {
+            _ if node.domain == MICROSOFT && !self.microsoft => {
+                format!("{op} is of `{MICROSOFT}`, which the file does not import")
+            }
             _ if !is_standard(&node.domain) => {
                 format!("the operator {op} of `{}` is not known here", node.domain)
             }

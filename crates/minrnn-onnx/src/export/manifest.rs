@@ -23,6 +23,8 @@ pub(super) struct FormFile {
     pub(super) file: Data,
     /// Weights beside it.
     pub(super) data: Option<Data>,
+    /// As the file says it.
+    pub(super) lowering: String,
     pub(super) max_seq_len: Option<u64>,
     pub(super) inputs: Vec<ValueInfo>,
     outputs: Vec<ValueInfo>,
@@ -39,6 +41,10 @@ impl FormFile {
             options,
             file,
             data,
+            lowering: model
+                .metadata("minrnn.lowering")
+                .unwrap_or_default()
+                .to_owned(),
             max_seq_len: model
                 .metadata("minrnn.max_seq_len")
                 .and_then(|n| n.parse().ok()),
@@ -123,7 +129,7 @@ fn form(f: &FormFile) -> Json {
         "sha256": f.file.sha256,
         "weights": data,
         "opset": f.options.opset,
-        "lowering": f.options.lowering_name(),
+        "lowering": f.lowering,
         "max_seq_len": f.max_seq_len,
         "inputs": values(&f.inputs),
         "outputs": values(&f.outputs),

@@ -22,7 +22,7 @@ pub(super) fn metadata(
     let mut entries = vec![
         ("contract", Contract::of(graph).name().to_owned()),
         ("form", options.form.name().to_owned()),
-        ("lowering", options.lowering_name().to_owned()),
+        ("lowering", options.lowering_name(graph).to_owned()),
         ("head", head(graph).to_owned()),
         ("states", canonical(&states(graph, params, ports))),
     ];

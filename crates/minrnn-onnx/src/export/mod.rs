@@ -52,7 +52,7 @@ use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
 use crate::check;
-use crate::ir::Model;
+use crate::ir::{MICROSOFT, Model};
 use crate::lower;
 
 /// The oldest version of the file format that goes with an opset, but none before 8.
@@ -66,6 +66,14 @@ fn ir_version(opset: i64) -> i64 {
         25..=27 => 13,
         _ => 14,
     }
+}
+
+/// The operator sets of a graph: the standard's, and where it has an operator of ONNX Runtime's own, theirs.
+fn opsets(graph: &crate::ir::Graph, opset: i64) -> Vec<(String, i64)> {
+    let standard = (String::new(), opset);
+    let theirs = graph.nodes.iter().any(|n| n.domain == MICROSOFT);
+    let theirs = theirs.then(|| (MICROSOFT.to_owned(), 1));
+    std::iter::once(standard).chain(theirs).collect()
 }
 
 /// Exports a graph in one form. Equal arguments give equal models, and these equal bytes.
@@ -109,13 +117,14 @@ fn render(
     let names = names::names(graph, &options.config)?;
     let lowered = lower::lower(graph, params, store, &ports, options);
     let metadata = metadata::metadata(graph, params, &ports, weights, &names, options, &lowered);
+    let lowered_graph = lowered.builder.finish()?;
     let mut model = Model {
         ir_version: ir_version(options.opset),
-        opsets: vec![(String::new(), options.opset)],
+        opsets: opsets(&lowered_graph, options.opset),
         producer: deviation::PRODUCER.to_owned(),
         producer_version: deviation::VERSION.to_owned(),
         metadata,
-        graph: lowered.builder.finish()?,
+        graph: lowered_graph,
         ..Model::default()
     };
     let types = check::check(&model)?;

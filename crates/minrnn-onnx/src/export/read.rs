@@ -131,7 +131,9 @@ pub fn options(model: &Model) -> Result<ExportOptions, ExportError> {
             .any(|n| n.op_type.ends_with("Normalization")),
         ..ExportOptions::default()
     };
-    if options.form == Form::Parallel
+    let said = model.metadata("minrnn.lowering");
+    let stepped = options.form == Form::Step && said == Some(Lowering::LinearAttention.name());
+    if (options.form == Form::Parallel || stepped)
         && let Some(lowering) = word(model, "minrnn.lowering", Lowering::ALL, Lowering::name)?
     {
         options.lowering = lowering;

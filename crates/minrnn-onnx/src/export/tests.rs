@@ -4,6 +4,7 @@ mod contract;
 mod deviation;
 mod folder;
 mod forms;
+mod heads;
 mod models;
 mod names;
 mod profiles;

@@ -97,6 +97,9 @@ pub(crate) fn is_standard(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
+/// The domain of ONNX Runtime's own operators.
+pub(crate) const MICROSOFT: &str = "com.microsoft";
+
 /// Nodes in an order in which every value is computed before it is used.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {

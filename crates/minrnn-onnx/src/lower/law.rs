@@ -4,6 +4,7 @@
 
 use minrnn_model::graph::{Binary, Graph, Law, Op, Unary};
 
+use super::heads;
 use crate::builder::{Builder, Val};
 use crate::choices::{ExportError, ExportOptions, Form, Lowering};
 
@@ -79,10 +80,15 @@ impl Steps {
 /// The first recurrence whose law it does not know, and what does.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
     let knows = matches!(options.lowering, Lowering::Blocked | Lowering::BlockedScan);
+    let attention = options.lowering == Lowering::LinearAttention;
+    if attention && options.form == Form::Step && Lowering::is_of_steps(options.lowering, graph) {
+        return heads::check(graph, options);
+    }
     if options.form != Form::Parallel || knows {
         return Ok(());
     }
-    if options.lowering == Lowering::LinearAttention {
+    if attention {
+        heads::check(graph, options)?;
         positive(graph)?;
     }
     let other = graph.nodes().iter().find_map(|n| match n.op {

@@ -7,6 +7,7 @@ mod blocked;
 mod channels;
 mod delay;
 mod elementwise;
+mod heads;
 mod kogge_stone;
 mod law;
 mod linear_attention;
@@ -66,6 +67,14 @@ pub(crate) fn lower(
 ) -> Lowered {
     let mut l = Lower::new(graph, params, store, ports, options);
     for (i, node) in graph.nodes().iter().enumerate() {
+        if let Some((region, last)) = l.heads_at(i) {
+            // Of the others it makes what it reads.
+            if last {
+                let result = l.heads(region);
+                l.values[i] = Some(result);
+            }
+            continue;
+        }
         let value = match l.norm_at(i) {
             Some((region, Some(fused))) => Some(l.in_scope(&node.scope, |l| l.norm(region, fused))),
             // Only the region's result is read from outside.

@@ -68,6 +68,11 @@ impl Resets {
         })
     }
 
+    /// 1 where states begin anew, else 0.
+    pub(super) fn reset(&self) -> Val {
+        self.reset
+    }
+
     /// Once the input is known: padded with zeros as the input is.
     pub(super) fn begin(&mut self, b: &mut Builder, time: &mut Time, step: bool) {
         b.at_root("reset", |b| {

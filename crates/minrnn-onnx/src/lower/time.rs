@@ -40,6 +40,8 @@ pub(super) enum Key {
     Filler(i64, i64),
     /// Ones `[B, count, 1]`.
     Ones(i64),
+    /// Whether a step is before its row's end, `[B, T, 1]`.
+    Live,
     /// Indices of each row's last entries: first after its end, count, width.
     Ends(i64, i64, i64),
 }
@@ -133,6 +135,10 @@ impl Time {
             _ => return None,
         };
         usize::try_from(longest).ok()
+    }
+
+    pub(super) fn made(&self, key: Key) -> Option<Val> {
+        self.made.get(&key).copied()
     }
 
     pub(super) fn make(

@@ -16,6 +16,8 @@ pub(super) struct Choice<'a> {
     pub(super) forms: Vec<Form>,
     pub(super) names: StateNames,
     pub(super) dtype: &'a str,
+    /// Whether the form step is of the lowering too: known with the model.
+    pub(super) steps: bool,
     /// T of the sequence forms, where it is fixed.
     pub(super) seq_len: Option<usize>,
     pub(super) max_seq_len: usize,
@@ -45,6 +47,7 @@ impl<'a> Choice<'a> {
             forms: forms(args.form, &choices, target, names)?,
             names,
             dtype: &args.dtype,
+            steps: false,
             seq_len: args.seq_len.0,
             max_seq_len: args.max_seq_len,
         })
@@ -52,6 +55,12 @@ impl<'a> Choice<'a> {
 
     pub(super) fn has(&self, form: Form) -> bool {
         self.forms.contains(&form)
+    }
+
+    /// Whether nothing here runs a form: it has the operator LinearAttention.
+    pub(super) fn is_for_other_engines(&self, form: Form) -> bool {
+        let whole = form == Form::Parallel || form == Form::Step && self.steps;
+        whole && self.lowering == Lowering::LinearAttention
     }
 
     /// What the flags say of every form; the type of the weights apart, which may need data.
@@ -67,14 +76,13 @@ impl<'a> Choice<'a> {
                 self.target.name()
             );
         }
-        let least = choices.opset.max(self.lowering.opset());
         let options = ExportOptions {
             lowering: self.lowering,
             block: args.block.unwrap_or(choices.block),
             batch: args.batch.0,
             seq_len: self.seq_len,
             max_seq_len: self.max_seq_len,
-            opset: args.opset.unwrap_or(least),
+            opset: args.opset.unwrap_or(choices.opset),
             fused_norms: choices.fused_norms,
             state_names: self.names,
             state_layout: match args.state_layout.as_str() {

@@ -27,9 +27,10 @@ pub(super) fn form(choice: &Choice, windows: Lengths) -> Result<Form> {
         StateNames::Genai => "",
         _ => ", or write the form step too, which takes any",
     };
-    if choice.forms == [Form::Parallel] && choice.lowering == Lowering::LinearAttention {
+    if choice.forms.iter().all(|f| choice.is_for_other_engines(*f)) {
+        let or = if choice.steps { "" } else { " or step" };
         bail!(
-            "--eval runs what was written, and nothing here runs the lowering linear-attention; write the form scan or step too"
+            "--eval runs what was written, and nothing here runs the lowering linear-attention; write the form scan{or} too"
         );
     }
     match choice.seq_len {
@@ -47,9 +48,9 @@ fn takes(choice: &Choice, form: Form, (shortest, longest): Lengths) -> bool {
     let fixed = choice.seq_len;
     let fits = fixed.is_none_or(|t| shortest == t && longest == t);
     match (form, choice.lowering) {
+        _ if choice.is_for_other_engines(form) => false,
         (Form::Step, _) => true,
         (Form::Scan, _) | (Form::Parallel, Lowering::BlockedScan) => fits,
-        (Form::Parallel, Lowering::LinearAttention) => false,
         (Form::Parallel, _) => fits && (fixed.is_some() || longest <= choice.max_seq_len),
     }
 }
@@ -67,6 +68,7 @@ mod tests {
             forms: forms.to_vec(),
             names: StateNames::Minrnn,
             dtype: "f16",
+            steps: false,
             seq_len,
             max_seq_len: 100,
         }

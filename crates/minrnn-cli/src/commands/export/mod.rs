@@ -34,7 +34,12 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     check_outputs(args)?;
     check_own(&args.out)?;
     let loaded = files::load_checkpoint(&args.checkpoint)?;
-    unused::refuse_for(given, loaded.model.graph())?;
+    let graph = loaded.model.graph();
+    choice.steps = choice.lowering.is_of_steps(graph);
+    unused::refuse_for(given, graph, &choice)?;
+    if args.opset.is_none() {
+        plain.opset = plain.opset.max(choice.lowering.opset_of(graph));
+    }
     if !given.has("max_seq_len") {
         plain.max_seq_len = plain.longest_by_memory(loaded.model.graph());
         shorter(&mut choice, plain.max_seq_len, ui);
@@ -170,18 +175,22 @@ fn not_measured(args: &Export, ui: &Ui) {
 /// whether it computes what another form does.
 fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
     let out = args.out.display();
-    if !choice.has(Form::Parallel) || choice.lowering != Lowering::LinearAttention {
+    let foreign = |form: Form| choice.has(form) && choice.is_for_other_engines(form);
+    if !foreign(Form::Parallel) && !foreign(Form::Step) {
         let from = checkpoint.display();
         return ui.note(&format!("next: minrnn verify {out} --checkpoint {from}"));
     }
     let file = |form: Form| args.out.join(format!("model.{}.onnx", form.name()));
     let (parallel, scan, step) = (file(Form::Parallel), file(Form::Scan), file(Form::Step));
-    let how = if choice.has(Form::Step) {
+    let how = if choice.has(Form::Parallel) && choice.has(Form::Step) {
         format!(
             "minrnn verify --sequence {} --step {}",
             parallel.display(),
             step.display()
         )
+    } else if !choice.has(Form::Parallel) {
+        let sequence = "write the form scan or parallel too, and hold them to each other with minrnn verify --sequence FILE --step";
+        format!("{sequence} {}", step.display())
     } else if choice.has(Form::Scan) {
         format!(
             "minrnn verify --against {} {}",
@@ -191,6 +200,22 @@ fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
     } else {
         "write the form step too, and compare the two files".to_owned()
     };
+    if choice.steps {
+        let forms: Vec<&str> = [Form::Parallel, Form::Step]
+            .into_iter()
+            .filter(|form| foreign(*form))
+            .map(Form::name)
+            .collect();
+        let instead = match choice.has(Form::Scan) {
+            true => "; run takes the form scan",
+            false => "; write the form scan too, and run takes it",
+        };
+        ui.error(&format!(
+            "warning: what is written of {} has the operator LinearAttention of com.microsoft, which neither minrnn-runtime nor tract has: `minrnn verify {out}` and `minrnn generate {out}` cannot run it{instead}",
+            forms.join(" and ")
+        ));
+        return ui.note(&format!("next: {how}"));
+    }
     ui.error(&format!(
         "warning: the form parallel has the operator LinearAttention, which neither minrnn-runtime nor tract has: `minrnn verify {out}`, `minrnn run {out} --form parallel` and `minrnn generate {out} --engine parallel` cannot run it{}",
         instead(choice)

@@ -39,7 +39,11 @@ static RULES: &[Rule] = &[
     },
     Rule {
         flag: "lowering",
-        why: |c| no_parallel(c).then(|| only_parallel(c, "is lowered so")),
+        why: |c| {
+            // Of some models it makes the form step too.
+            let steps = c.lowering == Lowering::LinearAttention && c.has(Form::Step);
+            (no_parallel(c) && !steps).then(|| only_parallel(c, "is lowered so"))
+        },
         mend: PARALLEL,
     },
     Rule {
@@ -123,7 +127,11 @@ pub(super) fn refuse(given: &Given, choice: &Choice) -> Result<()> {
 ///
 /// # Errors
 /// As [`refuse`].
-pub(super) fn refuse_for(given: &Given, graph: &Graph) -> Result<()> {
+pub(super) fn refuse_for(given: &Given, graph: &Graph, choice: &Choice) -> Result<()> {
+    if given.has("lowering") && no_parallel(choice) && !choice.steps {
+        let why = only_parallel(choice, "of this model is lowered so");
+        bail!("--lowering would change nothing: {why}; leave it out, or {PARALLEL}");
+    }
     match graph.input() {
         Input::Features { .. } if given.has("end_of_stream") => bail!(
             "--end-of-stream would change nothing: the model takes features, and no token ends them; leave it out"

@@ -232,9 +232,23 @@ impl Export {
         model.map(Some).map_err(|e| match file.is_for_other_engines() {
             false => file.of_runtime(&e),
             true => {
+                let own = file.path.display();
+                let (how, here) = match form {
+                    "step" => (
+                        format!("--sequence FILE --step {own}` holds it to a sequence file"),
+                        "the form scan runs",
+                    ),
+                    _ if self.is_for_other_engines("step") => (
+                        format!("--sequence {own} --step FILE` holds it to a step file"),
+                        "the form scan runs",
+                    ),
+                    _ => (
+                        format!("--sequence {own} --step FILE` holds it to a step file"),
+                        "the forms scan and step run",
+                    ),
+                };
                 let what = format!(
-                    "has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify --sequence {} --step FILE` holds it to a step file in float64, and the forms scan and step run here",
-                    file.path.display()
+                    "has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify {how} in float64, and {here} here"
                 );
                 broken(&file.path, what)
             }

@@ -44,16 +44,32 @@ fn times(extent: &Extent, n: i64) -> Extent {
     extent.as_ref().and_then(|e| e.mul(&Expr::number(n)))
 }
 
-/// Heads of queries, and of keys and values.
-fn heads(call: &Call) -> Result<(i64, i64), Fault> {
+/// Heads of queries, and of states. `shared`: several of the states may have one query.
+fn heads(call: &Call, shared: bool) -> Result<(i64, i64), Fault> {
     let (q, kv) = (call.int("q_num_heads", 0), call.int("kv_num_heads", 0));
-    if q <= 0 || kv <= 0 || q % kv != 0 {
+    if q <= 0 || kv <= 0 || q % kv != 0 && !(shared && kv % q == 0) {
+        let or = if shared { ", or divide it" } else { "" };
         return fault(
             Rule::Attribute,
-            format!("q_num_heads {q} must be a positive multiple of kv_num_heads {kv}"),
+            format!("q_num_heads {q} must be a positive multiple of kv_num_heads {kv}{or}"),
         );
     }
     Ok((q, kv))
+}
+
+/// The width of a key, where several of `kv` states may share one: keys of that width must be as many as divide the states.
+fn shared_keys(dim: &Extent, d_k: &Extent, kv: i64) -> Result<(), Fault> {
+    let number = |e: &Extent| e.as_ref().and_then(Expr::as_number);
+    let (Some(wide), Some(one)) = (number(dim), number(d_k)) else {
+        return Ok(());
+    };
+    if one > 0 && wide % one == 0 && wide > 0 && kv % (wide / one) == 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "key has {wide} entries, which is no number of keys of {one} that divides {kv} states"
+    );
+    fault(Rule::Shape, what)
 }
 
 /// The inputs that the update rule needs.
@@ -73,7 +89,16 @@ fn needs(call: &Call) -> Result<(), Fault> {
 }
 
 pub(in crate::check) fn linear_attention(call: &Call) -> Found {
-    let (q_heads, kv_heads) = heads(call)?;
+    attention(call, false)
+}
+
+/// That of `com.microsoft`: several states may share a key, and a query.
+pub(in crate::check) fn shared_attention(call: &Call) -> Found {
+    attention(call, true)
+}
+
+fn attention(call: &Call, shared: bool) -> Found {
+    let (q_heads, kv_heads) = heads(call, shared)?;
     needs(call)?;
     [(0, 3), (1, 3), (2, 3), (3, 4), (4, 3), (5, 3)]
         .into_iter()
@@ -82,12 +107,14 @@ pub(in crate::check) fn linear_attention(call: &Call) -> Found {
     let packed = [0, 1, 2, 4, 5];
     let batch = merge("the batch", packed.iter().chain(&[3]).map(|i| at(*i, 0)))?;
     let time = merge("the time", packed.iter().map(|i| at(*i, 1)))?;
-    let d_k = [
-        per_head("query", at(0, 2), q_heads)?,
-        per_head("key", at(1, 2), kv_heads)?,
-        at(3, 2).clone(),
-    ];
+    let mut d_k = vec![per_head("query", at(0, 2), q_heads)?, at(3, 2).clone()];
+    if !shared {
+        d_k.push(per_head("key", at(1, 2), kv_heads)?);
+    }
     let d_k = merge("the width of a key", &d_k)?;
+    if shared {
+        shared_keys(at(1, 2), &d_k, kv_heads)?;
+    }
     let d_v = [per_head("value", at(2, 2), kv_heads)?, at(3, 3).clone()];
     let d_v = merge("the width of a value", &d_v)?;
     let heads = Some(Expr::number(kv_heads));
@@ -98,7 +125,7 @@ pub(in crate::check) fn linear_attention(call: &Call) -> Found {
     )?;
     one_of("decay", at(4, 2), &[times(&d_k, kv_heads), heads.clone()])?;
     one_of("beta", at(5, 2), &[heads.clone(), Some(Expr::number(1))])?;
-    let output = vec![batch.clone(), time, times(&d_v, q_heads)];
+    let output = vec![batch.clone(), time, times(&d_v, q_heads.max(kv_heads))];
     let state = vec![batch, heads, d_k, d_v];
     let state_type = match call.given(3) {
         true => call.dtype(3),

@@ -14,7 +14,7 @@ mod reshape;
 mod scan;
 mod slicing;
 
-pub(super) use attention::{causal_conv, linear_attention};
+pub(super) use attention::{causal_conv, linear_attention, shared_attention};
 pub(super) use elementwise::{
     arithmetic, choose, clip, compare, gelu, identity, not, pow, same_shape,
 };

@@ -33,6 +33,11 @@ pub(super) fn find(op: &str, opset: i64) -> Option<&'static Signature> {
         .max_by_key(|s| s.since)
 }
 
+/// An operator of `com.microsoft`.
+pub(super) fn find_microsoft(op: &str) -> Option<&'static Signature> {
+    table::MICROSOFT.iter().find(|s| s.op == op)
+}
+
 /// First opset of an operator, if it is known at all.
 pub(super) fn first(op: &str) -> Option<i64> {
     let versions = table::TABLE.iter().filter(|s| s.op == op);

@@ -6,8 +6,8 @@ use crate::check::infer;
 use crate::ir::DType;
 
 macro_rules! table {
-    ($($op:literal $since:literal ($($input:expr),*) -> ($($output:expr),*) [$($set:expr),*] {$($attr:expr),*} $infer:expr;)*) => {
-        pub(super) static TABLE: &[Signature] = &[$(Signature {
+    ($name:ident; $($op:literal $since:literal ($($input:expr),*) -> ($($output:expr),*) [$($set:expr),*] {$($attr:expr),*} $infer:expr;)*) => {
+        pub(super) static $name: &[Signature] = &[$(Signature {
             op: $op,
             since: $since,
             inputs: &[$($input),*],
@@ -36,8 +36,18 @@ const RANGED_27: Set = only(&[
 const TENSOR: &str = "TENSOR";
 const GRAPH: &str = "GRAPH";
 
+// Of ONNX Runtime's own operators those that an export has, in version 1 of their set.
 #[rustfmt::skip]
 table! {
+    MICROSOFT;
+    "LinearAttention" 1 (T, T, T, opt(U), opt(T), opt(T)) -> (T, U) [FLOAT_16_32, FLOAT_16_32] {
+        needed(int("q_num_heads")), needed(int("kv_num_heads")), int("chunk_size"), float("scale"), text("update_rule")
+    } Some(infer::shared_attention);
+}
+
+#[rustfmt::skip]
+table! {
+    TABLE;
     "Neg" 13 (T) -> (T) [FLOAT_SIGNED] {} Some(infer::same_shape);
     "Abs" 13 (T) -> (T) [NUMBER] {} Some(infer::same_shape);
     "Sign" 13 (T) -> (T) [NUMBER] {} Some(infer::same_shape);

@@ -31,7 +31,7 @@ mod window;
 use super::EvalErrorKind as Fault;
 use super::array::Array;
 use super::call::{Call, Done, axes, axis};
-use crate::ir::is_standard;
+use crate::ir::{MICROSOFT, is_standard};
 
 /// How an operator depends on floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,9 +112,6 @@ const FAMILIES: &[&[Op]] = &[
     sort::OPS,
     spectral::OPS,
 ];
-
-/// The domain of ONNX Runtime's own operators.
-const MICROSOFT: &str = "com.microsoft";
 
 /// An operator in an opset of its domain.
 pub(super) fn find(domain: &str, name: &str, opset: i64) -> Option<&'static Op> {

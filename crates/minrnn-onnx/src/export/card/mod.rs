@@ -181,8 +181,7 @@ fn files(out: &mut String, forms: &[FormFile]) {
         let _ = writeln!(
             out,
             "| `{}` | {} | `{takes}` | {longest} |",
-            f.file.file,
-            f.options.lowering_name()
+            f.file.file, f.lowering
         );
     }
     let mut beside: Vec<&str> = forms

@@ -26,7 +26,10 @@ fn choices(params: &Params, model: &Network) -> Vec<ExportOptions> {
         target: Target::OnnxRuntime,
         ..ExportOptions::default()
     };
-    let mut all: Vec<ExportOptions> = sequence_options().into_iter().map(|(_, o)| o).collect();
+    let mut all: Vec<ExportOptions> = sequence_options(model.graph())
+        .into_iter()
+        .map(|(_, o)| o)
+        .collect();
     for block in [2, 3, 5, 32] {
         for lowering in [Lowering::Blocked, Lowering::BlockedScan] {
             let base = base.clone();

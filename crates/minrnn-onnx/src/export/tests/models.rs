@@ -74,8 +74,8 @@ pub(super) fn export(
     export_graph(model.graph(), params, &options).unwrap()
 }
 
-/// Every way to export that takes any T up to 256.
-pub(super) fn sequence_options() -> Vec<(&'static str, ExportOptions)> {
+/// Every way to export a graph that takes any T up to 256.
+pub(super) fn sequence_options(graph: &Graph) -> Vec<(&'static str, ExportOptions)> {
     let base = ExportOptions {
         max_seq_len: 256,
         ..ExportOptions::default()
@@ -88,6 +88,7 @@ pub(super) fn sequence_options() -> Vec<(&'static str, ExportOptions)> {
     };
     let mut all: Vec<(&str, ExportOptions)> = Lowering::ALL
         .into_iter()
+        .filter(|l| l.takes(graph))
         .map(|l| (l.name(), lowered(l)))
         .collect();
     all.push((

@@ -122,6 +122,10 @@ fn broken(rule: &str) -> (Model, Target) {
                 Target::OpenVino,
             )
         }
+        "domain" => (
+            b.node_of("com.microsoft", "Gelu", &[x], 1, vec![])[0],
+            Target::OpenVino,
+        ),
         "softplus" => (b.node("Softplus", &[x], vec![]), Target::Tract),
         "integer-mod" => (
             b.node("Mod", &[x, x], vec![("fmod", Attr::Int(1))]),
@@ -170,7 +174,7 @@ fn broken(rule: &str) -> (Model, Target) {
     };
     b.output("y", y, DType::F32, out);
     let graph = b.finish().unwrap();
-    let opsets = vec![(String::new(), opset)];
+    let opsets = vec![(String::new(), opset), ("com.microsoft".into(), 1)];
     (
         Model {
             ir_version: 8,

@@ -306,6 +306,7 @@ proptest! {
     ) {
         let (model, params) = model(CONFIGS[which].0);
         let (form, lowering) = (Form::ALL[form], Lowering::ALL[lowering]);
+        prop_assume!(lowering.takes(model.graph()));
         let time = if form == Form::Step { 1 } else { time };
         let o = ExportOptions {
             lowering,

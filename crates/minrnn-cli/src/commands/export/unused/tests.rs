@@ -116,6 +116,7 @@ impl Small {
             forms: forms.to_vec(),
             names: options.state_names,
             dtype: options.weights.name(),
+            steps: false,
             seq_len: options.seq_len,
             max_seq_len: options.max_seq_len,
         };
