@@ -107,6 +107,18 @@ fn variants(name: &str) -> Vec<Variant> {
                 o.forms = vec![Form::Parallel, Form::Scan];
             }));
         }
+        "mamba2" => {
+            // Held bit for bit by heads.py.
+            all.push(variant("-linear-attention", &|o| {
+                aim(o, Target::OnnxRuntime);
+                o.options.lowering = Lowering::LinearAttention;
+            }));
+            all.push(variant("-linear-attention-lengths-resets", &|o| {
+                aim(o, Target::OnnxRuntime);
+                o.options.lowering = Lowering::LinearAttention;
+                (o.options.lengths, o.options.reset) = (true, true);
+            }));
+        }
         _ => {}
     }
     all

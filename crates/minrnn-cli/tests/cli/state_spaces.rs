@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use crate::harness::minrnn;
+use crate::harness::{Ran, minrnn, minrnn_with};
 
 const TASK: &str = "[task]
 kind = 'selective_copying'
@@ -118,6 +118,151 @@ fn a_mamba_of_transformers_is_imported_and_verified() {
             "{}",
             ran.shown()
         );
+    }
+}
+
+/// The folder of a model of transformers, imported to `model`.
+fn imported(name: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/transformers");
+    let theirs = golden.join(name);
+    let args = ["import", theirs.to_str().unwrap(), "--out", "model"];
+    minrnn(dir.path(), &args).good();
+    dir
+}
+
+const BY_OPERATOR: [&str; 6] = [
+    "--out",
+    "export",
+    "--target",
+    "onnxruntime",
+    "--lowering",
+    "linear-attention",
+];
+
+fn by_operator(dir: &Path, flags: &[&str]) -> Ran {
+    minrnn(
+        dir,
+        &[&["export", "model"], &BY_OPERATOR[..], flags].concat(),
+    )
+}
+
+/// LinearAttention of com.microsoft: the judge holds its files to each other and to the Scan, and nothing here runs them.
+#[test]
+fn a_mamba_2_by_the_operator_of_onnx_runtime() {
+    let dir = imported("mamba2_groups");
+    let ran = by_operator(dir.path(), &["--reset"]);
+    for words in [
+        "what is written of parallel and step has the operator LinearAttention of com.microsoft",
+        "`minrnn generate export` cannot run it; run takes the form scan",
+        "next: minrnn verify --sequence export/model.parallel.onnx --step export/model.step.onnx",
+    ] {
+        assert!(ran.err.contains(words), "{}", ran.shown());
+    }
+    ran.good();
+    let manifest = fs::read(dir.path().join("export/manifest.json")).unwrap();
+    let manifest: Json = serde_json::from_slice(&manifest).unwrap();
+    for (form, lowering) in [
+        ("parallel", "linear-attention"),
+        ("scan", "scan"),
+        ("step", "linear-attention"),
+    ] {
+        let form = &manifest["forms"][form];
+        assert_eq!(
+            (&form["lowering"], &form["opset"]),
+            (&lowering.into(), &17.into())
+        );
+    }
+    let [parallel, scan, step] =
+        ["parallel", "scan", "step"].map(|form| format!("export/model.{form}.onnx"));
+    for sequence in [&parallel, &scan] {
+        let args = [
+            "verify",
+            "--sequence",
+            sequence,
+            "--step",
+            &step,
+            "--max-len",
+            "9",
+        ];
+        minrnn(dir.path(), &args).good();
+    }
+    let run = |flags: &[&str]| {
+        let args = [&["run", "export", "--input", "-"], flags].concat();
+        minrnn_with(dir.path(), &args, "1 2 3\n")
+    };
+    assert_eq!(run(&[]).good(), run(&["--form", "scan"]).good());
+    for form in ["parallel", "step"] {
+        let ran = run(&["--form", form]);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        let words = "has the operator LinearAttention, which neither minrnn-runtime nor tract has";
+        assert!(ran.err.contains(words), "{}", ran.shown());
+    }
+    let ran = minrnn(dir.path(), &["verify", "export"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.shown());
+    by_operator(dir.path(), &["--form", "step"]).good();
+    let ran = by_operator(dir.path(), &["--form", "scan"]);
+    assert!(
+        ran.err.contains("--lowering would change nothing"),
+        "{}",
+        ran.shown()
+    );
+}
+
+#[test]
+fn a_mamba_has_no_heads_for_the_operator() {
+    let dir = imported("mamba_tied");
+    for (flags, words) in [
+        (&[][..], "has a decay for each of its states"),
+        (
+            &["--form", "step"],
+            "only the form parallel of this model is lowered so",
+        ),
+    ] {
+        let ran = by_operator(dir.path(), flags);
+        assert_eq!(ran.code, Some(2), "{}", ran.shown());
+        assert!(ran.err.contains(words), "{}", ran.shown());
+    }
+}
+
+/// States by the names of onnxruntime-genai, in files, manifest, verification and runtime.
+#[test]
+fn states_have_the_names_of_onnxruntime_genai_on_request() {
+    for name in ["mamba_tied", "mamba2_groups"] {
+        let dir = imported(name);
+        let args = [
+            "export",
+            "model",
+            "--out",
+            "export",
+            "--state-names",
+            "genai",
+        ];
+        minrnn(dir.path(), &args).good();
+        let manifest = fs::read(dir.path().join("export/manifest.json")).unwrap();
+        let manifest: Json = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest["state_names"], "genai");
+        let states = manifest["states"].as_array().unwrap();
+        let names =
+            |key: &str| -> Vec<&str> { states.iter().map(|s| s[key].as_str().unwrap()).collect() };
+        let kinds = ["conv_state", "recurrent_state"];
+        let all = |begin: &str| -> Vec<String> {
+            let of = |layer: usize| kinds.map(|kind| format!("{begin}.{layer}.{kind}"));
+            (0..states.len() / 2).flat_map(of).collect()
+        };
+        assert_eq!(names("input"), all("past_key_values"), "{name}");
+        assert_eq!(names("output"), all("present"), "{name}");
+        // The window is [W, k - 1] there.
+        let shape = states[0]["shape"].as_array().unwrap();
+        assert_eq!((shape.len(), &shape[1]), (2, &3.into()), "{name}");
+        let args = ["verify", "export", "--checkpoint", "model", "--quick"];
+        let out = minrnn(dir.path(), &args).good();
+        assert!(out.ends_with("Everything holds.\n"), "{out}");
+        let run = |form: &str| {
+            let args = ["run", "export", "--input", "-", "--form", form];
+            minrnn_with(dir.path(), &args, "1 2 3 4\n").good()
+        };
+        assert_eq!(run("parallel"), run("scan"), "{name}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::rows::{Fault, Steps, run};
 use super::wave::{Cut, Data, Left, Wave, lock};
 use super::{Port, Program};
 use crate::info::Law;
-use crate::kernels::{self, Cpu, Rows, RowsMut};
+use crate::kernels::{self, Cpu, Rows, RowsMut, Scan};
 
 /// One task: some rows of the batch, some steps.
 pub(super) struct Chunk<'w> {
@@ -156,6 +156,44 @@ impl Steps for Crossing<'_, '_> {
             }
         }
         self.chunk.leave(carry, left);
+        Ok(())
+    }
+
+    fn scan(
+        &mut self,
+        carry: usize,
+        capture: Option<usize>,
+        scan: &Scan<'_>,
+        mut out: RowsMut<'_>,
+    ) -> Result<(), Fault> {
+        let (chunk, wave) = (&*self.chunk, self.chunk.wave);
+        let steps = chunk.steps;
+        let mut left = chunk.carry(carry)?;
+        let width = out.width() * scan.states;
+        for (row, h) in left.values.chunks_exact_mut(width).enumerate() {
+            let mut run = |from: usize, to: usize, h: &mut [f32]| {
+                let (at, count) = (row * steps + from, to - from);
+                let out = out.part_mut(at, count);
+                kernels::scan(self.cpu, &scan.part(at, count), None, h, out);
+            };
+            // Steps up to the row's end, whose states are kept, and those behind it.
+            let end = capture.map_or(0, |capture| {
+                let end = wave.end(&wave.captures[capture], chunk.first + row);
+                let within = usize::try_from(end - chunk.from as i64);
+                within.ok().filter(|end| *end <= steps).unwrap_or(0)
+            });
+            if end > 0 {
+                run(0, end, h);
+                if let Some(capture) = capture {
+                    let place = (chunk.first + row) * width;
+                    lock(&wave.taken[capture])[place..place + width].copy_from_slice(h);
+                }
+            }
+            if end < steps {
+                run(end, steps, h);
+            }
+        }
+        chunk.leave(carry, left);
         Ok(())
     }
 

@@ -105,6 +105,12 @@ pub(super) enum Instr {
         carry: usize,
         out: usize,
     },
+    /// What a selective state space does with its states: decay, outer product, recurrence, readout; in the place of a row operation each.
+    Scan {
+        scan: Arc<Selective>,
+        /// `y [D]`
+        out: usize,
+    },
     /// The values of `by` steps before; before the first step, those of the carry.
     Delay {
         x: View,
@@ -122,6 +128,35 @@ pub(super) enum Instr {
         x: View,
         capture: usize,
     },
+}
+
+/// The arguments of a selective scan: see `kernels::Scan`.
+#[derive(Debug, Clone)]
+pub(super) struct Selective {
+    /// `[D]` where there are rates, else a decay a head.
+    pub(super) steps: View,
+    /// `[D N]`
+    pub(super) rates: Option<Arc<[f32]>>,
+    /// One value a row.
+    pub(super) keep: Option<View>,
+    pub(super) x: View,
+    pub(super) b: View,
+    pub(super) c: View,
+    /// N.
+    pub(super) states: usize,
+    pub(super) held: Held,
+}
+
+/// Where its states are.
+#[derive(Debug, Clone)]
+pub(super) enum Held {
+    /// They go from step to step; `capture`: kept at each row's end.
+    Carry {
+        carry: usize,
+        capture: Option<usize>,
+    },
+    /// Of one step: read from a view, written to a register.
+    Row { before: View, after: usize },
 }
 
 /// A table of rows.
@@ -197,6 +232,18 @@ impl Instr {
             Self::Recur { a, b, out, .. } => {
                 a.iter_mut().for_each(|a| f(&mut a.reg));
                 f(&mut b.reg);
+                f(out);
+            }
+            Self::Scan { scan, out } => {
+                let scan = Arc::make_mut(scan);
+                for view in [&mut scan.steps, &mut scan.x, &mut scan.b, &mut scan.c] {
+                    f(&mut view.reg);
+                }
+                scan.keep.iter_mut().for_each(|k| f(&mut k.reg));
+                if let Held::Row { before, after } = &mut scan.held {
+                    f(&mut before.reg);
+                    f(after);
+                }
                 f(out);
             }
             Self::Remember { x, .. } | Self::Capture { x, .. } => f(&mut x.reg),

@@ -1,10 +1,10 @@
 //! Runs instructions over a block of rows.
 
-use super::instr::{Instr, Operand, Part, Table};
+use super::instr::{Held, Instr, Operand, Part, Selective, Table};
 use super::registers::Registers;
 use super::value::{Elem, View};
 use crate::info::Law;
-use crate::kernels::{self, Cpu, Rows, RowsMut};
+use crate::kernels::{self, Cpu, Decay, Rows, RowsMut, Scan};
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
 pub(super) const BLOCK: usize = 128;
@@ -39,6 +39,13 @@ pub(super) trait Steps {
         x: (Option<Rows<'_>>, Rows<'_>),
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
+    fn scan(
+        &mut self,
+        carry: usize,
+        capture: Option<usize>,
+        scan: &Scan<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
     fn delay(
         &mut self,
         carry: usize,
@@ -59,6 +66,15 @@ impl Steps for NoSteps {
         _: Law,
         _: usize,
         _: (Option<Rows<'_>>, Rows<'_>),
+        _: RowsMut<'_>,
+    ) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn scan(
+        &mut self,
+        _: usize,
+        _: Option<usize>,
+        _: &Scan<'_>,
         _: RowsMut<'_>,
     ) -> Result<(), Fault> {
         Err(Fault::Stopped)
@@ -172,6 +188,7 @@ impl Block<'_> {
                 let x = (a.map(|a| block.view(a)), block.view(*b));
                 steps.recur(*law, *carry, x, to)
             }),
+            Instr::Scan { scan, out } => self.scan(scan, *out, steps),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
             }),
@@ -211,6 +228,53 @@ impl Block<'_> {
         let done = f(self, &mut buffer[..self.rows * width], width);
         self.registers.f32s[out] = buffer;
         done
+    }
+
+    fn scan(&mut self, scan: &Selective, out: usize, steps: &mut impl Steps) -> Result<(), Fault> {
+        let cpu = self.cpu;
+        match scan.held {
+            Held::Carry { carry, capture } => self.write(out, |b, to, _| {
+                let to = RowsMut::dense(to, b.rows);
+                steps.scan(carry, capture, &b.arguments(scan, None), to)
+            }),
+            Held::Row { before, after } => {
+                let mut states = std::mem::take(&mut self.registers.f32s[after]);
+                let wide = self.registers.widths[after];
+                let done = self.write(out, |b, to, width| {
+                    let rows = to
+                        .chunks_exact_mut(width)
+                        .zip(states.chunks_exact_mut(wide));
+                    for (row, (to, h)) in rows.enumerate() {
+                        let from = Some(b.registers.row(before, row));
+                        let to = RowsMut::dense(to, 1);
+                        kernels::scan(cpu, &b.arguments(scan, Some(row)), from, h, to);
+                    }
+                    Ok(())
+                });
+                self.registers.f32s[after] = states;
+                done
+            }
+        }
+    }
+
+    /// The arguments of a scan: those of all rows, or of one.
+    fn arguments<'s>(&'s self, scan: &'s Selective, row: Option<usize>) -> Scan<'s> {
+        let rows = |v: View| match row {
+            Some(row) => self.view(v).part(row, 1),
+            None => self.view(v),
+        };
+        let steps = rows(scan.steps);
+        Scan {
+            decay: match &scan.rates {
+                Some(rates) => Decay::Rates { steps, rates },
+                None => Decay::Heads(steps),
+            },
+            keep: scan.keep.map(rows),
+            x: rows(scan.x),
+            b: rows(scan.b),
+            c: rows(scan.c),
+            states: scan.states,
+        }
     }
 
     fn whole(&self, view: View) -> bool {

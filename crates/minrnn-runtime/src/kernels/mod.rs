@@ -21,6 +21,7 @@ mod matrix;
 mod recurrence;
 mod reduce;
 mod rows;
+mod scan;
 mod tile;
 mod unary;
 
@@ -38,4 +39,5 @@ pub(crate) use reduce::{Reduction, reduce};
 #[cfg(test)]
 use reduce::{max, min, sum};
 pub(crate) use rows::{Rows, RowsMut};
+pub(crate) use scan::{Decay, Scan, scan};
 pub(crate) use unary::{Unary, unary};

@@ -10,7 +10,7 @@ use super::cpu::Cpu;
 use super::lanes::Lanewise2;
 
 /// Partial results of a reduction.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
 
 struct Reduce<'a, F> {
     f: F,
@@ -38,11 +38,35 @@ impl<F: Lanewise2> Reduce<'_, F> {
                 acc[i] = self.f.apply(simd, acc[i], v[i]);
             }
         }
-        let mut parts = [0.0; PARTS];
-        let (stored, _) = S::as_mut_simd_f32s(&mut parts);
-        stored.copy_from_slice(&acc);
-        parts
+        parts(simd, &acc)
     }
+}
+
+/// What V registers hold.
+#[inline(always)]
+fn parts<S: Simd, const V: usize>(_: S, acc: &[S::f32s; V]) -> [f32; PARTS] {
+    let mut parts = [0.0; PARTS];
+    let (stored, _) = S::as_mut_simd_f32s(&mut parts);
+    stored.copy_from_slice(acc);
+    parts
+}
+
+/// The partial results as one.
+#[inline(always)]
+fn fold<F: Lanewise2>(f: F, mut parts: [f32; PARTS]) -> f32 {
+    let one = pulp::Scalar;
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            parts[i] = f.apply(one, parts[i], parts[i + half]);
+        }
+    }
+    parts[0]
+}
+
+/// The sum of partial sums that V registers hold.
+#[inline(always)]
+pub(super) fn folded<S: Simd, const V: usize>(simd: S, sums: &[S::f32s; V]) -> f32 {
+    fold(Add, parts(simd, sums))
 }
 
 impl<F: Lanewise2> WithSimd for Reduce<'_, F> {
@@ -50,19 +74,13 @@ impl<F: Lanewise2> WithSimd for Reduce<'_, F> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        let mut parts = match S::F32_LANES {
+        let parts = match S::F32_LANES {
             16 => self.parts::<S, 1>(simd),
             8 => self.parts::<S, 2>(simd),
             4 => self.parts::<S, 4>(simd),
             _ => self.parts::<S, PARTS>(simd),
         };
-        let one = pulp::Scalar;
-        for half in [8, 4, 2, 1] {
-            for i in 0..half {
-                parts[i] = self.f.apply(one, parts[i], parts[i + half]);
-            }
-        }
-        parts[0]
+        fold(self.f, parts)
     }
 }
 

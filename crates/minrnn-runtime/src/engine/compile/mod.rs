@@ -7,6 +7,7 @@ mod layout;
 mod pointwise;
 mod products;
 mod repeat;
+mod scan;
 mod shapes;
 mod tidy;
 mod time;

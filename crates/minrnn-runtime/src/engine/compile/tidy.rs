@@ -32,6 +32,13 @@ impl Compiler<'_> {
         let batch_out = kept(&outputs, Phase::End);
         self.body = with_biases(std::mem::take(&mut self.body), &rows_out);
         self.end = with_biases(std::mem::take(&mut self.end), &batch_out);
+        let kept = if self.timed { &[] } else { &rows_out[..] };
+        self.body = super::scan::joined(
+            std::mem::take(&mut self.body),
+            &self.rows,
+            kept,
+            &self.captures,
+        );
         self.remember();
         let mut program = Program {
             timed: self.timed,

@@ -5,6 +5,7 @@ mod figures;
 mod pointwise;
 mod products;
 mod reductions;
+mod scan;
 
 use super::Cpu;
 

@@ -7,7 +7,7 @@ use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_onnx::export::{
-    Activations, DirOptions, ExportOptions, Form, Target, Weights, write_export,
+    Activations, DirOptions, ExportOptions, Form, Lowering, Target, Weights, write_export,
 };
 use minrnn_runtime::{self as runtime, Info};
 use minrnn_train::data::read_data;
@@ -24,6 +24,11 @@ const CONTROLLER: &str = "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\
 /// The same with convolution and feed-forward layer.
 const CONTROLLER_MLP: &str = "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\nkind = 'min_gru'\n[conv]\nkernel = 4\n\
                               [mlp]\nexpansion = 2.0\n[head]\nwidth = 4\nkind = 'values'\n";
+
+/// As large a language model of Mamba's blocks, 16 states a channel.
+const MAMBA: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 65\n[cell]\nkind = 'mamba'\n[head]\nwidth = 65\n";
+/// And of Mamba-2's: 12 heads of 64 channels, 128 states a channel.
+const MAMBA2: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 65\n[cell]\nkind = 'mamba2'\n[head]\nwidth = 65\n";
 
 /// A model with its files.
 pub(super) struct Subject {
@@ -53,6 +58,8 @@ pub(super) struct Spec {
     pub(super) name: &'static str,
     pub(super) dtype: &'static str,
     config: &'static str,
+    /// The form of whole sequences that ours is measured with: of wide states the form parallel holds those of all steps.
+    sequence: Form,
     pub(super) cases: Vec<Case>,
 }
 
@@ -62,15 +69,30 @@ pub(super) fn specs(sizes: Sizes) -> Vec<Spec> {
         name,
         dtype,
         config,
+        sequence: Form::Parallel,
         cases,
     };
     let one = || vec![ONE];
+    // States of 49 and of 393 KB a layer: the longer sequences say nothing more.
+    let wide = |name, config, sequence| Spec {
+        sequence,
+        ..spec(name, "f32", config, wide_cases(sizes))
+    };
     vec![
         spec("lm", "f32", LM, all(sizes)),
         spec("lm", "int8", LM, one()),
         spec("controller", "f32", CONTROLLER, one()),
         spec("controller-mlp", "f32", CONTROLLER_MLP, one()),
+        wide("mamba", MAMBA, Form::Parallel),
+        wide("mamba2", MAMBA2, Form::Scan),
     ]
+}
+
+/// A step of one row, and the shortest of the sequences.
+fn wide_cases(sizes: Sizes) -> Vec<Case> {
+    let all = all(sizes);
+    let sequence = all.iter().find(|c| !c.step);
+    std::iter::once(ONE).chain(sequence.copied()).collect()
 }
 
 /// Exports the model with initial weights of a fixed seed into folders below `folder`; for `rivals` also the files that are made
@@ -83,8 +105,9 @@ pub(super) fn export(spec: &Spec, folder: &Path, rivals: bool) -> Result<Subject
     let lengths: Vec<usize> = sequences.map(|c| c.seq_len).collect();
     let mut forms = vec![];
     if !lengths.is_empty() {
-        forms.push(Form::Parallel);
-        forms.extend(rivals.then_some(Form::Scan));
+        forms.push(spec.sequence);
+        let scan = rivals && spec.sequence != Form::Scan;
+        forms.extend(scan.then_some(Form::Scan));
     }
     if spec.cases.iter().any(|c| c.step) {
         forms.push(Form::Step);
@@ -106,19 +129,31 @@ pub(super) fn export(spec: &Spec, folder: &Path, rivals: bool) -> Result<Subject
     };
     write(&dir, forms, of_target(target, weights))?;
     let mut files = files_of(&dir)?;
-    for length in lengths.into_iter().filter(|_| rivals) {
+    let theirs = |length: Option<usize>, lowering| ExportOptions {
+        batch: Some(1),
+        seq_len: length,
+        lowering,
+        ..of_target(Target::OnnxRuntime, Weights::F32)
+    };
+    let fixed = |form: &str| format!("{form} for onnxruntime, B and T fixed");
+    let blocked = rivals && spec.sequence == Form::Parallel;
+    for length in lengths.iter().filter(|_| blocked) {
         let dir = folder.join(format!("{}-{length}", spec.name));
-        let options = ExportOptions {
-            batch: Some(1),
-            seq_len: Some(length),
-            ..of_target(Target::OnnxRuntime, Weights::F32)
-        };
+        let options = theirs(Some(*length), Target::OnnxRuntime.choices().lowering);
         write(&dir, vec![Form::Parallel], options)?;
         files.extend(files_of(&dir)?.into_iter().map(|file| File {
-            form: "parallel for onnxruntime, B and T fixed".into(),
+            form: fixed("parallel"),
             own: false,
             ..file
         }));
+    }
+    if rivals && Lowering::LinearAttention.is_of_steps(model.graph()) {
+        let whole = lengths.iter().map(|t| (Form::Parallel, Some(*t)));
+        for (form, length) in whole.chain([(Form::Step, None)]) {
+            let dir = folder.join(format!("{}-attention-{}", spec.name, length.unwrap_or(1)));
+            write(&dir, vec![form], theirs(length, Lowering::LinearAttention))?;
+            files.extend(by_operator(&files, &dir, (form, length))?);
+        }
     }
     Ok(Subject {
         name: spec.name.into(),
@@ -126,6 +161,35 @@ pub(super) fn export(spec: &Spec, folder: &Path, rivals: bool) -> Result<Subject
         parameters: Some(params.count()),
         files,
     })
+}
+
+/// The file of a folder that has the operator LinearAttention, which only other engines run. Inputs, outputs and states are those of the
+/// file of ours that takes the same.
+fn by_operator(
+    files: &[File],
+    dir: &Path,
+    (form, length): (Form, Option<usize>),
+) -> Result<Option<File>> {
+    let sequence = |f: &&File| f.own && f.info.form.is_sequence() == (form != Form::Step);
+    let Some(like) = files.iter().find(sequence) else {
+        return Ok(None);
+    };
+    let path = dir.join(format!("model.{}.onnx", form.name()));
+    let bytes = std::fs::metadata(&path)
+        .with_context(|| format!("cannot read {}", path.display()))?
+        .len();
+    Ok(Some(File {
+        form: format!("{} by LinearAttention, for onnxruntime", form.name()),
+        bytes,
+        own: false,
+        info: Info {
+            batch: Some(1),
+            seq_len: length,
+            max_seq_len: None,
+            ..like.info.clone()
+        },
+        path,
+    }))
 }
 
 fn of_target(target: Target, weights: Weights) -> ExportOptions {
