@@ -269,6 +269,24 @@ fn products_with_a_transposed_matrix() {
     holds(make, law, 1e-5);
 }
 
+/// As the windows of convolutions go in and out by the names of onnxruntime-genai.
+#[test]
+fn axes_of_a_row_in_another_order() {
+    let make = |c: &mut Chain, h: &str, lead: usize| {
+        let there = c.ints(lead, 0, &[G as i64, K as i64]);
+        let back = c.ints(lead, 0, &[(G * K) as i64]);
+        let x = c.op("Reshape", &[h, &there]);
+        let lead = lead as i64;
+        let order = (0..lead).chain([lead + 1, lead]).collect();
+        let perm = vec![("perm".to_owned(), Attr::Ints(order))];
+        let x = c.node("Transpose", &[&x], perm);
+        let y = c.op("Reshape", &[&x, &back]);
+        c.end(&y);
+    };
+    let law = |h: &[f64]| (0..G * K).map(|i| h[i % G * K + i / G]).collect();
+    holds(make, law, 1e-6);
+}
+
 #[test]
 fn what_would_mix_rows_or_steps_is_not_computed_exactly() {
     let (all, g, k) = ((G * K) as i64, G as i64, K as i64);

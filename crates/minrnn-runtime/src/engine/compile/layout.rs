@@ -187,18 +187,58 @@ impl<'a> Compiler<'a> {
 
     /// A constant with its axes in another order: made once, when the file is opened.
     pub(super) fn transpose(&mut self, node: &'a NodeProto) -> Outcome<'a> {
-        let c = match self.operand(node, 0)? {
-            Value::Const(c) => c,
+        let x = self.operand(node, 0)?;
+        let rank = match &x {
+            Value::Const(c) => c.dims.len(),
+            Value::Flow(x) => x.rank(),
             other => return Err(format!("Transpose of {}", other.kind())),
         };
-        let rank = c.dims.len();
         let order: Option<Vec<usize>> = match attribute(node, "perm") {
             None => Some((0..rank).rev().collect()),
             Some(perm) => perm.ints.iter().map(|a| usize::try_from(*a).ok()).collect(),
         };
-        let turned = order.and_then(|order| c.transposed(&order));
-        let turned = turned.ok_or("Transpose of a constant of another type or rank")?;
-        Ok(vec![Value::Const(Rc::new(turned))])
+        let turned = match (x, order) {
+            (Value::Const(c), Some(order)) => {
+                c.transposed(&order).map(|c| Value::Const(Rc::new(c)))
+            }
+            (Value::Flow(x), Some(order)) => self.turned(x, &order)?.map(Value::Flow),
+            _ => None,
+        };
+        let turned = turned.ok_or("Transpose to another type, rank or order")?;
+        Ok(vec![turned])
+    }
+
+    /// The axes behind the batch and the time in another order; `None`: these two would move, or it is no order.
+    fn turned(&mut self, x: Flow, order: &[usize]) -> Result<Option<Flow>, String> {
+        let lead = x.lead();
+        let (first, rest) = order.split_at(lead.min(order.len()));
+        let rest: Option<Vec<usize>> = rest.iter().map(|a| a.checked_sub(lead)).collect();
+        let rest = rest.unwrap_or_default();
+        let mut sorted = rest.clone();
+        sorted.sort_unstable();
+        let is_order = sorted.iter().copied().eq(0..x.dims.len());
+        if !first.iter().copied().eq(0..lead) || !is_order || x.elem != Elem::F32 {
+            return Ok(None);
+        }
+        let dims: Vec<usize> = rest.iter().map(|a| x.dims[*a]).collect();
+        let step = |axis: usize| x.dims[axis + 1..].iter().product::<usize>();
+        let place = |mut at: usize| {
+            let mut place = 0;
+            for (axis, dim) in rest.iter().zip(&dims).rev() {
+                place += at % dim * step(*axis);
+                at /= dim;
+            }
+            u32::try_from(place).unwrap_or(u32::MAX)
+        };
+        let places = (0..x.width()).map(place).collect();
+        let y = self.result(&x, Elem::F32, dims)?;
+        let instr = Instr::Pick {
+            x: x.at,
+            places,
+            out: y.at.reg,
+        };
+        self.emit(x.phase, instr);
+        Ok(Some(y))
     }
 
     pub(super) fn squeeze(&mut self, node: &'a NodeProto) -> Outcome<'a> {
