@@ -47,6 +47,9 @@ struct Body<'a> {
     captures: &'a [Capture],
 }
 
+/// Step sizes with the rates of all states, or a decay a head; what multiplies the decays.
+type Decays = (View, Option<Arc<[f32]>>, Option<View>);
+
 /// Instructions that a scan takes the place of.
 type Used = Vec<usize>;
 
@@ -253,7 +256,7 @@ impl<'a> Body<'a> {
         a: View,
         (channels, n): (usize, usize),
         used: &mut Used,
-    ) -> Option<(View, Option<Arc<[f32]>>, Option<View>)> {
+    ) -> Option<Decays> {
         let (mut a, mut keep) = (a, None);
         if let Some((at, Operand::Row(inner), Operand::Cell(cell))) = self.product(a) {
             used.push(at);
