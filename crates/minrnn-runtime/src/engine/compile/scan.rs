@@ -251,12 +251,7 @@ impl<'a> Body<'a> {
     }
 
     /// What a decay is made of: step sizes and rates, or a value a head; and what multiplies it.
-    fn decay(
-        &self,
-        a: View,
-        (channels, n): (usize, usize),
-        used: &mut Used,
-    ) -> Option<Decays> {
+    fn decay(&self, a: View, (channels, n): (usize, usize), used: &mut Used) -> Option<Decays> {
         let (mut a, mut keep) = (a, None);
         if let Some((at, Operand::Row(inner), Operand::Cell(cell))) = self.product(a) {
             used.push(at);
