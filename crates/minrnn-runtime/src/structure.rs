@@ -45,6 +45,8 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// What the exporter writes for other engines, where it is asked to.
 const NOT_HERE: [&str; 1] = ["LinearAttention"];
+/// The domain of ONNX Runtime's own operators, among them a LinearAttention.
+const MICROSOFT: &str = "com.microsoft";
 
 /// The domain of ONNX Runtime's own operators, among them a LinearAttention.
 const MICROSOFT: &str = "com.microsoft";
