@@ -48,9 +48,6 @@ const NOT_HERE: [&str; 1] = ["LinearAttention"];
 /// The domain of ONNX Runtime's own operators, among them a LinearAttention.
 const MICROSOFT: &str = "com.microsoft";
 
-/// The domain of ONNX Runtime's own operators, among them a LinearAttention.
-const MICROSOFT: &str = "com.microsoft";
-
 /// What a graph is held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rules {
