@@ -230,7 +230,7 @@ impl<'a> Lower<'a> {
             v = self.b.mul(v, live);
             decay = self.b.mul(decay, live);
         }
-        if let Some(reset) = self.resets.as_ref().map(super::resets::Resets::reset) {
+        if let Some(reset) = self.resets.as_ref().map(|r| r.reset()) {
             let b = &mut self.b;
             let begun = live.map_or(reset, |live| b.mul(reset, live));
             let one = b.f32(1.0);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::average::AverageConfig;
 use super::objective::LossConfig;
-use super::roll_back::OnNan;
+use super::on_nan::OnNan;
 use crate::error::{Result, TrainError};
 use crate::optim::{OptimizerConfig, Rule};
 use crate::schedule::{Decay, Schedule};

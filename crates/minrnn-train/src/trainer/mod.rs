@@ -19,6 +19,7 @@ mod idle;
 mod loss;
 mod memory;
 mod objective;
+mod on_nan;
 mod origin;
 mod record;
 mod remembered;
@@ -50,9 +51,9 @@ pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
 pub use fit::{Control, Event, RolledBack};
 pub use objective::{LossConfig, LossKind};
+pub use on_nan::OnNan;
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
-pub use roll_back::OnNan;
 use roll_back::Snapshot;
 
 use crate::checkpoint::{Checkpoint, TensorData, TrainerState};

@@ -1,9 +1,9 @@
 //! A run whose loss or gradients are not finite goes back to where it was before, and on with a lower learning rate.
 
 use minrnn_model::params::Params;
-use serde::{Deserialize, Serialize};
 
 use super::config::TrainOptions;
+use super::on_nan::OnNan;
 use super::{RolledBack, Trainer};
 use crate::checkpoint::{StreamPlace, TensorData, TrainerState};
 use crate::error::{Result, TrainError};
@@ -11,23 +11,6 @@ use crate::optim::OptimizerState;
 
 /// Steps from one snapshot to the next: they are taken behind multiples of it.
 const EVERY: u64 = 100;
-
-/// What a run does once a loss or a gradient is not finite.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNan {
-    /// It ends with an error.
-    #[default]
-    Stop,
-    /// It goes back to an earlier state that it kept in memory, and on from there with a lower learning rate.
-    RollBack,
-}
-
-impl OnNan {
-    pub(super) fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// All that a run needs to go on from a step, in main memory.
 #[derive(Debug)]

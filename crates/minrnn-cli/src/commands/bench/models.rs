@@ -1,40 +1,113 @@
-//! What `minrnn bench train` trains: the layers of the paper's figure 1, and a language model.
+//! What `minrnn bench train` trains: the layers of the paper's figure 1, two state spaces, and a language model.
 
 use anyhow::Result;
 use minrnn_model::graph::{Graph, Input, OutputKind, Value};
-use minrnn_model::layers::{Candidate, Gates, MinGru, MinLstm, Recurrent};
+use minrnn_model::layers::{
+    Candidate, Diagonal, Gated, Gates, MinGru, MinLstm, Recurrent, S4d, S6, Space, Straight,
+};
 use minrnn_model::model::Model;
 
-/// A projection and a cell, nothing else: `[B,T,D]` to `[B,T,D]`.
-pub(super) fn layer(lstm: bool, width: usize) -> Result<Model> {
-    let gates: Box<dyn Gates> = if lstm {
-        Box::new(MinLstm {
-            candidate: Candidate::G,
-            normalize: true,
-        })
-    } else {
-        Box::new(MinGru {
-            candidate: Candidate::G,
-        })
-    };
-    let config = serde_json::Value::Null;
-    let body = |g: &mut Graph, x: Value| {
-        let layer = Recurrent {
-            gates: &*gates,
-            channels: width,
-            bias: false,
-            time_scale: None,
-            learned_state: false,
-            projection: false,
+/// A layer that is trained alone, `[B,T,M]` to `[B,T,M]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layer {
+    /// A projection and a cell, nothing else: D = M.
+    MinGru,
+    /// The same.
+    MinLstm,
+    /// Mamba's block: D = 2M, 16 states a channel, convolution 4.
+    Mamba,
+    /// Two linear maps around S4D: D = M, 64 states a channel.
+    S4d,
+}
+
+impl Layer {
+    pub(super) const ALL: [Self; 4] = [Self::MinGru, Self::MinLstm, Self::Mamba, Self::S4d];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::MinGru => "layer min_gru",
+            Self::MinLstm => "layer min_lstm",
+            Self::Mamba => "layer mamba",
+            Self::S4d => "layer s4d",
+        }
+    }
+
+    pub(super) fn model(self, width: usize) -> Result<Model> {
+        let body = |g: &mut Graph, x: Value| {
+            g.block(0, |g| match self {
+                Self::MinGru => cell(g, x, &CELLS.0, width),
+                Self::MinLstm => cell(g, x, &CELLS.1, width),
+                Self::Mamba => g.apply(&mamba(width), x),
+                Self::S4d => g.apply(&s4d(width), x),
+            })
         };
-        g.block(0, |g| g.apply(&layer, x))
+        Ok(Model::trace(
+            Input::Features { width },
+            OutputKind::Values,
+            serde_json::Value::Null,
+            body,
+        )?)
+    }
+}
+
+const CELLS: (MinGru, MinLstm) = (
+    MinGru {
+        candidate: Candidate::G,
+    },
+    MinLstm {
+        candidate: Candidate::G,
+        normalize: true,
+    },
+);
+
+fn cell(
+    g: &mut Graph,
+    x: Value,
+    gates: &dyn Gates,
+    channels: usize,
+) -> minrnn_model::Result<Value> {
+    let layer = Recurrent {
+        gates,
+        channels,
+        bias: false,
+        time_scale: None,
+        learned_state: false,
+        projection: false,
     };
-    Ok(Model::trace(
-        Input::Features { width },
-        OutputKind::Values,
-        config,
-        body,
-    )?)
+    g.apply(&layer, x)
+}
+
+/// Step sizes that channels begin with, as both papers have them.
+const STEP: (f64, f64) = (1e-3, 1e-1);
+
+fn mamba(width: usize) -> Gated {
+    let channels = 2 * width;
+    Gated {
+        mixer: Box::new(S6 {
+            channels,
+            states: 16,
+            rank: width.div_ceil(16),
+            step: STEP,
+        }),
+        channels,
+        kernel: 4,
+        conv_bias: true,
+        bias: false,
+        layers: 1,
+    }
+}
+
+fn s4d(channels: usize) -> Straight {
+    Straight {
+        mixer: Box::new(S4d(Space {
+            channels,
+            states: 64,
+            diagonal: Diagonal::Lin,
+            step: STEP,
+        })),
+        channels,
+        bias: false,
+    }
 }
 
 /// Embedding 65, 3 blocks of RMS norm, causal convolution 4, minGRU of expansion 2, feed-forward 4, width 384, dropout 0.2.

@@ -11,13 +11,13 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_train::optim::AdamWConfig;
 use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machine, Store, Wanted};
-use minrnn_train::tape::{Options, Place, Plan, Space, Target};
+use minrnn_train::tape::{Carry, Options, Place, Plan, Space, Target};
 use serde_json::{Value as Json, json};
 
 mod candle;
 
 use super::memory::{Tensor, median};
-use super::models;
+use super::models::{self, Layer};
 use crate::table::{grouped, table};
 use crate::ui::Ui;
 
@@ -72,17 +72,10 @@ pub(super) fn run(
         rows.push(row);
     };
     for (dtype, compute, precision) in PRECISIONS {
-        for lstm in [false, true] {
+        for kind in Layer::ALL {
             for shape in LAYERS {
-                let name = if lstm {
-                    "layer min_lstm"
-                } else {
-                    "layer min_gru"
-                };
-                if only(&format!("{name} {shape:?} {dtype}")) {
-                    add(layer(
-                        gpu, name, lstm, shape, dtype, compute, precision, tuned,
-                    )?);
+                if only(&format!("{} {shape:?} {dtype}", kind.name())) {
+                    add(layer(gpu, kind, shape, dtype, compute, precision, tuned)?);
                 }
             }
         }
@@ -94,11 +87,10 @@ pub(super) fn run(
             }
         }
     }
-    for lstm in [false, true] {
+    for kind in [Layer::MinGru, Layer::MinLstm] {
         for shape in LAYERS {
-            let name = ["layer min_gru", "layer min_lstm"][usize::from(lstm)];
-            if only(&format!("{name} {shape:?} f32 candle")) {
-                add(candle::layer(gpu, name, lstm, shape)?);
+            if only(&format!("{} {shape:?} f32 candle", kind.name())) {
+                add(candle::layer(gpu, kind, shape)?);
             }
         }
     }
@@ -108,13 +100,11 @@ pub(super) fn run(
     Ok((json(gpu, tuned, &rows)?, text(&rows) + &profiles))
 }
 
-#[allow(clippy::too_many_arguments, reason = "one option each")]
 /// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
 /// flushed before each.
 fn layer(
     gpu: &Gpu,
-    name: &str,
-    lstm: bool,
+    kind: Layer,
     shape: [usize; 3],
     dtype: &'static str,
     compute: Elem,
@@ -122,7 +112,7 @@ fn layer(
     tuned: bool,
 ) -> Result<Row> {
     let [batch, time, width] = shape;
-    let model = models::layer(lstm, width)?;
+    let model = kind.model(width)?;
     let options = Options {
         batch,
         time,
@@ -130,6 +120,7 @@ fn layer(
         train: true,
         update: None,
         input_gradient: true,
+        carry: Carry::None,
         target: Target::Zeros,
         weights: false,
         lens: false,
@@ -163,7 +154,7 @@ fn layer(
         }
     }
     Ok(Row {
-        model: name.to_owned(),
+        model: kind.name().to_owned(),
         engine: "tape",
         shape,
         dtype,

@@ -7,9 +7,10 @@ use minrnn_onnx::export::{Target, is_of_this_version, vocabulary_mark};
 use minrnn_onnx::ir;
 use serde_json::Value as Json;
 
+use super::beside::Beside;
 use super::folder::{is_own, must_be, read, sha256, sha256_of};
 use super::json::same;
-use super::manifest::{Beside, FormEntry, MANIFEST, Manifest};
+use super::manifest::{FormEntry, MANIFEST, Manifest};
 use super::{ContractError, Result, broken, chain};
 use crate::verify::{Check, Off};
 

@@ -8,6 +8,7 @@ use minrnn_onnx::export::Form;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::beside::Beside;
 use super::folder::{read, sha256};
 use super::words::{self, Words};
 use super::{Result, broken, keys};
@@ -68,13 +69,6 @@ pub(super) struct FormEntry {
     pub(super) max_seq_len: Option<u64>,
     pub(super) inputs: Json,
     pub(super) outputs: Json,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Beside {
-    pub(super) file: String,
-    pub(super) sha256: String,
-    pub(super) bytes: Option<u64>,
 }
 
 fn f32() -> String {

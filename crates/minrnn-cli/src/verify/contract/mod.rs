@@ -12,6 +12,7 @@ use minrnn_runtime as runtime;
 use serde_json::Value as Json;
 
 mod belongs;
+mod beside;
 mod folder;
 mod form;
 mod json;

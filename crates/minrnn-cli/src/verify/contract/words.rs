@@ -8,8 +8,8 @@ use minrnn_train::data::Vocabulary as Reader;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::beside::Beside;
 use super::folder::{is_own, must_be, read, sha256};
-use super::manifest::Beside;
 use super::{Result, broken, chain};
 use crate::verify::{Check, Off};
 

@@ -30,6 +30,26 @@ const MAMBA: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 
 /// And of Mamba-2's: 12 heads of 64 channels, 128 states a channel.
 const MAMBA2: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 65\n[cell]\nkind = 'mamba2'\n[head]\nwidth = 65\n";
 
+/// The same width and depth with the other mixers, of which one step of one row is measured.
+const OTHERS: [(&str, &str); 4] = [
+    (
+        "signed-min-gru",
+        "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'signed_min_gru'\n[head]\nwidth = 65\n",
+    ),
+    (
+        "aaren",
+        "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'aaren'\nhead_channels = 64\n[head]\nwidth = 65\n",
+    ),
+    (
+        "s4d",
+        "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 's4d'\nstates = 64\n[head]\nwidth = 65\n",
+    ),
+    (
+        "h3",
+        "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'h3'\nstates = 64\ntaps = 4\n[head]\nwidth = 65\n",
+    ),
+];
+
 /// A model with its files.
 pub(super) struct Subject {
     pub(super) name: String,
@@ -78,14 +98,16 @@ pub(super) fn specs(sizes: Sizes) -> Vec<Spec> {
         sequence,
         ..spec(name, "f32", config, wide_cases(sizes))
     };
-    vec![
+    let others = OTHERS.map(|(name, config)| spec(name, "f32", config, one()));
+    let first = [
         spec("lm", "f32", LM, all(sizes)),
         spec("lm", "int8", LM, one()),
         spec("controller", "f32", CONTROLLER, one()),
         spec("controller-mlp", "f32", CONTROLLER_MLP, one()),
         wide("mamba", MAMBA, Form::Parallel),
         wide("mamba2", MAMBA2, Form::Scan),
-    ]
+    ];
+    first.into_iter().chain(others).collect()
 }
 
 /// A step of one row, and the shortest of the sequences.

@@ -12,7 +12,8 @@ use minrnn_model::rng::Rng;
 use minrnn_train::optim::{AdamWConfig, Kind, Optimizer, Parameter};
 use minrnn_train::run::{self, Dropout, Run, Weights};
 
-use super::{REPEATS, Row, median, models};
+use super::models::{self, Layer};
+use super::{REPEATS, Row, median};
 
 /// Memory that the device has taken since `free` bytes were left: candle's pool keeps what it freed.
 fn taken(gpu: &Gpu, free: usize) -> usize {
@@ -20,11 +21,11 @@ fn taken(gpu: &Gpu, free: usize) -> usize {
 }
 
 /// Forward, mean square, backward with the gradient of the input.
-pub(super) fn layer(gpu: &Gpu, name: &str, lstm: bool, shape: [usize; 3]) -> Result<Row> {
+pub(super) fn layer(gpu: &Gpu, kind: Layer, shape: [usize; 3]) -> Result<Row> {
     let free = gpu.memory().map_or(0, |(free, _)| free);
     let device = gpu.to_candle()?;
     let [batch, time, width] = shape;
-    let model = models::layer(lstm, width)?;
+    let model = kind.model(width)?;
     let params = Params::init(model.graph(), 0);
     let weights = Weights::new(model.graph(), &params, DType::F32, &device)?;
     let input = Var::from_tensor(&Tensor::rand(-1.7f32, 1.7, (batch, time, width), &device)?)?;
@@ -40,7 +41,7 @@ pub(super) fn layer(gpu: &Gpu, name: &str, lstm: bool, shape: [usize; 3]) -> Res
             times.push(start.elapsed().as_secs_f32() * 1e3);
         }
     }
-    Ok(row(name, shape, median(times), taken(gpu, free)))
+    Ok(row(kind.name(), shape, median(times), taken(gpu, free)))
 }
 
 /// Whole optimizer steps with new batches, by the clock.
