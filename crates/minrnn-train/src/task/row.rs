@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::text::tokens::no_text;
 use crate::error::{Result, TrainError};
 
 /// Bytes of a piece while a file is gone through.
@@ -166,11 +167,7 @@ impl Row {
         }
         let at = at - self.begin + good.len() as u64;
         let line = line + good.iter().filter(|b| **b == b'\n').count();
-        Err(TrainError::data(
-            &self.path,
-            format!("byte {at} (line {line})"),
-            "is not UTF-8; convert the file first",
-        ))
+        Err(no_text(&self.path, at, line))
     }
 
     /// Some characters.

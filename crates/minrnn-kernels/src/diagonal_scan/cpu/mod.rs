@@ -137,12 +137,14 @@ impl<'a, T: Float> Channel<'a, T> {
 ///
 /// # Panics
 /// If a slice is not as long as `size` says.
-pub fn forward_f32(inputs: &Inputs<'_, f32>, size: Size, y: &mut [f32], marks: Option<&mut [f32]>) {
-    let out = Out {
-        y,
-        last: None,
-        marks,
-    };
+pub fn forward_f32(
+    inputs: &Inputs<'_, f32>,
+    size: Size,
+    y: &mut [f32],
+    last: Option<&mut [f32]>,
+    marks: Option<&mut [f32]>,
+) {
+    let out = Out { y, last, marks };
     forward(crate::dispatch::Level::best(), inputs, None, size, out);
 }
 

@@ -6,6 +6,7 @@ use minrnn_model::graph::{Fused, Region};
 
 use super::Layer;
 use super::begin::{back_first, first};
+use super::keep::keep_by_itself;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -29,6 +30,8 @@ struct DiagonalScan {
     inputs: Inputs,
     y: Place,
     marks: Option<Place>,
+    /// States after the last step, where they are carried on: those of all steps are nowhere.
+    last: Option<Place>,
     scratch: Place,
 }
 
@@ -74,11 +77,13 @@ fn scan(p: &mut Planner<'_>, region: &Region) {
     let y = p.make(region.outputs[0].index(), compute, compute, true);
     let marked = p.options.train && size.marks() > 0;
     let marks = marked.then(|| p.buffer(size.marks(), Elem::F32));
+    let last = keep_by_itself(p, region.states[0]);
     let scratch = scratch!(p, |_| kernel::cuda::forward_scratch_len(size));
     p.launch(DiagonalScan {
         inputs,
         y: p.slots[y].place,
         marks,
+        last,
         scratch,
     });
     p.back(move |p| {
@@ -178,7 +183,7 @@ impl Kernel for DiagonalScan {
     fn places(&self) -> Places {
         Places {
             reads: self.inputs.places(),
-            ..places!(=> self.y, self.marks; self.scratch)
+            ..places!(=> self.y, self.marks, self.last; self.scratch)
         }
     }
     fn host(&self, h: &mut Host) {
@@ -189,18 +194,24 @@ impl Kernel for DiagonalScan {
         if let Some(marks) = self.marks {
             h.write(marks, &slow::marks(&all, size));
         }
+        if let Some(last) = self.last {
+            let rows = all.chunks_exact(size.state()).skip(size.time - 1);
+            let values: Vec<f64> = rows.step_by(size.time).flatten().copied().collect();
+            h.write(last, &values);
+        }
     }
     fn cpu(&self, m: &mut Cpu) {
-        let (reads, [y, marks]) = (m.memory).access(self.inputs.all(), [Some(self.y), self.marks]);
+        let writes = [Some(self.y), self.marks, self.last];
+        let (reads, [y, marks, last]) = (m.memory).access(self.inputs.all(), writes);
         let inputs = self.inputs.slices(reads);
-        let marks = self.marks.map(|_| marks);
-        kernel::cpu::forward_f32(&inputs, self.inputs.size, y, marks);
+        let (marks, last) = (self.marks.map(|_| marks), self.last.map(|_| last));
+        kernel::cpu::forward_f32(&inputs, self.inputs.size, y, last, marks);
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
         let out = kernel::cuda::Out {
             y: m.view(self.y)?,
-            last: None,
+            last: m.opt(self.last)?.map(|last| (last, None)),
             marks: m.opt(self.marks)?,
         };
         let scratch = m.view(self.scratch)?;

@@ -214,17 +214,22 @@ fn read_text(path: &Path) -> Result<String> {
             .iter()
             .filter(|b| **b == b'\n')
             .count();
-        let bin = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("bin"));
-        let mend = match bin {
-            true => "of token numbers say so: task.tokens = \"u16\" or \"u32\"",
-            false => "convert the file first, or take its bytes: task.tokens = \"bytes\"",
-        };
-        TrainError::data(
-            path,
-            format!("byte {at} (line {line})"),
-            format!("is not UTF-8; {mend}"),
-        )
+        no_text(path, at as u64, line)
     })
+}
+
+/// Where a file stops being UTF-8, and what would mend it.
+pub(in crate::task) fn no_text(path: &Path, at: u64, line: usize) -> TrainError {
+    let bin = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("bin"));
+    let mend = match bin {
+        true => "of token numbers say so: task.tokens = \"u16\" or \"u32\"",
+        false => "convert the file first, or take its bytes: task.tokens = \"bytes\"",
+    };
+    TrainError::data(
+        path,
+        format!("byte {at} (line {line})"),
+        format!("is not UTF-8; {mend}"),
+    )
 }
