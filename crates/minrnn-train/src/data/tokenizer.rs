@@ -65,6 +65,20 @@ fn check_numbers(tokenizer: &tokenizers::Tokenizer, file: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Merges that are left out by chance make another text of the same words each time.
+fn check_chance(file: &[u8]) -> Result<()> {
+    let json: Json = serde_json::from_slice(file).map_err(|e| fail("is no JSON", &e))?;
+    match json["model"]["dropout"].as_f64().filter(|p| *p > 0.0) {
+        Some(p) => {
+            let message = format!(
+                "leaves merges out by chance (model.dropout is {p}), and a text would have other tokens each time; write null there"
+            );
+            Err(TrainError::config("tokenizer", message))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Tokenizer {
     /// # Errors
     /// [`TrainError::Config`] for a file that is no tokenizer, or has no token.
@@ -78,6 +92,7 @@ impl Tokenizer {
             .map_err(|e| fail("has a truncation that cannot be left out", &*e))?
             .with_padding(None);
         check_numbers(&tokenizer, &file)?;
+        check_chance(&file)?;
         let Some(largest) = tokenizer.get_vocab(true).into_values().max() else {
             return Err(TrainError::config("tokenizer", "has no token"));
         };

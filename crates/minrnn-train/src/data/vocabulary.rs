@@ -313,6 +313,14 @@ mod tests {
             let refused = Vocabulary::tokenizer(Arc::from(file.as_bytes())).unwrap_err();
             assert!(refused.to_string().contains(why), "{refused}");
         }
+        let merges = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "pre_tokenizer": null,
+            "post_processor": null, "decoder": null, "model": {"type": "BPE", "dropout": 0.5, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}"#;
+        let chance = Vocabulary::tokenizer(Arc::from(merges.as_bytes())).unwrap_err();
+        assert!(chance.to_string().contains("by chance"), "{chance}");
+        let fixed = merges.replace("0.5", "null");
+        let fixed = Vocabulary::tokenizer(Arc::from(fixed.as_bytes())).unwrap();
+        assert_eq!(fixed.encode("ab").unwrap(), [2]);
         let none = Vocabulary::tokenizer(Arc::from(*b"{}"))
             .unwrap_err()
             .to_string();

@@ -1,11 +1,12 @@
 //! A row of tokens in a file of which only pieces are ever in memory.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::text::tokens::no_text;
 use crate::error::{Result, TrainError};
@@ -29,6 +30,8 @@ pub(super) enum Unit {
 pub(super) struct Row {
     path: PathBuf,
     file: Mutex<File>,
+    /// What the file was when it was gone through.
+    stamp: Stamp,
     unit: Unit,
     /// Where the first token begins.
     begin: u64,
@@ -40,6 +43,32 @@ pub(super) struct Row {
     /// The most bytes that were read at once.
     #[cfg(test)]
     pub(super) most: std::sync::atomic::AtomicUsize,
+}
+
+/// What tells a file from what it was: size, time of the last change, and on Unix which file it is. An edit that puts the time back is
+/// not seen.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    changed: Option<SystemTime>,
+    file: Option<[u64; 2]>,
+}
+
+impl Stamp {
+    fn of(about: &Metadata) -> Self {
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            Some([about.dev(), about.ino()])
+        };
+        #[cfg(not(unix))]
+        let file = None;
+        Self {
+            size: about.len(),
+            changed: about.modified().ok(),
+            file,
+        }
+    }
 }
 
 impl Row {
@@ -57,6 +86,7 @@ impl Row {
         }
         let mut row = Self {
             path: path.to_path_buf(),
+            stamp: Stamp::of(&about),
             file: Mutex::new(file),
             unit,
             begin: 0,
@@ -106,6 +136,11 @@ impl Row {
         #[cfg(test)]
         (self.most).fetch_max(bytes.len(), std::sync::atomic::Ordering::Relaxed);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let about = file.metadata().map_err(io())?;
+        let there = std::fs::metadata(&self.path).map_err(io())?;
+        if [about, there].iter().any(|a| Stamp::of(a) != self.stamp) {
+            return Err(self.changed());
+        }
         file.seek(SeekFrom::Start(from)).map_err(io())?;
         match file.read_exact(&mut bytes) {
             Ok(()) => Ok(bytes),

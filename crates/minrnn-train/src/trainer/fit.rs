@@ -70,7 +70,8 @@ impl Trainer {
             if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
                 break;
             }
-            if self.state.evaluation_due {
+            // That of the last step is the one at the end.
+            if self.state.evaluation_due && self.state.step < options.steps {
                 let (metrics, control) =
                     self.evaluated(options.eval_samples, (None, true), observe)?;
                 let enough = options
@@ -90,10 +91,8 @@ impl Trainer {
             true => Some(self.observed(options.eval_samples, observe)?.0),
             false => None,
         };
-        // A longer run would have one here too, or had one already.
-        let counts = self.state.step == options.steps
-            && options.eval_every > 0
-            && options.steps.is_multiple_of(options.eval_every);
+        // A longer run would have one here too; a run that is over and goes on had it already.
+        let counts = self.state.step == options.steps && self.state.evaluation_due;
         Ok(Some(self.evaluated(0, (judged, counts), observe)?.0))
     }
 
@@ -137,9 +136,8 @@ impl Trainer {
             Err(error @ TrainError::NonFinite { .. }) => (vec![], Some(error)),
             other => other?,
         };
-        self.state.evaluation_due = options.eval_every > 0
-            && self.state.step.is_multiple_of(options.eval_every)
-            && self.state.step < options.steps;
+        self.state.evaluation_due =
+            options.eval_every > 0 && self.state.step.is_multiple_of(options.eval_every);
         let mut stopped = false;
         for log in logs {
             stopped |= observe(self, Event::Step(log))? == Control::Stop;

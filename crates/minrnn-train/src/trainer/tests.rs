@@ -160,6 +160,23 @@ fn a_run_ends_when_its_patience_does() {
     assert_eq!(again(4), [(10, 4), (10, 4)]);
 }
 
+/// The evaluation at the end of a run counts once, however often the run goes on without a step.
+#[test]
+fn a_run_that_is_over_loses_no_patience() {
+    let mut config = stands_still(30);
+    config.train.steps = 8;
+    let mut trainer = Trainer::new(&config, &Device::Cpu).unwrap();
+    assert_eq!(counted(&mut trainer), [(2, 0), (4, 1), (6, 2), (8, 3)]);
+    let path = Path::new("checkpoint");
+    for _ in 0..2 {
+        let checkpoint = trainer.checkpoint().unwrap();
+        let options = ResumeOptions::default();
+        trainer = Trainer::resume(&config, &checkpoint, path, &Device::Cpu, options).unwrap();
+        assert_eq!(counted(&mut trainer), [(8, 3)]);
+        assert_eq!(trainer.checkpoint().unwrap(), checkpoint);
+    }
+}
+
 #[test]
 fn a_run_with_patience_goes_on_as_if_it_had_not_stopped() {
     let config = stands_still(3);

@@ -16,8 +16,8 @@ use super::spec::Fill;
 const STEPS: [usize; 2] = [5, 17];
 
 impl Two {
-    /// Names of the axis of time of an input, in both files; none where one has no name.
-    fn length_names(&self, link: &Link) -> Option<[&str; 2]> {
+    /// Names of the axis of time of an input, in both files, where they have one.
+    fn length_names(&self, link: &Link) -> Option<[Option<&str>; 2]> {
         let axis = link.time()?;
         let name = |side: usize| {
             let file = &self.files[side];
@@ -27,28 +27,30 @@ impl Two {
                 _ => None,
             }
         };
-        Some([name(0)?, name(1)?])
+        Some([name(0), name(1)])
     }
 
-    /// Inputs by their lengths: of two inputs that a file gives one name, or none, the lengths are one.
+    /// Inputs by their lengths: two that a file gives two names have two, whatever the other file says of them. What has a name in
+    /// neither file has the first one's.
     fn groups(&self) -> Vec<(String, Vec<usize>)> {
-        let mut groups: Vec<([&str; 2], Vec<usize>)> = vec![];
+        let mut groups: Vec<([Option<&str>; 2], Vec<usize>)> = vec![];
         for (i, link) in self.face.links.iter().enumerate() {
-            if link.time().is_none() {
-                continue;
-            }
             let Some(names) = self.length_names(link) else {
-                return vec![];
+                continue;
             };
-            let same = |of: &[&str; 2]| of[0] == names[0] || of[1] == names[1];
-            match groups.iter_mut().find(|(of, _)| same(of)) {
+            let apart = |of: &[Option<&str>; 2]| {
+                let mut both = of.iter().zip(&names);
+                both.any(|(a, b)| a.is_some() && b.is_some() && a != b)
+            };
+            match groups.iter_mut().find(|(of, _)| !apart(of)) {
                 Some((_, all)) => all.push(i),
                 None => groups.push((names, vec![i])),
             }
         }
-        let named = groups
-            .into_iter()
-            .map(|(names, all)| (names[0].to_owned(), all));
+        let named = groups.into_iter().map(|(names, all)| {
+            let name = names.into_iter().flatten().next().unwrap_or("?");
+            (name.to_owned(), all)
+        });
         named.collect()
     }
 

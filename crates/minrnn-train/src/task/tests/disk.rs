@@ -181,8 +181,13 @@ fn faults_of_a_file_on_disk_are_those_of_one_in_memory() {
     let folder = FromDisk::open(&options(dir.path(), 5), 0).unwrap_err();
     assert!(folder.to_string().contains("no plain file"), "{folder}");
     let task = FromDisk::open(&options(&path, 5), 0).unwrap();
-    for changed in [mixed(100), "Z".repeat(60_000)] {
+    let same_size = "a".repeat(mixed(20_000).len());
+    for changed in [mixed(100), "Z".repeat(60_000), same_size] {
         std::fs::write(&path, changed).unwrap();
+        // Some file systems count time in steps of milliseconds.
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+        let file = std::fs::File::options().write(true).open(&path);
+        file.unwrap().set_modified(later).unwrap();
         let error = task.batch(Split::Validation, 3, 1).unwrap_err().to_string();
         assert!(error.contains("was changed while it was in use"), "{error}");
     }

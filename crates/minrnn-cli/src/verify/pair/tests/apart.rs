@@ -1,6 +1,6 @@
 //! Inputs whose lengths have names of their own.
 
-use minrnn_onnx::ir::{Attr, Graph, Tensor as Constant};
+use minrnn_onnx::ir::{Attr, Dim, Graph, Tensor as Constant};
 
 use super::graphs::{Folder, floats, node, noted, request, same};
 use super::*;
@@ -67,6 +67,23 @@ fn lengths_of_two_names_are_drawn_apart() {
         .iter()
         .find(|r| r.check == "whole, lengths that differ");
     assert_eq!(apart.unwrap().cases, 2);
+}
+
+/// The other file may leave them without names, or call them by one.
+#[test]
+fn names_of_one_file_are_enough() {
+    for [x, m] in [["T", ""], ["", "S"], ["", ""], ["T", "T"]] {
+        let mut other = mean("S", true);
+        for (input, name) in other.inputs.iter_mut().zip([x, m]) {
+            let dims = input.dims.as_mut().unwrap();
+            dims[1] = match name {
+                "" => Dim::Unknown,
+                name => Dim::symbol(name),
+            };
+        }
+        let found = pair(mean("S", false), other, 20);
+        assert!(!found.holds, "{x}, {m}: {:?}", found.notes);
+    }
 }
 
 /// One name is one length; what cannot be tried is said.
