@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::graph::{Graph, Holds, Input, Law, Op, OutputKind, StateInit, Value};
+use crate::layers::{Diagonal, Space};
 use crate::oracle::{self, Data, Run, Trace};
 
 fn traced(width: usize, body: impl FnOnce(&mut Graph, Value) -> Result<Value>) -> Result<Graph> {
@@ -102,4 +103,65 @@ fn what_a_law_or_a_delay_of_it_cannot_take_is_refused() {
         let e = graph.map(drop).expect_err(says).to_string();
         assert!(e.contains(says), "{says}: {e}");
     }
+}
+
+/// The diagonal state space of the package popgym, in float64 (`tests/golden/diagonal/popgym.py`): its convolution with the response.
+#[test]
+fn a_diagonal_state_space_is_that_of_a_package() {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../../tests/golden/diagonal/popgym.json")).unwrap();
+    let n = |key: &str| golden[key].as_u64().unwrap() as usize;
+    let (channels, pairs, batch, time) = (n("channels"), n("pairs"), n("batch"), n("time"));
+    let wave = |count: usize, k: f64, scale: f64, shift: f64| -> Vec<f64> {
+        let one = |i: usize| shift + scale * libm::sin(i as f64 * k + 0.3);
+        (0..count).map(one).collect()
+    };
+    let wide = channels * pairs;
+    let by_name = [
+        ("log_dt", wave(channels, 1.1, 0.5, -1.0)),
+        ("A_log", wave(wide, 0.7, 0.8, 0.0)),
+        ("A_im", wave(wide, 1.3, 4.0, 2.0)),
+        (
+            "C",
+            [wave(wide, 0.9, 1.0, 0.0), wave(wide, 1.7, 1.0, 0.0)].concat(),
+        ),
+        ("D", wave(channels, 2.3, 1.0, 0.0)),
+    ];
+    let space = Space {
+        channels,
+        states: 2 * pairs,
+        diagonal: Diagonal::Lin,
+        step: (1e-3, 1e-1),
+    };
+    let input = Input::Features { width: channels };
+    let graph = Graph::trace(input, OutputKind::Values, |g, x| {
+        g.block(0, |g| g.apply(&space, x))
+    })
+    .unwrap();
+    let of = |name: &str| {
+        let found = by_name.iter().find(|(n, _)| name.ends_with(n));
+        found.expect(name).1.clone()
+    };
+    let params: Vec<Vec<f64>> = graph.params().iter().map(|p| of(&p.name)).collect();
+    assert_eq!(params.len(), by_name.len());
+    let x: Vec<f32> = wave(batch * time * channels, 0.61, 1.0, 0.0)
+        .iter()
+        .map(|v| *v as f32)
+        .collect();
+    let run = Run::new(batch, time, Data::Features(&x));
+    let found = oracle::run(&graph, &params[..], &run).unwrap().output.data;
+    let wanted: Vec<f64> = golden["y"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v.as_f64().unwrap())
+        .collect();
+    let mut c = crate::compare::Comparison::default();
+    // Inputs are rounded to f32 here, and are not there.
+    std::iter::zip(&found, &wanted).for_each(|(g, w)| c.push(*g, *w, 1e-6));
+    assert_eq!(
+        (found.len(), wanted.len()),
+        (c.count, batch * time * channels)
+    );
+    assert!(c.holds(), "{c:?}");
 }
