@@ -1,16 +1,16 @@
 use super::cuda::{Grads, Inputs, Out, Rows, Saved, backward, forward, scratch_len};
-use super::{EVERY, Size, slow};
+use super::{Size, slow};
 use crate::Elem;
 use crate::cuda::testing::{Bench, Buffer, TYPES, rounded};
 use crate::testing::Rng;
 
 /// `[B,T]`, channels of a head, heads of a group, groups, states, whether heads share their rate.
-const CASES: [([usize; 2], [usize; 4], bool); 12] = [
+const CASES: [([usize; 2], [usize; 4], bool); 17] = [
     ([1, 1], [1, 1, 1, 1], false),
     ([2, 3], [1, 5, 1, 4], false),
     ([3, 70], [1, 33, 1, 16], false),
-    ([2, EVERY + 1], [1, 7, 1, 3], false),
-    ([1, 2 * EVERY], [1, 40, 1, 17], false),
+    ([2, 17], [1, 7, 1, 3], false),
+    ([1, 128], [1, 40, 1, 17], false),
     ([2, 9], [4, 3, 2, 16], true),
     ([1, 150], [64, 1, 1, 64], true),
     ([2, 300], [16, 3, 1, 128], true),
@@ -18,6 +18,12 @@ const CASES: [([usize; 2], [usize; 4], bool); 12] = [
     ([1, 5], [1, 9, 1, 256], true),
     ([1, 7], [3, 2, 1, 5], false),
     ([2, 33], [8, 40, 1, 16], true),
+    // Of the tiled kernels: one stretch, whole ones, a last one of a single step, segments, groups and a part of a block.
+    ([2, 16], [1, 4, 1, 16], false),
+    ([1, 48], [1, 132, 1, 16], false),
+    ([3, 33], [1, 20, 2, 16], false),
+    ([2, 145], [1, 36, 1, 16], false),
+    ([1, 257], [1, 8, 3, 16], false),
 ];
 
 fn size(

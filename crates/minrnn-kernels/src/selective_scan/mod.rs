@@ -17,7 +17,7 @@ mod tests;
 
 use candle_core::{Result, Tensor};
 
-pub use size::{EVERY, Size};
+pub use size::Size;
 
 use crate::KernelError;
 use crate::tensors::Input;
@@ -53,7 +53,7 @@ pub struct Inputs<'a> {
 /// `states`: N; `lens`: how many steps of each sequence count for its last state, 1 to T, `[B]`; absent: all T.
 /// The results are y, `[B,T,D]`, and the last states, `[B,D N]`. Each step multiplies, rounds, adds, rounds, so a sequence cut into chunks
 /// with the state carried over gives the same bits. Gradients for all inputs; states that the backward pass needs are computed again from
-/// every [`EVERY`]th, and the gradients of b and c are summed in a fixed order.
+/// every [`Size::every`]th, and the gradients of b and c are summed in a fixed order.
 ///
 /// # Errors
 /// [`KernelError`] on other shapes, an empty dimension (T = 0 too), another element type or device, lengths

@@ -2,13 +2,16 @@
 //
 // LANES neighbouring threads share a channel, each with PER of its states in registers; a block has channels of one group of one sequence
 // and goes through time step by step. States are never stored but those before every EVERY-th step; the backward pass computes the
-// others again, twice: to one of SUB, then to each. Sums over states are shuffles, sums over channels go through shared memory and then, in
+// others again, twice: to one of SUB, then to each (EVERY is 16 where a channel has at most 16 states). Sums over states are shuffles, sums over channels go through shared memory and then, in
 // the order of the blocks, through scratch: no order depends on chance.
 
 #include "cuda/elements.cuh"
 #include "cuda/reduce.cuh"
+#include "selective_scan/tiled.cuh"
 
-constexpr int EVERY = 64, SUB = 8;
+constexpr int SUB = 8;
+// `Size::every`.
+template <int LANES> constexpr int every = LANES < 32 ? 16 : 64;
 
 #define EACH(i, n) \
     for (i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x; i < (n); i += (i64)gridDim.x * blockDim.x)
@@ -69,6 +72,7 @@ template <class E, int LANES, int PER> struct Scan {
 template <class E, int LANES, int PER>
 __device__ __forceinline__ void scan_forward(const Scan<E, LANES, PER> &scan, const float *skip, const float *h0,
                                              const uint32_t *lens, E *y, float *last, float *marks, int T, i64 D) {
+    constexpr int EVERY = every<LANES>;
     const int kept = (T - 1) / EVERY, len = lens ? int(lens[scan.sequence]) : T;
     const float straight = scan.on ? skip[scan.head] : 0.0f;
     float h[PER];
@@ -103,6 +107,7 @@ __device__ __forceinline__ void scan_backward(const Scan<E, LANES, PER> &scan, c
                                               E *dx, i64 stride_dx, float *parts_b, float *parts_c, float *carry, float *sum_rates,
                                               float *sum_skip, int B, int T, int from, int to, i64 D, int G, int shared_rates) {
     DYNAMIC_SHARED(float, shared);
+    constexpr int EVERY = every<LANES>;
     const int width = blockDim.x * PER, N = scan.N, kept = (T - 1) / EVERY, len = lens ? int(lens[scan.sequence]) : T;
     const bool resumed = to < T;
     // States before every SUB-th step; before each, later what goes to b; what goes to c.
@@ -227,6 +232,46 @@ __device__ __forceinline__ void scan_backward(const Scan<E, LANES, PER> &scan, c
 TILES(f32)
 TILES(bf16)
 TILES(f16)
+
+// Of channels that have 16 states and a step size of their own: `tiled.cuh`.
+#define PLACE(C)                                                                                                        \
+    {step, x, b, c, stride_step, stride_x, stride_b, stride_c, i64(G) * width, int(blockIdx.x % blocks) * tiled::CHANNELS, width, \
+     int(blockIdx.x / blocks / G / segments), int(blockIdx.x / blocks % G), int(blockIdx.x % blocks), T, int(threadIdx.x), \
+     int(threadIdx.x) / 4 * 4, int(threadIdx.x) % 4 * 4, int(blockIdx.x / blocks / G % segments), segments, length}
+#define TILED_KERNEL(C, LEAST, NAME, ...)                                                                               \
+    extern "C" __global__ void __launch_bounds__(tiled::THREADS, LEAST)                                                 \
+        selective_scan_##NAME##_##C##_tiled(INPUTS(C), int segments, int length, __VA_ARGS__)
+#define TILED(C)                                                                                                        \
+    TILED_KERNEL(C, 3, fwd, C *y, float *last, float *marks) {                                                          \
+        const tiled::Place<C> place = PLACE(C);                                                                         \
+        tiled::forward<C>(place, log_rates, skip, h0, lens, y, last, marks);                                            \
+    }                                                                                                                   \
+    TILED_KERNEL(C, 3, fwd_ends, float *marks) {                                                                        \
+        const tiled::Place<C> place = PLACE(C);                                                                         \
+        tiled::forward_ends<C>(place, log_rates, marks);                                                                \
+    }                                                                                                                   \
+    TILED_KERNEL(C, 3, bwd, const float *marks, const C *dy, const float *dlast, float *dstep, i64 stride_dstep, C *dx, \
+                 i64 stride_dx, float *parts_b, float *parts_c, float *carry, float *sum_rates, float *sum_skip,        \
+                 const float *ends) {                                                                                   \
+        const tiled::Place<C> place = PLACE(C);                                                                         \
+        tiled::backward<C>(place, log_rates, skip, h0, marks, dy, dlast, lens, dstep, stride_dstep, dx, stride_dx,      \
+                           parts_b, parts_c, carry, sum_rates, sum_skip, ends, B, G);                                   \
+    }                                                                                                                   \
+    TILED_KERNEL(C, 3, bwd_ends, const C *dy, const float *dlast, float *ends, float *sums) {                           \
+        const tiled::Place<C> place = PLACE(C);                                                                         \
+        tiled::backward_ends<C>(place, log_rates, dy, dlast, lens, ends, sums);                                         \
+    }
+TILED(f32)
+TILED(bf16)
+TILED(f16)
+extern "C" __global__ void __launch_bounds__(256)
+    selective_scan_fwd_join(const float *log_rates, const float *h0, float *marks, int T, int segments, int length, int wide, i64 n) {
+    EACH(i, n) tiled::forward_join(log_rates, h0, marks, T, segments, length, wide, i);
+}
+extern "C" __global__ void __launch_bounds__(256)
+    selective_scan_bwd_join(const float *log_rates, float *ends, const float *sums, int segments, int wide, i64 n) {
+    EACH(i, n) tiled::backward_join(log_rates, ends, sums, segments, wide, i);
+}
 
 // Rows `from` to `from` + `len` of each sequence of out [B, T, width]: the sum of parts [blocks, B, len, width] in the order of the blocks.
 #define FOLD(C)                                                                                                         \

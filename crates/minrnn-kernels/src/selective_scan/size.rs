@@ -1,7 +1,7 @@
 //! Sizes of a selective scan.
 
-/// Steps from one state that is kept to the next: those between them are computed again in the backward pass.
-pub const EVERY: usize = 64;
+/// Channels of at most so many states keep them more often: they take no more memory than two values of `[B,T,D]`.
+const FEW: usize = 16;
 
 /// Channels of a block on the CPU, at least (whole heads, of one group).
 const BLOCK: usize = 32;
@@ -50,9 +50,13 @@ impl Size {
     pub fn rows(self) -> usize {
         self.batch * self.time
     }
-    /// States of a sequence that are kept for the backward pass: those before steps [`EVERY`], 2 [`EVERY`], ..
+    /// Steps from one state that is kept to the next: those between them are computed again in the backward pass.
+    pub fn every(self) -> usize {
+        if self.states <= FEW { 16 } else { 64 }
+    }
+    /// States of a sequence that are kept for the backward pass: those before every [`Size::every`]th step but the first.
     pub fn kept(self) -> usize {
-        (self.time - 1) / EVERY
+        (self.time - 1) / self.every()
     }
     /// Elements of all states that are kept, `[B, kept, D N]`.
     pub fn marks(self) -> usize {

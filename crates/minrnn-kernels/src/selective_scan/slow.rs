@@ -100,7 +100,7 @@ pub fn marks(all: &[f64], size: Size) -> Vec<f64> {
     let wide = size.wide();
     let row = |i: usize| {
         let (sequence, kept) = (i / size.kept(), i % size.kept());
-        sequence * size.time + (kept + 1) * super::EVERY - 1
+        sequence * size.time + (kept + 1) * size.every() - 1
     };
     (0..size.batch * size.kept())
         .flat_map(|i| all[row(i) * wide..][..wide].to_vec())

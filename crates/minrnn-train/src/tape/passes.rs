@@ -4,7 +4,7 @@ use minrnn_model::graph::StateInit;
 
 use super::op::{self, Known, Unknown};
 use super::planner::Planner;
-use super::units::Unit;
+use super::units::{Unit, parts};
 use crate::error::{Result, TrainError};
 
 impl Planner<'_> {
@@ -17,6 +17,11 @@ impl Planner<'_> {
                     Some(layer) => layer(self, &region),
                     None => return Err(Unknown::new(self.graph, region.nodes.start)),
                 }
+            }
+            Unit::Split(r) => {
+                let region = self.graph.regions()[r].clone();
+                let parts = parts(self.graph, &region).unwrap_or_default();
+                op::split(self, &region, &parts);
             }
             // The model's input has its memory already.
             Unit::Node(0) => {}

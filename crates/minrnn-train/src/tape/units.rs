@@ -1,6 +1,6 @@
 //! The graph's nodes in groups that one kernel runs.
 
-use minrnn_model::graph::{Binary, Graph, Op, Value};
+use minrnn_model::graph::{Binary, Fused, Graph, Node, Op, Region, Value};
 
 use super::op::{self, Known};
 use super::place::Mask;
@@ -10,6 +10,8 @@ use super::place::Mask;
 pub(super) enum Unit {
     /// A fused layer, by its position in the graph's list of regions.
     Region(usize),
+    /// A linear layer, by its position among the regions, of which others read parts: a product for each.
+    Split(usize),
     /// One primitive.
     Node(usize),
     /// `value = dropout(table[ids])`.
@@ -30,7 +32,7 @@ pub(super) enum Unit {
 
 /// The graph cut into units, in an order in which they can run.
 pub(super) fn units(graph: &Graph, known: &Known) -> Vec<Unit> {
-    let plain = plain(graph, known);
+    let plain = split(graph, plain(graph, known));
     let uses = uses(graph);
     let mut units = vec![];
     let mut i = 0;
@@ -65,6 +67,58 @@ fn plain(graph: &Graph, known: &Known) -> Vec<Unit> {
         }
     }
     units
+}
+
+/// Linear layers whose results are read in parts, and without the nodes that would cut them.
+fn split(graph: &Graph, units: Vec<Unit>) -> Vec<Unit> {
+    let mut cut = vec![];
+    let mut rest = vec![];
+    for unit in units {
+        match unit {
+            Unit::Region(r) => match parts(graph, &graph.regions()[r]) {
+                Some(parts) => {
+                    cut.extend(parts);
+                    rest.push(Unit::Split(r));
+                }
+                None => rest.push(unit),
+            },
+            Unit::Node(i) if cut.contains(&i) => {}
+            unit => rest.push(unit),
+        }
+    }
+    rest
+}
+
+/// The nodes that cut a linear layer's result into parts, if nothing else reads it, they cover it, and it is worth it: to read the layer's
+/// input once more for each part costs less than to copy them. A layer with a bias stays whole.
+pub(super) fn parts(graph: &Graph, region: &Region) -> Option<Vec<usize>> {
+    let (Fused::Linear { .. }, [_], [value], [input]) = (
+        region.fused,
+        &region.params[..],
+        &region.outputs[..],
+        &region.inputs[..],
+    ) else {
+        return None;
+    };
+    let readers = graph.nodes().iter().enumerate();
+    let readers: Vec<_> = readers.filter(|(_, n)| n.inputs.contains(value)).collect();
+    let start = |n: &Node| match n.op {
+        Op::Narrow { start, .. } => Some(start),
+        _ => None,
+    };
+    let mut ranges = readers
+        .iter()
+        .map(|(_, n)| start(n).map(|start| (start, start + n.width)))
+        .collect::<Option<Vec<_>>>()?;
+    ranges.sort_unstable();
+    let mut end = 0;
+    let covered = ranges
+        .iter()
+        .all(|(from, to)| std::mem::replace(&mut end, *to) == *from);
+    let (width, k) = (graph.node(*value).width, graph.node(*input).width);
+    let whole = covered && end == width && graph.output().value != *value;
+    let worth = ranges.len() > 1 && (ranges.len() - 1) * k <= width;
+    (whole && worth).then(|| readers.into_iter().map(|(i, _)| i).collect())
 }
 
 /// How often each value is read; the output counts as read once more.

@@ -4,7 +4,7 @@ use super::{Block, Inputs, advance, decays, rates, rates_of, tasks};
 use crate::dispatch::Level;
 use crate::math::{Float, sum, sum2};
 use crate::parallel::{CHUNK, Shared, each_chunk, each_task};
-use crate::selective_scan::{EVERY, Size};
+use crate::selective_scan::Size;
 
 /// Gradients, each shaped as what it belongs to.
 pub(crate) struct Grads<T> {
@@ -148,7 +148,7 @@ impl<'a, T: Float> Task<'a, T> {
             read,
             block,
             out,
-            states: zeros((EVERY.min(size.time) + 1) * count),
+            states: zeros((size.every().min(size.time) + 1) * count),
             carry: zeros(count),
             rates: zeros(if size.shared { heads } else { count }),
             skip: zeros(heads),
@@ -160,10 +160,10 @@ impl<'a, T: Float> Task<'a, T> {
 
     #[inline(always)]
     fn run(mut self) {
-        let time = self.read.size.time;
-        for stretch in (0..time.div_ceil(EVERY)).rev() {
-            let from = stretch * EVERY;
-            let steps = EVERY.min(time - from);
+        let (time, every) = (self.read.size.time, self.read.size.every());
+        for stretch in (0..time.div_ceil(every)).rev() {
+            let from = stretch * every;
+            let steps = every.min(time - from);
             self.recompute(stretch, from, steps);
             for s in (0..steps).rev() {
                 self.step(from + s, s);

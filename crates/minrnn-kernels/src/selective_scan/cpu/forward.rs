@@ -4,7 +4,7 @@ use super::{Block, Inputs, advance, decays, rates, rates_of, tasks};
 use crate::dispatch::Level;
 use crate::math::{Float, sum2};
 use crate::parallel::{Shared, each_task};
-use crate::selective_scan::{EVERY, Size};
+use crate::selective_scan::Size;
 
 /// Where results go.
 pub(crate) struct Out<'a, T> {
@@ -70,8 +70,12 @@ fn run<T: Float>(
     let mut now = vec![T::ZERO; n];
     for t in 0..size.time {
         let row = block.sequence * size.time + t;
-        if let Some(marks) = out.marks.as_ref().filter(|_| t > 0 && t % EVERY == 0) {
-            let mark = block.sequence * size.kept() + t / EVERY - 1;
+        if let Some(marks) = out
+            .marks
+            .as_ref()
+            .filter(|_| t > 0 && t % size.every() == 0)
+        {
+            let mark = block.sequence * size.kept() + t / size.every() - 1;
             let at = mark * size.wide() + block.from * n;
             // SAFETY: this block of this mark, which only this task writes.
             unsafe { marks.part(at, count) }.copy_from_slice(&h);

@@ -1,6 +1,6 @@
 //! The selective scan on the CPU: a task is a block of channels of one sequence, whose states stay in the cache through all steps.
 //!
-//! The states before steps [`EVERY`](super::EVERY), 2 [`EVERY`](super::EVERY), .. are kept (`marks`), those between them are computed again
+//! The states before every [`Size::every`]th step are kept (`marks`), those between them are computed again
 //! in the backward pass. Blocks follow from the sizes, and sums over blocks and sequences go in their order: the bits depend on no number
 //! of threads.
 

@@ -1,9 +1,13 @@
 //! The selective scan on CUDA.
 
 mod backward;
+mod grads;
+mod sums;
 mod tile;
+mod tiled;
 
-pub use backward::{Grads, Saved, backward, scratch_len};
+pub use backward::{backward, scratch_len};
+pub use grads::{Grads, Saved};
 
 use super::{MOST_STATES_ON_GPU, Size};
 use crate::Elem;
@@ -129,7 +133,7 @@ impl Inputs<'_> {
         op: &'static str,
         mut call: Call<'g>,
         lens: Option<View<'_>>,
-        tile: Tile,
+        blocks: usize,
     ) -> Result<Call<'g>> {
         let size = self.size;
         for rows in [self.step, self.x, self.b, self.c] {
@@ -145,7 +149,7 @@ impl Inputs<'_> {
             ("p", size.head_channels()),
             ("n", size.states),
             ("shared", usize::from(size.shared)),
-            ("blocks", tile.blocks),
+            ("blocks", blocks),
         ];
         for (what, number) in numbers {
             call = call.i32(int(op, what, number)?);
@@ -184,10 +188,13 @@ pub fn forward(gpu: &Gpu, inputs: &Inputs<'_>, out: &Out<'_>) -> Result<()> {
     )?;
     check_last(OP, out.last, size)?;
     need_opt(OP, "marks", out.marks, &[Elem::F32], size.marks())?;
+    if tiled::takes(inputs, &tiled::states_of(out)) {
+        return tiled::forward(gpu, inputs, out);
+    }
     let tile = Tile::new(size, false);
     let call = tile.call(gpu, "fwd", inputs.elem())?;
     inputs
-        .arguments(OP, call, out.last.and_then(|last| last.1), tile)?
+        .arguments(OP, call, out.last.and_then(|last| last.1), tile.blocks)?
         .view(out.y)
         .opt(out.last.map(|last| last.0))
         .opt(out.marks.filter(|marks| !marks.is_empty()))

@@ -33,6 +33,30 @@ pub(in crate::tape) struct CopyColumns {
     add: bool,
 }
 
+impl CopyColumns {
+    /// `width` columns of `rows` rows; each matrix with the elements from a row to the next, and its first column.
+    pub(super) fn new(
+        from: (Place, usize, usize),
+        to: (Place, usize, usize),
+        rows: usize,
+        width: usize,
+        add: bool,
+    ) -> Self {
+        let columns = |(place, stride, from)| Columns {
+            place,
+            stride,
+            from,
+        };
+        Self {
+            from: columns(from),
+            to: columns(to),
+            rows,
+            width,
+            add,
+        }
+    }
+}
+
 pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()> {
     match node.op {
         Op::Narrow { start, .. } => {

@@ -8,14 +8,16 @@ use minrnn_model::graph::{Fused, Node, Op, Param, Region, Value};
 
 use super::Layer;
 use super::column_sum::column_sum;
+use super::columns::CopyColumns;
 use super::map::leads_to_softplus;
+use super::zero::Zero;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
 use crate::tape::launch::{Kernel, Places, places};
 use crate::tape::place::Place;
-use crate::tape::planner::Planner;
+use crate::tape::planner::{Planner, SlotId};
 
 /// `c [m,n] = a [m,k] b [k,n] (+ bias)`.
 #[derive(Debug)]
@@ -127,6 +129,149 @@ fn linear(
             add,
         });
     });
+}
+
+/// `x W` as a product for each of its parts, which others read apart: columns of W are copied instead of columns of the result.
+pub(in crate::tape) fn split(p: &mut Planner<'_>, region: &Region, parts: &[usize]) {
+    let weight = region.params[0];
+    let compute = p.compute();
+    let x = p.computed(region.inputs[0]);
+    let (rows, k) = p.matrix(x);
+    let whole = p.layout.lens[weight.index()] / k;
+    let a = p.read(x);
+    let made: Vec<Part> = parts
+        .iter()
+        .map(|value| part(p, (x, a), (weight, whole), *value))
+        .collect();
+    p.back(move |p| {
+        let grads: Vec<_> = made.iter().map(|part| p.grad(part.y, compute)).collect();
+        if grads.iter().all(Option::is_none) {
+            return;
+        }
+        let grad = p.param_grad(weight);
+        let add = p.write_grad(weight);
+        if !add && grads.iter().any(Option::is_none) {
+            p.launch(Zero { to: grad });
+        }
+        for (part, dy) in made.into_iter().zip(grads) {
+            let Some(dy) = dy else { continue };
+            let own = p.buffer(k * part.columns.width, Elem::F32);
+            p.launch(Matmul {
+                a,
+                a_transposed: true,
+                b: dy,
+                b_transposed: false,
+                bias: None,
+                c: own,
+                m: k,
+                n: part.columns.width,
+                k: rows,
+                add: false,
+            });
+            p.launch(part.columns.back(own, grad, add));
+            if !p.slots[x].wanted {
+                continue;
+            }
+            let (dx, add) = p.target(x);
+            p.launch(Matmul {
+                a: dy,
+                a_transposed: false,
+                b: part.weight,
+                b_transposed: true,
+                bias: None,
+                c: dx,
+                m: rows,
+                n: k,
+                k: part.columns.width,
+                add,
+            });
+        }
+    });
+}
+
+/// A part of a result, and the columns of the weight that it is made by.
+struct Part {
+    y: SlotId,
+    weight: Place,
+    columns: Block,
+}
+
+/// Columns `from..from + width` of the weight `[k, whole]`.
+#[derive(Clone, Copy)]
+struct Block {
+    from: usize,
+    width: usize,
+    whole: usize,
+    k: usize,
+}
+
+impl Block {
+    /// Out of the weight.
+    fn out(self, weight: Place, to: Place) -> CopyColumns {
+        let Self {
+            from,
+            width,
+            whole,
+            k,
+        } = self;
+        CopyColumns::new((weight, whole, from), (to, width, 0), k, width, false)
+    }
+    /// Its gradient to that of the weight.
+    fn back(self, grad: Place, to: Place, add: bool) -> CopyColumns {
+        let Self {
+            from,
+            width,
+            whole,
+            k,
+        } = self;
+        CopyColumns::new((grad, width, 0), (to, whole, from), k, width, add)
+    }
+}
+
+/// The product for the part that node `value` is.
+fn part(
+    p: &mut Planner<'_>,
+    (x, a): (SlotId, Place),
+    (weight, whole): (Param, usize),
+    value: usize,
+) -> Part {
+    let (rows, k) = p.matrix(x);
+    let node = &p.graph.nodes()[value];
+    let from = match node.op {
+        Op::Narrow { start, .. } => start,
+        _ => 0,
+    };
+    let columns = Block {
+        from,
+        width: node.width,
+        whole,
+        k,
+    };
+    let compute = p.compute();
+    let own = p.buffer(k * columns.width, compute);
+    p.launch(columns.out(p.param_as(weight, compute), own));
+    let out = match p.is_output(value) || leads_to_softplus(p, value) {
+        true => Elem::F32,
+        false => compute,
+    };
+    let y = p.make(value, out, compute, true);
+    p.launch(Matmul {
+        a,
+        a_transposed: false,
+        b: own,
+        b_transposed: false,
+        bias: None,
+        c: p.slots[y].place,
+        m: rows,
+        n: columns.width,
+        k,
+        add: false,
+    });
+    Part {
+        y,
+        weight: own,
+        columns,
+    }
 }
 
 impl Kernel for Matmul {

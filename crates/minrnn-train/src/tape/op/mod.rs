@@ -38,6 +38,7 @@ use minrnn_model::graph::{Fused, Graph, Law, Node, Op, Region, StateInit, StateS
 pub(super) use column_sum::column_sum;
 pub(super) use embed::embed;
 pub(super) use keep::{keep_states, kept_or_unknown, without_gradient};
+pub(super) use linear::split;
 pub(super) use loss::loss;
 pub(super) use norm::norm_of;
 pub(super) use sum::sum;
