@@ -45,6 +45,29 @@ pub(crate) fn each_chunk<T: Float>(
     }
 }
 
+/// As [`each_chunk`] for two outputs of one length.
+pub(crate) fn each_chunk_of_two<T: Float>(
+    level: Level,
+    [left, right]: [&mut [T]; 2],
+    chunk: usize,
+    elements: usize,
+    f: impl Fn(usize, [&mut [T]; 2]) + Sync + Send,
+) {
+    let part = |(i, (left, right)): (usize, (&mut [T], &mut [T]))| {
+        level.run(
+            #[inline(always)]
+            || f(i * chunk, [left, right]),
+        );
+    };
+    if elements < SERIAL {
+        let both = left.chunks_mut(chunk).zip(right.chunks_mut(chunk));
+        both.enumerate().for_each(part);
+    } else {
+        let both = left.par_chunks_mut(chunk).zip(right.par_chunks_mut(chunk));
+        both.enumerate().for_each(part);
+    }
+}
+
 /// Calls `f(index of row, row)` once for each row of `out`, rows being `width` long.
 pub(crate) fn each_row<T: Float>(
     level: Level,

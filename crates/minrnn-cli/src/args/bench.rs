@@ -124,7 +124,7 @@ pub(crate) struct BenchTrain {
     /// Choose the algorithms of matrix products by time, as train.tuned does
     #[arg(long)]
     pub(crate) tuned: bool,
-    /// On the CPU: measure PyTorch too, eager and compiled, with this Python, in turn with the tape and candle
+    /// Measure PyTorch too, with this Python: on the CPU eager and compiled, in turn with the tape and candle; on a GPU compiled, and mamba_ssm where it is installed
     #[arg(long, value_name = "PYTHON")]
     pub(crate) python: Option<PathBuf>,
     /// On the CPU: turns of each engine; figures are the best steps

@@ -156,6 +156,75 @@ __device__ __forceinline__ void backward_sum(const C *u, const C *dg, C *du, flo
     for (int j = 0; j < VEC; j++) partials[i64(blockIdx.y) * width + c + j] = sum[j];
 }
 
+// y = a f(u): a gate.
+template <class F, class C, int VEC> __device__ __forceinline__ void gate_forward(const C *a, const C *u, C *y, i64 n) {
+    const i64 first = (i64(blockIdx.x) * PACKS * THREADS + threadIdx.x) * VEC;
+    Pack<C, VEC> u_packs[PACKS], a_packs[PACKS];
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            u_packs[i].fetch(u + at);
+            a_packs[i].fetch(a + at);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            float x[VEC], left[VEC];
+            u_packs[i].spread(x);
+            a_packs[i].spread(left);
+#pragma unroll
+            for (int j = 0; j < VEC; j++) x[j] = left[j] * F::at(x[j]).value;
+            store(y + at, x);
+        } else if constexpr (VEC > 1) {
+            for (i64 one = at; one < n; one++) y[one] = narrow<C>(wide(a[one]) * F::at(wide(u[one])).value);
+        }
+    }
+}
+
+// Its gradients; da may lie where dy or a does, du where u does.
+template <class F, class C, int VEC>
+__device__ __forceinline__ void gate_backward(const C *a, const C *u, const C *dy, C *da, C *du, i64 n) {
+    const i64 first = (i64(blockIdx.x) * PACKS * THREADS + threadIdx.x) * VEC;
+    Pack<C, VEC> u_packs[PACKS], a_packs[PACKS], d_packs[PACKS];
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            u_packs[i].fetch(u + at);
+            a_packs[i].fetch(a + at);
+            d_packs[i].fetch(dy + at);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < PACKS; i++) {
+        i64 at = first + i64(i) * THREADS * VEC;
+        if (at + VEC <= n) {
+            float x[VEC], left[VEC], d[VEC];
+            u_packs[i].spread(x);
+            a_packs[i].spread(left);
+            d_packs[i].spread(d);
+#pragma unroll
+            for (int j = 0; j < VEC; j++) {
+                const ValueSlope f = F::at(x[j]);
+                x[j] = d[j] * left[j] * f.slope;
+                d[j] *= f.value;
+            }
+            store(da + at, d);
+            store(du + at, x);
+        } else if constexpr (VEC > 1) {
+            for (i64 one = at; one < n; one++) {
+                const ValueSlope f = F::at(wide(u[one]));
+                const float d = wide(dy[one]), left = wide(a[one]);
+                da[one] = narrow<C>(d * f.value);
+                du[one] = narrow<C>(d * left * f.slope);
+            }
+        }
+    }
+}
+
 #define KERNELS(F, NAME, C, VEC)                                                                     \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_fwd_##C##_v##VEC(const C *u, C *g, i64 n) {                                           \
@@ -164,6 +233,14 @@ __device__ __forceinline__ void backward_sum(const C *u, const C *dg, C *du, flo
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_bwd_##C##_v##VEC(const C *u, const C *dg, C *du, i64 n) {                             \
         backward<F, C, VEC>(u, dg, du, n);                                                           \
+    }                                                                                                \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+        NAME##_gate_fwd_##C##_v##VEC(const C *a, const C *u, C *y, i64 n) {                          \
+        gate_forward<F, C, VEC>(a, u, y, n);                                                         \
+    }                                                                                                \
+    extern "C" __global__ void __launch_bounds__(THREADS)                                            \
+        NAME##_gate_bwd_##C##_v##VEC(const C *a, const C *u, const C *dy, C *da, C *du, i64 n) {     \
+        gate_backward<F, C, VEC>(a, u, dy, da, du, n);                                               \
     }                                                                                                \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_bwd_sum_##C##_v##VEC(const C *u, const C *dg, C *du, float *partials, i64 rows, int width) { \

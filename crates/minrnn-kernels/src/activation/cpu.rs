@@ -4,7 +4,7 @@ use super::Activation;
 use crate::column_sum::cpu::add_row;
 use crate::dispatch::Level;
 use crate::math::{Float, sigmoids};
-use crate::parallel::{CHUNK, each_chunk, each_rows_summed};
+use crate::parallel::{CHUNK, each_chunk, each_chunk_of_two, each_rows_summed};
 
 /// Value and slope.
 #[inline(always)]
@@ -84,6 +84,56 @@ pub(super) fn gradient<T: Float>(level: Level, kind: Activation, x: &[T], dy: &[
 /// `y = f(x)` in memory of the caller.
 pub fn forward(kind: Activation, x: &[f32], y: &mut [f32]) {
     with_function!(kind, map(Level::best(), x, y));
+}
+
+/// A gate: `y = a f(x)`.
+pub fn gate(kind: Activation, a: &[f32], x: &[f32], y: &mut [f32]) {
+    with_function!(kind, gate_by(a, x, y));
+}
+
+fn gate_by(a: &[f32], x: &[f32], y: &mut [f32], f: impl Fn(f32) -> (f32, f32) + Sync + Send) {
+    let elements = y.len();
+    each_chunk(
+        Level::best(),
+        y,
+        CHUNK,
+        elements,
+        #[inline(always)]
+        |from, y| {
+            let both = a[from..].iter().zip(&x[from..]);
+            for (y, (&a, &x)) in y.iter_mut().zip(both) {
+                *y = a * f(x).0;
+            }
+        },
+    );
+}
+
+/// Its gradients: in `da`, where the gradient of y lies, that of a; in `dx`, where x lies, that of x.
+pub fn gate_backward(kind: Activation, a: &[f32], da: &mut [f32], dx: &mut [f32]) {
+    with_function!(kind, gate_backward_by(a, da, dx));
+}
+
+fn gate_backward_by(
+    a: &[f32],
+    da: &mut [f32],
+    dx: &mut [f32],
+    f: impl Fn(f32) -> (f32, f32) + Sync + Send,
+) {
+    let elements = da.len();
+    each_chunk_of_two(
+        Level::best(),
+        [da, dx],
+        CHUNK,
+        elements,
+        #[inline(always)]
+        |from, [da, dx]| {
+            for ((da, dx), &a) in da.iter_mut().zip(dx).zip(&a[from..]) {
+                let (value, slope) = f(*dx);
+                *dx = *da * a * slope;
+                *da *= value;
+            }
+        },
+    );
 }
 
 /// The gradient of x takes its place, with the sums of its columns (`sums` as long as a row; empty: none). `work` is memory

@@ -95,6 +95,53 @@ pub fn backward_sum(gpu: &Gpu, kind: Activation, p: &BackwardSum<'_>) -> Result<
     column_sum::cuda::fold(gpu, OP, parts, down as usize, p.sums, None, false)
 }
 
+/// A gate: `y = a f(u)`, all `[n]`, one of f32, bf16 and f16.
+///
+/// # Errors
+/// [`CudaError`] on other lengths or types, or where the launch fails.
+pub fn gate(gpu: &Gpu, kind: Activation, [a, u, y]: [View<'_>; 3], n: usize) -> Result<()> {
+    launch_gate(gpu, kind, "fwd", &[("a", a), ("u", u), ("y", y)], n)
+}
+
+/// Its gradients: `da = dy f(u)`, `du = dy a f'(u)`; `da` may be the memory of `a` or of `dy`, `du` that of `u`.
+///
+/// # Errors
+/// [`CudaError`] on other lengths or types, or where the launch fails.
+pub fn gate_backward(
+    gpu: &Gpu,
+    kind: Activation,
+    [a, u, dy]: [View<'_>; 3],
+    [da, du]: [View<'_>; 2],
+    n: usize,
+) -> Result<()> {
+    let views = [("a", a), ("u", u), ("dy", dy), ("da", da), ("du", du)];
+    launch_gate(gpu, kind, "bwd", &views, n)
+}
+
+fn launch_gate(
+    gpu: &Gpu,
+    kind: Activation,
+    way: &str,
+    views: &[(&'static str, View<'_>)],
+    n: usize,
+) -> Result<()> {
+    check(kind)?;
+    at_least_one(OP, &[("n", n)])?;
+    let elem = views[0].1.elem();
+    need(OP, "a", views[0].1, &FLOATS, n)?;
+    for (what, view) in views {
+        need(OP, what, *view, &[elem], n)?;
+    }
+    let all: Vec<View<'_>> = views.iter().map(|(_, view)| *view).collect();
+    let vec = if aligned(&all) { 16 / elem.size() } else { 1 };
+    let name = format!("{}_gate_{way}_{}_v{vec}", kind.name(), elem.suffix());
+    let grid = blocks(OP, n.div_ceil(PACKS * THREADS * vec))?;
+    let call = Call::new(gpu, Module::Activation, &name)?;
+    let call = all.into_iter().fold(call, Call::view);
+    call.i64(n as i64)
+        .launch((grid, 1, 1), (THREADS as u32, 1, 1), 0)
+}
+
 fn check(kind: Activation) -> Result<()> {
     if matches!(kind, Activation::Sigmoid | Activation::Softplus) {
         let name = kind.name();

@@ -1,4 +1,4 @@
-use super::cuda::{backward, forward};
+use super::cuda::{backward, forward, gate, gate_backward};
 use super::{Activation, slow};
 use crate::cuda::testing::{Bench, TYPES, rounded};
 use crate::testing::Rng;
@@ -35,6 +35,47 @@ fn check(bench: &Bench, n: usize, size: f64) {
             });
         }
     }
+}
+
+fn check_gates(bench: &Bench, n: usize) {
+    let rng = &mut Rng(n as u64);
+    for (kind, elem) in [Activation::GeluErf, Activation::GeluTanh, Activation::Silu]
+        .into_iter()
+        .flat_map(|kind| TYPES.map(|elem| (kind, elem)))
+    {
+        let [a, u, dy] = [2.0, 6.0, 1.0].map(|s| rounded(elem, &rng.input(&[n], -s, 2.0 * s).data));
+        let want = |f: &dyn Fn(usize, (f64, f64)) -> f64| -> Vec<f64> {
+            (0..n).map(|i| f(i, twin(kind)(u[i]))).collect()
+        };
+        let y_want = want(&|i, (value, _)| a[i] * value);
+        let da_want = want(&|i, (value, _)| dy[i] * value);
+        let du_want = want(&|i, (_, slope)| dy[i] * a[i] * slope);
+        bench.same_twice(|| {
+            let [a, u, dy] = [&a, &u, &dy].map(|x| bench.put(elem, x));
+            let [y, da, du] = [0; 3].map(|_| bench.empty(elem, n));
+            gate(&bench.gpu, kind, [a.view(), u.view(), y.view()], n).unwrap();
+            let from = [a.view(), u.view(), dy.view()];
+            gate_backward(&bench.gpu, kind, from, [da.view(), du.view()], n).unwrap();
+            y.close("y", &y_want, 1e-6);
+            da.close("da", &da_want, 1e-6);
+            du.close("du", &du_want, 1e-6);
+            // In place.
+            gate_backward(&bench.gpu, kind, from, [dy.view(), u.view()], n).unwrap();
+            assert!(dy.bits() == da.bits() && u.bits() == du.bits());
+            vec![y, da, du]
+        });
+    }
+}
+
+#[test]
+fn gates_equal_their_twins_on_a_gpu() {
+    let Some(bench) = Bench::new("activation") else {
+        return;
+    };
+    for n in [1, 1021, 20_000] {
+        check_gates(&bench, n);
+    }
+    check_gates(&bench.shifted(1), 1003);
 }
 
 #[test]

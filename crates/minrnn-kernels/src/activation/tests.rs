@@ -1,6 +1,6 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 
-use super::{gelu_erf, gelu_tanh, silu, slow, softplus};
+use super::{Activation, cpu, gelu_erf, gelu_tanh, silu, slow, softplus};
 use crate::testing::{Case, Rng, close, refusal, values};
 
 type Pair = (fn(&Tensor) -> Result<Tensor>, fn(f64) -> (f64, f64));
@@ -63,6 +63,37 @@ fn small_tails_keep_their_relative_accuracy() {
             let y = fast(&Tensor::new(&[x as f32], &Device::Cpu).unwrap()).unwrap();
             // The tanh twin itself loses 1 + tanh to cancellation far out: it is float64.
             close(&format!("at {x}"), &values(&y), &[twin(x).0], 1e-5);
+        }
+    }
+}
+
+#[test]
+fn gates_equal_their_twins() {
+    for n in [1, 7, 40_000] {
+        let rng = &mut Rng(n as u64);
+        let [a, x, dy] = [3.0, 8.0, 1.0].map(|s| {
+            let values = rng.input(&[n], -s, 2.0 * s).data;
+            values.iter().map(|v| *v as f32).collect::<Vec<f32>>()
+        });
+        for kind in [Activation::GeluErf, Activation::GeluTanh, Activation::Silu] {
+            let twin = |i: usize| slow::activation(kind, f64::from(x[i]));
+            let (mut y, mut da, mut dx) = (vec![f32::NAN; n], dy.clone(), x.clone());
+            cpu::gate(kind, &a, &x, &mut y);
+            cpu::gate_backward(kind, &a, &mut da, &mut dx);
+            for i in 0..n {
+                let ((value, slope), a, dy) = (twin(i), f64::from(a[i]), f64::from(dy[i]));
+                for (got, want) in [
+                    (y[i], a * value),
+                    (da[i], dy * value),
+                    (dx[i], dy * a * slope),
+                ] {
+                    let off = (f64::from(got) - want).abs();
+                    assert!(
+                        off <= 2e-6 * (1.0 + want.abs()),
+                        "{kind:?} {i}: {got} {want}"
+                    );
+                }
+            }
         }
     }
 }

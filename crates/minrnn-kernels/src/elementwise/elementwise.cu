@@ -23,6 +23,21 @@ __device__ __forceinline__ void put(void *to, i64 i, int type, float x, int add)
 #define EACH(i, n) \
     for (i64 i = blockIdx.x * (i64)blockDim.x + threadIdx.x; i < (n); i += (i64)gridDim.x * blockDim.x)
 
+// A thread asks for several elements before it writes the first: WHAT(i, j) is done for all of them, then THEN(i, j).
+constexpr int AHEAD = 4;
+#define EACH_AHEAD(n, WHAT, THEN)                                                                                  \
+    const i64 all = (i64)gridDim.x * blockDim.x;                                                                   \
+    for (i64 first = blockIdx.x * (i64)blockDim.x + threadIdx.x; first < (n); first += AHEAD * all) {              \
+        _Pragma("unroll") for (int j = 0; j < AHEAD; j++) {                                                        \
+            const i64 i = first + j * all;                                                                         \
+            if (i < (n)) { WHAT; }                                                                                 \
+        }                                                                                                          \
+        _Pragma("unroll") for (int j = 0; j < AHEAD; j++) {                                                        \
+            const i64 i = first + j * all;                                                                         \
+            if (i < (n)) { THEN; }                                                                                 \
+        }                                                                                                          \
+    }
+
 __device__ __forceinline__ float logistic(float x) {
     float e = expf(-fabsf(x));
     return (x >= 0 ? 1.0f : e) / (1.0f + e);
@@ -72,13 +87,15 @@ __device__ float slope1(int f, float x, float mul) {
 
 // y (+)= f(x)
 extern "C" __global__ void map1_fwd(int f, float mul, float add, const void *x, int tx, void *y, int ty, int sum, i64 n) {
-    EACH(i, n) put(y, i, ty, map1(f, get(x, i, tx), mul, add), sum);
+    float from[AHEAD];
+    EACH_AHEAD(n, from[j] = get(x, i, tx), put(y, i, ty, map1(f, from[j], mul, add), sum))
 }
 
 // dx (+)= f'(x) dy
 extern "C" __global__ void map1_bwd(int f, float mul, const void *x, int tx, const void *dy, int tdy, void *dx, int tdx,
                                     int sum, i64 n) {
-    EACH(i, n) put(dx, i, tdx, slope1(f, get(x, i, tx), mul) * get(dy, i, tdy), sum);
+    float from[AHEAD], d[AHEAD];
+    EACH_AHEAD(n, (from[j] = get(x, i, tx), d[j] = get(dy, i, tdy)), put(dx, i, tdx, slope1(f, from[j], mul) * d[j], sum))
 }
 
 // Numbers of the functions: minrnn_kernels::elementwise::cuda::Map2.
@@ -107,19 +124,18 @@ __device__ float slope2(int f, int which, float a, float b) {
 // y = f(a, b); an argument of width 1 (wa, wb) is repeated over the row.
 extern "C" __global__ void map2_fwd(int f, const void *a, int ta, int wa, const void *b, int tb, int wb, void *y, int ty,
                                     int width, i64 n) {
-    EACH(i, n) {
-        float left = get(a, wa == 1 ? i / width : i, ta), right = get(b, wb == 1 ? i / width : i, tb);
-        put(y, i, ty, map2(f, left, right), 0);
-    }
+    float left[AHEAD], right[AHEAD];
+    EACH_AHEAD(n, (left[j] = get(a, wa == 1 ? i / width : i, ta), right[j] = get(b, wb == 1 ? i / width : i, tb)),
+               put(y, i, ty, map2(f, left[j], right[j]), 0))
 }
 
 // Gradient of one argument as wide as y.
 extern "C" __global__ void map2_bwd(int f, int which, const void *a, int ta, int wa, const void *b, int tb, int wb,
                                     const void *dy, int tdy, void *dx, int tdx, int sum, int width, i64 n) {
-    EACH(i, n) {
-        float left = get(a, wa == 1 ? i / width : i, ta), right = get(b, wb == 1 ? i / width : i, tb);
-        put(dx, i, tdx, slope2(f, which, left, right) * get(dy, i, tdy), sum);
-    }
+    float left[AHEAD], right[AHEAD], d[AHEAD];
+    EACH_AHEAD(n,
+               (left[j] = get(a, wa == 1 ? i / width : i, ta), right[j] = get(b, wb == 1 ? i / width : i, tb), d[j] = get(dy, i, tdy)),
+               put(dx, i, tdx, slope2(f, which, left[j], right[j]) * d[j], sum))
 }
 
 // Gradient of one argument of width 1: one warp a row, lanes in the order of a fixed tree.

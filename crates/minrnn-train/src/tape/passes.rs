@@ -23,6 +23,7 @@ impl Planner<'_> {
                 let parts = parts(self.graph, &region).unwrap_or_default();
                 op::split(self, &region, &parts);
             }
+            Unit::Gate(of) => op::gate(self, of),
             // The model's input has its memory already.
             Unit::Node(0) => {}
             Unit::Node(i) => known.node(self, i)?,

@@ -2,7 +2,7 @@
 
 use minrnn_model::graph::{Binary, Fused, Graph, Node, Op, Region, Value};
 
-use super::op::{self, Known};
+use super::op::{self, Gated, Known};
 use super::place::Mask;
 
 /// Nodes that are run together.
@@ -12,6 +12,8 @@ pub(super) enum Unit {
     Region(usize),
     /// A linear layer, by its position among the regions, of which others read parts: a product for each.
     Split(usize),
+    /// A value times an activation that nothing else reads.
+    Gate(Gated),
     /// One primitive.
     Node(usize),
     /// `value = dropout(table[ids])`.
@@ -73,14 +75,17 @@ fn plain(graph: &Graph, known: &Known) -> Vec<Unit> {
 fn split(graph: &Graph, units: Vec<Unit>) -> Vec<Unit> {
     let mut cut = vec![];
     let mut rest = vec![];
-    for unit in units {
+    // A part that is cut inside of a fused layer is not there by itself.
+    let alone = |i: &usize| units.contains(&Unit::Node(*i));
+    for unit in &units {
+        let unit = *unit;
         match unit {
             Unit::Region(r) => match parts(graph, &graph.regions()[r]) {
-                Some(parts) => {
+                Some(parts) if parts.iter().all(alone) => {
                     cut.extend(parts);
                     rest.push(Unit::Split(r));
                 }
-                None => rest.push(unit),
+                _ => rest.push(unit),
             },
             Unit::Node(i) if cut.contains(&i) => {}
             unit => rest.push(unit),
@@ -154,6 +159,9 @@ fn joined(graph: &Graph, uses: &[usize], units: &[Unit]) -> (Unit, usize) {
         Some(Unit::Node(i)) => Some((*i, &graph.nodes()[*i])),
         _ => None,
     };
+    if let Some(gate) = gate(graph, uses, units) {
+        return (Unit::Gate(gate), 2);
+    }
     let Some((first, op)) = node(0) else {
         return (units[0], 1);
     };
@@ -215,6 +223,30 @@ fn joined(graph: &Graph, uses: &[usize], units: &[Unit]) -> (Unit, usize) {
         }
         _ => (units[0], 1),
     }
+}
+
+/// An activation at the front, and behind it the product with a value as wide, which alone reads it.
+fn gate(graph: &Graph, uses: &[usize], units: &[Unit]) -> Option<Gated> {
+    let (Unit::Region(activation), Unit::Node(value)) = (*units.first()?, *units.get(1)?) else {
+        return None;
+    };
+    let region = &graph.regions()[activation];
+    let (f, node) = (*region.outputs.first()?, &graph.nodes()[value]);
+    let known = op::is_activation(region.fused) && node.op == Op::Binary(Binary::Mul);
+    let a = *node.inputs.iter().find(|v| **v != f)?;
+    let alone = node.inputs.contains(&f) && uses[f.index()] == 1;
+    let [left, right] = [a, f].map(|v| graph.node(v));
+    let alike = left.width == right.width && left.span == right.span;
+    // The graph's ends are f32, whatever is computed in.
+    let ends = graph.denormalisation().map(|end| end.value.index());
+    if graph.output().value.index() == value || ends == Some(value) {
+        return None;
+    }
+    (known && alone && alike).then_some(Gated {
+        activation,
+        a,
+        value,
+    })
 }
 
 /// Whether node `i` adds two different values of one width.

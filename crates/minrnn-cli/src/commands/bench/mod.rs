@@ -52,12 +52,16 @@ pub(super) fn run(args: &Bench, given: &Given, ui: &Ui) -> Result<Outcome> {
             if options.is_on_cpu() {
                 return steps::run(train, ui);
             }
-            if python.is_some() || given.has("rounds") {
+            if given.has("rounds") {
                 bail!(
-                    "--python and --rounds would change nothing: they are of steps on the CPU; leave them out, or give --device cpu"
+                    "--rounds would change nothing: it is of steps on the CPU; leave it out, or give --device cpu"
                 );
             }
-            on_gpu(Work::Train(*profile, *tuned), options, ui)
+            on_gpu(
+                Work::Train(*profile, *tuned, python.as_deref()),
+                options,
+                ui,
+            )
         }
     }
 }
@@ -91,8 +95,8 @@ fn refuse_unused(train: &BenchTrain) -> Result<()> {
 enum Work<'a> {
     /// Kernels, with `--python`.
     Scan(Option<&'a Path>),
-    /// Steps, with `--profile` and `--tuned`.
-    Train(bool, bool),
+    /// Steps, with `--profile`, `--tuned` and `--python`.
+    Train(bool, bool, Option<&'a Path>),
 }
 
 impl Work<'_> {
@@ -126,7 +130,9 @@ fn on_gpu(work: Work<'_>, options: &BenchOptions, ui: &Ui) -> Result<Outcome> {
             let peers = python.map(|python| peers::Peers::start(python, options.ordinal()));
             scan::run(&gpu, ui, &only, peers.transpose()?)?
         }
-        Work::Train(profile, tuned) => train::run(&gpu, ui, &only, (profile, tuned))?,
+        Work::Train(profile, tuned, python) => {
+            train::run(&gpu, ui, &only, (profile, tuned), python)?
+        }
     };
     // The table first: a file that cannot be written loses no figures.
     ui.print(&text)?;

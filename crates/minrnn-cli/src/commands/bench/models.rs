@@ -110,9 +110,37 @@ fn s4d(channels: usize) -> Straight {
     }
 }
 
-/// Embedding 65, 3 blocks of RMS norm, causal convolution 4, minGRU of expansion 2, feed-forward 4, width 384, dropout 0.2.
-pub(super) fn language() -> Result<Model> {
-    let config = "width = 384\nlayers = 3\ndropout = 0.2\n[input]\nvocab = 65\n[head]\nwidth = 65\n[conv]\nkernel = 4\n\
-                  [cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\nexpansion = 4.0\n";
-    Ok(Model::from_config(&toml::from_str(config)?)?)
+/// A language model: embedding 65, 3 blocks with RMS norm and feed-forward 4, width 384, dropout 0.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    /// Causal convolution 4, minGRU of expansion 2.
+    MinGru,
+    /// Mamba in its own block.
+    Mamba,
+}
+
+impl Language {
+    pub(super) const ALL: [Self; 2] = [Self::MinGru, Self::Mamba];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::MinGru => "language model",
+            Self::Mamba => "language model mamba",
+        }
+    }
+
+    pub(super) fn model(self) -> Result<Model> {
+        let own = match self {
+            Self::MinGru => "[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n",
+            Self::Mamba => "[cell]\nkind = 'mamba'\nstates = 16\n",
+        };
+        let block = match self {
+            Self::MinGru => "",
+            Self::Mamba => "block = 'mamba'\n",
+        };
+        let config = format!(
+            "width = 384\nlayers = 3\ndropout = 0.2\n{block}[input]\nvocab = 65\n[head]\nwidth = 65\n{own}[mlp]\nexpansion = 4.0\n"
+        );
+        Ok(Model::from_config(&toml::from_str(&config)?)?)
+    }
 }

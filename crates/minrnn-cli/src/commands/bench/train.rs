@@ -1,5 +1,6 @@
 //! `minrnn bench train`: whole training steps.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,10 +15,13 @@ use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machin
 use minrnn_train::tape::{Carry, Options, Place, Plan, Space, Target};
 use serde_json::{Value as Json, json};
 
+mod beside;
 mod candle;
 
+use beside::Beside;
+
 use super::memory::{Tensor, median};
-use super::models::{self, Layer};
+use super::models::{Language, Layer};
 use crate::table::{grouped, table};
 use crate::ui::Ui;
 
@@ -36,7 +40,7 @@ const REPEATS: usize = 20;
 
 struct Row {
     model: String,
-    engine: &'static str,
+    engine: String,
     shape: [usize; 3],
     dtype: &'static str,
     ms: f64,
@@ -56,9 +60,14 @@ pub(super) fn run(
     ui: &Ui,
     only: &dyn Fn(&str) -> bool,
     (profile, tuned): (bool, bool),
+    python: Option<&Path>,
 ) -> Result<(Json, String)> {
     let mut rows: Vec<Row> = vec![];
     let mut profiles = String::new();
+    let mut beside = python
+        .map(|python| Beside::start(python, gpu.ordinal()))
+        .transpose()?;
+    let torch = beside.as_ref().map(|beside| beside.torch.clone());
     let mut add = |row: Row| {
         ui.note(&format!(
             "{} by {} {:?} {}: {:.3} ms, {} tokens/s",
@@ -76,14 +85,29 @@ pub(super) fn run(
             for shape in LAYERS {
                 if only(&format!("{} {shape:?} {dtype}", kind.name())) {
                     add(layer(gpu, kind, shape, dtype, compute, precision, tuned)?);
+                    if let Some(beside) = &mut beside {
+                        others(beside, ui, kind.name(), shape, dtype)?
+                            .into_iter()
+                            .for_each(&mut add);
+                    }
                 }
             }
         }
-        if only(&super::language_model(dtype)) {
-            let (row, engine) = language(gpu, dtype, compute, precision, tuned)?;
+        for kind in Language::ALL {
+            if !only(&format!("{} {dtype}", kind.name())) {
+                continue;
+            }
+            let (row, engine) = language(gpu, kind, dtype, compute, precision, tuned)?;
+            let shape = row.shape;
             add(row);
-            if profile {
+            if profile && kind == Language::MinGru {
                 profiles += &profiled(&engine, dtype)?;
+            }
+            drop(engine);
+            if let Some(beside) = &mut beside {
+                others(beside, ui, kind.name(), shape, dtype)?
+                    .into_iter()
+                    .for_each(&mut add);
             }
         }
     }
@@ -97,7 +121,39 @@ pub(super) fn run(
     if only(&format!("{} candle", super::language_model("f32"))) {
         add(candle::language(gpu)?);
     }
-    Ok((json(gpu, tuned, &rows)?, text(&rows) + &profiles))
+    let json = json(gpu, tuned, torch.as_deref(), &rows)?;
+    Ok((json, text(&rows) + &profiles))
+}
+
+/// Rows of other programs; what one refuses is said as a note.
+fn others(
+    beside: &mut Beside,
+    ui: &Ui,
+    model: &str,
+    shape: [usize; 3],
+    dtype: &'static str,
+) -> Result<Vec<Row>> {
+    let mut rows = vec![];
+    for figure in beside.steps(model, shape, dtype)? {
+        let Some(ms) = figure.ms else {
+            let why = figure.refused.unwrap_or_default();
+            ui.note(&format!(
+                "{model} by {} {shape:?} {dtype}: {why}",
+                figure.engine
+            ));
+            continue;
+        };
+        rows.push(Row {
+            model: model.to_owned(),
+            engine: figure.engine,
+            shape,
+            dtype,
+            ms,
+            peak_bytes: figure.peak_bytes,
+            launches: None,
+        });
+    }
+    Ok(rows)
 }
 
 /// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
@@ -155,7 +211,7 @@ fn layer(
     }
     Ok(Row {
         model: kind.name().to_owned(),
-        engine: "tape",
+        engine: "tape".to_owned(),
         shape,
         dtype,
         ms: median(timer.pairs()?),
@@ -167,12 +223,13 @@ fn layer(
 /// Whole optimizer steps with new batches, by the clock.
 fn language(
     gpu: &Gpu,
+    kind: Language,
     dtype: &'static str,
     compute: Elem,
     precision: Precision,
     tuned: bool,
 ) -> Result<(Row, Engine)> {
-    let model: Model = models::language()?;
+    let model: Model = kind.model()?;
     let (batch, time) = (64, 256);
     let params = Params::init(model.graph(), 0);
     let options = EngineOptions {
@@ -217,8 +274,8 @@ fn language(
         }
     }
     let row = Row {
-        model: "language model".to_owned(),
-        engine: "tape",
+        model: kind.name().to_owned(),
+        engine: "tape".to_owned(),
         shape: [batch, time, 384],
         dtype,
         ms: median(times),
@@ -258,7 +315,7 @@ fn profiled(engine: &Engine, dtype: &str) -> Result<String> {
     ))
 }
 
-fn json(gpu: &Gpu, tuned: bool, rows: &[Row]) -> Result<Json> {
+fn json(gpu: &Gpu, tuned: bool, torch: Option<&str>, rows: &[Row]) -> Result<Json> {
     let rows: Vec<Json> = rows
         .iter()
         .map(|r| {
@@ -278,6 +335,7 @@ fn json(gpu: &Gpu, tuned: bool, rows: &[Row]) -> Result<Json> {
         "schema": "minrnn.bench.train/1",
         "device": gpu.name()?,
         "tuned": tuned,
+        "torch": torch,
         "rows": rows,
     }))
 }
@@ -287,7 +345,7 @@ fn text(rows: &[Row]) -> String {
         let [b, t, d] = r.shape;
         [
             r.model.clone(),
-            r.engine.to_owned(),
+            r.engine.clone(),
             format!("{b},{t},{d}"),
             r.dtype.to_owned(),
             format!("{:.3}", r.ms),

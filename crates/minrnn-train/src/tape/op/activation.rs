@@ -31,13 +31,18 @@ struct ActivationGrad {
     sums: Option<(Place, Place)>,
 }
 
-fn kind(fused: Fused) -> Option<Kind> {
+pub(super) fn kind(fused: Fused) -> Option<Kind> {
     match fused {
         Fused::GeluErf => Some(Kind::GeluErf),
         Fused::GeluTanh => Some(Kind::GeluTanh),
         Fused::Silu => Some(Kind::Silu),
         _ => None,
     }
+}
+
+/// Whether a fused layer is an activation with a kernel.
+pub(in crate::tape) fn is_activation(fused: Fused) -> bool {
+    kind(fused).is_some()
 }
 
 pub(super) fn layer(fused: Fused) -> Option<Layer> {

@@ -14,6 +14,7 @@ mod conv;
 mod delay;
 mod diagonal_scan;
 mod embed;
+mod gate;
 mod keep;
 mod last;
 mod linear;
@@ -35,8 +36,10 @@ use std::fmt;
 
 use minrnn_model::graph::{Fused, Graph, Law, Node, Op, Region, StateInit, StateSpec};
 
+pub(super) use activation::is_activation;
 pub(super) use column_sum::column_sum;
 pub(super) use embed::embed;
+pub(super) use gate::{Gated, gate};
 pub(super) use keep::{keep_states, kept_or_unknown, without_gradient};
 pub(super) use linear::split;
 pub(super) use loss::loss;

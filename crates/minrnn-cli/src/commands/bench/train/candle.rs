@@ -12,7 +12,7 @@ use minrnn_model::rng::Rng;
 use minrnn_train::optim::{AdamWConfig, Kind, Optimizer, Parameter};
 use minrnn_train::run::{self, Dropout, Run, Weights};
 
-use super::models::{self, Layer};
+use super::{Language, Layer};
 use super::{REPEATS, Row, median};
 
 /// Memory that the device has taken since `free` bytes were left: candle's pool keeps what it freed.
@@ -48,7 +48,7 @@ pub(super) fn layer(gpu: &Gpu, kind: Layer, shape: [usize; 3]) -> Result<Row> {
 pub(super) fn language(gpu: &Gpu) -> Result<Row> {
     let free = gpu.memory().map_or(0, |(free, _)| free);
     let device = gpu.to_candle()?;
-    let model = models::language()?;
+    let model = Language::MinGru.model()?;
     let (batch, time) = (64, 256);
     let params = Params::init(model.graph(), 0);
     let weights = Weights::new(model.graph(), &params, DType::F32, &device)?;
@@ -98,7 +98,7 @@ fn parameters(graph: &Graph, weights: &Weights) -> Vec<Parameter> {
 fn row(name: &str, shape: [usize; 3], ms: f64, peak_bytes: usize) -> Row {
     Row {
         model: name.to_owned(),
-        engine: "candle",
+        engine: "candle".to_owned(),
         shape,
         dtype: "f32",
         ms,
