@@ -187,6 +187,7 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
     let begun = Case {
         batch,
         time,
+        others: two.face.usual(time),
         data,
         states: None,
         lengths: None,

@@ -151,6 +151,7 @@ impl Two {
         Ok(Case {
             batch: 1,
             time: case.time,
+            others: case.others.clone(),
             data,
             states: states.transpose()?,
             lengths: None,

@@ -184,7 +184,7 @@ impl Two {
     ) -> Result<Vec<Tensor>> {
         let mut given: Vec<(&str, Tensor)> = vec![];
         for f in self.face.filled.iter().filter(|f| f.side == side) {
-            let shape = shape(&f.roles, case.batch, time);
+            let shape = shape(&f.roles, case.batch, time, &case.others);
             let value = match f.fill {
                 Fill::Number(n) => n,
                 Fill::Time | Fill::Lengths => time as f64,

@@ -30,6 +30,7 @@ impl Finder<'_> {
         to_fill.extend(self.lengths(0, &mut a));
         to_fill.extend(self.lengths(1, &mut b));
         let pairs = self.pairs(&mut a, &mut b);
+        self.find_lengths(&pairs)?;
         if self.kind == Kind::Step {
             self.missing_states(&pairs, [&a, &b], &states)?;
             self.check_guesses(&pairs)?;
@@ -161,6 +162,7 @@ impl Finder<'_> {
                 x.name
             ));
         }
+        self.lengths_note(x, &roles);
         let range = self.range(x, y, elem);
         let range = range.map_err(|error| self.or_state(y, error))?;
         Ok(Link {

@@ -6,6 +6,7 @@ mod cases;
 mod drawn;
 pub(super) mod graphs;
 mod guesses;
+mod memory;
 mod people;
 mod scales;
 mod spans;
@@ -40,6 +41,7 @@ fn the_smaller_cost_measures() {
     let case = Case {
         batch: 1,
         time: 10,
+        others: vec![],
         data: vec![],
         states: None,
         lengths: None,
