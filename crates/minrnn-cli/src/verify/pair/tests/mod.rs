@@ -7,6 +7,7 @@ mod drawn;
 pub(super) mod graphs;
 mod guesses;
 mod memory;
+mod norms;
 mod people;
 mod scales;
 mod spans;
