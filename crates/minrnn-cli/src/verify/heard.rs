@@ -191,6 +191,7 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
         data,
         states: None,
         lengths: None,
+        ends: vec![],
         own: true,
         large: false,
     };

@@ -8,7 +8,7 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Two};
 use super::file::By;
-use super::interface::{Interface, Kind, Length};
+use super::interface::{Ends, Filled, Interface, Kind, Length};
 use super::least::is_limit;
 use super::sizes::{BATCHES, LENGTHS};
 use super::spec::{Fill, Role};
@@ -94,7 +94,8 @@ impl Two {
         if open.is_empty() {
             return Ok(());
         }
-        let told = |f: &&super::interface::Filled| matches!(f.fill, Fill::Time | Fill::Lengths);
+        let told =
+            |f: &&Filled| f.fill == Fill::Time || f.fill == Fill::Lengths && f.of == Ends::Unknown;
         if let Some(filled) = self.face.filled.iter().find(told) {
             let why = format!("`{}` says how long they are", filled.name);
             self.tie(&vec![0; self.face.lengths.len()], &why);
@@ -239,6 +240,14 @@ impl Two {
         self.face.links.iter_mut().for_each(|l| turn(&mut l.roles));
         self.face.filled.iter_mut().for_each(|f| turn(&mut f.roles));
         self.face.states.iter_mut().for_each(|s| turn(&mut s.shape));
+        for filled in &mut self.face.filled {
+            if let Ends::Length(k) = filled.of {
+                filled.of = match roles[k] {
+                    Role::Length(k) => Ends::Length(k),
+                    _ => Ends::Time,
+                };
+            }
+        }
     }
 
     /// What the axis of time is called.

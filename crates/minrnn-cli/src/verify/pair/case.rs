@@ -4,10 +4,10 @@ use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
 use super::file::{BYTES, By, GraphFile};
-use super::interface::{Interface, Kind, Link, State};
+use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
-use super::spec::{Fill, Init, Role};
+use super::spec::{Init, Role};
 use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
@@ -37,6 +37,8 @@ pub(crate) struct Case {
     pub(crate) states: Option<Vec<Tensor>>,
     /// Steps of each row; `None`: all T.
     pub(crate) lengths: Option<Vec<usize>>,
+    /// By length that is not T, how much each row has of it; empty: all.
+    pub(crate) ends: Vec<Vec<usize>>,
     /// Inputs of which both files have a default are not given: each file has its own.
     pub(crate) own: bool,
     /// Floats are [`LARGE`] times as large as usual.
@@ -95,13 +97,15 @@ impl Case {
             .iter()
             .map(|link| draw(link, shape(&link.roles, batch, time, &others), rng))
             .collect::<Result<_>>()?;
+        let lengths = draw_lengths(two, (batch, time), rng);
         Ok(Self {
             batch,
             time,
+            ends: draw_ends(two, batch, &others, rng),
             others,
             data,
             states: None,
-            lengths: draw_lengths(two, (batch, time), rng),
+            lengths,
             own: true,
             large: false,
         })
@@ -147,6 +151,7 @@ impl Case {
             data: data.collect::<Result<_>>()?,
             states,
             lengths: None,
+            ends: self.ends.clone(),
             own: self.own,
             large: self.large,
         })
@@ -209,7 +214,7 @@ fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
 
 /// Lengths of rows, the first one T; `None`: all T.
 fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
-    let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
+    let given = two.face.filled.iter().any(Filled::ends_rows);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
         let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
         let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
@@ -218,6 +223,19 @@ fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Opti
         }
         all
     })
+}
+
+/// How much each row has of the lengths that are not T, where inputs say it: the first all, others some.
+fn draw_ends(two: &Two, batch: usize, others: &[usize], rng: &mut Rng) -> Vec<Vec<usize>> {
+    let one = |(k, size): (usize, &usize)| {
+        let mut filled = two.face.filled.iter();
+        if batch == 1 || !filled.any(|f| f.of == Ends::Length(k)) {
+            return vec![];
+        }
+        let rest = (1..batch).map(|_| 1 + rng.below(*size));
+        std::iter::once(*size).chain(rest).collect()
+    };
+    others.iter().enumerate().map(one).collect()
 }
 
 /// The state before the first step, for `batch` rows.

@@ -78,6 +78,26 @@ pub(crate) struct Filled {
     pub(crate) name: String,
     pub(crate) roles: Vec<Role>,
     pub(crate) fill: Fill,
+    /// Of lengths of rows, which length they are within.
+    pub(crate) of: Ends,
+}
+
+/// What lengths of rows are within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    Time,
+    /// A length that is not T.
+    Length(usize),
+    Fixed(usize),
+    /// Nothing tells.
+    Unknown,
+}
+
+impl Filled {
+    /// Whether it says how many of the steps each row has.
+    pub(crate) fn ends_rows(&self) -> bool {
+        self.fill == Fill::Lengths && matches!(self.of, Ends::Time | Ends::Unknown)
+    }
 }
 
 /// Two files side by side.

@@ -61,15 +61,10 @@ impl Finder<'_> {
             .iter()
             .map(|(x, y)| self.link(x, y, lone))
             .collect::<Result<_>>()?;
-        let mut filled = vec![];
-        for (side, port, fill) in to_fill {
-            filled.push(Filled {
-                side,
-                roles: self.filled_roles(side, &port)?,
-                name: port.name,
-                fill,
-            });
-        }
+        let to_fill = to_fill.into_iter();
+        let filled = to_fill
+            .map(|one| self.filled(one, &pairs))
+            .collect::<Result<_>>()?;
         Ok((links, filled))
     }
 

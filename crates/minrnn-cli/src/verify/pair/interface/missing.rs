@@ -107,14 +107,15 @@ impl Finder<'_> {
         )
     }
 
-    /// What has a length of its own is given back by nothing of a fixed size.
+    /// What has a length of its own is given back by nothing of a fixed size, and nothing that is as long as the sequence.
     fn of_length(&self, port: &Port, proposal: Proposal, outputs: &[Port]) -> Proposal {
         let fits = |name: &String| {
             let output = outputs.iter().find(|o| o.name == *name);
             let dims = output.and_then(|o| o.dims.as_ref()).into_iter().flatten();
             !dims.enumerate().any(|(axis, dim)| {
+                let time = |d: &Dim| matches!(d, Dim::Symbol(s) if self.time_names[1].contains(s));
                 matches!(self.own_at(1, port, axis), Some(Own::Length(_)))
-                    && self.fixed(dim).is_some()
+                    && (self.fixed(dim).is_some() || time(dim))
             })
         };
         match proposal {

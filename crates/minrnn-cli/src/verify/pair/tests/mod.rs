@@ -4,6 +4,7 @@ mod apart;
 mod beyond;
 mod cases;
 mod drawn;
+mod ends;
 pub(super) mod graphs;
 mod guesses;
 mod memory;
@@ -46,6 +47,7 @@ fn the_smaller_cost_measures() {
         data: vec![],
         states: None,
         lengths: None,
+        ends: vec![],
         own: true,
         large: false,
     };
