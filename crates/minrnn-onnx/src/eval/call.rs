@@ -253,6 +253,11 @@ impl<'a> Call<'a> {
         self.meter.unrounded && !self.stepwise
     }
 
+    /// Whether steps within an operator are rounded.
+    pub(super) fn rounds(&self) -> bool {
+        self.stepwise
+    }
+
     /// What a step within an operator leaves: rounded where engines round.
     pub(super) fn settle(&self, dtype: DType, x: f64) -> f64 {
         match self.stepwise {

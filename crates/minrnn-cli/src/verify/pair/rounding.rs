@@ -89,7 +89,7 @@ impl Rounding {
 
     fn add(&mut self, side: usize, case: &Case, tensor: usize, [a, b]: [&Array; 2]) {
         let channels = self.channels(tensor, a.dims());
-        self.of(side, (case.large, case.time), tensor)
+        self.of(side, (case.large, case.longest()), tensor)
             .learn(a, b, channels);
     }
 
@@ -133,7 +133,7 @@ impl Rounding {
     ) -> Allowed {
         let merged = |side: usize| {
             let mut all = Costs::default();
-            for tensors in self.seen[side].up_to(case.large, case.time) {
+            for tensors in self.seen[side].up_to(case.large, case.longest()) {
                 if let Some(costs) = tensors.get(tensor) {
                     all.merge(costs);
                 }
@@ -147,7 +147,7 @@ impl Rounding {
         Allowed {
             scales: Scales::new(&sides, which),
             eps: elems.map(place).into_iter().fold(0.0, f64::max),
-            time: case.time,
+            time: case.longest(),
             across: match held {
                 Held::Meaning => 1.0,
                 Held::Rounded | Held::Engine(_) => ACROSS,

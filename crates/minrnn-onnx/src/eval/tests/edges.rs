@@ -1,5 +1,6 @@
 //! Two readings, and decisions within rounding.
 
+use super::nodes::{f32s, run};
 use crate::eval::{Array, Inputs, Limits, Session};
 use crate::ir::{DType, Graph, Model, Node, Tensor, ValueInfo};
 
@@ -48,6 +49,47 @@ fn floats_are_kept_unrounded_and_rounded() {
     );
     assert_eq!(y.stepwise(), &y.rounded());
     assert!(y.edges().is_empty());
+}
+
+/// The mean of one entry is the entry: what is left is the bias, and what an engine's `x k + (bias - mean k)` rounds, which is as much
+/// as that of many entries that are alike.
+#[test]
+fn a_normalisation_of_one_entry_rounds_as_one_of_many() {
+    let single = |v: f64| f64::from(v as f32);
+    let x = [0.3f32, -1.7, 2.9];
+    let scale = f32s(&[3], &[1.3, -0.7, 2.1].map(single));
+    let bias = f32s(&[3], &[0.1, 0.2, -0.3].map(single));
+    let cost = |op: &str, opset: i64, dims: &[usize], times: usize| -> f64 {
+        let values: Vec<f64> = x.iter().flat_map(|v| vec![f64::from(*v); times]).collect();
+        let groups = [("num_groups", crate::ir::Attr::Int(3))];
+        let attributes = match op {
+            "GroupNormalization" => &groups[..],
+            _ => &[],
+        };
+        let (scale, bias) = match op {
+            "LayerNormalization" => (f32s(&[1], &[single(1.3)]), f32s(&[1], &[single(0.1)])),
+            _ => (scale.clone(), bias.clone()),
+        };
+        let inputs = [f32s(dims, &values), scale, bias];
+        let out = run(op, opset, attributes, &inputs, 1).unwrap();
+        let y = out.get("y0").unwrap();
+        let (a, b) = (y.exact().floats().unwrap(), y.stepwise().floats().unwrap());
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max)
+    };
+    // 2.9 * 2.1 / sqrt(1e-5), and one rounding of it.
+    let most = 2.9 * 2.1 / 1e-5f64.sqrt() * f64::from(f32::EPSILON);
+    for (op, opset, one, many) in [
+        ("InstanceNormalization", 17, &[1, 3, 1][..], &[1, 3, 4][..]),
+        ("GroupNormalization", 21, &[1, 3, 1], &[1, 3, 4]),
+        ("LayerNormalization", 17, &[3, 1], &[3, 4, 1]),
+    ] {
+        let (one, many) = (cost(op, opset, one, 1), cost(op, opset, many, 4));
+        assert!(one > most / 100.0 && one <= most, "{op}: {one} of {most}");
+        assert_eq!(one, many, "{op}");
+    }
 }
 
 /// 10 * 0.1 is 1 in f32 and a little more in float64: Ceil reads the rounded one, and both sides are told.
