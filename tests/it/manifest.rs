@@ -3,8 +3,8 @@
 use minrnn_model::model::Model;
 use minrnn_model::vocabulary::Vocabulary;
 use minrnn_onnx::export::{
-    Activations, DirOptions, ExportOptions, Form, Placement, StateLayout, StateNames, Target,
-    Weights, write_export,
+    Activations, AverageRule, Averaged, DirOptions, ExportOptions, Form, Placement, StateLayout,
+    StateNames, Target, Weights, write_export,
 };
 use serde_json::{Value, json};
 
@@ -58,6 +58,17 @@ fn all() -> Vec<Value> {
         o.options.seq_len = Some(9);
         o.placement = Placement::Shared;
     }));
+    for rule in [AverageRule::Ema(0.999), AverageRule::Mean] {
+        let manifest = manifest("gru_tokens", |o| {
+            o.average = Some(Averaged {
+                rule,
+                first_step: 1,
+                last_step: 500,
+            });
+        });
+        assert_eq!(manifest["average"]["last_step"], 500);
+        all.push(manifest);
+    }
     for words in [
         Vocabulary::from(
             (0..7)
@@ -164,6 +175,39 @@ fn the_schema_refuses_what_is_no_manifest() {
         let mut other = good.clone();
         (other["dtype"], other["activations"]) = (json!(dtype), scales.clone());
         assert_eq!(schema.is_valid(&other), holds, "{dtype} {scales}");
+    }
+    for (version, average, holds) in [
+        (
+            2,
+            json!({ "kind": "mean", "first_step": 3, "last_step": 5 }),
+            true,
+        ),
+        (
+            1,
+            json!({ "kind": "mean", "first_step": 3, "last_step": 5 }),
+            false,
+        ),
+        (
+            2,
+            json!({ "kind": "mean", "first_step": 0, "last_step": 5 }),
+            false,
+        ),
+        (2, json!({ "kind": "mean", "last_step": 5 }), false),
+        (
+            2,
+            json!({ "kind": "ema", "first_step": 3, "last_step": 5 }),
+            false,
+        ),
+        (
+            2,
+            json!({ "kind": "ema", "decay": 1, "first_step": 3, "last_step": 5 }),
+            false,
+        ),
+    ] {
+        let mut other = good.clone();
+        other["schema"] = json!(format!("minrnn.manifest/{version}"));
+        other["average"] = average.clone();
+        assert_eq!(schema.is_valid(&other), holds, "{version} {average}");
     }
     let edits: [(&str, Value); 6] = [
         ("/forms/step/file", json!("../model.onnx")),

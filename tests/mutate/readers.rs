@@ -110,6 +110,7 @@ impl Place {
                 evals_since_best: 0,
                 evaluation_due: false,
                 roll_backs: 0,
+                average_since: 0,
                 streams: None,
             }),
             raw: None,

@@ -18,7 +18,12 @@ impl Words {
     /// What a text goes on from that has no beginning: a line break, or the first token.
     pub(crate) fn first(&self) -> u32 {
         let line = self.0.encode("\n").unwrap_or_default();
-        line.first().copied().unwrap_or(0)
+        let mut all = 0..self.0.len() as u32;
+        let first = line
+            .first()
+            .copied()
+            .or_else(|| all.find(|id| self.0.has(*id)));
+        first.unwrap_or(0)
     }
 }
 
@@ -33,6 +38,10 @@ fn failed(error: &TrainError) -> Error {
 impl Codec for Words {
     fn tokens(&self) -> usize {
         self.0.len()
+    }
+
+    fn knows(&self, id: u32) -> bool {
+        self.0.has(id)
     }
 
     fn encode(&self, text: &str) -> Result<Vec<u32>> {

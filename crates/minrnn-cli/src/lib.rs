@@ -5,6 +5,7 @@
 //! bad input; stopped by a signal, 128 and its number: 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP.
 
 mod args;
+mod averaged;
 mod board;
 mod codec;
 mod commands;

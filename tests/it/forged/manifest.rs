@@ -2,6 +2,8 @@
 
 use serde_json::{Value as Json, json};
 
+use minrnn_onnx::export::{AverageRule, Averaged};
+
 use super::{FORMS, Forged, TOKENS, say};
 
 #[test]
@@ -14,6 +16,80 @@ fn an_export_that_nobody_changed_holds() {
     let json: Json = serde_json::from_slice(&text).unwrap();
     std::fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
     anew.holds();
+}
+
+/// An export of weights that are an average.
+fn averaged(rule: AverageRule) -> Forged {
+    Forged::new(TOKENS, |o| o.average = Some(average(rule)))
+}
+
+fn average(rule: AverageRule) -> Averaged {
+    Averaged {
+        rule,
+        first_step: 3,
+        last_step: 9,
+    }
+}
+
+/// That weights are an average is in every file, in the card, and in the checkpoint.
+#[test]
+fn an_average_of_weights_is_that_of_the_files_and_of_the_checkpoint() {
+    let sound = averaged(AverageRule::Ema(0.75));
+    sound.holds();
+    let remarks = sound.files_alone(true).unwrap().remarks().join("\n");
+    assert!(!remarks.contains("README.md was edited"), "{remarks}");
+    let card = std::fs::read_to_string(sound.path().join("README.md")).unwrap();
+    let words = "exponential average with decay 0.75 of the weights after the steps 3 to 9 of their training";
+    assert!(card.contains(words), "{card}");
+    std::fs::write(sound.path().join("README.md"), card.replace("0.75", "0.5")).unwrap();
+    sound.files_hold_but("README.md was edited");
+    let export = minrnn_cli::verify::Export::open(sound.path()).unwrap();
+    let own = average(AverageRule::Ema(0.75));
+    export.has_average(Some(&own)).unwrap();
+    let error = export.has_average(None).unwrap_err().to_string();
+    let wanted =
+        format!("says that its weights are {words}, and the checkpoint that they are no average");
+    assert!(error.contains(&wanted), "{error}");
+    for other in [
+        average(AverageRule::Mean),
+        Averaged {
+            last_step: 8,
+            ..own
+        },
+    ] {
+        let error = export.has_average(Some(&other)).unwrap_err().to_string();
+        assert!(error.contains(&other.words()), "{error}");
+    }
+    for (said, why) in [
+        (
+            json!({ "kind": "ema", "decay": 0.5, "first_step": 3, "last_step": 9 }),
+            "metadata `minrnn.average` is",
+        ),
+        (
+            json!({ "kind": "swa", "first_step": 3, "last_step": 9 }),
+            "average is",
+        ),
+        (
+            json!({ "kind": "mean", "first_step": 9, "last_step": 9 }),
+            "average is",
+        ),
+        (
+            json!({ "kind": "mean", "first_step": 3, "last_step": 9, "decay": 0.5 }),
+            "average is",
+        ),
+    ] {
+        averaged(AverageRule::Ema(0.75))
+            .manifest(|m| m["average"] = said)
+            .breaks(why);
+    }
+    for form in FORMS {
+        let silent = averaged(AverageRule::Mean);
+        silent.file(form, &|f| say(f, "minrnn.average", None));
+        silent.breaks("metadata `minrnn.average` is absent, and by the manifest's average {");
+    }
+    Forged::tokens()
+        .manifest(|m| m["average"] = average(AverageRule::Mean).json())
+        .breaks("metadata `minrnn.average` is absent");
 }
 
 /// Exports that together have every key of the schema.
@@ -38,6 +114,8 @@ fn every_key() -> Vec<(&'static str, Forged)> {
                 o.end_of_stream = Some(2);
             }),
         ),
+        ("averaged", averaged(AverageRule::Ema(0.75))),
+        ("averaged tail", averaged(AverageRule::Mean)),
         (
             "token ids, weights beside",
             Forged::new(&wide, |o| o.placement = Placement::External),
@@ -238,7 +316,7 @@ fn manifests_of_the_first_schema_are_read() {
     let first = Forged::tokens();
     first.manifest(|m| {
         m["schema"] = json!("minrnn.manifest/1");
-        for key in ["features", "classes", "targets", "activations"] {
+        for key in ["features", "classes", "targets", "activations", "average"] {
             m.as_object_mut().unwrap().remove(key);
         }
     });

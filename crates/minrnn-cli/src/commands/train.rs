@@ -51,7 +51,7 @@ pub(super) fn run(args: &Train, ui: &Ui) -> Result<Outcome> {
 pub(super) struct Done {
     /// How it ended; an error is one of a step or an evaluation, as of a loss that is not finite.
     pub(super) ended: Result<Ended>,
-    trainer: Trainer,
+    pub(super) trainer: Trainer,
     dir: PathBuf,
     /// Parameters.
     count: usize,

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::engines::refuse_unused;
 use crate::Outcome;
 use crate::args::Verify;
+use crate::averaged::averaged;
 use crate::files;
 use crate::given::{Given, flag};
 use crate::outputs::Outputs;
@@ -70,6 +71,7 @@ pub(super) fn run(args: &Verify, given: &Given, ui: &Ui) -> Result<Outcome> {
             let loaded = files::load_checkpoint(path)?;
             let words = loaded.checkpoint.vocabulary.as_ref();
             verify::belongs(&export, &loaded.model, words)?;
+            export.has_average(averaged(&loaded.checkpoint).as_ref())?;
             (loaded.model, loaded.params)
         }
         None => {

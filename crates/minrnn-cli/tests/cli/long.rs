@@ -83,8 +83,69 @@ fn streams_averages_and_roll_backs_are_told() {
     minrnn(dir, &["eval", "run", "--split", "validation"]).good();
     minrnn(dir, &["export", "run", "--out", "export"]).good();
     let card = fs::read_to_string(dir.join("export/README.md")).unwrap();
-    assert!(card.contains("exponential average, decay 0.9"), "{card}");
+    let words = "exponential average with decay 0.9 of the weights after the steps 1 to ";
+    assert!(card.contains(words), "{card}");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.join("export/manifest.json")).unwrap()).unwrap();
+    let average = &manifest["average"];
+    assert!(
+        average["kind"] == "ema" && average["decay"] == 0.9 && average["first_step"] == 1,
+        "{average}"
+    );
+    // What is held to the checkpoint: of another step the average is another one.
+    let verify = |checkpoint: &str| {
+        minrnn(
+            dir,
+            &[
+                "verify",
+                "export",
+                "--checkpoint",
+                checkpoint,
+                "--max-len",
+                "5",
+                "--probe-len",
+                "16",
+            ],
+        )
+    };
+    verify("run").good();
+    let trainer = dir.join("run/best/trainer_state.json");
+    let state = fs::read_to_string(&trainer).unwrap();
+    let step: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(average["last_step"], step["step"]);
+    minrnn(dir, &["export", "run", "--out", "again"]).good();
+    let config = dir.join("run/best/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"decay\": 0.9", "\"decay\": 0.8")).unwrap();
+    let ran = verify("run");
+    let said = "and the checkpoint that they are exponential average with decay 0.8";
+    assert!(
+        ran.code == Some(2) && ran.err.contains(said),
+        "{}",
+        ran.shown()
+    );
+    fs::write(&config, text).unwrap();
+    // Without the weights themselves no training goes on, and an export says so.
+    fs::remove_file(dir.join("run/best/training.safetensors")).unwrap();
+    let ran = minrnn(dir, &["export", "run", "--out", "export"]);
+    assert!(
+        ran.err.contains("best has no training.safetensors"),
+        "{}",
+        ran.shown()
+    );
+    ran.good();
     let more = ["--resume", "--set", "train.steps=70"];
+    let raw = dir.join("run/last/training.safetensors");
+    let kept = fs::read(&raw).unwrap();
+    fs::remove_file(&raw).unwrap();
+    let ran = train(dir, &[&args[..], &more].concat());
+    let said = "training.safetensors: is missing: config.json says that the weights of model.safetensors are an average";
+    assert!(
+        ran.code == Some(2) && ran.err.contains(said),
+        "{}",
+        ran.shown()
+    );
+    fs::write(&raw, kept).unwrap();
     let ran = train(dir, &[&args[..], &more].concat());
     assert!(!ran.err.contains("rolled back"), "{}", ran.shown());
     ran.good();

@@ -146,6 +146,29 @@ fn it_goes_on_where_it_stopped() {
     );
 }
 
+/// Runs that are over are compared with others only on the same data.
+#[test]
+fn other_data_under_the_same_path_are_noticed() {
+    let dir = crate::harness::folder();
+    let at = dir.path();
+    let sweep = "config = \"tiny.toml\"\n[vary]\ntrain.lr = [1e-3, 2e-3]\ntrain.steps = [2]";
+    fs::write(at.join("sweep.toml"), sweep).unwrap();
+    minrnn(at, &["sweep", "sweep.toml"]).good();
+    minrnn(at, &["sweep", "sweep.toml"]).good();
+    let text = at.join("harbour.txt");
+    let before = fs::read_to_string(&text).unwrap();
+    fs::write(&text, before.replacen('e', "a", 1)).unwrap();
+    let ran = minrnn(at, &["sweep", "sweep.toml"]);
+    let said = "runs/sweep/000 was trained on other data than those that lie there now";
+    assert!(
+        ran.code == Some(2) && ran.err.contains(said),
+        "{}",
+        ran.shown()
+    );
+    fs::write(&text, before).unwrap();
+    minrnn(at, &["sweep", "sweep.toml"]).good();
+}
+
 #[test]
 fn a_run_that_fails_is_a_row() {
     let dir = folder("[vary]\ntrain.lr = [1e-3, 1e30]");

@@ -99,6 +99,11 @@ fn bytes() {
 
 /// A tokenizer of words: letters in runs, all else by itself.
 fn tokenizer(dir: &Path) {
+    numbered(dir, |i| i);
+}
+
+/// The same with these numbers of its words.
+fn numbered(dir: &Path, number: impl Fn(usize) -> usize) {
     let text = fs::read_to_string(dir.join("harbour.txt")).unwrap();
     let mut words: Vec<String> = vec!["?".into(), "<end>".into()];
     let mut add = |word: &str| {
@@ -114,7 +119,7 @@ fn tokenizer(dir: &Path) {
     let vocab: serde_json::Map<String, Json> = words
         .iter()
         .enumerate()
-        .map(|(i, w)| (w.clone(), i.into()))
+        .map(|(i, w)| (w.clone(), number(i).into()))
         .collect();
     let split = |regex: &str| {
         serde_json::json!({
@@ -129,6 +134,61 @@ fn tokenizer(dir: &Path) {
         "model": { "type": "WordLevel", "vocab": vocab, "unk_token": "?" }
     });
     fs::write(dir.join("tokenizer.json"), file.to_string()).unwrap();
+}
+
+/// Numbers between those of a tokenizer are chosen by nobody.
+#[test]
+fn a_tokenizer_with_gaps() {
+    let dir = folder();
+    // Of every three numbers the last is none.
+    numbered(dir.path(), |i| i + i / 2);
+    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=4"];
+    train(dir.path(), &sets).good();
+    exported(dir.path());
+    for from in ["run", "export"] {
+        for more in [&["--prompt", "the "][..], &[]] {
+            let args = ["generate", from, "--length", "300", "--temperature", "30"];
+            let text = minrnn(dir.path(), &[&args, more].concat()).good();
+            assert!(text.chars().count() > 300, "{text}");
+        }
+    }
+}
+
+#[test]
+fn another_tokenizer_in_the_folder_of_a_checkpoint_is_refused() {
+    let dir = folder();
+    tokenizer(dir.path());
+    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=4"];
+    train(dir.path(), &sets).good();
+    let path = dir.path().join("run/best/tokenizer.json");
+    let own = fs::read(&path).unwrap();
+    numbered(dir.path(), |i| if i < 2 { i } else { i ^ 1 });
+    fs::copy(dir.path().join("tokenizer.json"), &path).unwrap();
+    let commands = [
+        &["generate", "run"][..],
+        &["export", "run", "--out", "other"],
+        &["eval", "run"],
+    ];
+    for command in commands {
+        let ran = minrnn(dir.path(), command);
+        let said = "tokenizer.json: has sha256";
+        assert!(
+            ran.code == Some(2) && ran.err.contains(said),
+            "{}",
+            ran.shown()
+        );
+        assert!(ran.err.contains("put that one back"), "{}", ran.shown());
+    }
+    fs::remove_file(&path).unwrap();
+    let ran = minrnn(dir.path(), commands[0]);
+    let said = "tokenizer.json: is missing: the weights of model.safetensors were saved with one";
+    assert!(
+        ran.code == Some(2) && ran.err.contains(said),
+        "{}",
+        ran.shown()
+    );
+    fs::write(&path, own).unwrap();
+    minrnn(dir.path(), commands[0]).good();
 }
 
 #[test]
@@ -232,6 +292,17 @@ fn numbers() {
             ran.shown()
         );
     }
+    let mut bytes = vec!["train", "tiny.toml", "--out", "run", "--resume"];
+    for set in ["task.path=\"harbour.bin\"", "task.tokens=\"bytes\""] {
+        bytes.extend(["--set", set]);
+    }
+    let ran = minrnn(dir.path(), &bytes);
+    let said = "the tokens of the checkpoint are numbers (task.tokens = \"u16\"), and of what text they are it does not say; those of the data are bytes";
+    assert!(
+        ran.code == Some(2) && ran.err.contains(said),
+        "{}",
+        ran.shown()
+    );
     fs::remove_dir_all(dir.path().join("run")).unwrap();
     let ran = train(dir.path(), &sets[..2]);
     assert!(

@@ -9,11 +9,13 @@ use minrnn_model::params::Params;
 use minrnn_model::vocabulary::{TOKENIZER, Vocabulary};
 use sha2::{Digest, Sha256};
 
+use super::averaged;
 use super::lock::{Lock, MANIFEST};
 use super::manifest::{Data, FormFile, manifest};
 use super::weights::hex;
 use super::{
-    ExportError, ExportOptions, Form, Store, card, golden, ports, weights, weights_sha256, words,
+    Averaged, ExportError, ExportOptions, Form, Store, card, golden, ports, weights,
+    weights_sha256, words,
 };
 
 /// Where the weights are.
@@ -46,6 +48,8 @@ pub struct DirOptions {
     pub vocabulary: Option<Vocabulary>,
     /// The token after which a text has ended, for the manifest and the files' metadata.
     pub end_of_stream: Option<usize>,
+    /// What average of a training's weights the weights are, if they are one: for the manifest, the model card and the files' metadata.
+    pub average: Option<Averaged>,
     /// What the model was measured to do, and the figure, for the model card.
     pub measured: Vec<(String, String)>,
 }
@@ -58,6 +62,7 @@ impl Default for DirOptions {
             placement: Placement::Auto,
             vocabulary: None,
             end_of_stream: None,
+            average: None,
             measured: vec![],
         }
     }
@@ -159,6 +164,13 @@ fn check(model: &Network, dir: &DirOptions) -> Result<(), ExportError> {
     if dir.forms.is_empty() {
         return wrong("forms", "name at least one of parallel, scan, step".into());
     }
+    if let Some(average) = dir.average.filter(|a| !a.is_sound()) {
+        let what = format!(
+            "{} is no average: a decay is between 0 and 1, steps count from 1, and the last comes after the first",
+            average.json()
+        );
+        return wrong("average", what);
+    }
     let minrnn_model::graph::Input::Tokens { vocab } = model.graph().input() else {
         return match (&dir.vocabulary, dir.end_of_stream) {
             (None, None) => Ok(()),
@@ -259,6 +271,9 @@ fn stage(
         let end = dir.end_of_stream.map(|token| token.to_string());
         onnx.metadata
             .extend(end.map(|token| ("minrnn.end_of_stream".to_owned(), token)));
+        let average = dir.average.map(|average| average.json().to_string());
+        onnx.metadata
+            .extend(average.map(|average| (averaged::KEY.to_owned(), average)));
         staged.add_bytes(&file_name(form), &onnx.encode())?;
         let file = staged.last();
         let data = match (store.file(), &shared) {

@@ -57,7 +57,8 @@ impl FormFile {
 
 /// The manifest, schema `minrnn.manifest/2` (`docs/manifest.schema.json`). `vocabulary[i]` is the character of token i, or it says `bytes` or the tokenizer's
 /// file; what has names has
-/// them under `features`, `classes` or `targets`; int8 has what its activations are scaled by under `activations`.
+/// them under `features`, `classes` or `targets`; int8 has what its activations are scaled by under `activations`, weights that are an average say so
+/// under `average`.
 #[expect(clippy::too_many_arguments, reason = "everything that was written")]
 pub(super) fn manifest(
     graph: &Graph,
@@ -91,6 +92,7 @@ pub(super) fn manifest(
     });
     if let Json::Object(all) = &mut manifest {
         all.extend(entries(names));
+        all.extend(dir.average.map(|a| ("average".to_owned(), a.json())));
         all.extend(activations(&options.weights).map(|a| ("activations".to_owned(), a)));
     }
     manifest

@@ -14,6 +14,7 @@
 //! assert!(!file.is_empty());
 //! ```
 
+mod averaged;
 mod card;
 mod contract;
 mod deviation;
@@ -37,6 +38,7 @@ pub use crate::choices::{
     Activations, Choices, ExportError, ExportOptions, Form, Lowering, Port, StateLayout,
     StateNames, Target, Weights, ports,
 };
+pub use averaged::{AverageRule, Averaged};
 pub use card::card_of;
 pub use deviation::{deviation, is_of_this_version};
 pub use expect::{Outline, differing, outline, tied};

@@ -13,6 +13,8 @@ pub struct Continuation {
     pieces: Pieces,
     stops: Stops,
     end: Option<u32>,
+    /// Numbers that are no tokens, once they are known.
+    gaps: Option<Vec<u32>>,
 }
 
 /// What became of one token.
@@ -55,13 +57,15 @@ impl Continuation {
             pieces: Pieces::after(prompt),
             stops: Stops::new(stops),
             end,
+            gaps: None,
         })
     }
 
-    /// Chooses the next token by its logits. Tokens that `codec` does not know, behind its last one, are never chosen.
+    /// Chooses the next token by its logits. Numbers that `codec` does not know, behind its last token or between two, are never chosen;
+    /// it is the same codec each time.
     ///
     /// # Errors
-    /// [`Error::Input`] for logits that are not finite, or fewer than there are tokens.
+    /// [`Error::Input`] for logits that are not finite, or fewer than there are tokens; a codec that knows no token.
     pub fn take(&mut self, codec: &dyn Codec, logits: &[f32]) -> Result<Taken> {
         let known = codec.tokens();
         let Some(logits) = logits.get(..known).filter(|l| !l.is_empty()) else {
@@ -72,7 +76,7 @@ impl Continuation {
             let mend = "its weights are so large that float32 overflows; take a checkpoint from before the training diverged";
             return Err(Error::input("logits", format!("hold {value}"), mend));
         }
-        let id = self.sampler.choose(logits) as u32;
+        let id = self.choose(codec, logits)?;
         let (mut text, mut over) = (String::new(), None);
         if self.end == Some(id) {
             over = Some(Over::Token(id));
@@ -87,6 +91,26 @@ impl Continuation {
             }
         }
         Ok(Taken { id, text, over })
+    }
+
+    /// The next token, none of those that there are not.
+    fn choose(&mut self, codec: &dyn Codec, logits: &[f32]) -> Result<u32> {
+        let all = 0..logits.len() as u32;
+        let gaps = self
+            .gaps
+            .get_or_insert_with(|| all.filter(|id| !codec.knows(*id)).collect());
+        if gaps.is_empty() {
+            return Ok(self.sampler.choose(logits) as u32);
+        }
+        if gaps.len() == logits.len() {
+            let what = format!("has no token among the numbers 0 to {}", gaps.len() - 1);
+            return Err(Error::input("vocabulary", what, "use that of the model"));
+        }
+        let mut left = logits.to_vec();
+        for id in gaps {
+            left[*id as usize] = f32::NEG_INFINITY;
+        }
+        Ok(self.sampler.choose(&left) as u32)
     }
 
     /// What was held back, once nothing follows. Empty where a text of `stops` ended it.

@@ -51,6 +51,86 @@ fn a_space_in_front_of_a_word_is_kept_behind_a_prompt_and_left_out_at_a_beginnin
     );
 }
 
+/// Numbers with gaps, as a tokenizer may have them.
+struct Gaps;
+
+impl Codec for Gaps {
+    fn tokens(&self) -> usize {
+        4
+    }
+
+    fn knows(&self, id: u32) -> bool {
+        matches!(id, 1 | 3)
+    }
+
+    fn encode(&self, _: &str) -> Result<Vec<u32>> {
+        Ok(vec![])
+    }
+
+    fn decode(&self, ids: &[u32]) -> Result<String> {
+        let word = |id: &u32| match id {
+            1 => Ok("a"),
+            3 => Ok("b"),
+            _ => Err(crate::Error::input("token", format!("{id} is none"), "")),
+        };
+        ids.iter().map(word).collect()
+    }
+}
+
+#[test]
+fn a_number_without_a_token_is_never_chosen() {
+    for sampling in [
+        Sampling::default(),
+        Sampling {
+            temperature: 1.0,
+            ..Sampling::default()
+        },
+        Sampling {
+            temperature: 1.0,
+            top_k: Some(3),
+            ..Sampling::default()
+        },
+        Sampling {
+            temperature: 1.0,
+            top_p: Some(0.9),
+            ..Sampling::default()
+        },
+    ] {
+        let sampler = Sampler::of(sampling, 0).unwrap();
+        let mut next = Continuation::new(sampler, &[1], vec![], None).unwrap();
+        let mut text = String::new();
+        for _ in 0..50 {
+            // Those without a token, and one behind the last, are the likeliest by far.
+            text += &next
+                .take(&Gaps, &[90.0, 2.0, 80.0, 1.0, 99.0])
+                .unwrap()
+                .text;
+        }
+        assert_eq!(text.len(), 50, "{sampling:?}");
+        assert!(
+            text.contains('a') && !text.contains(|c| c != 'a' && c != 'b'),
+            "{text}"
+        );
+    }
+    // What is left has the probabilities that it has among itself.
+    let drawn = |logits: &[f32], codec: &dyn Codec| -> Vec<String> {
+        let sampling = Sampling {
+            temperature: 1.0,
+            ..Sampling::default()
+        };
+        let sampler = Sampler::of(sampling, 5).unwrap();
+        let mut next = Continuation::new(sampler, &[], vec![], None).unwrap();
+        (0..40)
+            .map(|_| next.take(codec, logits).unwrap().text)
+            .collect()
+    };
+    let two = Vocabulary::characters(['a', 'b']).unwrap();
+    assert_eq!(
+        drawn(&[7.0, 0.5, 9.0, 0.0], &Gaps),
+        drawn(&[0.5, 0.0], &two)
+    );
+}
+
 #[test]
 fn bytes_become_characters_once_they_are_whole() {
     let bytes = Vocabulary::bytes();

@@ -19,6 +19,12 @@ pub trait Codec {
     /// V, how many tokens there are.
     fn tokens(&self) -> usize;
 
+    /// Whether a number below [`Codec::tokens`] is that of a token: a tokenizer's numbers may have gaps. A number without one is never
+    /// chosen.
+    fn knows(&self, id: u32) -> bool {
+        (id as usize) < self.tokens()
+    }
+
     /// The tokens of a text.
     ///
     /// # Errors

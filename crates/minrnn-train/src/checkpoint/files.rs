@@ -6,6 +6,7 @@ use std::path::Path;
 use minrnn_model::vocabulary::{self, Vocabulary};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 
 use super::{Checkpoint, TensorData, TrainerState, tensors};
 use crate::data::read_at_most;
@@ -16,7 +17,8 @@ pub(super) const CONFIG: &str = "config.json";
 pub(super) const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const TRAINER: &str = "trainer_state.json";
-const RAW: &str = "training.safetensors";
+/// See [`Checkpoint::raw`].
+pub(super) const RAW: &str = "training.safetensors";
 const STATES: &str = "states.safetensors";
 const VOCABULARY: &str = "vocabulary.json";
 const TOKENIZER: &str = vocabulary::TOKENIZER;
@@ -24,6 +26,9 @@ const TOKENIZER: &str = vocabulary::TOKENIZER;
 pub(super) const ALL: [&str; 8] = [
     CONFIG, MODEL, OPTIMIZER, TRAINER, RAW, STATES, VOCABULARY, TOKENIZER,
 ];
+
+/// In the metadata of the weights: the sha256 of the tokenizer whose numbers they know.
+const SHA256: &str = "tokenizer_sha256";
 
 /// Longest of the files that are text: names of many features and tokens fit, a device does not.
 const MOST_TEXT: u64 = 64 << 20;
@@ -39,7 +44,12 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
         .iter()
         .map(|(n, t)| (n.clone(), t))
         .collect();
-    files.push((MODEL, finite_tensors(path, MODEL, &params, None)?));
+    let tokenizer = checkpoint
+        .vocabulary
+        .as_ref()
+        .and_then(Vocabulary::tokenizer);
+    let tokenizer = tokenizer.map(|file| (SHA256, sha256(file)));
+    files.push((MODEL, finite_tensors(path, MODEL, &params, tokenizer)?));
     if let Some(state) = &checkpoint.optimizer {
         let slots = state.slots.iter();
         let all = slots
@@ -120,6 +130,11 @@ fn refuse_contradiction(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
     }
 }
 
+fn sha256(bytes: &[u8]) -> String {
+    let hex = |byte: &u8| format!("{byte:02x}");
+    Sha256::digest(bytes).iter().map(hex).collect()
+}
+
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     let text = serde_json::to_string_pretty(value);
     let text = text
@@ -152,17 +167,32 @@ pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
             true => read_tensors(folder, STATES)?.map(|d| d.tensors),
             false => None,
         },
-        vocabulary: words(folder)?,
+        vocabulary: words(folder, model.metadata.get(SHA256))?,
     };
     refuse_contradiction(folder, &checkpoint)?;
     Ok(checkpoint)
 }
 
-/// What the tokens are: one of two files.
-fn words(folder: &Path) -> Result<Option<Vocabulary>> {
+/// What the tokens are: one of two files. `said`: the sha256 of the tokenizer that the weights were saved with; checkpoints of
+/// older versions do not say it.
+fn words(folder: &Path, said: Option<&String>) -> Result<Option<Vocabulary>> {
     let listed = parse(folder, VOCABULARY)?;
     let path = folder.join(TOKENIZER);
-    match (listed, read(&path)?) {
+    let file = read(&path)?;
+    let found = file.as_deref().map(sha256);
+    if let Some(said) = said.filter(|said| found.as_ref() != Some(*said)) {
+        let message = match found {
+            Some(found) => format!(
+                "has sha256 {found}, and the weights of {MODEL} were saved with one of sha256 {said}, whose tokens have other numbers or texts: put that one back"
+            ),
+            None => format!(
+                "is missing: the weights of {MODEL} were saved with one, of sha256 {said}; put it back"
+            ),
+        };
+        let problem = CheckpointProblem::Malformed { message };
+        return Err(TrainError::checkpoint(&path, problem));
+    }
+    match (listed, file) {
         (listed, None) => Ok(listed),
         (None, Some(file)) => Ok(Some(Vocabulary::Tokenizer(file.into()))),
         (Some(_), Some(_)) => {

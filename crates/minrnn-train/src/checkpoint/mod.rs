@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `config.json` | what the model was made from |
-//! | `model.safetensors` | parameters and buffers, float32, in order of name |
+//! | `model.safetensors` | parameters and buffers, float32, in order of name; in the metadata the sha256 of `tokenizer.json`, where there is one |
 //! | `optimizer.safetensors` | what its rule remembers, of AdamW the moments `first.<name>`, `second.<name>`, of Muon `momentum.<name>`, and the step count in the metadata; may be absent |
 //! | `trainer_state.json` | [`TrainerState`]; may be absent |
 //! | `states.safetensors` | states that a training carries from step to step, by their names; may be absent |
@@ -94,6 +94,14 @@ impl Checkpoint {
     /// As [`Checkpoint::load`].
     pub fn load_weights(path: &Path) -> Result<Self> {
         replace::read_whole(path, |folder| files::decode(folder, false))
+    }
+
+    /// Whether [`Checkpoint::raw`] is there, which is not read with the weights alone.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn has_raw(path: &Path) -> Result<bool> {
+        replace::read_whole(path, |folder| Ok(folder.join(files::RAW).is_file()))
     }
 
     /// Whether the parameters are those of a model: every name there, no other, the same shapes. `path` is for messages.

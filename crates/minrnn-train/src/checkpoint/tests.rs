@@ -46,6 +46,7 @@ fn sample(k: f32) -> Checkpoint {
             evals_since_best: 2,
             evaluation_due: true,
             roll_backs: 1,
+            average_since: 12,
             streams: Some(StreamPlace {
                 pass: 2,
                 at: 7,

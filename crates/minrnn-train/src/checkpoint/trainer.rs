@@ -55,6 +55,9 @@ pub struct TrainerState {
     /// How often the run rolled back to an earlier state; its learning rates are lower since then.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub roll_backs: u64,
+    /// Steps that were done when the average of the weights began, of a run that went on from one without; 0: it began with the run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub average_since: u64,
     /// Where the streams stand, if states are carried from step to step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<StreamPlace>,

@@ -121,10 +121,7 @@ impl Tokenizer {
 
     /// Tokens for programs, such as the end of a text, are written out too.
     pub(super) fn decode(&self, ids: &[u32]) -> Result<String> {
-        if let Some(id) = ids
-            .iter()
-            .find(|id| self.tokenizer.id_to_token(**id).is_none())
-        {
+        if let Some(id) = ids.iter().find(|id| !self.has(**id)) {
             return Err(TrainError::config(
                 "ids",
                 format!("{id} is no token of the tokenizer"),
@@ -133,6 +130,10 @@ impl Tokenizer {
         self.tokenizer
             .decode(ids, false)
             .map_err(|e| fail("cannot write the text", &*e))
+    }
+
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.tokenizer.id_to_token(id).is_some()
     }
 
     pub(super) fn token(&self, text: &str) -> Option<u32> {

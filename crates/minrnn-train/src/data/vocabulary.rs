@@ -157,6 +157,14 @@ impl Vocabulary {
         }
     }
 
+    /// Whether a number is that of a token. A tokenizer's may have gaps.
+    pub fn has(&self, id: u32) -> bool {
+        match &self.0 {
+            Kind::Characters { .. } | Kind::Bytes => (id as usize) < self.len(),
+            Kind::Tokenizer(tokenizer) => tokenizer.has(id),
+        }
+    }
+
     /// The numbers of the tokens of `text`.
     ///
     /// # Errors

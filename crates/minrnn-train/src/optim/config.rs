@@ -59,6 +59,14 @@ impl From<AdamWConfig> for OptimizerConfig {
 }
 
 impl OptimizerConfig {
+    /// Its name in a file.
+    pub fn name(&self) -> &'static str {
+        match self.muon {
+            None => "adamw",
+            Some(_) => "muon",
+        }
+    }
+
     /// AdamW's part.
     pub fn adamw(&self) -> AdamWConfig {
         AdamWConfig {

@@ -35,11 +35,13 @@ pub enum AverageKind {
 
 impl AverageConfig {
     /// The share of the average that the weights after step number `step`, counted from 0, have.
-    pub(super) fn share(&self, step: u64) -> f32 {
+    /// `since` is that of [`Self::span`].
+    pub(super) fn share(&self, step: u64, since: u64) -> f32 {
         let mean = |before: u64| 1.0 / (before as f64 + 1.0);
-        let share = match self.kind {
-            AverageKind::Ema => mean(step).max(1.0 - self.decay.unwrap_or(DECAY)),
-            AverageKind::Tail => mean(step.saturating_sub(self.from.unwrap_or(0))),
+        let mean = mean((step + 1).saturating_sub(self.first(since)));
+        let share = match self.decay() {
+            Some(decay) => mean.max(1.0 - decay),
+            None => mean,
         };
         share as f32
     }
@@ -53,6 +55,30 @@ impl AverageConfig {
             AverageKind::Tail => {
                 format!("mean over the steps from {} on", self.from.unwrap_or(0))
             }
+        }
+    }
+
+    /// The steps whose weights the average after `step` steps is made of, the first and the last, counted from 1; `since`:
+    /// [`TrainerState::average_since`](crate::checkpoint::TrainerState::average_since). `None`: there are weights of one step only.
+    pub fn span(&self, step: u64, since: u64) -> Option<(u64, u64)> {
+        let first = self.first(since);
+        (step > first).then_some((first, step))
+    }
+
+    /// The step whose weights are the first in the average, counted from 1.
+    fn first(&self, since: u64) -> u64 {
+        let from = match self.kind {
+            AverageKind::Ema => 0,
+            AverageKind::Tail => self.from.unwrap_or(0),
+        };
+        since.max(from + 1)
+    }
+
+    /// Of an exponential average: what is left of it after each step.
+    pub fn decay(&self) -> Option<f64> {
+        match self.kind {
+            AverageKind::Ema => Some(self.decay.unwrap_or(DECAY)),
+            AverageKind::Tail => None,
         }
     }
 

@@ -187,6 +187,48 @@ fn a_resumed_run_goes_on_with_its_average_bit_for_bit() {
     }
 }
 
+/// Where a run goes on with an average for the first time, its weights then are the first of it, and count once.
+#[test]
+fn an_average_that_begins_later_is_of_the_weights_from_there_on() {
+    let path = std::path::Path::new("checkpoint");
+    let mut plain = config("");
+    plain.train.engine = TrainEngine::Candle;
+    let mut first = Trainer::new(&plain, &Device::Cpu).unwrap();
+    (0..6).for_each(|_| drop(first.step().unwrap()));
+    let begun = first.checkpoint().unwrap();
+    for (kind, first_step) in [
+        ("{ decay = 0.999 }", 6),
+        ("{ kind = 'tail', from = 2 }", 6),
+        ("{ kind = 'tail', from = 7 }", 8),
+    ] {
+        let mut later = config(&format!("average = {kind}"));
+        later.train.engine = TrainEngine::Candle;
+        let options = ResumeOptions::default();
+        let mut trainer = Trainer::resume(&later, &begun, path, &Device::Cpu, options).unwrap();
+        let mut weights = vec![values(&first.params().unwrap())];
+        for _ in 0..4 {
+            trainer.step().unwrap();
+            weights.push(values(&trainer.backend.params().unwrap()));
+        }
+        let taken = &weights[first_step - 6..];
+        let mean =
+            |i: usize| taken.iter().map(|w| f64::from(w[i])).sum::<f64>() / taken.len() as f64;
+        let wanted: Vec<f64> = (0..weights[0].len()).map(mean).collect();
+        near(&values(&trainer.params().unwrap()), &wanted);
+        let state = trainer.checkpoint().unwrap().trainer.unwrap();
+        let average = later.train.average.as_ref().unwrap();
+        assert_eq!(
+            average.span(state.step, state.average_since),
+            Some((first_step as u64, 10)),
+            "{kind}"
+        );
+        // It is known where the run goes on again.
+        let again = trainer.checkpoint().unwrap();
+        let again = Trainer::resume(&later, &again, path, &Device::Cpu, options).unwrap();
+        assert_eq!(again.state.average_since, 6);
+    }
+}
+
 #[test]
 fn what_would_change_nothing_or_has_no_meaning_is_refused_by_name() {
     for (average, words) in [

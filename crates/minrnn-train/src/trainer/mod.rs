@@ -169,6 +169,7 @@ impl Trainer {
             evals_since_best: 0,
             evaluation_due: false,
             roll_backs: 0,
+            average_since: 0,
             streams: streams::first(&config.train, &*task)?,
         };
         Ok(Self {
@@ -199,6 +200,10 @@ impl Trainer {
     /// What is to be known about a run: which engine was chosen, and of one that began from a checkpoint each change, and what it does.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+    /// What it is trained on, of tasks with files.
+    pub fn data(&self) -> Option<&DataDigest> {
+        self.record.data.as_ref()
     }
     /// Steps done.
     pub fn steps_done(&self) -> u64 {
@@ -243,7 +248,8 @@ impl Trainer {
             let lr = self.state.schedule.lr_at(step) * self.lowered();
             let report = self.backend.step(&batch, dropout, lr)?;
             if let Some(average) = &self.config.train.average {
-                self.backend.average(average.share(step))?;
+                self.backend
+                    .average(average.share(step, self.state.average_since))?;
             }
             logs.push(StepLog {
                 step,

@@ -62,6 +62,7 @@ impl Trainer {
             );
             return Err(TrainError::config("train.steps", message));
         }
+        refuse_other_optimizer(&origin, config)?;
         let model = Model::from_config(&opened.model)?;
         let chosen = engine::choose(&config.train, model.graph(), device)?;
         let changed = Changed {
@@ -78,6 +79,16 @@ impl Trainer {
             true => (state.best.clone(), state.evals_since_best),
             false => (None, 0),
         };
+        // Of an average alone no training goes on.
+        let averaged = origin.train.as_ref().is_some_and(|t| t.average.is_some());
+        if averaged && checkpoint.raw.is_none() {
+            let message = "is missing: config.json says that the weights of model.safetensors are an average (train.average), and the weights that the optimizer goes on with are in that file; begin a new run with the average (`minrnn train --from`)".to_owned();
+            let problem = CheckpointProblem::Malformed { message };
+            return Err(TrainError::checkpoint(
+                &path.join("training.safetensors"),
+                problem,
+            ));
+        }
         let average = params_of(checkpoint, &model, path)?;
         // The optimizer goes on with the weights, not with their average.
         let params = match &checkpoint.raw {
@@ -95,6 +106,7 @@ impl Trainer {
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,
+            average_since: averages_since(config, checkpoint, state),
             evaluation_due: state.evaluation_due && trainer.has_validation(),
             ..state.clone()
         };
@@ -159,6 +171,30 @@ pub fn open_data(
     let mut notes: Vec<String> = origin.other_data(&opened.data).into_iter().collect();
     notes.append(&mut opened.unknown);
     Ok((opened.task, notes))
+}
+
+/// What one optimizer remembers is of no use to another.
+fn refuse_other_optimizer(origin: &Origin, config: &TrainConfig) -> Result<()> {
+    let old = origin.train.as_ref().map(|train| train.optimizer.name());
+    let new = config.train.optimizer.name();
+    match old.filter(|old| *old != new) {
+        Some(old) => Err(TrainError::config(
+            "train.optimizer",
+            format!(
+                "is {new}, and the checkpoint was trained with {old}, which remembers other things of each weight: go on with {old}, or begin a new run with the weights (`minrnn train --from`)"
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// When the average of a run that goes on began: here, where the checkpoint has none.
+fn averages_since(config: &TrainConfig, checkpoint: &Checkpoint, state: &TrainerState) -> u64 {
+    match (&config.train.average, &checkpoint.raw) {
+        (None, _) => 0,
+        (Some(_), Some(_)) => state.average_since,
+        (Some(_), None) => state.step,
+    }
 }
 
 /// Parameters by name in a model's order.

@@ -2,7 +2,6 @@
 
 use minrnn_model::graph::OutputKind;
 use minrnn_train::checkpoint::{BestMetric, TrainerState};
-use minrnn_train::trainer::AverageConfig;
 use serde_json::Value as Json;
 
 use crate::files::{Loaded, METRICS};
@@ -26,24 +25,18 @@ pub(super) fn figures(loaded: &Loaded) -> Vec<(String, String)> {
         OutputKind::Logits => "nats",
         OutputKind::Values => "mean square",
     };
-    let mut rows = vec![("training steps".to_owned(), step.to_string())];
-    rows.extend(averaged(&loaded.checkpoint.config));
-    rows.push((
-        format!("validation loss, {unit}"),
-        format!("{:.5}", best.value),
-    ));
+    let mut rows = vec![
+        ("training steps".to_owned(), step.to_string()),
+        (
+            format!("validation loss, {unit}"),
+            format!("{:.5}", best.value),
+        ),
+    ];
     if let Some(accuracy) = accuracy(loaded, best) {
         let share = format!("{:.2} %", 100.0 * accuracy);
         rows.push(("validation accuracy".to_owned(), share));
     }
     rows
-}
-
-/// Which average of the weights of a training the weights are, if they are one.
-fn averaged(config: &Json) -> Option<(String, String)> {
-    let average = config.pointer("/train/average").cloned()?;
-    let average: AverageConfig = serde_json::from_value(average).ok()?;
-    Some(("weights".to_owned(), average.words()))
 }
 
 /// The run's log has it: the same evaluation.
@@ -118,16 +111,5 @@ mod tests {
         std::fs::rename(&best, dir.path().join(".best.new")).unwrap();
         let loaded = files::load_checkpoint(dir.path()).unwrap();
         assert_eq!(figures(&loaded), second);
-    }
-
-    #[test]
-    fn averaged_weights_are_said_to_be() {
-        let of = |train: Json| averaged(&serde_json::json!({ "train": train }));
-        assert_eq!(of(serde_json::json!({})), None);
-        let (what, words) = of(serde_json::json!({ "average": { "decay": 0.9 } })).unwrap();
-        assert_eq!(
-            (&*what, &*words),
-            ("weights", "exponential average, decay 0.9")
-        );
     }
 }

@@ -16,10 +16,12 @@ use minrnn_onnx::export::{
     is_unfinished, write_export,
 };
 
+use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::data::Vocabulary;
 
 use crate::Outcome;
 use crate::args::Export;
+use crate::averaged::averaged;
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
 use crate::outputs::Outputs;
@@ -70,6 +72,12 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
         ..DirOptions::default()
     };
     ui.note(&format!("exporting {}", loaded.path.display()));
+    if averaged(&loaded.checkpoint).is_some() && !Checkpoint::has_raw(&loaded.path)? {
+        ui.error(&format!(
+            "warning: {} has no training.safetensors, the weights that its training would go on with: those that are exported are taken for the average that its config.json speaks of",
+            loaded.path.display()
+        ));
+    }
     let exported = write(&loaded, &args.out, &options)?;
     ui.print(&format!(
         "{}\nweights {}\n",
@@ -253,6 +261,7 @@ fn instead(choice: &Choice) -> &'static str {
 pub(super) fn write(loaded: &Loaded, out: &Path, options: &DirOptions) -> Result<Exported> {
     let options = DirOptions {
         vocabulary: loaded.checkpoint.vocabulary.clone(),
+        average: averaged(&loaded.checkpoint),
         measured: measured::figures(loaded),
         ..options.clone()
     };

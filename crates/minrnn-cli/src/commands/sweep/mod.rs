@@ -1,5 +1,6 @@
 //! `minrnn sweep`: one configuration, many runs.
 
+mod known;
 mod outcome;
 mod picture;
 mod plan;
@@ -9,6 +10,7 @@ mod vary;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use minrnn_train::TrainError;
 
 use super::train;
 use crate::Outcome as Code;
@@ -49,11 +51,15 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
         ));
     }
     let mut rows = vec![];
+    let mut known = known::Known::of(&plan.config);
     for (i, values) in plan.runs.iter().enumerate() {
         let place = dir.join(name(i));
         let set = plan.sets(values);
         let outcome = match finished(&place, &set)? {
-            Some(outcome) => outcome,
+            Some(outcome) => {
+                known.hold(&outcome, &sets(args, &plan, values), &place)?;
+                outcome
+            }
             None => {
                 ui.note(&format!(
                     "run {} of {}: {}",
@@ -170,17 +176,25 @@ fn one(
     };
     // What keeps a run from its first step (data, memory) is for the caller to mend, and ends the sweep.
     let done = train::whole(&train, ui).with_context(|| format!("run {}", place.display()))?;
+    let data = done.trainer.data().cloned();
     let outcome = match done.ended {
         Ok(ended) if ended.interrupted => return Ok(None),
-        Ok(ended) => Outcome::of(set, &ended),
+        Ok(ended) => Outcome::of(set, data, &ended),
         Err(error) => {
-            let why = format!("{error:#}");
-            ui.error(&format!("run {} failed: {why}", place.display()));
-            Outcome::failed(set, why)
+            ui.error(&format!("run {} failed: {error:#}", place.display()));
+            Outcome::failed(set, data, why(&error))
         }
     };
     outcome.write(place)?;
     Ok(Some(outcome))
+}
+
+/// Why a run failed, whether it was interrupted before or not: where its last checkpoint is depends on that.
+fn why(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<TrainError>() {
+        Some(error) => error.to_string(),
+        None => format!("{error:#}"),
+    }
 }
 
 /// The tables and the picture of the runs that are over.
@@ -192,4 +206,29 @@ fn write(dir: &Path, keys: &[String], rows: &mut [Row]) -> Result<()> {
         &dir.join(MARKDOWN),
         show::markdown(keys, rows, PICTURE).as_bytes(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_was_interrupted_fails_in_the_words_of_one_that_was_not() {
+        let failed = |context: &str| {
+            let error = TrainError::NonFinite {
+                what: "the loss".into(),
+                step: 7,
+            };
+            why(&anyhow::Error::new(error).context(context.to_owned()))
+        };
+        let words = failed("training stopped before its first checkpoint");
+        assert!(
+            words.starts_with("the loss at step 7 is not finite"),
+            "{words}"
+        );
+        assert_eq!(
+            words,
+            failed("training stopped; runs/000/last is the checkpoint before that")
+        );
+    }
 }

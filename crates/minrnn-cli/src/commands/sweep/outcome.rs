@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use minrnn_train::task::DataDigest;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -25,6 +26,9 @@ pub(super) struct Outcome {
     /// Of the last evaluation, where targets are classes.
     pub(super) accuracy: Option<f64>,
     pub(super) failed: Option<String>,
+    /// What it was trained on, of tasks with files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<DataDigest>,
 }
 
 /// The lowest validation loss of a run.
@@ -36,7 +40,7 @@ pub(super) struct Best {
 }
 
 impl Outcome {
-    pub(super) fn of(set: Vec<String>, ended: &Ended) -> Self {
+    pub(super) fn of(set: Vec<String>, data: Option<DataDigest>, ended: &Ended) -> Self {
         let best = ended.best.as_ref().map(|b| Best {
             loss: b.value,
             step: b.step,
@@ -47,16 +51,18 @@ impl Outcome {
             loss: ended.metrics.map(|m| m.loss),
             accuracy: ended.metrics.and_then(|m| m.accuracy),
             failed: None,
+            data,
         }
     }
 
-    pub(super) fn failed(set: Vec<String>, why: String) -> Self {
+    pub(super) fn failed(set: Vec<String>, data: Option<DataDigest>, why: String) -> Self {
         Self {
             set,
             best: None,
             loss: None,
             accuracy: None,
             failed: Some(why),
+            data,
         }
     }
 

@@ -127,6 +127,7 @@ mod tests {
             loss,
             accuracy: None,
             failed: failed.map(str::to_owned),
+            data: None,
         };
         Row {
             run: run.into(),

@@ -7,6 +7,7 @@ use minrnn_model::config::ModelConfig;
 use minrnn_model::graph::Graph;
 use minrnn_model::model::Model;
 use minrnn_model::vocabulary::Vocabulary;
+use minrnn_onnx::export::Averaged;
 use serde_json::Value as Json;
 
 use super::Export;
@@ -92,6 +93,25 @@ impl Export {
             return Err(self.other(what.into()));
         };
         Err(self.other(apart(own, wanted)))
+    }
+}
+
+impl Export {
+    /// Holds what the export says of an average of the weights to what the checkpoint says.
+    ///
+    /// # Errors
+    /// One says that its weights are an average, and the other none or another one.
+    pub fn has_average(&self, wanted: Option<&Averaged>) -> std::result::Result<(), OtherModel> {
+        let own = self.manifest.averaged();
+        if own.as_ref() == wanted {
+            return Ok(());
+        }
+        let words =
+            |average: Option<&Averaged>| average.map_or("no average".into(), Averaged::words);
+        let (own, wanted) = (words(own.as_ref()), words(wanted));
+        Err(self.other(format!(
+            "says that its weights are {own}, and the checkpoint that they are {wanted}"
+        )))
     }
 }
 

@@ -117,6 +117,7 @@ impl FormFile {
         off.hold(Check::Opset, || self.keeps_opset(entry))?;
         off.hold(Check::Vocabulary, || self.keeps_vocabulary(manifest))?;
         off.hold(Check::Description, || self.keeps_end(manifest))?;
+        off.hold(Check::Description, || self.keeps_average(manifest))?;
         off.hold(Check::Description, || self.keeps_json(manifest))?;
         off.hold(Check::Activations, || self.keeps_activations(manifest))?;
         off.hold(Check::Ports, || self.keeps_ports(entry))?;
@@ -209,6 +210,20 @@ impl FormFile {
         }
         Err(format!(
             "metadata `minrnn.end_of_stream` is {}, and by the manifest's end_of_stream {}; export again",
+            said.unwrap_or("absent"),
+            wanted.as_deref().unwrap_or("absent")
+        ))
+    }
+
+    /// Weights that are an average are one in every file.
+    fn keeps_average(&self, manifest: &Manifest) -> std::result::Result<(), String> {
+        if self.json("minrnn.average") == manifest.average {
+            return Ok(());
+        }
+        let said = self.model.metadata("minrnn.average");
+        let wanted = manifest.average.as_ref().map(Json::to_string);
+        Err(format!(
+            "metadata `minrnn.average` is {}, and by the manifest's average {}; export again",
             said.unwrap_or("absent"),
             wanted.as_deref().unwrap_or("absent")
         ))

@@ -32,6 +32,7 @@ const TOP: &[Key] = &[
     ("weights_sha256", Kind::Text, When::Always, false),
     ("dtype", Kind::Text, When::Later, false),
     ("activations", Kind::Any, When::Some, false),
+    ("average", Kind::Object, When::Some, false),
     ("target", Kind::Text, When::Later, false),
     ("forms", Kind::Object, When::Always, false),
     ("states", Kind::List, When::Always, false),

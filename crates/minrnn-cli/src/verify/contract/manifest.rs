@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use minrnn_model::vocabulary::Vocabulary;
-use minrnn_onnx::export::Form;
+use minrnn_onnx::export::{Averaged, Form};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -39,6 +39,9 @@ pub(super) struct Manifest {
     /// Scales of static int8.
     #[serde(default)]
     pub(super) activations: Option<Json>,
+    /// What average the weights are, as it stands there.
+    #[serde(default)]
+    pub(super) average: Option<Json>,
     #[serde(default)]
     pub(super) features: Option<Json>,
     #[serde(default)]
@@ -130,6 +133,15 @@ impl Manifest {
             words::fits(words, tokens)?;
         }
         self.preprocessed()?;
+        if let Some(said) = self
+            .average
+            .as_ref()
+            .filter(|said| Averaged::from_json(said).is_none())
+        {
+            return Err(format!(
+                "average is {said}, which is none: {{\"kind\":\"ema\",\"decay\":D,\"first_step\":N,\"last_step\":N}} or {{\"kind\":\"mean\",\"first_step\":N,\"last_step\":N}}, the last step behind the first; export again"
+            ));
+        }
         let Some(end) = &self.end_of_stream else {
             return Ok(());
         };
@@ -156,6 +168,11 @@ impl Manifest {
     /// The token after which a stream is over, where the manifest names one.
     pub(super) fn end(&self) -> Option<u64> {
         self.end_of_stream.as_ref()?["token"].as_u64()
+    }
+
+    /// What average of a training's weights the weights are, if they are one.
+    pub(super) fn averaged(&self) -> Option<Averaged> {
+        Averaged::from_json(self.average.as_ref()?)
     }
 
     /// Preprocessing follows from what goes in, the vocabulary and the statistics in the configuration.

@@ -22,7 +22,8 @@ const YOUNG: [&str; 5] = [
 ];
 
 /// Keys of what the folder has beside the graph, and of the longest length, that are held to these.
-const ELSEWHERE: [&str; 3] = [
+const ELSEWHERE: [&str; 4] = [
+    "minrnn.average",
     "minrnn.vocabulary",
     "minrnn.end_of_stream",
     "minrnn.max_seq_len",

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::manifest::{Data, FormFile};
 use super::metadata::{config, head};
 use super::names::Named;
-use super::{Activations, DirOptions, ExportError, ExportOptions, Port, Weights};
+use super::{Activations, Averaged, DirOptions, ExportError, ExportOptions, Port, Weights};
 use crate::ir::{Dim, Model, TensorData, ValueInfo};
 
 /// What a card tells of.
@@ -71,7 +71,10 @@ pub fn card_of(
             what: "there is none".into(),
         });
     };
+    let average = files[0].1.metadata(super::averaged::KEY);
+    let average: Option<Json> = average.and_then(|text| serde_json::from_str(text).ok());
     let dir = DirOptions {
+        average: average.as_ref().and_then(Averaged::from_json),
         vocabulary: vocabulary.cloned(),
         ..DirOptions::default()
     };
@@ -116,12 +119,13 @@ fn about(out: &mut String, c: &Content<'_>) {
         OutputKind::Values => ", in the units of the data",
         OutputKind::Logits => "",
     };
+    let average = c.dir.average.map(|a| format!(", {}", a.words()));
     let _ = write!(
         out,
         "A minimal recurrent network (\"Were RNNs All We Needed?\", arXiv 2410.01201), exported to ONNX by minrnn {}.\n\n\
          - Input: {input}{}.\n\
          - Output: `{}`, {} values {steps}{units}{}.\n\
-         - {count} parameters, {}. Weights: sha256 `{}`.\n\
+         - {count} parameters, {}. Weights: sha256 `{}`{}.\n\
          - Written for: {}.\n",
         env!("CARGO_PKG_VERSION"),
         listed(c.names, &["features"]),
@@ -130,6 +134,7 @@ fn about(out: &mut String, c: &Content<'_>) {
         listed(c.names, &["classes", "targets"]),
         dtype(&c.forms[0].options.weights),
         c.weights,
+        average.unwrap_or_default(),
         c.forms[0].options.target.name(),
     );
 }

@@ -28,11 +28,15 @@ impl Origin<'_> {
                 found.push("vocabulary", message);
                 return Ok(false);
             }
-            (None, Some(_)) => {
-                found.push(
-                    "vocabulary",
-                    "the checkpoint does not say which character each of its tokens is (`minrnn import --vocab` would)",
-                );
+            (None, Some(new)) => {
+                let message = match self.numbers() {
+                    Some(kind) => format!(
+                        "the tokens of the checkpoint are numbers (task.tokens = \"{kind}\"), and of what text they are it does not say; those of the data are {}",
+                        self::kind(new.unit())
+                    ),
+                    None => "the checkpoint does not say which character each of its tokens is (`minrnn import --vocab` would)".to_owned(),
+                };
+                found.push("vocabulary", message);
                 return Ok(false);
             }
             (Some(old), Some(new)) => (old, new),
@@ -71,6 +75,12 @@ impl Origin<'_> {
             task.adopt_vocabulary(&vocabulary)?;
         }
         Ok(fits)
+    }
+
+    /// The type of the numbers that the checkpoint's task read as tokens, if it did.
+    fn numbers(&self) -> Option<&str> {
+        let kind = self.task.as_ref()?.get("tokens")?.as_str()?;
+        kind.starts_with('u').then_some(kind)
     }
 
     fn malformed(&self, error: &TrainError) -> TrainError {

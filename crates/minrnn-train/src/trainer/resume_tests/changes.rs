@@ -306,11 +306,24 @@ fn a_run_with_muon_goes_on_bit_for_bit_and_not_with_another_optimizer() {
             trainer.step().unwrap();
         }
         same(&whole, &parts);
-        let error = resume(&with("{ clip_norm = 1.0 }"), &half).map(|t| t.steps_done());
-        let error = error.unwrap_err().to_string();
+        let adamw = with("{ clip_norm = 1.0 }");
+        let error = |config: &TrainConfig, checkpoint: &Checkpoint| {
+            let resumed = resume(config, checkpoint).map(|t| t.steps_done());
+            resumed.unwrap_err().to_string()
+        };
+        let said = error(&adamw, &half);
+        let words = "`train.optimizer`: is adamw, and the checkpoint was trained with muon";
+        assert!(said.contains(words), "{said}");
+        let said = error(&config, &checkpoint_of(&adamw, 4));
+        let words = "`train.optimizer`: is muon, and the checkpoint was trained with adamw";
+        assert!(said.contains(words), "{said}");
+        // Of a checkpoint that does not say its optimizer, what it remembers does.
+        let mut silent = half.clone();
+        silent.config.as_object_mut().unwrap().remove("train");
+        let said = error(&adamw, &silent);
         assert!(
-            error.contains("momentum") && error.contains("train.optimizer"),
-            "{error}"
+            said.contains("momentum") && said.contains("another optimizer"),
+            "{said}"
         );
     }
 }
