@@ -52,6 +52,10 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
     for (kind, text) in [
         ("aaren", r#"{"bias":false,"expansion":1.0,"kind":"aaren"}"#),
         (
+            "hyena",
+            r#"{"bias":false,"expansion":1.0,"filter_width":64,"kind":"hyena","longest":1024}"#,
+        ),
+        (
             "s4d",
             r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"s4d","states":64,"step":[0.001,0.1]}"#,
         ),
@@ -101,6 +105,16 @@ fn keys_of_another_kind_are_refused_with_their_line() {
             "states is no key of aaren",
         ),
         (
+            "[cell]\nkind = 'hyena'\ntaps = 4\n",
+            "",
+            "taps is no key of hyena",
+        ),
+        (
+            "[cell]\nkind = 'aaren'\nlongest = 4\n",
+            "",
+            "longest is no key of aaren",
+        ),
+        (
             "[cell]\nkind = 's4d'\ntaps = 4\n",
             "",
             "taps is no key of s4d",
@@ -145,6 +159,15 @@ fn keys_of_another_kind_are_refused_with_their_line() {
 fn what_makes_no_block_is_refused_by_key() {
     for (rest, key) in [
         ("block = { kind = 'mamba', kernel = 0 }", "block.kernel"),
+        ("cell = { kind = 'hyena', longest = 1 }", "cell.longest"),
+        (
+            "cell = { kind = 'hyena', filter_width = 0 }",
+            "cell.filter_width",
+        ),
+        (
+            "cell = { kind = 'hyena', bias = true }\nblock = 'mamba'",
+            "cell.bias",
+        ),
         (
             "cell = { kind = 'mamba', expansion = 0.3 }",
             "cell.expansion",
