@@ -17,8 +17,8 @@
 
 mod affine;
 mod build;
-mod convolution;
 mod check;
+mod convolution;
 mod functions;
 mod fused;
 mod hidden;

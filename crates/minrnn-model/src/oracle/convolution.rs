@@ -61,7 +61,11 @@ pub(super) fn limit(x: &Tensor, most: usize, run: &Run) -> Result<Tensor> {
             )));
         }
     }
-    let bound = if run.bounds { vec![0.0; x.data.len()] } else { vec![] };
+    let bound = if run.bounds {
+        vec![0.0; x.data.len()]
+    } else {
+        vec![]
+    };
     Ok(Tensor::new(vec![1.0; x.data.len()], bound, 1))
 }
 
@@ -130,7 +134,10 @@ mod tests {
                     assert!((got - wanted).abs() < 1e-12, "row {row}, step {t}");
                 }
             }
-            for (i, got) in trace.states[0].data[row * 6..row * 6 + 6].chunks(2).enumerate() {
+            for (i, got) in trace.states[0].data[row * 6..row * 6 + 6]
+                .chunks(2)
+                .enumerate()
+            {
                 let wanted = value(row, lens[row] - 1, 2 - i, 0);
                 assert_eq!(got[0], wanted, "window of row {row}");
             }
@@ -203,7 +210,10 @@ mod tests {
         let exact: Vec<f64> = x[..20].iter().map(|v| f64::from(*v)).collect();
         assert_eq!(of(5, None, None).unwrap(), exact);
         let e = of(6, None, None).unwrap_err().to_string();
-        assert!(e.contains("step 5 of row 0") && e.contains("takes 5 steps"), "{e}");
+        assert!(
+            e.contains("step 5 of row 0") && e.contains("takes 5 steps"),
+            "{e}"
+        );
         assert!(of(6, Some(&[5, 4]), None).is_ok(), "rows end before");
         let mut reset = [false; 14];
         reset[3] = true;
