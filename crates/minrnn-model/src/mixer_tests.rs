@@ -338,6 +338,29 @@ fn parameters_and_states_have_the_papers_shapes() {
         )
     );
     assert_eq!(states, "0.conv [2, 8], 0.h [32]");
+    let (params, states) = of("[cell]\nkind = 'hyena'\nlongest = 9\nfilter_width = 5\n");
+    let filter = [
+        "code [9, 3]",
+        "frequency [5]",
+        "in.weight [3, 5]",
+        "in.bias [5]",
+        "inner.0.weight [5, 5]",
+        "inner.0.bias [5]",
+        "inner.1.weight [5, 5]",
+        "inner.1.bias [5]",
+        "out.weight [5, 8]",
+        "rate [8]",
+        "bias [8]",
+    ];
+    let filter = filter.map(|p| format!("mixer.hyena.filter.{p}")).join(", ");
+    assert_eq!(
+        params,
+        format!(
+            "norm.weight [8], mixer.in.weight [8, 24], mixer.hyena.short.depthwise.weight [3, 24], \
+             mixer.hyena.short.depthwise.bias [24], {filter}, mixer.out.weight [8, 8]"
+        )
+    );
+    assert_eq!(states, "0.conv [2, 24], 0.filter.conv [8, 8], 0.n [1]");
     // Two windows in one block.
     let (_, states) = of("[conv]\nkernel = 3\n[block]\nkind = 'mamba'\n[cell]\nkind = 'mamba'\n");
     assert_eq!(states, "0.conv [2, 8], 0.depthwise.conv [3, 16], 0.h [256]");

@@ -54,6 +54,15 @@ impl Graph {
         self.nodes().iter().filter_map(|n| limit(&n.op)).min()
     }
 
+    /// States that count steps, each with the most that it may count to.
+    pub fn counts(&self) -> Vec<(State, usize)> {
+        let of = |n: &super::Node| match (n.op, n.inputs.first().map(|v| self.node(*v).op)) {
+            (Op::Limit { most }, Some(Op::Recur { state, .. })) => Some((state, most)),
+            _ => None,
+        };
+        self.nodes().iter().filter_map(of).collect()
+    }
+
     /// Convolution of x with taps `[rows, width]`, with a window of its own called `name`, which begins with zeros.
     ///
     /// # Errors

@@ -2,9 +2,10 @@
 //!
 //! A sequence is one operator Conv with as many groups as channels, in blocks: each of its outputs is a block of steps, its kernel the
 //! taps as a matrix of blocks, whose rows are the taps moved on by a step, and its stride a block. So it is a product of matrices to every
-//! engine. The matrix follows from parameters alone: engines make it once, when they read the file.
+//! engine. The matrix follows from parameters alone: engines make it once, when they read the file. With resets within sequences each
+//! tap stands by itself.
 
-use minrnn_model::graph::{Graph, Op, State, Value};
+use minrnn_model::graph::{Graph, Node, Op, State, Value};
 
 use super::Lower;
 use super::time::{Len, Time};
@@ -15,26 +16,31 @@ use crate::ir::{Attr, DType};
 /// Steps of a block.
 const BLOCK: i64 = 32;
 
+/// Taps that are written one by one where there are resets, at most: each is some six nodes.
+const STEPPED: usize = 4096;
+
 /// Whether the options know convolutions.
 ///
 /// # Errors
-/// Resets within a sequence, of a graph with a convolution.
+/// Resets within sequences of a convolution of very many taps.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
-    let convolution = graph.nodes().iter();
-    let mut convolution = convolution.filter(|n| matches!(n.op, Op::Conv { .. }));
-    let Some(node) = convolution.next() else {
+    if !options.reset || options.form == Form::Step {
         return Ok(());
+    }
+    let taps = |n: &&Node| {
+        let lag = n.op.state().and_then(|s| graph.state_spec(s).lag());
+        matches!(n.op, Op::Conv { .. }) && lag.is_some_and(|lag| lag >= STEPPED)
     };
-    if options.reset && options.form != Form::Step {
-        return Err(ExportError::Option {
+    match graph.nodes().iter().find(taps) {
+        None => Ok(()),
+        Some(node) => Err(ExportError::Option {
             option: "reset",
             what: format!(
-                "is not written for the convolution of `{}` in whole sequences, whose taps would reach over a reset; export the form step with it, or leave it out",
+                "is written for convolutions of up to {STEPPED} taps in whole sequences, and `{}` has more; export the form step with it, or leave it out",
                 node.scope
             ),
-        });
+        }),
     }
-    Ok(())
 }
 
 /// Stride, zeros behind the input, groups, and the kernel's length.
@@ -59,6 +65,11 @@ impl Lower<'_> {
         let taps = self.matrix(taps);
         let x = self.value(x);
         self.b.enter("conv");
+        if self.resets.is_some() && !self.is_step() {
+            let y = self.tap_by_tap(state, x, taps);
+            self.b.leave();
+            return y;
+        }
         let window = self.window(state, x);
         let turned = self.b.transpose(window, &[0, 2, 1]);
         let places = self.b.i64_falling(lag + 1);
@@ -87,6 +98,22 @@ impl Lower<'_> {
         };
         self.b.leave();
         y
+    }
+
+    /// The same, each tap by itself: what it reaches may be before a reset.
+    fn tap_by_tap(&mut self, state: State, x: Val, taps: Val) -> Val {
+        let lag = self.graph.state_spec(state).lag().unwrap_or(1);
+        let rows = self.b.split(taps, lag + 1, 0);
+        let mut sum = None;
+        for by in (0..=lag).rev() {
+            let past = self.delay(state, by, x);
+            let term = self.b.mul(past, rows[by]);
+            sum = Some(match sum {
+                None => term,
+                Some(sum) => self.b.add(sum, term),
+            });
+        }
+        sum.expect("there is a tap for each row and the present one")
     }
 
     /// 1 for each step; a number beyond `most` finds no entry of a table: an error of the engine. Behind rows' ends there is no number.

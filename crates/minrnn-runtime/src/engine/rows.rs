@@ -14,6 +14,8 @@ pub(super) const BLOCK: usize = 128;
 pub(crate) enum Fault {
     /// An id that the table has no row for.
     Id { id: i64, rows: usize },
+    /// A step of a number that the model has none of.
+    Beyond { steps: usize },
     /// Another thread of the same run failed.
     Stopped,
     /// A defect of this crate.
@@ -24,6 +26,10 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
+            Self::Beyond { steps } => write!(
+                f,
+                "a sequence is longer than the model takes, {steps} steps; begin anew before, or use a model of longer sequences"
+            ),
             Self::Stopped => write!(f, "another thread of the run failed"),
             Self::Panicked(words) => write!(f, "a panic: {words}"),
         }
@@ -371,7 +377,13 @@ impl Block<'_> {
                 }
             };
             let rows = known / width;
-            done.ok_or(Fault::Id { id, rows })?;
+            done.ok_or_else(|| match table {
+                // A table of ones is a limit: its rows are the numbers of steps.
+                Table::F32(t) if width == 1 && t.iter().all(|v| *v == 1.0) => {
+                    Fault::Beyond { steps: rows - 1 }
+                }
+                _ => Fault::Id { id, rows },
+            })?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Convolution along the steps, channel by channel: each value is a chain of fused multiply-adds from +0, the oldest step first.
+//! Convolution along the steps, channel by channel: each value is the sum of its products in order, the oldest step's first, every
+//! operation rounded: as a graph has it that writes each tap by itself.
 
 use pulp::{Simd, WithSimd};
 
@@ -38,7 +39,7 @@ fn row<S: Simd>(simd: S, window: &Rows<'_>, taps: &Rows<'_>, out: &mut [f32]) {
             let (x, _) = S::as_simd_f32s(&window.row(j)[span.clone()]);
             let (w, _) = S::as_simd_f32s(&taps.row(j)[span.clone()]);
             for ((sum, &x), &w) in sums.iter_mut().zip(x).zip(w) {
-                *sum = simd.mul_add_f32s(x, w, *sum);
+                *sum = simd.add_f32s(*sum, simd.mul_f32s(x, w));
             }
         }
         out.copy_from_slice(&sums[..out.len()]);
@@ -51,7 +52,7 @@ fn row<S: Simd>(simd: S, window: &Rows<'_>, taps: &Rows<'_>, out: &mut [f32]) {
     for j in 0..taps.rows() {
         let x = simd.partial_load_f32s(&window.row(j)[from..]);
         let w = simd.partial_load_f32s(&taps.row(j)[from..]);
-        sum = simd.mul_add_f32s(x, w, sum);
+        sum = simd.add_f32s(sum, simd.mul_f32s(x, w));
     }
     simd.partial_store_f32s(tail, sum);
 }

@@ -16,12 +16,12 @@ pub(super) fn product(x: &[f32], weights: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Each entry the chain of fused multiply-adds from +0 over the kernel, from its first entry on; zeros behind the input.
+/// Each entry the sum of products over the kernel, from its first entry on, every operation rounded; zeros behind the input.
 pub(super) fn convolution(x: &[f32], kernel: &[f32], stride: usize, out: &mut [f32]) {
     for (at, out) in out.iter_mut().enumerate() {
         let mut sum = 0.0f32;
         for (k, w) in kernel.iter().enumerate() {
-            sum = x.get(at * stride + k).unwrap_or(&0.0).mul_add(*w, sum);
+            sum += x.get(at * stride + k).unwrap_or(&0.0) * w;
         }
         *out = sum;
     }

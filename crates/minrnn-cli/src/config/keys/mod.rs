@@ -2,6 +2,7 @@
 //! this table; tests hold it to the types that read the keys (names, defaults) and the page to it.
 
 mod diagonal;
+mod hyena;
 mod model;
 mod page;
 mod signed;
@@ -69,6 +70,7 @@ pub(crate) const TABLES: [&Table; 21] = [
     &diagonal::S4D,
     &diagonal::H3,
     &diagonal::AAREN,
+    &hyena::HYENA,
     &state_space::BLOCK,
     &model::CONV,
     &model::MLP,
