@@ -5,7 +5,9 @@ use minrnn_model::config::ModelConfig;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{DirOptions, ExportOptions, Lowering, export_graph, write_export};
+use minrnn_onnx::export::{
+    Activations, DirOptions, ExportOptions, Lowering, Target, Weights, export_graph, write_export,
+};
 use minrnn_onnx::ir;
 use minrnn_runtime::{Execution, Options, Session};
 
@@ -17,6 +19,13 @@ use crate::runs::{drawn, run};
 const HYENA: &str = "width = 4\nlayers = 2\n[input]\nvocab = 5\n[cell]\nkind = 'hyena'\nlongest = 150\nfilter_width = 8\n[head]\nwidth = 3\n";
 /// Fewer.
 const SHORT: &str = "width = 6\nlayers = 1\n[input]\nfeatures = 2\n[cell]\nkind = 'hyena'\nlongest = 120\nfilter_width = 4\nexpansion = 1.5\n[block]\nkind = 'mamba'\nkernel = 3\n[head]\nwidth = 3\nkind = 'values'\nsteps = 'last'\n";
+
+/// With as many taps.
+fn shortened(text: &str, longest: usize) -> String {
+    let taps = |n: usize| format!("longest = {n}\n");
+    text.replace(&taps(150), &taps(longest))
+        .replace(&taps(120), &taps(longest))
+}
 
 fn model(text: &str) -> (Model, Params) {
     let config: ModelConfig = toml::from_str(text).unwrap();
@@ -47,12 +56,20 @@ fn options() -> Vec<(&'static str, ExportOptions)> {
         target: Lowering::BlockedScan.target(),
         ..plain.clone()
     };
+    let narrow = |weights: Weights| ExportOptions {
+        weights,
+        target: Target::OnnxRuntime,
+        ..plain.clone()
+    };
     vec![
-        ("plain", plain),
+        ("plain", plain.clone()),
         ("fixed", fixed),
         ("with lengths and resets", ends),
         ("with lengths", lengths),
         ("blocked-scan", scanned),
+        ("f16", narrow(Weights::F16)),
+        ("bf16", narrow(Weights::Bf16)),
+        ("int8", narrow(Weights::Int8(Activations::Row))),
     ]
 }
 
@@ -96,8 +113,9 @@ fn a_file_is_one_conv_and_says_so() {
 
 #[test]
 fn exports_hold_in_every_engine() {
-    for (text, reset) in [(HYENA, false), (SHORT, true)] {
-        let report = Forged::new(text, |o| {
+    for (text, longest, reset) in [(HYENA, 34, false), (SHORT, 9, true)] {
+        let text = shortened(text, longest);
+        let report = Forged::new(&text, |o| {
             (o.options.lengths, o.options.reset) = (reset, reset);
         });
         let report = report.report(true).unwrap();
@@ -148,6 +166,21 @@ fn beyond_its_length_a_model_is_refused_by_name_in_every_form() {
     }
 }
 
+#[test]
+fn a_fixed_length_beyond_the_models_is_refused_by_name() {
+    let (model, params) = model(HYENA);
+    let options = ExportOptions {
+        seq_len: Some(151),
+        ..ExportOptions::default()
+    };
+    let e = export_graph(model.graph(), &params, &options).unwrap_err();
+    let e = e.to_string();
+    assert!(
+        e.contains("seq_len") && e.contains("takes 150 steps"),
+        "{e}"
+    );
+}
+
 /// Taps that are others for one step of a block are no convolution of the runtime.
 #[test]
 fn a_kernel_that_is_not_the_taps_moved_on_runs_as_it_is() {
@@ -176,7 +209,7 @@ fn a_kernel_that_is_not_the_taps_moved_on_runs_as_it_is() {
 /// Longer runs than the model takes are left out, and the report says so.
 #[test]
 fn verify_stops_where_the_model_does() {
-    let (model, params) = model(HYENA);
+    let (model, params) = model(&shortened(HYENA, 40));
     let dir = tempfile::tempdir().unwrap();
     write_export(dir.path(), &model, &params, &DirOptions::default()).unwrap();
     let export = Export::open(dir.path()).unwrap();
@@ -187,5 +220,5 @@ fn verify_stops_where_the_model_does() {
     let report = verify(&export, &model, &params, &options, &mut |_, _, _| ()).unwrap();
     assert!(report.holds, "{}", report.table());
     let notes = format!("{:?} {}", report.remarks(), report.table());
-    assert!(notes.contains("T = 150"), "{notes}");
+    assert!(notes.contains("T = 40"), "{notes}");
 }

@@ -22,8 +22,19 @@ const STEPPED: usize = 4096;
 /// Whether the options know convolutions.
 ///
 /// # Errors
-/// Resets within sequences of a convolution of very many taps.
+/// A fixed length beyond the longest that the model takes; resets within sequences of a convolution of very many taps.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
+    let fixed = options.seq_len.filter(|_| options.form != Form::Step);
+    if let (Some(time), Some(longest), false) = (fixed, graph.longest(), options.reset) {
+        if time > longest {
+            return Err(ExportError::Option {
+                option: "seq_len",
+                what: format!(
+                    "is {time}, and the model takes {longest} steps; choose at most as many"
+                ),
+            });
+        }
+    }
     if !options.reset || options.form == Form::Step {
         return Ok(());
     }
@@ -133,8 +144,7 @@ impl Lower<'_> {
         let table = b.f32_filled(&[most as i64 + 1, 1], 1.0);
         let mut inside = b.gather(table, at, 0);
         if padded && self.time.lengths.is_none() {
-            let row = b.f32_filled(&[1, 1, 1], 1.0);
-            inside = self.time.pad_like(b, inside, 0, 1, row);
+            inside = self.time.pad_ones(b, inside);
         }
         self.b.leave();
         inside

@@ -58,7 +58,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 21] = [
+pub(crate) const TABLES: [&Table; 22] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
