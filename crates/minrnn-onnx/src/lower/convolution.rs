@@ -127,15 +127,13 @@ impl Lower<'_> {
         sum.expect("there is a tap for each row and the present one")
     }
 
-    /// 1 for each step; a number beyond `most` finds no entry of a table: an error of the engine. Behind rows' ends there is no number.
+    /// 1 for each step; a number beyond `most` finds no entry of a table: an error of the engine. What follows a row's end is
+    /// counted too: a file refuses rather too much.
     pub(super) fn limit(&mut self, x: Value, most: usize) -> Val {
         let mut count = self.value(x);
         self.b.enter("limit");
         let (step, padded) = (self.is_step(), self.time.is_padded());
-        if !step && self.time.lengths.is_some() {
-            let live = self.time.live(&mut self.b, count);
-            count = self.b.mul(count, live);
-        } else if padded {
+        if padded {
             count = self.time.cut(&mut self.b, count);
         }
         let b = &mut self.b;
@@ -143,7 +141,7 @@ impl Lower<'_> {
         let at = b.cast(count, DType::I64);
         let table = b.f32_filled(&[most as i64 + 1, 1], 1.0);
         let mut inside = b.gather(table, at, 0);
-        if padded && self.time.lengths.is_none() {
+        if padded {
             inside = self.time.pad_ones(b, inside);
         }
         self.b.leave();

@@ -245,7 +245,7 @@ impl<'a> Lower<'a> {
 impl Time {
     /// 1 in the steps of each row, 0 after its end: `[B, T, 1]`; `x [B, T, width]`. A length beyond T finds no step of that number: an error
     /// of the engine.
-    pub(super) fn live(&mut self, b: &mut Builder, x: Val) -> Val {
+    fn live(&mut self, b: &mut Builder, x: Val) -> Val {
         if let Some(made) = self.made(Key::Live) {
             return made;
         }

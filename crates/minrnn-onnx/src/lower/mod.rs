@@ -157,7 +157,7 @@ impl<'a> Lower<'a> {
         options: &'a ExportOptions,
     ) -> Self {
         let mut b = Builder::with_opset("minrnn", options.opset);
-        let mut time = Time::new(options);
+        let mut time = Time::new(options, graph.longest());
         let mut dims = vec![time.batch_dim()];
         if options.form != Form::Step {
             dims.push(time.seq_len_dim());
