@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6"]
 # ///
-"""Writes the golden data: minGRU, minLSTM, Mamba, Mamba-2, Aaren, S4D and H3 models by the papers' equations, apart from all Rust code.
+"""Writes the golden data: minGRU, minLSTM, Mamba, Mamba-2, Aaren, S4D, H3 and Hyena models by the papers' equations, apart from all Rust code.
 
 Everything is computed in x86's extended precision (a 64-bit mantissa) and rounded to float64 at the end: what is stored
 is then the nearest float64 on every such machine, whichever vector instructions numpy finds there.
@@ -385,6 +385,36 @@ width = 2
 kind = "values"
 steps = "last"
 """),
+    "hyena": (27, 2, 12, 1.0, """
+width = 4
+layers = 2
+[input]
+vocab = 6
+[cell]
+kind = "hyena"
+longest = 128
+filter_width = 8
+bias = true
+[mlp]
+expansion = 1.0
+[head]
+width = 4
+"""),
+    "hyena_in_mambas_block": (28, 2, 45, 1.0, """
+width = 4
+layers = 1
+block = "mamba"
+[input]
+features = 2
+[cell]
+kind = "hyena"
+longest = 127
+filter_width = 5
+expansion = 1.5
+[head]
+width = 2
+kind = "values"
+"""),
     "gru_in_mambas_block": (16, 2, 12, 1.0, """
 width = 4
 layers = 2
@@ -540,10 +570,10 @@ class Model:
             beside, apart = 0, 0
             if kind == "mamba2":
                 beside, apart = 2 * cell.get("groups", 1) * n, d // cell["head_channels"]
-            elif kind in ("aaren", "h3"):
+            elif kind in ("aaren", "h3", "hyena"):
                 beside = d if kind == "aaren" else 2 * d
-            space = {"mamba": self.channels, "mamba2": self.heads, "aaren": self.attention, "s4d": self.s4d, "h3": self.h3}[kind]
-            scope = {"aaren": "attend", "h3": "h3"}.get(kind, "ssm")
+            space = {"mamba": self.channels, "mamba2": self.heads, "aaren": self.attention, "s4d": self.s4d, "h3": self.h3, "hyena": self.hyena}[kind]
+            scope = {"aaren": "attend", "h3": "h3", "hyena": "hyena"}.get(kind, "ssm")
             mix = lambda x, dt: space(f"{name}.{scope}", block, x, dt, d, n, states, following)
         bias = around.get("bias", False) if gated else cell.get("bias", False)
         inner = self.linear(f"{name}.in", x, (d if gated else 0) + d + beside + apart, bias)
@@ -647,6 +677,52 @@ class Model:
         q, k, v = np.split(x, 3, axis=-1)
         k = self.depthwise(f"{name}.shift", block, k, self.config["cell"]["taps"], False, states, following)
         return q * self.diagonal(name, block, k * v, d, n, states, following)
+
+    def hyena(self, name, block, x, _, d, n, states, following):
+        """x0 * (fftconv(v * x1, filter) + bias * v * x1) (arXiv 2302.10866, order 2), as the standalone operator of the package safari has
+        it: a network of sines of a positional code, times an exponential window; the convolution by Fourier transforms of twice the
+        length. What was before the given steps is in front of them, as so many more inputs."""
+        cell, length = self.config["cell"], self.config["cell"]["longest"]
+        conv = f"{block}.depthwise.conv" if self.mamba_block() else f"{block}.conv"
+        x0, x1, v = np.split(self.short(f"{name}.short", conv, block, x, states, following), 3, axis=-1)
+        u = v * x1
+        past = states.get(f"{block}.filter.conv", np.zeros((len(u), length - 1, d), X))
+        line = np.concatenate([past, u], axis=1)
+        k = self.filter(f"{name}.filter", length, cell["filter_width"], d)
+        size = 2 * line.shape[1]
+        transform = lambda v: np.fft.rfft(v, n=size, axis=-2)
+        y = np.fft.irfft(transform(k[: line.shape[1]]) * transform(line), n=size, axis=-2)[:, length - 1 : line.shape[1]]
+        y = y + u * self.param(f"{name}.filter.bias", [d], -1.0, 1.5)
+        following[f"{block}.filter.conv"] = line[:, line.shape[1] - (length - 1) :]
+        following[f"{block}.n"] = states.get(f"{block}.n", np.zeros((len(u), 1), X)) + u.shape[1]
+        return x0 * y
+
+    def mamba_block(self):
+        around = self.config.get("block", "plain")
+        return (around if isinstance(around, str) else around["kind"]) == "mamba"
+
+    def short(self, name, state, block, x, states, following):
+        """The convolution of 3 steps, its window under the name that it has beside the block's own."""
+        own = {f"{block}.conv": states[state]} if state in states else {}
+        after = {}
+        y = self.depthwise(name, block, x, 3, True, own, after)
+        following[state] = after[f"{block}.conv"]
+        return y
+
+    def filter(self, name, length, width, d):
+        t = np.arange(length).astype(X) / (length - 1)
+        turn = 2 * PI * np.arange(length).astype(X) / length * X("1e-4")
+        # The model has its code and its rates as f32.
+        code = np.stack([t, np.cos(turn), -np.sin(turn)], -1).astype(np.float32).astype(X)
+        frequency = self.param(f"{name}.frequency", [width], 0.5, 1.6)
+        h = np.sin(frequency * self.linear(f"{name}.in", code, width, True))
+        for i in range(2):
+            h = np.sin(frequency * self.linear(f"{name}.inner.{i}", h, width, True))
+        h = self.linear(f"{name}.out", h, d, False)
+        slow, fast = -np.log(X("1e-2")) / X("1.5"), -np.log(X("1e-2")) / X("0.3")
+        rates = np.linspace(0, 1, d).astype(X) if d > 1 else np.zeros(1, X)
+        rates = (slow + (fast - slow) * rates).astype(np.float32).astype(X)
+        return h * np.exp(-code[:, :1] * rates)
 
     def recurrent(self, name, block, x, d, projection, states, following):
         cell = self.config.get("cell", {})
@@ -762,6 +838,8 @@ def golden(seed, batch, time, spread, text):
             # Weights of attention are positive.
             low = lambda name: 0.5 if name.endswith(".c") else -2.0
             states = {name: model.uniform(low(name), 1.2, state.shape).astype(X) for name, state in following.items()}
+            # Counts of steps are whole numbers.
+            states |= {name: np.full(state.shape, 7, X) for name, state in following.items() if name.endswith(".n")}
         output, following = model.run(data, states)
         for name, state in states.items():
             tensors[f"given.state.{name}"] = state.astype(np.float64)

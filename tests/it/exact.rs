@@ -28,10 +28,23 @@ fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> S
     let names: Vec<String> = state.names().map(str::to_owned).collect();
     for name in names {
         let len = state.get(&name).unwrap().len();
-        let values: Vec<f32> = (0..len).map(|_| rng.normal() as f32 * 0.5).collect();
+        // Counts are whole numbers.
+        let count = name.ends_with(".n");
+        let one = |v: f32| if count { (4.0 * v.abs()).floor() } else { v };
+        let values = (0..len).map(|_| one(rng.normal() as f32 * 0.5));
+        let values: Vec<f32> = values.collect();
         state.set(&name, &values).unwrap();
     }
     state
+}
+
+/// Counts of steps begin again, so that more of them fit.
+fn recounted(state: &mut State) {
+    let names: Vec<String> = state.names().map(str::to_owned).collect();
+    for name in names.iter().filter(|n| n.ends_with(".n")) {
+        let ones = vec![1.0; state.get(name).unwrap().len()];
+        state.set(name, &ones).unwrap();
+    }
 }
 
 /// Value for value; what is no number equals nothing.
@@ -244,6 +257,16 @@ fn variants(name: &str, graph: &Graph) -> Vec<(&'static str, DirOptions)> {
             (suffix, options)
         })
         .collect()
+}
+
+/// The forms in a folder agree bit for bit.
+pub(crate) fn hold_all(dir: &Path, name: &str) {
+    check(dir, name);
+}
+
+/// The forms in a folder are what the referee finds.
+pub(crate) fn refereed(dir: &Path, name: &str) {
+    referee::hold(dir, name);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod engines_candle;
 
 mod circles;
+mod convolutions;
 mod exact;
 mod examples;
 mod forged;

@@ -41,7 +41,10 @@ impl Case {
         let features = f32s(batch * time * 3, &mut rng);
         let states = graph.states().iter().map(|s| {
             let values = f32s(batch * s.len(), &mut rng);
-            values.into_iter().map(f64::from).collect()
+            // Counts are whole numbers.
+            let count = s.name.ends_with(".n");
+            let whole = |v: f64| if count { (4.0 * v.abs()).floor() } else { v };
+            values.into_iter().map(f64::from).map(whole).collect()
         });
         Self {
             batch,

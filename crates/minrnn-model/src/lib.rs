@@ -25,6 +25,8 @@ pub mod config;
 #[cfg(test)]
 mod config_tests;
 pub mod graph;
+#[cfg(test)]
+mod hyena_tests;
 pub mod json;
 #[cfg(test)]
 mod law_tests;

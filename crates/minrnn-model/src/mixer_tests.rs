@@ -52,6 +52,10 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
     for (kind, text) in [
         ("aaren", r#"{"bias":false,"expansion":1.0,"kind":"aaren"}"#),
         (
+            "hyena",
+            r#"{"bias":false,"expansion":1.0,"filter_width":64,"kind":"hyena","longest":1024}"#,
+        ),
+        (
             "s4d",
             r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"s4d","states":64,"step":[0.001,0.1]}"#,
         ),
@@ -101,6 +105,16 @@ fn keys_of_another_kind_are_refused_with_their_line() {
             "states is no key of aaren",
         ),
         (
+            "[cell]\nkind = 'hyena'\ntaps = 4\n",
+            "",
+            "taps is no key of hyena",
+        ),
+        (
+            "[cell]\nkind = 'aaren'\nlongest = 4\n",
+            "",
+            "longest is no key of aaren",
+        ),
+        (
             "[cell]\nkind = 's4d'\ntaps = 4\n",
             "",
             "taps is no key of s4d",
@@ -145,6 +159,15 @@ fn keys_of_another_kind_are_refused_with_their_line() {
 fn what_makes_no_block_is_refused_by_key() {
     for (rest, key) in [
         ("block = { kind = 'mamba', kernel = 0 }", "block.kernel"),
+        ("cell = { kind = 'hyena', longest = 1 }", "cell.longest"),
+        (
+            "cell = { kind = 'hyena', filter_width = 0 }",
+            "cell.filter_width",
+        ),
+        (
+            "cell = { kind = 'hyena', bias = true }\nblock = 'mamba'",
+            "cell.bias",
+        ),
         (
             "cell = { kind = 'mamba', expansion = 0.3 }",
             "cell.expansion",
@@ -315,6 +338,29 @@ fn parameters_and_states_have_the_papers_shapes() {
         )
     );
     assert_eq!(states, "0.conv [2, 8], 0.h [32]");
+    let (params, states) = of("[cell]\nkind = 'hyena'\nlongest = 9\nfilter_width = 5\n");
+    let filter = [
+        "code [9, 3]",
+        "frequency [5]",
+        "in.weight [3, 5]",
+        "in.bias [5]",
+        "inner.0.weight [5, 5]",
+        "inner.0.bias [5]",
+        "inner.1.weight [5, 5]",
+        "inner.1.bias [5]",
+        "out.weight [5, 8]",
+        "rate [8]",
+        "bias [8]",
+    ];
+    let filter = filter.map(|p| format!("mixer.hyena.filter.{p}")).join(", ");
+    assert_eq!(
+        params,
+        format!(
+            "norm.weight [8], mixer.in.weight [8, 24], mixer.hyena.short.depthwise.weight [3, 24], \
+             mixer.hyena.short.depthwise.bias [24], {filter}, mixer.out.weight [8, 8]"
+        )
+    );
+    assert_eq!(states, "0.conv [2, 24], 0.filter.conv [8, 8], 0.n [1]");
     // Two windows in one block.
     let (_, states) = of("[conv]\nkernel = 3\n[block]\nkind = 'mamba'\n[cell]\nkind = 'mamba'\n");
     assert_eq!(states, "0.conv [2, 8], 0.depthwise.conv [3, 16], 0.h [256]");

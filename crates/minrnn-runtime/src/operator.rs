@@ -60,6 +60,7 @@ pub(crate) enum Rule {
     MatMul,
     MatMulInteger,
     Gemm,
+    Conv,
     Scan,
 }
 
@@ -76,6 +77,8 @@ pub(crate) enum Meaning {
     Shape,
     MatMul,
     MatMulInteger,
+    /// Of a window, by taps that are a constant.
+    Conv,
     Gather,
     GatherElements,
     Cast,

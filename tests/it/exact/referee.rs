@@ -9,7 +9,7 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::export::{DirOptions, ExportOptions, Lowering, Target, write_export};
 use minrnn_runtime::{ErrorKind, Execution, Form, Options};
 
-use super::{exported, golden_variants, random_state, same, same_states};
+use super::{exported, golden_variants, random_state, recounted, same, same_states};
 use crate::runs::{drawn, run};
 
 /// Batches and lengths: one row and several, shorter than a block of the lowering, a block and one more, several chunks.
@@ -69,6 +69,7 @@ impl Pair {
             same(&what, &got.values, &want.values);
             same_states(&what, &next, &after);
             state = next;
+            recounted(&mut state);
         }
     }
 }

@@ -85,7 +85,7 @@ impl Draw<'_> {
         self.count += 1;
         let name = format!("s{}", self.count);
         let x = self.pick(a);
-        let made = match kind % 12 {
+        let made = match kind % 13 {
             0 => self.unary(x, b),
             1 => self.binary(x, b, c),
             2 => {
@@ -110,6 +110,7 @@ impl Draw<'_> {
             8 => self.product(&name, x, b, c),
             9 => self.recurrence(&name, x, b, c),
             10 => self.delay(&name, x, b, c),
+            11 => self.convolution(&name, x, b, c),
             _ => self.outer(x, b),
         };
         if let Ok(made) = made
@@ -276,6 +277,41 @@ impl Draw<'_> {
             }
         }
         Ok(sum)
+    }
+
+    /// A convolution by taps of a parameter, as they are or made of it; sometimes limited to more steps than there are.
+    fn convolution(&mut self, name: &str, x: Value, b: u16, c: u16) -> Result<Value> {
+        if self.g.span(x) != Span::Step {
+            return self.unary(x, b);
+        }
+        // Beyond a block of its lowering, and below.
+        let rows = if b.is_multiple_of(3) {
+            34
+        } else {
+            2 + b as usize % 4
+        };
+        let width = self.g.width(x);
+        let taps = self
+            .g
+            .param(&format!("{name}_taps"), &[rows, width], weight(0.4))?;
+        let mut taps = self.g.read(taps)?;
+        if c.is_multiple_of(2) {
+            taps = self.g.unary(Unary::Sin, taps)?;
+        }
+        let init = self.init(name, width, c)?;
+        let name = name.to_owned();
+        let holds = Holds::Window { lag: rows - 1 };
+        self.g.block(0, |g| {
+            g.scope(name, |g| {
+                let state = g.state("conv", width, holds, init)?;
+                let y = g.op(Op::Conv { state }, &[x, taps])?;
+                if !c.is_multiple_of(5) {
+                    return Ok(y);
+                }
+                let inside = g.limited("n", y, 1000)?;
+                g.div(y, inside)
+            })
+        })
     }
 
     /// An outer product of the channels of two values, summed over one of them.

@@ -50,7 +50,8 @@ pub(super) fn rows(
             None => vec![1, 5, 33, 70],
         };
         let mut rng = Rng::named(seed, "extras");
-        for time in times {
+        let most = source.graph.longest().unwrap_or(usize::MAX);
+        for time in times.into_iter().filter(|t| *t <= most) {
             let batch = info.batch.unwrap_or(BATCH);
             let case = source.case((batch, time), true, Draw::Usual, &mut rng)?;
             let case = with_extras(case, info, &mut rng);

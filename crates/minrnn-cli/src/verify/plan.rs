@@ -32,7 +32,9 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
     if let Some(fixed) = export.fixed().1 {
         return (fixed, vec![format!("the files take T = {fixed} only")]);
     }
-    let possible = export.longest().unwrap_or(65_536);
+    let own = graph.longest();
+    let possible = export.longest().into_iter().chain(own).min();
+    let possible = possible.unwrap_or(65_536);
     let limit = options.longest.unwrap_or(possible).clamp(1, possible);
     let affordable = affordable(graph, options);
     if limit <= affordable {
@@ -116,7 +118,8 @@ pub(super) fn calibration(
     let mut rng = Rng::named(seed, "calibration");
     let (many, more) = if quick { (8, 3) } else { (24, 8) };
     let batch = export.fixed().0.unwrap_or(8);
-    let mut one = |i: usize, draw| source.case((batch, SHORT), i.is_multiple_of(2), draw, &mut rng);
+    let time = source.graph.longest().map_or(SHORT, |n| n.min(SHORT));
+    let mut one = |i: usize, draw| source.case((batch, time), i.is_multiple_of(2), draw, &mut rng);
     let ways = otherwise(source.graph, source.usual);
     let usual = (0..many).map(|i| (i, Draw::Usual));
     let others = ways

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `op`, `functions` | the primitives |
 //! | `shape` | what each takes, and the shape of its result |
+//! | `convolution` | of convolutions and limits: their shapes, their short names, the longest sequence |
 //! | `state` | states |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
@@ -17,6 +18,7 @@
 mod affine;
 mod build;
 mod check;
+mod convolution;
 mod functions;
 mod fused;
 mod hidden;
@@ -252,7 +254,9 @@ impl Graph {
     pub fn state_source(&self, state: State) -> Value {
         let of = |i: usize| match self.nodes[i].op {
             Op::Recur { state: s, .. } if s == state => Some(Value(i)),
-            Op::Delay { state: s, .. } if s == state => Some(self.nodes[i].inputs[0]),
+            Op::Delay { state: s, .. } | Op::Conv { state: s } if s == state => {
+                Some(self.nodes[i].inputs[0])
+            }
             _ => None,
         };
         (0..self.nodes.len())

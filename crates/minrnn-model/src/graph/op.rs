@@ -74,6 +74,17 @@ pub enum Op {
         /// Steps.
         by: usize,
     },
+    /// `y[t] = sum_j taps[j] * x[t - j]`, channel by channel; arguments x and the taps `[lag + 1, width]`, which are computed from parameters
+    /// alone. Before the sequence's begin, rows of the state. Sums go from the oldest row to the newest.
+    Conv {
+        /// A window.
+        state: State,
+    },
+    /// 1, where its argument, one whole number a step, is from 0 to `most`; anything else is an error in every engine.
+    Limit {
+        /// Below 2^24, so that f32 counts to it.
+        most: usize,
+    },
     /// A state's feedback, elementwise; `h[-1]` is the state.
     Recur {
         /// A state that holds a value.
@@ -150,6 +161,8 @@ impl Op {
             Op::Narrow { .. } => "Narrow",
             Op::Concat => "Concat",
             Op::Delay { .. } => "Delay",
+            Op::Conv { .. } => "Conv",
+            Op::Limit { .. } => "Limit",
             Op::Recur { .. } => "Recur",
             Op::Dropout { .. } => "Dropout",
             Op::Last => "Last",
@@ -165,7 +178,7 @@ impl Op {
     /// The state that it reads.
     pub fn state(&self) -> Option<State> {
         match *self {
-            Op::Delay { state, .. } | Op::Recur { state, .. } => Some(state),
+            Op::Delay { state, .. } | Op::Recur { state, .. } | Op::Conv { state } => Some(state),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use super::{Graph, Input, Law, Op, Param, Span, State, Value};
 use crate::error::Result;
 
 /// Channels, and the axes before them.
-type Shape = (usize, Span);
+pub(super) type Shape = (usize, Span);
 
 impl Graph {
     /// Shape of the result of `op` on `x`, or why it cannot be.
@@ -38,6 +38,8 @@ impl Graph {
                 Ok((x.iter().map(|v| self.width(*v)).sum(), span))
             }
             Op::Delay { state, by } => self.shape_of_delay(op, x, state, by),
+            Op::Conv { state } => self.shape_of_conv(op, x, state),
+            Op::Limit { most } => self.shape_of_limit(op, x, most),
             Op::Recur { state, law } => self.shape_of_recurrence(op, x, state, law),
             Op::Dropout { p } if !(0.0..1.0).contains(&p) => {
                 fail(format!("takes p in [0, 1), got {p}"))
@@ -89,7 +91,7 @@ impl Graph {
         let arity = match op {
             Op::Param { .. } | Op::Const { .. } => 0,
             Op::Concat => x.len().max(1),
-            Op::Binary(_) | Op::MatMul { .. } => 2,
+            Op::Binary(_) | Op::MatMul { .. } | Op::Conv { .. } => 2,
             Op::Recur { law, .. } => law.arity(),
             _ => 1,
         };
@@ -242,7 +244,7 @@ impl Graph {
         Err(self.shape_error(op.name(), what))
     }
 
-    fn takes_steps(&self, op: Op, x: &[Value]) -> Result<()> {
+    pub(super) fn takes_steps(&self, op: Op, x: &[Value]) -> Result<()> {
         let what = match x.iter().map(|v| self.span(*v)).find(|s| *s != Span::Step) {
             None => return Ok(()),
             Some(Span::Row) => "needs a time axis, but its argument is a last step",

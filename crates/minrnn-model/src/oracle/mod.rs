@@ -3,6 +3,7 @@
 //! It is what is true in this project. It is plain loops over `[B, T, width]`, and its functions come from `libm`, so that
 //! its results are the same on every machine.
 
+mod convolution;
 mod functions;
 mod ops;
 mod product;
@@ -210,6 +211,11 @@ pub fn walk<'a>(
                 let s = state.index();
                 window::delay(x(0), by, &first[s], &begin[s], run)
             }
+            Op::Conv { state } => {
+                let s = state.index();
+                convolution::conv([x(0), x(1)], &first[s], &begin[s], run)
+            }
+            Op::Limit { most } => convolution::limit(x(0), most, run)?,
             Op::Recur { state, law } => {
                 let (s, x): (_, Vec<&Tensor>) = (state.index(), (0..law.arity()).map(x).collect());
                 recur::recur(law, shape, &x, [&first[s], &begin[s]], run)

@@ -45,7 +45,13 @@ pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &
         Op::Narrow { start, len } => narrow(x[0], start, len, shape, bounds),
         Op::Concat => concat(x, shape, bounds),
         Op::Dropout { .. } => x[0].clone(),
-        Op::Param { .. } | Op::MatMul { .. } | Op::Delay { .. } | Op::Recur { .. } | Op::Last => {
+        Op::Param { .. }
+        | Op::MatMul { .. }
+        | Op::Delay { .. }
+        | Op::Conv { .. }
+        | Op::Limit { .. }
+        | Op::Recur { .. }
+        | Op::Last => {
             unreachable!("run by the caller, which knows time and parameters")
         }
     }

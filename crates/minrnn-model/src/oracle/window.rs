@@ -9,7 +9,7 @@ pub(super) fn resets(run: &Run, row: usize, t: usize) -> bool {
 }
 
 /// Length of a row.
-fn len(run: &Run, row: usize) -> usize {
+pub(super) fn len(run: &Run, row: usize) -> usize {
     run.lens.map_or(run.time, |l| l[row])
 }
 

@@ -22,7 +22,8 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     /// Random inputs `(B, T)`, drawn so, and pieces. With `states` random states: any numbers where [`takes_any_state`], else states
-    /// that the model comes to from its initial ones in up to 24 random steps.
+    /// that the model comes to from its initial ones in up to 24 random steps; as many as leave it the T after them, and where none do, the
+    /// initial ones.
     ///
     /// # Errors
     /// Those of the oracle.
@@ -35,7 +36,14 @@ impl Source<'_> {
     ) -> Result<Case> {
         let mut case = Case::random(self.graph, size, states, rng).drawn(draw, self.usual);
         if states && !takes_any_state(self.graph) {
-            let steps = 1 + rng.below(WARM);
+            let mut steps = 1 + rng.below(WARM);
+            if let Some(longest) = self.graph.longest() {
+                steps = steps.min(longest.saturating_sub(size.1));
+            }
+            if steps == 0 {
+                case.states = None;
+                return Ok(case);
+            }
             let before = Case::of(self.graph.input(), (size.0, steps), rng);
             let before = before.drawn(draw, self.usual);
             let trace = before.trace(self.graph, self.params, How::default())?;
@@ -73,6 +81,8 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             stateful && sign < least
         };
         let pole = match node.op {
+            // A count is a whole number, and not too large a one.
+            Op::Limit { .. } => true,
             Op::Binary(Binary::Div) => unsafe_at(1, Sign::Positive),
             Op::Unary(Unary::Log) => unsafe_at(0, Sign::Positive),
             Op::Unary(Unary::Sqrt) => unsafe_at(0, Sign::NotNegative),
@@ -82,7 +92,7 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             return false;
         }
         let stateful = match node.op {
-            Op::Recur { .. } | Op::Delay { .. } => true,
+            Op::Recur { .. } | Op::Delay { .. } | Op::Conv { .. } => true,
             _ => node.inputs.iter().any(|v| known[v.index()].0),
         };
         let signs: Vec<Sign> = node.inputs.iter().map(|v| known[v.index()].1).collect();
@@ -153,6 +163,8 @@ mod tests {
         }
         let aaren = model("", "kind = 'aaren'\nhead_channels = 2");
         assert!(!takes_any_state(aaren.graph()));
+        let hyena = model("", "kind = 'hyena'\nlongest = 9");
+        assert!(!takes_any_state(hyena.graph()), "a count is a whole number");
     }
 
     /// A recurrence of numbers that may have either sign, and what is made of it.

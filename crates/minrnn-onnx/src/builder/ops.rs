@@ -127,6 +127,14 @@ impl Builder {
         self.constant(name, |name| Tensor::i64(name, dims.to_vec(), values))
     }
 
+    /// The constant `count - 1, .., 1, 0`.
+    pub fn i64_falling(&mut self, count: i64) -> Val {
+        self.constant(format!("const.i64.falling.{count}"), |name| {
+            let values: Vec<i64> = (0..count).rev().collect();
+            Tensor::i64(name, vec![count], &values)
+        })
+    }
+
     /// Entries of `x` along `axis`, by index.
     pub fn gather(&mut self, x: Val, indices: Val, axis: i64) -> Val {
         self.node("Gather", &[x, indices], vec![("axis", Attr::Int(axis))])

@@ -21,7 +21,9 @@ impl Contract {
                 Law::Linear => Self::One,
                 Law::Max | Law::Complex => Self::Two,
             },
-            Op::Input
+            Op::Conv { .. } => Self::Two,
+            Op::Limit { .. }
+            | Op::Input
             | Op::Param { .. }
             | Op::Const { .. }
             | Op::Row { .. }

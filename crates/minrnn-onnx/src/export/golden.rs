@@ -55,6 +55,7 @@ pub(super) fn golden(
 ) -> Result<Vec<u8>, ExportError> {
     let mut entries = Entries::new();
     let (batch, time) = size(params.count());
+    let time = graph.longest().map_or(time, |longest| time.min(longest));
     let (ids, features) = input(graph, params, batch, time);
     let data = match graph.input() {
         Input::Tokens { .. } => {
@@ -99,7 +100,7 @@ pub(super) fn golden(
         oracle::run(graph, values, &run).map_err(ExportError::Golden)
     };
     let initial = oracle::initial_states(graph, params, batch);
-    let given = given_states(graph, batch);
+    let given = given_states(graph, batch, time);
     let both = |states| -> Result<Trace, ExportError> {
         let mut trace = run(states, narrow)?;
         if narrow {
@@ -199,14 +200,20 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.normal() as f32).collect()
 }
 
-fn given_states(graph: &Graph, batch: usize) -> Vec<Vec<f64>> {
+/// Counts of steps leave `time` of them.
+fn given_states(graph: &Graph, batch: usize, time: usize) -> Vec<Vec<f64>> {
     let one = |s: &StateSpec| {
         noise(&s.input_name(), batch * s.len())
             .into_iter()
             .map(f64::from)
             .collect()
     };
-    graph.states().iter().map(one).collect()
+    let mut states: Vec<Vec<f64>> = graph.states().iter().map(one).collect();
+    for (state, most) in graph.counts() {
+        let before = most.saturating_sub(time).min(3);
+        states[state.index()].fill(before as f64);
+    }
+    states
 }
 
 fn put(entries: &mut Entries, name: &str, shape: Vec<usize>, values: impl Iterator<Item = f32>) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use minrnn_model::graph::{Op, State};
+use minrnn_model::graph::{Node, Op, State};
 
 use super::Lower;
 use crate::builder::{TO_END, Val};
@@ -34,7 +34,7 @@ impl Lower<'_> {
     }
 
     /// The last `lag` inputs and the present ones: `[B, lag + T, width]`.
-    fn window(&mut self, state: State, x: Val) -> Val {
+    pub(super) fn window(&mut self, state: State, x: Val) -> Val {
         if let Some(window) = self.windows.get(&state.index()) {
             return *window;
         }
@@ -69,6 +69,10 @@ impl Lower<'_> {
     pub(super) fn is_stepped(&self, state: usize) -> bool {
         let lag = self.graph.states()[state].lag();
         if lag.is_none_or(|lag| lag <= SHORT) {
+            return true;
+        }
+        let convolved = |n: &Node| matches!(n.op, Op::Conv { state: s } if s.index() == state);
+        if self.graph.nodes().iter().any(convolved) {
             return true;
         }
         let delays = self.graph.nodes().iter().filter_map(|n| match n.op {

@@ -5,6 +5,7 @@
 
 mod blocked;
 mod channels;
+mod convolution;
 mod delay;
 mod elementwise;
 mod heads;
@@ -156,7 +157,7 @@ impl<'a> Lower<'a> {
         options: &'a ExportOptions,
     ) -> Self {
         let mut b = Builder::with_opset("minrnn", options.opset);
-        let mut time = Time::new(options);
+        let mut time = Time::new(options, graph.longest());
         let mut dims = vec![time.batch_dim()];
         if options.form != Form::Step {
             dims.push(time.seq_len_dim());
@@ -219,9 +220,13 @@ impl<'a> Lower<'a> {
     fn longest(&self) -> Option<usize> {
         let blocks = matches!(self.options.lowering, Lowering::Blocked | Lowering::OddEven);
         if blocks && self.options.seq_len.is_none() && self.recurrences.is_empty() {
-            return None;
+            return self.graph.longest();
         }
-        self.time.longest()
+        let (free, longest) = (self.time.longest(), self.graph.longest());
+        match self.is_step() {
+            true => free,
+            false => free.into_iter().chain(longest).min(),
+        }
     }
 
     fn is_step(&self) -> bool {
@@ -292,6 +297,8 @@ impl<'a> Lower<'a> {
                 let x = self.value(node.inputs[0]);
                 self.delay(state, by, x)
             }
+            Op::Conv { state } => self.convolution(state, node.inputs[0], node.inputs[1]),
+            Op::Limit { most } => self.limit(node.inputs[0], most),
             Op::Recur { state, law } => {
                 let x: Vec<Val> = node.inputs.iter().map(|v| self.value(*v)).collect();
                 self.recur(state, law, &x, node.width)

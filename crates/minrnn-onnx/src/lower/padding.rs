@@ -72,6 +72,16 @@ impl Time {
         self.fill(b, x, filler, level)
     }
 
+    /// `x [B, T, 1]` padded with ones to whole blocks.
+    pub(super) fn pad_ones(&mut self, b: &mut Builder, x: Val) -> Val {
+        let missing = self.missing(0);
+        if missing == 0 {
+            return x;
+        }
+        let ones = self.ones(b, missing);
+        self.fill(b, x, ones, 0)
+    }
+
     /// The same, padded with a row `[B, 1, width]` again and again.
     pub(super) fn pad_like(
         &mut self,

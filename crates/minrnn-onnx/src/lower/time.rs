@@ -67,13 +67,15 @@ fn as_i64(n: usize) -> i64 {
 }
 
 impl Time {
-    pub(super) fn new(options: &ExportOptions) -> Self {
+    /// `longest`: steps that the model takes, if not any number of them.
+    pub(super) fn new(options: &ExportOptions, longest: Option<usize>) -> Self {
+        let free = options.max_seq_len.min(longest.unwrap_or(usize::MAX));
         Self {
             batch: options.batch.map(as_i64),
             seq_len: options.seq_len.map(as_i64),
             form: options.form,
             lowering: options.lowering,
-            max_seq_len: as_i64(options.seq_len.unwrap_or(options.max_seq_len)),
+            max_seq_len: as_i64(options.seq_len.unwrap_or(free)),
             block: match options.lowering {
                 Lowering::OddEven => 2,
                 _ => as_i64(options.block),

@@ -219,6 +219,28 @@ impl Steps for Crossing<'_, '_> {
         Ok(())
     }
 
+    fn conv(
+        &mut self,
+        carry: usize,
+        x: Rows<'_>,
+        taps: Rows<'_>,
+        mut out: RowsMut<'_>,
+    ) -> Result<(), Fault> {
+        let (steps, width) = (self.chunk.steps, out.width());
+        let kept = self.chunk.wave.carries[carry].steps * width;
+        let left = self.chunk.carry(carry)?;
+        let mut window = vec![0.0; kept + steps * width];
+        for (row, past) in left.values.chunks_exact(kept).enumerate() {
+            window[..kept].copy_from_slice(past);
+            for (t, to) in window[kept..].chunks_exact_mut(width).enumerate() {
+                to.copy_from_slice(x.row(row * steps + t));
+            }
+            let window = Rows::new(&window, kept / width + steps, width, width);
+            kernels::convolution(self.cpu, window, taps, out.part_mut(row * steps, steps));
+        }
+        Ok(())
+    }
+
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault> {
         let steps = self.chunk.steps;
         let kept = self.chunk.wave.carries[carry].steps;

@@ -111,6 +111,15 @@ pub(super) enum Instr {
         /// `y [D]`
         out: usize,
     },
+    /// The sum of a window's steps times taps, channel by channel. Of a sequence x is the present step, and the carry has those before it; of
+    /// one step x is the window.
+    Conv {
+        x: View,
+        /// `[n, D]`, the oldest step's first.
+        taps: Arc<[f32]>,
+        carry: Option<usize>,
+        out: usize,
+    },
     /// The values of `by` steps before; before the first step, those of the carry.
     Delay {
         x: View,
@@ -118,7 +127,7 @@ pub(super) enum Instr {
         carry: usize,
         out: usize,
     },
-    /// Moves a carry of the last steps of `x` on. After all `Delay`s of that carry.
+    /// Moves a carry of the last steps of `x` on. After all that read that carry.
     Remember {
         x: View,
         carry: usize,
@@ -209,6 +218,7 @@ impl Instr {
             | Self::Gather { ids: x, out, .. }
             | Self::Pick { x, out, .. }
             | Self::Cast { x, out, .. }
+            | Self::Conv { x, out, .. }
             | Self::Delay { x, out, .. } => {
                 f(&mut x.reg);
                 f(out);

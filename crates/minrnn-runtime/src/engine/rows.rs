@@ -14,6 +14,8 @@ pub(super) const BLOCK: usize = 128;
 pub(crate) enum Fault {
     /// An id that the table has no row for.
     Id { id: i64, rows: usize },
+    /// A step of a number that the model has none of.
+    Beyond { steps: usize },
     /// Another thread of the same run failed.
     Stopped,
     /// A defect of this crate.
@@ -24,6 +26,10 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
+            Self::Beyond { steps } => write!(
+                f,
+                "a sequence is longer than the model takes, {steps} steps; begin anew before, or use a model of longer sequences"
+            ),
             Self::Stopped => write!(f, "another thread of the run failed"),
             Self::Panicked(words) => write!(f, "a panic: {words}"),
         }
@@ -53,6 +59,13 @@ pub(super) trait Steps {
         x: Rows<'_>,
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
+    fn conv(
+        &mut self,
+        carry: usize,
+        x: Rows<'_>,
+        taps: Rows<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
     fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
 }
@@ -80,6 +93,9 @@ impl Steps for NoSteps {
         Err(Fault::Stopped)
     }
     fn delay(&mut self, _: usize, _: usize, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn conv(&mut self, _: usize, _: Rows<'_>, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
         Err(Fault::Stopped)
     }
     fn remember(&mut self, _: usize, _: Rows<'_>) -> Result<(), Fault> {
@@ -191,6 +207,22 @@ impl Block<'_> {
             Instr::Scan { scan, out } => self.scan(scan, *out, steps),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
+            }),
+            Instr::Conv {
+                x,
+                taps,
+                carry,
+                out,
+            } => self.write(*out, |b, to, width| {
+                let taps = Rows::new(taps, taps.len() / width, width, width);
+                if let Some(carry) = carry {
+                    return steps.conv(*carry, b.view(*x), taps, RowsMut::dense(to, b.rows));
+                }
+                for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                    let window = Rows::new(b.registers.row(*x, row), taps.rows(), width, width);
+                    kernels::convolution(cpu, window, taps, RowsMut::dense(to, 1));
+                }
+                Ok(())
             }),
             Instr::Remember { x, carry } => steps.remember(*carry, self.view(*x)),
             Instr::Capture { x, capture } => steps.capture(*capture, self.view(*x)),
@@ -345,7 +377,13 @@ impl Block<'_> {
                 }
             };
             let rows = known / width;
-            done.ok_or(Fault::Id { id, rows })?;
+            done.ok_or_else(|| match table {
+                // A table of ones is a limit: its rows are the numbers of steps.
+                Table::F32(t) if width == 1 && t.iter().all(|v| *v == 1.0) => {
+                    Fault::Beyond { steps: rows - 1 }
+                }
+                _ => Fault::Id { id, rows },
+            })?;
         }
         Ok(())
     }
@@ -355,7 +393,11 @@ impl Block<'_> {
         let (rows, width) = (self.rows, self.registers.widths[out]);
         let stride = self.registers.widths[x.reg];
         let Registers {
-            f32s, u8s, i32s, ..
+            f32s,
+            u8s,
+            i32s,
+            i64s,
+            ..
         } = &mut *self.registers;
         let spans = (0..rows).map(|r| (r * stride + x.offset, r * width));
         match (from, to) {
@@ -367,6 +409,16 @@ impl Block<'_> {
                         .iter_mut()
                         .zip(values)
                         .for_each(|(t, v)| *t = *v as u8);
+                }
+            }
+            (Elem::F32, Elem::I64) => {
+                for (from, to) in spans {
+                    let values = &f32s[x.reg][from..from + width];
+                    let target = &mut i64s[out][to..to + width];
+                    target
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(t, v)| *t = *v as i64);
                 }
             }
             (Elem::I32, _) => {

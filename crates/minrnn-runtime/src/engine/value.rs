@@ -73,6 +73,16 @@ pub(super) struct Extended {
     pub(super) extent: Length,
 }
 
+/// The result of a convolution in blocks of steps: `[B, D K, blocks]`, `[B, D, K, blocks]`, `[B, blocks, K, D]`, `[B, blocks K, D]`, by stage.
+#[derive(Debug, Clone)]
+pub(super) struct Blocks {
+    /// `[B, T, D]`.
+    pub(super) y: Flow,
+    /// K.
+    pub(super) steps: usize,
+    pub(super) stage: u8,
+}
+
 /// What a name stands for.
 #[derive(Debug, Clone)]
 pub(super) enum Value<'a> {
@@ -81,6 +91,10 @@ pub(super) enum Value<'a> {
     Ints(Vec<Length>),
     Flow(Flow),
     Extended(Rc<Extended>),
+    /// A tensor with its past, its last two axes exchanged.
+    Turned(Rc<Extended>),
+    /// What a convolution in blocks gives, on its way to `[B, T, D]`.
+    Blocks(Rc<Blocks>),
     /// A constant `[n, dims..]` for each row of the batch.
     Spread(Rc<Constant<'a>>),
     /// int64 `[B]`, or `[B, offsets, dims..]`: each row's length plus an offset.
@@ -97,6 +111,8 @@ impl Value<'_> {
             Self::Ints(_) => "a shape",
             Self::Flow(_) => "a tensor",
             Self::Extended(_) => "a tensor with its past",
+            Self::Turned(_) => "a tensor with its past, turned",
+            Self::Blocks(_) => "blocks of steps",
             Self::Spread(_) => "a filler",
             Self::Ends { .. } => "indices of ends",
         }

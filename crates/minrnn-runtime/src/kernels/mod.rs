@@ -13,6 +13,7 @@ mod binary;
 mod blocking;
 mod bytes;
 mod bytes_tile;
+mod convolution;
 mod cpu;
 mod half;
 mod lanes;
@@ -30,6 +31,7 @@ mod tests;
 
 pub(crate) use binary::{Binary, Operand, binary};
 pub(crate) use bytes::MatrixU8;
+pub(crate) use convolution::convolution;
 pub(crate) use cpu::Cpu;
 pub use cpu::Kernels;
 pub(crate) use half::round_to_f16;

@@ -44,6 +44,7 @@ operators! {
     "Constant" 0..=0 -> 1 {value: TENSOR, value_int: INT, value_ints: INTS, value_float: FLOAT, value_floats: FLOATS}
         Constant, Unknown, Tract;
     "ConstantOfShape" 1..=1 -> 1 {value: TENSOR} Fill, Unknown, Tract;
+    "Conv" 2..=2 -> 1 {dilations: INTS, group: INT, kernel_shape: INTS, pads: INTS, strides: INTS} Conv, Conv, Ours;
     "Cos" 1..=1 -> 1 {} Unary, Unary(Cos), Ours;
     "CumSum" 2..=2 -> 1 {} CumSum, CumSum, Tract;
     "Div" 2..=2 -> 1 {} Arithmetic, Binary(Div), Tract;

@@ -50,8 +50,27 @@ fn ours(ctx: &ParsingContext<'_>, node: &NodeProto) -> Built {
         Meaning::Reduce(op) => reduce(ctx, node, op),
         Meaning::MatMul => own(Own::Product),
         Meaning::MatMulInteger => product_int(node),
+        Meaning::Conv => conv(node),
         _ => unjudged(ctx, node),
     }
+}
+
+/// Of shapes that the file was held to.
+fn conv(node: &NodeProto) -> Built {
+    let list = |name: &str| {
+        let attribute = node.attribute.iter().find(|a| a.name == name);
+        attribute.map(|a| a.ints.as_slice())
+    };
+    let size = |n: i64| usize::try_from(n).unwrap_or(0);
+    let stride = list("strides")
+        .and_then(|s| s.first())
+        .map_or(1, |n| size(*n));
+    let behind = match list("pads") {
+        None => 0,
+        Some([0, behind]) => size(*behind),
+        Some(pads) => bail!("the referee has no definition of Conv with pads {pads:?}"),
+    };
+    own(Own::Conv { stride, behind })
 }
 
 fn own(op: Own) -> Built {

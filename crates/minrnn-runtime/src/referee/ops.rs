@@ -28,6 +28,8 @@ pub(super) enum Own {
     Recurrence,
     /// The same of complex numbers, `[re | im]`.
     Complex,
+    /// `[B, C, L]` by `[M, 1, K]` in as many groups as channels.
+    Conv { stride: usize, behind: usize },
 }
 
 impl Own {
@@ -39,13 +41,14 @@ impl Own {
             Self::ProductInt { .. } => "RefereeProductInt",
             Self::Recurrence => "RefereeRecurrence",
             Self::Complex => "RefereeComplex",
+            Self::Conv { .. } => "RefereeConv",
         }
     }
 
     fn arity(&self) -> usize {
         match self {
             Self::Unary(_) | Self::Reduce { .. } => 1,
-            Self::Product => 2,
+            Self::Product | Self::Conv { .. } => 2,
             Self::ProductInt { x_zero, w_zero } => {
                 2 + usize::from(x_zero.is_some()) + usize::from(w_zero.is_some())
             }
@@ -77,6 +80,13 @@ impl Own {
                 ensure!(k == last, "{name} of {last} values with {k} rows");
                 Ok(lead.iter().cloned().chain([n.clone()]).collect())
             }
+            Self::Conv { stride, behind } => {
+                let ([batch, _, len], [outputs, _, kernel]) = (x, inputs[1]) else {
+                    bail!("{name} of {} axes", x.len());
+                };
+                let room = len.clone() + *behind as i64 + *stride as i64 - kernel.to_i64()?;
+                Ok(tvec!(batch.clone(), outputs.clone(), room / *stride as u64))
+            }
             Self::Recurrence | Self::Complex => {
                 ensure!(
                     x.len() == 3 && inputs[1] == x && inputs[2] == [x[0].clone(), x[2].clone()],
@@ -99,6 +109,7 @@ impl Own {
             Self::Unary(_)
             | Self::Reduce { .. }
             | Self::Product
+            | Self::Conv { .. }
             | Self::Recurrence
             | Self::Complex
                 if all(f32s) =>
@@ -154,6 +165,24 @@ impl Own {
                 let mut out = vec![0; count];
                 for (x, out) in by_row(&x, &mut out, shape) {
                     rows::product_int(x, x_zero, &w, w_zero, out);
+                }
+                Tensor::from_shape(shape, &out)
+            }
+            Self::Conv { stride, .. } => {
+                let (x, w) = (values::<f32>(&inputs[0])?, values::<f32>(&inputs[1])?);
+                let (channels, len) = (inputs[0].shape()[1], inputs[0].shape()[2]);
+                let (outputs, kernel) = (inputs[1].shape()[0], inputs[1].shape()[2]);
+                ensure!(
+                    inputs[1].shape()[1] == 1 && channels > 0 && outputs % channels == 0,
+                    "{} of more than one channel a group",
+                    self.words()
+                );
+                let mut out = vec![0.0; count];
+                for (at, out) in out.chunks_exact_mut(shape[2].max(1)).enumerate() {
+                    let (row, output) = (at / outputs, at % outputs);
+                    let channel = output / (outputs / channels);
+                    let x = &x[(row * channels + channel) * len..][..len];
+                    rows::convolution(x, &w[output * kernel..][..kernel], *stride, out);
                 }
                 Tensor::from_shape(shape, &out)
             }

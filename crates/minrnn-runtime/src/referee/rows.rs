@@ -16,6 +16,17 @@ pub(super) fn product(x: &[f32], weights: &[f32], out: &mut [f32]) {
     }
 }
 
+/// Each entry the sum of products over the kernel, from its first entry on, every operation rounded; zeros behind the input.
+pub(super) fn convolution(x: &[f32], kernel: &[f32], stride: usize, out: &mut [f32]) {
+    for (at, out) in out.iter_mut().enumerate() {
+        let mut sum = 0.0f32;
+        for (k, w) in kernel.iter().enumerate() {
+            sum += x.get(at * stride + k).unwrap_or(&0.0) * w;
+        }
+        *out = sum;
+    }
+}
+
 /// One row of bytes times a matrix of bytes, each around its zero point. i64: no sum of a file that can be opened leaves it.
 pub(super) fn product_int(x: &[u8], x_zero: u8, weights: &[u8], w_zero: u8, out: &mut [i32]) {
     let n = out.len();

@@ -3,6 +3,7 @@
 //! The same function runs whole sequences and single steps (T = 1); states go in and come out. Values with time are
 //! `[B, T, width]`, values after the last-step operation `[B, width]`.
 
+mod convolution;
 mod dropout;
 mod fused;
 mod ops;

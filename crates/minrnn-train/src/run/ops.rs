@@ -42,6 +42,8 @@ impl Walk<'_> {
                 Tensor::cat(&parts, D::Minus1)
             }
             Op::Delay { state, by } => self.delay(x(0), state, by),
+            Op::Conv { state } => self.convolution([x(0), x(1)], state),
+            Op::Limit { most } => self.limit(x(0), most),
             Op::Recur { state, law } => {
                 let x: Vec<&Tensor> = node.inputs.iter().map(|v| self.value(*v)).collect();
                 self.recur(law, &x, state)

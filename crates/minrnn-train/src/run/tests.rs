@@ -295,8 +295,32 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    traced.into_iter().chain(of_state_spaces()).collect()
+    let convolved = configured(&CONVOLVED);
+    let traced = traced.into_iter().chain(of_state_spaces());
+    traced.chain(convolved).collect()
 }
+
+/// Convolutions whose taps are values.
+const CONVOLVED: [(&str, &str, &str, &str); 3] = [
+    (
+        "hyena",
+        FEATURES,
+        "kind = 'hyena'\nlongest = 40\nfilter_width = 5\nbias = true",
+        "[mlp]\nexpansion = 1\n",
+    ),
+    (
+        "hyena, wide",
+        TOKENS,
+        "kind = 'hyena'\nlongest = 65\nfilter_width = 4\nexpansion = 1.5",
+        "[conv]\nkernel = 2\n",
+    ),
+    (
+        "hyena in Mamba's block",
+        TOKENS,
+        "kind = 'hyena'\nlongest = 47\nfilter_width = 3",
+        "[block]\nkind = 'mamba'\n",
+    ),
+];
 
 /// Selective state spaces, and recurrences of other laws.
 pub(crate) fn of_state_spaces() -> Vec<(&'static str, Model, Params)> {
@@ -382,8 +406,11 @@ impl Case {
         let features = (0..batch * time * 3)
             .map(|_| rng.range(-2.0, 2.0) as f32)
             .collect();
-        // Sums of weights, which are divided by, are positive.
+        // Sums of weights, which are divided by, are positive; counts are whole numbers.
         let state = |rng: &mut Rng, s: &minrnn_model::graph::StateSpec| {
+            if s.name.ends_with(".n") {
+                return (0..batch).map(|_| rng.below(7) as f64).collect();
+            }
             let low = if s.name.ends_with(".c") { 0.5 } else { -1.0 };
             (0..s.len() * batch)
                 .map(|_| f64::from(rng.range(low, 1.0) as f32))

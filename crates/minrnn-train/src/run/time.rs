@@ -12,7 +12,7 @@ pub(super) struct Resets {
     /// `[B, T]`.
     at: Vec<bool>,
     /// `[B, T]`: steps since the last reset; `None` before the first.
-    since: Vec<Option<usize>>,
+    pub(super) since: Vec<Option<usize>>,
 }
 
 impl Resets {
@@ -128,7 +128,7 @@ impl Walk<'_> {
     }
 
     /// A window, or the last value of a recurrence as a window of one row: `[B, lag, width]`.
-    fn rows(&self, state: State, x: &Tensor) -> Result<Tensor> {
+    pub(super) fn rows(&self, state: State, x: &Tensor) -> Result<Tensor> {
         match self.graph.state_spec(state).holds {
             Holds::Value => x.unsqueeze(1),
             Holds::Window { .. } => Ok(x.clone()),

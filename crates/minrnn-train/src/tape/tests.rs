@@ -398,7 +398,7 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         &mut Graph,
         minrnn_model::graph::Value,
     ) -> minrnn_model::Result<minrnn_model::graph::Value>;
-    let cases: [(&str, Build); 3] = [
+    let cases: [(&str, Build); 5] = [
         ("the operation Sub on a parameter of node 2", |g, x| {
             let init = Init::Constant(1.0);
             let w = g.param("w", &[4], Role::Weight { init, decay: false })?;
@@ -412,6 +412,15 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
                 g.block(0, |g| g.recur("h", law, &[x, x], StateInit::Zero))
             },
         ),
+        ("the operation Conv on a parameter of node 2", |g, x| {
+            let init = Init::Constant(1.0);
+            let taps = g.param("w", &[3, 4], Role::Weight { init, decay: false })?;
+            let taps = g.read(taps)?;
+            g.block(0, |g| g.convolution("conv", x, taps))
+        }),
+        ("the operation Limit of node", |g, x| {
+            g.block(0, |g| g.limited("n", x, 9))
+        }),
         ("the learned beginning of the window", |g, x| {
             let init = Init::Constant(1.0);
             g.block(0, |g| {

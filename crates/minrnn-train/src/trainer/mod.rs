@@ -132,6 +132,7 @@ impl Trainer {
     ) -> Result<Self> {
         config.train.validate()?;
         check_memory(&config, &model, &*task, device)?;
+        check_length(&config, &model, &*task)?;
         let params = Params::init(model.graph(), config.train.seed);
         let data = task.digest();
         Self::with_params(config, model, task, data, &params, device)
@@ -148,6 +149,7 @@ impl Trainer {
     ) -> Result<Self> {
         config.train.validate()?;
         check_memory(&config, &model, &*task, device)?;
+        check_length(&config, &model, &*task)?;
         config::check_values(&config.model, &*task)?;
         idle::refuse_idle(&config.train, &*task, device)?;
         config.train.optimizer.refuse_idle(model.graph())?;
@@ -324,6 +326,25 @@ fn check_memory(
         false => needs,
     };
     needs.check(Some(limit))
+}
+
+/// Refuses a task whose sequences are longer than the model takes.
+fn check_length(config: &TrainConfig, model: &Model, task: &dyn Task) -> Result<()> {
+    let Some(longest) = model.graph().longest() else {
+        return Ok(());
+    };
+    let fail = |what: String| Err(TrainError::config("model.cell.longest", what));
+    if config.train.carry_state {
+        return fail(format!(
+            "is {longest} steps, and streams whose states are carried (train.carry_state) have no end; leave that out"
+        ));
+    }
+    match task.longest()? {
+        time if time > longest => fail(format!(
+            "is {longest}, and the task has sequences of {time} steps; make it as long, or cut the task's sequences"
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn checkpoint_config(

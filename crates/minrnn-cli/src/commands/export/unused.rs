@@ -132,6 +132,14 @@ pub(super) fn refuse_for(given: &Given, graph: &Graph, choice: &Choice) -> Resul
         let why = only_parallel(choice, "of this model is lowered so");
         bail!("--lowering would change nothing: {why}; leave it out, or {PARALLEL}");
     }
+    if let Some(longest) = graph.longest().filter(|_| given.has("max_seq_len"))
+        && choice.max_seq_len > longest
+    {
+        bail!(
+            "--max-seq-len {} would change nothing: the model takes {longest} steps; leave it out, or choose at most as many",
+            choice.max_seq_len
+        );
+    }
     match graph.input() {
         Input::Features { .. } if given.has("end_of_stream") => bail!(
             "--end-of-stream would change nothing: the model takes features, and no token ends them; leave it out"

@@ -2,14 +2,14 @@
 
 use super::{Default, Key, Table};
 
-const EXPANSION: Key = Key {
+pub(super) const EXPANSION: Key = Key {
     name: "expansion",
     kind: "number",
     default: Default::Is("1.0"),
     meaning: "D / M: the cell has D channels.",
     example: "2.0",
 };
-const BIAS: Key = Key {
+pub(super) const BIAS: Key = Key {
     name: "bias",
     kind: "true or false",
     default: Default::Is("false"),

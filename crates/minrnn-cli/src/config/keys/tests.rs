@@ -42,6 +42,7 @@ fn base(name: &str) -> String {
         "model.cell.signed_min_gru" => "[model.cell]\nkind = 'signed_min_gru'\n",
         "model.cell.s4d" => "[model.cell]\nkind = 's4d'\n",
         "model.cell.h3" => "[model.cell]\nkind = 'h3'\n",
+        "model.cell.hyena" => "[model.cell]\nkind = 'hyena'\n",
         "model.cell.aaren" => "[model.cell]\nkind = 'aaren'\n",
         "model.cell.mamba" => "[model.cell]\nkind = 'mamba'\n",
         "model.cell.mamba2" => "[model.cell]\nkind = 'mamba2'\n",

@@ -2,6 +2,7 @@
 
 mod attention;
 mod content;
+mod convolve;
 mod elementwise;
 mod layout;
 mod make;
@@ -15,6 +16,7 @@ mod scan;
 mod slicing;
 
 pub(super) use attention::{causal_conv, linear_attention, shared_attention};
+pub(super) use convolve::conv;
 pub(super) use elementwise::{
     arithmetic, choose, clip, compare, gelu, identity, not, pow, same_shape,
 };

@@ -110,6 +110,8 @@ table! {
     "MatMulInteger" 10 (T, U, opt(T), opt(U)) -> (is(I32)) [BYTE, BYTE] {} Some(infer::matmul_integer);
     "Gemm" 13 (T, T, opt(T)) -> (T) [MATH]
         {float("alpha"), float("beta"), int("transA"), int("transB")} Some(infer::gemm);
+    "Conv" 11 (T, T, opt(T)) -> (T) [FLOAT_OLD] {text("auto_pad"), ints("dilations"), int("group"), ints("kernel_shape"), ints("pads"), ints("strides")} Some(infer::conv);
+    "Conv" 22 (T, T, opt(T)) -> (T) [FLOAT] {text("auto_pad"), ints("dilations"), int("group"), ints("kernel_shape"), ints("pads"), ints("strides")} Some(infer::conv);
     "Gather" 13 (T, is(INDEX)) -> (T) [ANY] {int("axis")} Some(infer::gather);
     "GatherElements" 13 (T, is(INDEX)) -> (T) [ANY] {int("axis")} Some(infer::gather_elements);
     "GatherND" 13 (T, is(I64)) -> (T) [ANY] {int("batch_dims")} Some(infer::gather_nd);

@@ -128,6 +128,7 @@ impl<'a> Compiler<'a> {
             Value::Extended(x) if axis_of(axis, x.x.rank())? == 1 => {
                 self.slice_extended(&x, &start, &end)?
             }
+            Value::Blocks(x) if axis == 1 => return self.slice_blocks(&x, &start, &end),
             other => return Err(format!("Slice of {}", other.kind())),
         };
         Ok(vec![value])
@@ -191,6 +192,8 @@ impl<'a> Compiler<'a> {
         let rank = match &x {
             Value::Const(c) => c.dims.len(),
             Value::Flow(x) => x.rank(),
+            Value::Extended(x) => x.x.rank(),
+            Value::Blocks(x) => [3, 4, 4, 3][usize::from(x.stage)],
             other => return Err(format!("Transpose of {}", other.kind())),
         };
         let order: Option<Vec<usize>> = match attribute(node, "perm") {
@@ -201,7 +204,16 @@ impl<'a> Compiler<'a> {
             (Value::Const(c), Some(order)) => {
                 c.transposed(&order).map(|c| Value::Const(Rc::new(c)))
             }
-            (Value::Flow(x), Some(order)) => self.turned(x, &order)?.map(Value::Flow),
+            (Value::Flow(x), Some(order)) => {
+                let before = x.clone();
+                let turned = self.turned(x, &order)?;
+                if let (Some(turned), [0, 2, 1]) = (&turned, &order[..]) {
+                    self.turned.insert(turned.at.reg, before);
+                }
+                turned.map(Value::Flow)
+            }
+            (Value::Extended(x), Some(order)) if order == [0, 2, 1] => Some(Value::Turned(x)),
+            (Value::Blocks(x), Some(order)) => return self.turn_blocks(&x, &order),
             _ => None,
         };
         let turned = turned.ok_or("Transpose to another type, rank or order")?;

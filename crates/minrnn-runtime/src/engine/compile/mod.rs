@@ -3,6 +3,8 @@
 //! Demand decides what is looked at: the lowering of a recurrence is never reached, because its `h` is taken from the
 //! metadata. Nodes that the compiler does not know make the file run in tract; that is no error.
 
+mod convolution;
+mod fold;
 mod layout;
 mod pointwise;
 mod products;
@@ -61,6 +63,8 @@ pub(super) struct Compiler<'a> {
     carries: Vec<Carry>,
     captures: Vec<Capture>,
     weights: &'a Weights,
+    /// Of registers with the last two axes exchanged: what they were made of.
+    turned: BTreeMap<usize, Flow>,
     b: Length,
     t: Length,
     width: usize,
@@ -155,6 +159,7 @@ impl<'a> Compiler<'a> {
             carries: vec![],
             captures: vec![],
             weights,
+            turned: BTreeMap::new(),
             b: length(info.batch, Length::batch()),
             t: length(info.seq_len, Length::time()),
             width: 0,
@@ -285,6 +290,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn node(&mut self, node: &'a NodeProto) -> Result<(), String> {
+        if let Some(constant) = self.folded(node)? {
+            self.values.insert(&node.output[0], constant);
+            return Ok(());
+        }
         let results = match operator::meaning(&node.op_type) {
             Meaning::Unary(op) => self.unary(node, op),
             Meaning::Binary(op) => self.arithmetic(node, op),
@@ -293,6 +302,7 @@ impl<'a> Compiler<'a> {
             Meaning::Shape => self.shape(node),
             Meaning::MatMul => self.matmul(node),
             Meaning::MatMulInteger => self.matmul_integer(node),
+            Meaning::Conv => self.conv(node),
             Meaning::Gather => self.gather(node),
             Meaning::GatherElements => self.gather_elements(node),
             Meaning::Cast => self.cast(node),

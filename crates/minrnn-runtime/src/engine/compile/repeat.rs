@@ -71,6 +71,7 @@ impl<'a> Compiler<'a> {
                 let dims = settled(&shape, &c.dims, c.len()).ok_or("Reshape of a constant")?;
                 Ok(vec![Value::Const(Rc::new(c.reshaped(dims)))])
             }
+            Value::Blocks(x) => self.reshape_blocks(&x, &shape),
             Value::Flow(x) => {
                 let lead = x.lead();
                 let kept = [Some(&self.b), x.extent.as_ref()];

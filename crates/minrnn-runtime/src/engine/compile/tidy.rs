@@ -39,6 +39,7 @@ impl Compiler<'_> {
             kept,
             &self.captures,
         );
+        self.without_unread(&rows_out);
         self.remember();
         let mut program = Program {
             timed: self.timed,
@@ -60,11 +61,17 @@ impl Compiler<'_> {
     /// Each carry of past steps moves on after the last instruction that reads it.
     fn remember(&mut self) {
         for carry in 0..self.carries.len() {
-            let reads = |i: &Instr| matches!(i, Instr::Delay { carry: c, .. } if *c == carry);
-            let Some(last) = self.body.iter().rposition(reads) else {
+            let reads = |i: &Instr| match i {
+                Instr::Delay { x, carry: c, .. } if *c == carry => Some(*x),
+                Instr::Conv {
+                    x, carry: Some(c), ..
+                } if *c == carry => Some(*x),
+                _ => None,
+            };
+            let Some(last) = self.body.iter().rposition(|i| reads(i).is_some()) else {
                 continue;
             };
-            if let Instr::Delay { x, .. } = self.body[last] {
+            if let Some(x) = reads(&self.body[last]) {
                 self.body.insert(last + 1, Instr::Remember { x, carry });
             }
         }

@@ -1,6 +1,7 @@
 //! Every kernel against a twin written in the obvious way, bit for bit, on every instruction set of this machine.
 
 mod bytes;
+mod convolution;
 mod figures;
 mod pointwise;
 mod products;

@@ -48,6 +48,7 @@ impl<'a> Call<'a> {
             Rule::MatMul => product::matmul(self),
             Rule::MatMulInteger => product::matmul_integer(self),
             Rule::Gemm => product::gemm(self),
+            Rule::Conv => product::conv(self),
             Rule::Scan => Err("is no single operation".into()),
         }
     }
@@ -57,6 +58,10 @@ impl<'a> Call<'a> {
         let values = found.iter().fold(0u64, |n, f| n.saturating_add(f.volume()));
         let inner = match (rule, self.inputs.first()) {
             (Rule::MatMul | Rule::MatMulInteger, Some(Some(x))) => x.dims.last().copied(),
+            (Rule::Conv, _) => self.inputs.get(1).copied().flatten().map(|w| {
+                let each = w.dims.iter().skip(1).copied();
+                each.fold(1usize, usize::saturating_mul)
+            }),
             (Rule::Gemm, Some(Some(x))) => x.dims.iter().max().copied(),
             _ => None,
         };

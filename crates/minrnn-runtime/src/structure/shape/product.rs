@@ -71,6 +71,48 @@ pub(super) fn gemm(call: &Call) -> Found {
     call.one(a.elem, dims)
 }
 
+/// Input `[B, C, L]`, weight `[M, C / group, K]`: `[B, M, (L + pads - K) / stride + 1]`.
+pub(super) fn conv(call: &Call) -> Found {
+    let (x, w) = (call.get(0)?, call.get(1)?);
+    let ([batch, channels, len], [outputs, each, kernel]) = (x.dims.as_slice(), w.dims.as_slice())
+    else {
+        return Err("takes one axis of steps".into());
+    };
+    let wrong = || format!("{:?} and {:?} do not fit", x.dims, w.dims);
+    let group = usize::try_from(call.int("group").unwrap_or(1)).unwrap_or(0);
+    let fits = group > 0
+        && each.checked_mul(group) == Some(*channels)
+        && outputs.is_multiple_of(group)
+        && x.elem == w.elem
+        && x.is_float();
+    if !fits
+        || call
+            .list("kernel_shape")
+            .is_some_and(|k| k != [*kernel as i64])
+    {
+        return Err(wrong());
+    }
+    if call.list("dilations").is_some_and(|d| d != [1]) {
+        return Err("takes steps apart".into());
+    }
+    let stride = match call.list("strides") {
+        None => 1,
+        Some([n]) => usize::try_from(*n)
+            .ok()
+            .filter(|n| *n > 0)
+            .ok_or("has no stride")?,
+        Some(_) => return Err("has several strides".into()),
+    };
+    let pads = match call.list("pads") {
+        None => [0, 0],
+        Some([a, b]) => [*a, *b].map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+        Some(_) => return Err("has other pads than two".into()),
+    };
+    let long = pads.iter().fold(*len, |n, p| n.saturating_add(*p));
+    let room = long.checked_sub(*kernel).ok_or_else(wrong)?;
+    call.one(x.elem, vec![*batch, *outputs, room / stride + 1])
+}
+
 pub(super) fn softmax(call: &Call) -> Found {
     let x = call.get(0)?;
     call.axis(-1, x.dims.len())?;
