@@ -1,6 +1,7 @@
 //! The promise of the runtime: all forms of a model, in any chunks, any batch and on any number of threads, bit for bit. And,
 //! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
 
+mod attention;
 mod beyond;
 mod random;
 mod rare;
@@ -28,7 +29,12 @@ fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> S
     let names: Vec<String> = state.names().map(str::to_owned).collect();
     for name in names {
         let len = state.get(&name).unwrap().len();
-        let values: Vec<f32> = (0..len).map(|_| rng.normal() as f32 * 0.5).collect();
+        // Steps so far are whole numbers.
+        let value = |rng: &mut Rng| match name.ends_with(".n") {
+            true => rng.below(9) as f32,
+            false => rng.normal() as f32 * 0.5,
+        };
+        let values: Vec<f32> = (0..len).map(|_| value(rng)).collect();
         state.set(&name, &values).unwrap();
     }
     state

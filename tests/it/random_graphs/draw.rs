@@ -85,7 +85,7 @@ impl Draw<'_> {
         self.count += 1;
         let name = format!("s{}", self.count);
         let x = self.pick(a);
-        let made = match kind % 12 {
+        let made = match kind % 14 {
             0 => self.unary(x, b),
             1 => self.binary(x, b, c),
             2 => {
@@ -110,6 +110,8 @@ impl Draw<'_> {
             8 => self.product(&name, x, b, c),
             9 => self.recurrence(&name, x, b, c),
             10 => self.delay(&name, x, b, c),
+            12 => self.attention(&name, x, b, c),
+            13 => self.position(&name, x, b),
             _ => self.outer(x, b),
         };
         if let Ok(made) = made
@@ -276,6 +278,33 @@ impl Draw<'_> {
             }
         }
         Ok(sum)
+    }
+
+    /// Over windows shorter and longer than most sequences.
+    fn attention(&mut self, name: &str, x: Value, b: u16, c: u16) -> Result<Value> {
+        let width = self.g.width(x);
+        if self.g.span(x) != Span::Step || 2 * width > WIDE {
+            return self.unary(x, b);
+        }
+        let k = self.g.unary(Unary::Tanh, x)?;
+        let kv = self.g.op(Op::Concat, &[k, x])?;
+        let (heads, lag) = (divisor(width, b), 1 + c as usize % 24);
+        let (n, name) = (self.g.steps(x)?, name.to_owned());
+        let g = &mut *self.g;
+        g.block(0, |g| {
+            g.scope(name, |g| g.attend("window", [x, kv, n], heads, lag))
+        })
+    }
+
+    /// A row for the number of the step.
+    fn position(&mut self, name: &str, x: Value, b: u16) -> Result<Value> {
+        if self.g.span(x) != Span::Step {
+            return self.unary(x, b);
+        }
+        let table = self.g.param(name, &[64, 1 + b as usize % 6], weight(1.0))?;
+        let n = self.g.steps(x)?;
+        let at = self.g.affine(n, 1.0, -1.0)?;
+        self.g.op(Op::Embed { table }, &[at])
     }
 
     /// An outer product of the channels of two values, summed over one of them.

@@ -17,6 +17,8 @@ pub(super) fn work(graph: &Graph) -> f64 {
         // Computed once, not each step.
         _ if n.span.is_model() => 0,
         Op::MatMul { .. } => n.width * graph.width(n.inputs[0]),
+        // Scores and sums over the rows of the window.
+        Op::Attend { state, .. } => 2 * n.width * (1 + graph.state_spec(state).lag().unwrap_or(0)),
         _ => n.width,
     };
     graph.nodes().iter().map(of).sum::<usize>() as f64

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::aaren::Aaren;
+use super::attention::Attention;
 use super::diagonal::{H3, S4d};
 use super::keys::{CellKind, Keys};
 use super::minimal::Minimal;
@@ -32,6 +33,8 @@ pub enum CellConfig {
     H3(H3),
     /// Attention of a learned query as a recurrence.
     Aaren(Aaren),
+    /// Causal attention over a window.
+    Attention(Attention),
 }
 
 impl TryFrom<Keys> for CellConfig {
@@ -48,6 +51,7 @@ impl TryFrom<Keys> for CellConfig {
             CellKind::S4d => Self::S4d(S4d::take(&mut keys)),
             CellKind::H3 => Self::H3(H3::take(&mut keys)),
             CellKind::Aaren => Self::Aaren(Aaren::take(&mut keys)),
+            CellKind::Attention => Self::Attention(Attention::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -74,6 +78,7 @@ impl CellConfig {
             Self::S4d(_) => CellKind::S4d,
             Self::H3(_) => CellKind::H3,
             Self::Aaren(_) => CellKind::Aaren,
+            Self::Attention(_) => CellKind::Attention,
         }
     }
 
@@ -90,6 +95,7 @@ impl CellConfig {
             Self::S4d(keys) => keys.channels(width),
             Self::H3(keys) => keys.channels(width),
             Self::Aaren(keys) => keys.channels(width),
+            Self::Attention(keys) => keys.channels(width),
         }
     }
 
@@ -114,6 +120,7 @@ impl CellConfig {
             Self::S4d(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::H3(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Aaren(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Attention(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Mamba2(keys) => match keys.norm_groups {
                 None => straight(keys.mixer(width, 1.0)?, keys.bias),
                 Some(_) => Err(ModelError::config(
@@ -134,7 +141,8 @@ impl CellConfig {
         | Self::Mamba2(Mamba2 { bias: true, .. })
         | Self::S4d(S4d { bias: true, .. })
         | Self::H3(H3 { bias: true, .. })
-        | Self::Aaren(Aaren { bias: true, .. }) = self
+        | Self::Aaren(Aaren { bias: true, .. })
+        | Self::Attention(Attention { bias: true, .. }) = self
         {
             return Err(ModelError::config(
                 "cell.bias",
@@ -150,7 +158,18 @@ impl CellConfig {
             Self::S4d(keys) => keys.mixer(width),
             Self::H3(keys) => keys.mixer(width),
             Self::Aaren(keys) => keys.mixer(width),
+            Self::Attention(keys) => keys.mixer(width),
         }
+    }
+
+    /// The same where what is left out is as the model's positions have it: the window of attention.
+    #[must_use]
+    pub fn with_positions(&self, positions: Option<usize>) -> Self {
+        let mut cell = self.clone();
+        if let Self::Attention(keys) = &mut cell {
+            keys.window = keys.window.or(positions);
+        }
+        cell
     }
 
     /// Checks everything that types do not.
@@ -176,6 +195,7 @@ impl CellConfig {
             Self::S4d(keys) => keys.validate(width),
             Self::H3(keys) => keys.validate(width),
             Self::Aaren(keys) => keys.validate(width),
+            Self::Attention(keys) => keys.validate(width),
         }
     }
 }

@@ -37,6 +37,8 @@ pub enum CellKind {
     H3,
     /// Attention of a learned query as a recurrence.
     Aaren,
+    /// Causal attention over a window.
+    Attention,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
@@ -77,6 +79,10 @@ pub(super) struct Keys {
     pub(super) taps: Option<usize>,
     #[serde(deserialize_with = "rates")]
     pub(super) rate: Option<[f64; 2]>,
+    #[serde(deserialize_with = "given")]
+    pub(super) heads: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) window: Option<usize>,
 }
 
 impl Keys {
@@ -99,6 +105,8 @@ impl Keys {
             ("diagonal", self.diagonal.is_some()),
             ("taps", self.taps.is_some()),
             ("rate", self.rate.is_some()),
+            ("heads", self.heads.is_some()),
+            ("window", self.window.is_some()),
         ];
         all.into_iter()
             .find(|(_, there)| *there)
@@ -118,6 +126,7 @@ impl CellKind {
             Self::S4d => "s4d",
             Self::H3 => "h3",
             Self::Aaren => "aaren",
+            Self::Attention => "attention",
         }
     }
 }

@@ -241,6 +241,14 @@ impl Graph {
             _ => None,
         }
     }
+    /// The most steps from the begin on: rows of the shortest table that is read by a computed number, such as one of positions.
+    pub fn longest(&self) -> Option<usize> {
+        let table = |n: &Node| match n.op {
+            Op::Embed { table } if n.inputs != [Value(0)] => Some(self.param_spec(table).shape[0]),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(table).min()
+    }
     /// How many [`Op::Dropout`] sites there are.
     pub fn dropout_sites(&self) -> usize {
         self.nodes
@@ -253,6 +261,7 @@ impl Graph {
         let of = |i: usize| match self.nodes[i].op {
             Op::Recur { state: s, .. } if s == state => Some(Value(i)),
             Op::Delay { state: s, .. } if s == state => Some(self.nodes[i].inputs[0]),
+            Op::Attend { state: s, .. } if s == state => Some(self.nodes[i].inputs[1]),
             _ => None,
         };
         (0..self.nodes.len())

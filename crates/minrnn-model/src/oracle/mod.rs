@@ -3,6 +3,7 @@
 //! It is what is true in this project. It is plain loops over `[B, T, width]`, and its functions come from `libm`, so that
 //! its results are the same on every machine.
 
+mod attend;
 mod functions;
 mod ops;
 mod product;
@@ -213,6 +214,22 @@ pub fn walk<'a>(
             Op::Recur { state, law } => {
                 let (s, x): (_, Vec<&Tensor>) = (state.index(), (0..law.arity()).map(x).collect());
                 recur::recur(law, shape, &x, [&first[s], &begin[s]], run)
+            }
+            Op::Attend { state, heads } => {
+                let s = state.index();
+                let window = window::Past::of(&first[s], &begin[s], x(1), run);
+                attend::attend([x(0), x(1), x(2)], heads, window, run)?
+            }
+            Op::Embed { table } if node.inputs[0].index() != 0 => {
+                ops::rows_of(x(0), params, table, shape, run.bounds).map_err(|at| {
+                    let spec = graph.param_spec(table);
+                    ModelError::input(format!(
+                        "row {at} of `{}`, which has {}: {}",
+                        spec.name,
+                        spec.shape[0],
+                        "begin anew, or use a model of more positions"
+                    ))
+                })?
             }
             Op::Last => window::last(x(0), run),
             Op::MatMul { transposed } => {

@@ -22,7 +22,7 @@ pub struct Source<'a> {
 
 impl Source<'_> {
     /// Random inputs `(B, T)`, drawn so, and pieces. With `states` random states: any numbers where [`takes_any_state`], else states
-    /// that the model comes to from its initial ones in up to 24 random steps.
+    /// that the model comes to from its initial ones in up to 24 random steps, or in as many as its table of positions leaves.
     ///
     /// # Errors
     /// Those of the oracle.
@@ -35,7 +35,12 @@ impl Source<'_> {
     ) -> Result<Case> {
         let mut case = Case::random(self.graph, size, states, rng).drawn(draw, self.usual);
         if states && !takes_any_state(self.graph) {
-            let steps = 1 + rng.below(WARM);
+            let room = self.graph.longest().map_or(WARM, |n| n.saturating_sub(size.1));
+            if room == 0 {
+                case.states = None;
+                return Ok(case);
+            }
+            let steps = 1 + rng.below(WARM.min(room));
             let before = Case::of(self.graph.input(), (size.0, steps), rng);
             let before = before.drawn(draw, self.usual);
             let trace = before.trace(self.graph, self.params, How::default())?;
@@ -73,6 +78,9 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             stateful && sign < least
         };
         let pole = match node.op {
+            // A number of steps is a whole one, and no less than 1.
+            Op::Attend { .. } => true,
+            Op::Embed { .. } if known[node.inputs[0].index()].0 => true,
             Op::Binary(Binary::Div) => unsafe_at(1, Sign::Positive),
             Op::Unary(Unary::Log) => unsafe_at(0, Sign::Positive),
             Op::Unary(Unary::Sqrt) => unsafe_at(0, Sign::NotNegative),
@@ -82,7 +90,7 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             return false;
         }
         let stateful = match node.op {
-            Op::Recur { .. } | Op::Delay { .. } => true,
+            Op::Recur { .. } | Op::Delay { .. } | Op::Attend { .. } => true,
             _ => node.inputs.iter().any(|v| known[v.index()].0),
         };
         let signs: Vec<Sign> = node.inputs.iter().map(|v| known[v.index()].1).collect();

@@ -113,6 +113,7 @@ fn render(
     options: &ExportOptions,
 ) -> Result<Model, ExportError> {
     options.validate()?;
+    let options = &options.fitting(graph);
     lower::check(graph, options)?;
     let ports = ports(graph, options)?;
     let names = names::names(graph, &options.config)?;

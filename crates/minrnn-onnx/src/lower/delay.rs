@@ -34,7 +34,7 @@ impl Lower<'_> {
     }
 
     /// The last `lag` inputs and the present ones: `[B, lag + T, width]`.
-    fn window(&mut self, state: State, x: Val) -> Val {
+    pub(super) fn window(&mut self, state: State, x: Val) -> Val {
         if let Some(window) = self.windows.get(&state.index()) {
             return *window;
         }

@@ -1,10 +1,10 @@
 //! Runs instructions over a block of rows.
 
-use super::instr::{Held, Instr, Operand, Part, Selective, Table};
+use super::instr::{Held, Instr, Operand, Part, Past, Selective, Table};
 use super::registers::Registers;
 use super::value::{Elem, View};
 use crate::info::Law;
-use crate::kernels::{self, Cpu, Decay, Rows, RowsMut, Scan};
+use crate::kernels::{self, Attend, Cpu, Decay, Rows, RowsMut, Scan};
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
 pub(super) const BLOCK: usize = 128;
@@ -23,7 +23,11 @@ pub(crate) enum Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
+            // Token ids were looked at before.
+            Self::Id { id, rows } => write!(
+                f,
+                "row {id} of a table of {rows} rows: more steps than the model has positions; begin anew"
+            ),
             Self::Stopped => write!(f, "another thread of the run failed"),
             Self::Panicked(words) => write!(f, "a panic: {words}"),
         }
@@ -53,8 +57,36 @@ pub(super) trait Steps {
         x: Rows<'_>,
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
+    fn attend(
+        &mut self,
+        carry: usize,
+        x: &Attention<'_>,
+        scores: RowsMut<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
     fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
+}
+
+/// Rows of an attention: its arguments beside the past.
+pub(super) struct Attention<'a> {
+    pub(super) q: Rows<'a>,
+    pub(super) kv: Rows<'a>,
+    pub(super) n: Rows<'a>,
+    pub(super) heads: usize,
+}
+
+impl<'a> Attention<'a> {
+    /// Row `at`, of whose sequence the rows from `from` on are in the call.
+    pub(super) fn row<'p: 'a>(&self, from: usize, at: usize, past: &'p [f32]) -> Attend<'a> {
+        Attend {
+            q: self.q.row(at),
+            past,
+            present: self.kv.part(from, at + 1 - from),
+            n: self.n.row(at)[0],
+            heads: self.heads,
+        }
+    }
 }
 
 /// A program without time: a step form, or what is done to states before and after.
@@ -80,6 +112,15 @@ impl Steps for NoSteps {
         Err(Fault::Stopped)
     }
     fn delay(&mut self, _: usize, _: usize, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn attend(
+        &mut self,
+        _: usize,
+        _: &Attention<'_>,
+        _: RowsMut<'_>,
+        _: RowsMut<'_>,
+    ) -> Result<(), Fault> {
         Err(Fault::Stopped)
     }
     fn remember(&mut self, _: usize, _: Rows<'_>) -> Result<(), Fault> {
@@ -189,6 +230,15 @@ impl Block<'_> {
                 steps.recur(*law, *carry, x, to)
             }),
             Instr::Scan { scan, out } => self.scan(scan, *out, steps),
+            Instr::Attend {
+                q,
+                kv,
+                n,
+                past,
+                heads,
+                scores,
+                out,
+            } => self.attend([*q, *kv, *n], *past, *heads, [*scores, *out], steps),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
             }),
@@ -255,6 +305,41 @@ impl Block<'_> {
                 done
             }
         }
+    }
+
+    fn attend(
+        &mut self,
+        [q, kv, n]: [View; 3],
+        past: Past,
+        heads: usize,
+        [scores, out]: [usize; 2],
+        steps: &mut impl Steps,
+    ) -> Result<(), Fault> {
+        let cpu = self.cpu;
+        let mut scratch = std::mem::take(&mut self.registers.f32s[scores]);
+        let wide = self.registers.widths[scores];
+        let done = self.write(out, |b, to, width| {
+            let x = Attention {
+                q: b.view(q),
+                kv: b.view(kv),
+                n: b.view(n),
+                heads,
+            };
+            let past = match past {
+                Past::View(past) => past,
+                Past::Carry(carry) => {
+                    let scratch = RowsMut::dense(&mut scratch[..b.rows * wide], b.rows);
+                    return steps.attend(carry, &x, scratch, RowsMut::dense(to, b.rows));
+                }
+            };
+            for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                let one = x.row(row, row, b.registers.row(past, row));
+                kernels::attend(cpu, &one, &mut scratch[..wide], to);
+            }
+            Ok(())
+        });
+        self.registers.f32s[scores] = scratch;
+        done
     }
 
     /// The arguments of a scan: those of all rows, or of one.
@@ -355,7 +440,11 @@ impl Block<'_> {
         let (rows, width) = (self.rows, self.registers.widths[out]);
         let stride = self.registers.widths[x.reg];
         let Registers {
-            f32s, u8s, i32s, ..
+            f32s,
+            u8s,
+            i32s,
+            i64s,
+            ..
         } = &mut *self.registers;
         let spans = (0..rows).map(|r| (r * stride + x.offset, r * width));
         match (from, to) {
@@ -367,6 +456,15 @@ impl Block<'_> {
                         .iter_mut()
                         .zip(values)
                         .for_each(|(t, v)| *t = *v as u8);
+                }
+            }
+            // Towards zero, as Rust's `as` does.
+            (Elem::F32, Elem::I64) => {
+                for (from, to) in spans {
+                    let values = &f32s[x.reg][from..from + width];
+                    let target = &mut i64s[out][to..to + width];
+                    let pairs = target.iter_mut().zip(values);
+                    pairs.for_each(|(t, v)| *t = *v as i64);
                 }
             }
             (Elem::I32, _) => {

@@ -12,8 +12,8 @@ use minrnn_model::testing::test_each;
 
 use super::{Outcome, Run, Weights, run};
 
-const TOKENS: &str = "[input]\nvocab = 5\n";
-const FEATURES: &str = "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
+pub(super) const TOKENS: &str = "[input]\nvocab = 5\n";
+pub(super) const FEATURES: &str = "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
 
 /// Every layer and option of the configuration appears in at least one.
 pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
@@ -98,7 +98,7 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
 }
 
 /// Each with every norm: name, input, cell, further tables.
-fn configured(cases: &[(&'static str, &str, &str, &str)]) -> Vec<(&'static str, Model, Params)> {
+pub(super) fn configured(cases: &[(&'static str, &str, &str, &str)]) -> Vec<(&'static str, Model, Params)> {
     let mut all = vec![];
     for (i, (name, input, cell, rest)) in cases.iter().enumerate() {
         for (j, head) in ["norm = 'rms'", "norm = 'layer'", "norm = 'none'"]
@@ -295,7 +295,8 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    traced.into_iter().chain(of_state_spaces()).collect()
+    let traced = traced.into_iter().chain(of_state_spaces());
+    traced.chain(super::attention_tests::models()).collect()
 }
 
 /// Selective state spaces, and recurrences of other laws.
@@ -384,6 +385,10 @@ impl Case {
             .collect();
         // Sums of weights, which are divided by, are positive.
         let state = |rng: &mut Rng, s: &minrnn_model::graph::StateSpec| {
+            // Steps so far: the same for all that a row of the batch has.
+            if s.name.ends_with(".n") {
+                return (0..batch).map(|_| rng.below(9) as f64).collect();
+            }
             let low = if s.name.ends_with(".c") { 0.5 } else { -1.0 };
             (0..s.len() * batch)
                 .map(|_| f64::from(rng.range(low, 1.0) as f32))

@@ -152,6 +152,7 @@ impl<'a> Compiler<'a> {
             Some(DataType::Float) => Elem::F32,
             Some(DataType::Float16) => Elem::F16,
             Some(DataType::Uint8) => Elem::U8,
+            Some(DataType::Int64) => Elem::I64,
             _ => return Err("a cast to another type".into()),
         };
         if let Value::Const(c) = self.operand(node, 0)? {
@@ -175,7 +176,7 @@ impl<'a> Compiler<'a> {
                 };
                 return Ok(vec![Value::Flow(same)]);
             }
-            (Elem::F32, Elem::F16 | Elem::U8) | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
+            (Elem::F32, Elem::F16 | Elem::U8 | Elem::I64) | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
             _ => return Err("a cast between these types".into()),
         }
         let y = self.result(&x, to, x.dims.clone())?;

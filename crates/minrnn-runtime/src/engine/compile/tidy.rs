@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Compiler, Unsupported};
-use crate::engine::instr::{Instr, Operand, Register};
+use crate::engine::instr::{Instr, Operand, Past, Register};
 use crate::engine::value::{Phase, View};
 use crate::engine::{Port, Program};
 use crate::kernels::Binary;
@@ -60,11 +60,18 @@ impl Compiler<'_> {
     /// Each carry of past steps moves on after the last instruction that reads it.
     fn remember(&mut self) {
         for carry in 0..self.carries.len() {
-            let reads = |i: &Instr| matches!(i, Instr::Delay { carry: c, .. } if *c == carry);
+            let reads = |i: &Instr| match i {
+                Instr::Delay { carry: c, .. } => *c == carry,
+                Instr::Attend {
+                    past: Past::Carry(c),
+                    ..
+                } => *c == carry,
+                _ => false,
+            };
             let Some(last) = self.body.iter().rposition(reads) else {
                 continue;
             };
-            if let Instr::Delay { x, .. } = self.body[last] {
+            if let Instr::Delay { x, .. } | Instr::Attend { kv: x, .. } = self.body[last] {
                 self.body.insert(last + 1, Instr::Remember { x, carry });
             }
         }
