@@ -205,7 +205,11 @@ fn the_number_of_nodes_does_not_depend_on_the_window() {
         let file = export_graph(model.graph(), &params, options).unwrap();
         file.graph.nodes.len()
     };
-    for options in [step(), ExportOptions::default()] {
+    let whole = ExportOptions {
+        max_seq_len: 64,
+        ..ExportOptions::default()
+    };
+    for options in [step(), whole] {
         assert_eq!(count(5, &options), count(500, &options));
     }
 }

@@ -52,6 +52,12 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
     (affordable, vec![note])
 }
 
+/// Whether it has an attention.
+pub(super) fn attends(graph: &Graph) -> bool {
+    let mut nodes = graph.nodes().iter();
+    nodes.any(|n| matches!(n.op, Op::Attend { .. }))
+}
+
 /// Whether a recurrence has one channel, or something that it or the output is computed from comes out of a product or a table as one
 /// channel, or is one channel of these (the step size of a single head, or of rank 1): a head of one output, too.
 pub(super) fn has_one_channel(graph: &Graph) -> bool {
@@ -118,7 +124,8 @@ pub(super) fn calibration(
     let mut rng = Rng::named(seed, "calibration");
     let (many, more) = if quick { (8, 3) } else { (24, 8) };
     let batch = export.fixed().0.unwrap_or(8);
-    let mut one = |i: usize, draw| source.case((batch, SHORT), i.is_multiple_of(2), draw, &mut rng);
+    let time = source.graph.longest().map_or(SHORT, |most| SHORT.min(most));
+    let mut one = |i: usize, draw| source.case((batch, time), i.is_multiple_of(2), draw, &mut rng);
     let ways = otherwise(source.graph, source.usual);
     let usual = (0..many).map(|i| (i, Draw::Usual));
     let others = ways

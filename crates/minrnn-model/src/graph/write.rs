@@ -1,6 +1,6 @@
 //! Short names for the operations that layers write most.
 
-use super::{Binary, Graph, Holds, Law, Op, Param, Reduction, StateInit, Unary, Value};
+use super::{Binary, Graph, Holds, Law, Op, Param, Reduction, State, StateInit, Unary, Value};
 use crate::error::Result;
 
 impl Graph {
@@ -194,6 +194,11 @@ impl Graph {
             Some(_) => count(self),
             None => self.block(0, count),
         }
+    }
+    /// The state of the counter of steps, if there is one.
+    pub fn counter(&self) -> Option<State> {
+        let at = (0..self.nodes().len()).find(|i| self.counts(*i))?;
+        self.nodes()[at].op.state()
     }
     /// Whether a node counts steps.
     pub(super) fn counts(&self, node: usize) -> bool {

@@ -39,6 +39,9 @@ fn size(params: usize) -> (usize, usize) {
     }
 }
 
+/// Steps that were before those of the given states.
+const BEFORE: usize = 5;
+
 /// Of the random inputs.
 const SEED: u64 = 0;
 
@@ -55,6 +58,8 @@ pub(super) fn golden(
 ) -> Result<Vec<u8>, ExportError> {
     let mut entries = Entries::new();
     let (batch, time) = size(params.count());
+    // One step at least is before those of the given states.
+    let time = graph.longest().map_or(time, |most| time.min(most - 1));
     let (ids, features) = input(graph, params, batch, time);
     let data = match graph.input() {
         Input::Tokens { .. } => {
@@ -99,7 +104,7 @@ pub(super) fn golden(
         oracle::run(graph, values, &run).map_err(ExportError::Golden)
     };
     let initial = oracle::initial_states(graph, params, batch);
-    let given = given_states(graph, batch);
+    let given = given_states(graph, batch, time);
     let both = |states| -> Result<Trace, ExportError> {
         let mut trace = run(states, narrow)?;
         if narrow {
@@ -199,8 +204,13 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
     (0..count).map(|_| rng.normal() as f32).collect()
 }
 
-fn given_states(graph: &Graph, batch: usize) -> Vec<Vec<f64>> {
+fn given_states(graph: &Graph, batch: usize, time: usize) -> Vec<Vec<f64>> {
+    // Of steps so far there are few enough for the positions.
+    let before = graph.longest().map_or(BEFORE, |most| BEFORE.min(most - time));
     let one = |s: &StateSpec| {
+        if graph.counter().is_some_and(|c| graph.state_spec(c) == s) {
+            return vec![before as f64; batch];
+        }
         noise(&s.input_name(), batch * s.len())
             .into_iter()
             .map(f64::from)

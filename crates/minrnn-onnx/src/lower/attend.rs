@@ -12,13 +12,21 @@ use crate::ir::{Attr, DType};
 const HIDDEN: f32 = -1e30;
 
 impl Lower<'_> {
-    /// Row of a table for each number `[B, T, 1]`; those of padding are zeros.
+    /// Row of a table for each number `[B, T, 1]`; those of padding are zeros. Beyond the table most engines have an error; of those that
+    /// take another row without a word all outputs are NaN: the root of a number below 0 is.
     pub(super) fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
         let timed = node.span == Span::Step && !self.is_step();
         let at = if timed { self.time.cut(&mut self.b, at) } else { at };
-        let at = self.b.squeeze(at, if timed { 2 } else { 1 });
-        let ids = self.b.cast(at, DType::I64);
+        let last = self.graph.param_spec(table).shape[0] - 1;
+        let b = &mut self.b;
+        let last = b.f32(last as f32);
+        let left = b.sub(last, at);
+        let root = b.sqrt(left);
+        let nothing = b.sub(root, root);
+        let at = b.squeeze(at, if timed { 2 } else { 1 });
+        let ids = b.cast(at, DType::I64);
         let rows = self.embed(table, ids);
+        let rows = self.b.add(rows, nothing);
         match timed {
             true => self.padded(rows, node.width),
             false => rows,
