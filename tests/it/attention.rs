@@ -192,7 +192,13 @@ fn lowerings_and_lengths_that_cannot_be_are_refused_by_name() {
         ..ExportOptions::default()
     };
     let error = export_graph(model.graph(), &params, &options).unwrap_err();
-    let seq_len = matches!(error, ExportError::Option { option: "seq_len", .. });
+    let seq_len = matches!(
+        error,
+        ExportError::Option {
+            option: "seq_len",
+            ..
+        }
+    );
     assert!(seq_len && error.to_string().contains("40 steps"), "{error}");
 }
 
@@ -224,7 +230,9 @@ fn a_decision_transformer_takes_one_token_a_model_step() {
         OutputKind::Values,
         serde_json::json!({ "tokens": ["return", "state", "action"] }),
         |g, x| {
-            use minrnn_model::layers::{Activation, Attention, Linear, Mlp, Norm, Positions, Straight};
+            use minrnn_model::layers::{
+                Activation, Attention, Linear, Mlp, Norm, Positions, Straight,
+            };
             let kind = g.narrow(x, 0, 3)?;
             let value = g.narrow(x, 3, 2)?;
             // An embedding for each kind, and a linear map of its own: the features times each kind.
@@ -364,9 +372,4 @@ fn attention_of_which_one_node_is_another_is_not_taken_for_ours() {
         }
         assert!(seen >= 4, "{seen}");
     }
-}
-#[test]
-fn throwaway_attention_files() {
-    std::fs::write("/tmp/nano.step.onnx", file(NANO, &step())).unwrap();
-    std::fs::write("/tmp/nano.parallel.onnx", file(NANO, &ExportOptions::default())).unwrap();
 }

@@ -184,8 +184,14 @@ fn what_makes_no_block_is_refused_by_key() {
         ),
         ("cell = { kind = 'attention' }", "cell.window"),
         ("cell = { kind = 'attention', window = 1 }", "cell.window"),
-        ("positions = 4\ncell = { kind = 'attention', heads = 3 }", "cell.heads"),
-        ("positions = 4\ncell = { kind = 'attention', heads = 0 }", "cell.heads"),
+        (
+            "positions = 4\ncell = { kind = 'attention', heads = 3 }",
+            "cell.heads",
+        ),
+        (
+            "positions = 4\ncell = { kind = 'attention', heads = 0 }",
+            "cell.heads",
+        ),
         ("positions = 1\ncell = { kind = 'min_gru' }", "positions"),
         (
             "positions = 4\nblock = 'mamba'\ncell = { kind = 'attention', bias = true }",

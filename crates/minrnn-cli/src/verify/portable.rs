@@ -22,7 +22,8 @@ const ONE_CHANNEL: &str =
     "a value of one channel: how tract sums and rounds it depends on the number of rows";
 
 /// Why means over rows of broken vectors are not exact.
-const ATTENTION: &str = "attention: tract adds over as many rows as there are, those that are not seen too";
+const ATTENTION: &str =
+    "attention: tract adds over as many rows as there are, those that are not seen too";
 const RAGGED: &str = "a mean over channels that are no multiple of 4: tract adds them in another order for another number of rows";
 
 /// Why f16 is not exact.

@@ -275,7 +275,9 @@ impl ModelConfig {
         if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&*self.norm_eps) {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
-        self.cell.with_positions(self.positions).validate(self.width)?;
+        self.cell
+            .with_positions(self.positions)
+            .validate(self.width)?;
         if self.positions.is_some_and(|n| !(2..=1 << 20).contains(&n)) {
             return fail("positions", "must be between 2 and 1048576");
         }

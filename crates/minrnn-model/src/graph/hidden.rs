@@ -12,7 +12,8 @@ impl Graph {
     pub(crate) fn begin_as_gpt2(&mut self, parts: usize) {
         let uses = self.uses();
         for (spec, of) in self.params.iter_mut().zip(uses) {
-            let matrix = of.is_narrow() || (spec.shape.len() == 2 && spec.name.ends_with(".weight"));
+            let matrix =
+                of.is_narrow() || (spec.shape.len() == 2 && spec.name.ends_with(".weight"));
             if let (Role::Weight { init, .. }, true) = (&mut spec.role, matrix) {
                 let ends = [".out.weight", ".down.weight", ".pointwise.weight"];
                 let last = ends.iter().any(|end| spec.name.ends_with(end));

@@ -212,7 +212,7 @@ impl Graph {
         };
         let one = Op::Affine { mul: 0.0, add: 1.0 };
         let ones = node.inputs.iter().all(|v| self.node(*v).op == one);
-        ones && self.state_spec(state).init == StateInit::Zero
+        ones && node.width == 1 && self.state_spec(state).init == StateInit::Zero
     }
     /// Causal attention of `heads` heads over a window of `lag` rows beside the present one, a state called `name`: q `[.., D]`, `[k | v]`
     /// `[.., 2D]`, n steps since the begin.

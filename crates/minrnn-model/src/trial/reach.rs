@@ -35,7 +35,10 @@ impl Source<'_> {
     ) -> Result<Case> {
         let mut case = Case::random(self.graph, size, states, rng).drawn(draw, self.usual);
         if states && !takes_any_state(self.graph) {
-            let room = self.graph.longest().map_or(WARM, |n| n.saturating_sub(size.1));
+            let room = self
+                .graph
+                .longest()
+                .map_or(WARM, |n| n.saturating_sub(size.1));
             if room == 0 {
                 case.states = None;
                 return Ok(case);

@@ -9,7 +9,7 @@ const MOST: usize = 1 << 28;
 
 /// The most steps that a sequence file of a graph takes at once: as many as a table of positions has rows, and twice the window of an
 /// attention, whose scores would grow with the square of what is longer, 64 at least. `None`: no limit.
-pub(crate) fn most_steps(graph: &Graph) -> Option<usize> {
+pub fn most_steps(graph: &Graph) -> Option<usize> {
     let windows = graph.nodes().iter().filter_map(|n| match n.op {
         Op::Attend { state, .. } => graph.state_spec(state).lag(),
         _ => None,

@@ -206,7 +206,9 @@ fn noise(name: &str, count: usize) -> Vec<f32> {
 
 fn given_states(graph: &Graph, batch: usize, time: usize) -> Vec<Vec<f64>> {
     // Of steps so far there are few enough for the positions.
-    let before = graph.longest().map_or(BEFORE, |most| BEFORE.min(most - time));
+    let before = graph
+        .longest()
+        .map_or(BEFORE, |most| BEFORE.min(most - time));
     let one = |s: &StateSpec| {
         if graph.counter().is_some_and(|c| graph.state_spec(c) == s) {
             return vec![before as f64; batch];

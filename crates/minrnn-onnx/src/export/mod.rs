@@ -35,7 +35,7 @@ mod words;
 pub(crate) use crate::choices::Store;
 pub use crate::choices::{
     Activations, Choices, ExportError, ExportOptions, Form, Lowering, Port, StateLayout,
-    StateNames, Target, Weights, ports,
+    StateNames, Target, Weights, most_steps, ports,
 };
 pub use card::card_of;
 pub use deviation::{deviation, is_of_this_version};

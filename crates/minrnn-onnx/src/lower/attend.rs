@@ -13,15 +13,20 @@ const HIDDEN: f32 = -1e30;
 
 impl Lower<'_> {
     /// Row of a table for each number `[B, T, 1]`; those of padding are zeros. Beyond the table most engines have an error; of those that
-    /// take another row without a word all outputs are NaN: the root of a number below 0 is.
+    /// take another row without a word all outputs are NaN, as the root of a number below 0 is.
     pub(super) fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
         let timed = node.span == Span::Step && !self.is_step();
-        let at = if timed { self.time.cut(&mut self.b, at) } else { at };
+        let at = if timed {
+            self.time.cut(&mut self.b, at)
+        } else {
+            at
+        };
         let last = self.graph.param_spec(table).shape[0] - 1;
         let b = &mut self.b;
         let last = b.f32(last as f32);
         let left = b.sub(last, at);
-        let root = b.sqrt(left);
+        let within = b.mul(left, at);
+        let root = b.sqrt(within);
         let nothing = b.sub(root, root);
         let at = b.squeeze(at, if timed { 2 } else { 1 });
         let ids = b.cast(at, DType::I64);
@@ -149,9 +154,11 @@ pub(super) fn fits(
     options: &crate::choices::ExportOptions,
 ) -> Result<(), String> {
     match (most_steps(graph), options.seq_len) {
-        (Some(most), Some(t)) if t > most && options.form != crate::choices::Form::Step => Err(
-            format!("is {t}, and the model takes up to {most} steps at once: its positions, or twice its window (64 at least)"),
-        ),
+        (Some(most), Some(t)) if t > most && options.form != crate::choices::Form::Step => {
+            Err(format!(
+                "is {t}, and the model takes up to {most} steps at once: its positions, or twice its window (64 at least)"
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -222,7 +222,12 @@ impl<'a> Lower<'a> {
     /// The longest sequence that the graph takes: where T is free, levels of blocks end it, and these are of recurrences.
     fn longest(&self) -> Option<usize> {
         if let (Some(most), false) = (crate::choices::most_steps(self.graph), self.is_step()) {
-            return Some(self.options.seq_len.unwrap_or(self.options.max_seq_len).min(most));
+            return Some(
+                self.options
+                    .seq_len
+                    .unwrap_or(self.options.max_seq_len)
+                    .min(most),
+            );
         }
         let blocks = matches!(self.options.lowering, Lowering::Blocked | Lowering::OddEven);
         if blocks && self.options.seq_len.is_none() && self.recurrences.is_empty() {

@@ -1,10 +1,15 @@
 //! Runs instructions over a block of rows.
 
-use super::instr::{Held, Instr, Operand, Part, Past, Selective, Table};
+mod attend;
+mod lookup;
+
+use super::instr::{Held, Instr, Operand, Part, Selective};
 use super::registers::Registers;
-use super::value::{Elem, View};
+use super::value::View;
 use crate::info::Law;
-use crate::kernels::{self, Attend, Cpu, Decay, Rows, RowsMut, Scan};
+use crate::kernels::{self, Cpu, Decay, Rows, RowsMut, Scan};
+
+pub(super) use attend::Attention;
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
 pub(super) const BLOCK: usize = 128;
@@ -66,27 +71,6 @@ pub(super) trait Steps {
     ) -> Result<(), Fault>;
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
     fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
-}
-
-/// Rows of an attention: its arguments beside the past.
-pub(super) struct Attention<'a> {
-    pub(super) q: Rows<'a>,
-    pub(super) kv: Rows<'a>,
-    pub(super) n: Rows<'a>,
-    pub(super) heads: usize,
-}
-
-impl<'a> Attention<'a> {
-    /// Row `at`, of whose sequence the rows from `from` on are in the call.
-    pub(super) fn row<'p: 'a>(&self, from: usize, at: usize, past: &'p [f32]) -> Attend<'a> {
-        Attend {
-            q: self.q.row(at),
-            past,
-            present: self.kv.part(from, at + 1 - from),
-            n: self.n.row(at)[0],
-            heads: self.heads,
-        }
-    }
 }
 
 /// A program without time: a step form, or what is done to states before and after.
@@ -307,41 +291,6 @@ impl Block<'_> {
         }
     }
 
-    fn attend(
-        &mut self,
-        [q, kv, n]: [View; 3],
-        past: Past,
-        heads: usize,
-        [scores, out]: [usize; 2],
-        steps: &mut impl Steps,
-    ) -> Result<(), Fault> {
-        let cpu = self.cpu;
-        let mut scratch = std::mem::take(&mut self.registers.f32s[scores]);
-        let wide = self.registers.widths[scores];
-        let done = self.write(out, |b, to, width| {
-            let x = Attention {
-                q: b.view(q),
-                kv: b.view(kv),
-                n: b.view(n),
-                heads,
-            };
-            let past = match past {
-                Past::View(past) => past,
-                Past::Carry(carry) => {
-                    let scratch = RowsMut::dense(&mut scratch[..b.rows * wide], b.rows);
-                    return steps.attend(carry, &x, scratch, RowsMut::dense(to, b.rows));
-                }
-            };
-            for (row, to) in to.chunks_exact_mut(width).enumerate() {
-                let one = x.row(row, row, b.registers.row(past, row));
-                kernels::attend(cpu, &one, &mut scratch[..wide], to);
-            }
-            Ok(())
-        });
-        self.registers.f32s[scores] = scratch;
-        done
-    }
-
     /// The arguments of a scan: those of all rows, or of one.
     fn arguments<'s>(&'s self, scan: &'s Selective, row: Option<usize>) -> Scan<'s> {
         let rows = |v: View| match row {
@@ -402,91 +351,6 @@ impl Block<'_> {
             let (here, rest) = to.split_at_mut(values.len());
             here.copy_from_slice(values);
             to = rest;
-        }
-    }
-
-    fn gather(&mut self, table: &Table, ids: View, out: usize) -> Result<(), Fault> {
-        let (width, rows) = (self.registers.widths[out], self.rows);
-        let stride = self.registers.widths[ids.reg];
-        for row in 0..rows {
-            let id = self.registers.i64s[ids.reg][row * stride + ids.offset];
-            let from = usize::try_from(id)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(width);
-            let place = row * width..(row + 1) * width;
-            let range = from..from.saturating_add(width);
-            let (known, done) = match table {
-                Table::F32(t) => {
-                    let found = t.get(range).map(|values| {
-                        self.registers.f32s[out][place].copy_from_slice(values);
-                    });
-                    (t.len(), found)
-                }
-                Table::U8(t) => {
-                    let found = t.get(range).map(|values| {
-                        self.registers.u8s[out][place].copy_from_slice(values);
-                    });
-                    (t.len(), found)
-                }
-            };
-            let rows = known / width;
-            done.ok_or(Fault::Id { id, rows })?;
-        }
-        Ok(())
-    }
-
-    /// f32 to u8 saturates, as Rust's `as` does; the graphs clamp before.
-    fn cast(&mut self, x: View, from: Elem, to: Elem, out: usize) {
-        let (rows, width) = (self.rows, self.registers.widths[out]);
-        let stride = self.registers.widths[x.reg];
-        let Registers {
-            f32s,
-            u8s,
-            i32s,
-            i64s,
-            ..
-        } = &mut *self.registers;
-        let spans = (0..rows).map(|r| (r * stride + x.offset, r * width));
-        match (from, to) {
-            (Elem::F32, Elem::U8) => {
-                for (from, to) in spans {
-                    let values = &f32s[x.reg][from..from + width];
-                    let target = &mut u8s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = *v as u8);
-                }
-            }
-            // Towards zero, as Rust's `as` does.
-            (Elem::F32, Elem::I64) => {
-                for (from, to) in spans {
-                    let values = &f32s[x.reg][from..from + width];
-                    let target = &mut i64s[out][to..to + width];
-                    let pairs = target.iter_mut().zip(values);
-                    pairs.for_each(|(t, v)| *t = *v as i64);
-                }
-            }
-            (Elem::I32, _) => {
-                for (from, to) in spans {
-                    let values = &i32s[x.reg][from..from + width];
-                    let target = &mut f32s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = *v as f32);
-                }
-            }
-            _ => {
-                for (from, to) in spans {
-                    let values = &u8s[x.reg][from..from + width];
-                    let target = &mut f32s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = f32::from(*v));
-                }
-            }
         }
     }
 }

@@ -105,9 +105,13 @@ impl Run<'_, '_> {
     #[inline(always)]
     fn head<S: Simd>(&mut self, simd: S, from: usize, p: usize) {
         self.scores(simd, from, p);
-        let most = self.weights.iter().fold(f32::NEG_INFINITY, |a, b| {
-            if *b > a || b.is_nan() { *b } else { a }
-        });
+        let most =
+            self.weights.iter().fold(
+                f32::NEG_INFINITY,
+                |a, b| {
+                    if *b > a || b.is_nan() { *b } else { a }
+                },
+            );
         map_in_place(simd, Weight { most }, self.weights);
         let sum = self.weights.iter().fold(0.0f32, |sum, w| sum + w);
         map_in_place(simd, Share { sum }, self.weights);

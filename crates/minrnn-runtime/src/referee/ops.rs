@@ -75,9 +75,8 @@ impl Own {
             }
             Self::Product if inputs[1].len() > 2 => {
                 let (rank, w) = (x.len(), inputs[1]);
-                let fits = w.len() == rank
-                    && w[..rank - 2] == x[..rank - 2]
-                    && w[rank - 2] == x[rank - 1];
+                let fits =
+                    w.len() == rank && w[..rank - 2] == x[..rank - 2] && w[rank - 2] == x[rank - 1];
                 ensure!(fits, "{name} of {x:?} with {w:?}");
                 Ok(lead.iter().chain(w.last()).cloned().collect())
             }

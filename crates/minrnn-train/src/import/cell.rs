@@ -4,8 +4,8 @@
 //! `[forget | input | hidden]`. Both have g on the candidate.
 
 use minrnn_model::config::{
-    BlockConfig, CellConfig, HeadConfig, InitConfig, InitialState, InputConfig, Minimal, ModelConfig,
-    NormConfig,
+    BlockConfig, CellConfig, HeadConfig, InitConfig, InitialState, InputConfig, Minimal,
+    ModelConfig, NormConfig,
 };
 use minrnn_model::graph::OutputKind;
 use minrnn_model::stated::Stated;

@@ -2,7 +2,8 @@
 //! `x + conv(x)` without a norm, then `x + cell(norm(x))`, then `x + ff(norm(x))`.
 
 use minrnn_model::config::{
-    BlockConfig, ConvConfig, HeadConfig, InitConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
+    BlockConfig, ConvConfig, HeadConfig, InitConfig, InputConfig, MlpConfig, ModelConfig,
+    NormConfig,
 };
 use minrnn_model::layers::{Activation, Norm};
 use minrnn_model::stated::Stated;

@@ -1,8 +1,8 @@
 //! Mamba and Mamba-2 as the package transformers saves them: every block is Mamba's, a norm before it.
 
 use minrnn_model::config::{
-    BlockConfig, CellConfig, GatedConfig, HeadConfig, InitConfig, InputConfig, Mamba, Mamba2, ModelConfig,
-    NormConfig,
+    BlockConfig, CellConfig, GatedConfig, HeadConfig, InitConfig, InputConfig, Mamba, Mamba2,
+    ModelConfig, NormConfig,
 };
 use minrnn_model::stated::Stated;
 

@@ -50,7 +50,12 @@ impl Walk<'_> {
             let steps = block.min(time - from);
             let part = |x: &Tensor, count: usize| x.narrow(1, from, count);
             let rows = part(&window, lag + steps)?;
-            all.push(seen(&part(q, steps)?, &rows, &part(&before, steps)?, heads)?);
+            all.push(seen(
+                &part(q, steps)?,
+                &rows,
+                &part(&before, steps)?,
+                heads,
+            )?);
         }
         match all.len() {
             1 => Ok(all.remove(0)),

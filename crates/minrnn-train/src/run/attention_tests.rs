@@ -75,13 +75,21 @@ fn beyond_the_positions_is_an_error() {
     };
     for r in [Run::new(&input(65)), one(None)] {
         let e = run(graph, &weights, &r).unwrap_err().to_string();
-        assert!(e.contains("input.position.weight") && e.contains("64"), "{e}");
+        assert!(
+            e.contains("input.position.weight") && e.contains("64"),
+            "{e}"
+        );
     }
     run(graph, &weights, &one(Some(&[true]))).unwrap();
     let data = [0; 65];
     let all = oracle::Run::new(1, 65, Data::Tokens(&data));
-    let e = oracle::run(graph, &params.to_f64(), &all).unwrap_err().to_string();
-    assert!(e.contains("row 64 of `input.position.weight`, which has 64"), "{e}");
+    let e = oracle::run(graph, &params.to_f64(), &all)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        e.contains("row 64 of `input.position.weight`, which has 64"),
+        "{e}"
+    );
 }
 
 /// A model of one's own whose attention counts something else.

@@ -223,7 +223,11 @@ impl<'a> Nodes<'a> {
     }
 
     /// A table of places from `first` on along an axis: where it is cut, and how many it has.
-    fn places(&self, (name, axis): (&'a str, usize), first: f32) -> Option<(Option<&'a str>, usize)> {
+    fn places(
+        &self,
+        (name, axis): (&'a str, usize),
+        first: f32,
+    ) -> Option<(Option<&'a str>, usize)> {
         let (table, end) = match self.by(name, "Slice") {
             None => (name, None),
             Some(slice) => {
@@ -239,7 +243,10 @@ impl<'a> Nodes<'a> {
         let (dims, values) = self.floats(table)?;
         let mut wanted = [1; 3];
         wanted[axis] = values.len();
-        let up = values.iter().enumerate().all(|(i, v)| *v == first + i as f32);
+        let up = values
+            .iter()
+            .enumerate()
+            .all(|(i, v)| *v == first + i as f32);
         (up && dims == wanted).then_some((end, values.len()))
     }
 }

@@ -176,7 +176,8 @@ impl<'a> Compiler<'a> {
                 };
                 return Ok(vec![Value::Flow(same)]);
             }
-            (Elem::F32, Elem::F16 | Elem::U8 | Elem::I64) | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
+            (Elem::F32, Elem::F16 | Elem::U8 | Elem::I64)
+            | (Elem::U8 | Elem::I32 | Elem::Bool, Elem::F32) => {}
             _ => return Err("a cast between these types".into()),
         }
         let y = self.result(&x, to, x.dims.clone())?;

@@ -14,9 +14,8 @@ fn plainly(q: &[f32], rows: &[&[f32]], heads: usize) -> Vec<f32> {
     let (d, p) = (q.len(), q.len() / heads);
     let mut out = vec![];
     for from in (0..d).step_by(p) {
-        let score = |row: &&[f32]| {
-            (from..from + p).fold(0.0f32, |sum, c| q[c].mul_add(row[c], sum))
-        };
+        let score =
+            |row: &&[f32]| (from..from + p).fold(0.0f32, |sum, c| q[c].mul_add(row[c], sum));
         let scores: Vec<f32> = rows.iter().map(score).collect();
         let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let below: Vec<f32> = scores.iter().map(|s| s - most).collect();
@@ -59,7 +58,12 @@ fn attention_is_its_law_on_every_machine_and_wherever_its_rows_lie() {
                     for cpu in Cpu::all() {
                         let (mut scratch, mut got) = (vec![f32::NAN; lag + 1], vec![f32::NAN; d]);
                         attend(cpu, &x, &mut scratch, &mut got);
-                        assert_eq!(got, want, "{d} {heads} {lag} {at} {n} {present} {}", cpu.name());
+                        assert_eq!(
+                            got,
+                            want,
+                            "{d} {heads} {lag} {at} {n} {present} {}",
+                            cpu.name()
+                        );
                         checked += 1;
                     }
                 }
