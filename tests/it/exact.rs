@@ -1,6 +1,7 @@
 //! The promise of the runtime: all forms of a model, in any chunks, any batch and on any number of threads, bit for bit. And,
 //! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
 
+mod attention;
 mod beyond;
 mod random;
 mod rare;
@@ -28,11 +29,12 @@ fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> S
     let names: Vec<String> = state.names().map(str::to_owned).collect();
     for name in names {
         let len = state.get(&name).unwrap().len();
-        // Counts are whole numbers.
-        let count = name.ends_with(".n");
-        let one = |v: f32| if count { (4.0 * v.abs()).floor() } else { v };
-        let values = (0..len).map(|_| one(rng.normal() as f32 * 0.5));
-        let values: Vec<f32> = values.collect();
+        // Steps so far are whole numbers.
+        let value = |rng: &mut Rng| match name.ends_with(".n") {
+            true => rng.below(9) as f32,
+            false => rng.normal() as f32 * 0.5,
+        };
+        let values: Vec<f32> = (0..len).map(|_| value(rng)).collect();
         state.set(&name, &values).unwrap();
     }
     state

@@ -53,7 +53,7 @@ fn close(got: &[f64], want: &[f64]) -> Comparison {
 }
 
 /// Runs the oracle on a file: from the model's initial states, and from the file's.
-fn compare(golden: &Golden) -> Vec<(String, Comparison)> {
+pub(crate) fn compare(golden: &Golden) -> Vec<(String, Comparison)> {
     let model = Model::from_config(&golden.config).expect("a model");
     let params = golden.params(&model).to_f64();
     let tokens = matches!(model.graph().input(), Input::Tokens { .. });

@@ -4,6 +4,7 @@
 #[cfg(feature = "candle-onnx")]
 mod engines_candle;
 
+mod attention;
 mod circles;
 mod convolutions;
 mod exact;

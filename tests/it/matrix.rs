@@ -72,7 +72,17 @@ pub(crate) fn cases() -> Vec<Case> {
     let regressions = regressions()
         .into_iter()
         .map(|(name, model, params)| Case::new(name.into(), model, params));
-    golden.chain(regressions).collect()
+    let all = golden.chain(regressions);
+    all.chain([attention()]).collect()
+}
+
+/// nanoGPT's block with positions for all steps, and those before the states that are given.
+fn attention() -> Case {
+    let text = "width = 8\nlayers = 2\nnorm = 'layer'\npositions = 90\ninit = 'gpt2'\n[input]\nvocab = 5\n[head]\nwidth = 5\ntied = true\n\
+                [cell]\nkind = 'attention'\nheads = 2\nbias = true\n[mlp]\n";
+    let model = Model::from_config(&toml::from_str(text).unwrap()).unwrap();
+    let params = Params::init(model.graph(), 29);
+    Case::new("attention".into(), model, params)
 }
 
 /// Whether the states of a model can be stacked.

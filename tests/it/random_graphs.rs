@@ -40,6 +40,10 @@ impl Case {
         };
         let features = f32s(batch * time * 3, &mut rng);
         let states = graph.states().iter().map(|s| {
+            // Steps so far.
+            if s.name.ends_with(".n") {
+                return (0..batch).map(|_| rng.below(9) as f64).collect();
+            }
             let values = f32s(batch * s.len(), &mut rng);
             // Counts are whole numbers.
             let count = s.name.ends_with(".n");

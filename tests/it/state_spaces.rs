@@ -222,8 +222,8 @@ fn same(what: &str, got: &Result, want: &Result, tolerance: f64) {
 #[test]
 fn candle_and_the_exported_files_equal_the_independent_implementation() {
     let mut seen = 0;
-    for (name, bytes) in files() {
-        if !["mamba", "aaren", "s4d", "h3", "hyena"]
+    for (name, bytes) in files().into_iter().chain(crate::attention::files()) {
+        if !["mamba", "aaren", "s4d", "h3", "hyena", "nano", "gpt2"]
             .iter()
             .any(|kind| name.contains(kind))
         {
@@ -262,7 +262,7 @@ fn candle_and_the_exported_files_equal_the_independent_implementation() {
         }
         seen += 1;
     }
-    assert!(seen >= 15, "the golden data are complete");
+    assert!(seen >= 17, "the golden data are complete");
 }
 
 /// The shapes of mamba-130m with values of their own: candle, and the forms that hold one step at a time, by the judge.

@@ -56,6 +56,10 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
             r#"{"bias":false,"expansion":1.0,"filter_width":64,"kind":"hyena","longest":1024}"#,
         ),
         (
+            "attention",
+            r#"{"bias":false,"expansion":1.0,"heads":1,"kind":"attention"}"#,
+        ),
+        (
             "s4d",
             r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"s4d","states":64,"step":[0.001,0.1]}"#,
         ),
@@ -74,6 +78,9 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
     assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
     let text = r#"{"bias":true,"expansion":2.0,"head_channels":4,"kind":"aaren"}"#;
     let all = "kind = 'aaren'\nexpansion = 2\nhead_channels = 4\nbias = true\n";
+    assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
+    let all = "kind = 'attention'\nexpansion = 2\nheads = 4\nwindow = 9\nbias = true\n";
+    let text = r#"{"bias":true,"expansion":2.0,"heads":4,"kind":"attention","window":9}"#;
     assert_eq!(json(&format!("[cell]\n{all}")), (None, text.into()));
     let all = "kind = 'mamba'\nrank = 3\n";
     let text =
@@ -198,6 +205,21 @@ fn what_makes_no_block_is_refused_by_key() {
             "cell = { kind = 'aaren', head_channels = 0 }",
             "cell.head_channels",
         ),
+        ("cell = { kind = 'attention' }", "cell.window"),
+        ("cell = { kind = 'attention', window = 1 }", "cell.window"),
+        (
+            "positions = 4\ncell = { kind = 'attention', heads = 3 }",
+            "cell.heads",
+        ),
+        (
+            "positions = 4\ncell = { kind = 'attention', heads = 0 }",
+            "cell.heads",
+        ),
+        ("positions = 1\ncell = { kind = 'min_gru' }", "positions"),
+        (
+            "positions = 4\nblock = 'mamba'\ncell = { kind = 'attention', bias = true }",
+            "cell.bias",
+        ),
         ("cell = { kind = 's4d', states = 3 }", "cell.states"),
         ("cell = { kind = 's4d', states = 0 }", "cell.states"),
         ("cell = { kind = 'h3', states = 5 }", "cell.states"),
@@ -316,6 +338,12 @@ fn parameters_and_states_have_the_papers_shapes() {
         "norm.weight [8], mixer.in.weight [8, 16], mixer.attend.query [8], mixer.out.weight [8, 8]"
     );
     assert_eq!(states, "0.m [4], 0.c [4], 0.h [8]");
+    let (params, states) = of("[cell]\nkind = 'attention'\nwindow = 5\nheads = 2\n");
+    assert_eq!(
+        params,
+        "norm.weight [8], mixer.in.weight [8, 24], mixer.out.weight [8, 8]"
+    );
+    assert_eq!(states, "0.n [1], 0.window [4, 16]");
     let space = "log_dt [8], A_log [16], A_im [16], C [32], D [8]";
     let named = |scope: &str| {
         let of = |p: &str| format!("mixer.{scope}.{p}");

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::config::{HeadConfig, HeadSteps, ModelConfig, whole};
+use crate::config::{HeadConfig, HeadSteps, InitConfig, ModelConfig, whole};
 use crate::error::{ModelError, Result};
 use crate::graph::{Graph, Input, Layer, Op, OutputKind, Param, Value};
-use crate::layers::{CausalConv, Embedding, Linear, Mlp};
+use crate::layers::{CausalConv, Embedding, Linear, Mlp, Positions};
 use crate::spec::{Init, Role};
 
 /// A traced model.
@@ -25,7 +25,8 @@ impl Model {
     pub fn from_config(config: &ModelConfig) -> Result<Self> {
         config.validate()?;
         let (width, layers, eps) = (config.width, config.layers, *config.norm_eps);
-        let mixer = config.block.layer(&config.cell, width, layers, eps)?;
+        let cell = config.cell.with_positions(config.positions);
+        let mixer = config.block.layer(&cell, width, layers, eps)?;
         let json = serde_json::to_value(config).expect("a configuration is plain data");
         Self::build(config, &*mixer, json)
     }
@@ -85,7 +86,7 @@ impl Model {
         let input = input_of(config)?;
         check_head(config, head)?;
         check_tied(&config.head, input, head)?;
-        Self::trace(input, *config.head.kind, json, |g, x| {
+        let mut model = Self::trace(input, *config.head.kind, json, |g, x| {
             let (mut x, table) = g.scope("input", |g| embed(g, config, input, x))?;
             for index in 0..config.layers {
                 x = g.block(index, |g| block(g, config, recurrent, x))?;
@@ -101,7 +102,13 @@ impl Model {
                 };
                 denormalize(g, config, x)
             })
-        })
+        })?;
+        if config.init == InitConfig::Gpt2 {
+            let parts = [config.conv.is_some(), true, config.mlp.is_some()];
+            let parts = parts.iter().filter(|there| **there).count();
+            model.graph.begin_as_gpt2(parts * config.layers);
+        }
+        Ok(model)
     }
 }
 
@@ -240,6 +247,10 @@ fn embed(
             let layer = Linear::new("projection", config.width, true);
             (g.apply(&layer, x)?, None)
         }
+    };
+    let x = match config.positions {
+        Some(count) => g.apply(&Positions { count }, x)?,
+        None => x,
     };
     Ok((dropout(g, config, x)?, table))
 }

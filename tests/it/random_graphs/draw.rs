@@ -85,7 +85,7 @@ impl Draw<'_> {
         self.count += 1;
         let name = format!("s{}", self.count);
         let x = self.pick(a);
-        let made = match kind % 13 {
+        let made = match kind % 15 {
             0 => self.unary(x, b),
             1 => self.binary(x, b, c),
             2 => {
@@ -111,6 +111,8 @@ impl Draw<'_> {
             9 => self.recurrence(&name, x, b, c),
             10 => self.delay(&name, x, b, c),
             11 => self.convolution(&name, x, b, c),
+            12 => self.attention(&name, x, b, c),
+            13 => self.position(&name, x, b),
             _ => self.outer(x, b),
         };
         if let Ok(made) = made
@@ -312,6 +314,37 @@ impl Draw<'_> {
                 g.div(y, inside)
             })
         })
+    }
+
+    /// Over windows shorter and longer than most sequences.
+    fn attention(&mut self, name: &str, x: Value, b: u16, c: u16) -> Result<Value> {
+        let width = self.g.width(x);
+        if self.g.span(x) != Span::Step || 2 * width > WIDE {
+            return self.unary(x, b);
+        }
+        let k = self.g.unary(Unary::Tanh, x)?;
+        let kv = self.g.op(Op::Concat, &[k, x])?;
+        // Of 1, 4 or 16 channels, whose root is a whole number: the factor of scores is one of f32.
+        let whole = |p: &usize| width.is_multiple_of(*p) && [1, 4, 16].contains(p);
+        let all: Vec<usize> = (1..=width).filter(whole).collect();
+        let heads = width / all[b as usize % all.len()];
+        let lag = 1 + c as usize % 24;
+        let (n, name) = (self.g.steps(x)?, name.to_owned());
+        let g = &mut *self.g;
+        g.block(0, |g| {
+            g.scope(name, |g| g.attend("window", [x, kv, n], heads, lag))
+        })
+    }
+
+    /// A row for the number of the step.
+    fn position(&mut self, name: &str, x: Value, b: u16) -> Result<Value> {
+        if self.g.span(x) != Span::Step {
+            return self.unary(x, b);
+        }
+        let table = self.g.param(name, &[64, 1 + b as usize % 6], weight(1.0))?;
+        let n = self.g.steps(x)?;
+        let at = self.g.affine(n, 1.0, -1.0)?;
+        self.g.op(Op::Embed { table }, &[at])
     }
 
     /// An outer product of the channels of two values, summed over one of them.

@@ -57,7 +57,7 @@ pub(crate) struct BenchEngines {
 /// Inference on the CPU: minrnn-runtime, and other engines in turn with it on the same files and inputs.
 ///
 /// Without EXPORT_DIR, models are made with random weights: `lm` (3 layers, width 384, expansion 2, as in the paper), steps of one row and of 64, whole sequences, weights of f32 and int8;
-/// `controller` and `controller-mlp` (2 layers, width 64), steps of one row; `mamba` and `mamba2` (3 layers, width 384), steps of one row and the shorter sequences; `signed-min-gru`, `aaren`, `s4d` and `h3` (of that size), steps of one row. Steps carry their states. Rounds, in each of which every engine runs for a while; figures are medians of the rounds. What comes
+/// `controller` and `controller-mlp` (2 layers, width 64), steps of one row; `mamba` and `mamba2` (3 layers, width 384), steps of one row and the shorter sequences; `signed-min-gru`, `aaren`, `s4d`, `h3` and `attention` (of that size, a window of 256), steps of one row. Steps carry their states. Rounds, in each of which every engine runs for a while; figures are medians of the rounds. What comes
 /// out of each run is held to what minrnn gives after as many calls, and minrnn to the judge of the ONNX standard: an engine that is wrong has no time, and exit code 1 if it was named. docs/performance.md says more.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchInfer {

@@ -49,6 +49,13 @@ pub(super) fn rows(
             Some(t) => vec![t],
             None => vec![1, 5, 33, 70],
         };
+        let most = [info.max_seq_len, graph.longest()]
+            .into_iter()
+            .flatten()
+            .min();
+        let times = times
+            .into_iter()
+            .map(|t| most.map_or(t, |most| t.min(most)));
         let mut rng = Rng::named(seed, "extras");
         let most = source.graph.longest().unwrap_or(usize::MAX);
         for time in times.into_iter().filter(|t| *t <= most) {

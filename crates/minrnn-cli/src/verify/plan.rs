@@ -17,6 +17,8 @@ pub(super) fn work(graph: &Graph) -> f64 {
         // Computed once, not each step.
         _ if n.span.is_model() => 0,
         Op::MatMul { .. } => n.width * graph.width(n.inputs[0]),
+        // Scores and sums over the rows of the window.
+        Op::Attend { state, .. } => 2 * n.width * (1 + graph.state_spec(state).lag().unwrap_or(0)),
         _ => n.width,
     };
     graph.nodes().iter().map(of).sum::<usize>() as f64
@@ -50,6 +52,12 @@ pub(super) fn longest(export: &Export, graph: &Graph, options: &Options) -> (usi
         options.budget
     );
     (affordable, vec![note])
+}
+
+/// Whether it has an attention.
+pub(super) fn attends(graph: &Graph) -> bool {
+    let mut nodes = graph.nodes().iter();
+    nodes.any(|n| matches!(n.op, Op::Attend { .. }))
 }
 
 /// Whether a recurrence has one channel, or something that it or the output is computed from comes out of a product or a table as one

@@ -22,6 +22,8 @@ const ONE_CHANNEL: &str =
     "a value of one channel: how tract sums and rounds it depends on the number of rows";
 
 /// Why means over rows of broken vectors are not exact.
+const ATTENTION: &str =
+    "attention: tract adds over as many rows as there are, those that are not seen too";
 const RAGGED: &str = "a mean over channels that are no multiple of 4: tract adds them in another order for another number of rows";
 
 /// Why f16 is not exact.
@@ -31,6 +33,7 @@ const F16: &str = "tract sums products of f16 in another order for another numbe
 pub(super) fn unlike(graph: &Graph, weights: &Weights) -> Option<&'static str> {
     match weights {
         Weights::F16 => Some(F16),
+        _ if plan::attends(graph) => Some(ATTENTION),
         _ if plan::has_one_channel(graph) => Some(ONE_CHANNEL),
         _ => plan::has_ragged_mean(graph).then_some(RAGGED),
     }

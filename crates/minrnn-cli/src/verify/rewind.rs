@@ -21,8 +21,8 @@ pub(super) fn row(engine: &'static str, step: &Tract, source: Source, seed: u64)
     let mut tally = Tally::new(engine, form, "the first time", Grade::Exact);
     let batch = step.info().batch.unwrap_or(BATCH);
     let mut rng = Rng::named(seed, "rewind");
-    let time = source.graph.longest().map_or(TIME, |n| n.min(TIME));
-    let back = BACK.min(time - 1);
+    let time = source.graph.longest().map_or(TIME, |most| TIME.min(most));
+    let back = BACK.min(time / 2);
     let case = source.case((batch, time), true, Draw::Usual, &mut rng)?;
     let [first, again] = step.rewound(&case, back)?;
     grade::exact(&mut tally, &case.cut(back, time, None), &again, &first);

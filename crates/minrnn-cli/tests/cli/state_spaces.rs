@@ -49,8 +49,12 @@ fn verified(dir: &Path, checkpoint: &str) {
 
 /// Trains `model` on the task, at least to `accuracy`.
 fn learned(model: &str, accuracy: f64) {
+    learned_by(&format!("{TASK}{model}"), accuracy);
+}
+
+fn learned_by(config: &str, accuracy: f64) {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("own.toml"), format!("{TASK}{model}")).unwrap();
+    fs::write(dir.path().join("own.toml"), config).unwrap();
     minrnn(dir.path(), &["train", "own.toml", "--out", "run"]).good();
     let log = fs::read_to_string(dir.path().join("run/metrics.jsonl")).unwrap();
     let events = log
@@ -78,6 +82,16 @@ fn a_mamba_2_learns_and_is_verified() {
         &format!("[model.block]\nkind = 'mamba'\n[model.cell]\n{cell}"),
         0.9,
     );
+}
+
+/// The tape has no kernel for attention, and candle trains it.
+#[test]
+fn a_transformer_learns_and_is_verified() {
+    let usual = "layers = 2\n";
+    let own = "layers = 2\nnorm = 'layer'\npositions = 40\ninit = 'gpt2'\n";
+    let config = TASK.replace(usual, own).replace("lr = 1e-2", "lr = 3e-3");
+    let cell = "[model.cell]\nkind = 'attention'\nheads = 3\nbias = true\n[model.mlp]\n";
+    learned_by(&format!("{config}{cell}"), 0.9);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::aaren::Aaren;
+use super::attention::Attention;
 use super::diagonal::{H3, S4d};
 use super::hyena::Hyena;
 use super::keys::{CellKind, Keys};
@@ -35,6 +36,8 @@ pub enum CellConfig {
     Aaren(Aaren),
     /// Hyena.
     Hyena(Hyena),
+    /// Causal attention over a window.
+    Attention(Attention),
 }
 
 impl TryFrom<Keys> for CellConfig {
@@ -52,6 +55,7 @@ impl TryFrom<Keys> for CellConfig {
             CellKind::H3 => Self::H3(H3::take(&mut keys)),
             CellKind::Aaren => Self::Aaren(Aaren::take(&mut keys)),
             CellKind::Hyena => Self::Hyena(Hyena::take(&mut keys)),
+            CellKind::Attention => Self::Attention(Attention::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -79,6 +83,7 @@ impl CellConfig {
             Self::H3(_) => CellKind::H3,
             Self::Aaren(_) => CellKind::Aaren,
             Self::Hyena(_) => CellKind::Hyena,
+            Self::Attention(_) => CellKind::Attention,
         }
     }
 
@@ -96,6 +101,7 @@ impl CellConfig {
             Self::H3(keys) => keys.channels(width),
             Self::Aaren(keys) => keys.channels(width),
             Self::Hyena(keys) => keys.channels(width),
+            Self::Attention(keys) => keys.channels(width),
         }
     }
 
@@ -121,6 +127,7 @@ impl CellConfig {
             Self::H3(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Aaren(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Hyena(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Attention(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Mamba2(keys) => match keys.norm_groups {
                 None => straight(keys.mixer(width, 1.0)?, keys.bias),
                 Some(_) => Err(ModelError::config(
@@ -142,7 +149,8 @@ impl CellConfig {
         | Self::S4d(S4d { bias: true, .. })
         | Self::H3(H3 { bias: true, .. })
         | Self::Aaren(Aaren { bias: true, .. })
-        | Self::Hyena(Hyena { bias: true, .. }) = self
+        | Self::Hyena(Hyena { bias: true, .. })
+        | Self::Attention(Attention { bias: true, .. }) = self
         {
             return Err(ModelError::config(
                 "cell.bias",
@@ -159,7 +167,18 @@ impl CellConfig {
             Self::H3(keys) => keys.mixer(width),
             Self::Aaren(keys) => keys.mixer(width),
             Self::Hyena(keys) => keys.mixer(width),
+            Self::Attention(keys) => keys.mixer(width),
         }
+    }
+
+    /// The same where what is left out is as the model's positions have it: the window of attention.
+    #[must_use]
+    pub fn with_positions(&self, positions: Option<usize>) -> Self {
+        let mut cell = self.clone();
+        if let Self::Attention(keys) = &mut cell {
+            keys.window = keys.window.or(positions);
+        }
+        cell
     }
 
     /// Checks everything that types do not.
@@ -186,6 +205,7 @@ impl CellConfig {
             Self::H3(keys) => keys.validate(width),
             Self::Aaren(keys) => keys.validate(width),
             Self::Hyena(keys) => keys.validate(width),
+            Self::Attention(keys) => keys.validate(width),
         }
     }
 }

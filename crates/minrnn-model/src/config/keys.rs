@@ -39,6 +39,8 @@ pub enum CellKind {
     Aaren,
     /// Hyena.
     Hyena,
+    /// Causal attention over a window.
+    Attention,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
@@ -83,6 +85,9 @@ pub(super) struct Keys {
     pub(super) longest: Option<usize>,
     #[serde(deserialize_with = "given")]
     pub(super) filter_width: Option<usize>,
+    pub(super) heads: Option<usize>,
+    #[serde(deserialize_with = "given")]
+    pub(super) window: Option<usize>,
 }
 
 impl Keys {
@@ -107,6 +112,8 @@ impl Keys {
             ("rate", self.rate.is_some()),
             ("longest", self.longest.is_some()),
             ("filter_width", self.filter_width.is_some()),
+            ("heads", self.heads.is_some()),
+            ("window", self.window.is_some()),
         ];
         all.into_iter()
             .find(|(_, there)| *there)
@@ -127,6 +134,7 @@ impl CellKind {
             Self::H3 => "h3",
             Self::Aaren => "aaren",
             Self::Hyena => "hyena",
+            Self::Attention => "attention",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Configuration of a model. Unknown keys are refused; TOML errors carry the line.
 
 mod aaren;
+mod attention;
 mod block;
 mod cell;
 mod diagonal;
@@ -11,6 +12,7 @@ mod selective;
 mod signed;
 
 pub use aaren::Aaren;
+pub use attention::Attention;
 pub use block::{BlockConfig, GatedConfig};
 pub use cell::CellConfig;
 pub use diagonal::{H3, S4d};
@@ -62,9 +64,32 @@ pub struct ModelConfig {
     /// Dropout probability after each part of a block and after the embedding.
     #[serde(default)]
     pub dropout: f64,
+    /// N, rows of a learned table of positions that is added to what goes in; a sequence of more steps is an error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub positions: Option<usize>,
+    /// How matrices begin.
+    #[serde(default, skip_serializing_if = "InitConfig::is_usual")]
+    pub init: InitConfig,
     /// What comes out.
     #[serde(default)]
     pub head: HeadConfig,
+}
+
+/// How matrices begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitConfig {
+    /// As each layer has it.
+    #[default]
+    Usual,
+    /// GPT-2's: all normal with deviation 0.02, those that end a part of a block with that over the root of the number of parts.
+    Gpt2,
+}
+
+impl InitConfig {
+    fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
 }
 
 /// What goes into a model: `vocab` for token ids, or `features` for real values.
@@ -252,7 +277,12 @@ impl ModelConfig {
         if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&*self.norm_eps) {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
-        self.cell.validate(self.width)?;
+        self.cell
+            .with_positions(self.positions)
+            .validate(self.width)?;
+        if self.positions.is_some_and(|n| !(2..=1 << 20).contains(&n)) {
+            return fail("positions", "must be between 2 and 1048576");
+        }
         self.block.validate()?;
         if self
             .conv

@@ -45,15 +45,6 @@ impl Graph {
         Ok((1, Span::Step))
     }
 
-    /// The longest sequence that the model takes from its initial states on, counted from the last reset; `None`: any.
-    pub fn longest(&self) -> Option<usize> {
-        let limit = |op: &Op| match op {
-            Op::Limit { most } => Some(*most),
-            _ => None,
-        };
-        self.nodes().iter().filter_map(|n| limit(&n.op)).min()
-    }
-
     /// States that count steps, each with the most that it may count to.
     pub fn counts(&self) -> Vec<(State, usize)> {
         let of = |n: &super::Node| match (n.op, n.inputs.first().map(|v| self.node(*v).op)) {

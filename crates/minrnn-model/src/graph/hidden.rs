@@ -1,9 +1,27 @@
 //! Which matrices are of hidden layers.
 
 use super::{Graph, Op};
-use crate::spec::Role;
+use crate::spec::{Init, Role};
+
+/// Deviation of GPT-2's first values.
+const GPT2: f64 = 0.02;
 
 impl Graph {
+    /// Matrices of products and tables begin normal with deviation 0.02; those that end one of `parts` parts of blocks, whose results are
+    /// added up, with that over the root of `parts`: the last matrix in a part before what is added.
+    pub(crate) fn begin_as_gpt2(&mut self, parts: usize) {
+        let uses = self.uses();
+        for (spec, of) in self.params.iter_mut().zip(uses) {
+            let matrix =
+                of.is_narrow() || (spec.shape.len() == 2 && spec.name.ends_with(".weight"));
+            if let (Role::Weight { init, .. }, true) = (&mut spec.role, matrix) {
+                let ends = [".out.weight", ".down.weight", ".pointwise.weight"];
+                let last = ends.iter().any(|end| spec.name.ends_with(end));
+                let by = if last { (parts as f64).sqrt() } else { 1.0 };
+                *init = Init::Normal { std: GPT2 / by };
+            }
+        }
+    }
     /// Of every parameter, in the graph's order, whether it is the matrix of a hidden layer: a trained matrix that is only ever
     /// a factor of products, behind another trained matrix or table (which reads the input) and before another trained matrix
     /// (the head). Embeddings, heads, tied tables, taps of convolutions and whatever is read as a value are none.

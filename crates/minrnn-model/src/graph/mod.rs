@@ -243,6 +243,16 @@ impl Graph {
             _ => None,
         }
     }
+    /// The most steps from the begin on, or from a reset: rows of the shortest table that is read by a computed number, such as one of
+    /// positions, or the least limit of a count. `None`: any.
+    pub fn longest(&self) -> Option<usize> {
+        let table = |n: &Node| match n.op {
+            Op::Embed { table } if n.inputs != [Value(0)] => Some(self.param_spec(table).shape[0]),
+            Op::Limit { most } => Some(most),
+            _ => None,
+        };
+        self.nodes.iter().filter_map(table).min()
+    }
     /// How many [`Op::Dropout`] sites there are.
     pub fn dropout_sites(&self) -> usize {
         self.nodes
@@ -257,6 +267,7 @@ impl Graph {
             Op::Delay { state: s, .. } | Op::Conv { state: s } if s == state => {
                 Some(self.nodes[i].inputs[0])
             }
+            Op::Attend { state: s, .. } if s == state => Some(self.nodes[i].inputs[1]),
             _ => None,
         };
         (0..self.nodes.len())

@@ -22,7 +22,8 @@ pub enum Op {
         /// Which.
         row: usize,
     },
-    /// Row of the table `[V, M]` for each token id. Its argument is the input.
+    /// Row of the table `[V, M]` for each token id, the input's, or for each whole number of a computed value of width 1. Outside of the
+    /// table is an error.
     Embed {
         /// `[V, M]`.
         table: Param,
@@ -91,6 +92,15 @@ pub enum Op {
         state: State,
         /// How h follows from the step before, and what the arguments are.
         law: Law,
+    },
+    /// Causal attention over a window. Arguments q `[B, T, D]`, `[k | v]` `[B, T, 2D]`, which the state holds the last `lag` rows of, and n
+    /// ([`Graph::steps`](super::Graph::steps)), steps since the begin with this one. Each head of P = D / `heads` channels sees this row and the ones before it, the
+    /// last min(n, lag + 1) in all: `y = sum p v`, `p = softmax(q . k / sqrt(P))`.
+    Attend {
+        /// A window `[lag, 2D]`.
+        state: State,
+        /// Their number divides D.
+        heads: usize,
     },
     /// In training: zero with probability p, else `x / (1 - p)`. Otherwise x.
     Dropout {
@@ -164,6 +174,7 @@ impl Op {
             Op::Conv { .. } => "Conv",
             Op::Limit { .. } => "Limit",
             Op::Recur { .. } => "Recur",
+            Op::Attend { .. } => "Attend",
             Op::Dropout { .. } => "Dropout",
             Op::Last => "Last",
         }
@@ -178,7 +189,10 @@ impl Op {
     /// The state that it reads.
     pub fn state(&self) -> Option<State> {
         match *self {
-            Op::Delay { state, .. } | Op::Recur { state, .. } | Op::Conv { state } => Some(state),
+            Op::Delay { state, .. }
+            | Op::Recur { state, .. }
+            | Op::Conv { state }
+            | Op::Attend { state, .. } => Some(state),
             _ => None,
         }
     }

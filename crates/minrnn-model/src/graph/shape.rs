@@ -41,6 +41,7 @@ impl Graph {
             Op::Conv { state } => self.shape_of_conv(op, x, state),
             Op::Limit { most } => self.shape_of_limit(op, x, most),
             Op::Recur { state, law } => self.shape_of_recurrence(op, x, state, law),
+            Op::Attend { state, heads } => self.shape_of_attention(op, x, state, heads),
             Op::Dropout { p } if !(0.0..1.0).contains(&p) => {
                 fail(format!("takes p in [0, 1), got {p}"))
             }
@@ -93,6 +94,7 @@ impl Graph {
             Op::Concat => x.len().max(1),
             Op::Binary(_) | Op::MatMul { .. } | Op::Conv { .. } => 2,
             Op::Recur { law, .. } => law.arity(),
+            Op::Attend { .. } => 3,
             _ => 1,
         };
         if !matches!(op, Op::Input) && x.len() != arity {
@@ -128,6 +130,16 @@ impl Graph {
         match self.input {
             Input::Tokens { vocab } if vocab == rows && ids == Value(0) => {
                 Ok((columns, Span::Step))
+            }
+            _ if ids != Value(0) && self.width(ids) == 1 && !self.span(ids).is_model() => {
+                Ok((columns, self.span(ids)))
+            }
+            _ if ids != Value(0) => {
+                let what = format!(
+                    "takes token ids, or a number for each step that is computed; this has {} channels",
+                    self.width(ids)
+                );
+                Err(self.shape_error(op.name(), what))
             }
             _ => {
                 let what = format!("takes token ids below {rows}, the rows of its table");
@@ -224,6 +236,32 @@ impl Graph {
             s.shape()
         );
         Err(self.shape_error(op.name(), what))
+    }
+
+    fn shape_of_attention(&self, op: Op, x: &[Value], state: State, heads: usize) -> Result<Shape> {
+        self.takes_steps(op, x)?;
+        let fail = |what: String| Err(self.shape_error(op.name(), what));
+        let [q, kv, n] = [x[0], x[1], x[2]].map(|v| self.width(v));
+        if heads == 0 || !q.is_multiple_of(heads) {
+            return fail(format!("cannot cut {q} channels into {heads} heads"));
+        }
+        if q.checked_mul(2) != Some(kv) {
+            return fail(format!(
+                "takes keys and values side by side, twice the {q} channels of q; got {kv}"
+            ));
+        }
+        if n != 1 || !self.counts_steps(x[2].0) {
+            return fail("takes the number of steps since the begin; see Graph::steps".into());
+        }
+        let s = self.state_spec(state);
+        if s.lag().is_none() || s.width != kv {
+            return fail(format!(
+                "of {kv} channels does not fit the state `{}` of shape {:?}; it takes a window of keys and values",
+                s.name,
+                s.shape()
+            ));
+        }
+        Ok((q, Span::Step))
     }
 
     /// Whether a value is the recurrence of a state.

@@ -1,6 +1,6 @@
 //! Short names for the operations that layers write most.
 
-use super::{Binary, Graph, Holds, Law, Op, Param, Reduction, StateInit, Unary, Value};
+use super::{Binary, Graph, Holds, Law, Op, Param, Reduction, State, StateInit, Unary, Value};
 use crate::error::Result;
 
 impl Graph {
@@ -175,6 +175,60 @@ impl Graph {
         };
         let state = self.state(name, self.width(*first), Holds::Value, init)?;
         self.op(Op::Recur { state, law }, x)
+    }
+    /// How many steps there were since the begin or the last reset, with this one: 1, 2, .. A graph has one such counter, a state `n` of the
+    /// block that first asks for it (outside of blocks: block 0); `like` is any value with time, of which nothing else is read.
+    ///
+    /// # Errors
+    /// See [`Graph::state`]; a value without time.
+    pub fn steps(&mut self, like: Value) -> Result<Value> {
+        if let Some(n) = (0..self.nodes().len()).find(|i| self.counts_steps(*i)) {
+            return Ok(self.value_at(n));
+        }
+        let count = |g: &mut Self| {
+            let one = g.narrow(like, 0, 1)?;
+            let one = g.affine(one, 0.0, 1.0)?;
+            g.recurrence("n", one, one, StateInit::Zero)
+        };
+        match self.block {
+            Some(_) => count(self),
+            None => self.block(0, count),
+        }
+    }
+    /// The state of the counter of steps, if there is one.
+    pub fn counter(&self) -> Option<State> {
+        let at = (0..self.nodes().len()).find(|i| self.counts_steps(*i))?;
+        self.nodes()[at].op.state()
+    }
+    /// Whether a node counts steps.
+    pub(super) fn counts_steps(&self, node: usize) -> bool {
+        let node = &self.nodes()[node];
+        let Op::Recur {
+            state,
+            law: Law::Linear,
+        } = node.op
+        else {
+            return false;
+        };
+        let one = Op::Affine { mul: 0.0, add: 1.0 };
+        let ones = node.inputs.iter().all(|v| self.node(*v).op == one);
+        ones && node.width == 1 && self.state_spec(state).init == StateInit::Zero
+    }
+    /// Causal attention of `heads` heads over a window of `lag` rows beside the present one, a state called `name`: q `[.., D]`, `[k | v]`
+    /// `[.., 2D]`, n steps since the begin.
+    ///
+    /// # Errors
+    /// See [`Graph::state`]; widths that do not fit.
+    pub fn attend(
+        &mut self,
+        name: &str,
+        [q, kv, n]: [Value; 3],
+        heads: usize,
+        lag: usize,
+    ) -> Result<Value> {
+        let holds = Holds::Window { lag };
+        let state = self.state(name, self.width(kv), holds, StateInit::Zero)?;
+        self.op(Op::Attend { state, heads }, &[q, kv, n])
     }
     /// What a recurrence was before each step: at the begin its state, at a reset its initial value.
     ///

@@ -1,6 +1,7 @@
 //! Layers: each writes itself into a graph, in primitives only.
 
 mod aaren;
+mod attention;
 mod cell;
 mod conv;
 mod diagonal;
@@ -14,6 +15,7 @@ mod selective_scan;
 mod signed;
 
 pub use aaren::Aaren;
+pub use attention::{Attention, Positions};
 pub use cell::{Gates, MinGru, MinLstm, Recurrent};
 pub use conv::CausalConv;
 pub use diagonal::{Diagonal, H3, S4d, Space};

@@ -3,6 +3,8 @@
 //! It is what is true in this project. It is plain loops over `[B, T, width]`, and its functions come from `libm`, so that
 //! its results are the same on every machine.
 
+mod attend;
+mod check;
 mod convolution;
 mod functions;
 mod ops;
@@ -19,7 +21,7 @@ pub use tensor::Tensor;
 use std::borrow::Cow;
 
 use crate::error::{ModelError, Result};
-use crate::graph::{Graph, Holds, Input, Op, Span, State, Value};
+use crate::graph::{Graph, Holds, Op, Span, State, Value};
 use crate::params::Params;
 use tensor::Shape;
 
@@ -189,7 +191,7 @@ pub fn walk<'a>(
     see: &mut dyn FnMut(Value, &Tensor),
 ) -> Result<Vec<Tensor>> {
     let params = params.into();
-    check(graph, params, run)?;
+    check::check(graph, params, run)?;
     let begin = initial_states(graph, params, run.batch);
     let first = run.states.unwrap_or(&begin);
     let last_use = last_uses(graph);
@@ -219,6 +221,20 @@ pub fn walk<'a>(
             Op::Recur { state, law } => {
                 let (s, x): (_, Vec<&Tensor>) = (state.index(), (0..law.arity()).map(x).collect());
                 recur::recur(law, shape, &x, [&first[s], &begin[s]], run)
+            }
+            Op::Attend { state, heads } => {
+                let s = state.index();
+                let window = window::Past::of(&first[s], &begin[s], x(1), run);
+                attend::attend([x(0), x(1), x(2)], heads, window, run)?
+            }
+            Op::Embed { table } if node.inputs[0].index() != 0 => {
+                ops::rows_of(x(0), params, table, shape, run.bounds).map_err(|at| {
+                    let spec = graph.param_spec(table);
+                    ModelError::input(format!(
+                        "row {at} of `{}`, which has {}: {}",
+                        spec.name, spec.shape[0], "begin anew, or use a model of more positions"
+                    ))
+                })?
             }
             Op::Last => window::last(x(0), run),
             Op::MatMul { transposed } => {
@@ -316,83 +332,4 @@ fn last_uses(graph: &Graph) -> Vec<usize> {
         node.inputs.iter().for_each(|v| last[v.index()] = i);
     }
     last
-}
-
-fn check(graph: &Graph, params: Weights, run: &Run) -> Result<()> {
-    let fail = |what: String| Err(ModelError::input(what));
-    let (batch, time) = (run.batch, run.time);
-    if batch == 0 || time == 0 {
-        return fail(format!(
-            "a run needs at least one row and one step, got B={batch}, T={time}"
-        ));
-    }
-    match (graph.input(), run.data) {
-        (Input::Tokens { vocab }, Data::Tokens(ids)) => {
-            if ids.len() != batch * time {
-                return fail(format!(
-                    "input_ids has {} values, wanted B*T = {}",
-                    ids.len(),
-                    batch * time
-                ));
-            }
-            if let Some(i) = ids.iter().position(|id| *id as usize >= vocab) {
-                return fail(format!(
-                    "input_ids[{i}] is {}, the vocabulary has {vocab} tokens",
-                    ids[i]
-                ));
-            }
-        }
-        (Input::Features { width }, Data::Features(x)) => {
-            if x.len() != batch * time * width {
-                return fail(format!(
-                    "features has {} values, wanted B*T*F = {}",
-                    x.len(),
-                    batch * time * width
-                ));
-            }
-        }
-        (Input::Tokens { .. }, _) => return fail("the model takes token ids, not features".into()),
-        (Input::Features { .. }, _) => {
-            return fail("the model takes features, not token ids".into());
-        }
-    }
-    if params.len() != graph.params().len() {
-        return fail(format!(
-            "{} parameters given, the model has {}",
-            params.len(),
-            graph.params().len()
-        ));
-    }
-    for (i, spec) in graph.params().iter().enumerate() {
-        let count = params.len_of(i);
-        if count != spec.len() {
-            return fail(format!(
-                "parameter `{}` has {count} values, wanted {}",
-                spec.name,
-                spec.len()
-            ));
-        }
-    }
-    if let Some(states) = run.states {
-        let fits = states.len() == graph.states().len()
-            && states
-                .iter()
-                .zip(graph.states())
-                .all(|(v, s)| v.len() == s.len() * batch);
-        if !fits {
-            return fail("the states given do not fit the model's states".into());
-        }
-    }
-    if run
-        .lens
-        .is_some_and(|l| l.len() != batch || l.iter().any(|n| !(1..=time).contains(n)))
-    {
-        return fail(format!(
-            "lens must have B = {batch} values between 1 and T = {time}"
-        ));
-    }
-    if run.reset.is_some_and(|r| r.len() != batch * time) {
-        return fail(format!("reset must have B*T = {} values", batch * time));
-    }
-    Ok(())
 }

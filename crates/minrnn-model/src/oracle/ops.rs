@@ -34,6 +34,10 @@ pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &
         Op::Unary(f) => each(&|v, e| unary(f, v, e)),
         Op::Binary(f) => pairs(f, x[0], x[1], shape, bounds),
         Op::Affine { mul, add } => each(&|v, e| {
+            // Of nothing the same number is left, whatever it was.
+            if mul == 0.0 && add == f64::from(add as f32) {
+                return (v * mul + add, 0.0);
+            }
             let (product, sum) = (v * mul, v * mul + add);
             (
                 sum,
@@ -51,10 +55,41 @@ pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &
         | Op::Conv { .. }
         | Op::Limit { .. }
         | Op::Recur { .. }
+        | Op::Recur { .. }
+        | Op::Attend { .. }
         | Op::Last => {
             unreachable!("run by the caller, which knows time and parameters")
         }
     }
+}
+
+/// Row of a table for each number of x, or a number that is no row of it. A row may be another where a number is not sure to half of one.
+pub(super) fn rows_of(
+    x: &Tensor,
+    params: Weights,
+    table: Param,
+    shape: Shape,
+    bounds: bool,
+) -> Result<Tensor, f64> {
+    let (width, count) = (shape.width, params.len_of(table.index()) / shape.width);
+    let (mut data, mut bound) = (Vec::with_capacity(shape.len()), vec![]);
+    for (i, at) in x.data.iter().enumerate() {
+        // Towards zero, as a cast.
+        let row = at.trunc();
+        if !(row >= 0.0 && row < count as f64) {
+            return Err(*at);
+        }
+        let from = row as usize * width;
+        data.extend_from_slice(&params.values(table.index(), from..from + width));
+        if bounds {
+            let unsure = match x.err(i) < 0.5 {
+                true => 0.0,
+                false => f64::INFINITY,
+            };
+            bound.extend(std::iter::repeat_n(unsure, width));
+        }
+    }
+    Ok(Tensor::new(data, bound, width))
 }
 
 /// Some rows of a parameter.

@@ -8,6 +8,9 @@ use crate::graph::Law;
 /// Products below it may be flushed to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
+/// Sums of whole numbers below it are exact.
+const WHOLE: f64 = 4_194_304.0;
+
 /// State of a row: values, and their bounds.
 struct Row {
     h: Vec<f64>,
@@ -57,6 +60,10 @@ fn linear(now: &mut Row, x: &[&Tensor], at: usize) {
     for c in 0..now.h.len() {
         let (i, h) = (at + c, now.h[c]);
         let product = a.data[i] * h;
+        if counts(&now.e[c], a, x[1], i, h) {
+            now.h[c] = product + b.data[i];
+            continue;
+        }
         now.e[c] = (a.data[i].abs() + a.err(i)) * now.e[c]
             + h.abs() * a.err(i)
             + b.err(i)
@@ -64,6 +71,13 @@ fn linear(now: &mut Row, x: &[&Tensor], at: usize) {
             + TINY;
         now.h[c] = product + b.data[i];
     }
+}
+
+/// Whether a step adds a whole number to another, both known exactly: that has no rounding, in whatever order steps are added.
+fn counts(e: &f64, a: &Tensor, b: &Tensor, i: usize, h: f64) -> bool {
+    let whole = |v: f64| v.fract() == 0.0 && v.abs() < WHOLE;
+    let exact = *e == 0.0 && a.err(i) == 0.0 && b.err(i) == 0.0;
+    exact && a.data[i] == 1.0 && whole(h) && whole(b.data[i])
 }
 
 /// `h[t] = max(h[t-1], b[t])`: off by the larger of both.

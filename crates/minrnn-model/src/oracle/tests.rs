@@ -1,7 +1,7 @@
 use super::*;
 use crate::compare::Comparison;
 use crate::config::ModelConfig;
-use crate::graph::StateInit;
+use crate::graph::{Input, StateInit};
 use crate::model::Model;
 use crate::params::Params;
 use crate::rng::Rng;

@@ -51,12 +51,30 @@ impl<'a> Rows<'a> {
 
 /// A window's state: rows of the batch, `lag` each.
 #[derive(Clone, Copy)]
-struct Past<'a> {
+pub(super) struct Past<'a> {
     /// What the run begins with.
     first: &'a [f64],
     /// What a reset begins with.
     begin: &'a [f64],
     lag: usize,
+}
+
+impl<'a> Past<'a> {
+    pub(super) fn of(first: &'a [f64], begin: &'a [f64], x: &Tensor, run: &Run) -> Self {
+        let lag = first.len() / (run.batch * x.width).max(1);
+        Self { first, begin, lag }
+    }
+
+    /// Rows that it holds.
+    pub(super) fn lag(self) -> usize {
+        self.lag
+    }
+
+    /// The values of the row that stands `before` steps before the begin.
+    pub(super) fn row(self, row: usize, before: usize, width: usize) -> &'a [f64] {
+        let at = (row * self.lag + self.lag - before) * width;
+        &self.first[at..at + width]
+    }
 }
 
 impl Past<'_> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::carry::{carried, spans};
 use super::result::{Outcome, join};
 use crate::Result;
-use crate::graph::{Graph, Input};
+use crate::graph::{Graph, Input, StateSpec};
 use crate::oracle::{self, Data, Rounding, Run, Trace, Weights};
 use crate::rng::Rng;
 use crate::usual::Usual;
@@ -21,6 +21,9 @@ pub enum Draw {
     /// As the model's own, with a hundred times the spread.
     Large,
 }
+
+/// Steps before a random state, fewer than that.
+const BEFORE: usize = 9;
 
 /// Times the model's own spread.
 const LARGE: f64 = 100.0;
@@ -83,13 +86,19 @@ impl Case {
         }
     }
 
-    /// Random inputs and pieces, and random states if `states`.
+    /// Random inputs and pieces, and random states if `states`; a counter of steps has a few.
     pub fn random(graph: &Graph, size: (usize, usize), states: bool, rng: &mut Rng) -> Self {
         let mut case = Self::of(graph.input(), size, rng);
         if states {
-            let widths = graph.states().iter().map(|s| s.len() * case.batch);
-            let one = |n: usize| (0..n).map(|_| rng.normal() as f32).collect();
-            case.states = Some(widths.map(one).collect());
+            let counter = graph.counter().map(|s| s.index());
+            let one = |(i, s): (usize, &StateSpec)| {
+                let value = |_| match counter == Some(i) {
+                    true => rng.below(BEFORE) as f32,
+                    false => rng.normal() as f32,
+                };
+                (0..s.len() * case.batch).map(value).collect()
+            };
+            case.states = Some(graph.states().iter().enumerate().map(one).collect());
         }
         case.pieces = pieces(case.time, rng);
         case

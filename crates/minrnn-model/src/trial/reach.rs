@@ -36,14 +36,15 @@ impl Source<'_> {
     ) -> Result<Case> {
         let mut case = Case::random(self.graph, size, states, rng).drawn(draw, self.usual);
         if states && !takes_any_state(self.graph) {
-            let mut steps = 1 + rng.below(WARM);
-            if let Some(longest) = self.graph.longest() {
-                steps = steps.min(longest.saturating_sub(size.1));
-            }
-            if steps == 0 {
+            let room = self
+                .graph
+                .longest()
+                .map_or(WARM, |n| n.saturating_sub(size.1));
+            if room == 0 {
                 case.states = None;
                 return Ok(case);
             }
+            let steps = 1 + rng.below(WARM.min(room));
             let before = Case::of(self.graph.input(), (size.0, steps), rng);
             let before = before.drawn(draw, self.usual);
             let trace = before.trace(self.graph, self.params, How::default())?;
@@ -81,8 +82,9 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             stateful && sign < least
         };
         let pole = match node.op {
-            // A count is a whole number, and not too large a one.
-            Op::Limit { .. } => true,
+            // A count is a whole number, no less than 1 and not too large a one.
+            Op::Limit { .. } | Op::Attend { .. } => true,
+            Op::Embed { .. } if known[node.inputs[0].index()].0 => true,
             Op::Binary(Binary::Div) => unsafe_at(1, Sign::Positive),
             Op::Unary(Unary::Log) => unsafe_at(0, Sign::Positive),
             Op::Unary(Unary::Sqrt) => unsafe_at(0, Sign::NotNegative),
@@ -92,7 +94,7 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             return false;
         }
         let stateful = match node.op {
-            Op::Recur { .. } | Op::Delay { .. } | Op::Conv { .. } => true,
+            Op::Recur { .. } | Op::Delay { .. } | Op::Conv { .. } | Op::Attend { .. } => true,
             _ => node.inputs.iter().any(|v| known[v.index()].0),
         };
         let signs: Vec<Sign> = node.inputs.iter().map(|v| known[v.index()].1).collect();

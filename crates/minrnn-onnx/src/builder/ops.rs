@@ -112,6 +112,18 @@ impl Builder {
         })
     }
 
+    /// A constant tensor of f32: whole numbers from `first` on, each `step` more.
+    pub fn f32_range(&mut self, dims: &[i64], first: i64, step: i64) -> Val {
+        let name = format!(
+            "const.f32.range_{}.{}",
+            joined(&[first, step], "_"),
+            joined(dims, "x")
+        );
+        let count = dims.iter().product::<i64>().max(0);
+        let values: Vec<f32> = (0..count).map(|i| (first + i * step) as f32).collect();
+        self.constant(name, |name| Tensor::f32(name, dims.to_vec(), &values))
+    }
+
     /// A constant tensor of i64, the same value everywhere.
     pub fn i64_filled(&mut self, dims: &[i64], value: i64) -> Val {
         let name = format!("const.i64.{}.{}", joined(&[value], "_"), joined(dims, "x"));

@@ -7,7 +7,29 @@ use super::{ExportOptions, Lowering};
 /// Bytes of one row of a tensor `[batch, T, width]`, at most.
 const MOST: usize = 1 << 28;
 
+/// The most steps that a sequence file of a graph takes at once: as many as a table of positions has rows, and twice the window of an
+/// attention, whose scores would grow with the square of what is longer, 64 at least. `None`: no limit.
+pub fn most_steps(graph: &Graph) -> Option<usize> {
+    let windows = graph.nodes().iter().filter_map(|n| match n.op {
+        Op::Attend { state, .. } => graph.state_spec(state).lag(),
+        _ => None,
+    });
+    let windows = windows.map(|lag| (2 * (lag + 1)).max(64)).min();
+    graph.longest().into_iter().chain(windows).min()
+}
+
 impl ExportOptions {
+    /// The same with a longest sequence that the graph takes.
+    #[must_use]
+    pub fn fitting(&self, graph: &Graph) -> Self {
+        let most = most_steps(graph).unwrap_or(self.max_seq_len);
+        Self {
+            // A table of one step would be repeated for any number of them.
+            max_seq_len: self.max_seq_len.min(most.max(2)),
+            ..self.clone()
+        }
+    }
+
     /// The longest T of the form `parallel` for `graph` at which no value that is repeated into more channels (the states of a
     /// selective state space: D N channels) has more than 256 MB a row, at most `self.max_seq_len`. `blocked` takes powers of its block,
     /// its square at least, so that it is one of these there.

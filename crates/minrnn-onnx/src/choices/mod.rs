@@ -9,6 +9,7 @@ pub(crate) mod store;
 mod target;
 
 pub use error::ExportError;
+pub use memory::most_steps;
 pub use options::{Activations, ExportOptions, Form, Lowering, StateLayout, StateNames, Weights};
 pub use ports::{Port, ports};
 pub(crate) use store::Store;

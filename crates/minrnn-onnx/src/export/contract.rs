@@ -21,7 +21,7 @@ impl Contract {
                 Law::Linear => Self::One,
                 Law::Max | Law::Complex => Self::Two,
             },
-            Op::Conv { .. } => Self::Two,
+            Op::Conv { .. } | Op::Attend { .. } => Self::Two,
             Op::Limit { .. }
             | Op::Input
             | Op::Param { .. }

@@ -43,6 +43,7 @@ pub fn deviation(
     options: &ExportOptions,
 ) -> Result<Option<String>, ExportError> {
     options.validate()?;
+    let options = &options.fitting(graph);
     lower::check(graph, options)?;
     weights::fits(graph, params)?;
     let store = Store::plan(graph, params, &options.weights, Some("weights"))?;

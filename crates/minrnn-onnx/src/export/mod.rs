@@ -36,7 +36,7 @@ mod words;
 pub(crate) use crate::choices::Store;
 pub use crate::choices::{
     Activations, Choices, ExportError, ExportOptions, Form, Lowering, Port, StateLayout,
-    StateNames, Target, Weights, ports,
+    StateNames, Target, Weights, most_steps, ports,
 };
 pub use averaged::{AverageRule, Averaged};
 pub use card::card_of;
@@ -115,6 +115,7 @@ fn render(
     options: &ExportOptions,
 ) -> Result<Model, ExportError> {
     options.validate()?;
+    let options = &options.fitting(graph);
     lower::check(graph, options)?;
     let ports = ports(graph, options)?;
     let names = names::names(graph, &options.config)?;

@@ -80,8 +80,22 @@ impl Steps {
 /// The first recurrence whose law it does not know, and what does.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
     convolution::check(graph, options)?;
+    super::attend::fits(graph, options).map_err(|what| ExportError::Option {
+        option: "seq_len",
+        what,
+    })?;
     let knows = matches!(options.lowering, Lowering::Blocked | Lowering::BlockedScan);
     let attention = options.lowering == Lowering::LinearAttention;
+    let whole = attention && options.form == Form::Parallel;
+    if let (true, Some(node)) = (whole, super::attend::attends(graph)) {
+        return Err(ExportError::Option {
+            option: "lowering",
+            what: format!(
+                "linear-attention is of recurrences, and `{}` attends to a window; choose blocked or another lowering",
+                node.scope
+            ),
+        });
+    }
     if attention && options.form == Form::Step && Lowering::is_of_steps(options.lowering, graph) {
         return heads::check(graph, options);
     }

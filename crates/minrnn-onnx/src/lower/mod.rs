@@ -3,6 +3,7 @@
 //! What fused regions mean is said by their nodes, so regions are not looked at. Operators are those that every engine
 //! was found to run rightly: no Softplus, no Mod, no LayerNormalization, one axis at a time.
 
+mod attend;
 mod blocked;
 mod channels;
 mod convolution;
@@ -137,6 +138,8 @@ struct Lower<'a> {
     resets: Option<Resets>,
     /// Past and present inputs of a delay's state, `[B, lag + T, width]`.
     windows: BTreeMap<usize, Val>,
+    /// What is added to scores of attention, by the node of its number of steps and by rows before the present one.
+    hidden: BTreeMap<(Value, usize), Val>,
     /// `1 + exp(-|x|)` by the node of x.
     denominators: BTreeMap<Value, Val>,
     /// Equal parts of a value, by node and count.
@@ -198,6 +201,7 @@ impl<'a> Lower<'a> {
             states,
             resets,
             windows: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             denominators: BTreeMap::new(),
             parts: BTreeMap::new(),
             values: vec![None; graph.nodes().len()],
@@ -218,6 +222,14 @@ impl<'a> Lower<'a> {
 
     /// The longest sequence that the graph takes: where T is free, levels of blocks end it, and these are of recurrences.
     fn longest(&self) -> Option<usize> {
+        if let (Some(most), false) = (crate::choices::most_steps(self.graph), self.is_step()) {
+            return Some(
+                self.options
+                    .seq_len
+                    .unwrap_or(self.options.max_seq_len)
+                    .min(most),
+            );
+        }
         let blocks = matches!(self.options.lowering, Lowering::Blocked | Lowering::OddEven);
         if blocks && self.options.seq_len.is_none() && self.recurrences.is_empty() {
             return self.graph.longest();
@@ -277,8 +289,12 @@ impl<'a> Lower<'a> {
             Op::Row { row } => self.row(node.inputs[0], row),
             Op::Embed { table } => {
                 let ids = self.value(node.inputs[0]);
-                self.embed(table, ids)
+                match node.inputs[0].index() {
+                    0 => self.embed(table, ids),
+                    _ => self.table_rows(node, table, ids),
+                }
             }
+            Op::Attend { state, heads } => self.attend(node, state, heads),
             Op::MatMul { transposed } => self.matmul(node, transposed),
             Op::Unary(f) => self.unary(f, node.inputs[0]),
             Op::Binary(f) => self.binary(f, node),

@@ -87,6 +87,11 @@ impl Time {
         }
     }
 
+    /// The longest sequence before padding.
+    pub(super) fn most(&self) -> i64 {
+        self.max_seq_len
+    }
+
     pub(super) fn batch_dim(&self) -> Dim {
         self.batch.map_or_else(|| Dim::symbol("batch"), Dim::Fixed)
     }

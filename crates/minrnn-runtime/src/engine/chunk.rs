@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::registers::Workspace;
-use super::rows::{Fault, Steps, run};
+use super::rows::{Attention, Fault, Steps, run};
 use super::wave::{Cut, Data, Left, Wave, lock};
 use super::{Port, Program};
 use crate::info::Law;
@@ -237,6 +237,24 @@ impl Steps for Crossing<'_, '_> {
             }
             let window = Rows::new(&window, kept / width + steps, width, width);
             kernels::convolution(self.cpu, window, taps, out.part_mut(row * steps, steps));
+        }
+        Ok(())
+    }
+
+    fn attend(
+        &mut self,
+        carry: usize,
+        x: &Attention<'_>,
+        mut scores: RowsMut<'_>,
+        mut out: RowsMut<'_>,
+    ) -> Result<(), Fault> {
+        let (steps, width) = (self.chunk.steps, x.kv.width());
+        let kept = self.chunk.wave.carries[carry].steps * width;
+        let left = self.chunk.carry(carry)?;
+        for at in 0..out.rows() {
+            let row = at / steps;
+            let one = x.row(row * steps, at, &left.values[row * kept..(row + 1) * kept]);
+            kernels::attend(self.cpu, &one, scores.row_mut(at), out.row_mut(at));
         }
         Ok(())
     }

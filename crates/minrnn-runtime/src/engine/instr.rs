@@ -120,6 +120,17 @@ pub(super) enum Instr {
         carry: Option<usize>,
         out: usize,
     },
+    /// Attention of each row over a window: `kernels::Attend`.
+    Attend {
+        q: View,
+        kv: View,
+        n: View,
+        past: Past,
+        heads: usize,
+        /// A register for scores.
+        scores: usize,
+        out: usize,
+    },
     /// The values of `by` steps before; before the first step, those of the carry.
     Delay {
         x: View,
@@ -166,6 +177,15 @@ pub(super) enum Held {
     },
     /// Of one step: read from a view, written to a register.
     Row { before: View, after: usize },
+}
+
+/// Where the rows before those of a call are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Past {
+    /// They go from chunk to chunk.
+    Carry(usize),
+    /// Of one step: all of them in its row.
+    View(View),
 }
 
 /// A table of rows.
@@ -242,6 +262,22 @@ impl Instr {
             Self::Recur { a, b, out, .. } => {
                 a.iter_mut().for_each(|a| f(&mut a.reg));
                 f(&mut b.reg);
+                f(out);
+            }
+            Self::Attend {
+                q,
+                kv,
+                n,
+                past,
+                scores,
+                out,
+                ..
+            } => {
+                [q, kv, n].into_iter().for_each(|v| f(&mut v.reg));
+                if let Past::View(past) = past {
+                    f(&mut past.reg);
+                }
+                f(scores);
                 f(out);
             }
             Self::Scan { scan, out } => {

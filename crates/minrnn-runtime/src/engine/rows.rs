@@ -1,10 +1,15 @@
 //! Runs instructions over a block of rows.
 
-use super::instr::{Held, Instr, Operand, Part, Selective, Table};
+mod attend;
+mod lookup;
+
+use super::instr::{Held, Instr, Operand, Part, Selective};
 use super::registers::Registers;
-use super::value::{Elem, View};
+use super::value::View;
 use crate::info::Law;
 use crate::kernels::{self, Cpu, Decay, Rows, RowsMut, Scan};
+
+pub(super) use attend::Attention;
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
 pub(super) const BLOCK: usize = 128;
@@ -25,10 +30,14 @@ pub(crate) enum Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Id { id, rows } => write!(f, "id {id} of a table of {rows} rows"),
             Self::Beyond { steps } => write!(
                 f,
                 "a sequence is longer than the model takes, {steps} steps; begin anew before, or use a model of longer sequences"
+            ),
+            // Token ids were looked at before.
+            Self::Id { id, rows } => write!(
+                f,
+                "row {id} of a table of {rows} rows: more steps than the model has positions; begin anew"
             ),
             Self::Stopped => write!(f, "another thread of the run failed"),
             Self::Panicked(words) => write!(f, "a panic: {words}"),
@@ -66,6 +75,13 @@ pub(super) trait Steps {
         taps: Rows<'_>,
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
+    fn attend(
+        &mut self,
+        carry: usize,
+        x: &Attention<'_>,
+        scores: RowsMut<'_>,
+        out: RowsMut<'_>,
+    ) -> Result<(), Fault>;
     fn remember(&mut self, carry: usize, x: Rows<'_>) -> Result<(), Fault>;
     fn capture(&mut self, capture: usize, x: Rows<'_>) -> Result<(), Fault>;
 }
@@ -96,6 +112,15 @@ impl Steps for NoSteps {
         Err(Fault::Stopped)
     }
     fn conv(&mut self, _: usize, _: Rows<'_>, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn attend(
+        &mut self,
+        _: usize,
+        _: &Attention<'_>,
+        _: RowsMut<'_>,
+        _: RowsMut<'_>,
+    ) -> Result<(), Fault> {
         Err(Fault::Stopped)
     }
     fn remember(&mut self, _: usize, _: Rows<'_>) -> Result<(), Fault> {
@@ -205,6 +230,15 @@ impl Block<'_> {
                 steps.recur(*law, *carry, x, to)
             }),
             Instr::Scan { scan, out } => self.scan(scan, *out, steps),
+            Instr::Attend {
+                q,
+                kv,
+                n,
+                past,
+                heads,
+                scores,
+                out,
+            } => self.attend([*q, *kv, *n], *past, *heads, [*scores, *out], steps),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
             }),
@@ -349,98 +383,6 @@ impl Block<'_> {
             let (here, rest) = to.split_at_mut(values.len());
             here.copy_from_slice(values);
             to = rest;
-        }
-    }
-
-    fn gather(&mut self, table: &Table, ids: View, out: usize) -> Result<(), Fault> {
-        let (width, rows) = (self.registers.widths[out], self.rows);
-        let stride = self.registers.widths[ids.reg];
-        for row in 0..rows {
-            let id = self.registers.i64s[ids.reg][row * stride + ids.offset];
-            let from = usize::try_from(id)
-                .unwrap_or(usize::MAX)
-                .saturating_mul(width);
-            let place = row * width..(row + 1) * width;
-            let range = from..from.saturating_add(width);
-            let (known, done) = match table {
-                Table::F32(t) => {
-                    let found = t.get(range).map(|values| {
-                        self.registers.f32s[out][place].copy_from_slice(values);
-                    });
-                    (t.len(), found)
-                }
-                Table::U8(t) => {
-                    let found = t.get(range).map(|values| {
-                        self.registers.u8s[out][place].copy_from_slice(values);
-                    });
-                    (t.len(), found)
-                }
-            };
-            let rows = known / width;
-            done.ok_or_else(|| match table {
-                // A table of ones is a limit: its rows are the numbers of steps.
-                Table::F32(t) if width == 1 && t.iter().all(|v| *v == 1.0) => {
-                    Fault::Beyond { steps: rows - 1 }
-                }
-                _ => Fault::Id { id, rows },
-            })?;
-        }
-        Ok(())
-    }
-
-    /// f32 to u8 saturates, as Rust's `as` does; the graphs clamp before.
-    fn cast(&mut self, x: View, from: Elem, to: Elem, out: usize) {
-        let (rows, width) = (self.rows, self.registers.widths[out]);
-        let stride = self.registers.widths[x.reg];
-        let Registers {
-            f32s,
-            u8s,
-            i32s,
-            i64s,
-            ..
-        } = &mut *self.registers;
-        let spans = (0..rows).map(|r| (r * stride + x.offset, r * width));
-        match (from, to) {
-            (Elem::F32, Elem::U8) => {
-                for (from, to) in spans {
-                    let values = &f32s[x.reg][from..from + width];
-                    let target = &mut u8s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = *v as u8);
-                }
-            }
-            (Elem::F32, Elem::I64) => {
-                for (from, to) in spans {
-                    let values = &f32s[x.reg][from..from + width];
-                    let target = &mut i64s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = *v as i64);
-                }
-            }
-            (Elem::I32, _) => {
-                for (from, to) in spans {
-                    let values = &i32s[x.reg][from..from + width];
-                    let target = &mut f32s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = *v as f32);
-                }
-            }
-            _ => {
-                for (from, to) in spans {
-                    let values = &u8s[x.reg][from..from + width];
-                    let target = &mut f32s[out][to..to + width];
-                    target
-                        .iter_mut()
-                        .zip(values)
-                        .for_each(|(t, v)| *t = f32::from(*v));
-                }
-            }
         }
     }
 }

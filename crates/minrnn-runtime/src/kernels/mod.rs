@@ -9,6 +9,7 @@
 //! Nothing here allocates but the packing of weights. Shapes are the caller's promise: a wrong one panics.
 
 mod aligned;
+mod attend;
 mod binary;
 mod blocking;
 mod bytes;
@@ -29,6 +30,7 @@ mod unary;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attend::{Attend, attend};
 pub(crate) use binary::{Binary, Operand, binary};
 pub(crate) use bytes::MatrixU8;
 pub(crate) use convolution::convolution;

@@ -90,7 +90,7 @@ operators! {
     "Sign" 1..=1 -> 1 {} Unary, Unknown, Nobody;
     "Sin" 1..=1 -> 1 {} Unary, Unary(Sin), Ours;
     "Slice" 3..=5 -> 1 {} Slice, Slice, Tract;
-    "Softmax" 1..=1 -> 1 {axis: INT} Softmax, Unknown, Nobody;
+    "Softmax" 1..=1 -> 1 {axis: INT} Softmax, Unknown, Ours;
     "Softplus" 1..=1 -> 1 {} Unary, Unary(Softplus), Ours;
     "Split" 1..=2 -> MANY {axis: INT, num_outputs: INT} Split, Split, Tract;
     "Sqrt" 1..=1 -> 1 {} Unary, Unary(Sqrt), Tract;

@@ -45,6 +45,9 @@ pub(crate) fn parser() -> Onnx {
 
 /// The operation of [`ops`] that an operator is.
 fn ours(ctx: &ParsingContext<'_>, node: &NodeProto) -> Built {
+    if node.op_type == "Softmax" {
+        return softmax(node);
+    }
     match operator::meaning(&node.op_type) {
         Meaning::Unary(op) => own(Own::Unary(op)),
         Meaning::Reduce(op) => reduce(ctx, node, op),
@@ -75,6 +78,16 @@ fn conv(node: &NodeProto) -> Built {
 
 fn own(op: Own) -> Built {
     Ok((expand(op), vec![]))
+}
+
+/// Over the last axis.
+fn softmax(node: &NodeProto) -> Built {
+    let axis = node.attribute.iter().find(|a| a.name == "axis");
+    let axis = axis.map_or(-1, |a| a.i);
+    if axis != -1 {
+        bail!("the referee has Softmax over the last axis only, not {axis}");
+    }
+    own(Own::Softmax)
 }
 
 fn unjudged(_: &ParsingContext<'_>, node: &NodeProto) -> Built {

@@ -17,7 +17,9 @@ pub(super) enum Own {
         keep: bool,
         axis: i64,
     },
-    /// `[.., K]` times `[K, N]`: f32; or f16, where the f32 chain is rounded once, at its end.
+    /// f32, the last axis, its sum from the first value on.
+    Softmax,
+    /// `[.., K]` times `[K, N]`, or `[.., M, K]` times `[.., K, N]` with the same axes before: f32; or f16 of one matrix, where the f32 chain is rounded once, at its end.
     Product,
     /// The same of u8, to i32. Inputs with the zero points, where there are any.
     ProductInt {
@@ -37,6 +39,7 @@ impl Own {
         match self {
             Self::Unary(_) => "RefereeUnary",
             Self::Reduce { .. } => "RefereeReduce",
+            Self::Softmax => "RefereeSoftmax",
             Self::Product => "RefereeProduct",
             Self::ProductInt { .. } => "RefereeProductInt",
             Self::Recurrence => "RefereeRecurrence",
@@ -47,7 +50,7 @@ impl Own {
 
     fn arity(&self) -> usize {
         match self {
-            Self::Unary(_) | Self::Reduce { .. } => 1,
+            Self::Unary(_) | Self::Reduce { .. } | Self::Softmax => 1,
             Self::Product | Self::Conv { .. } => 2,
             Self::ProductInt { x_zero, w_zero } => {
                 2 + usize::from(x_zero.is_some()) + usize::from(w_zero.is_some())
@@ -63,7 +66,7 @@ impl Own {
             bail!("{} of a number", self.words());
         };
         match self {
-            Self::Unary(_) => Ok(x.into()),
+            Self::Unary(_) | Self::Softmax => Ok(x.into()),
             Self::Reduce { keep, axis, .. } => {
                 let rank = x.len() as i64;
                 ensure!(
@@ -72,6 +75,13 @@ impl Own {
                 );
                 let one = keep.then(|| 1.to_dim());
                 Ok(lead.iter().cloned().chain(one).collect())
+            }
+            Self::Product if inputs[1].len() > 2 => {
+                let (rank, w) = (x.len(), inputs[1]);
+                let fits =
+                    w.len() == rank && w[..rank - 2] == x[..rank - 2] && w[rank - 2] == x[rank - 1];
+                ensure!(fits, "{name} of {x:?} with {w:?}");
+                Ok(lead.iter().chain(w.last()).cloned().collect())
             }
             Self::Product | Self::ProductInt { .. } => {
                 let [k, n] = inputs[1] else {
@@ -108,6 +118,7 @@ impl Own {
             Self::Product if all(f16s) => Ok(f16s),
             Self::Unary(_)
             | Self::Reduce { .. }
+            | Self::Softmax
             | Self::Product
             | Self::Conv { .. }
             | Self::Recurrence
@@ -148,6 +159,21 @@ impl Own {
                 };
                 let out = products(&wide(&inputs[0])?, &wide(&inputs[1])?, shape);
                 let out: Vec<f16> = out.iter().map(|v| f16::from_f32(*v)).collect();
+                Tensor::from_shape(shape, &out)
+            }
+            Self::Softmax => {
+                let mut out = values::<f32>(&inputs[0])?;
+                let width = inputs[0].shape().last().copied().unwrap_or(1);
+                out.chunks_exact_mut(width.max(1)).for_each(rows::softmax);
+                Tensor::from_shape(shape, &out)
+            }
+            Self::Product if inputs[1].rank() > 2 => {
+                let (x, w) = (values::<f32>(&inputs[0])?, values::<f32>(&inputs[1])?);
+                let matrices: usize = shape[..shape.len() - 2].iter().product();
+                let each = |v: &[f32]| (v.len() / matrices.max(1)).max(1);
+                let pairs = x.chunks_exact(each(&x)).zip(w.chunks_exact(each(&w)));
+                let one = &shape[shape.len() - 2..];
+                let out: Vec<f32> = pairs.flat_map(|(x, w)| products(x, w, one)).collect();
                 Tensor::from_shape(shape, &out)
             }
             Self::Product => {

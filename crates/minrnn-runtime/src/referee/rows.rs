@@ -1,6 +1,8 @@
 //! What the operations are on one row, once more and as plainly as can be: one value after the other, no vectors, no packing.
 //! Written from the law of [`crate::kernels`], not from its code.
 
+use crate::kernels::{self, Cpu, Unary};
+
 /// Partial results of a sum.
 const PARTS: usize = 16;
 
@@ -54,6 +56,20 @@ pub(super) fn sum(x: &[f32]) -> f32 {
         half /= 2;
     }
     parts[0]
+}
+
+/// Shares of `e^x`, from the first value on.
+pub(super) fn softmax(x: &mut [f32]) {
+    let most = extreme(x, true);
+    let below: Vec<f32> = x.iter().map(|v| v - most).collect();
+    kernels::unary(Cpu::scalar(), Unary::Exp, &below, x);
+    let mut sum = 0.0f32;
+    for v in x.iter() {
+        sum += v;
+    }
+    for v in x.iter_mut() {
+        *v /= sum;
+    }
 }
 
 /// The largest or the smallest value, which no order changes. NaN where one is.

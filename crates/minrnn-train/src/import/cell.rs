@@ -4,8 +4,8 @@
 //! `[forget | input | hidden]`. Both have g on the candidate.
 
 use minrnn_model::config::{
-    BlockConfig, CellConfig, HeadConfig, InitialState, InputConfig, Minimal, ModelConfig,
-    NormConfig,
+    BlockConfig, CellConfig, HeadConfig, InitConfig, InitialState, InputConfig, Minimal,
+    ModelConfig, NormConfig,
 };
 use minrnn_model::graph::OutputKind;
 use minrnn_model::stated::Stated;
@@ -169,6 +169,8 @@ pub(super) fn alone(tensors: &Tensors, cell: &CellFound, options: &Options) -> R
         mlp: None,
         residual: false,
         dropout: 0.0,
+        positions: None,
+        init: InitConfig::Usual,
         head: HeadConfig {
             width: Some(outputs),
             kind: OutputKind::Values.into(),

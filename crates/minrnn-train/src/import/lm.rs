@@ -2,7 +2,8 @@
 //! `x + conv(x)` without a norm, then `x + cell(norm(x))`, then `x + ff(norm(x))`.
 
 use minrnn_model::config::{
-    BlockConfig, ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig, NormConfig,
+    BlockConfig, ConvConfig, HeadConfig, InitConfig, InputConfig, MlpConfig, ModelConfig,
+    NormConfig,
 };
 use minrnn_model::layers::{Activation, Norm};
 use minrnn_model::stated::Stated;
@@ -362,6 +363,8 @@ impl<'a> Lm<'a> {
             mlp: self.ff.as_ref().map(mlp),
             residual: true,
             dropout: 0.0,
+            positions: None,
+            init: InitConfig::Usual,
             head: HeadConfig {
                 width: Some(outputs),
                 bias: batch,

@@ -1,8 +1,8 @@
 //! Mamba and Mamba-2 as the package transformers saves them: every block is Mamba's, a norm before it.
 
 use minrnn_model::config::{
-    BlockConfig, CellConfig, GatedConfig, HeadConfig, InputConfig, Mamba, Mamba2, ModelConfig,
-    NormConfig,
+    BlockConfig, CellConfig, GatedConfig, HeadConfig, InitConfig, InputConfig, Mamba, Mamba2,
+    ModelConfig, NormConfig,
 };
 use minrnn_model::stated::Stated;
 
@@ -197,6 +197,8 @@ impl Settings {
             mlp: None,
             residual: true,
             dropout: 0.0,
+            positions: None,
+            init: InitConfig::Usual,
             head: HeadConfig {
                 width: Some(self.vocab),
                 tied: self.tied,

@@ -3,12 +3,15 @@
 //! The same function runs whole sequences and single steps (T = 1); states go in and come out. Values with time are
 //! `[B, T, width]`, values after the last-step operation `[B, width]`.
 
+mod attend;
 mod convolution;
 mod dropout;
 mod fused;
 mod ops;
 mod time;
 
+#[cfg(test)]
+mod attention_tests;
 #[cfg(all(test, feature = "cuda"))]
 mod cuda_tests;
 #[cfg(test)]

@@ -24,6 +24,10 @@ impl Walk<'_> {
                 Tensor::full(value, (1, 1), self.run.input.device())?.to_dtype(self.dtype())
             }
             Op::Row { row } => x(0).narrow(0, row, 1),
+            Op::Embed { table } if node.inputs[0].index() != 0 => {
+                self.rows_of(table, x(0), node.width)
+            }
+            Op::Attend { state, heads } => self.attend([x(0), x(1), x(2)], state, heads),
             Op::Embed { table } => {
                 let table = self.weights.get(table.index());
                 let rows = kernels::embedding(table, &x(0).flatten_all()?)?;

@@ -12,8 +12,9 @@ use minrnn_model::testing::test_each;
 
 use super::{Outcome, Run, Weights, run};
 
-const TOKENS: &str = "[input]\nvocab = 5\n";
-const FEATURES: &str = "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
+pub(super) const TOKENS: &str = "[input]\nvocab = 5\n";
+pub(super) const FEATURES: &str =
+    "[input]\nfeatures = 3\nmean = [0.5, -1.0, 0.1]\nstd = [2.0, 0.5, 1.5]\n";
 
 /// Every layer and option of the configuration appears in at least one.
 pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
@@ -98,7 +99,9 @@ pub(crate) fn variants() -> Vec<(&'static str, Model, Params)> {
 }
 
 /// Each with every norm: name, input, cell, further tables.
-fn configured(cases: &[(&'static str, &str, &str, &str)]) -> Vec<(&'static str, Model, Params)> {
+pub(super) fn configured(
+    cases: &[(&'static str, &str, &str, &str)],
+) -> Vec<(&'static str, Model, Params)> {
     let mut all = vec![];
     for (i, (name, input, cell, rest)) in cases.iter().enumerate() {
         for (j, head) in ["norm = 'rms'", "norm = 'layer'", "norm = 'none'"]
@@ -297,6 +300,7 @@ fn more() -> Vec<(&'static str, Model, Params)> {
     });
     let convolved = configured(&CONVOLVED);
     let traced = traced.into_iter().chain(of_state_spaces());
+    let traced = traced.chain(super::attention_tests::models());
     traced.chain(convolved).collect()
 }
 

@@ -192,6 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn the_tape_refuses_attention_by_name_and_candle_has_it() {
+        let config = |engine: &str| -> TrainConfig {
+            let text = format!(
+                "[task]\nkind = 'selective_copying'\nlength = 12\ndata_tokens = 3\nvocab = 8\neval_samples = 4\n\
+                 [model]\nwidth = 8\nlayers = 1\npositions = 20\n[model.cell]\nkind = 'attention'\nheads = 2\n\
+                 [train]\nsteps = 2\nbatch = 8\nlr = 1e-2\nengine = '{engine}'\n"
+            );
+            toml::from_str(&text).expect(&text)
+        };
+        let refused = Trainer::new(&config("tape"), &Device::Cpu).unwrap_err();
+        let refused = refused.to_string();
+        let of = ["input.position", "operation Embed", "engine = \"candle\""];
+        assert!(of.iter().all(|part| refused.contains(part)), "{refused}");
+        for engine in ["auto", "candle"] {
+            Trainer::new(&config(engine), &Device::Cpu).unwrap();
+        }
+    }
+
+    #[test]
     fn an_engine_that_cannot_be_is_refused_by_key() {
         let refused = |train: &str| {
             let error = Trainer::new(&config(train), &Device::Cpu).unwrap_err();

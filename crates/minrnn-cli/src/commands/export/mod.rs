@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportOptions, Exported, Form, Lowering, Weights, Written,
-    is_unfinished, write_export,
+    is_unfinished, most_steps, write_export,
 };
 
 use minrnn_train::checkpoint::Checkpoint;
@@ -44,7 +44,16 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     if args.opset.is_none() {
         plain.opset = plain.opset.max(choice.lowering.opset_of(graph));
     }
-    if !given.has("max_seq_len") {
+    if let Some(most) = most_steps(graph) {
+        if given.has("max_seq_len") && choice.max_seq_len > most {
+            bail!(
+                "--max-seq-len {}: the model takes up to {most} steps at once, by its positions or its window of attention; longer sequences go through its files in pieces",
+                choice.max_seq_len
+            );
+        }
+        choice.max_seq_len = choice.max_seq_len.min(most);
+        plain.max_seq_len = choice.max_seq_len;
+    } else if !given.has("max_seq_len") {
         plain.max_seq_len = plain.longest_by_memory(loaded.model.graph());
         shorter(&mut choice, plain.max_seq_len, ui);
     }

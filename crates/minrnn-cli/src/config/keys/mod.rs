@@ -1,6 +1,7 @@
 //! Every key of a configuration: type, default, meaning, example. `docs/configuration.md` and the comments of `minrnn init` are made of
 //! this table; tests hold it to the types that read the keys (names, defaults) and the page to it.
 
+mod attention;
 mod diagonal;
 mod hyena;
 mod model;
@@ -58,7 +59,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 22] = [
+pub(crate) const TABLES: [&Table; 23] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
@@ -71,6 +72,7 @@ pub(crate) const TABLES: [&Table; 22] = [
     &diagonal::H3,
     &diagonal::AAREN,
     &hyena::HYENA,
+    &attention::ATTENTION,
     &state_space::BLOCK,
     &model::CONV,
     &model::MLP,

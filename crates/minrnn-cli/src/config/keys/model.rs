@@ -76,6 +76,20 @@ pub(super) const MODEL: Table = Table {
             example: "0.1",
         },
         Key {
+            name: "positions",
+            kind: "whole number",
+            default: Default::Words("none"),
+            meaning: "Rows of a learned table of positions, which is added to what goes in. A sequence of more steps is an error.",
+            example: "256",
+        },
+        Key {
+            name: "init",
+            kind: "`\"usual\"` or `\"gpt2\"`",
+            default: Default::Is("\"usual\""),
+            meaning: "How matrices begin: as each layer has it, or all normal with deviation 0.02, those that end a part of a block with that over the root of the number of parts.",
+            example: "\"gpt2\"",
+        },
+        Key {
             name: "input",
             kind: "table",
             default: Default::Words("of the task"),

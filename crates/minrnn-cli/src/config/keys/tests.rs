@@ -44,6 +44,7 @@ fn base(name: &str) -> String {
         "model.cell.h3" => "[model.cell]\nkind = 'h3'\n",
         "model.cell.hyena" => "[model.cell]\nkind = 'hyena'\n",
         "model.cell.aaren" => "[model.cell]\nkind = 'aaren'\n",
+        "model.cell.attention" => "[model.cell]\nkind = 'attention'\n",
         "model.cell.mamba" => "[model.cell]\nkind = 'mamba'\n",
         "model.cell.mamba2" => "[model.cell]\nkind = 'mamba2'\n",
         "model.block" => "[model.cell]\nkind = 'mamba'\n[model.block]\nkind = 'mamba'\n",

@@ -37,6 +37,10 @@ pub(super) const CONFIGS: &[(&str, &str)] = &[
         "mamba2",
         "width = 4\nlayers = 1\nblock = \"mamba\"\n[input]\nfeatures = 2\n[cell]\nkind = \"mamba2\"\nstates = 3\nhead_channels = 2\ngroups = 2\n[head]\nwidth = 3\nkind = \"values\"\nsteps = \"last\"",
     ),
+    (
+        "attention",
+        "width = 4\nlayers = 2\nnorm = \"layer\"\npositions = 300\ninit = \"gpt2\"\n[input]\nvocab = 5\n[cell]\nkind = \"attention\"\nheads = 2\nbias = true\n[mlp]\n[head]\nwidth = 5\ntied = true",
+    ),
 ];
 
 /// A model with weights drawn wide enough that gates open and close.
@@ -125,7 +129,11 @@ impl Case {
         let states = graph
             .states()
             .iter()
-            .map(|s| normal(batch * s.len()))
+            // Steps so far are whole numbers.
+            .map(|s| match s.name.ends_with(".n") {
+                true => normal(batch).iter().map(|v| v.abs().trunc()).collect(),
+                false => normal(batch * s.len()),
+            })
             .collect();
         let (mut ids, mut features) = (vec![], vec![]);
         match graph.input() {

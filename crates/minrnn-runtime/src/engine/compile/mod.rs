@@ -3,6 +3,7 @@
 //! Demand decides what is looked at: the lowering of a recurrence is never reached, because its `h` is taken from the
 //! metadata. Nodes that the compiler does not know make the file run in tract; that is no error.
 
+mod attend;
 mod convolution;
 mod fold;
 mod layout;
@@ -93,15 +94,17 @@ pub(super) fn compile(
                 .insert(&tensor.name, Value::Const(Rc::new(constant)));
         }
     }
-    let (live, lowered) = live(graph, info);
+    let attentions = attend::find(graph);
+    let (live, lowered) = live(graph, info, &attentions);
     for (at_node, node) in graph.node.iter().enumerate() {
         if !live.contains(&at_node) {
             continue;
         }
         let place = node.output.first().map_or("", String::as_str);
-        let done = match lowered.get(&at_node) {
-            Some(recurrence) => compiler.recurrence(node, recurrence),
-            None => compiler.node(node),
+        let done = match (lowered.get(&at_node), attentions.get(&at_node)) {
+            (Some(recurrence), _) => compiler.recurrence(node, recurrence),
+            (None, Some(attention)) => compiler.attention(node, attention),
+            (None, None) => compiler.node(node),
         };
         done.map_err(|what| at(place, what))?;
     }
@@ -117,6 +120,7 @@ pub(super) fn compile(
 fn live<'a>(
     graph: &'a GraphProto,
     info: &'a Info,
+    attentions: &BTreeMap<usize, attend::Attention<'a>>,
 ) -> (BTreeSet<usize>, BTreeMap<usize, &'a Recurrence>) {
     let mut wanted: BTreeSet<&str> = graph.output.iter().map(|o| o.name.as_str()).collect();
     let (mut live, mut lowered) = (BTreeSet::new(), BTreeMap::new());
@@ -134,6 +138,8 @@ fn live<'a>(
         if let Some(r) = replaced {
             lowered.insert(at, r);
             wanted.extend(r.parts().map(|(_, name)| name.as_str()));
+        } else if let Some(attention) = attentions.get(&at) {
+            wanted.extend(attention.reads());
         } else {
             wanted.extend(node.input.iter().map(String::as_str));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Compiler, Unsupported};
-use crate::engine::instr::{Instr, Operand, Register};
+use crate::engine::instr::{Instr, Operand, Past, Register};
 use crate::engine::value::{Phase, View};
 use crate::engine::{Port, Program};
 use crate::kernels::Binary;
@@ -66,6 +66,11 @@ impl Compiler<'_> {
                 Instr::Conv {
                     x, carry: Some(c), ..
                 } if *c == carry => Some(*x),
+                Instr::Attend {
+                    kv,
+                    past: Past::Carry(c),
+                    ..
+                } if *c == carry => Some(*kv),
                 _ => None,
             };
             let Some(last) = self.body.iter().rposition(|i| reads(i).is_some()) else {

@@ -1,5 +1,6 @@
 //! Every kernel against a twin written in the obvious way, bit for bit, on every instruction set of this machine.
 
+mod attend;
 mod bytes;
 mod convolution;
 mod figures;

@@ -31,7 +31,7 @@ const MAMBA: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 
 const MAMBA2: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 65\n[cell]\nkind = 'mamba2'\n[head]\nwidth = 65\n";
 
 /// The same width and depth with the other mixers, of which one step of one row is measured.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 5] = [
     (
         "signed-min-gru",
         "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'signed_min_gru'\n[head]\nwidth = 65\n",
@@ -43,6 +43,10 @@ const OTHERS: [(&str, &str); 4] = [
     (
         "s4d",
         "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 's4d'\nstates = 64\n[head]\nwidth = 65\n",
+    ),
+    (
+        "attention",
+        "width = 384\nlayers = 3\nnorm = 'layer'\n[input]\nvocab = 65\n[cell]\nkind = 'attention'\nheads = 6\nwindow = 256\nbias = true\n[mlp]\n[head]\nwidth = 65\n",
     ),
     (
         "h3",

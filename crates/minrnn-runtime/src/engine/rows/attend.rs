@@ -1,0 +1,69 @@
+//! Attention: each row over its past and the rows of the call.
+
+use super::{Block, Fault, Steps};
+use crate::engine::instr::Past;
+use crate::engine::value::View;
+use crate::kernels::{self, Attend, Rows, RowsMut};
+
+/// Rows of an attention: its arguments beside the past.
+pub(in crate::engine) struct Attention<'a> {
+    pub(in crate::engine) q: Rows<'a>,
+    pub(in crate::engine) kv: Rows<'a>,
+    pub(in crate::engine) n: Rows<'a>,
+    pub(in crate::engine) heads: usize,
+}
+
+impl<'a> Attention<'a> {
+    /// Row `at`, of whose sequence the rows from `from` on are in the call.
+    pub(in crate::engine) fn row<'p: 'a>(
+        &self,
+        from: usize,
+        at: usize,
+        past: &'p [f32],
+    ) -> Attend<'a> {
+        Attend {
+            q: self.q.row(at),
+            past,
+            present: self.kv.part(from, at + 1 - from),
+            n: self.n.row(at)[0],
+            heads: self.heads,
+        }
+    }
+}
+
+impl Block<'_> {
+    pub(super) fn attend(
+        &mut self,
+        [q, kv, n]: [View; 3],
+        past: Past,
+        heads: usize,
+        [scores, out]: [usize; 2],
+        steps: &mut impl Steps,
+    ) -> Result<(), Fault> {
+        let cpu = self.cpu;
+        let mut scratch = std::mem::take(&mut self.registers.f32s[scores]);
+        let wide = self.registers.widths[scores];
+        let done = self.write(out, |b, to, width| {
+            let x = Attention {
+                q: b.view(q),
+                kv: b.view(kv),
+                n: b.view(n),
+                heads,
+            };
+            let past = match past {
+                Past::View(past) => past,
+                Past::Carry(carry) => {
+                    let scratch = RowsMut::dense(&mut scratch[..b.rows * wide], b.rows);
+                    return steps.attend(carry, &x, scratch, RowsMut::dense(to, b.rows));
+                }
+            };
+            for (row, to) in to.chunks_exact_mut(width).enumerate() {
+                let one = x.row(row, row, b.registers.row(past, row));
+                kernels::attend(cpu, &one, &mut scratch[..wide], to);
+            }
+            Ok(())
+        });
+        self.registers.f32s[scores] = scratch;
+        done
+    }
+}
