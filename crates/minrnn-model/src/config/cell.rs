@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::aaren::Aaren;
 use super::diagonal::{H3, S4d};
+use super::feedback::Rnn;
 use super::keys::{CellKind, Keys};
 use super::minimal::Minimal;
 use super::selective::{Mamba, Mamba2};
 use super::signed::Signed;
 use crate::error::{ModelError, Result};
 use crate::graph::Layer;
-use crate::layers::{MinGru, MinLstm, Mixer, Straight};
+use crate::layers::{Feedback, MinGru, MinLstm, Mixer, Straight};
 
 /// What mixes over time in a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ pub enum CellConfig {
     H3(H3),
     /// Attention of a learned query as a recurrence.
     Aaren(Aaren),
+    /// GRU.
+    Gru(Rnn),
+    /// LSTM.
+    Lstm(Rnn),
 }
 
 impl TryFrom<Keys> for CellConfig {
@@ -48,6 +53,8 @@ impl TryFrom<Keys> for CellConfig {
             CellKind::S4d => Self::S4d(S4d::take(&mut keys)),
             CellKind::H3 => Self::H3(H3::take(&mut keys)),
             CellKind::Aaren => Self::Aaren(Aaren::take(&mut keys)),
+            CellKind::Gru => Self::Gru(Rnn::take(&mut keys)),
+            CellKind::Lstm => Self::Lstm(Rnn::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -74,6 +81,8 @@ impl CellConfig {
             Self::S4d(_) => CellKind::S4d,
             Self::H3(_) => CellKind::H3,
             Self::Aaren(_) => CellKind::Aaren,
+            Self::Gru(_) => CellKind::Gru,
+            Self::Lstm(_) => CellKind::Lstm,
         }
     }
 
@@ -90,6 +99,7 @@ impl CellConfig {
             Self::S4d(keys) => keys.channels(width),
             Self::H3(keys) => keys.channels(width),
             Self::Aaren(keys) => keys.channels(width),
+            Self::Gru(keys) | Self::Lstm(keys) => keys.channels(width),
         }
     }
 
@@ -114,6 +124,8 @@ impl CellConfig {
             Self::S4d(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::H3(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Aaren(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Gru(keys) => keys.layer(width, Feedback::Gru),
+            Self::Lstm(keys) => keys.layer(width, Feedback::Lstm),
             Self::Mamba2(keys) => match keys.norm_groups {
                 None => straight(keys.mixer(width, 1.0)?, keys.bias),
                 Some(_) => Err(ModelError::config(
@@ -150,6 +162,8 @@ impl CellConfig {
             Self::S4d(keys) => keys.mixer(width),
             Self::H3(keys) => keys.mixer(width),
             Self::Aaren(keys) => keys.mixer(width),
+            Self::Gru(keys) => keys.mixer(width, Feedback::Gru),
+            Self::Lstm(keys) => keys.mixer(width, Feedback::Lstm),
         }
     }
 
@@ -176,6 +190,7 @@ impl CellConfig {
             Self::S4d(keys) => keys.validate(width),
             Self::H3(keys) => keys.validate(width),
             Self::Aaren(keys) => keys.validate(width),
+            Self::Gru(keys) | Self::Lstm(keys) => keys.validate(width),
         }
     }
 }

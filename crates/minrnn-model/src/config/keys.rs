@@ -37,6 +37,10 @@ pub enum CellKind {
     H3,
     /// Attention of a learned query as a recurrence.
     Aaren,
+    /// GRU.
+    Gru,
+    /// LSTM.
+    Lstm,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
@@ -118,6 +122,8 @@ impl CellKind {
             Self::S4d => "s4d",
             Self::H3 => "h3",
             Self::Aaren => "aaren",
+            Self::Gru => "gru",
+            Self::Lstm => "lstm",
         }
     }
 }

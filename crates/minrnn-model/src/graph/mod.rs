@@ -10,6 +10,7 @@
 //! | `op`, `functions` | the primitives |
 //! | `shape` | what each takes, and the shape of its result |
 //! | `state` | states |
+//! | `fold` | feedback of any kind, step by step |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
 //! | `check`, `limits`, `uses` | what a finished graph must keep; what any may hold; what parameters are read as |
@@ -17,6 +18,7 @@
 mod affine;
 mod build;
 mod check;
+mod fold;
 mod functions;
 mod fused;
 mod hidden;
@@ -31,6 +33,7 @@ mod tests;
 mod write;
 
 pub use affine::Denormalisation;
+pub use fold::{FoldNodes, FoldState};
 pub use functions::{Binary, Unary};
 pub use fused::{Candidate, Fused, Layer, Region};
 pub use op::{Law, Op, Reduction};
@@ -157,10 +160,13 @@ pub struct Graph {
     params: Vec<ParamSpec>,
     states: Vec<StateSpec>,
     regions: Vec<Region>,
+    folds: Vec<FoldNodes>,
     output: Option<Output>,
     scope: Vec<String>,
     /// The present block: its index, and how many scopes lead to it.
     block: Option<(usize, usize)>,
+    /// The node that the fold in the making begins with.
+    folding: Option<usize>,
 }
 
 impl Graph {
@@ -251,7 +257,7 @@ impl Graph {
     /// The value whose last step (or last rows) the state holds after a run.
     pub fn state_source(&self, state: State) -> Value {
         let of = |i: usize| match self.nodes[i].op {
-            Op::Recur { state: s, .. } if s == state => Some(Value(i)),
+            Op::Recur { state: s, .. } | Op::Fold { state: s } if s == state => Some(Value(i)),
             Op::Delay { state: s, .. } if s == state => Some(self.nodes[i].inputs[0]),
             _ => None,
         };

@@ -81,6 +81,16 @@ pub enum Op {
         /// How h follows from the step before, and what the arguments are.
         law: Law,
     },
+    /// In a fold's body, first: what the state was before the step. No argument.
+    Before {
+        /// A state that holds a value.
+        state: State,
+    },
+    /// Ends a fold's body: its argument is the state after the step. See [`Graph::fold`](super::Graph::fold).
+    Fold {
+        /// A state that holds a value.
+        state: State,
+    },
     /// In training: zero with probability p, else `x / (1 - p)`. Otherwise x.
     Dropout {
         /// Probability, in `[0, 1)`.
@@ -151,6 +161,8 @@ impl Op {
             Op::Concat => "Concat",
             Op::Delay { .. } => "Delay",
             Op::Recur { .. } => "Recur",
+            Op::Before { .. } => "Before",
+            Op::Fold { .. } => "Fold",
             Op::Dropout { .. } => "Dropout",
             Op::Last => "Last",
         }
@@ -166,6 +178,7 @@ impl Op {
     pub fn state(&self) -> Option<State> {
         match *self {
             Op::Delay { state, .. } | Op::Recur { state, .. } => Some(state),
+            Op::Before { state } | Op::Fold { state } => Some(state),
             _ => None,
         }
     }

@@ -21,6 +21,7 @@ impl Contract {
                 Law::Linear => Self::One,
                 Law::Max | Law::Complex => Self::Two,
             },
+            Op::Before { .. } | Op::Fold { .. } => Self::Two,
             Op::Input
             | Op::Param { .. }
             | Op::Const { .. }

@@ -4,7 +4,7 @@
 
 use minrnn_model::graph::{Binary, Graph, Law, Op, Unary};
 
-use super::heads;
+use super::{fold, heads};
 use crate::builder::{Builder, Val};
 use crate::choices::{ExportError, ExportOptions, Form, Lowering};
 
@@ -79,6 +79,7 @@ impl Steps {
 /// # Errors
 /// The first recurrence whose law it does not know, and what does.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
+    fold::check(graph, options)?;
     let knows = matches!(options.lowering, Lowering::Blocked | Lowering::BlockedScan);
     let attention = options.lowering == Lowering::LinearAttention;
     if attention && options.form == Form::Step && Lowering::is_of_steps(options.lowering, graph) {

@@ -4,6 +4,7 @@
 //! `[B, T, width]`, values after the last-step operation `[B, width]`.
 
 mod dropout;
+mod fold;
 mod fused;
 mod ops;
 mod time;
@@ -154,7 +155,11 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
     let mut site = 0;
     while i < graph.nodes().len() {
         let begin = i;
-        let end = match walk.fused_at(i)? {
+        let whole = match walk.fold_at(i)? {
+            Some(end) => Some(end),
+            None => walk.fused_at(i)?,
+        };
+        let end = match whole {
             Some(end) => {
                 site += count_dropout(graph, begin, end);
                 end
