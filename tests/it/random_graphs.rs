@@ -266,7 +266,8 @@ fn held(graph: &Graph, case: &Case, params: &Params) {
         form: Form::Scan,
         ..options(Lowering::Blocked, case)
     });
-    for options in &all {
+    let forms = Form::of(graph);
+    for options in all.iter().filter(|o| forms.contains(&o.form)) {
         let file = session(graph, params, options);
         right(
             options.lowering_name(graph),

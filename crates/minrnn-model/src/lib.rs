@@ -24,6 +24,8 @@ pub mod compare;
 pub mod config;
 #[cfg(test)]
 mod config_tests;
+#[cfg(test)]
+mod fold_tests;
 pub mod graph;
 #[cfg(test)]
 mod hyena_tests;

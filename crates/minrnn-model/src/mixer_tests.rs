@@ -60,6 +60,14 @@ fn blocks_and_state_spaces_are_written_as_they_always_were() {
             r#"{"bias":false,"expansion":1.0,"heads":1,"kind":"attention"}"#,
         ),
         (
+            "gru",
+            r#"{"bias":true,"expansion":1.0,"initial_state":"zero","kind":"gru","output_projection":true}"#,
+        ),
+        (
+            "lstm",
+            r#"{"bias":true,"expansion":1.0,"initial_state":"zero","kind":"lstm","output_projection":true}"#,
+        ),
+        (
             "s4d",
             r#"{"bias":false,"diagonal":"lin","expansion":1.0,"kind":"s4d","states":64,"step":[0.001,0.1]}"#,
         ),
@@ -105,6 +113,16 @@ fn keys_of_another_kind_are_refused_with_their_line() {
             "[cell]\nkind = 'signed_min_gru'\ncandidate = 'linear'\n",
             "",
             "candidate is no key of signed_min_gru",
+        ),
+        (
+            "[cell]\nkind = 'gru'\ncandidate = 'linear'\n",
+            "",
+            "candidate is no key of gru",
+        ),
+        (
+            "[cell]\nkind = 'lstm'\ntime_scale = [1, 2]\n",
+            "",
+            "time_scale is no key of lstm",
         ),
         (
             "[cell]\nkind = 'aaren'\nstates = 4\n",
@@ -219,6 +237,14 @@ fn what_makes_no_block_is_refused_by_key() {
         (
             "positions = 4\nblock = 'mamba'\ncell = { kind = 'attention', bias = true }",
             "cell.bias",
+        ),
+        (
+            "cell = { kind = 'gru', expansion = 2, output_projection = false }",
+            "cell.output_projection",
+        ),
+        (
+            "block = 'mamba'\ncell = { kind = 'lstm', output_projection = false }",
+            "cell.output_projection",
         ),
         ("cell = { kind = 's4d', states = 3 }", "cell.states"),
         ("cell = { kind = 's4d', states = 0 }", "cell.states"),

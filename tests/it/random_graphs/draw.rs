@@ -2,8 +2,8 @@
 
 use minrnn_model::Result;
 use minrnn_model::graph::{
-    Binary, Graph, Holds, Input, Law, Op, OutputKind, Reduction, Span, State, StateInit, Unary,
-    Value,
+    Binary, FoldState, Graph, Holds, Input, Law, Op, OutputKind, Reduction, Span, State, StateInit,
+    Unary, Value,
 };
 use minrnn_model::params::{Init, Role};
 
@@ -85,7 +85,7 @@ impl Draw<'_> {
         self.count += 1;
         let name = format!("s{}", self.count);
         let x = self.pick(a);
-        let made = match kind % 15 {
+        let made = match kind % 16 {
             0 => self.unary(x, b),
             1 => self.binary(x, b, c),
             2 => {
@@ -113,6 +113,8 @@ impl Draw<'_> {
             11 => self.convolution(&name, x, b, c),
             12 => self.attention(&name, x, b, c),
             13 => self.position(&name, x, b),
+            // Seldom: it has no parallel form.
+            14 if a.is_multiple_of(3) => self.fold(&name, x, b, c),
             _ => self.outer(x, b),
         };
         if let Ok(made) = made
@@ -345,6 +347,63 @@ impl Draw<'_> {
         let n = self.g.steps(x)?;
         let at = self.g.affine(n, 1.0, -1.0)?;
         self.g.op(Op::Embed { table }, &[at])
+    }
+
+    /// A fold of one or two states whose next values are some function of both.
+    fn fold(&mut self, name: &str, x: Value, b: u16, c: u16) -> Result<Value> {
+        if self.g.span(x) != Span::Step {
+            return self.unary(x, b);
+        }
+        let (width, count) = (1 + b as usize % 5, 1 + c as usize % 2);
+        let init = self.init(name, width, c)?;
+        let mut states = vec![];
+        for (name, init) in [("h", init), ("c", StateInit::Constant(0.25))] {
+            states.push(FoldState { name, width, init });
+        }
+        states.truncate(count);
+        let u = self.g.param(name, &[width, width], weight(0.5))?;
+        let drive = self.g.mean_of_all(x)?;
+        let f = [Unary::Tanh, Unary::Sigmoid, Unary::Sin][c as usize / 2 % 3];
+        let name = name.to_owned();
+        let mut inner = vec![];
+        let made = self.g.block(0, |g| {
+            g.scope(name, |g| {
+                g.fold(&states, |g, before| {
+                    let u = g.read(u)?;
+                    let u = if b.is_multiple_of(3) {
+                        g.unary(Unary::Sin, u)?
+                    } else {
+                        u
+                    };
+                    let moved = g.op(
+                        Op::MatMul {
+                            transposed: b.is_multiple_of(2),
+                        },
+                        &[before[0], u],
+                    )?;
+                    let sum = g.add(moved, drive)?;
+                    let h = g.unary(f, sum)?;
+                    inner.push(sum);
+                    let Some(c) = before.get(1) else {
+                        return Ok(vec![h]);
+                    };
+                    let late = g.mul(*c, h)?;
+                    let wide = g.repeat(late, width, 2)?;
+                    let wide = g.narrow(wide, 1, width)?;
+                    inner.push(wide);
+                    let next = g.affine(wide, 0.5, 0.125)?;
+                    Ok(vec![h, next])
+                })
+            })
+        })?;
+        if c.is_multiple_of(5) {
+            inner.push(self.g.before(made[0])?);
+        }
+        if b.is_multiple_of(2) {
+            self.all.extend(inner);
+        }
+        self.all.extend(&made);
+        self.g.op(Op::Concat, &made)
     }
 
     /// An outer product of the channels of two values, summed over one of them.

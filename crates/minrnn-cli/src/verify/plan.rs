@@ -70,7 +70,7 @@ pub(super) fn has_one_channel(graph: &Graph) -> bool {
             Op::MatMul { .. } | Op::Embed { .. } | Op::Narrow { .. }
         ) && node.width == 1;
         let read = node.inputs.iter().any(|v| narrow[v.index()]);
-        if matches!(node.op, Op::Recur { .. }) && (read || node.width == 1) {
+        if matches!(node.op, Op::Recur { .. } | Op::Fold { .. }) && (read || node.width == 1) {
             return true;
         }
         narrow.push(made || read);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::aaren::Aaren;
 use super::attention::Attention;
 use super::diagonal::{H3, S4d};
+use super::feedback::Rnn;
 use super::hyena::Hyena;
 use super::keys::{CellKind, Keys};
 use super::minimal::Minimal;
@@ -12,7 +13,7 @@ use super::selective::{Mamba, Mamba2};
 use super::signed::Signed;
 use crate::error::{ModelError, Result};
 use crate::graph::Layer;
-use crate::layers::{MinGru, MinLstm, Mixer, Straight};
+use crate::layers::{Feedback, MinGru, MinLstm, Mixer, Straight};
 
 /// What mixes over time in a block.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,6 +39,10 @@ pub enum CellConfig {
     Hyena(Hyena),
     /// Causal attention over a window.
     Attention(Attention),
+    /// GRU.
+    Gru(Rnn),
+    /// LSTM.
+    Lstm(Rnn),
 }
 
 impl TryFrom<Keys> for CellConfig {
@@ -56,6 +61,8 @@ impl TryFrom<Keys> for CellConfig {
             CellKind::Aaren => Self::Aaren(Aaren::take(&mut keys)),
             CellKind::Hyena => Self::Hyena(Hyena::take(&mut keys)),
             CellKind::Attention => Self::Attention(Attention::take(&mut keys)),
+            CellKind::Gru => Self::Gru(Rnn::take(&mut keys)),
+            CellKind::Lstm => Self::Lstm(Rnn::take(&mut keys)),
         };
         match keys.left() {
             Some(key) => Err(format!("{key} is no key of {}; leave it out", kind.name())),
@@ -84,6 +91,8 @@ impl CellConfig {
             Self::Aaren(_) => CellKind::Aaren,
             Self::Hyena(_) => CellKind::Hyena,
             Self::Attention(_) => CellKind::Attention,
+            Self::Gru(_) => CellKind::Gru,
+            Self::Lstm(_) => CellKind::Lstm,
         }
     }
 
@@ -102,6 +111,7 @@ impl CellConfig {
             Self::Aaren(keys) => keys.channels(width),
             Self::Hyena(keys) => keys.channels(width),
             Self::Attention(keys) => keys.channels(width),
+            Self::Gru(keys) | Self::Lstm(keys) => keys.channels(width),
         }
     }
 
@@ -128,6 +138,8 @@ impl CellConfig {
             Self::Aaren(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Hyena(keys) => straight(keys.mixer(width)?, keys.bias),
             Self::Attention(keys) => straight(keys.mixer(width)?, keys.bias),
+            Self::Gru(keys) => keys.layer(width, Feedback::Gru),
+            Self::Lstm(keys) => keys.layer(width, Feedback::Lstm),
             Self::Mamba2(keys) => match keys.norm_groups {
                 None => straight(keys.mixer(width, 1.0)?, keys.bias),
                 Some(_) => Err(ModelError::config(
@@ -168,6 +180,8 @@ impl CellConfig {
             Self::Aaren(keys) => keys.mixer(width),
             Self::Hyena(keys) => keys.mixer(width),
             Self::Attention(keys) => keys.mixer(width),
+            Self::Gru(keys) => keys.mixer(width, Feedback::Gru),
+            Self::Lstm(keys) => keys.mixer(width, Feedback::Lstm),
         }
     }
 
@@ -206,6 +220,7 @@ impl CellConfig {
             Self::Aaren(keys) => keys.validate(width),
             Self::Hyena(keys) => keys.validate(width),
             Self::Attention(keys) => keys.validate(width),
+            Self::Gru(keys) | Self::Lstm(keys) => keys.validate(width),
         }
     }
 }

@@ -41,6 +41,10 @@ pub enum CellKind {
     Hyena,
     /// Causal attention over a window.
     Attention,
+    /// GRU.
+    Gru,
+    /// LSTM.
+    Lstm,
 }
 
 /// All keys of all kinds, as they are written; a kind takes its own, and what is left is refused.
@@ -135,6 +139,8 @@ impl CellKind {
             Self::Aaren => "aaren",
             Self::Hyena => "hyena",
             Self::Attention => "attention",
+            Self::Gru => "gru",
+            Self::Lstm => "lstm",
         }
     }
 }

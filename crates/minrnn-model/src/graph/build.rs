@@ -40,9 +40,11 @@ impl Graph {
             params: vec![],
             states: vec![],
             regions: vec![],
+            folds: vec![],
             output: None,
             scope: vec![],
             block: None,
+            folding: None,
         };
         let value = body(&mut g, Value(0))?;
         if value.0 >= g.nodes.len() {

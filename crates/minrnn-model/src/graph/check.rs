@@ -50,6 +50,12 @@ impl Graph {
         };
         match users[..] {
             [] => fail("is used by no operation"),
+            // Made together by Graph::fold.
+            [first, last]
+                if matches!((first.op, last.op), (Op::Before { .. }, Op::Fold { .. })) =>
+            {
+                Ok(())
+            }
             [first, ref rest @ ..] if matches!(first.op, Op::Recur { .. }) => {
                 // A delay of it was held to this very recurrence when it was made.
                 if rest.iter().all(|n| matches!(n.op, Op::Delay { .. })) {

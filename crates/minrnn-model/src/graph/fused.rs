@@ -91,6 +91,19 @@ pub enum Fused {
         /// Whether a head has one A for all of its states; else every state has its own.
         shared: bool,
     },
+    /// PyTorch's GRU, packed `[r | z | n]`: input x `[.., M]`; parameters `[M, 3D]`, its bias, `[D, 3D]`, its bias; state h. With
+    /// `[xr | xz | xn]` and `[hr | hz | hn]` the products of x and of h: `r = sigmoid(xr + hr)`, `z = sigmoid(xz + hz)`,
+    /// `n = tanh(xn + r hn)`, `h = (h - n) z + n`.
+    Gru {
+        /// Whether there are biases.
+        bias: bool,
+    },
+    /// PyTorch's LSTM, packed `[i | f | g | o]`: input x `[.., M]`; parameters as those of [`Fused::Gru`] with 4D; states h, c. Of the sum of
+    /// both products: `c = sigmoid(f) c + sigmoid(i) tanh(g)`, `h = sigmoid(o) tanh(c)`.
+    Lstm {
+        /// Whether there are biases.
+        bias: bool,
+    },
     /// Input x `[.., D]`; parameters log_dt, A_log, A_im, C, D; one state, `[re | im]`. With A = -exp(A_log) + i A_im and s = exp(log_dt),
     /// `h[d, n] = exp(s A) h[d, n] + (exp(s A) - 1) / A x[d]`, complex, `y[d] = 2 re sum_n C h[d, n] + D x[d]`.
     DiagonalScan {

@@ -11,6 +11,7 @@
 //! | `shape` | what each takes, and the shape of its result |
 //! | `convolution` | of convolutions and limits: their shapes, their short names, the longest sequence |
 //! | `state` | states |
+//! | `fold` | feedback of any kind, step by step |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
 //! | `check`, `limits`, `uses` | what a finished graph must keep; what any may hold; what parameters are read as |
@@ -19,6 +20,7 @@ mod affine;
 mod build;
 mod check;
 mod convolution;
+mod fold;
 mod functions;
 mod fused;
 mod hidden;
@@ -33,6 +35,7 @@ mod tests;
 mod write;
 
 pub use affine::Denormalisation;
+pub use fold::{FoldNodes, FoldState};
 pub use functions::{Binary, Unary};
 pub use fused::{Candidate, Fused, Layer, Region};
 pub use op::{Law, Op, Reduction};
@@ -159,10 +162,13 @@ pub struct Graph {
     params: Vec<ParamSpec>,
     states: Vec<StateSpec>,
     regions: Vec<Region>,
+    folds: Vec<FoldNodes>,
     output: Option<Output>,
     scope: Vec<String>,
     /// The present block: its index, and how many scopes lead to it.
     block: Option<(usize, usize)>,
+    /// The node that the fold in the making begins with.
+    folding: Option<usize>,
 }
 
 impl Graph {
@@ -263,7 +269,7 @@ impl Graph {
     /// The value whose last step (or last rows) the state holds after a run.
     pub fn state_source(&self, state: State) -> Value {
         let of = |i: usize| match self.nodes[i].op {
-            Op::Recur { state: s, .. } if s == state => Some(Value(i)),
+            Op::Recur { state: s, .. } | Op::Fold { state: s } if s == state => Some(Value(i)),
             Op::Delay { state: s, .. } | Op::Conv { state: s } if s == state => {
                 Some(self.nodes[i].inputs[0])
             }

@@ -102,6 +102,16 @@ pub enum Op {
         /// Their number divides D.
         heads: usize,
     },
+    /// In a fold's body, first: what the state was before the step. No argument.
+    Before {
+        /// A state that holds a value.
+        state: State,
+    },
+    /// Ends a fold's body: its argument is the state after the step. See [`Graph::fold`](super::Graph::fold).
+    Fold {
+        /// A state that holds a value.
+        state: State,
+    },
     /// In training: zero with probability p, else `x / (1 - p)`. Otherwise x.
     Dropout {
         /// Probability, in `[0, 1)`.
@@ -175,6 +185,8 @@ impl Op {
             Op::Limit { .. } => "Limit",
             Op::Recur { .. } => "Recur",
             Op::Attend { .. } => "Attend",
+            Op::Before { .. } => "Before",
+            Op::Fold { .. } => "Fold",
             Op::Dropout { .. } => "Dropout",
             Op::Last => "Last",
         }
@@ -193,6 +205,7 @@ impl Op {
             | Op::Recur { state, .. }
             | Op::Conv { state }
             | Op::Attend { state, .. } => Some(state),
+            Op::Before { state } | Op::Fold { state } => Some(state),
             _ => None,
         }
     }

@@ -12,6 +12,9 @@ impl Graph {
         self.check_operands(op, x)?;
         self.check_arity(op, x)?;
         let fail = |what: String| Err(self.shape_error(op.name(), what));
+        if let Some(what) = self.wrong_in_fold(op, x) {
+            return fail(what);
+        }
         let (width, span) = x
             .first()
             .map_or((0, Span::Step), |v| (self.width(*v), self.span(*v)));
@@ -42,6 +45,8 @@ impl Graph {
             Op::Limit { most } => self.shape_of_limit(op, x, most),
             Op::Recur { state, law } => self.shape_of_recurrence(op, x, state, law),
             Op::Attend { state, heads } => self.shape_of_attention(op, x, state, heads),
+            Op::Before { state } => Ok((self.state_spec(state).width, Span::Step)),
+            Op::Fold { state } => self.shape_of_fold(op, x[0], state),
             Op::Dropout { p } if !(0.0..1.0).contains(&p) => {
                 fail(format!("takes p in [0, 1), got {p}"))
             }
@@ -90,7 +95,7 @@ impl Graph {
 
     fn check_arity(&self, op: Op, x: &[Value]) -> Result<()> {
         let arity = match op {
-            Op::Param { .. } | Op::Const { .. } => 0,
+            Op::Param { .. } | Op::Const { .. } | Op::Before { .. } => 0,
             Op::Concat => x.len().max(1),
             Op::Binary(_) | Op::MatMul { .. } | Op::Conv { .. } => 2,
             Op::Recur { law, .. } => law.arity(),
@@ -262,6 +267,19 @@ impl Graph {
             ));
         }
         Ok((q, Span::Step))
+    }
+
+    fn shape_of_fold(&self, op: Op, x: Value, state: State) -> Result<Shape> {
+        self.takes_steps(op, &[x])?;
+        let (s, width) = (self.state_spec(state), self.width(x));
+        if width == s.width {
+            return Ok((width, Span::Step));
+        }
+        let what = format!(
+            "of {width} channels does not fit the state `{}` of {}",
+            s.name, s.width
+        );
+        Err(self.shape_error(op.name(), what))
     }
 
     /// Whether a value is the recurrence of a state.

@@ -230,13 +230,18 @@ impl Graph {
         let state = self.state(name, self.width(kv), holds, StateInit::Zero)?;
         self.op(Op::Attend { state, heads }, &[q, kv, n])
     }
-    /// What a recurrence was before each step: at the begin its state, at a reset its initial value.
+    /// What a recurrence, or the state of a fold, was before each step: at the begin its state, at a reset its initial value.
     ///
     /// # Errors
-    /// A value that is no recurrence.
+    /// A value that is no recurrence and no state of a fold.
     pub fn before(&mut self, h: Value) -> Result<Value> {
         match self.node(h).op {
             Op::Recur { state, .. } => self.op(Op::Delay { state, by: 1 }, &[h]),
+            Op::Fold { state } => {
+                let is = |i: &usize| self.node(Value(*i)).op == Op::Before { state };
+                let before = (0..h.0).find(is).expect("a fold begins with its states");
+                Ok(Value(before))
+            }
             other => {
                 Err(self.shape_error("Delay", format!("takes a recurrence, got {}", other.name())))
             }

@@ -89,6 +89,25 @@ impl Layer for Scaled {
     }
 }
 
+/// A linear map whose weight begins uniform in `[-bound, bound)`.
+pub(super) struct Bounded {
+    pub(super) linear: Linear,
+    pub(super) bound: f64,
+}
+
+impl Layer for Bounded {
+    fn name(&self) -> &str {
+        self.linear.name()
+    }
+    fn fused(&self) -> Option<Fused> {
+        self.linear.fused()
+    }
+    fn body(&self, g: &mut Graph, x: &[Value]) -> Result<Vec<Value>> {
+        let bound = self.bound;
+        self.linear.begun(g, x[0], Init::Uniform { bound })
+    }
+}
+
 /// Row of a table `[V, M]` for each token id. Parameter `weight`, uniform with variance 1.
 #[derive(Debug, Clone)]
 pub struct Embedding {

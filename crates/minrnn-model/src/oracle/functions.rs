@@ -28,11 +28,15 @@ pub(super) fn unary(f: Unary, x: f64, e: f64) -> (f64, f64) {
             // As Exp(Min(x, 0)) / (1 + Exp(-Abs(x))): the first exp counts for x < 0 only, the second by its share of the sum.
             let y = sigmoid(x);
             let functions = FUNCTION * (if x < 0.0 { 1.0 } else { 0.0 } + y.min(1.0 - y));
-            (y, y * (1.0 - y) * e + y * (functions + 2.0 * UNIT) + TINY)
+            // Neither is out of [0, 1].
+            let moved = (y * (1.0 - y) * e).min(y.max(1.0 - y));
+            (y, moved + y * (functions + 2.0 * UNIT) + TINY)
         }
         Unary::Tanh => {
             let y = libm::tanh(x);
-            (y, (1.0 - y * y) * e + FUNCTION * y.abs() + TINY)
+            // Neither is out of [-1, 1].
+            let moved = ((1.0 - y * y) * e).min(1.0 + y.abs());
+            (y, moved + FUNCTION * y.abs() + TINY)
         }
         Unary::Exp => {
             let y = libm::exp(x);

@@ -6,10 +6,12 @@
 mod attend;
 mod check;
 mod convolution;
+mod fold;
 mod functions;
 mod ops;
 mod product;
 mod recur;
+mod still;
 mod tensor;
 mod window;
 
@@ -19,6 +21,7 @@ mod tests;
 pub use tensor::Tensor;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::error::{ModelError, Result};
 use crate::graph::{Graph, Holds, Op, Span, State, Value};
@@ -199,7 +202,18 @@ pub fn walk<'a>(
     let uses = graph.uses();
     let mut values: Vec<Option<Tensor>> = vec![None; graph.nodes().len()];
     let mut states = vec![None; graph.states().len()];
+    let still = still::Still {
+        graph,
+        params,
+        stays: &stays_in_place,
+        uses: &uses,
+    };
+    // Of the fold that is being gone through, what is not shown yet.
+    let mut folded = BTreeMap::new();
     for (i, node) in graph.nodes().iter().enumerate() {
+        if let Some(fold) = graph.fold_at(i) {
+            folded = fold::fold(&still, fold, &values, [first, &begin], run);
+        }
         if stays_in_place[i] {
             continue;
         }
@@ -237,31 +251,10 @@ pub fn walk<'a>(
                 })?
             }
             Op::Last => window::last(x(0), run),
-            Op::MatMul { transposed } => {
-                let w = match graph.as_param(node.inputs[1]) {
-                    Some(param) if stays_in_place[node.inputs[1].index()] => {
-                        product::Matrix::Param(param, params)
-                    }
-                    _ => product::Matrix::Value(x(1)),
-                };
-                let narrow = graph.weight(node).filter(|p| uses[p.index()].is_narrow());
-                product::matmul(x(0), w, transposed, shape, run, narrow)
-            }
-            Op::Row { row } if stays_in_place[node.inputs[0].index()] => {
-                let param = graph.as_param(node.inputs[0]);
-                ops::parameter(
-                    params,
-                    param.expect("only parameters stay"),
-                    row..row + 1,
-                    shape,
-                    run.bounds,
-                )
-            }
-            Op::Param { param } => ops::parameter(params, param, 0..shape.batch, shape, run.bounds),
-            op => {
-                let x: Vec<&Tensor> = (0..node.inputs.len()).map(x).collect();
-                ops::apply(op, params, shape, &x, run)
-            }
+            _ => match folded.remove(&i) {
+                Some(made) => made,
+                None => still.value(node, &x, shape, run),
+            },
         };
         see(graph.value_at(i), &y);
         values[i] = Some(y);

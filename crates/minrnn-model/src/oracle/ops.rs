@@ -60,6 +60,9 @@ pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &
         | Op::Last => {
             unreachable!("run by the caller, which knows time and parameters")
         }
+        Op::Before { .. } | Op::Fold { .. } => {
+            unreachable!("a fold is run as a whole")
+        }
     }
 }
 

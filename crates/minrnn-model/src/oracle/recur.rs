@@ -17,6 +17,16 @@ struct Row {
     e: Vec<f64>,
 }
 
+/// What a run begins with: exact values.
+pub(super) fn given(values: &[f64], width: usize, bounds: bool) -> Tensor {
+    let bound = if bounds {
+        vec![0.0; values.len()]
+    } else {
+        vec![]
+    };
+    Tensor::new(values.to_vec(), bound, width)
+}
+
 /// `h[t]` of all steps; at a reset the state is its initial value again. `x`: the arguments of the law; `states`: what the run begins
 /// with, and what a reset begins with.
 pub(super) fn recur(

@@ -94,7 +94,11 @@ pub fn takes_any_state(graph: &Graph) -> bool {
             return false;
         }
         let stateful = match node.op {
-            Op::Recur { .. } | Op::Delay { .. } | Op::Conv { .. } | Op::Attend { .. } => true,
+            Op::Recur { .. }
+            | Op::Delay { .. }
+            | Op::Conv { .. }
+            | Op::Attend { .. }
+            | Op::Before { .. } => true,
             _ => node.inputs.iter().any(|v| known[v.index()].0),
         };
         let signs: Vec<Sign> = node.inputs.iter().map(|v| known[v.index()].1).collect();

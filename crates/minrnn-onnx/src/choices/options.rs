@@ -23,6 +23,12 @@ impl Form {
     /// All forms.
     pub const ALL: [Self; 3] = [Self::Parallel, Self::Scan, Self::Step];
 
+    /// The forms that a graph has, in order: all of them, but for feedback of any kind (a fold), which has no `parallel` form.
+    pub fn of(graph: &Graph) -> Vec<Self> {
+        let has = |form: &Self| *form != Self::Parallel || graph.folds().is_empty();
+        Self::ALL.into_iter().filter(has).collect()
+    }
+
     /// The form's name in metadata and file names.
     pub fn name(self) -> &'static str {
         match self {

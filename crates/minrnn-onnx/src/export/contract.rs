@@ -22,6 +22,7 @@ impl Contract {
                 Law::Max | Law::Complex => Self::Two,
             },
             Op::Conv { .. } | Op::Attend { .. } => Self::Two,
+            Op::Before { .. } | Op::Fold { .. } => Self::Two,
             Op::Limit { .. }
             | Op::Input
             | Op::Param { .. }

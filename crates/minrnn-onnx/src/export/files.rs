@@ -38,7 +38,7 @@ const LARGE: u64 = 64 << 20;
 /// What to write into a folder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirOptions {
-    /// Which forms; at least one.
+    /// Which forms; at least one. All of them ([`Form::ALL`]) are those that the model has ([`Form::of`]).
     pub forms: Vec<Form>,
     /// The rest of the options; its `form` and `config` are set for each file. `lengths` is left out of `step`.
     pub options: ExportOptions,
@@ -247,6 +247,9 @@ fn stage(
     let mut forms = dir.forms.clone();
     forms.sort_unstable();
     forms.dedup();
+    if forms == Form::ALL {
+        forms = Form::of(graph);
+    }
     let placement = placement(dir, 4 * params.count() as u64)?;
     let mut made: Vec<FormFile> = vec![];
     let mut shared: Option<Data> = None;

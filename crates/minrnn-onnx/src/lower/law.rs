@@ -4,7 +4,7 @@
 
 use minrnn_model::graph::{Binary, Graph, Law, Op, Unary};
 
-use super::{convolution, heads};
+use super::{convolution, fold, heads};
 use crate::builder::{Builder, Val};
 use crate::choices::{ExportError, ExportOptions, Form, Lowering};
 
@@ -84,6 +84,7 @@ pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), Export
         option: "seq_len",
         what,
     })?;
+    fold::check(graph, options)?;
     let knows = matches!(options.lowering, Lowering::Blocked | Lowering::BlockedScan);
     let attention = options.lowering == Lowering::LinearAttention;
     let whole = attention && options.form == Form::Parallel;

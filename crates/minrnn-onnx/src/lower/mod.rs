@@ -9,6 +9,7 @@ mod channels;
 mod convolution;
 mod delay;
 mod elementwise;
+mod fold;
 mod heads;
 mod kogge_stone;
 mod law;
@@ -68,7 +69,15 @@ pub(crate) fn lower(
     options: &ExportOptions,
 ) -> Lowered {
     let mut l = Lower::new(graph, params, store, ports, options);
+    let mut end = 0;
     for (i, node) in graph.nodes().iter().enumerate() {
+        if let Some(fold) = graph.fold_at(i).filter(|_| !l.is_step()) {
+            l.fold(fold);
+            end = fold.nodes.end;
+        }
+        if i < end {
+            continue;
+        }
         if let Some((region, last)) = l.heads_at(i) {
             // Of the others it makes what it reads.
             if last {
@@ -147,6 +156,8 @@ struct Lower<'a> {
     /// By node of the graph, as far as they are made.
     values: Vec<Option<Val>>,
     recurrences: Vec<Recurrence>,
+    /// Whether nodes are made in a Scan's body: of one step.
+    in_body: bool,
     /// Last states of recurrences, by state.
     last_states: BTreeMap<usize, Val>,
 }
@@ -206,6 +217,7 @@ impl<'a> Lower<'a> {
             parts: BTreeMap::new(),
             values: vec![None; graph.nodes().len()],
             recurrences: vec![],
+            in_body: false,
             last_states: BTreeMap::new(),
         }
     }
@@ -242,7 +254,7 @@ impl<'a> Lower<'a> {
     }
 
     fn is_step(&self) -> bool {
-        self.options.form == Form::Step
+        self.options.form == Form::Step || self.in_body
     }
 
     /// The axis of the channels.
@@ -319,6 +331,8 @@ impl<'a> Lower<'a> {
                 let x: Vec<Val> = node.inputs.iter().map(|v| self.value(*v)).collect();
                 self.recur(state, law, &x, node.width)
             }
+            Op::Before { state } => self.before(state),
+            Op::Fold { state } => self.after(state, node.inputs[0]),
             Op::Dropout { .. } => self.value(node.inputs[0]),
             Op::Last => {
                 let x = self.value(node.inputs[0]);

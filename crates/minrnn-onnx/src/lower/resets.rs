@@ -73,6 +73,16 @@ impl Resets {
         self.reset
     }
 
+    /// `1 - reset`: 1 where states go on.
+    pub(super) fn kept_now(&self) -> Val {
+        self.keep
+    }
+
+    /// The initial value of a state that does not begin with zeros.
+    pub(super) fn initial(&self, state: State) -> Option<Val> {
+        self.initial[state.index()]
+    }
+
     /// Once the input is known: padded with zeros as the input is.
     pub(super) fn begin(&mut self, b: &mut Builder, time: &mut Time, step: bool) {
         b.at_root("reset", |b| {

@@ -75,6 +75,14 @@ impl Lower<'_> {
         }
     }
 
+    /// Makes a parameter of bf16 f32, unless that is done or it is stored as f32.
+    pub(super) fn widen(&mut self, param: Param) {
+        if self.is_narrow(param) {
+            let stored = self.param(param);
+            self.widened(param, stored);
+        }
+    }
+
     /// bf16 as f32, once for each parameter.
     fn widened(&mut self, param: Param, stored: Val) -> Val {
         if let Some(wide) = self.wide.get(&param) {

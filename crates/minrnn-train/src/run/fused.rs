@@ -16,7 +16,7 @@ impl Walk<'_> {
         let Some(region) = graph
             .regions()
             .iter()
-            .find(|r| r.nodes.start == i && !r.nodes.is_empty())
+            .find(|r| r.nodes.start == i && !r.nodes.is_empty() && !folds(r.fused))
         else {
             return Ok(None);
         };
@@ -126,6 +126,12 @@ impl Walk<'_> {
             Fused::SelectiveScan { .. } | Fused::DiagonalScan { .. } => {
                 unreachable!("it has a state beside its result")
             }
+            Fused::Gru { .. } | Fused::Lstm { .. } => unreachable!("it is run by its fold"),
         }
     }
+}
+
+/// Whether a region is a fold with what stands before it: there is no kernel of it.
+fn folds(fused: Fused) -> bool {
+    matches!(fused, Fused::Gru { .. } | Fused::Lstm { .. })
 }

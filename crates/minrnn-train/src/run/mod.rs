@@ -6,6 +6,7 @@
 mod attend;
 mod convolution;
 mod dropout;
+mod fold;
 mod fused;
 mod ops;
 mod time;
@@ -158,7 +159,11 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
     let mut site = 0;
     while i < graph.nodes().len() {
         let begin = i;
-        let end = match walk.fused_at(i)? {
+        let whole = match walk.fold_at(i)? {
+            Some(end) => Some(end),
+            None => walk.fused_at(i)?,
+        };
+        let end = match whole {
             Some(end) => {
                 site += count_dropout(graph, begin, end);
                 end

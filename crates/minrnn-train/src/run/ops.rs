@@ -1,6 +1,6 @@
 //! Primitive operations as candle tensors.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor, bail};
 use minrnn_kernels as kernels;
 use minrnn_model::graph::{Binary, Input, Op, Reduction, Unary};
 
@@ -33,18 +33,6 @@ impl Walk<'_> {
                 let rows = kernels::embedding(table, &x(0).flatten_all()?)?;
                 rows.reshape((self.batch, self.time, node.width))
             }
-            Op::MatMul { transposed: false } => matmul(x(0), x(1)),
-            Op::MatMul { transposed: true } => matmul(x(0), &x(1).t()?),
-            Op::Unary(f) => unary(f, x(0)),
-            Op::Binary(f) => binary(f, x(0), x(1)),
-            Op::Affine { mul, add } => x(0).affine(mul, add),
-            Op::Reduce { kind, group } => reduce(kind, x(0), group),
-            Op::Repeat { block, times } => repeat(x(0), block, times),
-            Op::Narrow { start, len } => x(0).narrow(D::Minus1, start, len)?.contiguous(),
-            Op::Concat => {
-                let parts: Vec<&Tensor> = node.inputs.iter().map(|v| self.value(*v)).collect();
-                Tensor::cat(&parts, D::Minus1)
-            }
             Op::Delay { state, by } => self.delay(x(0), state, by),
             Op::Conv { state } => self.convolution([x(0), x(1)], state),
             Op::Limit { most } => self.limit(x(0), most),
@@ -60,7 +48,28 @@ impl Walk<'_> {
                     None => Ok(x(0).clone()),
                 }
             }
+            Op::Before { .. } | Op::Fold { .. } => unreachable!("a fold is run as a whole"),
+            op => {
+                let x: Vec<&Tensor> = node.inputs.iter().map(|v| self.value(*v)).collect();
+                still(op, &x)
+            }
         }
+    }
+}
+
+/// An operation that knows neither time nor parameters.
+pub(super) fn still(op: Op, x: &[&Tensor]) -> Result<Tensor> {
+    match op {
+        Op::MatMul { transposed: false } => matmul(x[0], x[1]),
+        Op::MatMul { transposed: true } => matmul(x[0], &x[1].t()?),
+        Op::Unary(f) => unary(f, x[0]),
+        Op::Binary(f) => binary(f, x[0], x[1]),
+        Op::Affine { mul, add } => x[0].affine(mul, add),
+        Op::Reduce { kind, group } => reduce(kind, x[0], group),
+        Op::Repeat { block, times } => repeat(x[0], block, times),
+        Op::Narrow { start, len } => x[0].narrow(D::Minus1, start, len)?.contiguous(),
+        Op::Concat => Tensor::cat(x, D::Minus1),
+        other => bail!("{} is run by its own", other.name()),
     }
 }
 

@@ -293,15 +293,82 @@ fn more() -> Vec<(&'static str, Model, Params)> {
             })
         },
     );
-    let traced = [("tied", tied), ("windows", windows)].map(|(name, model)| {
+    let named = [("tied", tied), ("windows", windows), ("fold", folded())];
+    let traced = named.map(|(name, model)| {
         let model = model.unwrap();
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
     let convolved = configured(&CONVOLVED);
-    let traced = traced.into_iter().chain(of_state_spaces());
+    let traced = traced.into_iter().chain(of_feedback());
+    let traced = traced.chain(of_state_spaces());
     let traced = traced.chain(super::attention_tests::models());
     traced.chain(convolved).collect()
+}
+
+/// A nonlinear body of two states of different widths, one of which begins with a learned row: with matrices that are parameters, and one
+/// that is computed from these; what was before is read behind it, and a second fold stands behind the first.
+fn folded() -> minrnn_model::Result<Model> {
+    use minrnn_model::graph::{FoldState, Op};
+    let input = Input::Features { width: 3 };
+    Model::trace(
+        input,
+        OutputKind::Values,
+        serde_json::Value::Null,
+        |g, x| {
+            let weight = |bound| minrnn_model::params::Role::Weight {
+                init: minrnn_model::params::Init::Uniform { bound },
+                decay: true,
+            };
+            g.block(0, |g| {
+                let first = g.param("first", &[4], weight(1.0))?;
+                let [u, v] =
+                    [("u", [4, 4]), ("v", [2, 3])].map(|(n, s)| g.param(n, &s, weight(0.7)));
+                let (u, v) = (u?, v?);
+                let drive = g.op(Op::Concat, &[x, x])?;
+                let drive = g.narrow(drive, 1, 4)?;
+                let states = [
+                    ("h", 4, StateInit::Learned(first)),
+                    ("n", 2, StateInit::Constant(-0.5)),
+                ];
+                let states = states.map(|(name, width, init)| FoldState { name, width, init });
+                let mut inner = x;
+                let made = g.fold(&states, |g, before| {
+                    let [h, n] = *before else {
+                        unreachable!("two states")
+                    };
+                    let u = g.read(u)?;
+                    let moved = g.matmul(h, u)?;
+                    let sum = g.add(moved, drive)?;
+                    let sum = g.unary(Unary::Tanh, sum)?;
+                    let v = g.read(v)?;
+                    let v = g.unary(Unary::Sin, v)?;
+                    inner = g.matmul(n, v)?;
+                    let gate = g.add(inner, x)?;
+                    let gate = g.mean_of_all(gate)?;
+                    let gate = g.unary(Unary::Sigmoid, gate)?;
+                    let apart = g.sub(h, sum)?;
+                    let apart = g.mul(apart, gate)?;
+                    let h = g.add(sum, apart)?;
+                    let halves = g.sum(h, 2)?;
+                    let n = g.min(n, halves)?;
+                    let n = g.affine(n, 0.5, 0.25)?;
+                    Ok(vec![h, n, sum])
+                })?;
+                let before = g.before(made[0])?;
+                let state = FoldState {
+                    name: "k",
+                    width: 3,
+                    init: StateInit::Zero,
+                };
+                let late = g.fold(&[state], |g, k| {
+                    let k = g.unary(Unary::Sin, k[0])?;
+                    Ok(vec![g.sub(inner, k)?])
+                })?;
+                g.op(Op::Concat, &[made[0], made[1], made[2], before, late[0]])
+            })
+        },
+    )
 }
 
 /// Convolutions whose taps are values.
@@ -330,6 +397,38 @@ const CONVOLVED: [(&str, &str, &str, &str); 3] = [
 pub(crate) fn of_state_spaces() -> Vec<(&'static str, Model, Params)> {
     let others = configured(&OF_OTHER_LAWS);
     configured(&SELECTIVE).into_iter().chain(others).collect()
+}
+
+const FEEDBACK: [(&str, &str, &str, &str); 4] = [
+    (
+        "GRU",
+        TOKENS,
+        "kind = 'gru'\nexpansion = 1.5",
+        "[conv]\nkernel = 3\n[mlp]\nexpansion = 1\n",
+    ),
+    (
+        "GRU in Mamba's block",
+        FEATURES,
+        "kind = 'gru'\ninitial_state = 'learned'\nexpansion = 0.5",
+        "[block]\nkind = 'mamba'\nkernel = 2\n",
+    ),
+    (
+        "LSTM",
+        FEATURES,
+        "kind = 'lstm'\ninitial_state = 'learned'\nexpansion = 0.5",
+        "[mlp]\nactivation = 'silu'\ngated = true\n",
+    ),
+    (
+        "LSTM, bare",
+        TOKENS,
+        "kind = 'lstm'\noutput_projection = false\nbias = false",
+        "",
+    ),
+];
+
+/// GRU and LSTM.
+pub(crate) fn of_feedback() -> Vec<(&'static str, Model, Params)> {
+    configured(&FEEDBACK)
 }
 
 const SELECTIVE: [(&str, &str, &str, &str); 4] = [

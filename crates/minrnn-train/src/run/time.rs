@@ -35,8 +35,8 @@ impl Resets {
         }
     }
 
-    /// `[B, T, 1]`, 1 where a row begins anew.
-    fn mask(&self, like: &Tensor) -> Result<Tensor> {
+    /// `[B, T, 1]`, 1 where a row begins anew; of the type and place of `like`, `[B, T, ..]`.
+    pub(super) fn mask(&self, like: &Tensor) -> Result<Tensor> {
         let (b, t, _) = like.dims3()?;
         let values: Vec<f32> = self.at.iter().map(|v| f32::from(u8::from(*v))).collect();
         Tensor::from_vec(values, (b, t, 1), like.device())?.to_dtype(like.dtype())
