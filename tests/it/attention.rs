@@ -373,3 +373,24 @@ fn attention_of_which_one_node_is_another_is_not_taken_for_ours() {
         assert!(seen >= 4, "{seen}");
     }
 }
+
+/// A file whose attention sees what is hidden, or counts from another number, is found out.
+#[test]
+fn a_forged_attention_does_not_hold() {
+    fn moved(file: &mut ir::Model, name: &str, by: f32) {
+        let all = &mut file.graph.initializers;
+        let t = all.iter_mut().find(|t| t.name.contains(name)).unwrap();
+        let values: Vec<f32> = t.to_f32().unwrap().iter().map(|v| v + by).collect();
+        *t = ir::Tensor::f32(t.name.clone(), t.dims.clone(), &values);
+    }
+    let changes: [(&str, &dyn Fn(&mut ir::Model)); 2] = [
+        ("what is hidden is seen", &|f| moved(f, "const.f32.-1e30", 1e30)),
+        ("one row fewer is seen", &|f| moved(f, "range", 1.0)),
+    ];
+    for (what, change) in changes {
+        let forged = Forged::new(NANO, |_| {});
+        forged.file("step", change);
+        let found = forged.report(true);
+        assert!(found.is_err() || found.is_ok_and(|r| !r.holds), "{what}");
+    }
+}

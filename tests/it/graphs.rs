@@ -69,6 +69,18 @@ fn a_whole_block_of_the_language_model_step_by_step() {
     );
 }
 
+/// A window and positions.
+#[test]
+fn attention_in_every_form() {
+    let text = "width = 4\nlayers = 1\nnorm = 'none'\nresidual = false\npositions = 6\n[input]\nvocab = 5\n[head]\nwidth = 5\n\
+                [cell]\nkind = 'attention'\nheads = 2\n";
+    let config: ModelConfig = toml::from_str(text).unwrap();
+    let model = Model::from_config(&config).unwrap();
+    for form in Form::ALL {
+        snapshot("attention", &model, form, Lowering::Blocked);
+    }
+}
+
 /// Every lowering for every target: targets whose graphs are the same share a snapshot, and the list says who shares it.
 #[test]
 fn every_lowering_for_every_target() {

@@ -94,7 +94,7 @@ impl Forged {
     }
 
     /// Changes one file, and the manifest's hash of it.
-    fn file(&self, form: &str, change: &dyn Fn(&mut ir::Model)) -> &Self {
+    pub(crate) fn file(&self, form: &str, change: &dyn Fn(&mut ir::Model)) -> &Self {
         let path = self.path().join(format!("model.{form}.onnx"));
         let mut file = ir::Model::decode(&std::fs::read(&path).unwrap()).unwrap();
         let before = file.clone();
