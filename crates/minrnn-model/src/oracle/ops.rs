@@ -55,7 +55,6 @@ pub(super) fn apply(op: Op, params: Weights, shape: Shape, x: &[&Tensor], run: &
         | Op::Conv { .. }
         | Op::Limit { .. }
         | Op::Recur { .. }
-        | Op::Recur { .. }
         | Op::Attend { .. }
         | Op::Last => {
             unreachable!("run by the caller, which knows time and parameters")
