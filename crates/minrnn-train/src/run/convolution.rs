@@ -56,6 +56,11 @@ impl Walk<'_> {
     }
 }
 
+/// Rows of the window that the product keeps for each output, of a window of so many rows.
+pub(crate) fn patches(lag: Option<usize>) -> usize {
+    lag.map_or(0, |lag| 1 + lag / BLOCK)
+}
+
 /// `[B, T, D]` from a window `[B, lag + T, D]` and taps `[lag + 1, D]`: of each block of outputs, its rows of the window times the taps,
 /// which lie in a matrix a step further on for each output.
 fn blocks(window: &Tensor, taps: &Tensor) -> Result<Tensor> {
