@@ -1,6 +1,6 @@
 //! Convolutions whose taps are values, in blocks of steps as products of matrices, and limits of counts.
 
-use candle_core::{DType, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 use minrnn_kernels as kernels;
 use minrnn_model::graph::State;
 
@@ -37,13 +37,13 @@ impl Walk<'_> {
 
     /// 1 for each step; a number that is not from 0 to `most` is an error, but behind a row's end.
     pub(super) fn limit(&self, x: &Tensor, most: usize) -> Result<Tensor> {
-        let (batch, time, _) = x.dims3()?;
+        let time = x.dim(1)?;
         // Counted from the begin, no step is beyond: nothing is brought to the host.
         if self.run.states.is_some() || time > most {
-            let counts = x.detach().to_dtype(DType::F32)?.reshape((batch, time))?;
-            for (row, counts) in counts.to_vec2::<f32>()?.iter().enumerate() {
+            let counts = crate::host::read(&x.detach())?;
+            for (row, counts) in counts.chunks(time).enumerate() {
                 let end = self.run.lens.map_or(time, |l| l[row] as usize);
-                let wrong = |n: &f32| !(-0.5..most as f32 + 0.5).contains(n);
+                let wrong = |n: &f64| !(-0.5..most as f64 + 0.5).contains(n);
                 if let Some(t) = counts[..end].iter().position(wrong) {
                     bail!(
                         "step {t} of row {row} is number {} of its sequence, and the model takes {most} steps; begin anew before, or make a model of longer sequences",
@@ -54,6 +54,11 @@ impl Walk<'_> {
         }
         x.ones_like()
     }
+}
+
+/// Rows of the window that the product keeps for each output, of a window of so many rows.
+pub(crate) fn patches(lag: Option<usize>) -> usize {
+    lag.map_or(0, |lag| 1 + lag / BLOCK)
 }
 
 /// `[B, T, D]` from a window `[B, lag + T, D]` and taps `[lag + 1, D]`: of each block of outputs, its rows of the window times the taps,

@@ -22,6 +22,7 @@ use candle_core::{DType, Device, Result, Tensor, Var, bail};
 use minrnn_model::graph::{Graph, Input, Op, State, StateInit, Value};
 use minrnn_model::params::{Params, Role};
 
+pub(crate) use convolution::patches;
 pub use dropout::Dropout;
 pub(crate) use dropout::mask as dropout_mask;
 

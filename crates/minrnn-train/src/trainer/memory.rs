@@ -7,6 +7,7 @@ use minrnn_model::graph::{Fused, Graph, Op, OutputKind, Span};
 use crate::error::{Result, TrainError};
 use crate::memory::Memory;
 use crate::optim::Room;
+use crate::run;
 use crate::tape::{Carry, NoScratch, Options, Plan, Target};
 
 /// Bytes of an f32.
@@ -102,7 +103,11 @@ fn kept(graph: &Graph) -> u128 {
                 i += 1;
                 // Dropout keeps its mask.
                 let masked = matches!(nodes[i - 1].op, Op::Dropout { p } if p > 0.0);
-                (1 + u128::from(masked), &nodes[i - 1])
+                let patches = match nodes[i - 1].op {
+                    Op::Conv { state } => run::patches(graph.state_spec(state).lag()),
+                    _ => 0,
+                };
+                (1 + u128::from(masked) + patches as u128, &nodes[i - 1])
             }
         };
         if node.span == Span::Step {
@@ -131,6 +136,20 @@ mod tests {
             10,
             true,
         )
+    }
+
+    /// Of a convolution by long filters the rows of its blocks, not of each of its taps.
+    #[test]
+    fn filters_are_counted_by_blocks() {
+        let kept = |longest: usize| {
+            let text = format!(
+                "width = 8\nlayers = 1\ninput = {{ vocab = 4 }}\nhead = {{ width = 4 }}\n[cell]\nkind = 'hyena'\nlongest = {longest}\n"
+            );
+            let config: ModelConfig = toml::from_str(&text).unwrap();
+            let model = Model::from_config(&config).unwrap();
+            Memory::of(model.graph(), 2, 10, true).activations
+        };
+        assert_eq!(kept(1024) - kept(32), 31 * 8 * 4 * 2 * 10);
     }
 
     /// Buffers that are never alive together share memory: less than candle, which keeps all.

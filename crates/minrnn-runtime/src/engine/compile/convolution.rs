@@ -178,11 +178,9 @@ fn taps(weight: &Constant, d: usize, block: usize, n: usize) -> Result<Vec<f32>,
     for (at, row) in values.chunks_exact(reach).enumerate() {
         let (channel, k) = (at / block, at % block);
         let first = &values[channel * block * reach..][..n];
-        let zeros = row[..k].iter().chain(&row[k + n..]);
-        let same = row[k..k + n].iter().zip(first);
-        if zeros.map(|v| v.to_bits()).any(|v| v != 0)
-            || !same.map(|(a, b)| a.to_bits() == b.to_bits()).all(|s| s)
-        {
+        let mut zeros = row[..k].iter().chain(&row[k + n..]);
+        let mut same = row[k..k + n].iter().zip(first);
+        if zeros.any(|v| v.to_bits() != 0) || !same.all(|(a, b)| a.to_bits() == b.to_bits()) {
             return Err("Conv in blocks by other taps for each step".into());
         }
     }
