@@ -2,6 +2,7 @@
 //! because a replaced recurrence would hide a broken lowering, near what tract makes of the untouched files.
 
 mod beyond;
+mod feedback;
 mod random;
 mod rare;
 mod referee;

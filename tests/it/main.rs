@@ -7,6 +7,7 @@ mod engines_candle;
 mod circles;
 mod exact;
 mod examples;
+mod feedback;
 mod forged;
 mod formulas;
 mod golden;

@@ -2,6 +2,7 @@
 //! this table; tests hold it to the types that read the keys (names, defaults) and the page to it.
 
 mod diagonal;
+mod feedback;
 mod model;
 mod page;
 mod signed;
@@ -57,7 +58,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 21] = [
+pub(crate) const TABLES: [&Table; 23] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
@@ -69,6 +70,8 @@ pub(crate) const TABLES: [&Table; 21] = [
     &diagonal::S4D,
     &diagonal::H3,
     &diagonal::AAREN,
+    &feedback::GRU,
+    &feedback::LSTM,
     &state_space::BLOCK,
     &model::CONV,
     &model::MLP,

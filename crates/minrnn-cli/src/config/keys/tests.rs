@@ -43,6 +43,8 @@ fn base(name: &str) -> String {
         "model.cell.s4d" => "[model.cell]\nkind = 's4d'\n",
         "model.cell.h3" => "[model.cell]\nkind = 'h3'\n",
         "model.cell.aaren" => "[model.cell]\nkind = 'aaren'\n",
+        "model.cell.gru" => "[model.cell]\nkind = 'gru'\n",
+        "model.cell.lstm" => "[model.cell]\nkind = 'lstm'\n",
         "model.cell.mamba" => "[model.cell]\nkind = 'mamba'\n",
         "model.cell.mamba2" => "[model.cell]\nkind = 'mamba2'\n",
         "model.block" => "[model.cell]\nkind = 'mamba'\n[model.block]\nkind = 'mamba'\n",

@@ -3,6 +3,7 @@
 //! Demand decides what is looked at: the lowering of a recurrence is never reached, because its `h` is taken from the
 //! metadata. Nodes that the compiler does not know make the file run in tract; that is no error.
 
+mod fold;
 mod layout;
 mod pointwise;
 mod products;
@@ -132,6 +133,7 @@ fn live<'a>(
             wanted.extend(r.parts().map(|(_, name)| name.as_str()));
         } else {
             wanted.extend(node.input.iter().map(String::as_str));
+            wanted.extend(fold::read_around(node));
         }
     }
     (live, lowered)
@@ -305,6 +307,7 @@ impl<'a> Compiler<'a> {
             Meaning::Reshape => self.reshape(node),
             Meaning::Transpose => self.transpose(node),
             Meaning::CumSum => self.sums(node),
+            Meaning::Scan => self.fold(node),
             Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());
