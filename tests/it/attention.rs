@@ -384,7 +384,9 @@ fn a_forged_attention_does_not_hold() {
         *t = ir::Tensor::f32(t.name.clone(), t.dims.clone(), &values);
     }
     let changes: [(&str, &dyn Fn(&mut ir::Model)); 2] = [
-        ("what is hidden is seen", &|f| moved(f, "const.f32.-1e30", 1e30)),
+        ("what is hidden is seen", &|f| {
+            moved(f, "const.f32.-1e30", 1e30)
+        }),
         ("one row fewer is seen", &|f| moved(f, "range", 1.0)),
     ];
     for (what, change) in changes {

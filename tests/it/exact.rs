@@ -3,6 +3,7 @@
 
 mod attention;
 mod beyond;
+mod feedback;
 mod random;
 mod rare;
 mod referee;

@@ -256,6 +256,77 @@ fn a_carried_state_enters_as_in_their_sequential_path() {
     assert!(lstm >= 2);
 }
 
+/// Given states, one of each kind a layer, enter and leave as PyTorch's do.
+#[test]
+fn layers_of_torch_go_on_from_given_states() {
+    let mut seen = 0;
+    for (name, golden) in all().into_iter().filter(|(n, _)| n.starts_with("torch_")) {
+        let (_, model, params) = imported(&golden);
+        let of = |what: String| golden.tensors[&what].1.clone();
+        let specs = model.graph().states();
+        let given: Vec<Vec<f64>> = specs
+            .iter()
+            .map(|s| of(format!("begun.{}", s.name)))
+            .collect();
+        let got = oracle(&golden, "features", &model, &params, Some(&given));
+        let c = close(&got.output.data, &of("begun.output.f64".into()), MOVED);
+        assert!(c.holds(), "{name}: {c:?}");
+        for (spec, after) in specs.iter().zip(&got.states) {
+            let want = of(format!("begun.next.{}.f64", spec.name));
+            let c = close(&after.data, &want, MOVED);
+            assert!(c.holds(), "{name}, {}: {c:?}", spec.name);
+            seen += 1;
+        }
+    }
+    assert!(seen >= 12, "the golden data are complete");
+}
+
+/// What no model of ours has is named, with the tensor that says so.
+#[test]
+fn layers_of_torch_that_are_other_models_are_refused() {
+    let of = |tensors: &[(&str, [usize; 2])]| {
+        let data: Vec<Vec<u8>> = tensors
+            .iter()
+            .map(|(_, s)| vec![0; 4 * s[0] * s[1]])
+            .collect();
+        let views = tensors.iter().zip(&data).map(|((name, shape), data)| {
+            let view = safetensors::tensor::TensorView::new(Dtype::F32, shape.to_vec(), data);
+            ((*name).to_owned(), view.unwrap())
+        });
+        let bytes = safetensors::serialize(views, None).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("weights.safetensors");
+        std::fs::write(&path, bytes).unwrap();
+        import(&path, &Options::default())
+            .map(drop)
+            .unwrap_err()
+            .to_string()
+    };
+    let (i, h) = (("weight_ih_l0", [12, 3]), ("weight_hh_l0", [12, 4]));
+    let says = of(&[i, h, ("weight_ih_l0_reverse", [12, 3])]);
+    assert!(
+        says.contains("bidirectional") && says.contains("weight_ih_l0_reverse"),
+        "{says}"
+    );
+    let says = of(&[
+        ("weight_ih_l0", [16, 3]),
+        ("weight_hh_l0", [16, 2]),
+        ("weight_hr_l0", [2, 4]),
+    ]);
+    assert!(
+        says.contains("proj_size") && says.contains("weight_hr_l0"),
+        "{says}"
+    );
+    let says = of(&[("weight_ih_l0", [4, 3]), ("weight_hh_l0", [4, 4])]);
+    assert!(says.contains("torch.nn.RNN"), "{says}");
+    let says = of(&[("weight_ih_l0", [10, 3]), ("weight_hh_l0", [10, 2])]);
+    assert!(says.contains("5 gates of 2 rows"), "{says}");
+    let says = of(&[i, h, ("weight_ih_l2", [12, 4])]);
+    assert!(says.contains("weight_ih_l2"), "{says}");
+    let says = of(&[i, h, ("bias_ih_l0", [12, 1])]);
+    assert!(says.contains("bias_hh_l0"), "{says}");
+}
+
 #[test]
 fn models_go_on_from_their_states() {
     let mut seen = 0;

@@ -9,6 +9,7 @@ mod circles;
 mod convolutions;
 mod exact;
 mod examples;
+mod feedback;
 mod forged;
 mod formulas;
 mod golden;

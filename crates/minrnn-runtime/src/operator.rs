@@ -94,6 +94,8 @@ pub(crate) enum Meaning {
     Transpose,
     /// Sums up to each step.
     CumSum,
+    /// A body once a step.
+    Scan,
     /// Nothing: a file with it is no exact one.
     Unknown,
 }

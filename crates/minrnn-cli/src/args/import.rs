@@ -54,6 +54,8 @@ pub(crate) enum LayoutChoice {
     Minrnns,
     /// Mamba and Mamba-2 of the Python package transformers: a folder with config.json, or its weights
     Transformers,
+    /// torch.nn.GRU and torch.nn.LSTM, any number of layers, one direction
+    Torch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -78,6 +78,7 @@ fn options(args: &Import) -> Result<Options> {
             LayoutChoice::Lucidrains => Layout::Lucidrains,
             LayoutChoice::Minrnns => Layout::Minrnns,
             LayoutChoice::Transformers => Layout::Transformers,
+            LayoutChoice::Torch => Layout::Torch,
         }),
         key: args.key.clone(),
         prefix: args.prefix.clone(),

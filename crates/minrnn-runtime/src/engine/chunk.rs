@@ -4,8 +4,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::registers::Workspace;
-use super::rows::{Attention, Fault, Steps, run};
+use super::instr::Folded;
+use super::registers::{Registers, Workspace};
+use super::rows::{Attention, Fault, NoSteps, Steps, run};
+use super::value::View;
 use super::wave::{Cut, Data, Left, Wave, lock};
 use super::{Port, Program};
 use crate::info::Law;
@@ -194,6 +196,45 @@ impl Steps for Crossing<'_, '_> {
             }
         }
         chunk.leave(carry, left);
+        Ok(())
+    }
+
+    fn fold(
+        &mut self,
+        fold: &Folded,
+        x: &[Rows<'_>],
+        out: &mut [RowsMut<'_>],
+    ) -> Result<(), Fault> {
+        let (chunk, program) = (&*self.chunk, &fold.program);
+        let (rows, steps) = (chunk.rows, chunk.steps);
+        let mut held = Registers::default();
+        held.reserve(&program.rows, rows);
+        let lefts = fold.carries.iter().map(|carry| chunk.carry(*carry));
+        let mut lefts: Vec<_> = lefts.collect::<Result<_, _>>()?;
+        let views = |ports: &[Port]| -> Vec<View> { ports.iter().filter_map(Port::view).collect() };
+        let (ins, outs) = (views(&program.inputs), views(&program.outputs));
+        let (before, inputs) = ins.split_at(lefts.len());
+        for step in 0..steps {
+            for (view, left) in before.iter().zip(&lefts) {
+                held.fill(*view, 0, &left.values);
+            }
+            for (view, x) in inputs.iter().zip(x) {
+                (0..rows).for_each(|row| held.fill(*view, row, x.row(row * steps + step)));
+            }
+            run(&program.body, &mut held, rows, self.cpu, &mut NoSteps)?;
+            for (view, to) in outs.iter().zip(&mut *out) {
+                for row in 0..rows {
+                    let to = to.row_mut(row * steps + step);
+                    to.copy_from_slice(held.row(*view, row));
+                }
+            }
+            for (view, left) in outs.iter().zip(&mut lefts) {
+                held.read(*view, 0, &mut left.values);
+            }
+        }
+        for (carry, left) in fold.carries.iter().zip(lefts) {
+            chunk.leave(*carry, left);
+        }
         Ok(())
     }
 

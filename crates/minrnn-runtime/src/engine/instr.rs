@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Program;
 use super::value::{Elem, View};
 use crate::info::Law;
 use crate::kernels::{Binary, Matrix, MatrixU8, Reduction, Unary};
@@ -131,6 +132,14 @@ pub(super) enum Instr {
         scores: usize,
         out: usize,
     },
+    /// A program once a step of each row of the batch: its inputs are states, which go from step to step, and the values of `x`; what it
+    /// gives are the states after the step, and further values.
+    Fold {
+        fold: Arc<Folded>,
+        x: Vec<View>,
+        /// Registers of all that it gives.
+        out: Vec<usize>,
+    },
     /// The values of `by` steps before; before the first step, those of the carry.
     Delay {
         x: View,
@@ -148,6 +157,14 @@ pub(super) enum Instr {
         x: View,
         capture: usize,
     },
+}
+
+/// A program that runs once a step.
+#[derive(Debug)]
+pub(super) struct Folded {
+    pub(super) program: Program,
+    /// Its states, in order.
+    pub(super) carries: Vec<usize>,
 }
 
 /// The arguments of a selective scan: see `kernels::Scan`.
@@ -279,6 +296,10 @@ impl Instr {
                 }
                 f(scores);
                 f(out);
+            }
+            Self::Fold { x, out, .. } => {
+                x.iter_mut().for_each(|x| f(&mut x.reg));
+                out.iter_mut().for_each(f);
             }
             Self::Scan { scan, out } => {
                 let scan = Arc::make_mut(scan);

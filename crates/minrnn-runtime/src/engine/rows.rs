@@ -3,7 +3,7 @@
 mod attend;
 mod lookup;
 
-use super::instr::{Held, Instr, Operand, Part, Selective};
+use super::instr::{Folded, Held, Instr, Operand, Part, Selective};
 use super::registers::Registers;
 use super::value::View;
 use crate::info::Law;
@@ -61,6 +61,8 @@ pub(super) trait Steps {
         scan: &Scan<'_>,
         out: RowsMut<'_>,
     ) -> Result<(), Fault>;
+    fn fold(&mut self, fold: &Folded, x: &[Rows<'_>], out: &mut [RowsMut<'_>])
+    -> Result<(), Fault>;
     fn delay(
         &mut self,
         carry: usize,
@@ -106,6 +108,9 @@ impl Steps for NoSteps {
         _: &Scan<'_>,
         _: RowsMut<'_>,
     ) -> Result<(), Fault> {
+        Err(Fault::Stopped)
+    }
+    fn fold(&mut self, _: &Folded, _: &[Rows<'_>], _: &mut [RowsMut<'_>]) -> Result<(), Fault> {
         Err(Fault::Stopped)
     }
     fn delay(&mut self, _: usize, _: usize, _: Rows<'_>, _: RowsMut<'_>) -> Result<(), Fault> {
@@ -239,6 +244,7 @@ impl Block<'_> {
                 scores,
                 out,
             } => self.attend([*q, *kv, *n], *past, *heads, [*scores, *out], steps),
+            Instr::Fold { fold, x, out } => self.fold(fold, x, out, steps),
             Instr::Delay { x, by, carry, out } => self.write(*out, |b, to, _| {
                 steps.delay(*carry, *by, b.view(*x), RowsMut::dense(to, b.rows))
             }),
@@ -321,6 +327,31 @@ impl Block<'_> {
                 done
             }
         }
+    }
+
+    fn fold(
+        &mut self,
+        fold: &Folded,
+        x: &[View],
+        out: &[usize],
+        steps: &mut impl Steps,
+    ) -> Result<(), Fault> {
+        let taken = out
+            .iter()
+            .map(|reg| std::mem::take(&mut self.registers.f32s[*reg]));
+        let mut taken: Vec<Vec<f32>> = taken.collect();
+        let x: Vec<Rows<'_>> = x.iter().map(|x| self.view(*x)).collect();
+        let rows = |(buffer, reg): (_, &usize)| {
+            let buffer: &mut Vec<f32> = buffer;
+            let len = self.rows * self.registers.widths[*reg];
+            RowsMut::dense(&mut buffer[..len], self.rows)
+        };
+        let mut to: Vec<RowsMut<'_>> = taken.iter_mut().zip(out).map(rows).collect();
+        let done = steps.fold(fold, &x, &mut to);
+        for (buffer, reg) in taken.into_iter().zip(out) {
+            self.registers.f32s[*reg] = buffer;
+        }
+        done
     }
 
     /// The arguments of a scan: those of all rows, or of one.

@@ -84,7 +84,7 @@ operators! {
     "Reshape" 2..=2 -> 1 {allowzero: INT} Reshape, Reshape, Tract;
     "Round" 1..=1 -> 1 {} Unary, Unary(Round), Tract;
     "Scan" 1..=MANY -> MANY {body: GRAPH, num_scan_inputs: INT, scan_input_axes: INTS, scan_output_axes: INTS,
-        scan_input_directions: INTS, scan_output_directions: INTS} Scan, Unknown, Tract;
+        scan_input_directions: INTS, scan_output_directions: INTS} Scan, Scan, Tract;
     "Shape" 1..=1 -> 1 {start: INT, end: INT} Shape, Shape, Tract;
     "Sigmoid" 1..=1 -> 1 {} Unary, Unary(Sigmoid), Ours;
     "Sign" 1..=1 -> 1 {} Unary, Unknown, Nobody;

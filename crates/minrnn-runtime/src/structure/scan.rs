@@ -50,11 +50,8 @@ pub(super) fn check<'a>(
     for port in body.input.iter().chain(&body.output) {
         plain_dims(port, place)?;
     }
-    // The bodies of our files read what they are given and nothing around them.
-    let seen: Names<'a> = match rules {
-        Rules::Ours => Names::default(),
-        Rules::Any => outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect(),
-    };
+    // The bodies of our files read, beside what they are given, what is computed from parameters alone.
+    let seen: Names<'a> = outer.iter().chain(here).map(|(n, t)| (*n, *t)).collect();
     check_graph(body, &seen, &format!("{place} body "), rules)
 }
 

@@ -14,6 +14,8 @@ pub enum Layout {
     Minrnns,
     /// Mamba and Mamba-2 of the Python package transformers.
     Transformers,
+    /// GRU and LSTM of torch.nn.
+    Torch,
 }
 
 impl Layout {
@@ -23,6 +25,7 @@ impl Layout {
             Self::Lucidrains => "lucidrains",
             Self::Minrnns => "minrnns",
             Self::Transformers => "transformers",
+            Self::Torch => "torch",
         }
     }
 }
@@ -115,7 +118,7 @@ pub(super) fn cell(tensors: &Tensors, prefix: &str) -> Result<CellFound> {
         Layout::Lucidrains => (PaperCell::MinGru, 2),
         // Both cells have one name there; the projection, which is always present, tells D.
         Layout::Minrnns if rows == out()?.saturating_mul(3) => (PaperCell::MinLstm, 3),
-        Layout::Minrnns | Layout::Transformers => (PaperCell::MinGru, 2),
+        Layout::Minrnns | Layout::Transformers | Layout::Torch => (PaperCell::MinGru, 2),
     };
     let channels = if projection { out()? } else { rows / parts };
     if channels.checked_mul(parts) != Some(rows) {

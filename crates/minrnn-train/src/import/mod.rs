@@ -1,7 +1,7 @@
 //! Weights trained in PyTorch become a checkpoint.
 //!
-//! Three layouts are known: the Python package minGRU-pytorch, the code of the paper's authors, and Mamba and Mamba-2 of the package
-//! transformers. The architecture is found from names and shapes, of the last from the `config.json` beside the weights ([`Row`] is the
+//! Four layouts are known: the Python package minGRU-pytorch, the code of the paper's authors, Mamba and Mamba-2 of the package
+//! transformers, and GRU and LSTM of torch.nn. The architecture is found from names and shapes, of the last from the `config.json` beside the weights ([`Row`] is the
 //! mapping), every tensor of the file must have its place, and the model is the same
 //! function: weights are moved, or changed where the two sides write one function in two ways (`gamma + 1`).
 //! Files are data: nothing that a file contains is ever executed.
@@ -20,6 +20,7 @@ mod state_space;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
+mod torch_rnn;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -151,6 +152,8 @@ fn import_source(
     let tensors = &named.tensors;
     let found = if state_space::is(tensors) {
         state_spaces(tensors, options, &settings()?)?
+    } else if torch_rnn::is(tensors) {
+        of_torch(tensors, options)?
     } else {
         plan(tensors, options)?
     };
@@ -197,6 +200,16 @@ fn state_spaces(tensors: &Tensors, options: &Options, settings: &Settings) -> Re
     let plan = state_space::whole(tensors, settings, options)?;
     Ok(Found {
         layout: Layout::Transformers,
+        cell: None,
+        what: plan.what.clone(),
+        plan,
+    })
+}
+
+fn of_torch(tensors: &Tensors, options: &Options) -> Result<Found> {
+    let plan = torch_rnn::whole(tensors, options)?;
+    Ok(Found {
+        layout: Layout::Torch,
         cell: None,
         what: plan.what.clone(),
         plan,
@@ -269,7 +282,7 @@ fn unknown(tensors: &Tensors) -> ImportProblem {
             name.split(".to_hidden_and_").next().unwrap_or_default()
         ),
         None => format!(
-            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs; transformers: Mamba and Mamba-2); the file has {}",
+            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs; transformers: Mamba and Mamba-2; torch: torch.nn.GRU and torch.nn.LSTM); the file has {}",
             names.join(", ")
         ),
     })

@@ -1,12 +1,14 @@
 //! What the flags choose, as far as they tell it without a checkpoint.
 
 use anyhow::{Context, Result, anyhow, bail};
+use minrnn_model::graph::Graph;
 use minrnn_onnx::export::{
     Choices, ExportError, ExportOptions, Form, Lowering, Placement, StateLayout, StateNames, Target,
 };
 
 use crate::args::{Export, FormChoice};
 use crate::given::flag;
+use crate::ui::Ui;
 
 /// Target, lowering, forms and names, with the target's defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +53,29 @@ impl<'a> Choice<'a> {
             seq_len: args.seq_len.0,
             max_seq_len: args.max_seq_len,
         })
+    }
+
+    /// Of all forms those that the model has; whether that left one out, which is told.
+    pub(super) fn leave_out_what_is_not(
+        &mut self,
+        asked: FormChoice,
+        graph: &Graph,
+        ui: &Ui,
+    ) -> bool {
+        let (forms, before) = (Form::of(graph), self.forms.len());
+        if asked != FormChoice::All {
+            return false;
+        }
+        self.forms.retain(|form| forms.contains(form));
+        let left_out = self.forms.len() < before;
+        if left_out {
+            let names: Vec<&str> = self.forms.iter().map(|f| f.name()).collect();
+            ui.note(&format!(
+                "note: there is no form parallel of this model, which feeds back step by step; written is {}",
+                names.join(" and ")
+            ));
+        }
+        left_out
     }
 
     pub(super) fn has(&self, form: Form) -> bool {

@@ -40,6 +40,9 @@ pub(super) fn run(args: &Export, given: &Given, ui: &Ui) -> Result<Outcome> {
     let loaded = files::load_checkpoint(&args.checkpoint)?;
     let graph = loaded.model.graph();
     choice.steps = choice.lowering.is_of_steps(graph);
+    if choice.leave_out_what_is_not(args.form, graph, ui) {
+        unused::refuse(given, &choice)?;
+    }
     unused::refuse_for(given, graph, &choice)?;
     if args.opset.is_none() {
         plain.opset = plain.opset.max(choice.lowering.opset_of(graph));

@@ -3,6 +3,7 @@
 
 mod attention;
 mod diagonal;
+mod feedback;
 mod hyena;
 mod model;
 mod page;
@@ -59,7 +60,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 23] = [
+pub(crate) const TABLES: [&Table; 25] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
@@ -73,6 +74,8 @@ pub(crate) const TABLES: [&Table; 23] = [
     &diagonal::AAREN,
     &hyena::HYENA,
     &attention::ATTENTION,
+    &feedback::GRU,
+    &feedback::LSTM,
     &state_space::BLOCK,
     &model::CONV,
     &model::MLP,

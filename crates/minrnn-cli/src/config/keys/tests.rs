@@ -45,6 +45,8 @@ fn base(name: &str) -> String {
         "model.cell.hyena" => "[model.cell]\nkind = 'hyena'\n",
         "model.cell.aaren" => "[model.cell]\nkind = 'aaren'\n",
         "model.cell.attention" => "[model.cell]\nkind = 'attention'\n",
+        "model.cell.gru" => "[model.cell]\nkind = 'gru'\n",
+        "model.cell.lstm" => "[model.cell]\nkind = 'lstm'\n",
         "model.cell.mamba" => "[model.cell]\nkind = 'mamba'\n",
         "model.cell.mamba2" => "[model.cell]\nkind = 'mamba2'\n",
         "model.block" => "[model.cell]\nkind = 'mamba'\n[model.block]\nkind = 'mamba'\n",

@@ -1,139 +1,147 @@
-//! What is computed from constants alone, once, when a file is opened: moves and products. Functions value by value are folded where they
-//! are compiled.
+//! A Scan whose body is no law that the metadata name: the body's nodes as row operations, run once a step.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
-use super::{Compiler, axis_of, int, volume};
+use super::{Compiler, Outcome, attribute, int};
 use crate::engine::constant::Constant;
-use crate::engine::value::{Elem, Value};
-use crate::kernels::{Cpu, Matrix, Rows, RowsMut};
-use crate::operator::{self, Meaning};
-use crate::proto::NodeProto;
+use crate::engine::instr::{Carry, Folded, Instr, Start};
+use crate::engine::value::{Elem, Flow, Phase, Value, View};
+use crate::proto::{GraphProto, NodeProto};
+
+/// The names that the body of a Scan reads: those of its own, too.
+pub(super) fn read_around(node: &NodeProto) -> impl Iterator<Item = &str> {
+    let body = attribute(node, "body").and_then(|a| a.g.as_ref());
+    let nodes = body.into_iter().flat_map(|b| &b.node);
+    nodes.flat_map(|n| n.input.iter().map(String::as_str))
+}
 
 impl<'a> Compiler<'a> {
-    /// The constant that a node gives, if all that it reads are constants, and it is one of those here.
-    pub(super) fn folded(&mut self, node: &'a NodeProto) -> Result<Option<Value<'a>>, String> {
-        let known = |name: &String| match self.values.get(name.as_str()) {
-            Some(Value::Const(c)) => Some(c.clone()),
-            _ => None,
-        };
-        let all: Option<Vec<Rc<Constant>>> = node.input.iter().map(known).collect();
-        let Some(all) = all.filter(|a| a.first().is_some_and(|c| c.elem == Elem::F32)) else {
-            return Ok(None);
-        };
-        let made = match (operator::meaning(&node.op_type), &all[..]) {
-            (Meaning::MatMul, [x, w]) => product(x, w),
-            (Meaning::Concat, parts) if parts.iter().all(|p| p.elem == Elem::F32) => {
-                joined(parts, int(node, "axis").unwrap_or(0))
+    /// Along the time, batch first: the last states, then what each step gives.
+    pub(super) fn fold(&mut self, node: &'a NodeProto) -> Outcome<'a> {
+        let body = attribute(node, "body").and_then(|a| a.g.as_ref());
+        let body = body.ok_or("Scan without a body")?;
+        let scanned = int(node, "num_scan_inputs").and_then(|n| usize::try_from(n).ok());
+        let states = scanned.and_then(|n| node.input.len().checked_sub(n));
+        let states = states.ok_or("Scan of fewer inputs than it says")?;
+        along_the_time(node)?;
+        let mut before = vec![];
+        for at in 0..states {
+            let h = self.flow(node, at)?;
+            if h.phase != Phase::Begin || h.elem != Elem::F32 || h.dims.len() != 1 {
+                return Err("a Scan that begins with no state [B, D]".into());
             }
-            (Meaning::Gather, [x, at]) if at.dims.len() == 1 => {
-                picked(x, at, int(node, "axis").unwrap_or(0))
-            }
-            (Meaning::Tile, [x, times]) => times.i64s().and_then(|t| tiled(x, &t)),
-            (Meaning::Slice, [x, from, to, axis]) => sliced(x, [from, to, axis]),
-            _ => return Ok(None),
-        };
-        match made {
-            Some(c) => Ok(Some(Value::Const(c.into()))),
-            None => Err(format!("{} of constants that do not fit", node.op_type)),
+            before.push(h);
         }
+        let mut x = vec![];
+        for at in states..node.input.len() {
+            let steps = self.flow(node, at)?;
+            let shaped = steps.phase == Phase::Rows && steps.dims.len() == 1;
+            if !shaped || steps.extent.is_none() || steps.elem != Elem::F32 {
+                return Err("a Scan of something other than f32 [B, T, D]".into());
+            }
+            x.push(steps);
+        }
+        let Some(like) = x.first().cloned() else {
+            return Err("a Scan of no sequence".into());
+        };
+        if x.iter().any(|x| x.extent != like.extent) {
+            return Err("a Scan of sequences of different lengths".into());
+        }
+        let (program, widths) = self.body(body, &before, &x)?;
+        let first = self.carries.len();
+        for (h, width) in before.iter().zip(&widths) {
+            if h.width() != *width {
+                return Err("a Scan whose state changes its width".into());
+            }
+            let start = Start::View(h.at);
+            self.carries.push(Carry { steps: 1, start });
+        }
+        let mut results = vec![];
+        for width in &widths {
+            results.push(self.result(&like, Elem::F32, vec![*width])?);
+        }
+        let fold = Folded {
+            program,
+            carries: (first..self.carries.len()).collect(),
+        };
+        let instr = Instr::Fold {
+            fold: Arc::new(fold),
+            x: x.iter().map(|x| x.at).collect(),
+            out: results.iter().map(|y| y.at.reg).collect(),
+        };
+        self.emit(Phase::Rows, instr);
+        let mut all = vec![];
+        for (at, y) in results.into_iter().enumerate() {
+            all.push(Value::Flow(match at < states {
+                true => {
+                    let mut last = self.capture(&y, None, &[-1], false)?;
+                    last.dims.remove(0);
+                    last
+                }
+                false => y,
+            }));
+        }
+        Ok(all)
+    }
+
+    /// The body as a program of its own, as if it were a file of the form step; and the widths of its outputs.
+    fn body(
+        &self,
+        body: &'a GraphProto,
+        before: &[Flow],
+        x: &[Flow],
+    ) -> Result<(super::super::Program, Vec<usize>), String> {
+        let mut inner = Compiler::new(self.info, self.weights);
+        inner.timed = false;
+        for name in body.node.iter().flat_map(|n| &n.input) {
+            // Constants of the file; values of steps come in as inputs.
+            if let Some(Value::Const(constant)) = self.values.get(name.as_str()) {
+                inner.values.insert(name, Value::Const(constant.clone()));
+            }
+        }
+        let mut inputs: Vec<View> = vec![];
+        for (input, like) in body.input.iter().zip(before.iter().chain(x)) {
+            let dims = like.dims.clone();
+            let flow = inner.input_flow(&input.name, Phase::Rows, Elem::F32, dims)?;
+            inputs.push(flow.at);
+        }
+        for tensor in &body.initializer {
+            let constant = Constant::of(tensor).ok_or("a constant of another type")?;
+            inner
+                .values
+                .insert(&tensor.name, Value::Const(constant.into()));
+        }
+        for node in &body.node {
+            inner
+                .node(node)
+                .map_err(|what| format!("in a Scan's body: {what}"))?;
+        }
+        let mut outputs = vec![];
+        for output in &body.output {
+            match inner.values.get(output.name.as_str()) {
+                Some(Value::Flow(y))
+                    if y.phase == Phase::Rows && y.elem == Elem::F32 && y.dims.len() == 1 =>
+                {
+                    outputs.push(y.at);
+                }
+                _ => return Err("a Scan whose body gives no f32 [B, D]".into()),
+            }
+        }
+        let widths = outputs.iter().map(|y| y.width).collect();
+        Ok((inner.finish_body(inputs, outputs)?, widths))
     }
 }
 
-/// So many values are made, and no more.
-fn room(dims: &[usize]) -> Option<usize> {
-    volume(dims).filter(|n| (1..=super::MAX_WIDTH).contains(n))
-}
-
-fn product(x: &Constant, w: &Constant) -> Option<Constant<'static>> {
-    let ([rows, k], [inner, n]) = (&x.dims[..], &w.dims[..]) else {
-        return None;
+fn along_the_time(node: &NodeProto) -> Result<(), String> {
+    let all = |name: &str, wanted: i64, absent: bool| match attribute(node, name) {
+        Some(list) => list.ints.iter().all(|i| *i == wanted),
+        None => absent,
     };
-    let (x, w) = (x.f32s()?, w.f32s().filter(|_| w.elem == Elem::F32)?);
-    let count = room(&[*rows, *n]).filter(|_| k == inner)?;
-    let mut values = vec![0.0; count];
-    let (from, to) = (
-        Rows::new(&x, *rows, *k, *k),
-        RowsMut::dense(&mut values, *rows),
-    );
-    Matrix::pack(*k, *n, &w).product(Cpu::detect(), from, None, to);
-    Some(Constant::of_values(vec![*rows, *n], values))
-}
-
-/// Values before an axis, along it, and behind it.
-fn around(dims: &[usize], axis: usize) -> [usize; 3] {
-    let behind = dims[axis + 1..].iter().product();
-    [dims[..axis].iter().product(), dims[axis], behind]
-}
-
-fn joined(parts: &[Rc<Constant>], axis: i64) -> Option<Constant<'static>> {
-    let mut dims = parts.first()?.dims.clone();
-    let axis = axis_of(axis, dims.len()).ok()?;
-    dims[axis] = 0;
-    for part in parts {
-        let same = |i: usize| i == axis || part.dims[i] == dims[i];
-        let fits = part.dims.len() == dims.len() && (0..dims.len()).all(same);
-        dims[axis] = dims[axis].checked_add(part.dims[axis]).filter(|_| fits)?;
+    let outputs = attribute(node, "scan_output_axes").is_some_and(|a| a.ints.is_empty());
+    let axes = all("scan_input_axes", 1, false) && (outputs || all("scan_output_axes", 1, false));
+    let forwards = ["scan_input_directions", "scan_output_directions"];
+    match axes && forwards.iter().all(|name| all(name, 0, true)) {
+        true => Ok(()),
+        false => Err("a Scan along another axis than the time, or backwards".into()),
     }
-    let values: Option<Vec<_>> = parts.iter().map(|p| p.f32s()).collect();
-    let values = values?;
-    let mut all = Vec::with_capacity(room(&dims)?);
-    for outer in 0..dims[..axis].iter().product() {
-        for (part, values) in parts.iter().zip(&values) {
-            let [_, len, behind] = around(&part.dims, axis);
-            let from = outer * len * behind;
-            all.extend_from_slice(&values[from..from + len * behind]);
-        }
-    }
-    Some(Constant::of_values(dims, all))
-}
-
-/// Entries `places` along an axis.
-fn taken(x: &Constant, axis: usize, places: &[usize]) -> Option<Constant<'static>> {
-    let values = x.f32s()?;
-    let [before, len, behind] = around(&x.dims, axis);
-    let mut dims = x.dims.clone();
-    dims[axis] = places.len();
-    let mut all = Vec::with_capacity(room(&dims)?);
-    for outer in 0..before {
-        for place in places {
-            let from = (outer * len + place) * behind;
-            all.extend_from_slice(values.get(from..from + behind).filter(|_| *place < len)?);
-        }
-    }
-    Some(Constant::of_values(dims, all))
-}
-
-fn picked(x: &Constant, at: &Constant, axis: i64) -> Option<Constant<'static>> {
-    let axis = axis_of(axis, x.dims.len()).ok()?;
-    let len = x.dims[axis] as i64;
-    let place = |n: &i64| usize::try_from(if *n < 0 { n + len } else { *n }).ok();
-    let places: Option<Vec<usize>> = at.i64s()?.iter().map(place).collect();
-    taken(x, axis, &places?)
-}
-
-fn tiled(x: &Constant, times: &[i64]) -> Option<Constant<'static>> {
-    if times.len() != x.dims.len() {
-        return None;
-    }
-    let mut all = x.reshaped(x.dims.clone());
-    for (axis, times) in times.iter().enumerate() {
-        let times = usize::try_from(*times).ok()?;
-        let len = all.dims[axis];
-        room(&[len, times])?;
-        let places: Vec<usize> = (0..times).flat_map(|_| 0..len).collect();
-        all = taken(&all, axis, &places)?;
-    }
-    // What nothing was repeated of is copied too, so that it is its own.
-    all.f32s()
-        .map(|v| Constant::of_values(all.dims.clone(), v.into_owned()))
-}
-
-fn sliced(x: &Constant, [from, to, axis]: [&Rc<Constant>; 3]) -> Option<Constant<'static>> {
-    let one = |c: &Constant| c.i64s().filter(|v| v.len() == 1).map(|v| v[0]);
-    let axis = axis_of(one(axis)?, x.dims.len()).ok()?;
-    let len = x.dims[axis] as i64;
-    let place = |n: i64| (if n < 0 { n.saturating_add(len) } else { n }).clamp(0, len) as usize;
-    let places: Vec<usize> = (place(one(from)?)..place(one(to)?)).collect();
-    taken(x, axis, &places)
 }

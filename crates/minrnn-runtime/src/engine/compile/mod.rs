@@ -4,6 +4,7 @@
 //! metadata. Nodes that the compiler does not know make the file run in tract; that is no error.
 
 mod attend;
+mod constants;
 mod convolution;
 mod fold;
 mod layout;
@@ -142,6 +143,7 @@ fn live<'a>(
             wanted.extend(attention.reads());
         } else {
             wanted.extend(node.input.iter().map(String::as_str));
+            wanted.extend(fold::read_around(node));
         }
     }
     (live, lowered)
@@ -321,6 +323,7 @@ impl<'a> Compiler<'a> {
             Meaning::Reshape => self.reshape(node),
             Meaning::Transpose => self.transpose(node),
             Meaning::CumSum => self.sums(node),
+            Meaning::Scan => self.fold(node),
             Meaning::Unknown => Err(format!("operator `{}`", node.op_type)),
         }?;
         let names = node.output.iter().filter(|o| !o.is_empty());

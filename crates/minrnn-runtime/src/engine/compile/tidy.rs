@@ -58,6 +58,35 @@ impl Compiler<'_> {
         Ok(program)
     }
 
+    /// The program of a Scan's body: it reads and writes rows alone.
+    pub(super) fn finish_body(
+        mut self,
+        inputs: Vec<View>,
+        outputs: Vec<View>,
+    ) -> Result<Program, String> {
+        if !self.begin.is_empty() || !self.end.is_empty() || !self.carries.is_empty() {
+            return Err("a Scan whose body knows the time".into());
+        }
+        let [ins, outs] =
+            [&inputs, &outputs].map(|views| views.iter().map(|v| v.reg).collect::<Vec<_>>());
+        let ports = |views: Vec<View>| views.into_iter().map(Port::Data).collect();
+        let mut program = Program {
+            timed: false,
+            inputs: ports(inputs),
+            outputs: ports(outputs),
+            rows: self.rows,
+            batch: vec![],
+            begin: vec![],
+            body: with_biases(std::mem::take(&mut self.body), &outs),
+            end: vec![],
+            carries: vec![],
+            captures: vec![],
+            data_at_end: false,
+        };
+        share(&mut program, &ins, &outs);
+        Ok(program)
+    }
+
     /// Each carry of past steps moves on after the last instruction that reads it.
     fn remember(&mut self) {
         for carry in 0..self.carries.len() {

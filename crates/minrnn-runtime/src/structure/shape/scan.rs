@@ -4,7 +4,13 @@ use super::{Call, Fact, Facts, Readers, Walk};
 use crate::error::Breach;
 
 /// The structure of a Scan (body, counts, axes) has been checked.
-pub(super) fn infer(walk: &mut Walk, call: &Call, place: &str) -> Result<Vec<Fact>, Breach> {
+/// `around`: what the body may read beside its inputs.
+pub(super) fn infer(
+    walk: &mut Walk,
+    call: &Call,
+    around: &Facts,
+    place: &str,
+) -> Result<Vec<Fact>, Breach> {
     let wrong = |what: String| Breach::new(place, format!("Scan: {what}"));
     let scanned = call.int("num_scan_inputs").unwrap_or(0) as usize;
     let body = call.node.attribute.iter().find_map(|a| a.g.as_ref());
@@ -16,6 +22,11 @@ pub(super) fn infer(walk: &mut Walk, call: &Call, place: &str) -> Result<Vec<Fac
         usize::try_from(given.copied().unwrap_or(0)).unwrap_or(usize::MAX)
     };
     let mut facts = Facts::default();
+    for name in body.node.iter().flat_map(|n| &n.input) {
+        if let Some(fact) = around.get(name.as_str()) {
+            facts.insert(name, fact.clone());
+        }
+    }
     let mut steps = None;
     for (at, input) in body.input.iter().enumerate() {
         let given = call.get(at).map_err(wrong)?;

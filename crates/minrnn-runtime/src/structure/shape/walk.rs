@@ -66,7 +66,7 @@ impl Walk {
             return Err(breach("is not known".into()));
         };
         let found = match operator.rule {
-            Rule::Scan => scan::infer(self, &call, &place())?,
+            Rule::Scan => scan::infer(self, &call, facts, &place())?,
             rule => call.infer(rule).map_err(breach)?,
         };
         let work = call.work(operator.rule, &found);

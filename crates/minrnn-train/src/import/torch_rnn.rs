@@ -1,0 +1,187 @@
+//! `torch.nn.GRU` and `torch.nn.LSTM`: their order of gates is ours, so that weights are turned and nothing else.
+//!
+//! Our model around the layers has maps of zeros and ones only, which change no value: its width holds the larger of their input and
+//! hidden sizes.
+
+use minrnn_model::config::{
+    BlockConfig, CellConfig, HeadConfig, InputConfig, ModelConfig, NormConfig, Rnn,
+};
+use minrnn_model::graph::OutputKind;
+use minrnn_model::stated::Stated;
+
+use super::error::{ImportProblem, Result};
+use super::found::{Layout, Tensors, shape};
+use super::rows::{How, Rows};
+use super::{Options, Plan, ratio};
+
+/// The tensor that every such file has.
+const FIRST: &str = "weight_ih_l0";
+
+/// Whether the file has such layers.
+pub(super) fn is(tensors: &Tensors) -> bool {
+    tensors.contains_key(FIRST)
+}
+
+/// What the layers are.
+struct Found {
+    kind: &'static str,
+    /// Gates, each with H rows of the weights.
+    gates: usize,
+    inputs: usize,
+    hidden: usize,
+    layers: usize,
+    bias: bool,
+}
+
+/// All layers, `[B, T, I]` to `[B, T, H]`.
+///
+/// # Errors
+/// What no model of ours has: both directions, projections, torch.nn.RNN; tensors too many or too few; options without a use.
+pub(super) fn whole(tensors: &Tensors, options: &Options) -> Result<Plan> {
+    unused(options)?;
+    let found = found(tensors)?;
+    let width = found.inputs.max(found.hidden);
+    let mut rows = Rows::default();
+    let projection = [found.inputs, width];
+    rows.add(
+        "input.projection.weight",
+        &projection,
+        How::Identity,
+        vec![],
+    );
+    rows.add("input.projection.bias", &[width], How::Zeros, vec![]);
+    for layer in 0..found.layers {
+        found.rows(&mut rows, layer, width);
+    }
+    let head = [width, found.hidden];
+    rows.add("head.weight", &head, How::Identity, vec![]);
+    rows.check(Layout::Torch.name(), tensors)?;
+    let keys = Rnn {
+        expansion: ratio(found.hidden, width),
+        bias: found.bias,
+        output_projection: width != found.hidden,
+        ..Rnn::default()
+    };
+    let config = ModelConfig {
+        width,
+        layers: found.layers,
+        input: Some(InputConfig {
+            features: Some(found.inputs),
+            ..InputConfig::default()
+        }),
+        cell: match found.gates {
+            3 => CellConfig::Gru(keys),
+            _ => CellConfig::Lstm(keys),
+        },
+        block: BlockConfig::Plain,
+        norm: NormConfig::None,
+        norm_eps: Stated::left_out(minrnn_model::layers::Norm::EPS),
+        conv: None,
+        mlp: None,
+        residual: false,
+        dropout: 0.0,
+        head: HeadConfig {
+            width: Some(found.hidden),
+            kind: OutputKind::Values.into(),
+            ..HeadConfig::default()
+        },
+    };
+    Ok(Plan {
+        what: format!(
+            "torch.nn.{}({}, {}, num_layers={})",
+            found.kind, found.inputs, found.hidden, found.layers
+        ),
+        config,
+        rows,
+        notes: vec![
+            "what it gives is the last layer's output of each step, [B, T, H]; dropout between layers is not in the file, train with `dropout` of ours".into(),
+        ],
+    })
+}
+
+fn unused(options: &Options) -> Result<()> {
+    for (flag, given) in [
+        ("--norm-eps", options.norm_eps.is_some()),
+        ("--activation", options.activation.is_some()),
+        ("--normalize-gates", options.normalize_gates.is_some()),
+        ("--vocab", options.vocabulary.is_some()),
+        ("--tie", options.tie),
+    ] {
+        if given {
+            let message = "the file has layers of torch.nn alone, which have no use for it";
+            return Err(ImportProblem::option(flag, message));
+        }
+    }
+    Ok(())
+}
+
+fn found(tensors: &Tensors) -> Result<Found> {
+    let unsupported = |what: &str, name: &str, message: &str| {
+        Err(ImportProblem::Unsupported {
+            what: format!("{what} (tensor `{name}`)"),
+            message: message.into(),
+        })
+    };
+    if let Some(name) = tensors.keys().find(|n| n.ends_with("_reverse")) {
+        let message = "a layer that reads a sequence from its end has no step form; train it with bidirectional=False";
+        return unsupported("a bidirectional layer", name, message);
+    }
+    if let Some(name) = tensors.keys().find(|n| n.starts_with("weight_hr_l")) {
+        let message =
+            "no cell of ours projects its state within the step; train it with proj_size=0";
+        return unsupported("an LSTM with proj_size", name, message);
+    }
+    let [rows, inputs] = shape(tensors, FIRST)?;
+    let [same, hidden] = shape(tensors, "weight_hh_l0")?;
+    let gates = if hidden == 0 { 0 } else { rows / hidden };
+    if same != rows || gates * hidden != rows {
+        let message = format!("has {rows} rows, and weight_hh_l0 {same} of {hidden} columns");
+        return Err(ImportProblem::tensor(FIRST, message));
+    }
+    let kind = match gates {
+        3 => "GRU",
+        4 => "LSTM",
+        1 => {
+            let message = "its cell is not known; torch.nn.GRU and torch.nn.LSTM are";
+            return unsupported("torch.nn.RNN", FIRST, message);
+        }
+        _ => {
+            let message =
+                format!("has {gates} gates of {hidden} rows; torch.nn.GRU has 3, torch.nn.LSTM 4");
+            return Err(ImportProblem::tensor(FIRST, message));
+        }
+    };
+    // The others are held to these by their names.
+    let layers = (0..).take_while(|i| tensors.contains_key(&format!("weight_ih_l{i}")));
+    Ok(Found {
+        kind,
+        gates,
+        inputs,
+        hidden,
+        layers: layers.count(),
+        bias: tensors.contains_key("bias_ih_l0"),
+    })
+}
+
+impl Found {
+    fn rows(&self, rows: &mut Rows, layer: usize, width: usize) {
+        let (h, wide) = (self.hidden, self.gates * self.hidden);
+        let own = if layer == 0 { self.inputs } else { h };
+        let ours = |name: &str| format!("layers.{layer}.rnn.{name}");
+        for (name, theirs, inputs, columns) in [("in", "ih", own, width), ("hidden", "hh", h, h)] {
+            let from = vec![(format!("weight_{theirs}_l{layer}"), vec![wide, inputs])];
+            let how = How::Transposed(vec![0]);
+            rows.add(ours(&format!("{name}.weight")), &[columns, wide], how, from);
+            if self.bias {
+                let from = vec![(format!("bias_{theirs}_l{layer}"), vec![wide])];
+                rows.add(ours(&format!("{name}.bias")), &[wide], How::Copied, from);
+            }
+        }
+        if width != h {
+            rows.add(ours("out.weight"), &[h, width], How::Identity, vec![]);
+            if self.bias {
+                rows.add(ours("out.bias"), &[width], How::Zeros, vec![]);
+            }
+        }
+    }
+}
