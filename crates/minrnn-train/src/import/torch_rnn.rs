@@ -79,6 +79,8 @@ pub(super) fn whole(tensors: &Tensors, options: &Options) -> Result<Plan> {
         conv: None,
         mlp: None,
         residual: false,
+        positions: None,
+        init: Default::default(),
         dropout: 0.0,
         head: HeadConfig {
             width: Some(found.hidden),
