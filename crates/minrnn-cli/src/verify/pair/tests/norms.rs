@@ -93,3 +93,23 @@ fn what_engines_fuse_is_in_no_file() {
         assert_eq!(pair.holds, right, "{:#?}", pair.rows);
     }
 }
+
+/// What an engine may be off at one step: `x scale / sqrt(epsilon)` rounded. Two files may not.
+#[test]
+fn engines_alone_are_granted_what_they_fuse() {
+    let folder = Folder::new();
+    let path = folder.write("a.onnx", normal("InstanceNormalization", 0.2));
+    let mut request = Request::default();
+    request.inputs.extend([input_spec("x=B,3,T").unwrap()]);
+    let two = Two::open(&path, &path, Kind::Same, &request).unwrap();
+    let mut costs = Rounding::new(None, two.times());
+    let case = Case::random(&two, (3, 1), &mut Rng::named(0, "one step")).unwrap();
+    two.judged(0, &case, &mut costs).unwrap();
+    let granted = |held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 0.3).0;
+    assert!(
+        granted(Held::Engine(0)) > 1e-5,
+        "{}",
+        granted(Held::Engine(0))
+    );
+    assert!(granted(Held::Rounded) < 1e-5, "{}", granted(Held::Rounded));
+}
