@@ -187,9 +187,11 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
     let begun = Case {
         batch,
         time,
+        others: two.face.usual(time),
         data,
         states: None,
         lengths: None,
+        ends: vec![],
         own: true,
         large: false,
     };

@@ -127,7 +127,7 @@ fn forms_that_run_are_taken_in_the_place_of_linear_attention() {
             minrnn(dir.path(), &["verify", "export", "--max-len", "8"]),
         ] {
             assert_eq!(ran.code, Some(2), "{}", ran.shown());
-            let words = "export/model.parallel.onnx: has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify --sequence export/model.parallel.onnx --step FILE`";
+            let words = "export/model.parallel.onnx: has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify --sequence export/model.parallel.onnx --step export/model.step.onnx` holds it";
             assert!(ran.err.contains(words), "{}", ran.shown());
             for untrue in ["<bytes>", "exporter writes"] {
                 assert!(!ran.err.contains(untrue), "{}", ran.shown());

@@ -192,21 +192,54 @@ fn a_mamba_2_by_the_operator_of_onnx_runtime() {
         minrnn_with(dir.path(), &args, "1 2 3\n")
     };
     assert_eq!(run(&[]).good(), run(&["--form", "scan"]).good());
-    for form in ["parallel", "step"] {
+    for (form, how) in [
+        ("parallel", "--sequence export/model.parallel.onnx"),
+        ("step", "--sequence export/model.scan.onnx"),
+    ] {
         let ran = run(&["--form", form]);
         assert_eq!(ran.code, Some(2), "{}", ran.shown());
-        let words = "has the operator LinearAttention, which neither minrnn-runtime nor tract has";
-        assert!(ran.err.contains(words), "{}", ran.shown());
+        let words = format!(
+            "has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify {how} --step export/model.step.onnx` holds it"
+        );
+        let here = "and the form scan runs here";
+        let said = ran.err.contains(&words) && ran.err.contains(here);
+        assert!(said, "{}", ran.shown());
     }
     let ran = minrnn(dir.path(), &["verify", "export"]);
     assert_eq!(ran.code, Some(2), "{}", ran.shown());
-    by_operator(dir.path(), &["--form", "step"]).good();
+    only_forms_that_are_there(dir.path());
     let ran = by_operator(dir.path(), &["--form", "scan"]);
     assert!(
         ran.err.contains("--lowering would change nothing"),
         "{}",
         ran.shown()
     );
+}
+
+/// What is offered needs no form that was not written, or says that it has to be.
+fn only_forms_that_are_there(dir: &Path) {
+    for (form, next, how) in [
+        (
+            "step",
+            "write the form scan or parallel too",
+            "with the form scan too `minrnn verify --sequence FILE --step export/model.step.onnx`",
+        ),
+        (
+            "parallel",
+            "write the form scan or step too",
+            "with the form scan too `minrnn verify --against FILE export/model.parallel.onnx`",
+        ),
+    ] {
+        let _ = fs::remove_dir_all(dir.join("export"));
+        let ran = by_operator(dir, &["--form", form]);
+        assert!(ran.err.contains(next), "{}", ran.shown());
+        ran.good();
+        let args = ["run", "export", "--input", "-", "--form", form];
+        let ran = minrnn_with(dir, &args, "1 2 3\n");
+        let here = "no form of this export runs here: export it with the form scan too";
+        let said = ran.err.contains(how) && ran.err.contains(here);
+        assert!(ran.code == Some(2) && said, "{}", ran.shown());
+    }
 }
 
 #[test]

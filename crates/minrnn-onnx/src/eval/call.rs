@@ -253,6 +253,11 @@ impl<'a> Call<'a> {
         self.meter.unrounded && !self.stepwise
     }
 
+    /// Whether an operator is rounded inside as engines fuse it.
+    pub(super) fn is_fused(&self) -> bool {
+        self.stepwise && self.meter.fused
+    }
+
     /// What a step within an operator leaves: rounded where engines round.
     pub(super) fn settle(&self, dtype: DType, x: f64) -> f64 {
         match self.stepwise {

@@ -122,8 +122,13 @@ fn forms(
             ),
             false => left.join("; "),
         };
+        // Of a lowering for other engines the step may be one of theirs, too.
+        let form = match wanted.iter().any(|name| export.is_for_other_engines(name)) {
+            true => "scan",
+            false => "step",
+        };
         bail!(
-            "no form of {} takes the data: {why}; export with the form step too, which takes any length",
+            "no form of {} takes the data: {why}; export with the form {form} too, which takes any length",
             export.dir().display()
         );
     }

@@ -194,6 +194,12 @@ fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
             parallel.display(),
             step.display()
         )
+    } else if choice.has(Form::Step) && choice.has(Form::Scan) {
+        format!(
+            "minrnn verify --sequence {} --step {}",
+            scan.display(),
+            step.display()
+        )
     } else if !choice.has(Form::Parallel) {
         let sequence = "write the form scan or parallel too, and hold them to each other with minrnn verify --sequence FILE --step";
         format!("{sequence} {}", step.display())
@@ -204,7 +210,7 @@ fn next(args: &Export, choice: &Choice, checkpoint: &Path, ui: &Ui) {
             parallel.display()
         )
     } else {
-        "write the form step too, and compare the two files".to_owned()
+        "write the form scan or step too, and compare the two files".to_owned()
     };
     if choice.steps {
         let forms: Vec<&str> = [Form::Parallel, Form::Step]

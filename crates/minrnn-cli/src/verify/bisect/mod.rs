@@ -143,42 +143,38 @@ pub(crate) struct Found {
     pub(crate) why: Option<String>,
 }
 
-/// Searches two files. `worst`: batch and length of a case in which they were found to differ, and whether its inputs are large.
+/// Searches two files. `worst`: batch, length and other lengths of a case in which they were found to differ, and whether its inputs are
+/// large.
 pub(crate) fn pair(
     two: &Two,
     request: &Request,
-    worst: Option<(usize, usize, bool)>,
+    worst: Option<(usize, usize, Vec<usize>, bool)>,
 ) -> Result<Found> {
-    let far = worst.is_some_and(|(.., large)| large);
-    let worst = worst.map(|(batch, time, _)| (batch, time));
+    let far = worst.as_ref().is_some_and(|(.., large)| *large);
+    let worst = worst.map(|(batch, time, others, _)| (batch, time, others));
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
-    let sizes = [
-        Some((
-            batch,
-            two.face
-                .length
-                .unwrap_or(two.face.steps(STEPS.min(two.most))),
-        )),
-        worst,
-    ];
+    let steps = two.face.steps(STEPS.min(two.most));
+    let steps = two.face.length.unwrap_or(steps);
+    let sizes = [Some((batch, steps, two.face.usual(steps))), worst.clone()];
     let found = |culprit| Found {
         culprit: Some(culprit),
         why: None,
     };
     for (i, size) in sizes.into_iter().flatten().enumerate() {
+        let (batch, others) = (size.0, size.2.clone());
         let mut case = whole(two, size, &mut rng)?;
         if let (Some(large), true) = (case.enlarged(two)?, far && i > 0) {
             case = large;
         }
         if two.takes_states() {
-            case.states = Some(two.random_states(size.0, &mut rng)?);
+            case.states = Some(two.random_states(batch, &others, &mut rng)?);
         }
         if let Some(culprit) = search::search(two, &case)? {
             return Ok(found(culprit));
         }
     }
-    if let Some(size) = worst
+    if let Some(size) = worst.clone()
         && let Some(culprit) = rounding::search(two, &whole(two, size, &mut rng)?)?
     {
         return Ok(found(culprit));
@@ -198,10 +194,14 @@ pub(crate) fn pair(
 }
 
 /// A case of rows of one length: inner values are not cut where a row ends.
-fn whole(two: &Two, size: (usize, usize), rng: &mut Rng) -> Result<Case> {
+fn whole(
+    two: &Two,
+    (batch, time, others): (usize, usize, Vec<usize>),
+    rng: &mut Rng,
+) -> Result<Case> {
     Ok(Case {
         lengths: None,
-        ..Case::random(two, size, rng)?
+        ..Case::sized(two, (batch, time), others, rng)?
     })
 }
 

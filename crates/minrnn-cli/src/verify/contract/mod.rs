@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 
 mod belongs;
 mod beside;
+mod elsewhere;
 mod folder;
 mod form;
 mod json;
@@ -233,30 +234,12 @@ impl Export {
             return Ok(None);
         };
         let model = runtime::Model::from_bytes_of(&file.path, &file.bytes, options);
-        model.map(Some).map_err(|e| match file.is_for_other_engines() {
-            false => file.of_runtime(&e),
-            true => {
-                let own = file.path.display();
-                let (how, here) = match form {
-                    "step" => (
-                        format!("--sequence FILE --step {own}` holds it to a sequence file"),
-                        "the form scan runs",
-                    ),
-                    _ if self.is_for_other_engines("step") => (
-                        format!("--sequence {own} --step FILE` holds it to a step file"),
-                        "the form scan runs",
-                    ),
-                    _ => (
-                        format!("--sequence {own} --step FILE` holds it to a step file"),
-                        "the forms scan and step run",
-                    ),
-                };
-                let what = format!(
-                    "has the operator LinearAttention, which neither minrnn-runtime nor tract has; `minrnn verify {how} in float64, and {here} here"
-                );
-                broken(&file.path, what)
-            }
-        })
+        model
+            .map(Some)
+            .map_err(|e| match file.is_for_other_engines() {
+                false => file.of_runtime(&e),
+                true => broken(&file.path, self.elsewhere(form)),
+            })
     }
 
     /// The graph of a form, and the options that it was made with as far as it tells; `None` if the export has no such form.

@@ -4,10 +4,10 @@ use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
 use super::file::{BYTES, By, GraphFile};
-use super::interface::{Interface, Kind, Link, State};
+use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
-use super::spec::{Fill, Init, Role};
+use super::spec::{Init, Role};
 use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
@@ -29,12 +29,16 @@ pub(crate) struct Two {
 pub(crate) struct Case {
     pub(crate) batch: usize,
     pub(crate) time: usize,
+    /// Lengths that are not T, by [`Role::Length`].
+    pub(crate) others: Vec<usize>,
     /// By link, in the shape of the first file.
     pub(crate) data: Vec<Tensor>,
     /// By state; `None`: the initial ones.
     pub(crate) states: Option<Vec<Tensor>>,
     /// Steps of each row; `None`: all T.
     pub(crate) lengths: Option<Vec<usize>>,
+    /// By length that is not T, how much each row has of it; empty: all.
+    pub(crate) ends: Vec<Vec<usize>>,
     /// Inputs of which both files have a default are not given: each file has its own.
     pub(crate) own: bool,
     /// Floats are [`LARGE`] times as large as usual.
@@ -51,11 +55,13 @@ pub(crate) struct Ran {
     pub(crate) states: Vec<Option<Tensor>>,
 }
 
-pub(super) fn shape(roles: &[Role], batch: usize, time: usize) -> Vec<usize> {
+/// The shape of an input: `others` are the lengths that are not T.
+pub(super) fn shape(roles: &[Role], batch: usize, time: usize, others: &[usize]) -> Vec<usize> {
     let one = |r: &Role| match r {
         Role::Batch => batch,
         Role::Time => time,
         Role::Fixed(n) => *n,
+        Role::Length(i) => others.get(*i).copied().unwrap_or(1),
     };
     roles.iter().map(one).collect()
 }
@@ -66,22 +72,40 @@ impl Case {
         1 + self.batch * self.time
     }
 
+    /// With lengths that are not T as usual.
+    ///
     /// # Errors
     /// What would take more memory than a run may.
-    pub(crate) fn random(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Result<Self> {
-        two.room(&[(batch, time)])?;
+    pub(crate) fn random(two: &Two, size: (usize, usize), rng: &mut Rng) -> Result<Self> {
+        Self::sized(two, size, two.face.usual(size.1), rng)
+    }
+
+    /// With lengths that are not T of these sizes.
+    ///
+    /// # Errors
+    /// What would take more memory than a run may.
+    pub(crate) fn sized(
+        two: &Two,
+        (batch, time): (usize, usize),
+        others: Vec<usize>,
+        rng: &mut Rng,
+    ) -> Result<Self> {
+        two.room(&[((batch, time), &others)])?;
         let data = two
             .face
             .links
             .iter()
-            .map(|link| draw(link, batch, time, rng))
+            .map(|link| draw(link, shape(&link.roles, batch, time, &others), rng))
             .collect::<Result<_>>()?;
+        let lengths = draw_lengths(two, (batch, time), rng);
         Ok(Self {
             batch,
             time,
+            ends: draw_ends(two, batch, &others, rng),
+            others,
             data,
             states: None,
-            lengths: draw_lengths(two, (batch, time), rng),
+            lengths,
             own: true,
             large: false,
         })
@@ -123,12 +147,19 @@ impl Case {
         Ok(Self {
             batch: self.batch,
             time: to - from,
+            others: self.others.clone(),
             data: data.collect::<Result<_>>()?,
             states,
             lengths: None,
+            ends: self.ends.clone(),
             own: self.own,
             large: self.large,
         })
+    }
+
+    /// The longest of all lengths.
+    pub(crate) fn longest(&self) -> usize {
+        self.others.iter().copied().fold(self.time, usize::max)
     }
 
     pub(crate) fn name(&self) -> String {
@@ -149,15 +180,19 @@ impl Case {
             true => "",
             false => ", other values than the defaults",
         };
+        let others: String = self.others.iter().map(|n| format!(", {n}")).collect();
+        let others = match others.strip_prefix(", ") {
+            Some(list) => format!(", other lengths {list}"),
+            None => String::new(),
+        };
         format!(
-            "B={}, T={}, {states} states{lengths}{own}{large}",
+            "B={}, T={}{others}, {states} states{lengths}{own}{large}",
             self.batch, self.time
         )
     }
 }
 
-fn draw(link: &Link, batch: usize, time: usize, rng: &mut Rng) -> Result<Tensor> {
-    let shape = shape(&link.roles, batch, time);
+fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
     let count: usize = shape.iter().product();
     let (low, high) = link.range;
     let span =
@@ -179,7 +214,7 @@ fn draw(link: &Link, batch: usize, time: usize, rng: &mut Rng) -> Result<Tensor>
 
 /// Lengths of rows, the first one T; `None`: all T.
 fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
-    let given = two.face.filled.iter().any(|f| f.fill == Fill::Lengths);
+    let given = two.face.filled.iter().any(Filled::ends_rows);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
         let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
         let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
@@ -190,9 +225,22 @@ fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Opti
     })
 }
 
+/// How much each row has of the lengths that are not T, where inputs say it: the first all, others some.
+fn draw_ends(two: &Two, batch: usize, others: &[usize], rng: &mut Rng) -> Vec<Vec<usize>> {
+    let one = |(k, size): (usize, &usize)| {
+        let mut filled = two.face.filled.iter();
+        if batch == 1 || !filled.any(|f| f.of == Ends::Length(k)) {
+            return vec![];
+        }
+        let rest = (1..batch).map(|_| 1 + rng.below(*size));
+        std::iter::once(*size).chain(rest).collect()
+    };
+    others.iter().enumerate().map(one).collect()
+}
+
 /// The state before the first step, for `batch` rows.
-pub(crate) fn initial(state: &State, batch: usize) -> Result<Tensor> {
-    let shape = shape(&state.shape, batch, 1);
+pub(crate) fn initial(state: &State, batch: usize, others: &[usize]) -> Result<Tensor> {
+    let shape = shape(&state.shape, batch, 1, others);
     let count: usize = shape.iter().product();
     let values = match &state.init {
         Init::Fill(v) => vec![*v; count],
@@ -221,21 +269,24 @@ impl Two {
     ///
     /// # Errors
     /// The bytes that they would take, and those that there are; which input is the largest one.
-    pub(super) fn room(&self, sizes: &[(usize, usize)]) -> Result<()> {
-        let mut most = (0, (0, 0));
+    pub(super) fn room<O: AsRef<[usize]>>(&self, sizes: &[((usize, usize), O)]) -> Result<()> {
+        let mut most = (0, ((0, 0), &[][..]));
         let mut all = 0u64;
-        for size in sizes {
-            let elements = self.inputs_of(*size).map(|(_, n)| n);
+        for (size, others) in sizes {
+            let others = others.as_ref();
+            let elements = self.inputs_of(*size, others).map(|(_, n)| n);
             let elements = elements.fold(0u64, u64::saturating_add);
-            most = most.max((elements, *size));
+            most = most.max((elements, (*size, others)));
             all = all.saturating_add(elements.saturating_mul(WAITING));
         }
-        let (elements, (batch, time)) = most;
+        let (elements, ((batch, time), others)) = most;
         let wanted = all.saturating_add(elements.saturating_mul(HELD));
         if wanted <= BYTES {
             return Ok(());
         }
-        let largest = self.inputs_of((batch, time)).max_by_key(|(_, n)| *n);
+        let largest = self
+            .inputs_of((batch, time), others)
+            .max_by_key(|(_, n)| *n);
         let (name, count) = largest.unwrap_or_default();
         bail!(
             "the inputs of {} with B = {batch} and T = {time} would take {wanted:.1e} bytes, and {BYTES:.1e} is the most; the largest is `{name}` with {count:.1e} values: \
@@ -251,9 +302,13 @@ impl Two {
     }
 
     /// Everything that is given for a case of this size, with the number of its values.
-    fn inputs_of(&self, (batch, time): (usize, usize)) -> impl Iterator<Item = (&str, u64)> {
+    fn inputs_of<'a>(
+        &'a self,
+        (batch, time): (usize, usize),
+        others: &'a [usize],
+    ) -> impl Iterator<Item = (&'a str, u64)> {
         let count = move |roles: &[Role]| {
-            let dims = shape(roles, batch, time);
+            let dims = shape(roles, batch, time, others);
             dims.iter().fold(1u64, |n, d| n.saturating_mul(*d as u64))
         };
         let face = &self.face;
@@ -272,7 +327,7 @@ impl Two {
                 .face
                 .states
                 .iter()
-                .map(|s| initial(s, case.batch))
+                .map(|s| initial(s, case.batch, &case.others))
                 .collect(),
         }
     }
@@ -288,13 +343,18 @@ impl Two {
     }
 
     /// States at random: values at random where the file lists its states as free, else values that the model reaches.
-    pub(crate) fn random_states(&self, batch: usize, rng: &mut Rng) -> Result<Vec<Tensor>> {
-        let begin = self.face.states.iter().map(|s| initial(s, batch));
+    pub(crate) fn random_states(
+        &self,
+        batch: usize,
+        others: &[usize],
+        rng: &mut Rng,
+    ) -> Result<Vec<Tensor>> {
+        let begin = self.face.states.iter().map(|s| initial(s, batch, others));
         let mut states = begin.collect::<Result<Vec<Tensor>>>()?;
         if self.face.states.iter().any(|s| !s.any_value) {
             let free = (self.face.unit() * (1 + rng.below(24))).min(self.most);
             let steps = self.face.length.unwrap_or(self.face.steps(free));
-            let warm = Case::random(self, (batch, steps), rng)?;
+            let warm = Case::sized(self, (batch, steps), others.to_vec(), rng)?;
             let reached = self.second(By::Judge, &warm)?.states;
             states = reached.iter().flatten().map(Tensor::settled).collect();
         }

@@ -151,6 +151,7 @@ impl Check {
                 case: case.name(),
                 batch: case.batch,
                 time: case.time,
+                others: case.others.clone(),
                 large: case.large,
                 index,
                 first: *got,

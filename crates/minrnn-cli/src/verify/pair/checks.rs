@@ -14,7 +14,6 @@ pub(super) struct Checks {
     pub(super) rewind: Check,
     pub(super) rounded: Check,
     pub(super) large: Check,
-    pub(super) apart: Check,
     /// Not shown: it says what else there is to know of large inputs.
     pub(super) large_rounded: Check,
     /// Why large inputs were not compared.
@@ -32,7 +31,6 @@ impl Checks {
             rewind: check("back to a state", Held::Meaning),
             rounded: check("whole, rounded at each operation", Held::Rounded),
             large: check(LARGE, Held::Meaning),
-            apart: check("whole, lengths that differ", Held::Meaning),
             large_rounded: check("whole, inputs 100 times as large, rounded", Held::Rounded),
             refused: None,
         }
@@ -71,7 +69,6 @@ impl Checks {
             self.rewind,
             self.rounded,
             self.large,
-            self.apart,
         ];
         all.into_iter().flat_map(Check::rows).collect()
     }

@@ -40,16 +40,20 @@ impl Two {
         let mut witnesses = self.witnesses(request, &BOTH);
         let cases = self.cases(limit, &mut rng)?;
         let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
+        let mut not_run = None;
         for case in &cases {
             course.begin(case.work(), &case.name());
-            self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng)
-                .with_context(|| case.name())?;
+            match self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng) {
+                Err(why) if self.is_refused_by_both(case) => {
+                    let refused = || format!("{}: {}", case.name(), why.root_cause());
+                    not_run.get_or_insert_with(refused);
+                }
+                ran => ran.with_context(|| case.name())?,
+            }
         }
-        if self.kind == Kind::Same {
-            let mut rng = Rng::named(request.seed, "lengths apart");
-            let told = self.apart(&mut costs, &mut checks, &mut rng);
-            notes.extend(told.context("lengths that differ")?);
-        }
+        notes.extend(
+            not_run.map(|why| format!("lengths that both files refuse were left out ({why})")),
+        );
         let (lost, beyond) = (checks.lost(), checks.beyond());
         notes.extend(checks.offsets());
         let mut rows = checks.rows();
@@ -85,7 +89,7 @@ impl Two {
         let worst = decide()
             .filter(|r| !r.holds && r.by == JUDGE)
             .find_map(|r| r.worst.as_ref())
-            .map(|w| (w.batch, w.time, w.large));
+            .map(|w| (w.batch, w.time, w.others.clone(), w.large));
         let bisect = match request.bisect {
             true => bisect::pair(self, request, worst)?,
             false => bisect::Found::default(),
@@ -150,6 +154,9 @@ impl Two {
         if self.files[side].is_short() {
             let plain = self.whole(side, By::Unrounded, case)?;
             costs.learn_from(side, case, &ran, &plain);
+        }
+        if self.files[side].fuses() {
+            costs.learn_inside(side, case, &self.whole(side, By::Fused, case)?);
         }
         Ok(ran)
     }

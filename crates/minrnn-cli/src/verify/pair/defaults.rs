@@ -107,7 +107,7 @@ impl Two {
                 continue;
             }
             any = true;
-            let dims = shape(&link.roles, case.batch, case.time);
+            let dims = shape(&link.roles, case.batch, case.time, &case.others);
             if let Some(values) = self.files[0].default_of(&link.names[0], &dims) {
                 let values: Vec<f64> = values.iter().map(|v| around(*v, rng)).collect();
                 case.data[i] = Tensor::floats(link.elem, &dims, &values)?;

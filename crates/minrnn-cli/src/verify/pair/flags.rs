@@ -79,28 +79,60 @@ fn init(value: &str) -> std::result::Result<Init, String> {
     Init::from_npy(Path::new(value)).map_err(|e| format!("{e:#}"))
 }
 
-/// `NAME=DIMS[:int=LOW..HIGH]`, dimensions separated by commas: `B`, `T` or a number.
+/// Whether a word may name a length that is not T.
+pub(super) fn is_length(word: &str) -> bool {
+    let mut all = word.chars();
+    all.next().is_some_and(char::is_alphabetic)
+        && all.all(|c| c.is_alphanumeric() || c == '_')
+        && !["b", "t"].contains(&word.to_lowercase().as_str())
+}
+
+/// Dimensions between commas (B, T and numbers also between `x`), and the lengths that they name.
+fn dimensions(list: &str) -> std::result::Result<(Vec<Role>, Vec<String>), String> {
+    let plain = |n: &str| ["B", "T"].contains(&n) || n.parse::<usize>().is_ok();
+    let numbers = |part: &&str| part.split('x').all(plain);
+    let mut lengths: Vec<String> = vec![];
+    let mut roles = vec![];
+    for part in list.split(',') {
+        let words: Vec<&str> = match numbers(&part) {
+            true => part.split('x').collect(),
+            false => vec![part],
+        };
+        for word in words {
+            roles.push(match (word, word.parse()) {
+                ("B", _) => Role::Batch,
+                ("T", _) => Role::Time,
+                (_, Ok(n)) => Role::Fixed(n),
+                (name, _) if is_length(name) => {
+                    let known = lengths.iter().position(|l| l == name);
+                    Role::Length(known.unwrap_or_else(|| {
+                        lengths.push(name.into());
+                        lengths.len() - 1
+                    }))
+                }
+                (n, _) => {
+                    return Err(format!(
+                        "`{n}` is neither B, T, a number nor the name of another length"
+                    ));
+                }
+            });
+        }
+    }
+    Ok((roles, lengths))
+}
+
+/// `NAME=DIMS[:int=LOW..HIGH]`, dimensions separated by commas: `B`, `T`, a number, or another length by its name.
 pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec), String> {
     let (named, range) = split_options(text, &["int"]);
     let (name, dims) = named
         .split_once('=')
         .ok_or("expected NAME=DIMS, e.g. x=B,T,64")?;
-    let role = |d: &str| match d {
-        "B" => Ok(Role::Batch),
-        "T" => Ok(Role::Time),
-        n => n
-            .parse()
-            .ok()
-            .map(Role::Fixed)
-            .ok_or(format!("`{n}` is neither B, T nor a number")),
-    };
-    let dims = match dims {
-        "" => None,
-        list => Some(
-            list.split([',', 'x'])
-                .map(role)
-                .collect::<std::result::Result<_, _>>()?,
-        ),
+    let (dims, lengths) = match dims {
+        "" => (None, vec![]),
+        list => {
+            let (roles, lengths) = dimensions(list)?;
+            (Some(roles), lengths)
+        }
     };
     let range = match range.strip_prefix("int=") {
         None => None,
@@ -117,7 +149,12 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
     if dims.is_none() && range.is_none() {
         return Err("expected NAME=DIMS, NAME=:int=LOW..HIGH or both".into());
     }
-    Ok((name.into(), InputSpec { dims, range }))
+    let spec = InputSpec {
+        dims,
+        lengths,
+        range,
+    };
+    Ok((name.into(), spec))
 }
 
 /// `NAME=N|T|lengths`
@@ -189,7 +226,23 @@ mod tests {
             input_spec("x=2x7x64").unwrap().1.dims,
             Some([2, 7, 64].map(Role::Fixed).to_vec())
         );
-        for bad in ["x", "x=B,T,-1", "x=A", "x=B:int=3..1", "x=B:int=a..b"] {
+        let memory = input_spec("m=B,S,S2,S,4").unwrap().1;
+        assert_eq!(memory.lengths, ["S", "S2"]);
+        let of = |i| Role::Length(i);
+        assert_eq!(
+            memory.dims,
+            Some(vec![Role::Batch, of(0), of(1), of(0), Role::Fixed(4)])
+        );
+        for bad in [
+            "x",
+            "x=B,T,-1",
+            "x=b,T,4",
+            "x=B,t,4",
+            "x=B,,4",
+            "x=B,2T",
+            "x=B:int=3..1",
+            "x=B:int=a..b",
+        ] {
             assert!(input_spec(bad).is_err(), "{bad}");
         }
     }

@@ -6,14 +6,16 @@ mod clues;
 mod flow;
 mod guesses;
 mod inputs;
+mod lengths;
 mod missing;
 mod parts;
 mod propose;
+mod roles;
 mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +24,8 @@ use super::port::{Dim, Elem, Port};
 use super::spec::{Fill, Init, Request, Role, StateSpec};
 use super::tensor::{Reading, Tensor};
 use flow::{Flow, Meaning, flow};
+pub(crate) use lengths::Length;
+use lengths::Own;
 
 /// An input that both files have.
 #[derive(Debug, Clone)]
@@ -74,6 +78,26 @@ pub(crate) struct Filled {
     pub(crate) name: String,
     pub(crate) roles: Vec<Role>,
     pub(crate) fill: Fill,
+    /// Of lengths of rows, which length they are within.
+    pub(crate) of: Ends,
+}
+
+/// What lengths of rows are within.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    Time,
+    /// A length that is not T.
+    Length(usize),
+    Fixed(usize),
+    /// Nothing tells.
+    Unknown,
+}
+
+impl Filled {
+    /// Whether it says how many of the steps each row has.
+    pub(crate) fn ends_rows(&self) -> bool {
+        self.fill == Fill::Lengths && matches!(self.of, Ends::Time | Ends::Unknown)
+    }
 }
 
 /// Two files side by side.
@@ -92,6 +116,8 @@ pub(crate) struct Interface {
     /// The files take no fewer steps than `least`, and multiples of `grain`.
     pub(crate) least: usize,
     pub(crate) grain: usize,
+    /// Lengths that are not T, by [`Role::Length`].
+    pub(crate) lengths: Vec<Length>,
     /// Numbers of rows to run, where there is a choice.
     pub(crate) batches: Vec<usize>,
     pub(crate) notes: Vec<String>,
@@ -120,6 +146,11 @@ pub(crate) fn interface(
         files: [first, second],
         flows: [flow(&first.model), flow(&second.model)],
         known: [BTreeMap::new(), BTreeMap::new()],
+        lengths: vec![],
+        time_names: [BTreeSet::new(), BTreeSet::new()],
+        own: [BTreeMap::new(), BTreeMap::new()],
+        own_names: [BTreeMap::new(), BTreeMap::new()],
+        said_names: BTreeMap::new(),
         kind,
         request,
         batch: None,
@@ -181,6 +212,7 @@ pub(crate) fn interface(
         length,
         least: 1,
         grain: 1,
+        lengths: finder.lengths,
         batches,
         notes: finder.notes,
     })
@@ -191,6 +223,14 @@ struct Finder<'a> {
     flows: [Flow; 2],
     /// What names of dimensions stand for in each file, and of which input that is known.
     known: [BTreeMap<String, (Meaning, String)>; 2],
+    /// Lengths that are not T.
+    lengths: Vec<Length>,
+    /// What dimensions of time are called in each file.
+    time_names: [BTreeSet<String>; 2],
+    /// Axes that have a length which is not T: by file, of an input, by name in that file, and by name in an option.
+    own: [BTreeMap<(String, usize), Own>; 2],
+    own_names: [BTreeMap<String, Own>; 2],
+    said_names: BTreeMap<String, Own>,
     kind: Kind,
     request: &'a Request,
     batch: Option<usize>,

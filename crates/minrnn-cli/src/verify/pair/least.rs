@@ -115,7 +115,7 @@ impl Two {
 }
 
 /// Whether a run was refused for what it takes.
-fn is_limit(error: &anyhow::Error) -> bool {
+pub(super) fn is_limit(error: &anyhow::Error) -> bool {
     let fault = error.downcast_ref::<EvalError>().map(|e| &e.kind);
     matches!(
         fault,

@@ -11,7 +11,7 @@ use super::file::By;
 use super::rounding::tensors;
 use super::shape::Shape;
 use super::sizes::BATCHES;
-use super::spec::{Fill, Role};
+use super::spec::Role;
 use super::tensor::{Reading, Tensor};
 
 /// The steps of the case that asks whether files take a row of length 0.
@@ -21,7 +21,7 @@ impl Two {
     /// Whether a file has an input for the lengths of rows.
     pub(super) fn reads_lengths(&self, side: usize) -> bool {
         let mut filled = self.face.filled.iter();
-        filled.any(|f| f.side == side && f.fill == Fill::Lengths)
+        filled.any(|f| f.side == side && f.ends_rows())
     }
 
     /// Whether rows of length 0 are drawn, beside others; where they are not and might be, why.
@@ -151,9 +151,15 @@ impl Two {
         Ok(Case {
             batch: 1,
             time: case.time,
+            others: case.others.clone(),
             data,
             states: states.transpose()?,
             lengths: None,
+            ends: case
+                .ends
+                .iter()
+                .map(|all| all.get(b).copied().into_iter().collect())
+                .collect(),
             own: case.own,
             large: case.large,
         })

@@ -77,7 +77,7 @@ impl Two {
             let time = self.face.steps(time);
             let case = Case {
                 lengths: None,
-                ..Case::random(self, (batch, time), &mut rng)?
+                ..Case::sized(self, (batch, time), self.face.others_near(time), &mut rng)?
             };
             self.files[side].took();
             self.tensors(side, By::Judge, &case, &self.wanted(side))?;

@@ -101,6 +101,7 @@ impl Two {
         if let Some(longest) = request.longest {
             two.most = two.face.steps(longest.clamp(1, two.most));
         }
+        two.settle_lengths()?;
         two.find_least()?;
         let found = two
             .find_shapes()

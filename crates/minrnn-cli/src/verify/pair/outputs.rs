@@ -211,7 +211,9 @@ fn form(whole: &[usize], call: &[usize], axis: usize) -> Form {
         let mut one = whole.to_vec();
         one[axis] = all / rest;
         if many(&one) == many(call) {
-            return Form::Shaped(whole.to_vec());
+            let mut axes = (0..call.len()).filter(|k| call[*k] != 1);
+            let axis = |n: &usize| (*n != 1).then(|| axes.next()).flatten();
+            return Form::Shaped(one.iter().map(axis).collect());
         }
     }
     Form::Same

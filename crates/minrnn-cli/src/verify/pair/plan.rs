@@ -26,6 +26,8 @@ impl Two {
             && case.lengths.is_none()
             && case.time > self.face.unit()
             && (self.face.least, self.face.grain) == (1, 1)
+            // Of a piece the sequence file would read as many entries as the piece has steps.
+            && !self.face.lengths.iter().any(|l| l.as_time)
             && self.step_by_step()
     }
 
@@ -73,16 +75,19 @@ impl Two {
         let kinds = if self.takes_states() { 2 } else { 1 };
         let sizes = times.iter().flat_map(|t| batches.iter().map(|b| (*b, *t)));
         let sizes: Vec<_> = sizes.flat_map(|s| std::iter::repeat_n(s, kinds)).collect();
+        let sizes = sizes.into_iter().map(|s| (s, self.face.usual(s.1)));
+        let sizes: Vec<_> = sizes.collect();
         self.room(&sizes)?;
         let mut cases = vec![];
-        for time in times {
-            for batch in &batches {
-                let case = Case::random(self, (*batch, time), rng)?;
+        for (i, time) in times.into_iter().enumerate() {
+            for (j, batch) in batches.iter().enumerate() {
+                let others = self.face.other_lengths(i * batches.len() + j, time);
+                let case = Case::sized(self, (*batch, time), others.clone(), rng)?;
                 if self.takes_states() {
-                    let states = Some(self.random_states(*batch, rng)?);
+                    let states = Some(self.random_states(*batch, &others, rng)?);
                     cases.push(Case {
                         states,
-                        ..Case::random(self, (*batch, time), rng)?
+                        ..Case::sized(self, (*batch, time), others, rng)?
                     });
                 }
                 cases.extend(self.overridden(&case, rng)?);
@@ -92,6 +97,7 @@ impl Two {
                 cases.push(case);
             }
         }
+        cases.extend(self.long_others(&cases, limit, rng)?);
         Ok(cases)
     }
 }

@@ -132,6 +132,9 @@ pub(crate) struct Place {
     pub(crate) case: String,
     pub(crate) batch: usize,
     pub(crate) time: usize,
+    /// Lengths that are not T.
+    #[serde(skip)]
+    pub(crate) others: Vec<usize>,
     pub(crate) index: Vec<usize>,
     /// Whether the inputs of the case are far beyond the usual.
     #[serde(skip)]

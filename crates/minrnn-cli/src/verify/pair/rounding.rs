@@ -34,6 +34,8 @@ pub(super) enum Held {
 pub(super) struct Rounding {
     /// By file, and whether inputs are large: of each tensor.
     seen: [Seen<bool, Vec<Costs>>; 2],
+    /// The same, of what engines may round beside that.
+    inside: [Seen<bool, Vec<Costs>>; 2],
     /// By tensor, its axis of time.
     times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
@@ -78,6 +80,20 @@ impl Rounding {
         }
     }
 
+    /// Remembers a run in which operators are rounded as engines fuse them.
+    pub(super) fn learn_inside(&mut self, side: usize, case: &Case, ran: &Ran) {
+        for (i, t) in tensors(ran).enumerate() {
+            if let Some(t) = t {
+                let channels = self.channels(i, t.value.exact().dims());
+                let all = self.inside[side].of(case.large, case.longest());
+                if all.len() <= i {
+                    all.resize_with(i + 1, Costs::default);
+                }
+                all[i].learn(t.value.exact(), t.value.stepwise(), channels);
+            }
+        }
+    }
+
     /// Remembers a run beside the same without the rounding of short floats.
     pub(super) fn learn_from(&mut self, side: usize, case: &Case, ran: &Ran, plain: &Ran) {
         for (i, pair) in tensors(ran).zip(tensors(plain)).enumerate() {
@@ -89,7 +105,7 @@ impl Rounding {
 
     fn add(&mut self, side: usize, case: &Case, tensor: usize, [a, b]: [&Array; 2]) {
         let channels = self.channels(tensor, a.dims());
-        self.of(side, (case.large, case.time), tensor)
+        self.of(side, (case.large, case.longest()), tensor)
             .learn(a, b, channels);
     }
 
@@ -131,12 +147,18 @@ impl Rounding {
         case: &Case,
         (tensor, elems): (usize, [Elem; 2]),
     ) -> Allowed {
-        let merged = |side: usize| {
-            let mut all = Costs::default();
-            for tensors in self.seen[side].up_to(case.large, case.time) {
+        let of = |all: &mut Costs, seen: &Seen<bool, Vec<Costs>>| {
+            for tensors in seen.up_to(case.large, case.longest()) {
                 if let Some(costs) = tensors.get(tensor) {
                     all.merge(costs);
                 }
+            }
+        };
+        let merged = |side: usize| {
+            let mut all = Costs::default();
+            of(&mut all, &self.seen[side]);
+            if matches!(held, Held::Engine(_)) {
+                of(&mut all, &self.inside[side]);
             }
             all
         };
@@ -147,7 +169,7 @@ impl Rounding {
         Allowed {
             scales: Scales::new(&sides, which),
             eps: elems.map(place).into_iter().fold(0.0, f64::max),
-            time: case.time,
+            time: case.longest(),
             across: match held {
                 Held::Meaning => 1.0,
                 Held::Rounded | Held::Engine(_) => ACROSS,

@@ -7,7 +7,7 @@ use minrnn_model::trial::{self, Span, carried, spans};
 
 use super::case::{Case, Ran, Two, shape};
 use super::file::By;
-use super::interface::Part;
+use super::interface::{Ends, Part};
 use super::port::Elem;
 use super::spec::Fill;
 use super::tensor::Tensor;
@@ -184,13 +184,19 @@ impl Two {
     ) -> Result<Vec<Tensor>> {
         let mut given: Vec<(&str, Tensor)> = vec![];
         for f in self.face.filled.iter().filter(|f| f.side == side) {
-            let shape = shape(&f.roles, case.batch, time);
-            let value = match f.fill {
-                Fill::Number(n) => n,
-                Fill::Time | Fill::Lengths => time as f64,
+            let shape = shape(&f.roles, case.batch, time, &case.others);
+            let value = match (f.fill, f.of) {
+                (Fill::Number(n), _) => n,
+                (Fill::Lengths, Ends::Length(k)) => case.others[k] as f64,
+                (Fill::Lengths, Ends::Fixed(n)) => n as f64,
+                (Fill::Time | Fill::Lengths, _) => time as f64,
             };
             let mut values = vec![value; shape.iter().product()];
-            if let (Fill::Lengths, Some(all)) = (f.fill, &case.lengths) {
+            let ends = match f.of {
+                Ends::Length(k) => case.ends.get(k).filter(|all| !all.is_empty()),
+                _ => case.lengths.as_ref().filter(|_| f.ends_rows()),
+            };
+            if let Some(all) = ends {
                 values = all.iter().map(|n| *n as f64).collect();
             }
             let filled = Tensor::floats(Elem::F64, &shape, &values)?;

@@ -25,8 +25,8 @@ pub(crate) enum Form {
     Same,
     /// No axis of time.
     Lacks,
-    /// The same values in other axes of one entry: this is the whole's shape, time left open.
-    Shaped(Vec<usize>),
+    /// The same values in other axes of one entry: by axis of the whole, the axis of the call; `None`: one entry.
+    Shaped(Vec<Option<usize>>),
 }
 
 impl Shape {
@@ -34,16 +34,9 @@ impl Shape {
     pub(super) fn aligned(&self, side: usize, t: Tensor) -> Result<Tensor> {
         match (&self.forms[side], self.time) {
             (Form::Lacks, Some(axis)) => t.unsqueeze(axis),
-            (Form::Shaped(dims), Some(axis)) => {
-                let mut dims = dims.clone();
-                let all: usize = t.shape().iter().product();
-                let rest: usize = dims
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, _)| *i != axis)
-                    .map(|(_, n)| n)
-                    .product();
-                dims[axis] = all.checked_div(rest).unwrap_or(0);
+            (Form::Shaped(axes), Some(_)) => {
+                let one = |axis: &Option<usize>| axis.map_or(1, |a| t.shape()[a]);
+                let dims: Vec<usize> = axes.iter().map(one).collect();
                 t.reshaped(&dims)
             }
             _ => Ok(t),

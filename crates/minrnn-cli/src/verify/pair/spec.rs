@@ -59,6 +59,8 @@ pub(crate) enum Init {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct InputSpec {
     pub(crate) dims: Option<Vec<Role>>,
+    /// Names of lengths that are not T, which [`Role::Length`] counts.
+    pub(crate) lengths: Vec<String>,
     pub(crate) range: Option<(i64, i64)>,
 }
 
@@ -68,6 +70,8 @@ pub(crate) enum Role {
     Batch,
     Time,
     Fixed(usize),
+    /// A length that is not T, of those that the files have.
+    Length(usize),
 }
 
 /// What fills an input.

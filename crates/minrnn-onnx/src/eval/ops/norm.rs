@@ -1,4 +1,7 @@
 //! Normalisations.
+//!
+//! What subtracts a mean may be rounded inside, as engines do: a value that is its own mean (one entry, T = 1) leaves what subtracting
+//! rounds, up to `1 / sqrt(epsilon)` times as large.
 
 use super::{Array, Call, Done, Fault, Groups, Op, axes, rank, repeat, smooth};
 use crate::ir::DType;
@@ -74,18 +77,42 @@ fn batch(call: &Call) -> Done {
         (means, variances) = (over(&now), over(&spread));
     }
     let (means, variances) = (means?, variances?);
-    let one = |i: usize| (v[i] - means[i]) / (variances[i] + epsilon).sqrt() * scale[i] + bias[i];
+    let one = |i: usize| {
+        let root = (variances[i] + epsilon).sqrt();
+        placed(call, x, v[i], (means[i], root), (scale[i], bias[i]))
+    };
     let y = x.with((0..v.len()).map(one).collect());
     Ok(std::iter::once(y).chain(running).collect())
 }
 
-/// Every group with mean 0 and variance 1.
+/// `(v - mean) / root * scale + bias`. Engines fuse it to `v k + (bias - mean k)` with `k = scale / root`: a run that measures them is rounded so,
+/// in f32 at least. Of one entry too, whose mean is the entry and whose result is the bias.
+fn placed(
+    call: &Call,
+    x: &Array,
+    v: f64,
+    (mean, root): (f64, f64),
+    (scale, bias): (f64, f64),
+) -> f64 {
+    let dtype = match x.dtype() {
+        DType::F64 => DType::F64,
+        _ => DType::F32,
+    };
+    if !call.is_fused() {
+        return (v - mean) / root * scale + bias;
+    }
+    let k = call.settle(dtype, scale / root);
+    let rest = call.settle(dtype, bias - call.settle(dtype, mean * k));
+    call.settle(dtype, call.settle(dtype, v * k) + rest)
+}
+
+/// Every group with mean 0 and variance 1, times a scale and with a bias for each entry.
 fn standard(
     call: &Call,
     x: &Array,
     v: &[f64],
     gone: &[usize],
-    epsilon: f64,
+    (epsilon, scale, bias): (f64, &[f64], &[f64]),
 ) -> Result<Vec<f64>, Fault> {
     let g = Groups::new(call, x.dims(), gone)?;
     let mut out = vec![0.0; v.len()];
@@ -93,7 +120,9 @@ fn standard(
         let line: Vec<f64> = g.of(*b).map(|i| v[i]).collect();
         let m = mean(&line);
         let root = (variance(&line, m) + epsilon).sqrt();
-        g.of(*b).for_each(|i| out[i] = (v[i] - m) / root);
+        for i in g.of(*b) {
+            out[i] = placed(call, x, v[i], (m, root), (scale[i], bias[i]));
+        }
     }
     Ok(out)
 }
@@ -102,10 +131,10 @@ fn instance(call: &Call) -> Done {
     let (x, v) = (call.x(0)?, call.floats(0)?);
     let n = rank(x, 3)?;
     let epsilon = call.float("epsilon", 1e-5)?;
-    let normal = standard(call, x, v, &(2..n).collect::<Vec<_>>(), epsilon)?;
     let (scale, bias) = (channels(call, 1, x.dims())?, channels(call, 2, x.dims())?);
-    let each = normal.iter().zip(scale.iter().zip(&bias));
-    Ok(vec![x.with(each.map(|(v, (s, b))| v * s + b).collect())])
+    let on: Vec<usize> = (2..n).collect();
+    let y = standard(call, x, v, &on, (epsilon, &scale, &bias))?;
+    Ok(vec![x.with(y)])
 }
 
 /// The type in which mean and variance are left.
@@ -137,12 +166,13 @@ fn layer(call: &Call) -> Done {
     for b in &g.begins {
         let line: Vec<f64> = g.of(*b).map(|i| v[i]).collect();
         let m = mean(&line);
-        let root = 1.0 / (variance(&line, m) + epsilon).sqrt();
+        let root = (variance(&line, m) + epsilon).sqrt();
         for i in g.of(*b) {
-            out[i] = (v[i] - m) * root * scale[i] + bias.as_ref().map_or(0.0, |b| b[i]);
+            let bias = bias.as_ref().map_or(0.0, |b| b[i]);
+            out[i] = placed(call, x, v[i], (m, root), (scale[i], bias));
         }
         means.push(m);
-        roots.push(root);
+        roots.push(1.0 / root);
     }
     let left = |v| Array::of_floats(stash, g.dims.clone(), v);
     Ok(vec![x.with(out), left(means), left(roots)])
@@ -186,16 +216,14 @@ fn group(call: &Call) -> Done {
     }
     let inner: usize = x.dims()[2..].iter().product();
     let by_group = super::layout::shaped(x, vec![b, groups, c / groups * inner])?;
-    let normal = x.with(standard(call, &by_group, v, &[2], epsilon)?);
     let per = if call.opset >= 21 {
         x.dims().to_vec()
     } else {
         by_group.dims().to_vec()
     };
     let (scale, bias) = (channels(call, 1, &per)?, channels(call, 2, &per)?);
-    let normal = normal.as_floats();
-    let each = normal.iter().zip(scale.iter().zip(&bias));
-    Ok(vec![x.with(each.map(|(v, (s, b))| v * s + b).collect())])
+    let y = standard(call, &by_group, v, &[2], (epsilon, &scale, &bias))?;
+    Ok(vec![x.with(y)])
 }
 
 fn lp(call: &Call) -> Done {
@@ -226,7 +254,7 @@ fn mean_variance(call: &Call) -> Done {
         let line: Vec<f64> = g.of(*b).map(|i| v[i]).collect();
         let m = mean(&line);
         let root = (variance(&line, m)).sqrt();
-        // The function that the standard gives adds this to the root.
+        // The function that the standard gives adds this to the root; it subtracts before it divides, and nothing fuses the two.
         g.of(*b).for_each(|i| out[i] = (v[i] - m) / (root + 1e-9));
     }
     Ok(vec![x.with(out)])

@@ -1,6 +1,7 @@
 //! Two readings, and decisions within rounding.
 
-use crate::eval::{Array, Inputs, Limits, Session};
+use super::nodes::{f32s, model};
+use crate::eval::{Array, Carried, Inputs, Limits, Output, Session};
 use crate::ir::{DType, Graph, Model, Node, Tensor, ValueInfo};
 
 fn graph(steps: &[(&str, &[&str], &str)], constants: Vec<Tensor>, output: &str) -> Session {
@@ -48,6 +49,69 @@ fn floats_are_kept_unrounded_and_rounded() {
     );
     assert_eq!(y.stepwise(), &y.rounded());
     assert!(y.edges().is_empty());
+}
+
+/// The mean of one entry is the entry: what is left is the bias, and what an engine's `x k + (bias - mean k)` rounds, which is as much
+/// as that of many entries that are alike.
+#[test]
+fn a_normalisation_of_one_entry_rounds_as_one_of_many() {
+    let single = |v: f64| f64::from(v as f32);
+    let x = [0.3f32, -1.7, 2.9];
+    let scale = f32s(&[3], &[1.3, -0.7, 2.1].map(single));
+    let bias = f32s(&[3], &[0.1, 0.2, -0.3].map(single));
+    let cost = |op: &str, opset: i64, dims: &[usize], times: usize, fused: bool| -> f64 {
+        let values: Vec<f64> = x.iter().flat_map(|v| vec![f64::from(*v); times]).collect();
+        let groups = [("num_groups", crate::ir::Attr::Int(3))];
+        let attributes = match op {
+            "GroupNormalization" => &groups[..],
+            _ => &[],
+        };
+        let (scale, bias) = match op {
+            "LayerNormalization" => (f32s(&[1], &[single(1.3)]), f32s(&[1], &[single(0.1)])),
+            _ => (scale.clone(), bias.clone()),
+        };
+        let node = Node {
+            op_type: op.into(),
+            inputs: ["x", "s", "b"].map(String::from).into(),
+            outputs: vec!["y".into()],
+            attributes: attributes
+                .iter()
+                .map(|(n, a)| ((*n).to_owned(), a.clone()))
+                .collect(),
+            ..Node::default()
+        };
+        let given = [("x", f32s(dims, &values)), ("s", scale), ("b", bias)];
+        let given = given.map(|(n, v)| (n.to_owned(), Output::known(v.unwrap())));
+        let session = Session::open(&model(node, opset), None).unwrap();
+        let inputs = Carried::from(given);
+        let limits = Limits::default();
+        let out = match fused {
+            true => session.fused(&inputs, &limits).unwrap(),
+            false => session.run_on(&inputs, &limits).unwrap(),
+        };
+        let y = out.get("y").unwrap();
+        let (a, b) = (y.exact().floats().unwrap(), y.stepwise().floats().unwrap());
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max)
+    };
+    // 2.9 * 2.1 / sqrt(1e-5), and one rounding of it.
+    let most = 2.9 * 2.1 / 1e-5f64.sqrt() * f64::from(f32::EPSILON);
+    for (op, opset, one, many) in [
+        ("InstanceNormalization", 17, &[1, 3, 1][..], &[1, 3, 4][..]),
+        ("GroupNormalization", 21, &[1, 3, 1], &[1, 3, 4]),
+        ("LayerNormalization", 17, &[3, 1], &[3, 4, 1]),
+    ] {
+        // In no file: a result alone is rounded.
+        assert!(cost(op, opset, one, 1, false) < 1e-7, "{op}");
+        let (one, many) = (
+            cost(op, opset, one, 1, true),
+            cost(op, opset, many, 4, true),
+        );
+        assert!(one > most / 100.0 && one <= most, "{op}: {one} of {most}");
+        assert_eq!(one, many, "{op}");
+    }
 }
 
 /// 10 * 0.1 is 1 in f32 and a little more in float64: Ceil reads the rounded one, and both sides are told.

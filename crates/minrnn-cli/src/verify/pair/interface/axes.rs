@@ -2,8 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use super::super::unused::agree;
-use super::clues::{Hint, Time, counted, hints, is_rows, mixes, time};
+use super::clues::{Hint, Time, counted, hints, is_rows, time};
 use super::flow::{Meaning, Weight};
 use super::{Dim, Finder, Kind, Port, Role};
 
@@ -29,14 +28,23 @@ impl Finder<'_> {
                     meaning: *meaning,
                     weight: Weight::Strong,
                     words: format!("is called `{name}`, as is {what} of `{of}`"),
+                    named: true,
                 });
+            }
+            // An axis of another length is none of time, whatever it is called and whoever runs along it; nor is one beside that of time.
+            let named =
+                |dim: &Dim| matches!(dim, Dim::Symbol(s) if self.time_names[side].contains(s));
+            if self.own_at(side, port, axis).is_some() {
+                all.retain(|h| h.meaning != Meaning::Time || h.weight == Weight::Mixes);
+            } else if dims.iter().any(named) && !named(dim) {
+                all.retain(|h| h.meaning != Meaning::Time || !h.named);
             }
             all
         };
         dims.iter().enumerate().map(one).collect()
     }
 
-    fn dims<'p>(&self, side: usize, port: &'p Port) -> Result<&'p [Dim]> {
+    pub(super) fn dims<'p>(&self, side: usize, port: &'p Port) -> Result<&'p [Dim]> {
         match &port.dims {
             Some(dims) => Ok(dims),
             None => bail!(
@@ -59,7 +67,7 @@ impl Finder<'_> {
             return self.step_axis((x, dims), self.dims(1, y)?);
         }
         let mut all = self.said(0, x);
-        let mut free: Vec<bool> = dims.iter().map(|d| self.fixed(d).is_none()).collect();
+        let mut free: Vec<bool> = self.free(0, x, dims);
         if let Some(other) = &y.dims {
             if other.len() != dims.len() {
                 bail!(
@@ -74,7 +82,7 @@ impl Finder<'_> {
             }
             for (i, (more, dim)) in self.said(1, y).into_iter().zip(other).enumerate() {
                 all[i].extend(more);
-                free[i] &= self.fixed(dim).is_none();
+                free[i] &= self.fixed(dim).is_none() && self.own_at(1, y, i).is_none();
             }
         }
         let found = time(&all, &free, lone).map_err(|why| self.contradiction(x, dims, &why))?;
@@ -83,6 +91,14 @@ impl Finder<'_> {
             Time::Nowhere if self.fed => self.frames_apart(dims, other).unwrap_or(Time::Nowhere),
             known => known,
         })
+    }
+
+    /// Axes that may be time or rows: of no fixed size, and of no length of their own.
+    fn free(&self, side: usize, port: &Port, dims: &[Dim]) -> Vec<bool> {
+        let one = |(axis, dim): (usize, &Dim)| {
+            self.fixed(dim).is_none() && self.own_at(side, port, axis).is_none()
+        };
+        dims.iter().enumerate().map(one).collect()
     }
 
     /// Two step files of which one takes more frames a call: the only axis that differs.
@@ -97,11 +113,12 @@ impl Finder<'_> {
         (multiple && all.next().is_none()).then_some(Time::Axis(axis))
     }
 
-    fn contradiction(&self, x: &Port, dims: &[Dim], why: &str) -> anyhow::Error {
-        let lines: Vec<String> = (0..dims.len())
-            .filter(|i| dims[*i] != Dim::Fixed(1))
-            .filter_map(|i| self.line(&x.name, dims, Some(i)))
-            .collect();
+    pub(super) fn contradiction(&self, x: &Port, dims: &[Dim], why: &str) -> anyhow::Error {
+        let mut lines: Vec<String> = vec![];
+        for axis in (0..dims.len()).filter(|i| dims[*i] != Dim::Fixed(1)) {
+            let line = self.line(&x.name, dims, Some(axis));
+            lines.extend(line.filter(|l| !lines.contains(l)));
+        }
         let lines = match lines.as_slice() {
             [] => format!("--input {}=..", x.name),
             some => some.join(" or "),
@@ -116,8 +133,13 @@ impl Finder<'_> {
     /// The option that says what the axes are, if time is that one.
     pub(super) fn line(&self, name: &str, dims: &[Dim], time: Option<usize>) -> Option<String> {
         let mut rows = 0;
+        // One name is one length.
+        let alike = |dim: &Dim| {
+            let named = matches!(dim, Dim::Symbol(_));
+            named && time.is_some_and(|t| dim == &dims[t])
+        };
         let one = |(i, dim): (usize, &Dim)| match self.fixed(dim) {
-            _ if Some(i) == time => "T".into(),
+            _ if Some(i) == time || alike(dim) => "T".into(),
             Some(n) => n.to_string(),
             None => {
                 rows += 1;
@@ -131,7 +153,7 @@ impl Finder<'_> {
     /// Time is the axis that the step file lacks, or has with one entry.
     fn step_axis(&self, (x, dims): (&Port, &[Dim]), step: &[Dim]) -> Result<Time> {
         let all = self.said(0, x);
-        let free: Vec<bool> = dims.iter().map(|d| self.fixed(d).is_none()).collect();
+        let free = self.free(0, x, dims);
         let said = time(&all, &free, false).map_err(|why| self.contradiction(x, dims, &why))?;
         let strong = |axis: usize, meaning: Meaning| {
             let is = |h: &&Hint| h.meaning == meaning && h.weight == Weight::Strong;
@@ -148,7 +170,7 @@ impl Finder<'_> {
         // An axis of rows that is fixed in the step file is one of rows all the same.
         let rows = |axis: usize| dims.len() == step.len() && is_rows(&all[axis]);
         let scores: Vec<(usize, usize)> = (0..dims.len())
-            .filter(|i| !rows(*i))
+            .filter(|i| !rows(*i) && self.own_at(0, x, *i).is_none())
             .filter_map(|i| Some((fit(i)?, i)))
             .collect();
         if let Some((k, hint)) = sure {
@@ -242,7 +264,7 @@ impl Finder<'_> {
     /// What the axes of an input are that one value fills.
     pub(super) fn filled_roles(&mut self, side: usize, port: &Port) -> Result<Vec<Role>> {
         let dims = self.dims(side, port)?.to_vec();
-        let free: Vec<bool> = dims.iter().map(|d| self.fixed(d).is_none()).collect();
+        let free = self.free(side, port, &dims);
         let found = time(&self.said(side, port), &free, false);
         let found = found.map_err(|why| self.contradiction(port, &dims, &why))?;
         let time = match found {
@@ -265,116 +287,6 @@ impl Finder<'_> {
             let known = self.known[side].entry(name.clone());
             known.or_insert_with(|| (meaning, port.name.clone()));
         }
-    }
-
-    /// What the axes of an input are that is in both files, or in one.
-    pub(super) fn roles(
-        &mut self,
-        (side, x): (usize, &Port),
-        y: Option<&Port>,
-        time: Option<usize>,
-    ) -> Result<Vec<Role>> {
-        for port in [Some(x), y].into_iter().flatten() {
-            self.refuse_empty(port)?;
-        }
-        if let Some(roles) = self.given(x).cloned() {
-            let dims = x.dims.clone().unwrap_or_default();
-            let sizes: Vec<Option<usize>> = dims.iter().map(|d| self.fixed(d)).collect();
-            agree(&x.name, &roles, &sizes)?;
-            for (role, size) in roles.iter().zip(&sizes) {
-                if let (Role::Batch, Some(n)) = (role, size) {
-                    self.only_batch(*n, &x.name)?;
-                }
-            }
-            return Ok(roles);
-        }
-        let dims = self.dims(side, x)?.to_vec();
-        let said = self.said(side, x);
-        let other = y.and_then(|y| y.dims.clone()).unwrap_or_default();
-        let said_there = y.map(|y| self.said(1 - side, y)).unwrap_or_default();
-        // Where the axis is in the other file, which may lack time.
-        let there = |i: usize| match time {
-            Some(t) if other.len() + 1 == dims.len() => (i != t).then(|| i - usize::from(i > t)),
-            _ => Some(i),
-        };
-        let mut roles = vec![];
-        let mut batch: Option<Dim> = None;
-        for (i, dim) in dims.iter().enumerate() {
-            let twin = there(i).filter(|_| other.len() + 1 >= dims.len());
-            if Some(i) == time {
-                roles.push(Role::Time);
-                self.learn(side, x, Some(i), Meaning::Time);
-                continue;
-            }
-            let twin_dim = twin.and_then(|j| other.get(j));
-            let fixed = match (self.fixed(dim), twin_dim.and_then(|d| self.fixed(d))) {
-                (Some(m), Some(n)) if m != n => bail!(
-                    "`{}` has {m} entries along axis {i} in one file, {n} in the other",
-                    x.name
-                ),
-                (known @ Some(_), _) | (_, known) => known,
-            };
-            // What a step file says of an axis that the sequence has fixed may be about its own time.
-            let also = self.kind == Kind::Same || self.fixed(dim).is_none();
-            let beside = twin.filter(|_| also).and_then(|j| said_there.get(j));
-            let is_batch = is_rows(&said[i]) || beside.is_some_and(|h| is_rows(h));
-            roles.push(match fixed {
-                Some(n) if is_batch => {
-                    self.only_batch(n, &x.name)?;
-                    Role::Batch
-                }
-                Some(n) => Role::Fixed(n),
-                None if batch.as_ref().is_none_or(|b| b == dim && *b != Dim::Unknown) => {
-                    if let Some(hint) = mixes(&said[i]) {
-                        let why = format!("axis {i}, which would hold the rows, {}", hint.words);
-                        return Err(self.contradiction(x, &dims, &why));
-                    }
-                    batch = Some(dim.clone());
-                    self.learn(side, x, Some(i), Meaning::Rows);
-                    if let Some(y) = y {
-                        self.learn(1 - side, y, twin, Meaning::Rows);
-                    }
-                    Role::Batch
-                }
-                None => bail!("input `{}` has the free dimensions [{}]; give --dim NAME=N or --input {}=B,T,..", x.name, shown(&dims), x.name),
-            });
-        }
-        Ok(roles)
-    }
-
-    /// Only a state may begin empty.
-    fn refuse_empty(&self, port: &Port) -> Result<()> {
-        for dim in port.dims.iter().flatten() {
-            if let Dim::Symbol(name) = dim
-                && self.request.dims.get(name) == Some(&0)
-            {
-                bail!(
-                    "--dim {name}=0: input `{}` has `{name}` too, and no values then; only a state may be empty. Give its shape by --input NAME=DIMS",
-                    port.name
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// How many steps each file takes in one call of an input that has time, where that is fixed.
-    pub(super) fn steps_of(&mut self, x: &Port, y: &Port, axis: usize, lacks: bool) -> Result<()> {
-        let fixed = |p: &Port| p.dims.as_ref().and_then(|d| self.fixed(d.get(axis)?));
-        let sides = [
-            fixed(x),
-            match (self.kind, lacks) {
-                (_, true) => Some(1),
-                (Kind::Same, _) => fixed(y),
-                // A step file that takes any number of steps is given one.
-                (Kind::Step, _) => Some(fixed(y).unwrap_or(1)),
-            },
-        ];
-        for (side, port) in [x, y].into_iter().enumerate() {
-            if let Some(n) = sides[side] {
-                self.takes(side, n, &port.name)?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use anyhow::{Result, bail};
 
+use super::lengths::Own;
 use super::propose::{Proposal, propose};
-use super::{Fill, Finder, Interface, Kind, Link, Port, Role, State};
+use super::{Ends, Fill, Filled, Finder, Interface, Kind, Link, Port, Role, State};
 
 impl Interface {
     /// Steps of whole calls of both files.
@@ -109,20 +110,87 @@ impl Finder<'_> {
             .push("no input has an axis of time: both files are called step by step".into());
     }
 
-    /// Takes the input that says how long each row is out of the ports: an operator reads it as that, or it is called so.
-    pub(super) fn lengths(
+    /// Takes the inputs that say how long each row is out of the ports: an operator reads them as that, or they are called so.
+    pub(super) fn lengths(&self, side: usize, ports: &mut Vec<Port>) -> Vec<(usize, Port, Fill)> {
+        let (found, rest) = ports.drain(..).partition(|p| self.is_lengths(side, p));
+        *ports = rest;
+        let found: Vec<Port> = found;
+        let each = found.into_iter();
+        each.map(|port| (side, port, Fill::Lengths)).collect()
+    }
+
+    /// What an input is filled with, and what the lengths of rows are those of.
+    pub(super) fn filled(
         &mut self,
-        side: usize,
-        ports: &mut Vec<Port>,
-    ) -> Option<(usize, Port, Fill)> {
-        let at = ports.iter().position(|p| self.is_lengths(side, p))?;
-        let port = ports.remove(at);
-        self.notes.push(format!(
-            "`{}` of {}: rows of unequal length; what stands behind the end of a row is not compared",
-            port.name,
-            self.files[side].name()
-        ));
-        Some((side, port, Fill::Lengths))
+        (side, port, fill): (usize, Port, Fill),
+        pairs: &[(Port, Port)],
+    ) -> Result<Filled> {
+        let of = match fill {
+            Fill::Lengths => self.ends(side, &port, pairs),
+            _ => Ends::Time,
+        };
+        let file = self.files[side].name();
+        if fill == Fill::Lengths && !self.request.values.contains_key(&port.name) {
+            self.notes.push(match of {
+                Ends::Time | Ends::Unknown => format!(
+                    "`{}` of {file}: rows of unequal length; what stands behind the end of a row is not compared",
+                    port.name
+                ),
+                Ends::Length(_) | Ends::Fixed(_) => format!(
+                    "`{}` of {file}: how much each row has of what every step reads",
+                    port.name
+                ),
+            });
+        }
+        Ok(Filled {
+            side,
+            roles: self.filled_roles(side, &port)?,
+            name: port.name,
+            fill,
+            of,
+        })
+    }
+
+    /// Which length rows end within: the one that an operator walks as far as the input says, the one of the input that it is called after;
+    /// that of the memory, where the step file takes it too.
+    fn ends(&self, side: usize, port: &Port, pairs: &[(Port, Port)]) -> Ends {
+        let of = |own: Option<Own>| match own {
+            Some(Own::Length(k)) => Ends::Length(k),
+            Some(Own::Fixed(n)) => Ends::Fixed(n),
+            None => Ends::Time,
+        };
+        let inputs = self.files[side].inputs();
+        let along = self.flows[side].lengths.get(&port.name);
+        if let Some((name, axis)) = along.and_then(|all| all.first())
+            && let Some(x) = inputs.iter().find(|p| p.name == *name)
+        {
+            return of(self.own_at(side, x, *axis));
+        }
+        let called = |p: &&Port| {
+            let rest = port.name.strip_prefix(p.name.as_str());
+            rest.is_some_and(|rest| rest.starts_with(['_', '.']))
+        };
+        let own = |p: &Port| {
+            let rank = p.dims.as_ref().map_or(0, Vec::len);
+            (0..rank).find_map(|axis| self.own_at(side, p, axis))
+        };
+        if let Some(x) = inputs.iter().find(called) {
+            return of(own(x));
+        }
+        let mut all: Vec<Own> = pairs
+            .iter()
+            .filter_map(|(x, y)| own([x, y][side]))
+            .collect();
+        all.dedup();
+        let both = self
+            .files
+            .iter()
+            .all(|f| f.inputs().iter().any(|p| p.name == port.name));
+        match all.as_slice() {
+            [] => Ends::Time,
+            [one] if both && self.kind == Kind::Step => of(Some(*one)),
+            _ => Ends::Unknown,
+        }
     }
 
     fn is_lengths(&self, side: usize, port: &Port) -> bool {
@@ -144,7 +212,7 @@ impl Finder<'_> {
             file.outputs(),
             &self.flows[side],
         );
-        self.flows[side].lengths.contains(&port.name)
+        self.flows[side].lengths.contains_key(&port.name)
             || called && !matches!(back.as_slice(), [Proposal::State(_)])
     }
 }

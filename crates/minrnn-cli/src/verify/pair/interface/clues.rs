@@ -10,6 +10,8 @@ pub(super) struct Hint {
     pub(super) weight: Weight,
     /// For messages, after "axis N ".
     pub(super) words: String,
+    /// Whether a name alone says it.
+    pub(super) named: bool,
 }
 
 /// Where time is.
@@ -84,6 +86,7 @@ pub(super) fn hints(file: &GraphFile, flow: &Flow, port: &Port, axis: usize) -> 
             meaning,
             weight: Weight::Strong,
             words: format!("is called `{name}` in {of}"),
+            named: true,
         });
     }
     // The contract of files that minrnn wrote.
@@ -94,6 +97,7 @@ pub(super) fn hints(file: &GraphFile, flow: &Flow, port: &Port, axis: usize) -> 
             meaning: [Meaning::Rows, Meaning::Time][axis],
             weight: Weight::Strong,
             words: format!("is {} by the metadata of {of}", ["the batch", "time"][axis]),
+            named: false,
         });
     }
     for clue in &flow.clues {
@@ -111,6 +115,7 @@ pub(super) fn hints(file: &GraphFile, flow: &Flow, port: &Port, axis: usize) -> 
             meaning: clue.meaning,
             weight: clue.weight,
             words,
+            named: false,
         });
     }
     all

@@ -30,6 +30,7 @@ impl Finder<'_> {
         to_fill.extend(self.lengths(0, &mut a));
         to_fill.extend(self.lengths(1, &mut b));
         let pairs = self.pairs(&mut a, &mut b);
+        self.find_lengths(&pairs)?;
         if self.kind == Kind::Step {
             self.missing_states(&pairs, [&a, &b], &states)?;
             self.check_guesses(&pairs)?;
@@ -60,15 +61,10 @@ impl Finder<'_> {
             .iter()
             .map(|(x, y)| self.link(x, y, lone))
             .collect::<Result<_>>()?;
-        let mut filled = vec![];
-        for (side, port, fill) in to_fill {
-            filled.push(Filled {
-                side,
-                roles: self.filled_roles(side, &port)?,
-                name: port.name,
-                fill,
-            });
-        }
+        let to_fill = to_fill.into_iter();
+        let filled = to_fill
+            .map(|one| self.filled(one, &pairs))
+            .collect::<Result<_>>()?;
         Ok((links, filled))
     }
 
@@ -161,6 +157,7 @@ impl Finder<'_> {
                 x.name
             ));
         }
+        self.lengths_note(x, &roles);
         let range = self.range(x, y, elem);
         let range = range.map_err(|error| self.or_state(y, error))?;
         Ok(Link {

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use super::axes::quoted;
 use super::clues::Time;
+use super::lengths::Own;
 use super::propose::{Proposal, propose, propose_beside};
 use super::{Dim, Finder, Link, Port, State};
 
@@ -45,6 +46,8 @@ impl Finder<'_> {
             .collect();
         let results = self.results();
         let proposals = propose_beside(&suspects, &outputs, &self.flows[1], &results);
+        let proposals = suspects.iter().zip(proposals);
+        let proposals = proposals.map(|(port, p)| self.of_length(port, p, &outputs));
         let mut choices = vec![];
         let mut found: Vec<(Port, String)> = vec![];
         let mut lines = vec![];
@@ -102,6 +105,27 @@ impl Finder<'_> {
             self.files[1].name(),
             words.join(", "),
         )
+    }
+
+    /// What has a length of its own is given back by nothing of a fixed size, and nothing that is as long as the sequence.
+    fn of_length(&self, port: &Port, proposal: Proposal, outputs: &[Port]) -> Proposal {
+        let fits = |name: &String| {
+            let output = outputs.iter().find(|o| o.name == *name);
+            let dims = output.and_then(|o| o.dims.as_ref()).into_iter().flatten();
+            !dims.enumerate().any(|(axis, dim)| {
+                let time = |d: &Dim| matches!(d, Dim::Symbol(s) if self.time_names[1].contains(s));
+                matches!(self.own_at(1, port, axis), Some(Own::Length(_)))
+                    && (self.fixed(dim).is_some() || time(dim))
+            })
+        };
+        match proposal {
+            Proposal::State(output) if fits(&output) => Proposal::State(output),
+            Proposal::OneOf(all) => match all.into_iter().filter(fits).collect::<Vec<_>>() {
+                none if none.is_empty() => Proposal::Input,
+                some => Proposal::OneOf(some),
+            },
+            _ => Proposal::Input,
+        }
     }
 
     /// Outputs of the step file that the sequence file gives for every step: results before they are states.

@@ -50,8 +50,8 @@ impl Finder<'_> {
 
     /// What the axes of a state are, of the second file.
     pub(super) fn state_axes(&mut self, port: &Port, axis: Option<usize>) -> Result<Vec<Role>> {
-        if let Some(roles) = self.given(port) {
-            return Ok(roles.clone());
+        if let Some(roles) = self.given_roles(port) {
+            return Ok(roles);
         }
         let Some(dims) = port.dims.clone() else {
             bail!(
@@ -71,6 +71,12 @@ impl Finder<'_> {
             Some(axis) => Some(axis),
             None => self.state_rows(port, &dims)?,
         };
+        // As long as another input of the step file: a weight of each of its entries.
+        let own_names = self.own_names[1].clone();
+        let own = |dim: &Dim| match dim {
+            Dim::Symbol(name) => own_names.get(name).map(|own| own.role()),
+            _ => None,
+        };
         let mut roles = vec![];
         for (i, dim) in dims.iter().enumerate() {
             roles.push(match self.fixed(dim) {
@@ -80,6 +86,7 @@ impl Finder<'_> {
                 }
                 Some(n) => Role::Fixed(n),
                 None if Some(i) == rows => Role::Batch,
+                None if own(dim).is_some() => own(dim).unwrap_or(Role::Batch),
                 None => {
                     let grown = rows.map(|rows| {
                         let line = self.empty_line(port, &dims, rows);
@@ -102,7 +109,7 @@ impl Finder<'_> {
         let said = self.said(1, port);
         let strong: Vec<usize> = (0..dims.len()).filter(|i| is_rows(&said[*i])).collect();
         let free: Vec<usize> = (0..dims.len())
-            .filter(|i| self.fixed(&dims[*i]).is_none())
+            .filter(|i| self.fixed(&dims[*i]).is_none() && self.own_at(1, port, *i).is_none())
             .collect();
         match (strong.as_slice(), free.as_slice()) {
             ([one], _) | ([], [one]) => Ok(Some(*one)),

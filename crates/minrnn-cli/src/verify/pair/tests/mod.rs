@@ -4,8 +4,12 @@ mod apart;
 mod beyond;
 mod cases;
 mod drawn;
+mod ends;
 pub(super) mod graphs;
 mod guesses;
+mod memories;
+mod memory;
+mod norms;
 mod people;
 mod scales;
 mod spans;
@@ -40,9 +44,11 @@ fn the_smaller_cost_measures() {
     let case = Case {
         batch: 1,
         time: 10,
+        others: vec![],
         data: vec![],
         states: None,
         lengths: None,
+        ends: vec![],
         own: true,
         large: false,
     };

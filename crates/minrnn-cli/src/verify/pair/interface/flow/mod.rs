@@ -62,8 +62,8 @@ pub(super) struct Flow {
     pub(super) clues: Vec<Clue>,
     /// For an input that is a recurrence's state, the outputs that give its next value.
     pub(super) next: BTreeMap<String, BTreeSet<String>>,
-    /// Inputs that say how long each row is.
-    pub(super) lengths: BTreeSet<String>,
+    /// Inputs that say how long each row is, with the axes of inputs that operators walk so far.
+    pub(super) lengths: BTreeMap<String, BTreeSet<(String, usize)>>,
 }
 
 /// Bodies and functions inside of each other are followed no deeper than this.
@@ -78,7 +78,7 @@ pub(super) fn flow(model: &Model) -> Flow {
         opset: model.opset().unwrap_or(1),
         fixed: BTreeSet::new(),
         found: vec![],
-        lengths: BTreeSet::new(),
+        lengths: BTreeMap::new(),
         depth: 0,
     };
     for (i, input) in graph.inputs.iter().enumerate() {
@@ -135,7 +135,11 @@ pub(super) fn flow(model: &Model) -> Flow {
     Flow {
         clues,
         next,
-        lengths: walk.lengths.iter().map(|i| name(*i)).collect(),
+        lengths: walk
+            .lengths
+            .iter()
+            .map(|(i, of)| (name(*i), of.iter().map(|(j, k)| (name(*j), *k)).collect()))
+            .collect(),
     }
 }
 
@@ -147,7 +151,7 @@ struct Walk<'a> {
     /// Axes of inputs that are of a fixed size.
     fixed: BTreeSet<Origin>,
     found: Vec<(Origin, Meaning, Weight, String)>,
-    lengths: BTreeSet<usize>,
+    lengths: BTreeMap<usize, BTreeSet<Origin>>,
     depth: usize,
 }
 

@@ -31,7 +31,7 @@ impl<'a> Walk<'a> {
                 let rank = at(0).rank().unwrap_or(0);
                 let axes = [of("time_axis", 0), of("batch_axis", 1)].map(|a| place(a, rank));
                 self.meaning(node, at(0), (axes[0], axes[1]), Weight::Strong);
-                self.lengths_of(at(1));
+                self.lengths_of(at(1), axes[0].and_then(|a| at(0).axis(a)));
                 vec![at(0).along()]
             }
             "LinearAttention" => {
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             self.clue(node, at(i).axis(rows), Rows, Weight::Strong);
         }
         self.clue(node, at(4).axis(0), Rows, Weight::Strong);
-        self.lengths_of(at(4));
+        self.lengths_of(at(4), at(0).axis(time));
         let pick = |i: usize| at(0).axis(i).cloned().unwrap_or_default();
         let both = matches!(node.attr("direction"), Some(Attr::Str(s)) if s == b"bidirectional");
         let directions = Axis::sized(if both { 2 } else { 1 });
@@ -100,13 +100,16 @@ impl<'a> Walk<'a> {
         vec![Value::new(all), end(at(5)), end(at(6))]
     }
 
-    /// An input that says how long each row is.
-    fn lengths_of(&mut self, x: &Value) {
+    /// An input that says how long each row is, along the axis that an operator walks.
+    fn lengths_of(&mut self, x: &Value, along: Option<&Axis>) {
         let is = |tag: &Tag| match tag {
             Tag::Is(i) => Some(*i),
             Tag::Next(_) => None,
         };
-        self.lengths.extend(x.tags.iter().filter_map(is));
+        let origins = along.map(|axis| axis.origins.clone()).unwrap_or_default();
+        for input in x.tags.iter().filter_map(is) {
+            self.lengths.entry(input).or_default().extend(&origins);
+        }
     }
 
     fn scan(&mut self, node: &'a Node, x: &[Value]) -> Vec<Value> {
