@@ -7,7 +7,8 @@
 
 #include "cuda/elements.cuh"
 #include "cuda/reduce.cuh"
-#include "selective_scan/tiled.cuh"
+#include "selective_scan/tiled_backward.cuh"
+#include "selective_scan/tiled_forward.cuh"
 
 constexpr int SUB = 8;
 // `Size::every`.

@@ -30,12 +30,15 @@ pub(super) struct Meter {
     held: Cell<u64>,
     /// Whether f16 and bf16 are held in float64 in the exact reading.
     pub(super) unrounded: bool,
+    /// Whether operators that engines fuse are rounded inside, in the stepwise reading.
+    pub(super) fused: bool,
 }
 
 impl Meter {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             unrounded: false,
+            fused: false,
             limits,
             left: Cell::new(limits.operations),
             held: Cell::new(0),
@@ -46,6 +49,14 @@ impl Meter {
     pub(super) fn unrounded(limits: Limits) -> Self {
         Self {
             unrounded: true,
+            ..Self::new(limits)
+        }
+    }
+
+    /// For a run in which operators are rounded as engines fuse them.
+    pub(super) fn fused(limits: Limits) -> Self {
+        Self {
+            fused: true,
             ..Self::new(limits)
         }
     }

@@ -253,9 +253,9 @@ impl<'a> Call<'a> {
         self.meter.unrounded && !self.stepwise
     }
 
-    /// Whether steps within an operator are rounded.
-    pub(super) fn rounds(&self) -> bool {
-        self.stepwise
+    /// Whether an operator is rounded inside as engines fuse it.
+    pub(super) fn is_fused(&self) -> bool {
+        self.stepwise && self.meter.fused
     }
 
     /// What a step within an operator leaves: rounded where engines round.

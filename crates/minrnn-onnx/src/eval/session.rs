@@ -103,6 +103,15 @@ impl Session {
         self.metered(inputs, Meter::unrounded(*limits), false)
     }
 
+    /// As [`Session::run_on`], but for normalisations, which are rounded inside as engines fuse them in the stepwise reading: how far that
+    /// is from the exact one is what they may cost in an engine. They lie in no file: two files are not held to each other by it.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn fused(&self, inputs: &Carried, limits: &Limits) -> Result<Outputs, EvalError> {
+        self.metered(inputs, Meter::fused(*limits), false)
+    }
+
     fn evaluate(&self, inputs: &Carried, limits: &Limits, all: bool) -> Result<Outputs, EvalError> {
         self.metered(inputs, Meter::new(*limits), all)
     }

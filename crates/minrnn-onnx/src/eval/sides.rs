@@ -46,7 +46,8 @@ impl At<'_> {
         let settled = inputs.iter().flatten().all(|v| v.settled());
         let stepwise = self.once(&steps, true)?;
         let decides = |a: &Array| self.op.kind == Kind::Steps || !a.is_float();
-        let once = settled && self.op.kind != Kind::Inner && !self.meter.unrounded;
+        let twice = self.op.kind == Kind::Inner || self.meter.unrounded || self.meter.fused;
+        let once = settled && !twice;
         let both = if once || stepwise.iter().all(decides) {
             stepwise.clone()
         } else {

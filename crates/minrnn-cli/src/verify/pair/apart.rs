@@ -36,7 +36,9 @@ impl Interface {
     /// Those of case `i`, of `time` steps: small ones in turn, no two alike where it can be.
     pub(super) fn other_lengths(&self, i: usize, time: usize) -> Vec<usize> {
         let of = |(j, l): (usize, &Length)| {
-            let small: Vec<usize> = SMALL.into_iter().filter(|n| l.sizes.contains(n)).collect();
+            let mut small: Vec<usize> = SMALL.into_iter().filter(|n| l.sizes.contains(n)).collect();
+            // The least and the largest, where there are such.
+            small.extend(l.sizes.iter().filter(|n| **n < 17 && !SMALL.contains(n)));
             match small.len() {
                 _ if l.as_time => time,
                 0 => l.usual,
@@ -60,15 +62,20 @@ impl Interface {
 }
 
 impl Two {
-    /// Cases of few steps, in which one length that is not T is as long as T gets.
-    pub(super) fn long_others(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
-        let small = SMALL.into_iter().max().unwrap_or(1);
+    /// Cases of few steps, in which one length that is not T has each size that no case before has: up to what T gets.
+    pub(super) fn long_others(
+        &self,
+        before: &[Case],
+        limit: usize,
+        rng: &mut Rng,
+    ) -> Result<Vec<Case>> {
         let batch = self.face.batch.unwrap_or(BATCHES[1]);
         let time = self.face.length.unwrap_or(self.face.steps(3.min(limit)));
         let mut cases = vec![];
         for (k, length) in self.face.lengths.iter().enumerate() {
-            let long = length.sizes.iter().filter(|n| **n > small);
-            for size in long.filter(|n| **n <= limit.max(LENGTHS[5])) {
+            let new = |n: &&usize| !before.iter().any(|case| case.others[k] == **n);
+            let sizes = length.sizes.iter().filter(new);
+            for size in sizes.filter(|n| **n <= limit.max(LENGTHS[5])) {
                 let mut others = self.face.other_lengths(cases.len(), time);
                 others[k] = *size;
                 cases.push(Case::sized(self, (batch, time), others, rng)?);
@@ -264,53 +271,86 @@ impl Two {
         found.unwrap_or_else(|| "T".to_owned())
     }
 
-    /// The sizes of a length at which both files run.
+    /// The sizes of a length at which both files run: those that are tried of every length, the least and the largest.
     fn find_sizes(&mut self, k: usize) -> Result<()> {
-        let time = self
-            .face
-            .length
-            .unwrap_or(self.face.steps(17.min(self.most)));
-        let usual = self.face.usual(time);
+        let usual = self.face.lengths[k].usual;
         let longer = LENGTHS.into_iter().filter(|n| *n > 17 && *n <= LONGEST);
-        let mut all: Vec<usize> = SMALL.into_iter().chain(longer).chain([usual[k]]).collect();
+        let mut all: Vec<usize> = SMALL.into_iter().chain(longer).chain([usual]).collect();
+        all.retain(|n| *n <= self.most);
         all.sort_unstable();
         all.dedup();
-        let (mut sizes, mut left_out, mut cause) = (vec![], vec![], None);
-        for size in all.into_iter().filter(|n| *n <= self.most) {
-            let mut others = usual.clone();
-            others[k] = size;
-            let refused = [0, 1].map(|side| self.refusal(side, time, &others));
-            if let Some(error) = refused.iter().flatten().find(|e| is_limit(e)) {
-                cause = Some(error.root_cause().to_string());
-                left_out.push(size);
-                break;
-            }
-            match refused {
-                [None, None] => sizes.push(size),
-                [Some(why), Some(_)] => {
-                    cause.get_or_insert(why.root_cause().to_string());
-                    left_out.push(size);
-                }
-                [a, b] => {
-                    let refuses = usize::from(a.is_none());
-                    let [does, not] = [1 - refuses, refuses].map(|s| self.files[s].name());
-                    let why = a.or(b).map(|e| e.root_cause().to_string());
-                    bail!(
-                        "with {size} entries of the length `{}` {does} runs and {not} does not ({}): to compare them at one length give it, as --dim NAME=N or as a number in --input",
-                        self.face.lengths[k].name,
-                        why.unwrap_or_default()
-                    );
+        let (mut sizes, mut refused) = (vec![], vec![]);
+        for size in all {
+            match self.runs_at(k, size)? {
+                None => sizes.push(size),
+                Some((why, is_limit)) => {
+                    refused.push((size, why));
+                    if is_limit {
+                        break;
+                    }
                 }
             }
         }
-        if let Some(why) = cause {
+        for (size, _) in &refused {
+            let near = sizes
+                .iter()
+                .copied()
+                .min_by_key(|n: &usize| n.abs_diff(*size));
+            if let Some(mut runs) = near {
+                let mut not = *size;
+                while runs.abs_diff(not) > 1 {
+                    let middle = usize::midpoint(runs, not);
+                    match self.runs_at(k, middle)? {
+                        None => runs = middle,
+                        Some(_) => not = middle,
+                    }
+                }
+                if !sizes.contains(&runs) {
+                    sizes.push(runs);
+                }
+            }
+        }
+        sizes.sort_unstable();
+        if let Some((_, why)) = refused.first() {
+            let list: Vec<usize> = refused.iter().map(|(n, _)| *n).collect();
             self.face.notes.push(format!(
-                "the length `{}` was none of {left_out:?}: the files refuse these ({why})",
+                "the length `{}` was {sizes:?}, and none of {list:?}: the files refuse these ({why})",
                 self.face.lengths[k].name
             ));
         }
         self.face.lengths[k].sizes = sizes;
         Ok(())
+    }
+
+    /// Why both files refuse a size of a length, and whether it is for what it takes; `None`: they run.
+    ///
+    /// # Errors
+    /// One of them runs and the other does not.
+    fn runs_at(&self, k: usize, size: usize) -> Result<Option<(String, bool)>> {
+        let time = self
+            .face
+            .length
+            .unwrap_or(self.face.steps(17.min(self.most)));
+        let mut others = self.face.usual(time);
+        others[k] = size;
+        let refused = [0, 1].map(|side| self.refusal(side, time, &others));
+        if let Some(limit) = refused.iter().flatten().find(|e| is_limit(e)) {
+            return Ok(Some((limit.root_cause().to_string(), true)));
+        }
+        match refused {
+            [None, None] => Ok(None),
+            [Some(why), Some(_)] => Ok(Some((why.root_cause().to_string(), false))),
+            [a, b] => {
+                let refuses = usize::from(a.is_none());
+                let [does, not] = [1 - refuses, refuses].map(|s| self.files[s].name());
+                let why = a.or(b).map(|e| e.root_cause().to_string());
+                bail!(
+                    "with {size} entries of the length `{}` {does} runs and {not} does not ({}): to compare them at one length give it, as --dim NAME=N or as a number in --input",
+                    self.face.lengths[k].name,
+                    why.unwrap_or_default()
+                );
+            }
+        }
     }
 }
 

@@ -155,6 +155,9 @@ impl Two {
             let plain = self.whole(side, By::Unrounded, case)?;
             costs.learn_from(side, case, &ran, &plain);
         }
+        if self.files[side].fuses() {
+            costs.learn_inside(side, case, &self.whole(side, By::Fused, case)?);
+        }
         Ok(ran)
     }
 

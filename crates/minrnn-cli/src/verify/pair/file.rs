@@ -24,6 +24,7 @@ pub(crate) struct GraphFile {
     outputs: Vec<Port>,
     judge: Session,
     short: bool,
+    fuses: bool,
     /// Operations that the judge took so far.
     spent: Cell<u64>,
     /// Places where a shape, a condition or a count hung on rounding.
@@ -37,6 +38,8 @@ pub(crate) enum By<'a> {
     Judge,
     /// The same with f16 and bf16 held in float64: what it is off from the judge is what those types cost.
     Unrounded,
+    /// Normalisations rounded inside, as engines fuse them.
+    Fused,
     /// An engine that has the file open.
     Engine(&'a RefCell<Box<dyn Opened>>),
 }
@@ -67,6 +70,7 @@ impl GraphFile {
             outputs: port::outputs(&model.graph),
             bytes,
             short: is_short(&model.graph),
+            fuses: fuses(&model),
             model,
             judge,
             spent: Cell::new(0),
@@ -122,6 +126,11 @@ impl GraphFile {
         self.short
     }
 
+    /// Whether it has operators that engines round inside.
+    pub(super) fn fuses(&self) -> bool {
+        self.fuses
+    }
+
     /// The name in messages.
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
@@ -151,9 +160,9 @@ impl GraphFile {
             given.push((*name, value.with_context(|| format!("input `{name}`"))?));
         }
         match by {
-            By::Judge | By::Unrounded => {
+            By::Judge | By::Unrounded | By::Fused => {
                 let given = given.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
-                self.judged(given, wanted, matches!(by, By::Unrounded))
+                self.judged(given, wanted, by)
             }
             By::Engine(opened) => {
                 let arrays: Vec<_> = given.iter().map(|(n, v)| (*n, v.rounded())).collect();
@@ -168,14 +177,15 @@ impl GraphFile {
         }
     }
 
-    fn judged(&self, given: Carried, wanted: &[&str], unrounded: bool) -> Result<Vec<Tensor>> {
+    fn judged(&self, given: Carried, wanted: &[&str], by: By) -> Result<Vec<Tensor>> {
         let limits = Limits {
             bytes: BYTES,
             ..Limits::default()
         };
         let is_output = |name: &&str| self.outputs.iter().any(|o| o.name == *name);
         let ran = match wanted.iter().all(is_output) {
-            _ if unrounded => self.judge.unrounded(&given, &limits),
+            _ if matches!(by, By::Unrounded) => self.judge.unrounded(&given, &limits),
+            _ if matches!(by, By::Fused) => self.judge.fused(&given, &limits),
             true => self.judge.run_on(&given, &limits),
             false => self.judge.trace_on(&given, &limits),
         };
@@ -250,6 +260,23 @@ fn is_short(graph: &ir::Graph) -> bool {
             });
             makes || n.subgraphs().any(|(_, g)| is_short(g))
         })
+}
+
+/// Whether a file has normalisations that subtract a mean.
+fn fuses(model: &ir::Model) -> bool {
+    const ALL: [&str; 4] = [
+        "BatchNormalization",
+        "GroupNormalization",
+        "InstanceNormalization",
+        "LayerNormalization",
+    ];
+    fn any(nodes: &[ir::Node]) -> bool {
+        nodes.iter().any(|n| {
+            let mut inner = n.subgraphs();
+            ALL.contains(&n.op_type.as_str()) || inner.any(|(_, g)| any(&g.nodes))
+        })
+    }
+    any(&model.graph.nodes) || model.functions.iter().any(|f| any(&f.nodes))
 }
 
 /// Rows of a constant of the graph.

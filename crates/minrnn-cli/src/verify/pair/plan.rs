@@ -97,7 +97,7 @@ impl Two {
                 cases.push(case);
             }
         }
-        cases.extend(self.long_others(limit, rng)?);
+        cases.extend(self.long_others(&cases, limit, rng)?);
         Ok(cases)
     }
 }

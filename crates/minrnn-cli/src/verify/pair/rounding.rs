@@ -34,6 +34,8 @@ pub(super) enum Held {
 pub(super) struct Rounding {
     /// By file, and whether inputs are large: of each tensor.
     seen: [Seen<bool, Vec<Costs>>; 2],
+    /// The same, of what engines may round beside that.
+    inside: [Seen<bool, Vec<Costs>>; 2],
     /// By tensor, its axis of time.
     times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
@@ -74,6 +76,20 @@ impl Rounding {
         for (i, t) in tensors(ran).enumerate() {
             if let Some(t) = t {
                 self.add(side, case, i, [t.value.exact(), t.value.stepwise()]);
+            }
+        }
+    }
+
+    /// Remembers a run in which operators are rounded as engines fuse them.
+    pub(super) fn learn_inside(&mut self, side: usize, case: &Case, ran: &Ran) {
+        for (i, t) in tensors(ran).enumerate() {
+            if let Some(t) = t {
+                let channels = self.channels(i, t.value.exact().dims());
+                let all = self.inside[side].of(case.large, case.longest());
+                if all.len() <= i {
+                    all.resize_with(i + 1, Costs::default);
+                }
+                all[i].learn(t.value.exact(), t.value.stepwise(), channels);
             }
         }
     }
@@ -131,12 +147,18 @@ impl Rounding {
         case: &Case,
         (tensor, elems): (usize, [Elem; 2]),
     ) -> Allowed {
-        let merged = |side: usize| {
-            let mut all = Costs::default();
-            for tensors in self.seen[side].up_to(case.large, case.longest()) {
+        let of = |all: &mut Costs, seen: &Seen<bool, Vec<Costs>>| {
+            for tensors in seen.up_to(case.large, case.longest()) {
                 if let Some(costs) = tensors.get(tensor) {
                     all.merge(costs);
                 }
+            }
+        };
+        let merged = |side: usize| {
+            let mut all = Costs::default();
+            of(&mut all, &self.seen[side]);
+            if matches!(held, Held::Engine(_)) {
+                of(&mut all, &self.inside[side]);
             }
             all
         };

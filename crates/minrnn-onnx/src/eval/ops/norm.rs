@@ -1,17 +1,17 @@
 //! Normalisations.
 //!
-//! Those that subtract a mean round inside, as engines do: a value that is its own mean (one entry, T = 1) leaves what subtracting
+//! What subtracts a mean may be rounded inside, as engines do: a value that is its own mean (one entry, T = 1) leaves what subtracting
 //! rounds, up to `1 / sqrt(epsilon)` times as large.
 
-use super::{Array, Call, Done, Fault, Groups, Kind, Op, axes, op, rank, repeat, smooth};
+use super::{Array, Call, Done, Fault, Groups, Op, axes, rank, repeat, smooth};
 use crate::ir::DType;
 
 pub(super) const OPS: &[Op] = &[
-    op("BatchNormalization", 7, Kind::Inner, batch),
-    op("InstanceNormalization", 7, Kind::Inner, instance),
-    op("LayerNormalization", 17, Kind::Inner, layer),
+    smooth("BatchNormalization", 7, batch),
+    smooth("InstanceNormalization", 7, instance),
+    smooth("LayerNormalization", 17, layer),
     smooth("RMSNormalization", 23, rms),
-    op("GroupNormalization", 18, Kind::Inner, group),
+    smooth("GroupNormalization", 18, group),
     smooth("LpNormalization", 7, lp),
     smooth("MeanVarianceNormalization", 9, mean_variance),
     smooth("LRN", 7, lrn),
@@ -85,8 +85,8 @@ fn batch(call: &Call) -> Done {
     Ok(std::iter::once(y).chain(running).collect())
 }
 
-/// `(v - mean) / root * scale + bias`. Engines fuse it to `v k + (bias - mean k)` with `k = scale / root`: where it is rounded, it is
-/// rounded so, in f32 at least. Of one entry too, whose mean is the entry and whose result is the bias.
+/// `(v - mean) / root * scale + bias`. Engines fuse it to `v k + (bias - mean k)` with `k = scale / root`: a run that measures them is rounded so,
+/// in f32 at least. Of one entry too, whose mean is the entry and whose result is the bias.
 fn placed(
     call: &Call,
     x: &Array,
@@ -98,7 +98,7 @@ fn placed(
         DType::F64 => DType::F64,
         _ => DType::F32,
     };
-    if !call.rounds() {
+    if !call.is_fused() {
         return (v - mean) / root * scale + bias;
     }
     let k = call.settle(dtype, scale / root);

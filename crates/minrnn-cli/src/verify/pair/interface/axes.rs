@@ -114,10 +114,11 @@ impl Finder<'_> {
     }
 
     pub(super) fn contradiction(&self, x: &Port, dims: &[Dim], why: &str) -> anyhow::Error {
-        let lines: Vec<String> = (0..dims.len())
-            .filter(|i| dims[*i] != Dim::Fixed(1))
-            .filter_map(|i| self.line(&x.name, dims, Some(i)))
-            .collect();
+        let mut lines: Vec<String> = vec![];
+        for axis in (0..dims.len()).filter(|i| dims[*i] != Dim::Fixed(1)) {
+            let line = self.line(&x.name, dims, Some(axis));
+            lines.extend(line.filter(|l| !lines.contains(l)));
+        }
         let lines = match lines.as_slice() {
             [] => format!("--input {}=..", x.name),
             some => some.join(" or "),
@@ -132,8 +133,13 @@ impl Finder<'_> {
     /// The option that says what the axes are, if time is that one.
     pub(super) fn line(&self, name: &str, dims: &[Dim], time: Option<usize>) -> Option<String> {
         let mut rows = 0;
+        // One name is one length.
+        let alike = |dim: &Dim| {
+            let named = matches!(dim, Dim::Symbol(_));
+            named && time.is_some_and(|t| dim == &dims[t])
+        };
         let one = |(i, dim): (usize, &Dim)| match self.fixed(dim) {
-            _ if Some(i) == time => "T".into(),
+            _ if Some(i) == time || alike(dim) => "T".into(),
             Some(n) => n.to_string(),
             None => {
                 rows += 1;

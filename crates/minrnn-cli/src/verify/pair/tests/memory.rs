@@ -8,7 +8,7 @@ use crate::verify::pair::Pair;
 
 /// What is made of a memory `m`.
 #[derive(Clone, Copy, PartialEq)]
-enum Reads {
+pub(super) enum Reads {
     Mean,
     /// A mean with a wrong number of entries.
     MeanBut,
@@ -21,7 +21,7 @@ enum Reads {
     MaskIgnored,
 }
 
-fn input(name: &str, dims: &str) -> ValueInfo {
+pub(super) fn input(name: &str, dims: &str) -> ValueInfo {
     let mut info = floats(name, dims);
     for dim in info.dims.iter_mut().flatten() {
         if *dim == Dim::symbol("?") {
@@ -36,7 +36,7 @@ fn ints(name: &str, all: &[i64]) -> Constant {
 }
 
 /// `y = x + what is read of m`, `x` and `m` of these axes; of a step where `x` has two. `turned`: `m [S, B, 4]`.
-fn graph([x, m, mask]: [&str; 3], reads: Reads, turned: bool) -> Graph {
+pub(super) fn graph([x, m, mask]: [&str; 3], reads: Reads, turned: bool) -> Graph {
     let step = x.split(',').count() == 2;
     let mut nodes = vec![match turned {
         true => node(
@@ -116,7 +116,7 @@ fn graph([x, m, mask]: [&str; 3], reads: Reads, turned: bool) -> Graph {
     }
 }
 
-fn run(kind: Kind, graphs: [Graph; 2], more: &[(&str, &str)]) -> Result<Pair> {
+pub(super) fn run(kind: Kind, graphs: [Graph; 2], more: &[(&str, &str)]) -> Result<Pair> {
     let mut request = Request {
         longest: Some(20),
         ..request()
@@ -312,80 +312,5 @@ fn a_fixed_length_fixes_no_other() {
                 Kind::Same => "axis 1 (`T`) of `x` has 7 entries",
             },
         );
-    }
-}
-
-/// `y = x + mean of m + mean of n`; `halves`: by the number of entries of m for both.
-fn two_means(step: bool, lengths: [&str; 2], halves: bool) -> Graph {
-    let [m, n] = lengths.map(|l| format!("B,{l},4"));
-    let mut g = graph(
-        [if step { "B,4" } else { "B,T,4" }, &m, ""],
-        Reads::Mean,
-        false,
-    );
-    g.inputs.push(input("n2", &n));
-    let at = g.nodes.iter().position(|n| n.op_type == "Add").unwrap();
-    let axes = ("axes", Attr::Ints(vec![1]));
-    let mut more = match halves {
-        false => vec![node("ReduceMean", &["n2"], &["q"], &[axes])],
-        true => vec![
-            node("ReduceSum", &["n2", "one"], &["s2"], &[]),
-            node("Shape", &["m"], &["shape2"], &[]),
-            node("Gather", &["shape2", "one"], &["size2"], &[]),
-            node("Cast", &["size2"], &["float2"], &[("to", Attr::Int(1))]),
-            node("Div", &["s2", "float2"], &["q"], &[]),
-        ],
-    };
-    more.push(node("Add", &["u", "q"], &["w"], &[]));
-    g.nodes[at].inputs[0] = "w".into();
-    g.nodes.splice(at..at, more);
-    g
-}
-
-/// Two memories have two lengths, whether they have names or not.
-#[test]
-fn two_memories_have_two_lengths() {
-    for kind in [Kind::Step, Kind::Same] {
-        for lengths in [["S", "R"], ["?", "?"]] {
-            for (halves, right) in [(false, true), (true, false)] {
-                let graphs = [
-                    two_means(false, lengths, false),
-                    two_means(kind == Kind::Step, lengths, halves),
-                ];
-                let found = run(kind, graphs, &[]).unwrap();
-                assert_eq!(
-                    found.holds, right,
-                    "{kind:?} {lengths:?}: {:?}",
-                    found.notes
-                );
-            }
-        }
-        // One name is one length.
-        let graphs = [
-            two_means(false, ["S", "S"], false),
-            two_means(kind == Kind::Step, ["S", "S"], true),
-        ];
-        assert!(run(kind, graphs, &[]).unwrap().holds);
-    }
-}
-
-/// A memory with a default in both files, which is a length too.
-#[test]
-fn a_memory_may_have_a_default() {
-    let with = |mut g: Graph| {
-        let values: Vec<f32> = (0..24).map(|i| (i % 7) as f32 - 3.0).collect();
-        g.initializers
-            .push(Constant::f32("m", vec![1, 6, 4], &values));
-        g
-    };
-    for (read, right) in [(Reads::Mean, true), (Reads::MeanBut, false)] {
-        let faces = [["B,T,4", "1,6,4", ""], ["B,4", "1,6,4", ""]];
-        let [a, b] = faces.map(|f| (f, read));
-        let graphs = [
-            with(graph(a.0, Reads::Mean, false)),
-            with(graph(b.0, b.1, false)),
-        ];
-        let found = run(Kind::Step, graphs, &[]).unwrap();
-        assert_eq!(found.holds, right, "{:?}", found.notes);
     }
 }

@@ -7,6 +7,7 @@ mod drawn;
 mod ends;
 pub(super) mod graphs;
 mod guesses;
+mod memories;
 mod memory;
 mod norms;
 mod people;

@@ -50,3 +50,66 @@ fn one_step_rounds_as_many() {
         }
     }
 }
+
+/// The same, written in operations that lose nothing at T = 1: what an engine may round is no difference of two files.
+#[test]
+fn what_engines_fuse_is_in_no_file() {
+    let axes = ("axes", Attr::Ints(vec![2]));
+    let written = |epsilon: f32| {
+        let mut g = normal("InstanceNormalization", 0.2);
+        g.nodes = vec![
+            node("ReduceMean", &["x"], &["mean"], std::slice::from_ref(&axes)),
+            node("Sub", &["x", "mean"], &["d"], &[]),
+            node("Mul", &["d", "d"], &["square"], &[]),
+            node(
+                "ReduceMean",
+                &["square"],
+                &["var"],
+                std::slice::from_ref(&axes),
+            ),
+            node("Add", &["var", "epsilon"], &["more"], &[]),
+            node("Sqrt", &["more"], &["root"], &[]),
+            node("Div", &["d", "root"], &["n"], &[]),
+            node("Mul", &["n", "wide_scale"], &["scaled"], &[]),
+            node("Add", &["scaled", "wide_bias"], &["y"], &[]),
+        ];
+        g.initializers.extend([
+            Constant::f32("epsilon", vec![], &[epsilon]),
+            Constant::f32("wide_scale", vec![3, 1], &[3.0, -2.0, 0.7]),
+            Constant::f32("wide_bias", vec![3, 1], &[0.3, 0.2, -0.1]),
+        ]);
+        g.initializers
+            .retain(|t| !["scale", "bias"].contains(&t.name.as_str()));
+        g
+    };
+    let mut request = Request {
+        longest: Some(17),
+        ..Request::default()
+    };
+    request.inputs.extend([input_spec("x=B,3,T").unwrap()]);
+    for (epsilon, right) in [(1e-5, true), (1e-3, false)] {
+        let graphs = [normal("InstanceNormalization", 0.2), written(epsilon)];
+        let pair = Folder::new().pair(Kind::Same, graphs, &request).unwrap();
+        assert_eq!(pair.holds, right, "{:#?}", pair.rows);
+    }
+}
+
+/// What an engine may be off at one step: `x scale / sqrt(epsilon)` rounded. Two files may not.
+#[test]
+fn engines_alone_are_granted_what_they_fuse() {
+    let folder = Folder::new();
+    let path = folder.write("a.onnx", normal("InstanceNormalization", 0.2));
+    let mut request = Request::default();
+    request.inputs.extend([input_spec("x=B,3,T").unwrap()]);
+    let two = Two::open(&path, &path, Kind::Same, &request).unwrap();
+    let mut costs = Rounding::new(None, two.times());
+    let case = Case::random(&two, (3, 1), &mut Rng::named(0, "one step")).unwrap();
+    two.judged(0, &case, &mut costs).unwrap();
+    let granted = |held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 0.3).0;
+    assert!(
+        granted(Held::Engine(0)) > 1e-5,
+        "{}",
+        granted(Held::Engine(0))
+    );
+    assert!(granted(Held::Rounded) < 1e-5, "{}", granted(Held::Rounded));
+}

@@ -124,14 +124,15 @@ impl Finder<'_> {
             format!("axis {}{name} of `{}`", f.axis, pairs[f.pair].0.name)
         };
         let list: Vec<String> = all.iter().map(words).collect();
-        let lines: Vec<String> = all
-            .iter()
-            .filter_map(|i| self.own_line(&pairs[found[*i].pair].0, found[*i].axis))
-            .collect();
+        let lines = all.iter().filter_map(|i| {
+            let (x, axis) = (&pairs[found[*i].pair].0, found[*i].axis);
+            let time = self.line(&x.name, x.dims.as_ref()?, Some(axis))?;
+            Some(format!("{time} or {}", self.own_line(x, axis)?))
+        });
         bail!(
-            "nothing tells which is time: {}; say of the others that they have lengths of their own, by {}",
+            "nothing tells which is time: {}; say of each that it is, or that it has a length of its own, by {}",
             list.join(", "),
-            lines.join(" or ")
+            lines.collect::<Vec<_>>().join(", by ")
         )
     }
 
