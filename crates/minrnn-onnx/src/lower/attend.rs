@@ -12,9 +12,18 @@ use crate::ir::{Attr, DType};
 const HIDDEN: f32 = -1e30;
 
 impl Lower<'_> {
+    /// Row of a table for each token, or for each computed number.
+    pub(super) fn rows_by(&mut self, node: &Node, table: Param) -> Val {
+        let ids = self.value(node.inputs[0]);
+        match node.inputs[0].index() {
+            0 => self.embed(table, ids),
+            _ => self.table_rows(node, table, ids),
+        }
+    }
+
     /// Row of a table for each number `[B, T, 1]`; those of padding are zeros. Beyond the table most engines have an error; of those that
     /// take another row without a word all outputs are NaN, as the root of a number below 0 is.
-    pub(super) fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
+    fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
         let timed = node.span == Span::Step && !self.is_step();
         let at = if timed {
             self.time.cut(&mut self.b, at)
