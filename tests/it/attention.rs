@@ -383,7 +383,8 @@ fn a_forged_attention_does_not_hold() {
         let values: Vec<f32> = t.to_f32().unwrap().iter().map(|v| v + by).collect();
         *t = ir::Tensor::f32(t.name.clone(), t.dims.clone(), &values);
     }
-    let changes: [(&str, &dyn Fn(&mut ir::Model)); 2] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut ir::Model));
+    let changes: [Change; 2] = [
         ("what is hidden is seen", &|f| {
             moved(f, "const.f32.-1e30", 1e30)
         }),

@@ -10,7 +10,8 @@ type Seen<'a> = (&'a [f64], &'a [f64]);
 
 /// `y = sum p v` over the rows that each step sees, oldest first; arguments q, `[k | v]` and n. Rows that are hidden are left out.
 ///
-/// The bound, with W rows seen and E the largest bound of a score: `sum p e(v) + (exp(2E) (1 + (W + 8) u) - 1) sum p |v|`.
+/// The bound, with W rows seen and E the largest bound of a score: `sum p e(v) + (exp(2E) (1 + (W + 8) u) - 1) sum p |v|`, and where that is
+/// more, or no number any longer, how far the values seen lie apart: shares that are not negative never leave them.
 pub(super) fn attend(
     [q, kv, n]: [&Tensor; 3],
     heads: usize,
@@ -90,8 +91,11 @@ fn one(
         + (rows.len() + 8) as f64 * UNIT;
     for c in head * p..(head + 1) * p {
         let (mut value, mut size, mut moved) = (0.0, 0.0, 0.0);
+        let (mut low, mut high, mut far) = (f64::INFINITY, f64::NEG_INFINITY, 0.0_f64);
         for (row, w) in rows.iter().zip(&weights) {
             let v = row.0[d + c];
+            (low, high) = (low.min(v), high.max(v));
+            far = far.max(bound(row, d + c));
             value += w / sum * v;
             if bounds {
                 size += w / sum * v.abs();
@@ -102,7 +106,9 @@ fn one(
         if bounds {
             // Weights below the smallest number are none.
             let flushed = f64::from(f32::MIN_POSITIVE) * (rows.len() as f64);
-            y.bound.push(moved + off * size + flushed);
+            let sums = (rows.len() + 8) as f64 * UNIT * (low.abs().max(high.abs()) + far);
+            let apart = high - low + far + sums;
+            y.bound.push((moved + off * size).min(apart) + flushed);
         }
     }
 }

@@ -1,20 +1,29 @@
 //! Attention over a window, and rows of a table by computed numbers: a fixed number of nodes, over the steps before padding, as a padded
 //! step may have a number that no table has a row for.
 
-use minrnn_model::graph::{Node, Op, Param, Span, State};
+use minrnn_model::graph::{Graph, Node, Op, Param, Span, State};
 
 use super::Lower;
 use crate::builder::Val;
-use crate::choices::most_steps;
+use crate::choices::{ExportOptions, Form, most_steps};
 use crate::ir::{Attr, DType};
 
 /// Added to the score of a row that is not seen: its exponential is 0.
 const HIDDEN: f32 = -1e30;
 
 impl Lower<'_> {
+    /// Row of a table for each token, or for each computed number.
+    pub(super) fn rows_by(&mut self, node: &Node, table: Param) -> Val {
+        let ids = self.value(node.inputs[0]);
+        match node.inputs[0].index() {
+            0 => self.embed(table, ids),
+            _ => self.table_rows(node, table, ids),
+        }
+    }
+
     /// Row of a table for each number `[B, T, 1]`; those of padding are zeros. Beyond the table most engines have an error; of those that
     /// take another row without a word all outputs are NaN, as the root of a number below 0 is.
-    pub(super) fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
+    fn table_rows(&mut self, node: &Node, table: Param, at: Val) -> Val {
         let timed = node.span == Span::Step && !self.is_step();
         let at = if timed {
             self.time.cut(&mut self.b, at)
@@ -63,7 +72,7 @@ impl Lower<'_> {
         let v = b.transpose(v, &[0, 2, 1, 3]);
         let scale = b.f32((1.0 / libm::sqrt(p as f64)) as f32);
         let q = b.mul(q, scale);
-        let step = self.options.form == crate::choices::Form::Step;
+        let step = self.options.form == Form::Step;
         let q = if step {
             b.reshape(q, &[0, h, 1, p])
         } else {
@@ -143,22 +152,17 @@ impl Lower<'_> {
 }
 
 /// Whether a graph has an attention.
-pub(super) fn attends(graph: &minrnn_model::graph::Graph) -> Option<&Node> {
+pub(super) fn attends(graph: &Graph) -> Option<&Node> {
     let mut nodes = graph.nodes().iter();
     nodes.find(|n| matches!(n.op, Op::Attend { .. }))
 }
 
 /// Whether a file of that fixed length can be.
-pub(super) fn fits(
-    graph: &minrnn_model::graph::Graph,
-    options: &crate::choices::ExportOptions,
-) -> Result<(), String> {
+pub(super) fn fits(graph: &Graph, options: &ExportOptions) -> Result<(), String> {
     match (most_steps(graph), options.seq_len) {
-        (Some(most), Some(t)) if t > most && options.form != crate::choices::Form::Step => {
-            Err(format!(
-                "is {t}, and the model takes up to {most} steps at once: its positions, or twice its window (64 at least)"
-            ))
-        }
+        (Some(most), Some(t)) if t > most && options.form != Form::Step => Err(format!(
+            "is {t}, and the model takes up to {most} steps at once: its positions, or twice its window (64 at least)"
+        )),
         _ => Ok(()),
     }
 }

@@ -299,13 +299,7 @@ impl<'a> Lower<'a> {
             Op::Param { param } => self.param(param),
             Op::Const { value } => self.b.f32(value as f32),
             Op::Row { row } => self.row(node.inputs[0], row),
-            Op::Embed { table } => {
-                let ids = self.value(node.inputs[0]);
-                match node.inputs[0].index() {
-                    0 => self.embed(table, ids),
-                    _ => self.table_rows(node, table, ids),
-                }
-            }
+            Op::Embed { table } => self.rows_by(node, table),
             Op::Attend { state, heads } => self.attend(node, state, heads),
             Op::MatMul { transposed } => self.matmul(node, transposed),
             Op::Unary(f) => self.unary(f, node.inputs[0]),

@@ -1,6 +1,6 @@
 //! Attention over a window, and rows of a table by computed numbers.
 
-use candle_core::{D, DType, Result, Tensor, bail};
+use candle_core::{D, DType, Result, Tensor};
 use minrnn_kernels as kernels;
 use minrnn_model::graph::{Param, State};
 
@@ -15,21 +15,17 @@ impl Walk<'_> {
     /// Row of a table for each number `[B, T, 1]`.
     pub(super) fn rows_of(&self, table: Param, at: &Tensor, width: usize) -> Result<Tensor> {
         let spec = self.graph.param_spec(table);
-        let (count, at) = (spec.shape[0], at.detach());
-        let numbers = at.flatten_all()?;
-        let (least, most) = (numbers.min(0)?, numbers.max(0)?);
-        let number = |t: Tensor| t.to_dtype(DType::F64)?.to_scalar::<f64>();
-        let (least, most) = (number(least)?, number(most)?);
-        if !(least >= 0.0 && most.trunc() < count as f64) {
-            let wrong = if least >= 0.0 { most } else { least };
-            bail!(
-                "row {wrong} of `{}`, which has {count}: begin anew, or use a model of more positions",
-                spec.name
-            );
-        }
+        let at = at.detach();
         let shape = [&at.dims()[..at.rank() - 1], &[width]].concat();
-        let ids = numbers.to_dtype(DType::U32)?;
-        kernels::embedding(self.weights.get(table.index()), &ids)?.reshape(shape)
+        let ids = at.flatten_all()?.to_dtype(DType::U32)?;
+        // Whole numbers from 0 on; on a GPU a row that is none is NaN.
+        let rows = kernels::embedding(self.weights.get(table.index()), &ids).map_err(|e| {
+            e.context(format!(
+                "rows of `{}`, which has {}: begin anew, or use a model of more positions",
+                spec.name, spec.shape[0]
+            ))
+        })?;
+        rows.reshape(shape)
     }
 
     /// `[B, T, D]` of q `[B, T, D]`, `[k | v]` `[B, T, 2D]`, n `[B, T, 1]`: blocks of steps, each over the rows that it can see.
