@@ -25,15 +25,13 @@ const STEPPED: usize = 4096;
 /// A fixed length beyond the longest that the model takes; resets within sequences of a convolution of very many taps.
 pub(crate) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), ExportError> {
     let fixed = options.seq_len.filter(|_| options.form != Form::Step);
-    if let (Some(time), Some(longest), false) = (fixed, graph.longest(), options.reset) {
-        if time > longest {
-            return Err(ExportError::Option {
-                option: "seq_len",
-                what: format!(
-                    "is {time}, and the model takes {longest} steps; choose at most as many"
-                ),
-            });
-        }
+    if let (Some(time), Some(longest), false) = (fixed, graph.longest(), options.reset)
+        && time > longest
+    {
+        return Err(ExportError::Option {
+            option: "seq_len",
+            what: format!("is {time}, and the model takes {longest} steps; choose at most as many"),
+        });
     }
     if !options.reset || options.form == Form::Step {
         return Ok(());

@@ -40,7 +40,10 @@ fn a_convolution_is_its_sum_with_lengths_and_resets() {
     let mut reset = [false; 14];
     (reset[3], reset[9]) = (true, true);
     let lens = [7, 5];
+    let past: Vec<f64> = (0..2 * 6).map(|i| f64::from(i) - 3.0).collect();
+    let states = vec![past.clone()];
     let run_of = Run {
+        states: Some(&states),
         lens: Some(&lens),
         reset: Some(&reset),
         ..Run::new(2, time, Data::Features(&x))
@@ -50,9 +53,10 @@ fn a_convolution_is_its_sum_with_lengths_and_resets() {
     let begun = |row: usize, t: usize| (0..=t).rev().find(|t| reset[row * time + t]);
     let value = |row: usize, t: usize, j: usize, c: usize| match t.checked_sub(j) {
         Some(at) if at >= begun(row, t).unwrap_or(0) => f64::from(x[(row * time + at) * width + c]),
-        _ => f64::from(begin),
+        _ if begun(row, t).is_some() => f64::from(begin),
+        _ => past[row * 6 + (3 + t - j) * width + c],
     };
-    for row in 0..2 {
+    for (row, len) in lens.into_iter().enumerate() {
         for t in 0..time {
             for c in 0..width {
                 let terms = (0..rows).map(|j| taps[j * width + c] * value(row, t, j, c));
@@ -65,7 +69,7 @@ fn a_convolution_is_its_sum_with_lengths_and_resets() {
             .chunks(2)
             .enumerate()
         {
-            let wanted = value(row, lens[row] - 1, 2 - i, 0);
+            let wanted = value(row, len - 1, 2 - i, 0);
             assert_eq!(got[0], wanted, "window of row {row}");
         }
     }
