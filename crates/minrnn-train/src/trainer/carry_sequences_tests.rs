@@ -97,11 +97,11 @@ fn at_once(trainer: &Trainer, pass: u64) -> Vec<f64> {
         let output = output.to_vec3::<f64>().unwrap();
         for (at, (_, batch)) in round.iter().enumerate() {
             let (mut sum, mut count) = (0.0, 0.0);
-            for row in 0..B {
+            for (row, output) in output.iter().enumerate() {
                 for t in 0..time {
                     let place = row * time + t;
                     let weight = batch.weights.as_ref().map_or(1.0, |w| f64::from(w[place]));
-                    let said = &output[row][at * time + t];
+                    let said = &output[at * time + t];
                     let loss = match &batch.targets {
                         Targets::Classes { ids, .. } => {
                             let sum: f64 = said.iter().map(|x| x.exp()).sum();

@@ -59,7 +59,7 @@ pub(super) fn read(options: &SequencesOptions) -> Result<Source> {
         _ => {
             let (files, target, per) = (array_files(options), options.target, options.per);
             match options.from_disk {
-                true => DiskSet::open(&files, target, per).map(Source::Disk),
+                true => DiskSet::open(&files, target, per).map(|set| Source::Disk(Box::new(set))),
                 false => read_arrays(&files, target, per).map(Source::Memory),
             }
         }

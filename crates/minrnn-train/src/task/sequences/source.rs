@@ -11,7 +11,7 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(in crate::task) enum Source {
     Memory(SequenceSet),
-    Disk(DiskSet),
+    Disk(Box<DiskSet>),
 }
 
 /// Labels that follow each other.
