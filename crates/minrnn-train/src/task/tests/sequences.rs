@@ -327,10 +327,10 @@ fn misunderstood_options_are_named() {
         ),
         (
             SequencesOptions {
-                path: "a.parquet".into(),
+                path: "a.feather".into(),
                 ..npz.clone()
             },
-            "'.parquet', expected .npy",
+            "'.feather', expected .npy",
         ),
         (
             SequencesOptions {
@@ -592,12 +592,12 @@ fn files_that_cannot_be_read_say_what_they_are() {
         (
             "e.tsv",
             "id\tf\n",
-            "`path`: ends in '.tsv', expected .npy, .npz, .safetensors or .csv",
+            "`path`: ends in '.tsv', expected .npy, .npz, .safetensors, .csv or .parquet",
         ),
         (
             "f",
             "id,f\n",
-            "`path`: has no ending, expected .npy, .npz, .safetensors or .csv",
+            "`path`: has no ending, expected .npy, .npz, .safetensors, .csv or .parquet",
         ),
     ] {
         let error = error(name, text, &|_| ());
