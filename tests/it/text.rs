@@ -165,7 +165,15 @@ mod page {
 
     impl Codec for Pieces {
         fn tokens(&self) -> usize {
-            self.0.get_vocab_size(true)
+            self.0
+                .get_vocab(true)
+                .into_values()
+                .max()
+                .map_or(0, |last| last as usize + 1)
+        }
+        // Numbers of a tokenizer may have gaps, which are never chosen.
+        fn knows(&self, id: u32) -> bool {
+            self.0.id_to_token(id).is_some()
         }
         fn encode(&self, text: &str) -> Result<Vec<u32>> {
             let encoding = self.0.encode_fast(text, false).map_err(|e| failed(&*e))?;

@@ -277,3 +277,52 @@ fn a_step_makes_the_loss_small_that_is_asked_for() {
         );
     }
 }
+
+/// The same weights from arrays on disk and in memory; with states that are carried on, and after a stop.
+#[test]
+fn long_sequences_train_from_disk_and_piece_by_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let npy = |shape: &str, values: &[f32]| -> Vec<u8> {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        let values = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        [
+            b"\x93NUMPY\x01\x00".to_vec(),
+            length.to_vec(),
+            header.into_bytes(),
+            values,
+        ]
+        .concat()
+    };
+    let wave: Vec<f32> = (0..12 * 40).map(|i| (i as f32 * 0.3).sin()).collect();
+    let next: Vec<f32> = (0..12 * 40).map(|i| 5.0 + (i as f32 * 0.3).cos()).collect();
+    fs::write(at.join("x.npy"), npy("12, 40, 1", &wave)).unwrap();
+    fs::write(at.join("y.npy"), npy("12, 40", &next)).unwrap();
+    let toml = "[task]\nkind = 'sequences'\npath = 'x.npy'\nlabels_path = 'y.npy'\ntarget = 'values'\nper = 'step'\nvalidation_fraction = 0.25\nseq_len = 16\n\
+                [model]\nwidth = 8\nlayers = 1\n[train]\nsteps = 12\nbatch = 3\nlr = 1e-2\neval_every = 4\ndecay = 'constant'\ncarry_state = true\n";
+    fs::write(at.join("long.toml"), toml).unwrap();
+    let train = |out: &str, more: &[&str]| {
+        minrnn(at, &[&["train", "long.toml", "--out", out], more].concat()).good();
+    };
+    let disk = ["--set", "task.from_disk=true"];
+    train("memory", &[]);
+    train("disk", &disk);
+    train("half", &[&disk[..], &["--set", "train.steps=5"]].concat());
+    // The other way of reading is no other data.
+    train("half", &["--resume"]);
+    let weights = |run: &str| fs::read(at.join(run).join("last/model.safetensors")).unwrap();
+    assert_eq!(weights("disk"), weights("memory"));
+    assert_eq!(weights("half"), weights("memory"));
+    assert!(
+        at.join("half/last/states.safetensors").exists()
+            == at.join("memory/last/states.safetensors").exists()
+    );
+    for args in [
+        &["eval", "disk", "--split", "validation"][..],
+        &["report", "disk"],
+        &["export", "disk", "--out", "export"],
+    ] {
+        minrnn(at, args).good();
+    }
+}

@@ -151,7 +151,7 @@ fn it_goes_on_where_it_stopped() {
 fn other_data_under_the_same_path_are_noticed() {
     let dir = crate::harness::folder();
     let at = dir.path();
-    let sweep = "config = \"tiny.toml\"\n[vary]\ntrain.lr = [1e-3, 2e-3]\ntrain.steps = [2]";
+    let sweep = "config = \"tiny.toml\"\n[vary]\ntrain.lr = [1e-3, 2e-3]\ntrain.steps = [8]";
     fs::write(at.join("sweep.toml"), sweep).unwrap();
     minrnn(at, &["sweep", "sweep.toml"]).good();
     minrnn(at, &["sweep", "sweep.toml"]).good();

@@ -142,7 +142,7 @@ fn a_tokenizer_with_gaps() {
     let dir = folder();
     // Of every three numbers the last is none.
     numbered(dir.path(), |i| i + i / 2);
-    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=4"];
+    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=8"];
     train(dir.path(), &sets).good();
     exported(dir.path());
     for from in ["run", "export"] {
@@ -158,7 +158,7 @@ fn a_tokenizer_with_gaps() {
 fn another_tokenizer_in_the_folder_of_a_checkpoint_is_refused() {
     let dir = folder();
     tokenizer(dir.path());
-    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=4"];
+    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=8"];
     train(dir.path(), &sets).good();
     let path = dir.path().join("run/best/tokenizer.json");
     let own = fs::read(&path).unwrap();

@@ -1,9 +1,12 @@
 //! Files that hold arrays under names: `.npz` and `.safetensors`, told apart by their endings.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::array::Array;
-use super::{npz, safetensors};
+use super::plain::Plain;
+use super::stored::Stored;
+use super::{npz, npz_stored, safetensors};
 use crate::error::Result;
 
 /// Endings of such files.
@@ -24,6 +27,22 @@ pub fn read_named(path: &Path, names: &[&str], ignored: &[String]) -> Result<Vec
     match is_safetensors(path) {
         true => safetensors::read(path, names, ignored),
         false => npz::read_npz(path, names, ignored),
+    }
+}
+
+/// The same arrays where they lie in the file.
+///
+/// # Errors
+/// As [`read_named`]; [`TrainError::Data`](crate::TrainError::Data) for arrays that are packed, or for what is no plain file.
+pub(super) fn stored(
+    path: &Path,
+    names: &[&str],
+    ignored: &[String],
+) -> Result<Vec<Option<Stored>>> {
+    let file = Arc::new(Plain::open(path)?);
+    match is_safetensors(path) {
+        true => safetensors::stored(&file, names, ignored),
+        false => npz_stored::stored(&file, names, ignored),
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::csv_records::{LONGEST, Records};
+use super::rows::Rows;
 use super::sequences::SequenceSet;
-use super::sequences_csv::{Rows, position};
+use super::sequences_csv::{Line, position};
 use crate::error::Result;
 
 /// Names of the columns of a CSV file: its first row.
@@ -50,7 +51,10 @@ pub fn read_csv_features(
     let mut rows = Rows::new(path, &header, (id, columns), features);
     let mut record = StringRecord::new();
     while records.next(&mut record)? {
-        rows.add(&record)?;
+        rows.add(&Line {
+            path,
+            record: &record,
+        })?;
     }
     let ids = rows.take_ids();
     Ok((ids, rows.finish(&[])?))

@@ -9,12 +9,20 @@ mod csv_quotes;
 mod csv_records;
 mod npy;
 mod npz;
+mod npz_stored;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod plain;
 mod rng;
+mod rows;
 mod safetensors;
 mod sequences;
+mod sequences_arrays;
 mod sequences_csv;
+mod sequences_disk;
 mod sequences_npy;
 mod statistics;
+mod stored;
 mod strangers;
 mod tokenizer;
 mod vocabulary;
@@ -27,13 +35,19 @@ pub use bounded::{read_at_most, read_data};
 pub use csv_features::{csv_columns, csv_rows, read_csv_features};
 pub use npy::read_npy;
 pub use npz::{npz_arrays, read_npz, write_npz};
+#[cfg(feature = "parquet")]
+pub(crate) use parquet::{count_rows as parquet_rows, read_parquet};
+pub(crate) use plain::Plain;
 pub use rng::SampleRng;
 pub use sequences::{Labels, SequenceSet};
+pub(crate) use sequences_arrays::unpacked;
+pub use sequences_arrays::{ARRAY_NAMES, ArrayFiles};
 pub(crate) use sequences_csv::count_rows;
 pub use sequences_csv::{CsvColumns, read_csv};
-pub(crate) use sequences_npy::unpacked;
-pub use sequences_npy::{ARRAY_NAMES, ArrayFiles, read_arrays, read_named_features};
+pub(crate) use sequences_disk::{DiskLabels, DiskSet, rows_on_disk};
+pub use sequences_npy::{read_arrays, read_named_features};
 pub use statistics::{Normalisation, Statistics};
+pub(crate) use stored::Ahead;
 pub use vocabulary::Vocabulary;
 
 /// What the labels of a sequence file are.

@@ -53,6 +53,35 @@ pub(crate) fn parse_npy(bytes: &[u8]) -> Result<Array, String> {
     })
 }
 
+/// What an npy file begins with.
+pub(super) struct Head {
+    pub(super) item: Item,
+    /// Whether the first index is the one that changes fastest.
+    pub(super) fortran: bool,
+    pub(super) shape: Vec<usize>,
+    pub(super) dtype: String,
+    /// Bytes before the first value.
+    pub(super) len: u64,
+}
+
+/// The header of a file that begins so. The error is that of [`parse_npy`].
+pub(super) fn head(begin: &[u8]) -> Result<Head, String> {
+    let (header, data) = split_header(begin)?;
+    let Header {
+        item,
+        fortran,
+        shape,
+        dtype,
+    } = parse_header(header)?;
+    Ok(Head {
+        item,
+        fortran,
+        shape,
+        dtype,
+        len: (begin.len() - data.len()) as u64,
+    })
+}
+
 /// Values of a type as npy headers write it, e.g. `<f4`.
 pub(super) fn decode(descr: &str, data: &[u8]) -> Result<Values, String> {
     let item = Item::parse(descr).ok_or_else(|| format!("type {descr} is not known"))?;
@@ -98,14 +127,14 @@ fn split_header(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
 }
 
 /// A scalar type of npy.
-#[derive(Clone, Copy)]
-struct Item {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
     kind: Kind,
     width: usize,
     big_endian: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Bool,
     Signed,
@@ -121,7 +150,7 @@ enum Kind {
 const LONGEST: usize = 4096;
 
 impl Item {
-    fn parse(descr: &str) -> Option<Self> {
+    pub(super) fn parse(descr: &str) -> Option<Self> {
         let mut chars = descr.chars();
         let big_endian = match chars.next()? {
             '<' | '|' => false,
@@ -157,11 +186,11 @@ impl Item {
         })
     }
 
-    fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         self.width
     }
 
-    fn decode(self, data: &[u8]) -> Result<Values, String> {
+    pub(super) fn decode(self, data: &[u8]) -> Result<Values, String> {
         let items = data.chunks_exact(self.width);
         if matches!(self.kind, Kind::Unicode | Kind::Bytes) {
             let texts = items.map(|b| self.text(b)).collect::<Option<_>>();

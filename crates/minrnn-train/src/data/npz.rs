@@ -1,16 +1,13 @@
 //! The npz format: a zip archive of npy files, stored or deflated.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
-
-// Brings the pure-Rust inflater that `zip` is built on here.
-use flate2 as _;
 
 use super::array::Array;
 use super::npy::{announced, parse_npy};
 use super::read_data;
 use super::strangers::strangers;
-use super::zip_directory::{entries, twice};
+use super::zip_directory::{Entry, entries, twice};
 use crate::error::{Result, TrainError};
 
 /// No deflated stream is larger than this many times its bytes (the format's limit is 1032), plus some room.
@@ -87,31 +84,10 @@ fn parse_npz(
     names: &[&str],
     ignored: &[String],
 ) -> Result<Vec<Option<Array>>, (String, String)> {
-    let no_zip = |e: zip::result::ZipError| {
-        (
-            String::new(),
-            format!("not an npz file (a zip archive): {e}"),
-        )
-    };
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(no_zip)?;
-    check_once(bytes, archive.len())?;
-    let members = archive.file_names().filter_map(Result::ok);
-    if let Some(name) = members
-        .map(|n| n.to_string())
-        .find(|n| names.contains(&n.as_str()))
-    {
-        let message = "lacks the ending .npy, without which no program reads an array of it";
-        return Err((format!("member '{name}'"), message.to_owned()));
-    }
-    let found = archive
-        .file_names()
-        .map(|name| name.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(no_zip)?;
-    let all: Vec<&str> = found.iter().map(String::as_str).collect();
-    if let Some(message) = strangers(&all, names, ignored) {
-        return Err((String::new(), message));
-    }
+    let archive = zip::ZipArchive::new(Cursor::new(bytes));
+    let mut archive = archive.map_err(|e| no_zip(&e))?;
+    check_once(entries(bytes), archive.len())?;
+    check_names(&archive, names, ignored)?;
     names
         .iter()
         .map(|name| {
@@ -126,9 +102,43 @@ fn parse_npz(
         .collect()
 }
 
+pub(super) fn no_zip(e: &zip::result::ZipError) -> (String, String) {
+    let message = format!("not an npz file (a zip archive): {e}");
+    (String::new(), message)
+}
+
+/// Whether members have the ending of arrays, and are used or ignored.
+pub(super) fn check_names<R: Read + Seek>(
+    archive: &zip::ZipArchive<R>,
+    names: &[&str],
+    ignored: &[String],
+) -> Result<(), (String, String)> {
+    let members = archive.file_names().filter_map(Result::ok);
+    if let Some(name) = members
+        .map(|n| n.to_string())
+        .find(|n| names.contains(&n.as_str()))
+    {
+        let message = "lacks the ending .npy, without which no program reads an array of it";
+        return Err((format!("member '{name}'"), message.to_owned()));
+    }
+    let found = archive
+        .file_names()
+        .map(|name| name.map(|n| n.strip_suffix(".npy").unwrap_or(&n).to_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| no_zip(&e))?;
+    let all: Vec<&str> = found.iter().map(String::as_str).collect();
+    match strangers(&all, names, ignored) {
+        Some(message) => Err((String::new(), message)),
+        None => Ok(()),
+    }
+}
+
 /// Of two members with one name the library knows `found`, the last ones, only.
-fn check_once(bytes: &[u8], found: usize) -> Result<(), (String, String)> {
-    let entries = entries(bytes).unwrap_or_default();
+pub(super) fn check_once(
+    entries: Option<Vec<Entry>>,
+    found: usize,
+) -> Result<(), (String, String)> {
+    let entries = entries.unwrap_or_default();
     if let Some(name) = twice(&entries) {
         let message = "stands in the archive twice; write it with one of them";
         return Err((format!("member '{name}'"), message.to_owned()));

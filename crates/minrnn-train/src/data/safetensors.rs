@@ -3,14 +3,17 @@
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use ::safetensors::SafeTensors;
-use ::safetensors::tensor::{Dtype, Metadata};
+use ::safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::de::IgnoredAny;
 
 use super::array::{Array, Values};
-use super::npy;
+use super::npy::{self, Item};
+use super::plain::Plain;
 use super::read_data;
+use super::stored::{Code, Stored};
 use super::strangers::strangers;
 use crate::error::{Result, TrainError};
 
@@ -45,7 +48,7 @@ pub(super) fn unpacked(path: &Path, used: impl Fn(&str) -> bool) -> Result<u64> 
     };
     let tensors = metadata.tensors();
     let sizes = tensors.iter().filter(|(name, _)| used(name));
-    let size = |info: &::safetensors::tensor::TensorInfo| {
+    let size = |info: &TensorInfo| {
         let (from, to) = info.data_offsets;
         to.saturating_sub(from) as u64
     };
@@ -119,6 +122,65 @@ fn parse(
     names.iter().map(array).collect()
 }
 
+/// The same tensors where they lie in the file.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn stored(
+    file: &Arc<Plain>,
+    names: &[&str],
+    ignored: &[String],
+) -> Result<Vec<Option<Stored>>> {
+    let path = file.path();
+    let fault = |place: &str, message: String| TrainError::data(path, place, message);
+    let no_file = |e: &str| {
+        fault(
+            "",
+            format!("not a safetensors file, or damaged or cut off: {e}"),
+        )
+    };
+    let bytes = header(path)?.ok_or_else(|| no_file("it has no header"))?;
+    let metadata = metadata(&bytes).map_err(|e| no_file(&e))?;
+    let mut found: Vec<(String, &TensorInfo)> = metadata.tensors().into_iter().collect();
+    found.sort_by_key(|(_, info)| info.data_offsets);
+    let mut end = 0;
+    for (name, info) in &found {
+        let (from, to) = info.data_offsets;
+        let values = info
+            .shape
+            .iter()
+            .try_fold(1, |n: usize, d| n.checked_mul(*d));
+        let bits = values.and_then(|n| n.checked_mul(info.dtype.bitsize()));
+        if from != end || to < from || bits != (to - from).checked_mul(8) {
+            return Err(no_file(&format!("tensor `{name}` lies where it cannot")));
+        }
+        end = to;
+    }
+    if (bytes.len() + end) as u64 != file.size() {
+        return Err(no_file("its tensors do not fill it"));
+    }
+    let mut all: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    all.sort_unstable();
+    if let Some(message) = strangers(&all, names, ignored) {
+        return Err(fault("", message));
+    }
+    let stored = |name: &&str| {
+        let Some((_, info)) = found.iter().find(|(n, _)| n == name) else {
+            return Ok(None);
+        };
+        let (dtype, place) = (info.dtype, format!("tensor '{name}'"));
+        let code = match word(dtype).and_then(Item::parse) {
+            Some(item) => Code::Npy(item),
+            None if matches!(dtype, Dtype::F16 | Dtype::BF16) => Code::Half(dtype),
+            None => return Err(fault(&place, unknown(dtype))),
+        };
+        let begin = (bytes.len() + info.data_offsets.0) as u64;
+        let dtype = word(dtype).map_or_else(|| format!("{dtype:?}"), str::to_owned);
+        Stored::new(file, begin, (info.shape.clone(), dtype), (code, place)).map(Some)
+    };
+    names.iter().map(stored).collect()
+}
+
 /// What a type is called in npy files, whose values are the same bytes.
 fn word(dtype: Dtype) -> Option<&'static str> {
     Some(match dtype {
@@ -137,7 +199,13 @@ fn word(dtype: Dtype) -> Option<&'static str> {
     })
 }
 
-fn values(dtype: Dtype, data: &[u8]) -> Result<Values, String> {
+fn unknown(dtype: Dtype) -> String {
+    format!(
+        "has type {dtype:?}, expected booleans, integers of 8 to 64 bits, or F16, BF16, F32, F64"
+    )
+}
+
+pub(super) fn values(dtype: Dtype, data: &[u8]) -> Result<Values, String> {
     match (dtype, word(dtype)) {
         (_, Some(word)) => npy::decode(word, data),
         (Dtype::F16 | Dtype::BF16, _) => {
@@ -150,9 +218,7 @@ fn values(dtype: Dtype, data: &[u8]) -> Result<Values, String> {
             };
             Ok(Values::Floats(data.chunks_exact(2).map(half).collect()))
         }
-        _ => Err(format!(
-            "has type {dtype:?}, expected booleans, integers of 8 to 64 bits, or F16, BF16, F32, F64"
-        )),
+        _ => Err(unknown(dtype)),
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::classes::Classes;
 use super::csv_records::{LONGEST, Records, line};
-use super::sequences::{Labels, SequenceSet};
+use super::rows::{Cell, Record, Rows};
+use super::sequences::SequenceSet;
 use super::{LabelKind, LabelScope, absent, unused};
 use crate::error::{Result, TrainError};
 
@@ -57,14 +57,34 @@ fn read_within(
     let id = find(&columns.id)?;
     let features = columns.features.iter().map(find).collect::<Result<_>>()?;
     let mut rows = Rows::new(path, &header, (Some(id), features), &columns.features);
-    rows.label_columns = columns.labels.iter().map(find).collect::<Result<_>>()?;
-    (rows.kind, rows.scope, rows.set.scope) = (kind, scope, scope);
+    let labels = columns.labels.iter().map(find).collect::<Result<_>>()?;
+    rows.expect(labels, kind, scope);
     refuse_unused(path, &header, &row, columns)?;
     let mut record = StringRecord::new();
     while records.next(&mut record)? {
-        rows.add(&record)?;
+        rows.add(&Line {
+            path,
+            record: &record,
+        })?;
     }
     rows.finish(&columns.labels)
+}
+
+/// A row of a CSV file.
+pub(super) struct Line<'a> {
+    pub(super) path: &'a Path,
+    pub(super) record: &'a StringRecord,
+}
+
+impl Record for Line<'_> {
+    fn cell(&self, column: usize) -> Cell<'_> {
+        self.record.get(column).map_or(Cell::Missing, Cell::Text)
+    }
+
+    fn row(&self) -> String {
+        let row = self.record.position().map_or(0, |p| line(self.path, p));
+        row.to_string()
+    }
 }
 
 /// How many rows a CSV file has below the first one; 0 for what is no plain file, which cannot be read twice. The rows are gone through
@@ -80,7 +100,7 @@ pub(crate) fn count_rows(path: &Path) -> Result<u64> {
     }
 }
 
-fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
+pub(super) fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()> {
     if columns.features.is_empty() {
         return Err(TrainError::config(
             "feature_columns",
@@ -135,7 +155,7 @@ fn is_used(columns: &CsvColumns, name: &str) -> bool {
 }
 
 /// A column that nothing uses may be one that was forgotten.
-fn refuse_unused(
+pub(super) fn refuse_unused(
     path: &Path,
     header: &StringRecord,
     row: &str,
@@ -183,193 +203,6 @@ pub(super) fn position(
             ))
         }
     }
-}
-
-/// The rows read so far.
-pub(super) struct Rows<'a> {
-    path: &'a Path,
-    header: &'a StringRecord,
-    id: Option<usize>,
-    features: Vec<usize>,
-    label_columns: Vec<usize>,
-    kind: LabelKind,
-    scope: LabelScope,
-    current: Option<String>,
-    seen: BTreeSet<String>,
-    /// Those of `seen` in their order.
-    ids: Vec<String>,
-    classes: Classes,
-    values: Vec<f32>,
-    set: SequenceSet,
-}
-
-impl<'a> Rows<'a> {
-    /// None yet, of features without labels. Without a column that tells the sequences apart all rows are one, whose name is empty.
-    pub(super) fn new(
-        path: &'a Path,
-        header: &'a StringRecord,
-        (id, features): (Option<usize>, Vec<usize>),
-        names: &[String],
-    ) -> Self {
-        Self {
-            path,
-            header,
-            id,
-            features,
-            label_columns: vec![],
-            kind: LabelKind::Values,
-            scope: LabelScope::Step,
-            current: None,
-            seen: BTreeSet::new(),
-            ids: Vec::new(),
-            classes: Classes::default(),
-            values: Vec::new(),
-            set: SequenceSet {
-                width: names.len(),
-                features: Vec::new(),
-                starts: vec![0],
-                labels: Labels::Classes(Vec::new()),
-                scope: LabelScope::Step,
-                feature_names: Some(names.to_vec()),
-                label_names: None,
-            },
-        }
-    }
-
-    /// What the sequences are called, in their order; once.
-    pub(super) fn take_ids(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.ids)
-    }
-
-    pub(super) fn add(&mut self, record: &StringRecord) -> Result<()> {
-        let id = match self.id {
-            Some(column) => self.cell(record, column)?,
-            None => "",
-        };
-        let begins = self.current.as_deref() != Some(id);
-        if begins {
-            self.begin(record, id)?;
-        }
-        for column in self.features.clone() {
-            let value = self.number(record, column)?;
-            self.set.features.push(value);
-        }
-        self.label(record, begins)
-    }
-
-    /// Closes the sequence before and opens the one called `id`.
-    fn begin(&mut self, record: &StringRecord, id: &str) -> Result<()> {
-        let column = self.id.unwrap_or(0);
-        if id.is_empty() && self.id.is_some() {
-            let message = "is empty; every row says which sequence it belongs to";
-            return Err(self.error(record, column, message.to_owned()));
-        }
-        if !self.seen.insert(id.to_owned()) {
-            let message = format!(
-                "sequence '{id}' goes on after another one began; sort the rows by sequence"
-            );
-            return Err(self.error(record, column, message));
-        }
-        if self.current.is_some() {
-            self.set
-                .starts
-                .push(self.set.features.len() / self.set.width);
-        }
-        self.ids.push(id.to_owned());
-        self.current = Some(id.to_owned());
-        Ok(())
-    }
-
-    /// Keeps the label of a step, or of a sequence at its first row; at the others it must be the same.
-    fn label(&mut self, record: &StringRecord, begins: bool) -> Result<()> {
-        let keep = begins || self.scope == LabelScope::Step;
-        let width = self.label_columns.len();
-        for (k, column) in self.label_columns.clone().into_iter().enumerate() {
-            let same = match self.kind {
-                LabelKind::Classes => {
-                    let cell = self.cell(record, column)?;
-                    let class = self.classes.number(cell);
-                    let class = class.map_err(|message| self.error(record, column, message))?;
-                    if keep {
-                        self.classes.keep(class);
-                    }
-                    self.classes.last() == Some(class)
-                }
-                LabelKind::Values => {
-                    let value = self.number(record, column)?;
-                    if keep {
-                        self.values.push(value);
-                    }
-                    keep || self.values[self.values.len() - width + k] == value
-                }
-            };
-            if !same {
-                let message = "differs from the label in the first row of its sequence (or use `per = \"step\"`)";
-                return Err(self.error(record, column, message));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self, labels: &[String]) -> Result<SequenceSet> {
-        if self.current.is_none() {
-            return Err(TrainError::data(
-                self.path,
-                "",
-                "there are no rows below the first one, which names the columns",
-            ));
-        }
-        self.set
-            .starts
-            .push(self.set.features.len() / self.set.width);
-        (self.set.labels, self.set.label_names) = match self.kind {
-            LabelKind::Classes => {
-                let (ids, names) = self.classes.finish();
-                (Labels::Classes(ids), names)
-            }
-            LabelKind::Values => {
-                let (values, width) = (self.values, labels.len());
-                (Labels::Values { values, width }, Some(labels.to_vec()))
-            }
-        };
-        Ok(self.set)
-    }
-
-    fn cell<'r>(&self, record: &'r StringRecord, column: usize) -> Result<&'r str> {
-        record
-            .get(column)
-            .ok_or_else(|| self.error(record, column, "is missing"))
-    }
-
-    fn number(&self, record: &StringRecord, column: usize) -> Result<f32> {
-        let cell = self.cell(record, column)?;
-        match cell.parse::<f32>() {
-            Ok(value) if value.is_finite() && is_too_small(value, cell) => Err(self.error(
-                record,
-                column,
-                format!("'{cell}' is nearer to 0 than float32 holds (1.2e-38); give the column in another unit"),
-            )),
-            Ok(value) if value.is_finite() => Ok(value),
-            _ => Err(self.error(record, column, format!("'{cell}' is not a finite number"))),
-        }
-    }
-
-    fn error(
-        &self,
-        record: &StringRecord,
-        column: usize,
-        message: impl Into<String>,
-    ) -> TrainError {
-        let row = record.position().map_or(0, |p| line(self.path, p));
-        let name = self.header.get(column).unwrap_or_default();
-        TrainError::data(self.path, format!("row {row}, column '{name}'"), message)
-    }
-}
-
-/// Whether a number that is not 0 became 0, or one of those next to it that have few digits or none.
-fn is_too_small(value: f32, cell: &str) -> bool {
-    let digits = cell.split(['e', 'E']).next().unwrap_or_default();
-    value.abs() < f32::MIN_POSITIVE && digits.contains(|c| matches!(c, '1'..='9'))
 }
 
 #[cfg(test)]

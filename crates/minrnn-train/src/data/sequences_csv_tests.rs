@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::Labels;
 use std::io::Write;
 
 fn read(text: &str, labels: &[&str], kind: LabelKind, scope: LabelScope) -> Result<SequenceSet> {

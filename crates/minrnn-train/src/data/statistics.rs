@@ -36,22 +36,41 @@ const SHOWN: usize = 8;
 impl Statistics {
     /// Over `rows`, each of `width` values, in the order given. Without rows: 0.
     pub fn over<'a>(width: usize, rows: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
-        let count = rows.clone().count().max(1) as f64;
-        let mut mean = vec![0.0_f64; width];
-        for row in rows.clone() {
+        let passed: Result<Self, std::convert::Infallible> = Self::passing(width, |row| {
+            rows.clone().for_each(row);
+            Ok(())
+        });
+        match passed {
+            Ok(statistics) => statistics,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The same over rows that are gone through twice: `pass` gives each of them to what it is given, in the same order both times.
+    ///
+    /// # Errors
+    /// Those of `pass`.
+    pub fn passing<E>(
+        width: usize,
+        mut pass: impl FnMut(&mut dyn FnMut(&[f32])) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let (mut count, mut mean) = (0_usize, vec![0.0_f64; width]);
+        pass(&mut |row| {
+            count += 1;
             mean.iter_mut()
                 .zip(row)
                 .for_each(|(m, x)| *m += f64::from(*x));
-        }
+        })?;
+        let count = count.max(1) as f64;
         mean.iter_mut().for_each(|m| *m /= count);
         let mut std = vec![0.0_f64; width];
-        for row in rows {
+        pass(&mut |row| {
             for ((s, m), x) in std.iter_mut().zip(&mean).zip(row) {
                 *s += (f64::from(*x) - m).powi(2);
             }
-        }
+        })?;
         std.iter_mut().for_each(|s| *s = (*s / count).sqrt());
-        Self { mean, std }
+        Ok(Self { mean, std })
     }
 
     /// As buffers of a model.

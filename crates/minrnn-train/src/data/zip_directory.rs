@@ -23,6 +23,12 @@ pub(crate) struct Entry<'a> {
 
 /// All entries in order; `None` for a directory that is not whole. The archive begins with the first byte.
 pub(crate) fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
+    entries_of(bytes, 0)
+}
+
+/// The same of the end of an archive, which begins at its byte `base`; `None` too where the directory begins before.
+pub(crate) fn entries_of(bytes: &[u8], base: u64) -> Option<Vec<Entry<'_>>> {
+    let place = |at: u64| usize::try_from(at.checked_sub(base)?).ok();
     // The end record is the last one whose comment reaches exactly to the end of the file.
     let last = bytes.len().checked_sub(22)?;
     let end = (last.saturating_sub(0xffff)..=last).rev().find(|at| {
@@ -33,14 +39,14 @@ pub(crate) fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
         .checked_sub(20)
         .filter(|l| piece(bytes, *l, 4) == Some(LOCATOR_64))
     {
-        let end = usize::try_from(number(bytes, locator + 8, 8)?).ok()?;
+        let end = place(number(bytes, locator + 8, 8)?)?;
         if piece(bytes, end, 4)? != END_64 {
             return None;
         }
         count = number(bytes, end.checked_add(32)?, 8)?;
         at = number(bytes, end.checked_add(48)?, 8)?;
     }
-    let mut at = usize::try_from(at).ok()?;
+    let mut at = place(at)?;
     let mut entries = vec![];
     for _ in 0..count {
         let (entry, next) = entry(bytes, at)?;

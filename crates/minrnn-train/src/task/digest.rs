@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::data::{Labels, SequenceSet};
+use super::sequences::source::{Piece as Rows, Source};
+use crate::error::Result;
 
 /// sha256, hex, of the content of a task's parts: of what is read from files, not of their paths or formats.
 /// Two tasks of one kind with equal hashes give the same samples where their options are the same.
@@ -36,7 +37,16 @@ impl Hasher {
 
     /// The bits of float32 or u32 values.
     pub(super) fn words(&mut self, words: impl ExactSizeIterator<Item = u32>) {
-        self.number(words.len() as u64);
+        self.begin(words.len());
+        self.more(words);
+    }
+
+    /// The same of values that come in parts, `len` of them in all: this says how many, [`Hasher::more`] which.
+    fn begin(&mut self, len: usize) {
+        self.number(len as u64);
+    }
+
+    fn more(&mut self, words: impl Iterator<Item = u32>) {
         let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
         self.0.update(&bytes);
     }
@@ -48,21 +58,31 @@ impl Hasher {
 }
 
 /// The sequences `part` of a set, in this order.
-pub(super) fn of_sequences(set: &SequenceSet, part: &[usize]) -> String {
+///
+/// # Errors
+/// Those of files that sequences are read from.
+pub(super) fn of_sequences(set: &Source, part: &[usize]) -> Result<String> {
     let mut hasher = Hasher::new("sequences");
-    hasher.number(set.width as u64);
+    hasher.number(set.width() as u64);
     hasher.number(part.len() as u64);
+    let mut turn = set.turn();
     for i in part {
-        let labels = set.labels_of(*i);
-        hasher.words(set.features_of(*i).iter().map(|v| v.to_bits()));
-        match &set.labels {
-            Labels::Classes(ids) => hasher.words(ids[labels].iter().copied()),
-            Labels::Values { values, width } => {
-                hasher.number(*width as u64);
-                let all = &values[labels.start * width..labels.end * width];
-                hasher.words(all.iter().map(|v| v.to_bits()));
-            }
+        hasher.begin(set.steps(*i) * set.width());
+        turn.features(*i, &mut |_, values| {
+            hasher.more(values.iter().map(|v| v.to_bits()));
+            Ok(())
+        })?;
+        if let Some(width) = set.targets() {
+            hasher.number(width as u64);
         }
+        hasher.begin(set.rows(*i) * set.targets().unwrap_or(1));
+        turn.labels(*i, &mut |_, labels| {
+            match labels {
+                Rows::Classes(ids) => hasher.more(ids.iter().copied()),
+                Rows::Values(values, _) => hasher.more(values.iter().map(|v| v.to_bits())),
+            }
+            Ok(())
+        })?;
     }
-    hasher.finish()
+    Ok(hasher.finish())
 }

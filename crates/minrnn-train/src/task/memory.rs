@@ -3,19 +3,22 @@
 use std::path::Path;
 
 use super::disk::least;
+use super::sequences::read::array_files;
 use super::{SequencesOptions, TaskConfig};
-use crate::data::{LabelScope, count_rows, unpacked};
+#[cfg(feature = "parquet")]
+use crate::data::parquet_rows;
+use crate::data::{LabelScope, count_rows, rows_on_disk, unpacked};
 use crate::error::{Result, TrainError};
 
 impl TaskConfig {
     /// The least that reading the files of the task takes, bytes: arrays and texts are there twice, as they are in the file and as
-    /// numbers; rows of a CSV are read one by one. 0 for what is not known before.
+    /// numbers; rows of a CSV, and of arrays on disk, are read one by one. 0 for what is not known before.
     ///
     /// # Errors
     /// [`TrainError::Io`] for a file that cannot be read.
     pub fn reading(&self) -> Result<u64> {
         let kept = self.kept()?;
-        let by_rows = matches!(self, Self::Sequences(o) if ending(&o.path) == "csv");
+        let by_rows = matches!(self, Self::Sequences(o) if o.from_disk || ["csv", "parquet"].contains(&&*ending(&o.path)));
         Ok(if by_rows {
             kept
         } else {
@@ -32,10 +35,16 @@ impl TaskConfig {
             Self::SelectiveCopying(_) => Ok(0),
             Self::Text(options) if options.from_disk => Ok(least(size(&options.path)?)),
             Self::Text(options) => size(&options.path),
+            Self::Sequences(options) if options.from_disk => {
+                let rows = rows_on_disk(&array_files(options)).unwrap_or(0);
+                Ok(least_of_arrays(rows as u64))
+            }
             Self::Sequences(options) => match ending(&options.path).as_str() {
                 "npz" | "safetensors" => unpacked(&options.path, &options.ignore_arrays),
                 "npy" => arrays(options),
-                "csv" => numbers(options),
+                "csv" => numbers(options, count_rows(&options.path)?),
+                #[cfg(feature = "parquet")]
+                "parquet" => numbers(options, parquet_rows(&options.path)?),
                 _ => Ok(0),
             },
         }
@@ -78,6 +87,11 @@ impl TaskConfig {
     }
 }
 
+/// The least that arrays on disk with so many sequences take: lengths, the parts that they are in, an order, and pieces on the way.
+fn least_of_arrays(rows: u64) -> u64 {
+    rows.saturating_mul(32).saturating_add(8 << 20)
+}
+
 /// Bytes of a file for each array.
 fn arrays(options: &SequencesOptions) -> Result<u64> {
     let others = options.labels_path.iter().chain(&options.lengths_path);
@@ -88,14 +102,13 @@ fn arrays(options: &SequencesOptions) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Bytes of the numbers in the rows of a CSV, 4 each.
-fn numbers(options: &SequencesOptions) -> Result<u64> {
+/// Bytes of the numbers in so many rows of a table, 4 each.
+fn numbers(options: &SequencesOptions, rows: u64) -> Result<u64> {
     let labels = match options.per {
         LabelScope::Step => options.target_columns.len(),
         LabelScope::Sequence => 0,
     };
     let columns = (options.feature_columns.len() + labels) as u64;
-    let rows = count_rows(&options.path)?;
     Ok(rows.saturating_mul(4).saturating_mul(columns))
 }
 

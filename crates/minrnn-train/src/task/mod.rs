@@ -99,7 +99,13 @@ pub trait Task: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// The next piece of each stream: the first step of the piece at `at + 1` follows the last one of the piece at `at`.
+    /// Whether the streams of a piece begin with it, all of them.
+    fn begins(&self, piece: Piece) -> bool {
+        piece.at == 0
+    }
+
+    /// The next piece of each stream: the first step of the piece at `at + 1` follows the last one of the piece at `at`, unless streams begin with it
+    /// ([`Task::begins`]).
     ///
     /// # Errors
     /// [`TrainError::Config`] for a task without streams, or beyond the end of a pass.

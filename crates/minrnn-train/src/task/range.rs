@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Scales;
-use crate::data::{Labels, SequenceSet};
+use super::sequences::source::{Piece, Source};
 use crate::error::{Result, TrainError};
 
 /// How far a value may be from 0, in units of its scale. Squares of this are 1e30: there is room for the sum of a batch, and for what layers make of it.
@@ -12,7 +12,7 @@ pub const FARTHEST: f64 = 1e15;
 /// Holds all features and real targets against [`FARTHEST`]: features in units of `input`, targets as they are and in units of
 /// `head`. `path` is for messages, `names` says what column `i` of each is called.
 pub(super) fn check(
-    set: &SequenceSet,
+    set: &Source,
     path: &Path,
     (input, head): (Scales, Scales),
     names: [&dyn Fn(usize) -> String; 2],
@@ -25,30 +25,32 @@ pub(super) fn check(
         let place = format!("sequence {i}{step} (from 0), {name}");
         Err(TrainError::data(path, place, message))
     };
+    let (width, mut turn) = (set.width(), set.turn());
     for i in 0..set.len() {
-        let features = set.features_of(i);
-        let rows = features.len() / set.width;
-        for (k, value) in features.iter().enumerate() {
-            let (row, column) = (k / set.width, k % set.width);
-            if let Some(far) = input.beyond(*value, column) {
-                return fail(i, step(rows, row), names[0](column), far);
+        let rows = set.steps(i);
+        turn.features(i, &mut |first, features| {
+            for (k, value) in features.iter().enumerate() {
+                let (row, column) = (first + k / width, k % width);
+                if let Some(far) = input.beyond(*value, column) {
+                    return fail(i, step(rows, row), names[0](column), far);
+                }
             }
-        }
-        let Labels::Values { values, width } = &set.labels else {
-            continue;
-        };
-        let labels = set.labels_of(i);
-        let rows = labels.len();
-        for (k, value) in values[labels.start * width..labels.end * width]
-            .iter()
-            .enumerate()
-        {
-            let (row, column) = (k / width, k % width);
-            let far = Scales::default().beyond(*value, column);
-            if let Some(far) = far.or_else(|| head.beyond(*value, column)) {
-                return fail(i, step(rows, row), names[1](column), far);
+            Ok(())
+        })?;
+        let rows = set.rows(i);
+        turn.labels(i, &mut |first, labels| {
+            let Piece::Values(values, width) = labels else {
+                return Ok(());
+            };
+            for (k, value) in values.iter().enumerate() {
+                let (row, column) = (first + k / width, k % width);
+                let far = Scales::default().beyond(*value, column);
+                if let Some(far) = far.or_else(|| head.beyond(*value, column)) {
+                    return fail(i, step(rows, row), names[1](column), far);
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(())
 }

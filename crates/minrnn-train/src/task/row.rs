@@ -1,14 +1,11 @@
 //! A row of tokens in a file of which only pieces are ever in memory.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Metadata};
-use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::path::Path;
 
 use super::text::tokens::no_text;
+use crate::data::Plain;
 use crate::error::{Result, TrainError};
 
 /// Bytes of a piece while a file is gone through.
@@ -28,10 +25,7 @@ pub(super) enum Unit {
 /// The file. Characters are found by the places of some of them.
 #[derive(Debug)]
 pub(super) struct Row {
-    path: PathBuf,
-    file: Mutex<File>,
-    /// What the file was when it was gone through.
-    stamp: Stamp,
+    file: Plain,
     unit: Unit,
     /// Where the first token begins.
     begin: u64,
@@ -40,35 +34,6 @@ pub(super) struct Row {
     /// Of characters: where every [`EVERY`]-th begins, the first one too.
     marks: Vec<u64>,
     len: usize,
-    /// The most bytes that were read at once.
-    #[cfg(test)]
-    pub(super) most: std::sync::atomic::AtomicUsize,
-}
-
-/// What tells a file from what it was: size, time of the last change, and on Unix which file it is. An edit that puts the time back is
-/// not seen.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    changed: Option<SystemTime>,
-    file: Option<[u64; 2]>,
-}
-
-impl Stamp {
-    fn of(about: &Metadata) -> Self {
-        #[cfg(unix)]
-        let file = {
-            use std::os::unix::fs::MetadataExt;
-            Some([about.dev(), about.ino()])
-        };
-        #[cfg(not(unix))]
-        let file = None;
-        Self {
-            size: about.len(),
-            changed: about.modified().ok(),
-            file,
-        }
-    }
 }
 
 impl Row {
@@ -77,24 +42,15 @@ impl Row {
     /// # Errors
     /// [`TrainError::Io`]; [`TrainError::Data`] for what is no plain file, no UTF-8, or no whole number of tokens.
     pub(super) fn open(path: &Path, unit: Unit) -> Result<(Self, BTreeSet<char>)> {
-        let file = File::open(path).map_err(TrainError::io("read", path))?;
-        let about = file.metadata().map_err(TrainError::io("read", path))?;
-        if !about.is_file() {
-            let message =
-                "is no plain file, of which pieces could be read; leave task.from_disk out";
-            return Err(TrainError::data(path, "", message));
-        }
+        let file = Plain::open(path)?;
+        let end = file.size();
         let mut row = Self {
-            path: path.to_path_buf(),
-            stamp: Stamp::of(&about),
-            file: Mutex::new(file),
+            file,
             unit,
             begin: 0,
-            end: about.len(),
+            end,
             marks: vec![],
             len: 0,
-            #[cfg(test)]
-            most: 0.into(),
         };
         let characters = match unit {
             Unit::Characters => row.scan()?,
@@ -113,7 +69,7 @@ impl Row {
                 self.end,
                 8 * width
             );
-            return Err(TrainError::data(&self.path, "", message));
+            return Err(TrainError::data(self.file.path(), "", message));
         }
         self.len = (self.end / width as u64) as usize;
         Ok(())
@@ -131,28 +87,12 @@ impl Row {
     }
 
     fn bytes(&self, from: u64, to: u64) -> Result<Vec<u8>> {
-        let io = || TrainError::io("read", &self.path);
-        let mut bytes = vec![0; (to - from) as usize];
-        #[cfg(test)]
-        (self.most).fetch_max(bytes.len(), std::sync::atomic::Ordering::Relaxed);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let about = file.metadata().map_err(io())?;
-        let there = std::fs::metadata(&self.path).map_err(io())?;
-        if [about, there].iter().any(|a| Stamp::of(a) != self.stamp) {
-            return Err(self.changed());
-        }
-        file.seek(SeekFrom::Start(from)).map_err(io())?;
-        match file.read_exact(&mut bytes) {
-            Ok(()) => Ok(bytes),
-            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Err(self.changed()),
-            Err(e) => Err(io()(e)),
-        }
+        self.file.bytes(from, to)
     }
 
     /// What is told where the file is no longer what it was.
     pub(super) fn changed(&self) -> TrainError {
-        let message = "was changed while it was in use; a file that is read from disk must stay as it is as long as the run";
-        TrainError::data(&self.path, "", message)
+        self.file.changed()
     }
 
     /// Goes through the whole file: how many characters, where they are, and which.
@@ -202,7 +142,7 @@ impl Row {
         }
         let at = at - self.begin + good.len() as u64;
         let line = line + good.iter().filter(|b| **b == b'\n').count();
-        Err(no_text(&self.path, at, line))
+        Err(no_text(self.file.path(), at, line))
     }
 
     /// Some characters.
@@ -239,6 +179,12 @@ impl Row {
 
     /// Where it lies.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
+    }
+
+    /// The most bytes that were read at once.
+    #[cfg(test)]
+    pub(super) fn most(&self) -> &std::sync::atomic::AtomicUsize {
+        &self.file.most
     }
 }

@@ -1,99 +1,46 @@
 //! Labels of feature sequences from npy, npz, safetensors or CSV files.
 
+mod deal;
 mod labels;
-mod read;
+mod options;
+pub(super) mod read;
+pub(super) mod source;
+mod streams;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use minrnn_model::graph;
-use serde::{Deserialize, Serialize};
 
+use self::deal::split;
 use self::labels::{check_squares, gaps, name_classes, output, target_statistics};
+pub use self::options::SequencesOptions;
 use self::read::read;
+use self::source::{Piece as Rows, Source};
+use self::streams::{Steps, Streams};
 use super::{
-    Batch, DataDigest, Input, Scales, Split, Targets, Task, TaskShape, check_memory, check_range,
-    digest, range,
+    Batch, DataDigest, Input, Piece, Scales, Split, Targets, Task, TaskShape, check_memory,
+    check_range, digest, range,
 };
-use crate::data::{
-    LabelKind, LabelScope, Labels, Normalisation, SampleRng, SequenceSet, Statistics,
-};
+use crate::data::{LabelScope, Normalisation, SampleRng, Statistics};
 use crate::error::{Result, TrainError};
-
-/// Options of [`Sequences`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SequencesOptions {
-    /// `.npz` or `.safetensors` with `x`/`features`, `y`/`labels`/`targets` and optionally `lengths`/`lens`; `.npy` of the features; or `.csv`.
-    pub path: PathBuf,
-    /// With `.npy`: the file of the labels.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub labels_path: Option<PathBuf>,
-    /// With `.npy`: the file of the lengths.
-    #[serde(default, alias = "lens_path", skip_serializing_if = "Option::is_none")]
-    pub lengths_path: Option<PathBuf>,
-    /// With `.npz` and `.safetensors`: arrays that nothing uses; `*` stands for all others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore_arrays: Vec<String>,
-    /// With `.csv`: the column that tells which sequence a row belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_column: Option<String>,
-    /// With `.csv`: the columns of the features.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub feature_columns: Vec<String>,
-    /// With `.csv`: the column of the label, or the columns of the real targets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub target_columns: Vec<String>,
-    /// With `.csv`: columns that nothing uses; `*` stands for all others.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore_columns: Vec<String>,
-    /// Whether labels are classes or real numbers.
-    pub target: LabelKind,
-    /// Whether there is a label for each step or for each sequence.
-    pub per: LabelScope,
-    /// Number of classes; by default the largest label in the file plus one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<usize>,
-    /// Names of the classes in the order of their numbers; by default the labels themselves, sorted, if they are texts.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub class_names: Vec<String>,
-    /// Whether `class_names` are what labels were called before: then a number is no place among names that are not of digits.
-    #[serde(skip)]
-    pub(crate) labels_were_names: bool,
-    /// Of real targets: whether the model computes in units of their standard deviation from their mean, and its last operation leads
-    /// back to those of the data. By default it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub normalize_targets: Option<bool>,
-    /// The part of the sequences that is kept for validation.
-    #[serde(default = "tenth")]
-    pub validation_fraction: f64,
-    /// The part of the sequences that is kept for the final test.
-    #[serde(default)]
-    pub test_fraction: f64,
-    /// Decides which sequences go into which part; apart from the training seed, so that runs stay comparable.
-    #[serde(default)]
-    pub split_seed: u64,
-    /// All sequences are the test part, and the training part too.
-    #[serde(skip)]
-    pub(crate) whole: bool,
-}
-
-fn tenth() -> f64 {
-    0.1
-}
 
 /// The task. Training goes through all its sequences in an order that is new in each pass.
 #[derive(Debug)]
 pub struct Sequences {
     /// For messages.
     path: PathBuf,
-    set: SequenceSet,
+    set: Source,
     /// Sequences of train, validation and test, ascending.
     parts: [Vec<usize>; 3],
     shape: TaskShape,
     normalisation: Normalisation,
     target_normalisation: Option<Normalisation>,
     warnings: Vec<String>,
+    /// Hashes of a set on disk, which is not gone through again for them.
+    digest: Option<DataDigest>,
+    /// Sequences as streams, where they are cut into pieces.
+    streams: Option<Streams>,
     seed: u64,
     /// The order of the pass last asked for: a cache, never a state.
     order: Mutex<Option<(u64, Vec<usize>)>>,
@@ -105,30 +52,42 @@ impl Sequences {
     /// # Errors
     /// [`TrainError::Config`]; [`TrainError::Io`]; [`TrainError::Data`] naming file, row, column or element.
     pub fn open(options: &SequencesOptions, seed: u64) -> Result<Self> {
+        streams::check(options)?;
         let mut set = read(options)?;
         name_classes(options, &mut set)?;
         let parts = split(options, set.len())?;
         let (output, width) = output(options, &set)?;
         let shape = TaskShape {
-            input: graph::Input::Features { width: set.width },
+            input: graph::Input::Features { width: set.width() },
             output,
             width,
             per_step: options.per == LabelScope::Step,
         };
-        let rows = parts[0]
-            .iter()
-            .flat_map(|i| set.features_of(*i).chunks_exact(set.width));
-        let features = Statistics::over(set.width, rows);
-        let mut warnings = features.remarks(|i| called("feature", &set.feature_names, i));
+        let features = Statistics::passing(set.width(), |row| {
+            let mut turn = set.turn();
+            parts[0].iter().try_for_each(|i| {
+                turn.features(*i, &mut |_, rows| {
+                    rows.chunks_exact(set.width()).for_each(&mut *row);
+                    Ok(())
+                })
+            })
+        })?;
+        let mut warnings = features.remarks(|i| called("feature", set.feature_names(), i));
         warnings.extend(gaps(options, &set));
-        let targets = target_statistics(&set, &parts[0]);
+        let targets = target_statistics(&set, &parts[0])?;
         if let Some(targets) = &targets {
-            let name = |i| called("target", &set.label_names, i);
+            let name = |i| called("target", set.label_names(), i);
             check_squares(options, targets, name)?;
             warnings.extend(targets.remarks(name));
         }
         let normalised = targets.filter(|_| options.normalize_targets.unwrap_or(true));
+        let digest = match options.from_disk {
+            true => Some(digest_of(&set, &parts)?),
+            false => None,
+        };
         Ok(Self {
+            digest,
+            streams: (options.seq_len).map(|time| Streams::new(&set, &parts[0], time, seed)),
             path: options.path.clone(),
             normalisation: features.normalisation(),
             target_normalisation: normalised.map(|t| t.normalisation()),
@@ -139,6 +98,12 @@ impl Sequences {
             seed,
             order: Mutex::new(None),
         })
+    }
+
+    /// Where the sequences are.
+    #[cfg(test)]
+    pub(in crate::task) fn source(&self) -> &Source {
+        &self.set
     }
 
     fn part(&self, split: Split) -> &[usize] {
@@ -171,95 +136,77 @@ impl Sequences {
 
     /// Numbers for each label.
     fn target_width(&self) -> usize {
-        match &self.set.labels {
-            Labels::Classes(_) => 1,
-            Labels::Values { width, .. } => *width,
-        }
+        self.set.targets().unwrap_or(1)
     }
 
-    fn targets(&self, members: &[usize], time: usize) -> Targets {
+    /// The targets of some labels of each row, filled up with zeros to `rows` of them; `None`: a row without any.
+    fn targets(&self, members: &[Option<Steps>], rows: usize) -> Result<Targets> {
         let per_step = self.shape.per_step;
-        let rows = if per_step { time } else { 1 };
-        match &self.set.labels {
-            Labels::Classes(all) => Targets::Classes {
-                ids: padded(members, rows, |i| &all[self.set.labels_of(i)]),
-                per_step,
-            },
-            Labels::Values { values, width } => {
-                let of = |i| {
-                    let labels = self.set.labels_of(i);
-                    &values[labels.start * width..labels.end * width]
-                };
-                Targets::Values {
-                    values: padded(members, rows * width, of),
-                    width: *width,
-                    per_step,
-                }
+        let (mut ids, mut values) = (vec![], vec![]);
+        let width = self.target_width();
+        for (row, member) in (1..).zip(members) {
+            match member
+                .clone()
+                .map(|(i, of)| self.set.labels(i, of))
+                .transpose()?
+            {
+                Some(Rows::Classes(all)) => ids.extend_from_slice(&all),
+                Some(Rows::Values(all, _)) => values.extend_from_slice(&all),
+                None => {}
+            }
+            match self.set.targets() {
+                None => ids.resize(row * rows, 0),
+                Some(_) => values.resize(row * rows * width, 0.0),
             }
         }
+        Ok(match self.set.targets() {
+            None => Targets::Classes { ids, per_step },
+            Some(_) => Targets::Values {
+                values,
+                width,
+                per_step,
+            },
+        })
     }
+
+    /// The features of some steps of each row, filled up with zeros to `time` of them.
+    fn features(&self, members: &[Option<Steps>], time: usize) -> Result<Input> {
+        let width = self.set.width();
+        let mut values = Vec::with_capacity(members.len() * time * width);
+        for (row, member) in (1..).zip(members) {
+            if let Some((i, steps)) = member.clone() {
+                values.extend_from_slice(&self.set.features(i, steps)?);
+            }
+            values.resize(row * time * width, 0.0);
+        }
+        Ok(Input::Features { values, width })
+    }
+}
+
+/// 1 for so many steps, then 0.
+fn weights(lens: &[usize], time: usize) -> Vec<f32> {
+    let row = |len: &usize| {
+        let len = *len;
+        (0..time).map(move |step| f32::from(u8::from(step < len)))
+    };
+    lens.iter().flat_map(row).collect()
+}
+
+/// Hashes of training and validation.
+fn digest_of(set: &Source, parts: &[Vec<usize>; 3]) -> Result<DataDigest> {
+    let part = |split: Split| digest::of_sequences(set, &parts[split as usize]);
+    Ok(DataDigest {
+        train: part(Split::Train)?,
+        validation: part(Split::Validation)?,
+    })
 }
 
 /// `feature `speed``, or `feature 3` where there are no names.
-fn called(what: &str, names: &Option<Vec<String>>, i: usize) -> String {
-    match names.as_ref().and_then(|names| names.get(i)) {
+fn called(what: &str, names: Option<&Vec<String>>, i: usize) -> String {
+    match names.and_then(|names| names.get(i)) {
         Some(name) => format!("{what} `{name}`"),
         None => format!("{what} {i}"),
     }
-}
-
-/// The slices of all members, each filled up with zeros to `size`.
-fn padded<'a, T: Copy + Default + 'a>(
-    members: &[usize],
-    size: usize,
-    of: impl Fn(usize) -> &'a [T],
-) -> Vec<T> {
-    let mut out = Vec::with_capacity(members.len() * size);
-    for (row, i) in members.iter().enumerate() {
-        out.extend_from_slice(of(*i));
-        out.resize((row + 1) * size, T::default());
-    }
-    out
-}
-
-/// Deals the sequences to train, validation and test.
-fn split(options: &SequencesOptions, total: usize) -> Result<[Vec<usize>; 3]> {
-    if options.whole {
-        let all: Vec<usize> = (0..total).collect();
-        return Ok([all.clone(), vec![], all]);
-    }
-    let (validation, test) = (options.validation_fraction, options.test_fraction);
-    for (field, value) in [("validation_fraction", validation), ("test_fraction", test)] {
-        if !(0.0..1.0).contains(&value) {
-            return Err(TrainError::config(
-                field,
-                format!("is {value}, expected 0 or more and less than 1"),
-            ));
-        }
-    }
-    let size = |fraction: f64| (total as f64 * fraction).round() as usize;
-    let (validation, test) = (size(validation), size(test));
-    if validation + test >= total {
-        let message = format!(
-            "of {total} sequences {validation} go to validation and {test} to test: none is left to train on"
-        );
-        return Err(TrainError::config("validation_fraction", message));
-    }
-    if validation == 0 && options.validation_fraction > 0.0
-        || test == 0 && options.test_fraction > 0.0
-    {
-        let message = format!(
-            "of {total} sequences {validation} go to validation and {test} to test; ask for 0 or for more"
-        );
-        return Err(TrainError::config("validation_fraction", message));
-    }
-    let mut order = SampleRng::new(options.split_seed, "sequences split", 0).permutation(total);
-    let mut test = order.split_off(total - test);
-    let mut validation = order.split_off(order.len() - validation);
-    [&mut order, &mut validation, &mut test]
-        .into_iter()
-        .for_each(|part| part.sort_unstable());
-    Ok([order, validation, test])
 }
 
 impl Task for Sequences {
@@ -272,31 +219,69 @@ impl Task for Sequences {
     }
 
     fn longest(&self) -> Result<usize> {
-        let steps = |i| self.set.features_of(i).len() / self.set.width;
-        Ok((0..self.set.len()).map(steps).max().unwrap_or(1))
+        if let Some(streams) = &self.streams {
+            return Ok(streams.time);
+        }
+        let all = 0..self.set.len();
+        Ok(all.map(|i| self.set.steps(i)).max().unwrap_or(1))
+    }
+
+    fn pass(&self, streams: usize) -> Option<u64> {
+        Some(self.streams.as_ref()?.steps(streams))
+    }
+
+    fn begins(&self, piece: Piece) -> bool {
+        let streams = self.streams.as_ref();
+        streams.is_some_and(|streams| streams.begins(piece))
+    }
+
+    fn pieces(&self, piece: Piece) -> Result<Batch> {
+        let Some(streams) = &self.streams else {
+            return Err(TrainError::config("task", "has no streams"));
+        };
+        let time = streams.time;
+        check_memory(
+            piece.streams,
+            time * self.set.width().max(self.target_width()),
+        )?;
+        let members = streams.members(piece)?;
+        let lens: Vec<usize> = (members.iter())
+            .map(|m| m.as_ref().map_or(0, |(_, steps)| steps.len()))
+            .collect();
+        let ragged = lens.iter().any(|len| *len != time);
+        Ok(Batch {
+            batch: piece.streams,
+            time,
+            input: self.features(&members, time)?,
+            targets: self.targets(&members, time)?,
+            weights: ragged.then(|| weights(&lens, time)),
+            // What states do behind the end of a sequence is read by nobody.
+            lens: None,
+            reset: None,
+        })
     }
 
     fn batch(&self, split: Split, first: u64, count: usize) -> Result<Batch> {
         check_range(self, split, first, count)?;
         check_memory(count, 1)?;
         let members = self.members(split, first, count);
-        let lens: Vec<usize> = members.iter().map(|i| self.set.steps(*i).len()).collect();
+        let lens: Vec<usize> = members.iter().map(|i| self.set.steps(*i)).collect();
         let time = lens.iter().copied().max().unwrap_or(1);
-        check_memory(count, time * self.set.width.max(self.target_width()))?;
-        let ones = vec![1.0_f32; time];
+        check_memory(count, time * self.set.width().max(self.target_width()))?;
         let ragged = lens.iter().any(|len| *len != time);
-        let weights = |len: &usize| padded(&[0], time, |_| &ones[..*len]);
-        let width = self.set.width;
+        let rows = if self.shape.per_step { time } else { 1 };
+        let steps = |i: &usize| Some((*i, 0..self.set.steps(*i)));
+        let labels = |i: &usize| Some((*i, 0..self.set.rows(*i)));
+        let [steps, labels]: [Vec<_>; 2] = [
+            members.iter().map(steps).collect(),
+            members.iter().map(labels).collect(),
+        ];
         Ok(Batch {
             batch: count,
             time,
-            input: Input::Features {
-                values: padded(&members, time * width, |i| self.set.features_of(i)),
-                width,
-            },
-            targets: self.targets(&members, time),
-            weights: (ragged && self.shape.per_step)
-                .then(|| lens.iter().flat_map(weights).collect()),
+            input: self.features(&steps, time)?,
+            targets: self.targets(&labels, rows)?,
+            weights: (ragged && self.shape.per_step).then(|| weights(&lens, time)),
             lens: ragged.then(|| lens.iter().map(|len| *len as u32).collect()),
             reset: None,
         })
@@ -311,17 +296,17 @@ impl Task for Sequences {
     }
 
     fn feature_names(&self) -> Option<&[String]> {
-        self.set.feature_names.as_deref()
+        self.set.feature_names().map(Vec::as_slice)
     }
 
     fn target_names(&self) -> Option<&[String]> {
-        self.set.label_names.as_deref()
+        self.set.label_names().map(Vec::as_slice)
     }
 
     fn check_values(&self, features: Scales, targets: Scales) -> Result<()> {
         let (set, path) = (&self.set, self.path.as_path());
-        let feature = |i| called("feature", &set.feature_names, i);
-        let target = |i| called("target", &set.label_names, i);
+        let feature = |i| called("feature", set.feature_names(), i);
+        let target = |i| called("target", set.label_names(), i);
         range::check(set, path, (features, targets), [&feature, &target])
     }
 
@@ -330,10 +315,8 @@ impl Task for Sequences {
     }
 
     fn digest(&self) -> Option<DataDigest> {
-        let part = |split| digest::of_sequences(&self.set, self.part(split));
-        Some(DataDigest {
-            train: part(Split::Train),
-            validation: part(Split::Validation),
-        })
+        // In memory there is no file that could fail.
+        let digest = || digest_of(&self.set, &self.parts).ok();
+        self.digest.clone().or_else(digest)
     }
 }

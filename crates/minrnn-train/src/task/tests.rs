@@ -6,6 +6,8 @@ use std::path::PathBuf;
 mod copying;
 mod disk;
 mod sequences;
+mod sequences_disk;
+mod streams;
 mod text;
 
 fn tokens(batch: &Batch) -> (&[u32], &[u32]) {

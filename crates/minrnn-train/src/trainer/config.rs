@@ -171,6 +171,13 @@ impl TrainConfig {
     /// [`TrainError::Config`] naming the key, [`TrainError::Model`].
     pub fn validate(&self) -> Result<()> {
         self.train.validate()?;
+        if let TaskConfig::Sequences(options) = &self.task
+            && options.seq_len.is_some()
+            && !self.train.carry_state
+        {
+            let message = "cuts sequences into pieces whose states are carried on, and train.carry_state is false: sequences are trained whole; leave it out, or set that";
+            return Err(TrainError::config("task.seq_len", message));
+        }
         Ok(self.model.validate()?)
     }
 }

@@ -1,6 +1,6 @@
 //! Options that would change nothing in the run that they are written for: refused by name.
 
-use minrnn_model::graph::OutputKind;
+use minrnn_model::graph::{Input, OutputKind};
 
 use super::backend::Device;
 use super::config::TrainOptions;
@@ -66,8 +66,14 @@ pub(super) fn refuse_idle(options: &TrainOptions, task: &dyn Task, device: &Devi
 /// States are carried along streams, at least a piece long.
 fn refuse_streams(options: &TrainOptions, task: &dyn Task) -> Result<()> {
     let message = match task.pass(options.batch) {
-        None => "carries states from piece to piece of a long text, and this task has samples of their own, which begin anew; leave it out"
+        None if !task.shape().per_step => "carries states from piece to piece of a sequence, and a target of the whole sequence is known at its end only; leave it out, or give a target for each step (task.per = \"step\")".to_owned(),
+        None => "carries states from piece to piece of a long text or of long sequences, which task.seq_len cuts, and this task has samples of their own, which begin anew; leave it out, or set task.seq_len for sequences"
             .to_owned(),
+        Some(0) if task.vocabulary().is_none() && matches!(task.shape().input, Input::Features { .. }) => format!(
+            "takes train.batch = {} sequences side by side, and the training part has {}; make the batch smaller, or leave it out",
+            options.batch,
+            task.len(Split::Train).unwrap_or(0)
+        ),
         Some(0) => format!(
             "cuts the training part into train.batch = {} streams, which are shorter than one window of task.seq_len then; make the batch or the window smaller, or leave it out",
             options.batch

@@ -30,6 +30,8 @@ mod streams;
 #[cfg(test)]
 mod average_tests;
 #[cfg(test)]
+mod carry_sequences_tests;
+#[cfg(test)]
 mod carry_tests;
 #[cfg(test)]
 mod resume_tests;

@@ -46,11 +46,12 @@ impl Trainer {
         let StreamPlace {
             pass, at, streams, ..
         } = *place;
-        self.backend.carry(match at {
-            0 => Carry::Begin,
-            _ => Carry::On,
+        let piece = Piece { pass, at, streams };
+        self.backend.carry(match self.task.begins(piece) {
+            true => Carry::Begin,
+            false => Carry::On,
         });
-        let batch = self.task.pieces(Piece { pass, at, streams })?;
+        let batch = self.task.pieces(piece)?;
         place.at += 1;
         if Some(place.at) == self.task.pass(streams) {
             *place = next_pass(*place);

@@ -30,7 +30,7 @@ pub(super) const TRAIN: Table = Table {
             name: "carry_state",
             kind: "true or false",
             default: Default::Is("false"),
-            meaning: "Texts: the training part is read as `batch` streams side by side, each step beginning with the states that the last one ended with, in the place of windows from anywhere; [when](training.md#states-carried-along-long-streams).",
+            meaning: "Texts, and sequences with `task.seq_len`: the training part is read as `batch` streams side by side, each step beginning with the states that the last one ended with, in the place of windows from anywhere; [when](training.md#states-carried-along-long-streams).",
             example: "true",
         },
         Key {

@@ -5,20 +5,31 @@ use std::collections::BTreeSet;
 use minrnn_model::graph::OutputKind;
 
 use super::SequencesOptions;
-use crate::data::{Labels, SequenceSet, Statistics};
+use super::source::{Piece, Source};
+use crate::data::Statistics;
 use crate::error::{Result, TrainError};
 use crate::task::range;
 
 /// Statistics of real targets over the labels of sequences `members`; padding is none of them.
-pub(super) fn target_statistics(set: &SequenceSet, members: &[usize]) -> Option<Statistics> {
-    let Labels::Values { values, width } = &set.labels else {
-        return None;
+///
+/// # Errors
+/// Those of files that sequences are read from.
+pub(super) fn target_statistics(set: &Source, members: &[usize]) -> Result<Option<Statistics>> {
+    let Some(width) = set.targets() else {
+        return Ok(None);
     };
-    let rows = members.iter().flat_map(|i| {
-        let labels = set.labels_of(*i);
-        values[labels.start * width..labels.end * width].chunks_exact(*width)
+    let statistics = Statistics::passing(width, |row| {
+        let mut turn = set.turn();
+        members.iter().try_for_each(|i| {
+            turn.labels(*i, &mut |_, labels| {
+                if let Piece::Values(values, width) = labels {
+                    values.chunks_exact(*width).for_each(&mut *row);
+                }
+                Ok(())
+            })
+        })
     });
-    Some(Statistics::over(*width, rows))
+    statistics.map(Some)
 }
 
 /// Errors in the data's units are squared in float32, which holds 1e-38 to 1e38. Single values are looked at by [`range::check`].
@@ -45,7 +56,7 @@ pub(super) fn check_squares(
 
 /// Gives classes the names that the options have, in their order. Numbers are places in that order, unless the names are of digits:
 /// then they are what labels are called, as 10 is of 08, 09, 10.
-pub(super) fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) -> Result<()> {
+pub(super) fn name_classes(options: &SequencesOptions, set: &mut Source) -> Result<()> {
     if options.class_names.is_empty() {
         return Ok(());
     }
@@ -65,22 +76,20 @@ pub(super) fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) ->
         })
     };
     let digits = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
-    if let Labels::Classes(ids) = &mut set.labels {
-        match &set.label_names {
+    if set.targets().is_none() {
+        match set.label_names().cloned() {
             Some(found) => {
                 let places = found
                     .iter()
                     .map(|name| place(name))
                     .collect::<Result<Vec<_>>>()?;
-                ids.iter_mut().for_each(|id| *id = places[*id as usize]);
+                set.renumber(&|id| Ok(places[id as usize]))?;
             }
             None if wanted.iter().all(digits) => {
-                for id in ids.iter_mut() {
-                    *id = place(&id.to_string())?;
-                }
+                set.renumber(&|id| place(&id.to_string()))?;
             }
             None if options.labels_were_names => {
-                let first = ids.first().copied().unwrap_or(0);
+                let first = set.classes().first().copied().unwrap_or(0);
                 return Err(TrainError::data(
                     &options.path,
                     "",
@@ -90,20 +99,19 @@ pub(super) fn name_classes(options: &SequencesOptions, set: &mut SequenceSet) ->
             None => {}
         }
     }
-    set.label_names = Some(wanted.clone());
+    set.name_labels(wanted.clone());
     Ok(())
 }
 
 /// What comes out, and how many channels that has.
-pub(super) fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(OutputKind, usize)> {
-    let ids = match &set.labels {
-        Labels::Values { width, .. } => return Ok((OutputKind::Values, *width)),
-        Labels::Classes(ids) => ids,
-    };
+pub(super) fn output(options: &SequencesOptions, set: &Source) -> Result<(OutputKind, usize)> {
+    if let Some(width) = set.targets() {
+        return Ok((OutputKind::Values, width));
+    }
     /// A class number beyond this is rather an identifier.
     const MOST: usize = 1 << 20;
-    let largest = ids.iter().copied().max().unwrap_or(0) as usize;
-    let named = set.label_names.as_ref().map(Vec::len);
+    let largest = set.classes().last().copied().unwrap_or(0) as usize;
+    let named = set.label_names().map(Vec::len);
     if let (Some(named), Some(count)) = (named, options.classes)
         && named != count
     {
@@ -129,14 +137,11 @@ pub(super) fn output(options: &SequencesOptions, set: &SequenceSet) -> Result<(O
 }
 
 /// Numbers of classes that no label has, where the largest label alone says how many there are.
-pub(super) fn gaps(options: &SequencesOptions, set: &SequenceSet) -> Option<String> {
-    let Labels::Classes(ids) = &set.labels else {
-        return None;
-    };
-    if options.classes.is_some() || set.label_names.is_some() {
+pub(super) fn gaps(options: &SequencesOptions, set: &Source) -> Option<String> {
+    if options.classes.is_some() || set.label_names().is_some() {
         return None;
     }
-    let there: BTreeSet<u32> = ids.iter().copied().collect();
+    let there = set.classes();
     let largest = *there.last()?;
     let missing = largest as usize + 1 - there.len();
     let first: Vec<String> = (0..largest)

@@ -4,61 +4,75 @@ use std::io::Read;
 use std::path::Path;
 
 use super::SequencesOptions;
+use super::source::Source;
+#[cfg(feature = "parquet")]
+use crate::data::read_parquet;
 use crate::data::{
-    ArrayFiles, CsvColumns, LabelKind, NAMED_ARRAYS, SequenceSet, read_arrays, read_csv,
+    ArrayFiles, CsvColumns, DiskSet, LabelKind, NAMED_ARRAYS, read_arrays, read_csv,
 };
 use crate::error::{Result, TrainError};
 
 /// Reads the files in the format that the ending of the path says.
-pub(super) fn read(options: &SequencesOptions) -> Result<SequenceSet> {
+pub(super) fn read(options: &SequencesOptions) -> Result<Source> {
     let ending = options
         .path
         .extension()
         .and_then(|e| e.to_str())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    if !["npy", "npz", "safetensors", "csv"].contains(&ending.as_str()) {
+    if ending == "parquet" && !cfg!(feature = "parquet") {
+        let message = "ends in '.parquet', which this program was built without: build it with --features parquet, or give the table as .csv";
+        return Err(TrainError::config("path", message));
+    }
+    if !["npy", "npz", "safetensors", "csv", "parquet"].contains(&ending.as_str()) {
         let message = match ending.as_str() {
-            "" => "has no ending, expected .npy, .npz, .safetensors or .csv".to_owned(),
-            other => format!("ends in '.{other}', expected .npy, .npz, .safetensors or .csv"),
+            "" => "has no ending, expected .npy, .npz, .safetensors, .csv or .parquet".to_owned(),
+            other => {
+                format!("ends in '.{other}', expected .npy, .npz, .safetensors, .csv or .parquet")
+            }
         };
         return Err(TrainError::config("path", message));
     }
     refuse_unused(options, &ending)?;
     match ending.as_str() {
-        "csv" => {
+        "csv" | "parquet" => {
             let Some(id) = options.id_column.clone() else {
                 return Err(TrainError::config(
                     "id_column",
                     "is missing: which column tells the sequences apart?",
                 ));
             };
+            let columns = CsvColumns {
+                id,
+                features: options.feature_columns.clone(),
+                labels: options.target_columns.clone(),
+                ignored: options.ignore_columns.clone(),
+            };
+            let (target, per) = (options.target, options.per);
+            #[cfg(feature = "parquet")]
+            if ending == "parquet" {
+                return read_parquet(&options.path, &columns, target, per).map(Source::Memory);
+            }
             check_separator(&options.path)?;
-            let (features, labels) = (
-                options.feature_columns.clone(),
-                options.target_columns.clone(),
-            );
-            read_csv(
-                &options.path,
-                &CsvColumns {
-                    id,
-                    features,
-                    labels,
-                    ignored: options.ignore_columns.clone(),
-                },
-                options.target,
-                options.per,
-            )
+            read_csv(&options.path, &columns, target, per).map(Source::Memory)
         }
         _ => {
-            let files = ArrayFiles {
-                features: options.path.clone(),
-                labels: options.labels_path.clone(),
-                lengths: options.lengths_path.clone(),
-                ignored: options.ignore_arrays.clone(),
-            };
-            read_arrays(&files, options.target, options.per)
+            let (files, target, per) = (array_files(options), options.target, options.per);
+            match options.from_disk {
+                true => DiskSet::open(&files, target, per).map(|set| Source::Disk(Box::new(set))),
+                false => read_arrays(&files, target, per).map(Source::Memory),
+            }
         }
+    }
+}
+
+/// Where the arrays of a task are.
+pub(in crate::task) fn array_files(options: &SequencesOptions) -> ArrayFiles {
+    ArrayFiles {
+        features: options.path.clone(),
+        labels: options.labels_path.clone(),
+        lengths: options.lengths_path.clone(),
+        ignored: options.ignore_arrays.clone(),
     }
 }
 
@@ -101,7 +115,7 @@ const FIRST: u64 = 1 << 16;
 
 /// An option that the format does not use is a misunderstanding.
 fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
-    let (npy, csv) = (ending == "npy", ending == "csv");
+    let (npy, csv) = (ending == "npy", ["csv", "parquet"].contains(&ending));
     let values = options.target == LabelKind::Values;
     let given = [
         ("labels_path", options.labels_path.is_some() && !npy),
@@ -110,6 +124,7 @@ fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
             "ignore_arrays",
             !options.ignore_arrays.is_empty() && !NAMED_ARRAYS.contains(&ending),
         ),
+        ("from_disk", options.from_disk && csv),
         ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
         ("id_column", options.id_column.is_some() && !csv),
         (

@@ -96,13 +96,13 @@ fn what_is_in_memory_of_a_file_is_bounded() {
     let memory = Text::open(&options, 7).unwrap();
     let size = content.len();
     assert!(size > 2 * BLOCK);
-    let most = disk.row().most.swap(0, Ordering::Relaxed);
+    let most = disk.row().most().swap(0, Ordering::Relaxed);
     assert!(most <= BLOCK, "{most}");
     let held = disk.row().held();
     assert!(held <= 2 * (size / 4096 + 1) * 8, "{held} of {size}");
     assert!(held as u64 <= least(size as u64) && least(size as u64) < size as u64);
     same(&disk, &memory, 200);
-    let most = disk.row().most.load(Ordering::Relaxed);
+    let most = disk.row().most().load(Ordering::Relaxed);
     assert!(most <= 2 * 4096 * 4, "a window takes {most} bytes");
 }
 

@@ -18,6 +18,8 @@ fn sequences(path: PathBuf) -> SequencesOptions {
         feature_columns: vec![],
         target_columns: vec![],
         ignore_columns: vec![],
+        from_disk: false,
+        seq_len: None,
         target: LabelKind::Classes,
         per: LabelScope::Sequence,
         classes: None,
@@ -325,10 +327,10 @@ fn misunderstood_options_are_named() {
         ),
         (
             SequencesOptions {
-                path: "a.parquet".into(),
+                path: "a.feather".into(),
                 ..npz.clone()
             },
-            "'.parquet', expected .npy",
+            "'.feather', expected .npy",
         ),
         (
             SequencesOptions {
@@ -590,12 +592,12 @@ fn files_that_cannot_be_read_say_what_they_are() {
         (
             "e.tsv",
             "id\tf\n",
-            "`path`: ends in '.tsv', expected .npy, .npz, .safetensors or .csv",
+            "`path`: ends in '.tsv', expected .npy, .npz, .safetensors, .csv or .parquet",
         ),
         (
             "f",
             "id,f\n",
-            "`path`: has no ending, expected .npy, .npz, .safetensors or .csv",
+            "`path`: has no ending, expected .npy, .npz, .safetensors, .csv or .parquet",
         ),
     ] {
         let error = error(name, text, &|_| ());
@@ -607,6 +609,17 @@ fn files_that_cannot_be_read_say_what_they_are() {
     let error = error("g.csv", &csv(20), &twice);
     assert!(
         error.contains("option `class_names`: has `a` twice"),
+        "{error}"
+    );
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn a_table_of_another_build_is_refused_by_the_feature() {
+    let options = csv_options("a.parquet".into(), LabelScope::Step, LabelKind::Values);
+    let error = Sequences::open(&options, 0).unwrap_err().to_string();
+    assert!(
+        error.contains("build it with --features parquet"),
         "{error}"
     );
 }
