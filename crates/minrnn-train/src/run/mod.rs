@@ -12,6 +12,8 @@ mod time;
 #[cfg(all(test, feature = "cuda"))]
 mod cuda_tests;
 #[cfg(test)]
+mod fold_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
