@@ -40,7 +40,8 @@ pub(crate) fn model(text: &str) -> (Model, Params) {
     (model, params)
 }
 
-/// A body that no configuration has: two states, a matrix computed from a parameter, channels repeated and reduced; what was before is
+/// A body that no configuration has: two states, a matrix computed from a parameter, channels repeated and picked (tract does
+/// not plan reductions in a Scan's body); what was before is
 /// read behind it.
 pub(crate) fn own() -> Model {
     let role = |bound| Role::Weight {
@@ -78,10 +79,10 @@ pub(crate) fn own() -> Model {
             let v = g.unary(Unary::Sin, v)?;
             inner = g.matmul(before[1], v)?;
             let gate = g.add(inner, x)?;
-            let gate = g.mean_of_all(gate)?;
+            let gate = g.narrow(gate, 1, 1)?;
             let gate = g.unary(Unary::Sigmoid, gate)?;
             let h = g.mul(sum, gate)?;
-            let halves = g.sum(h, 2)?;
+            let halves = g.narrow(h, 1, 2)?;
             let n = g.repeat(halves, 1, 2)?;
             let n = g.mul(n, sum)?;
             let n = g.narrow(n, 1, 2)?;

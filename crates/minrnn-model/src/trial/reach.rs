@@ -157,6 +157,8 @@ mod tests {
             "kind = 'min_gru'",
             "kind = 'min_lstm'",
             "kind = 'signed_min_gru'",
+            "kind = 'gru'",
+            "kind = 'lstm'",
             "kind = 's4d'\nstates = 4",
             "kind = 'h3'\nstates = 2\ntaps = 3",
             "kind = 'mamba'",

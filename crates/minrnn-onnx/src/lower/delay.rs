@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use minrnn_model::graph::{Node, Op, State};
+use minrnn_model::graph::{Node, Op, State, Value};
 
 use super::Lower;
 use crate::builder::{TO_END, Val};
@@ -62,6 +62,16 @@ impl Lower<'_> {
         }
         self.time
             .window_end(&mut self.b, window, lag as i64, width as i64)
+    }
+
+    /// The last step of each row.
+    pub(super) fn last(&mut self, of: Value, x: Val) -> Val {
+        if self.is_step() {
+            return x;
+        }
+        let width = self.graph.width(of) as i64;
+        let last = self.time.last_step(&mut self.b, x, width);
+        self.b.squeeze(last, 1)
     }
 
     /// Whether resets go through the window step by step: where it is short, or every row of it is read, so that there are as many nodes

@@ -392,16 +392,6 @@ impl<'a> Lower<'a> {
         }
     }
 
-    /// The last step of each row.
-    fn last(&mut self, of: Value, x: Val) -> Val {
-        if self.is_step() {
-            return x;
-        }
-        let width = self.graph.width(of) as i64;
-        let last = self.time.last_step(&mut self.b, x, width);
-        self.b.squeeze(last, 1)
-    }
-
     fn output(&mut self) {
         let output = self.graph.output();
         let node = self.graph.node(output.value);

@@ -14,6 +14,7 @@ mod registers;
 mod rows;
 mod sequence;
 mod step;
+mod steps;
 mod value;
 mod wave;
 

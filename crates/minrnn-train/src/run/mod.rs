@@ -16,6 +16,8 @@ mod attention_tests;
 #[cfg(all(test, feature = "cuda"))]
 mod cuda_tests;
 #[cfg(test)]
+mod fold_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};

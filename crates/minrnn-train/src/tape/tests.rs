@@ -398,7 +398,16 @@ fn operations_and_states_without_a_kernel_are_refused_by_name() {
         &mut Graph,
         minrnn_model::graph::Value,
     ) -> minrnn_model::Result<minrnn_model::graph::Value>;
-    let cases: [(&str, Build); 5] = [
+    let cases: [(&str, Build); 6] = [
+        ("the operation Fold of node 1", |g, x| {
+            let state = minrnn_model::graph::FoldState {
+                name: "h",
+                width: 4,
+                init: StateInit::Zero,
+            };
+            let made = g.block(0, |g| g.fold(&[state], |g, h| Ok(vec![g.sub(x, h[0])?])));
+            Ok(made?[0])
+        }),
         ("the operation Sub on a parameter of node 2", |g, x| {
             let init = Init::Constant(1.0);
             let w = g.param("w", &[4], Role::Weight { init, decay: false })?;

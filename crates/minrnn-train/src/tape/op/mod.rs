@@ -166,8 +166,13 @@ impl Unknown {
             Op::Recur { law, .. } if law != Law::Linear => format!(" of the law {}", law.name()),
             _ => String::new(),
         };
+        // A fold is one thing to people.
+        let name_of = match node.op {
+            Op::Before { .. } => "Fold",
+            op => op.name(),
+        };
         Self {
-            what: format!("the operation {}{law}{on}", node.op.name()),
+            what: format!("the operation {name_of}{law}{on}"),
             place: match node.scope.as_str() {
                 "" => format!("node {at}"),
                 scope => format!("node {at} in `{scope}`"),
