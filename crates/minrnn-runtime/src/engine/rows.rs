@@ -6,11 +6,9 @@ mod lookup;
 use super::instr::{Folded, Held, Instr, Operand, Part, Selective};
 use super::registers::Registers;
 pub(crate) use super::steps::Fault;
-pub(super) use super::steps::{NoSteps, Steps};
+pub(super) use super::steps::{Attention, NoSteps, Steps};
 use super::value::View;
 use crate::kernels::{self, Cpu, Decay, Rows, RowsMut, Scan};
-
-pub(super) use attend::Attention;
 
 /// Rows that are computed together: enough to read weights seldom, few enough for the caches.
 pub(super) const BLOCK: usize = 128;

@@ -1,9 +1,8 @@
 //! The instructions that cross time steps, as a program without time and a chunk of time have them.
 
 use super::instr::Folded;
-use super::rows::Attention;
 use crate::info::Law;
-use crate::kernels::{Rows, RowsMut, Scan};
+use crate::kernels::{Attend, Rows, RowsMut, Scan};
 
 /// What can go wrong while running: nothing that the checks before do not already refuse in a sound file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +31,27 @@ impl std::fmt::Display for Fault {
             ),
             Self::Stopped => write!(f, "another thread of the run failed"),
             Self::Panicked(words) => write!(f, "a panic: {words}"),
+        }
+    }
+}
+
+/// Rows of an attention: its arguments beside the past.
+pub(super) struct Attention<'a> {
+    pub(super) q: Rows<'a>,
+    pub(super) kv: Rows<'a>,
+    pub(super) n: Rows<'a>,
+    pub(super) heads: usize,
+}
+
+impl<'a> Attention<'a> {
+    /// Row `at`, of whose sequence the rows from `from` on are in the call.
+    pub(super) fn row<'p: 'a>(&self, from: usize, at: usize, past: &'p [f32]) -> Attend<'a> {
+        Attend {
+            q: self.q.row(at),
+            past,
+            present: self.kv.part(from, at + 1 - from),
+            n: self.n.row(at)[0],
+            heads: self.heads,
         }
     }
 }

@@ -171,7 +171,8 @@ pub(super) fn stored(
         let (dtype, place) = (info.dtype, format!("tensor '{name}'"));
         let code = match word(dtype).and_then(Item::parse) {
             Some(item) => Code::Npy(item),
-            None if matches!(dtype, Dtype::F16 | Dtype::BF16) => Code::Half(dtype),
+            None if dtype == Dtype::F16 => Code::Half(|b| values(Dtype::F16, b)),
+            None if dtype == Dtype::BF16 => Code::Half(|b| values(Dtype::BF16, b)),
             None => return Err(fault(&place, unknown(dtype))),
         };
         let begin = (bytes.len() + info.data_offsets.0) as u64;
@@ -205,7 +206,7 @@ fn unknown(dtype: Dtype) -> String {
     )
 }
 
-pub(super) fn values(dtype: Dtype, data: &[u8]) -> Result<Values, String> {
+fn values(dtype: Dtype, data: &[u8]) -> Result<Values, String> {
     match (dtype, word(dtype)) {
         (_, Some(word)) => npy::decode(word, data),
         (Dtype::F16 | Dtype::BF16, _) => {

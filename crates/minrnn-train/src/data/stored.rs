@@ -4,12 +4,9 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::safetensors::tensor::Dtype;
-
 use super::array::{Array, Values};
 use super::npy::{Item, head};
 use super::plain::Plain;
-use super::safetensors;
 use crate::error::{Result, TrainError};
 
 /// Bytes of a piece while a file is gone through.
@@ -23,8 +20,8 @@ const HEAD: u64 = 128 << 10;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Code {
     Npy(Item),
-    /// F16 or BF16.
-    Half(Dtype),
+    /// Of two bytes each, by what makes numbers of them.
+    Half(fn(&[u8]) -> std::result::Result<Values, String>),
 }
 
 impl Code {
@@ -38,7 +35,7 @@ impl Code {
     fn decode(self, bytes: &[u8]) -> std::result::Result<Values, String> {
         match self {
             Self::Npy(item) => item.decode(bytes),
-            Self::Half(dtype) => safetensors::values(dtype, bytes),
+            Self::Half(decode) => decode(bytes),
         }
     }
 }

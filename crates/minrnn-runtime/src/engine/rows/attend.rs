@@ -1,35 +1,9 @@
 //! Attention: each row over its past and the rows of the call.
 
-use super::{Block, Fault, Steps};
+use super::{Attention, Block, Fault, Steps};
 use crate::engine::instr::Past;
 use crate::engine::value::View;
-use crate::kernels::{self, Attend, Rows, RowsMut};
-
-/// Rows of an attention: its arguments beside the past.
-pub(in crate::engine) struct Attention<'a> {
-    pub(in crate::engine) q: Rows<'a>,
-    pub(in crate::engine) kv: Rows<'a>,
-    pub(in crate::engine) n: Rows<'a>,
-    pub(in crate::engine) heads: usize,
-}
-
-impl<'a> Attention<'a> {
-    /// Row `at`, of whose sequence the rows from `from` on are in the call.
-    pub(in crate::engine) fn row<'p: 'a>(
-        &self,
-        from: usize,
-        at: usize,
-        past: &'p [f32],
-    ) -> Attend<'a> {
-        Attend {
-            q: self.q.row(at),
-            past,
-            present: self.kv.part(from, at + 1 - from),
-            n: self.n.row(at)[0],
-            heads: self.heads,
-        }
-    }
-}
+use crate::kernels::{self, RowsMut};
 
 impl Block<'_> {
     pub(super) fn attend(
