@@ -134,6 +134,7 @@ fn aim(o: &mut DirOptions, target: Target) {
         block: choices.block,
         opset: choices.opset,
         fused_norms: choices.fused_norms,
+        fused_cells: choices.fused_cells,
         ..o.options.clone()
     };
 }
