@@ -119,6 +119,16 @@ fn variants(name: &str) -> Vec<Variant> {
                 (o.options.lengths, o.options.reset) = (true, true);
             }));
         }
+        "torch_gru" | "torch_lstm" | "torch_lstm_bare" => {
+            for target in [Target::OnnxRuntime, Target::OpenVino] {
+                all.push(variant(&format!("-for-{}", target.name()), &|o| {
+                    aim(o, target);
+                }));
+            }
+            all.push(variant("-lengths-resets", &|o| {
+                (o.options.lengths, o.options.reset) = (true, true);
+            }));
+        }
         _ => {}
     }
     all
@@ -134,6 +144,7 @@ fn aim(o: &mut DirOptions, target: Target) {
         block: choices.block,
         opset: choices.opset,
         fused_norms: choices.fused_norms,
+        fused_cells: choices.fused_cells,
         ..o.options.clone()
     };
 }

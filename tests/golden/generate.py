@@ -2,7 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = ["numpy==2.4.6"]
 # ///
-"""Writes the golden data: minGRU, minLSTM, Mamba, Mamba-2, Aaren, S4D, H3 and Hyena models by the papers' equations, apart from all Rust code.
+"""Writes the golden data: minGRU, minLSTM, GRU, LSTM, Mamba, Mamba-2, Aaren, S4D, H3 and Hyena models by the papers' equations, apart from all Rust code.
 
 Everything is computed in x86's extended precision (a 64-bit mantissa) and rounded to float64 at the end: what is stored
 is then the nearest float64 on every such machine, whichever vector instructions numpy finds there.
@@ -415,6 +415,61 @@ expansion = 1.5
 width = 2
 kind = "values"
 """),
+    "torch_gru": (29, 2, 13, 1.0, """
+width = 5
+layers = 2
+[input]
+vocab = 6
+[cell]
+kind = "gru"
+expansion = 1.4
+[conv]
+kernel = 3
+[head]
+width = 4
+"""),
+    "torch_lstm": (30, 2, 11, 1.0, """
+width = 4
+layers = 2
+norm = "layer"
+[input]
+features = 3
+[cell]
+kind = "lstm"
+initial_state = "learned"
+[mlp]
+expansion = 1.5
+[head]
+width = 3
+kind = "values"
+"""),
+    "torch_gru_in_mambas_block": (31, 2, 9, 3.0, """
+width = 4
+layers = 1
+block = "mamba"
+[input]
+features = 2
+[cell]
+kind = "gru"
+initial_state = "learned"
+[head]
+width = 2
+kind = "values"
+steps = "last"
+"""),
+    "torch_lstm_bare": (32, 3, 10, 2.0, """
+width = 6
+layers = 1
+norm = "none"
+[input]
+vocab = 5
+[cell]
+kind = "lstm"
+bias = false
+output_projection = false
+[head]
+width = 5
+"""),
     "gru_in_mambas_block": (16, 2, 12, 1.0, """
 width = 4
 layers = 2
@@ -559,7 +614,7 @@ class Model:
         around = {"kind": around} if isinstance(around, str) else around
         kind, gated = cell.get("kind", "min_gru"), around["kind"] == "mamba"
         name, width = f"layers.{block}.mixer", x.shape[-1]
-        if kind.endswith(("min_gru", "min_lstm")):
+        if kind.endswith(("gru", "lstm")):
             if not gated:
                 d = round(width * cell.get("expansion", 1.0))
                 return self.recurrent(f"layers.{block}.rnn", block, x, d, cell.get("output_projection", True), states, following)
@@ -729,6 +784,8 @@ class Model:
         width, bias = x.shape[-1], cell.get("bias", True)
         if cell.get("kind", "min_gru") == "signed_min_gru":
             return self.signed(name, block, x, d, bias, projection, states, following)
+        if cell.get("kind") in ("gru", "lstm"):
+            return self.feedback(name, block, x, d, bias, projection, states, following)
         parts = 2 if cell.get("kind", "min_gru") == "min_gru" else 3
         packed = self.linear(f"{name}.in", x, parts * d, bias, self.spread)
         log_a, log_i, v = self.log_gates(cell, packed, d)
@@ -741,6 +798,31 @@ class Model:
         h0 = states.get(f"{block}.h", np.broadcast_to(h0, (len(x), d)))
         h = unrolled(log_a, b, h0)
         following[f"{block}.h"] = h[:, -1]
+        return self.linear(f"{name}.out", h, width, bias) if projection else h
+
+    def feedback(self, name, block, x, d, bias, projection, states, following):
+        """PyTorch's GRU and LSTM, as its documentation writes them: gates in the order r, z, n and i, f, g, o, two biases each."""
+        cell, width = self.config["cell"], x.shape[-1]
+        names = ["h", "c"] if cell["kind"] == "lstm" else ["h"]
+        parts = len(names) + 2
+        learned = cell.get("initial_state", "zero") == "learned"
+        first = [self.param(f"{name}.{n}0", [d], -0.7, 0.9) if learned else np.zeros(d, X) for n in names]
+        h, *c = [states.get(f"{block}.{n}", np.broadcast_to(v, (len(x), d))) for n, v in zip(names, first)]
+        fed = np.split(self.linear(f"{name}.in", x, parts * d, bias, self.spread), parts, axis=-1)
+        sigmoid = lambda v: 1 / (1 + np.exp(-v))
+        steps = []
+        for t in range(x.shape[1]):
+            moved = np.split(self.linear(f"{name}.hidden", h, parts * d, bias), parts, axis=-1)
+            both = [f[:, t] + m for f, m in zip(fed, moved)]
+            if cell["kind"] == "gru":
+                r, z = sigmoid(both[0]), sigmoid(both[1])
+                h = (1 - z) * np.tanh(fed[2][:, t] + r * moved[2]) + z * h
+            else:
+                c = [sigmoid(both[1]) * c[0] + sigmoid(both[0]) * np.tanh(both[2])]
+                h = sigmoid(both[3]) * np.tanh(c[0])
+            steps.append(h)
+        following |= {f"{block}.{n}": v for n, v in zip(names, [h, *c])}
+        h = np.stack(steps, axis=1)
         return self.linear(f"{name}.out", h, width, bias) if projection else h
 
     def signed(self, name, block, x, d, bias, projection, states, following):

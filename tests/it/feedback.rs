@@ -3,12 +3,15 @@
 use minrnn_cli::verify::{Options, Report};
 use minrnn_model::config::ModelConfig;
 use minrnn_model::graph::{FoldState, Graph, Input, OutputKind, StateInit, Unary, Value};
+use minrnn_model::layers::Norm;
 use minrnn_model::model::Model;
 use minrnn_model::params::{Init, Params, Role};
+use minrnn_onnx::assert_graph_snapshot;
 use minrnn_onnx::export::{
     Activations, DirOptions, ExportError, ExportOptions, Form, Target, Weights, export_graph,
     write_export,
 };
+use minrnn_onnx::ir::{Attr, Model as File, Node};
 use minrnn_runtime::Execution;
 
 use crate::forged::Forged;
@@ -40,8 +43,7 @@ pub(crate) fn model(text: &str) -> (Model, Params) {
     (model, params)
 }
 
-/// A body that no configuration has: two states, a matrix computed from a parameter, channels repeated and picked (tract does
-/// not plan reductions in a Scan's body); what was before is
+/// A body that no configuration has: two states, a matrix computed from a parameter, channels repeated and picked; what was before is
 /// read behind it.
 pub(crate) fn own() -> Model {
     let role = |bound| Role::Weight {
@@ -99,6 +101,33 @@ pub(crate) fn own() -> Model {
     .unwrap()
 }
 
+/// A body that reduces over its channels: a norm of what the state was, and a sum of groups of channels.
+pub(crate) fn normed() -> Model {
+    let input = Input::Features { width: 4 };
+    let body = |g: &mut Graph, x: Value| {
+        let state = FoldState {
+            name: "h",
+            width: 4,
+            init: StateInit::Constant(0.25),
+        };
+        let made = g.fold(&[state], |g, before| {
+            let norm = Norm::Layer { eps: Norm::EPS };
+            let unit = g.apply(&norm, before[0])?;
+            let sum = g.add(unit, x)?;
+            let groups = g.sum(sum, 2)?;
+            let groups = g.repeat(groups, 1, 2)?;
+            let h = g.sub(sum, groups)?;
+            Ok(vec![g.unary(Unary::Tanh, h)?])
+        })?;
+        Ok(made[0])
+    };
+    let config = serde_json::json!({});
+    Model::trace(input, OutputKind::Values, config, |g, x| {
+        g.block(0, |g| body(g, x))
+    })
+    .unwrap()
+}
+
 fn own_and_params() -> (Model, Params) {
     let model = own();
     let params = Params::init(model.graph(), 5);
@@ -107,7 +136,10 @@ fn own_and_params() -> (Model, Params) {
 
 fn all() -> impl Iterator<Item = (&'static str, (Model, Params))> {
     let configured = MODELS.iter().map(|(name, text)| (*name, model(text)));
-    configured.chain([("own", own_and_params())])
+    let normed = normed();
+    let params = Params::init(normed.graph(), 5);
+    let made = [("own", own_and_params()), ("normed", (normed, params))];
+    configured.chain(made)
 }
 
 #[test]
@@ -167,6 +199,161 @@ fn exports_hold_in_every_engine() {
     }
 }
 
+fn as_operators(o: &mut DirOptions) {
+    o.options.fused_cells = true;
+    o.options.target = Target::OnnxRuntime;
+}
+
+#[test]
+fn exports_with_operators_hold_and_are_exact() {
+    for (name, text) in MODELS {
+        let report = Forged::new(text, as_operators).report(true).unwrap();
+        holds(name, &report);
+        let exact = report.rows.iter().any(|r| r.against == "referee");
+        assert!(exact, "{name}\n{}", report.table());
+    }
+}
+
+fn operators(file: &File) -> Vec<&str> {
+    let all = file.graph.nodes.iter().map(|n| n.op_type.as_str());
+    all.filter(|op| ["GRU", "LSTM", "Scan"].contains(op))
+        .collect()
+}
+
+/// Where the operator says less than the model, a Scan stays.
+#[test]
+fn operators_stand_where_they_say_the_same() {
+    let (model, params) = model(MODELS[0].1);
+    let file = |change: &dyn Fn(&mut ExportOptions)| {
+        let mut options = ExportOptions {
+            form: Form::Scan,
+            fused_cells: true,
+            target: Target::OnnxRuntime,
+            ..ExportOptions::default()
+        };
+        change(&mut options);
+        export_graph(model.graph(), &params, &options).unwrap()
+    };
+    assert_eq!(operators(&file(&|_| ())), ["GRU", "GRU"]);
+    let changes: [&dyn Fn(&mut ExportOptions); 5] = [
+        &|o| o.reset = true,
+        &|o| o.lengths = true,
+        &|o| o.weights = Weights::F16,
+        &|o| o.weights = Weights::Bf16,
+        &|o| o.weights = Weights::Int8(Activations::Row),
+    ];
+    for change in changes {
+        assert_eq!(operators(&file(change)), ["Scan", "Scan"]);
+    }
+    assert!(operators(&file(&|o| o.form = Form::Step)).is_empty());
+    let own = own_and_params();
+    let options = ExportOptions {
+        form: Form::Scan,
+        fused_cells: true,
+        target: Target::OnnxRuntime,
+        ..ExportOptions::default()
+    };
+    let file = export_graph(own.0.graph(), &own.1, &options).unwrap();
+    assert_eq!(operators(&file), ["Scan"]);
+}
+
+/// The first node of that operator behind which the first GRU or LSTM reads its input `at`.
+fn maker<'f>(file: &'f mut File, at: usize, op: &str) -> &'f mut Node {
+    let nodes = &file.graph.nodes;
+    let cell = nodes
+        .iter()
+        .find(|n| ["GRU", "LSTM"].contains(&n.op_type.as_str()));
+    let mut name = cell.unwrap().inputs[at].clone();
+    loop {
+        let found = nodes
+            .iter()
+            .position(|n| n.outputs.contains(&name))
+            .unwrap();
+        if nodes[found].op_type == op {
+            return &mut file.graph.nodes[found];
+        }
+        name = nodes[found].inputs[0].clone();
+    }
+}
+
+fn gates_exchanged(file: &mut File) {
+    maker(file, 1, "Concat").inputs.swap(0, 1);
+}
+
+fn biases_exchanged(file: &mut File) {
+    maker(file, 3, "Concat").inputs.swap(0, 1);
+}
+
+fn reset_before_the_product(file: &mut File) {
+    let mut nodes = file.graph.nodes.iter_mut();
+    let cell = nodes.find(|n| n.op_type == "GRU").unwrap();
+    let flag = cell
+        .attributes
+        .iter_mut()
+        .find(|(n, _)| n == "linear_before_reset");
+    flag.unwrap().1 = Attr::Int(0);
+}
+
+#[test]
+fn operators_that_say_something_else_do_not_hold() {
+    type Change = fn(&mut File);
+    let faults: [(&str, usize, Change); 5] = [
+        ("gates of a GRU exchanged", 0, gates_exchanged),
+        ("biases of a GRU exchanged", 0, biases_exchanged),
+        ("another GRU", 0, reset_before_the_product),
+        ("gates of an LSTM exchanged", 1, gates_exchanged),
+        ("states of an LSTM exchanged", 1, |file| {
+            let mut nodes = file.graph.nodes.iter_mut();
+            let cell = nodes.find(|n| n.op_type == "LSTM").unwrap();
+            cell.inputs.swap(5, 6);
+        }),
+    ];
+    for (what, of, change) in faults {
+        for older in [false, true] {
+            let forged = Forged::new(MODELS[of].1, as_operators);
+            forged.file("scan", &|file| {
+                change(file);
+                if older {
+                    // So that values alone show it.
+                    file.producer_version = "0.0.9".into();
+                }
+            });
+            let found = forged.report(true);
+            assert!(
+                found.is_err() || found.is_ok_and(|r| !r.holds),
+                "{what}, by another version: {older}"
+            );
+        }
+    }
+}
+
+#[test]
+fn graphs_in_canonical_text() {
+    let one = |cell: &str| {
+        format!(
+            "width = 4\nlayers = 1\nnorm = 'none'\nresidual = false\n[input]\nfeatures = 3\n[head]\nwidth = 2\nkind = 'values'\n[cell]\nkind = '{cell}'\noutput_projection = false\n"
+        )
+    };
+    for cell in ["gru", "lstm"] {
+        let (model, params) = model(&one(cell));
+        for (kind, form, fused_cells) in [
+            ("scan", Form::Scan, false),
+            ("operator", Form::Scan, true),
+            ("step", Form::Step, false),
+        ] {
+            let options = ExportOptions {
+                form,
+                fused_cells,
+                config: model.config().clone(),
+                target: Target::OnnxRuntime,
+                ..ExportOptions::default()
+            };
+            let file = export_graph(model.graph(), &params, &options).unwrap();
+            assert_graph_snapshot!(format!("{cell}.{kind}"), &file);
+        }
+    }
+}
+
 #[test]
 fn exports_with_narrow_weights_hold() {
     for weights in [Weights::F16, Weights::Bf16, Weights::Int8(Activations::Row)] {
@@ -185,7 +372,12 @@ fn exports_with_narrow_weights_hold() {
 
 #[test]
 fn a_body_of_ones_own_holds() {
-    let (model, params) = own_and_params();
+    for (name, (model, params)) in all().skip(MODELS.len()) {
+        held(name, &model, &params);
+    }
+}
+
+fn held(name: &str, model: &Model, params: &Params) {
     for more in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let options = DirOptions {
@@ -197,7 +389,7 @@ fn a_body_of_ones_own_holds() {
             },
             ..DirOptions::default()
         };
-        write_export(dir.path(), &model, &params, &options).unwrap();
+        write_export(dir.path(), model, params, &options).unwrap();
         let export = minrnn_cli::verify::Export::open(dir.path()).unwrap();
         let options = Options {
             longest: Some(300),
@@ -205,7 +397,7 @@ fn a_body_of_ones_own_holds() {
             ..Options::quick()
         };
         let report =
-            minrnn_cli::verify::verify(&export, &model, &params, &options, &mut |_, _, _| ());
-        holds("own", &report.unwrap());
+            minrnn_cli::verify::verify(&export, model, params, &options, &mut |_, _, _| ());
+        holds(name, &report.unwrap());
     }
 }

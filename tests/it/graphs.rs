@@ -98,6 +98,7 @@ fn every_lowering_for_every_target() {
                 max_seq_len: 16,
                 opset: choices.opset.max(lowering.opset()),
                 fused_norms: choices.fused_norms,
+                fused_cells: choices.fused_cells,
                 config: model.config().clone(),
                 target,
                 ..ExportOptions::default()

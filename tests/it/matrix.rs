@@ -401,6 +401,7 @@ pub(crate) fn variants(case: &Case, target: minrnn_onnx::export::Target) -> Vec<
         block: choices.block,
         opset: choices.opset,
         fused_norms: choices.fused_norms,
+        fused_cells: choices.fused_cells,
         max_seq_len: 256,
         target,
         ..ExportOptions::default()
@@ -438,7 +439,8 @@ pub(crate) fn variants(case: &Case, target: minrnn_onnx::export::Target) -> Vec<
             "int8" => Weights::Int8(minrnn_onnx::export::Activations::Row),
             _ => Weights::F32,
         };
-        for form in choices.forms {
+        let forms = minrnn_onnx::export::Form::of(case.graph());
+        for form in choices.forms.iter().filter(|f| forms.contains(f)) {
             for stacked in [false, true] {
                 if stacked && !stacks(case) {
                     continue;

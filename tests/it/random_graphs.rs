@@ -264,6 +264,7 @@ fn held(graph: &Graph, case: &Case, params: &Params) {
     ];
     all.push(ExportOptions {
         form: Form::Scan,
+        fused_cells: true,
         ..options(Lowering::Blocked, case)
     });
     let forms = Form::of(graph);

@@ -167,6 +167,11 @@ fn the_golden_trace_is_replayed_by_every_form() {
     exports(|name, dir| {
         for form in ["step", "scan", "parallel"] {
             let path = dir.join(format!("model.{form}.onnx"));
+            // Feedback that is no law has no form parallel.
+            if form == "parallel" && !path.exists() {
+                assert!(name.starts_with("torch_"), "{name}");
+                continue;
+            }
             for execution in [Execution::Exact, Execution::Portable] {
                 // tract has no matrix product of bf16, and its plans of the others take long.
                 if execution == Execution::Portable && !name.ends_with("f32") {

@@ -74,6 +74,7 @@ mod elem;
 pub mod elementwise;
 pub mod embedding;
 mod error;
+pub mod feedback;
 pub mod layer_norm;
 pub mod linear_scan;
 mod math;

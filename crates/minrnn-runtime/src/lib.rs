@@ -68,6 +68,7 @@
 
 #[cfg(feature = "tract")]
 mod any;
+mod cells;
 mod contract;
 mod engine;
 mod error;

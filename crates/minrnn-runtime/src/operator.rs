@@ -61,6 +61,7 @@ pub(crate) enum Rule {
     MatMulInteger,
     Gemm,
     Conv,
+    Cell,
     Scan,
 }
 

@@ -4,7 +4,7 @@ use minrnn_model::graph::Graph;
 use minrnn_onnx::export::{Activations, DirOptions, ExportOptions, Target, Weights, write_export};
 
 use super::{check, fixed_scales, referee};
-use crate::feedback::{MODELS, model, own};
+use crate::feedback::{MODELS, model, normed, own};
 
 fn every_way(graph: &Graph) -> Vec<(&'static str, ExportOptions)> {
     let plain = ExportOptions {
@@ -17,6 +17,13 @@ fn every_way(graph: &Graph) -> Vec<(&'static str, ExportOptions)> {
     };
     vec![
         ("", plain.clone()),
+        (
+            " as operators",
+            ExportOptions {
+                fused_cells: true,
+                ..plain.clone()
+            },
+        ),
         (
             " with lengths and resets",
             ExportOptions {
@@ -43,7 +50,7 @@ fn every_way(graph: &Graph) -> Vec<(&'static str, ExportOptions)> {
 #[test]
 fn folds_agree_bit_for_bit() {
     let configured = MODELS.iter().map(|(name, text)| (*name, model(text).0));
-    for (name, model) in configured.chain([("own", own())]) {
+    for (name, model) in configured.chain([("own", own()), ("normed", normed())]) {
         let params = minrnn_model::params::Params::init(model.graph(), 7);
         for (suffix, options) in every_way(model.graph()) {
             let dir = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ use minrnn_model::graph::{
     Binary, FoldState, Graph, Holds, Input, Law, Op, OutputKind, Reduction, Span, State, StateInit,
     Unary, Value,
 };
+use minrnn_model::layers::{Feedback, Rnn};
 use minrnn_model::params::{Init, Role};
 
 /// One drawn operation: which, and on what.
@@ -354,6 +355,9 @@ impl Draw<'_> {
         if self.g.span(x) != Span::Step {
             return self.unary(x, b);
         }
+        if c % 8 > 4 {
+            return self.cell(name, x, b, c);
+        }
         let (width, count) = (1 + b as usize % 5, 1 + c as usize % 2);
         let init = self.init(name, width, c)?;
         let mut states = vec![];
@@ -404,6 +408,19 @@ impl Draw<'_> {
         }
         self.all.extend(&made);
         self.g.op(Op::Concat, &made)
+    }
+
+    /// A cell that is one operator of ONNX's.
+    fn cell(&mut self, name: &str, x: Value, b: u16, c: u16) -> Result<Value> {
+        let layer = Rnn {
+            kind: [Feedback::Gru, Feedback::Lstm][c as usize % 2],
+            channels: 1 + b as usize % 5,
+            bias: !b.is_multiple_of(3),
+            learned_state: b.is_multiple_of(2),
+            projection: c.is_multiple_of(3),
+        };
+        let name = name.to_owned();
+        (self.g).block(0, |g| g.scope(name, |g| g.apply(&layer, x)))
     }
 
     /// An outer product of the channels of two values, summed over one of them.

@@ -29,9 +29,14 @@ const RAGGED: &str = "a mean over channels that are no multiple of 4: tract adds
 /// Why f16 is not exact.
 const F16: &str = "tract sums products of f16 in another order for another number of rows";
 
-/// Why tract does not compute a row alike beside any others, where it does not.
-pub(super) fn unlike(graph: &Graph, weights: &Weights) -> Option<&'static str> {
+/// Why a cell that is one operator is not exact.
+const OPERATOR: &str = "GRU or LSTM as one operator: tract adds and rounds inside of it in another order than the step";
+
+/// Why tract does not compute a row alike beside any others, or in a step, where it does not. `operators`: whether the form scan has
+/// cells that are one operator.
+pub(super) fn unlike(graph: &Graph, weights: &Weights, operators: bool) -> Option<&'static str> {
     match weights {
+        _ if operators => Some(OPERATOR),
         Weights::F16 => Some(F16),
         _ if plan::attends(graph) => Some(ATTENTION),
         _ if plan::has_one_channel(graph) => Some(ONE_CHANNEL),

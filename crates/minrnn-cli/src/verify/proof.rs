@@ -63,7 +63,9 @@ pub fn verify(
         (limit, options.quick),
         &mut Rng::named(options.seed, "verify"),
     )?;
-    let mut tallies = Tallies::new(graph, portable::unlike(graph, &stored.weights));
+    let operators = export.told("scan")?.is_some_and(|(_, o)| o.fused_cells);
+    let unlike = portable::unlike(graph, &stored.weights, operators);
+    let mut tallies = Tallies::new(graph, unlike);
     let mut errors = Errors::default();
     let calibration = plan::calibration(export, source, (options.seed, options.quick))?;
     let work = |case: &Case| course::all_forms(case, plan::is_planned(case.time, limit));

@@ -8,6 +8,7 @@
 //! they lie, or packed too where it is transposed. Tiles of 12 rows and 2 vectors keep their sums in registers.
 
 mod pack;
+mod packed;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -17,6 +18,7 @@ use pulp::Scalar;
 use pulp::x86::{V3, V4};
 use rayon::prelude::*;
 
+pub(crate) use packed::Panels;
 use tile::{At, Tiles};
 
 /// Steps of a chain.

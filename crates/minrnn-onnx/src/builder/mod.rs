@@ -158,6 +158,11 @@ impl Builder {
         val
     }
 
+    /// What stands for an input that a node leaves out.
+    pub(crate) fn absent(&mut self) -> Val {
+        self.push_value(String::new(), None)
+    }
+
     /// Makes `value` an output called `name`. The value itself gets that name where nothing else named it before;
     /// else an Identity leads to it.
     pub fn output(&mut self, name: &str, value: Val, dtype: DType, dims: Vec<Dim>) -> Val {

@@ -54,8 +54,11 @@ impl Builder {
             .zip(states)
             .map(|(v, (_, dims))| (v, dims.clone()));
         let ends: Vec<_> = state_out.chain(result.outputs).collect();
-        for (value, dims) in ends {
-            let fresh = self.values[value.0].renamable_at == Some(self.frames.len());
+        for (i, (value, dims)) in ends.into_iter().enumerate() {
+            let mut fresh = self.values[value.0].renamable_at == Some(self.frames.len());
+            // An engine gives what is gathered its new axis for all of its readers, those in the body too.
+            let gathered = i >= states.len();
+            fresh &= !(gathered && self.frame().nodes.iter().any(|n| n.inputs.contains(&value)));
             let value = if fresh { value } else { self.identity(value) };
             self.values[value.0].renamable_at = None;
             self.frame().outputs.push((value, DType::F32, dims));

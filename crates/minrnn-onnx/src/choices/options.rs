@@ -224,6 +224,9 @@ pub struct ExportOptions {
     pub weights: Weights,
     /// Norms as single operators where the opset has them (LayerNormalization from 17, RMSNormalization from 23).
     pub fused_norms: bool,
+    /// GRU and LSTM as single operators in the form `scan`, where weights are f32 and there is neither an input `lengths` nor an input
+    /// `reset`; else they are a Scan.
+    pub fused_cells: bool,
     /// Names of states.
     pub state_names: StateNames,
     /// States one by one or stacked.
@@ -252,6 +255,7 @@ impl Default for ExportOptions {
             opset: 17,
             weights: Weights::F32,
             fused_norms: false,
+            fused_cells: false,
             state_names: StateNames::Minrnn,
             state_layout: StateLayout::Separate,
             lengths: false,

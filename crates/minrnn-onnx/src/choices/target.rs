@@ -35,6 +35,8 @@ pub struct Choices {
     pub opset: i64,
     /// Single operators for norms.
     pub fused_norms: bool,
+    /// Single operators for GRU and LSTM.
+    pub fused_cells: bool,
     /// Types of weights that it takes.
     pub weights: &'static [&'static str],
     /// Whether it reads weights from another file.
@@ -84,6 +86,7 @@ impl Target {
             block: 16,
             opset: 17,
             fused_norms: false,
+            fused_cells: false,
             weights: &["f32"],
             external: true,
             strided_gather: true,
@@ -92,6 +95,7 @@ impl Target {
             Self::Portable => portable,
             Self::OnnxRuntime => Choices {
                 fused_norms: true,
+                fused_cells: true,
                 weights: &["f32", "f16", "bf16", "int8"],
                 ..portable
             },
@@ -108,6 +112,7 @@ impl Target {
             },
             Self::OpenVino => Choices {
                 fused_norms: true,
+                fused_cells: true,
                 weights: &["f32", "f16", "bf16", "int8"],
                 ..portable
             },

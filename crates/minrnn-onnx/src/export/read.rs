@@ -129,6 +129,8 @@ pub fn options(model: &Model) -> Result<ExportOptions, ExportError> {
             .nodes
             .iter()
             .any(|n| n.op_type.ends_with("Normalization")),
+        fused_cells: (model.graph.nodes.iter())
+            .any(|n| matches!(n.op_type.as_str(), "GRU" | "LSTM")),
         ..ExportOptions::default()
     };
     let said = model.metadata("minrnn.lowering");

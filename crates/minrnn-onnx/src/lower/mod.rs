@@ -5,6 +5,7 @@
 
 mod attend;
 mod blocked;
+mod cells;
 mod channels;
 mod convolution;
 mod delay;
@@ -71,6 +72,13 @@ pub(crate) fn lower(
     let mut l = Lower::new(graph, params, store, ports, options);
     let mut end = 0;
     for (i, node) in graph.nodes().iter().enumerate() {
+        if let Some(region) = l.cell_at(i) {
+            l.cell(region);
+            end = region.nodes.end;
+        }
+        if i < end {
+            continue;
+        }
         if let Some(fold) = graph.fold_at(i).filter(|_| !l.is_step()) {
             l.fold(fold);
             end = fold.nodes.end;

@@ -507,5 +507,33 @@ fn special() -> Vec<Good> {
             vec![("activation", text("silu"))],
             "f32[B,3,T] f32[B,3,3]",
         ),
+        (
+            "GRU",
+            13..=28,
+            "f32[T,B,5] f32[1,12,5] f32[1,12,4] f32[1,24] - f32[1,B,4]",
+            vec![("hidden_size", int(4)), ("linear_before_reset", int(1))],
+            "f32[T,1,B,4] f32[1,B,4]",
+        ),
+        (
+            "GRU",
+            22..=28,
+            "bf16[T,B,5] bf16[2,12,5] bf16[2,12,4] - i32[B]",
+            vec![("direction", text("bidirectional"))],
+            "bf16[T,2,B,4] bf16[2,B,4]",
+        ),
+        (
+            "LSTM",
+            13..=28,
+            "f16[T,B,3] f16[1,8,3] f16[1,8,2] f16[1,16] i32[B] f16[1,B,2] f16[1,B,2] f16[1,6]",
+            vec![("direction", text("reverse"))],
+            "f16[T,1,B,2] f16[1,B,2] f16[1,B,2]",
+        ),
+        (
+            "LSTM",
+            14..=28,
+            "f32[B,T,3] f32[1,8,3] f32[1,8,2]",
+            vec![("hidden_size", int(2)), ("layout", int(1))],
+            "f32[B,T,1,2]",
+        ),
     ]
 }

@@ -13,7 +13,7 @@ use crate::options::{Execution, Options};
 use crate::proto::{self, GraphProto, ModelProto};
 use crate::state::Layout;
 use crate::structure::{self, Shapes};
-use crate::{contract, external, metadata};
+use crate::{cells, contract, external, metadata};
 
 impl Model {
     /// Reads and checks the file at `path`. No plan is made yet: see [`Model::prepare`].
@@ -105,13 +105,17 @@ impl Model {
             return Err(Error::Foreign { file: file.into() });
         };
         let why = match options.execution {
-            Execution::Exact => match Program::compile(graph, &info, &options.weights) {
-                Ok(program) => {
-                    let exact = Exact::new(program, options.threads, cpu);
-                    return Ok(Self::of(file, info, Runner::Exact(Box::new(exact))));
+            Execution::Exact => {
+                let written_out = cells::written_out(graph);
+                let graph = written_out.as_ref().unwrap_or(graph);
+                match Program::compile(graph, &info, &options.weights) {
+                    Ok(program) => {
+                        let exact = Exact::new(program, options.threads, cpu);
+                        return Ok(Self::of(file, info, Runner::Exact(Box::new(exact))));
+                    }
+                    Err(unsupported) => Some(unsupported.to_string()),
                 }
-                Err(unsupported) => Some(unsupported.to_string()),
-            },
+            }
             Execution::Portable | Execution::Referee => None,
         };
         let runner = otherwise(file, proto, options, &info, shapes, why)?;

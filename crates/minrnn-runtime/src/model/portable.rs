@@ -3,6 +3,7 @@
 use tract_onnx::prelude::*;
 
 use super::Model;
+use crate::cells;
 use crate::contract;
 use crate::error::Result;
 use crate::exact::output_shape;
@@ -64,6 +65,12 @@ impl Portable {
             |s: &StateSpec| &s.output,
         );
         let referee = options.execution == Execution::Referee;
+        let mut proto = proto;
+        if let Some(graph) = proto.graph.as_ref().filter(|_| referee)
+            && let Some(written_out) = cells::written_out(graph)
+        {
+            proto.graph = Some(written_out);
+        }
         let proto = proto::for_tract(proto);
         let engine = match referee {
             true => Engine::referee(file, &proto, options.plans, info)?,

@@ -53,12 +53,14 @@ operators! {
     "Exp" 1..=1 -> 1 {} Unary, Unary(Exp), Ours;
     "Expand" 2..=2 -> 1 {} Expand, Expand, Tract;
     "Floor" 1..=1 -> 1 {} Unary, Unary(Floor), Tract;
+    "GRU" 3..=6 -> 2 {hidden_size: INT, linear_before_reset: INT} Cell, Unknown, Nobody;
     "Gather" 2..=2 -> 1 {axis: INT} Gather, Gather, Tract;
     "GatherElements" 2..=2 -> 1 {axis: INT} GatherElements, GatherElements, Tract;
     "Gemm" 2..=3 -> 1 {alpha: FLOAT, beta: FLOAT, transA: INT, transB: INT} Gemm, Unknown, Nobody;
     "Greater" 2..=2 -> 1 {} Compare, Unknown, Tract;
     "GreaterOrEqual" 2..=2 -> 1 {} Compare, Unknown, Tract;
     "Identity" 1..=1 -> 1 {} Same, Identity, Tract;
+    "LSTM" 3..=7 -> 3 {hidden_size: INT} Cell, Unknown, Nobody;
     "LayerNormalization" 2..=3 -> 1 {axis: INT, epsilon: FLOAT, stash_type: INT} LayerNorm, Unknown, Nobody;
     "Less" 2..=2 -> 1 {} Compare, Unknown, Tract;
     "LessOrEqual" 2..=2 -> 1 {} Compare, Unknown, Tract;

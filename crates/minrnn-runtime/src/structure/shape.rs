@@ -4,6 +4,7 @@
 //! Shapes of exports depend on the sizes of the inputs alone, never on their values, so all of them are known numbers.
 
 mod call;
+mod cell;
 mod element;
 mod fact;
 mod layout;

@@ -377,7 +377,10 @@ fn defects_of_the_graph() {
     breach("/LinearAttention", here, |f| {
         f.node("MatMul").op = "LinearAttention".into()
     });
-    breach("/GRU", "operator `GRU`", |f| {
+    breach("/RNN", "operator `RNN`", |f| {
+        f.node("MatMul").op = "RNN".into()
+    });
+    breach("/GRU", "GRU has 2 inputs", |f| {
         f.node("MatMul").op = "GRU".into()
     });
     breach("/MatMul", "of domain `com.microsoft`", |f| {

@@ -15,7 +15,7 @@ use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
 use super::{Carry, Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
-use crate::run::tests::{Case, floats, of_state_spaces, variants};
+use crate::run::tests::{Case, floats, of_feedback, of_state_spaces, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
 pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
@@ -247,7 +247,15 @@ fn dropped() -> Vec<(&'static str, Model, Params)> {
 /// All models of these tests.
 pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
     let all = variants().into_iter().chain(of_state_spaces());
-    all.chain(dropped()).collect()
+    all.chain(of_feedback()).chain(dropped()).collect()
+}
+
+/// Those of which every launch has a kernel for GPUs.
+#[cfg(feature = "cuda")]
+pub(crate) fn models_for_gpus() -> Vec<(&'static str, Model, Params)> {
+    let all = models().into_iter();
+    all.filter(|(_, model, _)| Plan::knows_on_gpus(model.graph()).is_ok())
+        .collect()
 }
 
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
@@ -295,7 +303,8 @@ fn plans_give_the_gradients_that_candle_gives() {
     compare(Elem::F32, 2e-5, &KNOWN);
 }
 
-/// A fused layer without a kernel is run by its primitives; only the scans of state spaces have some that compute with parameters alone.
+/// A fused layer without a kernel is run by its primitives; only the scans of state spaces have some that compute with parameters alone,
+/// and only GRU and LSTM have folds.
 #[test]
 fn layers_without_a_kernel_give_them_by_their_primitives() {
     let scan = Fused::SelectiveScan {
@@ -305,8 +314,10 @@ fn layers_without_a_kernel_give_them_by_their_primitives() {
         shared: false,
     };
     let diagonal = Fused::DiagonalScan { states: 2 };
-    let scans = &KNOWN.layers[KNOWN.layers.len() - 2..];
-    assert!(scans[0](scan).is_some() && scans[1](diagonal).is_some());
+    let scans = &KNOWN.layers[KNOWN.layers.len() - 3..];
+    let [gru, lstm] = [Fused::Gru { bias: true }, Fused::Lstm { bias: true }];
+    assert!(scans[0](gru).is_some() && scans[0](lstm).is_some());
+    assert!(scans[1](scan).is_some() && scans[2](diagonal).is_some());
     let known = Known {
         layers: scans,
         ..KNOWN

@@ -50,11 +50,11 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
             key,
             format!("is {what}; train.engine = \"candle\" has it"),
         )),
-        (TrainEngine::Tape, None) => known(options, graph).map(|()| chosen(true, None)),
+        (TrainEngine::Tape, None) => known(options, graph, on_gpu).map(|()| chosen(true, None)),
         (TrainEngine::Auto, other) => {
             let why = match other {
                 Some((key, what)) => format!("{key} is {what}"),
-                None => match known(options, graph) {
+                None => match known(options, graph, on_gpu) {
                     Ok(()) => return Ok(chosen(true, on_gpu.then(|| KNOWS_ALL.into()))),
                     Err(TrainError::Tape(unknown)) => unknown.reason(),
                     Err(other) => return Err(other),
@@ -70,10 +70,14 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
 }
 
 /// Whether the tape knows everything in a graph, and can carry its states where it is to.
-fn known(options: &TrainOptions, graph: &Graph) -> Result<()> {
+fn known(options: &TrainOptions, graph: &Graph, on_gpu: bool) -> Result<()> {
     match options.carry_state {
         true => Plan::knows_carried(graph),
         false => Plan::knows(graph),
+    }?;
+    match on_gpu {
+        true => Plan::knows_on_gpus(graph),
+        false => Ok(()),
     }
 }
 
@@ -297,6 +301,82 @@ mod tests {
         );
         assert!((adamw[5][0] - tape[5][0]).abs() > 1e-3);
         assert_eq!(by("tape", "'muon'"), by("tape", "{ muon = {} }"));
+    }
+
+    #[test]
+    fn gru_and_lstm_train_by_the_tape_as_by_candle() {
+        for cell in ["gru", "lstm"] {
+            let steps = |engine: &str| {
+                let mut config = config(engine);
+                let cell = format!("kind = '{cell}'\ninitial_state = 'learned'");
+                config.model.cell = toml::from_str(&cell).unwrap();
+                config.model.layers = 2;
+                let mut trainer = Trainer::new(&config, &Device::Cpu).unwrap();
+                assert_eq!(trainer.notes(), &[] as &[String]);
+                let mut log = |_| {
+                    let log = trainer.step().unwrap();
+                    [log.loss, log.grad_norm]
+                };
+                (0..6).map(&mut log).collect::<Vec<_>>()
+            };
+            let auto = steps("");
+            assert_eq!(auto, steps("engine = 'tape'"));
+            let candle = steps("engine = 'candle'");
+            assert_ne!(auto, candle, "another engine computes other last bits");
+            for (got, want) in auto.iter().flatten().zip(candle.iter().flatten()) {
+                assert!(
+                    (got - want).abs() <= 2e-5 * (1.0 + want),
+                    "{cell}: {got}, by candle {want}"
+                );
+            }
+        }
+    }
+
+    /// A fold without a layer.
+    #[test]
+    fn a_fold_of_ones_own_is_refused_by_the_tape_and_left_to_candle() {
+        use minrnn_model::graph::FoldState;
+        let model = Model::trace(
+            Input::Tokens { vocab: 8 },
+            OutputKind::Logits,
+            serde_json::Value::Null,
+            |g, x| {
+                let init = Init::Uniform { bound: 0.5 };
+                let table = g.param("table", &[8, 8], Role::Weight { init, decay: true })?;
+                let x = g.op(Op::Embed { table }, &[x])?;
+                let state = FoldState {
+                    name: "h",
+                    width: 8,
+                    init: StateInit::Zero,
+                };
+                let body = |g: &mut Graph, h: &[minrnn_model::graph::Value]| {
+                    let sum = g.add(h[0], x)?;
+                    Ok(vec![g.unary(Unary::Tanh, sum)?])
+                };
+                let h = g.block(0, |g| g.fold(&[state], body))?;
+                let table = g.read(table)?;
+                g.matmul_transposed(h[0], table)
+            },
+        );
+        let model = model.unwrap();
+        let trained = |engine: &str| {
+            let config = config(engine);
+            let task = config.task.open_within(0, None).unwrap();
+            let mut trainer = Trainer::with_model(config, model.clone(), task, &Device::Cpu)?;
+            trainer.step()?;
+            Ok::<_, TrainError>(trainer.notes().to_vec())
+        };
+        let refused = trained("engine = 'tape'").unwrap_err().to_string();
+        let says = "the tape does not know the operation Fold of node";
+        assert!(
+            refused.contains(says) && refused.contains("engine = \"candle\""),
+            "{refused}"
+        );
+        let notes = trained("").unwrap();
+        assert!(
+            notes.len() == 1 && notes[0].contains("candle trains on the CPU, because"),
+            "{notes:?}"
+        );
     }
 
     #[test]

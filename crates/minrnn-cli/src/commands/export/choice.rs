@@ -109,6 +109,7 @@ impl<'a> Choice<'a> {
             max_seq_len: self.max_seq_len,
             opset: args.opset.unwrap_or(choices.opset),
             fused_norms: choices.fused_norms,
+            fused_cells: choices.fused_cells,
             state_names: self.names,
             state_layout: match args.state_layout.as_str() {
                 "stacked" => StateLayout::Stacked,

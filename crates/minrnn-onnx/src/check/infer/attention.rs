@@ -5,7 +5,7 @@ use crate::check::types::{Extent, Fault, Info, extent_text, fault, same};
 use crate::check::{Expr, Rule};
 
 /// `dim` must be one of `wanted`.
-fn one_of(what: &str, dim: &Extent, wanted: &[Extent]) -> Result<(), Fault> {
+pub(super) fn one_of(what: &str, dim: &Extent, wanted: &[Extent]) -> Result<(), Fault> {
     if wanted.iter().any(|w| same(dim, w).is_some()) {
         return Ok(());
     }
@@ -21,7 +21,10 @@ fn one_of(what: &str, dim: &Extent, wanted: &[Extent]) -> Result<(), Fault> {
 }
 
 /// What is known of equal dimensions together.
-fn merge<'a>(what: &str, dims: impl IntoIterator<Item = &'a Extent>) -> Result<Extent, Fault> {
+pub(super) fn merge<'a>(
+    what: &str,
+    dims: impl IntoIterator<Item = &'a Extent>,
+) -> Result<Extent, Fault> {
     dims.into_iter().try_fold(None, |known, dim| {
         one_of(what, dim, std::slice::from_ref(&known))?;
         Ok(same(&known, dim).flatten())

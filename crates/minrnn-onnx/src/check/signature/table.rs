@@ -195,6 +195,30 @@ table! {
         needed(int("q_num_heads")), needed(int("kv_num_heads")), int("chunk_size"), float("scale"), text("update_rule")
     } Some(infer::linear_attention);
     "CausalConvWithState" 27 (T, T, opt(T), opt(T)) -> (T, T) [FLOAT_16_32] {text("activation")} Some(infer::causal_conv);
+    "GRU" 7 (T, T, T, opt(T), opt(U), opt(T)) -> (opt(T), opt(T)) [FLOAT_OLD, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("linear_before_reset")
+    } Some(infer::recurrent);
+    "GRU" 14 (T, T, T, opt(T), opt(U), opt(T)) -> (opt(T), opt(T)) [FLOAT_OLD, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("linear_before_reset"), int("layout")
+    } Some(infer::recurrent);
+    "GRU" 22 (T, T, T, opt(T), opt(U), opt(T)) -> (opt(T), opt(T)) [FLOAT, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("linear_before_reset"), int("layout")
+    } Some(infer::recurrent);
+    "LSTM" 7 (T, T, T, opt(T), opt(U), opt(T), opt(T), opt(T)) -> (opt(T), opt(T), opt(T)) [FLOAT_OLD, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("input_forget")
+    } Some(infer::recurrent);
+    "LSTM" 14 (T, T, T, opt(T), opt(U), opt(T), opt(T), opt(T)) -> (opt(T), opt(T), opt(T)) [FLOAT_OLD, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("input_forget"), int("layout")
+    } Some(infer::recurrent);
+    "LSTM" 22 (T, T, T, opt(T), opt(U), opt(T), opt(T), opt(T)) -> (opt(T), opt(T), opt(T)) [FLOAT, I32] {
+        ("activation_alpha", "FLOATS", false), ("activation_beta", "FLOATS", false), ("activations", "STRINGS", false), float("clip"),
+        text("direction"), int("hidden_size"), int("input_forget"), int("layout")
+    } Some(infer::recurrent);
     "Scan" 11 (mixed(T)) -> (mixed(T)) [ANY_OLD] {
         ("body", GRAPH, true), needed(int("num_scan_inputs")), ints("scan_input_axes"), ints("scan_output_axes"),
         ints("scan_input_directions"), ints("scan_output_directions")

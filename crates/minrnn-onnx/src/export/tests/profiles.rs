@@ -22,6 +22,7 @@ fn every_target_takes_what_is_chosen_for_it() {
                         block: choices.block,
                         opset: choices.opset,
                         fused_norms: choices.fused_norms,
+                        fused_cells: choices.fused_cells,
                         weights: match *dtype {
                             "f16" => Weights::F16,
                             "bf16" => Weights::Bf16,
@@ -247,7 +248,7 @@ fn the_docs_print_the_tables() {
         let c = target.choices();
         let forms: Vec<&str> = c.forms.iter().map(|f| f.name()).collect();
         let row = format!(
-            "| `{}` | {} | `{}`, C = {} | {} | {} | {} | {} |",
+            "| `{}` | {} | `{}`, C = {} | {} | {} | {} | {} | {} |",
             target.name(),
             forms.join(", "),
             c.lowering.name(),
@@ -258,6 +259,7 @@ fn the_docs_print_the_tables() {
             } else {
                 "primitives"
             },
+            if c.fused_cells { "GRU, LSTM" } else { "Scan" },
             c.weights.join(", "),
             if c.external { "yes" } else { "no" }
         );

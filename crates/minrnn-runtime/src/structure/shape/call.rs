@@ -1,7 +1,7 @@
 //! A node with what it gets: which rule makes its shapes, and what rules ask of it.
 
 use super::fact::Fact;
-use super::{Found, element, layout, make, part, product};
+use super::{Found, cell, element, layout, make, part, product};
 use crate::operator::Rule;
 use crate::proto::{DataType, NodeProto};
 
@@ -49,6 +49,7 @@ impl<'a> Call<'a> {
             Rule::MatMulInteger => product::matmul_integer(self),
             Rule::Gemm => product::gemm(self),
             Rule::Conv => product::conv(self),
+            Rule::Cell => cell::cell(self),
             Rule::Scan => Err("is no single operation".into()),
         }
     }
@@ -62,6 +63,7 @@ impl<'a> Call<'a> {
                 let each = w.dims.iter().skip(1).copied();
                 each.fold(1usize, usize::saturating_mul)
             }),
+            (Rule::Cell, _) => Some(cell::products(&self.inputs)),
             (Rule::Gemm, Some(Some(x))) => x.dims.iter().max().copied(),
             _ => None,
         };

@@ -57,7 +57,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
 }
 
 /// `x W (+ bias)`; whether W is `[N, K]`, as a table of embeddings is, else `[K, N]`.
-fn linear(
+pub(super) fn linear(
     p: &mut Planner<'_>,
     x: Value,
     (weight, transposed): (Param, bool),
@@ -128,6 +128,29 @@ fn linear(
             k: n,
             add,
         });
+    });
+}
+
+/// The gradient of a matrix `[k, n]` of which a kernel makes the products by itself: from what it is multiplied by, `[rows, k]`, and the
+/// gradient of the products, `[rows, n]`.
+pub(super) fn weight_grad(
+    p: &mut Planner<'_>,
+    (a, dy): (Place, Place),
+    weight: Param,
+    [rows, k, n]: [usize; 3],
+) {
+    let add = p.write_grad(weight);
+    p.launch(Matmul {
+        a,
+        a_transposed: true,
+        b: dy,
+        b_transposed: false,
+        bias: None,
+        c: p.param_grad(weight),
+        m: k,
+        n,
+        k: rows,
+        add,
     });
 }
 

@@ -14,6 +14,7 @@ mod conv;
 mod delay;
 mod diagonal_scan;
 mod embed;
+mod feedback;
 mod gate;
 mod keep;
 mod last;
@@ -39,6 +40,7 @@ use minrnn_model::graph::{Fused, Graph, Law, Node, Op, Region, StateInit, StateS
 pub(super) use activation::is_activation;
 pub(super) use column_sum::column_sum;
 pub(super) use embed::embed;
+pub(super) use feedback::none_for_gpus;
 pub(super) use gate::{Gated, gate};
 pub(super) use keep::{keep_states, kept_or_unknown, without_gradient};
 pub(super) use linear::split;
@@ -78,6 +80,7 @@ pub(super) const KNOWN: Known = Known {
         cell::layer,
         activation::layer,
         map::layer,
+        feedback::layer,
         selective_scan::layer,
         diagonal_scan::layer,
     ],

@@ -30,8 +30,8 @@ const MAMBA: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 
 /// And of Mamba-2's: 12 heads of 64 channels, 128 states a channel.
 const MAMBA2: &str = "width = 384\nlayers = 3\nblock = 'mamba'\n[input]\nvocab = 65\n[cell]\nkind = 'mamba2'\n[head]\nwidth = 65\n";
 
-/// The same width and depth with the other mixers, of which one step of one row is measured.
-const OTHERS: [(&str, &str); 5] = [
+/// The same width and depth with the other mixers, and small models of PyTorch's cells: one step of one row is measured.
+const OTHERS: [(&str, &str); 7] = [
     (
         "signed-min-gru",
         "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'signed_min_gru'\n[head]\nwidth = 65\n",
@@ -51,6 +51,14 @@ const OTHERS: [(&str, &str); 5] = [
     (
         "h3",
         "width = 384\nlayers = 3\n[input]\nvocab = 65\n[cell]\nkind = 'h3'\nstates = 64\ntaps = 4\n[head]\nwidth = 65\n",
+    ),
+    (
+        "gru",
+        "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\nkind = 'gru'\n[head]\nwidth = 4\nkind = 'values'\n",
+    ),
+    (
+        "lstm",
+        "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[cell]\nkind = 'lstm'\n[head]\nwidth = 4\nkind = 'values'\n",
     ),
 ];
 
@@ -225,6 +233,7 @@ fn of_target(target: Target, weights: Weights) -> ExportOptions {
         block: choices.block,
         opset: choices.opset,
         fused_norms: choices.fused_norms,
+        fused_cells: choices.fused_cells,
         weights,
         target,
         ..ExportOptions::default()
