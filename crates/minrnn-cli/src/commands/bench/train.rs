@@ -12,7 +12,7 @@ use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_train::optim::AdamWConfig;
 use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machine, Store, Wanted};
-use minrnn_train::tape::{Carry, Options, Place, Plan, Space, Target};
+use minrnn_train::tape::{Carry, Options, Place, Plan, Recompute, Space, Target};
 use serde_json::{Value as Json, json};
 
 mod beside;
@@ -177,6 +177,7 @@ fn layer(
         update: None,
         input_gradient: true,
         carry: Carry::None,
+        recompute: Recompute::Large,
         target: Target::Zeros,
         weights: false,
         lens: false,
