@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::cuda::{Grads, Inputs, Out, Rows, Saved, backward, forward, scratch_len};
 use super::{Size, slow};
 use crate::Elem;
@@ -118,23 +120,24 @@ fn rows_of<'a>(buffer: &'a Buffer<'_>, stride: usize) -> Rows<'a> {
     }
 }
 
+/// Everything that [`Data::twin`] gives; `over`: the gradients of the step sizes and of x in the memory of the step sizes and of dy.
 fn run<'a>(
     bench: &'a Bench,
     data: &Data,
-    size: Size,
-    elem: Elem,
+    (size, elem): (Size, Elem),
     want: &[Vec<f64>],
+    over: bool,
 ) -> Vec<Buffer<'a>> {
     let gpu = &bench.gpu;
     let put = |i: usize| match i {
         1..=3 => bench.put(elem, &data.x[i]),
         _ => bench.put(Elem::F32, &data.x[i]),
     };
-    let x: Vec<Buffer<'_>> = (0..7).map(put).collect();
+    let mut x: Vec<Buffer<'_>> = (0..7).map(put).collect();
     let lens = bench.integers(&data.lens);
     let dy = bench.put(elem, &data.dy);
     let dlast = bench.put(Elem::F32, &data.dlast);
-    let out: Vec<Buffer<'_>> = types(elem)
+    let mut out: Vec<Buffer<'_>> = types(elem)
         .iter()
         .zip(want)
         .map(|(elem, want)| bench.empty(*elem, want.len()))
@@ -161,9 +164,13 @@ fn run<'a>(
         dy: dy.view(),
         last: Some((dlast.view(), Some(lens.view()))),
     };
+    let (dstep, dx) = match over {
+        true => (&x[0], &dy),
+        false => (&out[3], &out[4]),
+    };
     let to = Grads {
-        step: rows_of(&out[3], size.heads),
-        x: rows_of(&out[4], size.channels),
+        step: rows_of(dstep, size.heads),
+        x: rows_of(dx, size.channels),
         b: rows_of(&out[5], size.read()),
         c: rows_of(&out[6], size.read()),
         log_rates: out[7].view(),
@@ -171,7 +178,27 @@ fn run<'a>(
         h0: Some(out[9].view()),
     };
     backward(gpu, &inputs, &saved, &to, scratch.view()).unwrap();
+    if over {
+        out[3] = x.swap_remove(0);
+        out[4] = dy;
+    }
     out
+}
+
+#[test]
+fn gradients_over_what_they_are_read_from_have_the_same_bits_on_a_gpu() {
+    let Some(bench) = Bench::new("selective_scan") else {
+        return;
+    };
+    for case in CASES {
+        let size = size(case);
+        for elem in TYPES {
+            let data = Data::new(size, elem);
+            let want = data.twin(size);
+            let over = Cell::new(false);
+            bench.same_twice(|| run(&bench, &data, (size, elem), &want, over.replace(true)));
+        }
+    }
 }
 
 #[test]
@@ -197,7 +224,7 @@ fn equals_its_twin_on_a_gpu() {
             let data = Data::new(size, elem);
             let want = data.twin(size);
             bench.same_twice(|| {
-                let got = run(&bench, &data, size, elem, &want);
+                let got = run(&bench, &data, (size, elem), &want, false);
                 for ((got, want), name) in got.iter().zip(&want).zip(NAMES) {
                     if !want.is_empty() {
                         got.close(&format!("case {i}, {name}"), want, 3e-5);

@@ -510,8 +510,10 @@ impl Case {
             .map(|_| rng.range(-2.0, 2.0) as f32)
             .collect();
         // Sums of weights, which are divided by, are positive; counts are whole numbers.
-        let state = |rng: &mut Rng, s: &minrnn_model::graph::StateSpec| {
-            if s.name.ends_with(".n") {
+        let counts = graph.counts().into_iter().map(|(state, _)| state);
+        let counts: Vec<usize> = counts.chain(graph.counter()).map(|s| s.index()).collect();
+        let state = |rng: &mut Rng, (at, s): (usize, &minrnn_model::graph::StateSpec)| {
+            if counts.contains(&at) {
                 return (0..batch).map(|_| rng.below(7) as f64).collect();
             }
             let low = if s.name.ends_with(".c") { 0.5 } else { -1.0 };
@@ -519,7 +521,14 @@ impl Case {
                 .map(|_| f64::from(rng.range(low, 1.0) as f32))
                 .collect()
         };
-        let states = extras.then(|| graph.states().iter().map(|s| state(&mut rng, s)).collect());
+        let states = extras.then(|| {
+            graph
+                .states()
+                .iter()
+                .enumerate()
+                .map(|s| state(&mut rng, s))
+                .collect()
+        });
         let lens = extras.then(|| (0..batch).map(|_| 1 + rng.below(time)).collect());
         let reset = (extras && seed % 2 == 1)
             .then(|| (0..batch * time).map(|_| rng.below(4) == 0).collect());

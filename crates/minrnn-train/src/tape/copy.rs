@@ -21,6 +21,9 @@ impl Kernel for Copy {
     fn places(&self) -> Places {
         places!(self.x => self.y)
     }
+    fn again(&self) -> bool {
+        !self.add
+    }
     fn host(&self, h: &mut Host) {
         let values = h.read(self.x);
         h.put(self.y, &values, self.add);

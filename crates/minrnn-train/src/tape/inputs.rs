@@ -3,7 +3,7 @@
 use minrnn_kernels::Elem;
 use minrnn_model::graph::{Graph, Input, OutputKind, Span, StateSpec};
 
-use super::options::{Carry, Options, Target};
+use super::options::{Carry, Options, Recompute, Target};
 use super::place::{Place, Space};
 use crate::error::{Result, TrainError};
 use crate::optim::Room;
@@ -155,6 +155,7 @@ impl Inputs<'_> {
             weights: self.weights.is_some(),
             lens: self.lens.is_some() && has_last,
             carry: Carry::None,
+            recompute: Recompute::Large,
         }
     }
 }

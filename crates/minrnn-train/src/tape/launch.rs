@@ -45,6 +45,12 @@ pub(super) trait Kernel: Any + Debug + Send + Sync {
     /// The memory that it reads and writes.
     fn places(&self) -> Places;
 
+    /// Whether it costs little more than to read and write its places, and gives the same bits each time that it runs over the same
+    /// values: then it may run once more in the backward pass, so that its result need not be kept.
+    fn again(&self) -> bool {
+        false
+    }
+
     /// The slow twin: what it means, in float64.
     fn host(&self, host: &mut Host);
 

@@ -7,7 +7,8 @@
 //! 2. the forward pass writes [`Launch`]es, and remembers for each what the backward pass does ([`passes`], [`planner`]);
 //! 3. the backward pass goes through that in reverse, each gradient written where it is needed, in place where it can be
 //!    ([`grads`]);
-//! 4. [`arena`] gives buffers that are never alive together the same bytes.
+//! 4. [`recompute`] says which values of a large step are made a second time for the backward pass instead of kept for it;
+//! 5. [`arena`] gives buffers that are never alive together the same bytes.
 //!
 //! What an operation is, from its launches to its kernel, stands in one file of [`op`]. What the tape does not know it
 //! refuses by name ([`Unknown`]).
@@ -36,6 +37,9 @@ mod passes;
 mod place;
 mod plan;
 mod planner;
+mod recompute;
+#[cfg(test)]
+mod recompute_tests;
 #[cfg(test)]
 mod tests;
 mod twin;
@@ -46,7 +50,7 @@ pub use inputs::{Inputs, Wanted};
 pub use launch::Launch;
 pub use layout::{Layout, Run};
 pub use op::Unknown;
-pub use options::{Carry, NoScratch, Options, Scratch, Target};
+pub use options::{Carry, NoScratch, Options, Recompute, Scratch, Target};
 pub use place::{Place, Space};
 pub use plan::Plan;
 pub use twin::Twin;

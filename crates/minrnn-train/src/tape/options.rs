@@ -29,6 +29,20 @@ pub enum Carry {
     On,
 }
 
+/// Which values the backward pass of a step computes again, instead of finding them kept: the memory of a value is free in between. Loss and
+/// gradients have the same bits either way. Only what costs little is ever computed again: elementwise functions, convolutions of a few taps,
+/// products with a few rows of a matrix.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Recompute {
+    /// Where a step would take more than 4 GiB: values by which it takes less, while the memory is worth the time.
+    #[default]
+    Large,
+    /// Every value that can be, for tests.
+    All,
+    /// None.
+    Nothing,
+}
+
 /// For which run a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Options {
@@ -52,6 +66,8 @@ pub struct Options {
     pub lens: bool,
     /// Where states begin.
     pub carry: Carry,
+    /// What is computed again.
+    pub recompute: Recompute,
 }
 
 /// Where a plan will run, which says how much scratch its kernels need.

@@ -4,7 +4,7 @@ use minrnn_model::graph::StateInit;
 
 use super::op::{self, Known, Unknown};
 use super::planner::Planner;
-use super::units::{Unit, parts};
+use super::units::Unit;
 use crate::error::{Result, TrainError};
 
 impl Planner<'_> {
@@ -19,10 +19,12 @@ impl Planner<'_> {
                 }
             }
             Unit::Split(r) => {
-                let region = self.graph.regions()[r].clone();
-                let parts = parts(self.graph, &region).unwrap_or_default();
-                op::split(self, &region, &parts);
+                return Err(Unknown::new(
+                    self.graph,
+                    self.graph.regions()[r].nodes.start,
+                ));
             }
+            Unit::Part { region, value } => op::part(self, region, value),
             Unit::Gate(of) => op::gate(self, of),
             // The model's input has its memory already.
             Unit::Node(0) => {}

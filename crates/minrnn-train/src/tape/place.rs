@@ -67,6 +67,13 @@ impl Place {
             elem,
         }
     }
+    /// The buffer that it lies in, if it is one.
+    pub(super) fn buffer(self) -> Option<usize> {
+        match self.space {
+            Space::Buffer(i) => Some(i),
+            _ => None,
+        }
+    }
     pub(super) fn part(self, offset: usize, len: usize) -> Self {
         debug_assert!(offset + len <= self.len);
         Self {

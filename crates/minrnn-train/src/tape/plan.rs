@@ -7,9 +7,10 @@ use super::arena::{Buffer, arrange};
 use super::launch::Launch;
 use super::layout::Layout;
 use super::op::{self, Known};
-use super::options::{Carry, NoScratch, Options, Scratch, Target};
-use super::place::{Place, Space};
+use super::options::{Carry, NoScratch, Options, Recompute, Scratch, Target};
+use super::place::Place;
 use super::planner::Planner;
+use super::recompute::Step;
 use super::units::units;
 use crate::error::Result;
 
@@ -24,11 +25,13 @@ pub struct Plan {
     pub backward: usize,
     /// Where the optimizer begins.
     pub optimizer: usize,
+    /// Launches of the forward pass that stand in the backward pass once more.
+    pub recomputed: usize,
     /// Buffers in one arena.
     pub buffers: Vec<Buffer>,
     /// Size of the arena in bytes.
     pub arena: usize,
-    /// Words of [`Space::Scan`].
+    /// Words of [`Space::Scan`](super::Space::Scan).
     pub scan: usize,
     /// The output.
     pub output: Place,
@@ -83,6 +86,7 @@ impl Plan {
             weights: false,
             lens: false,
             carry,
+            recompute: Recompute::Nothing,
         };
         Self::new(graph, options, &NoScratch).map(drop)
     }
@@ -115,26 +119,28 @@ impl Plan {
         let input_gradient = planner.slots[0].grad.map(|g| g.place);
         // A training step's output may be overwritten by its backward pass; what is read later must not.
         let kept = if options.train { None } else { Some(output) };
-        let buffer = |p: Place| match p.space {
-            Space::Buffer(i) => Some(i),
-            _ => None,
-        };
         let kept = [kept, input_gradient].into_iter().flatten();
-        let keep: Vec<usize> = kept.filter_map(buffer).collect();
-        let mut buffers = planner.buffers;
-        let places: Vec<Vec<Place>> = planner.launches.iter().map(Launch::places).collect();
-        let arena = arrange(&mut buffers, &places, &keep);
+        let keep: Vec<usize> = kept.filter_map(Place::buffer).collect();
+        let (launches, mut buffers) = (planner.launches, planner.buffers);
+        let step = Step::new(&launches, &buffers, (backward, optimizer), &keep);
+        let order = step.order(options.recompute);
+        let lives = step.lives(&order);
+        let arena = arrange(&mut buffers, &lives);
+        let recomputed = order.launches.len() - launches.len();
         Ok(Self {
             options,
             arena,
             buffers,
             backward,
-            optimizer,
+            optimizer: optimizer + recomputed,
+            recomputed,
             scan: planner.scan,
             output,
             input_gradient,
             layout: planner.layout,
-            launches: planner.launches,
+            launches: (order.launches.iter())
+                .map(|i| launches[*i].clone())
+                .collect(),
         })
     }
 }

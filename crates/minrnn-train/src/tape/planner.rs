@@ -9,6 +9,7 @@ use super::arena::Buffer;
 use super::copy::Copy;
 use super::launch::{Kernel, Launch};
 use super::layout::Layout;
+use super::op::Parted;
 use super::options::{Options, Scratch};
 use super::place::{Mask, Place, Space};
 
@@ -91,6 +92,8 @@ pub(super) struct Planner<'a> {
     pub(super) written: Vec<bool>,
     /// The bias of the linear layer that made a slot, until its gradient is written.
     pub(super) bias_of: BTreeMap<SlotId, Param>,
+    /// Linear layers in parts, by their position among the regions.
+    pub(super) parted: BTreeMap<usize, Parted>,
     /// Gradients of states with a learned beginning, for delays.
     pub(super) delay_states: BTreeMap<usize, Place>,
     pub(super) scan: usize,
@@ -135,6 +138,7 @@ impl<'a> Planner<'a> {
             tape: vec![],
             written: vec![false; graph.params().len()],
             bias_of: BTreeMap::new(),
+            parted: BTreeMap::new(),
             delay_states: BTreeMap::new(),
             scan: 0,
             kept: vec![false; graph.states().len()],

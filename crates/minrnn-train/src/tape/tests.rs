@@ -12,7 +12,7 @@ use minrnn_model::testing::test_each;
 
 use super::copy::Copy;
 use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
-use super::{Carry, Launch, NoScratch, Options, Place, Plan, Space, Target, Twin};
+use super::{Carry, Launch, NoScratch, Options, Place, Plan, Recompute, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
 use crate::run::tests::{Case, floats, of_feedback, of_state_spaces, variants};
@@ -81,6 +81,7 @@ pub(crate) fn options(graph: &Graph, case: &Case, w: &Wanted, compute: Elem) -> 
         weights: w.weights.is_some(),
         lens: case.lens.is_some(),
         carry: Carry::None,
+        recompute: Recompute::Large,
     }
 }
 
@@ -344,6 +345,7 @@ fn plans_of_state_spaces_never_hold_the_states_of_all_steps() {
         Plan::knows(graph).unwrap();
         let options = Options {
             carry: Carry::None,
+            recompute: Recompute::Large,
             batch: 2,
             time: 1024,
             compute: Elem::F32,
@@ -563,6 +565,7 @@ fn a_block_is_few_launches_and_buffers_share_memory() {
     let model = Model::from_config(&config).unwrap();
     let options = Options {
         carry: Carry::None,
+        recompute: Recompute::Large,
         batch: 4,
         time: 16,
         compute: Elem::Bf16,
@@ -597,6 +600,7 @@ fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
     let plan = |graph: &Graph, train| {
         let options = Options {
             carry: Carry::None,
+            recompute: Recompute::Large,
             batch: 2,
             time: 5,
             compute: Elem::Bf16,

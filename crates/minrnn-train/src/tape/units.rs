@@ -10,8 +10,10 @@ use super::place::Mask;
 pub(super) enum Unit {
     /// A fused layer, by its position in the graph's list of regions.
     Region(usize),
-    /// A linear layer, by its position among the regions, of which others read parts: a product for each.
+    /// A linear layer, by its position among the regions, of which others read parts: a product for each. Only while units are made.
     Split(usize),
+    /// The product for one of them, the node that would cut it out.
+    Part { region: usize, value: usize },
     /// A value times an activation that nothing else reads.
     Gate(Gated),
     /// One primitive.
@@ -43,7 +45,47 @@ pub(super) fn units(graph: &Graph, known: &Known) -> Vec<Unit> {
         units.push(unit);
         i += taken;
     }
-    units
+    apart(graph, units)
+}
+
+/// Parts of linear layers where they are read first: a value that waits for its reader takes memory, and so does its gradient.
+fn apart(graph: &Graph, units: Vec<Unit>) -> Vec<Unit> {
+    let mut waiting: Vec<(usize, usize)> = vec![];
+    let mut ordered = vec![];
+    for unit in units {
+        if let Unit::Split(region) = unit {
+            let parts = parts(graph, &graph.regions()[region]).unwrap_or_default();
+            waiting.extend(parts.into_iter().map(|value| (region, value)));
+            continue;
+        }
+        let read = inputs(graph, unit);
+        let (now, later) = (waiting.into_iter()).partition(|(_, part)| read.contains(part));
+        waiting = later;
+        let now: Vec<(usize, usize)> = now;
+        ordered.extend(now.into_iter().map(part));
+        ordered.push(unit);
+    }
+    // What only a state keeps.
+    ordered.extend(waiting.into_iter().map(part));
+    ordered
+}
+
+fn part((region, value): (usize, usize)) -> Unit {
+    Unit::Part { region, value }
+}
+
+/// The nodes that a unit reads, but for those of its own that it makes on the way.
+fn inputs(graph: &Graph, unit: Unit) -> Vec<usize> {
+    let node = |i: usize| graph.nodes()[i].inputs.clone();
+    let region = |r: usize| graph.regions()[r].inputs.clone();
+    let values: Vec<Value> = match unit {
+        Unit::Region(r) | Unit::Split(r) | Unit::Part { region: r, .. } => region(r),
+        Unit::Gate(gated) => [region(gated.activation), vec![gated.a]].concat(),
+        Unit::Node(i) => node(i),
+        Unit::Embed { node: i, .. } => node(i),
+        Unit::Sum { x, branch, .. } => x.into_iter().chain([branch]).collect(),
+    };
+    values.into_iter().map(Value::index).collect()
 }
 
 /// Regions with a kernel, and the nodes outside of them.

@@ -8,7 +8,7 @@ use crate::error::{Result, TrainError};
 use crate::memory::Memory;
 use crate::optim::Room;
 use crate::run;
-use crate::tape::{Carry, NoScratch, Options, Plan, Target};
+use crate::tape::{Carry, NoScratch, Options, Plan, Recompute, Target};
 
 /// Bytes of an f32.
 const F32: u128 = 4;
@@ -61,6 +61,7 @@ impl Memory {
             weights: false,
             lens: false,
             carry: Carry::None,
+            recompute: Recompute::Large,
         };
         let plan = Plan::new(graph, options, &NoScratch);
         let arena = plan.map_or(u64::MAX, |plan| plan.arena as u64);

@@ -7,12 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Gpu, Precision, Timer};
+use minrnn_model::graph::Input;
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_train::optim::AdamWConfig;
 use minrnn_train::tape::cuda::{Engine, EngineOptions, GpuScratch, Inputs, Machine, Store, Wanted};
-use minrnn_train::tape::{Carry, Options, Place, Plan, Space, Target};
+use minrnn_train::tape::{Carry, Options, Place, Plan, Recompute, Space, Target};
 use serde_json::{Value as Json, json};
 
 mod beside;
@@ -84,7 +85,8 @@ pub(super) fn run(
         for kind in Layer::ALL {
             for shape in LAYERS {
                 if only(&format!("{} {shape:?} {dtype}", kind.name())) {
-                    add(layer(gpu, kind, shape, dtype, compute, precision, tuned)?);
+                    let rows = layer(gpu, kind, shape, dtype, (compute, precision), tuned)?;
+                    rows.into_iter().for_each(&mut add);
                     if let Some(beside) = &mut beside {
                         others(beside, ui, kind.name(), shape, dtype)?
                             .into_iter()
@@ -156,17 +158,16 @@ fn others(
     Ok(rows)
 }
 
-/// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer: by events, the caches
-/// flushed before each.
+/// Forward, mean square, backward with the gradient of the input, as the anchors measure a layer. Of a step so large that its backward pass
+/// computes values again, a row without that too.
 fn layer(
     gpu: &Gpu,
     kind: Layer,
     shape: [usize; 3],
     dtype: &'static str,
-    compute: Elem,
-    precision: Precision,
+    (compute, precision): (Elem, Precision),
     tuned: bool,
-) -> Result<Row> {
+) -> Result<Vec<Row>> {
     let [batch, time, width] = shape;
     let model = kind.model(width)?;
     let options = Options {
@@ -177,11 +178,54 @@ fn layer(
         update: None,
         input_gradient: true,
         carry: Carry::None,
+        recompute: Recompute::Large,
         target: Target::Zeros,
         weights: false,
         lens: false,
     };
-    let plan = Plan::new(model.graph(), options, &GpuScratch::new(gpu))?;
+    let plan = |recompute| {
+        let options = Options {
+            recompute,
+            ..options
+        };
+        Plan::new(model.graph(), options, &GpuScratch::new(gpu))
+    };
+    let mut plans = vec![("tape", plan(Recompute::Large)?)];
+    if plans[0].1.recomputed > 0 {
+        plans.push(("tape, all values kept", plan(Recompute::Nothing)?));
+    }
+    let rows = plans.into_iter().map(|(engine, plan)| {
+        let (ms, peak_bytes, launches) = step(gpu, &model, plan, precision, tuned)?;
+        Ok(Row {
+            model: kind.name().to_owned(),
+            engine: engine.to_owned(),
+            shape,
+            dtype,
+            ms,
+            peak_bytes,
+            launches: Some(launches),
+        })
+    });
+    rows.collect()
+}
+
+/// Milliseconds of a layer's step by events, the caches flushed before each; the memory that it holds, and its launches.
+fn step(
+    gpu: &Gpu,
+    model: &Model,
+    plan: Plan,
+    precision: Precision,
+    tuned: bool,
+) -> Result<(f64, usize, u64)> {
+    let Options {
+        batch,
+        time,
+        compute,
+        ..
+    } = plan.options;
+    let Input::Features { width } = model.graph().input() else {
+        anyhow::bail!("a layer takes features");
+    };
     let params = Params::init(model.graph(), 0);
     let store = Arc::new(Store::new(gpu, plan.layout.clone(), compute, 0)?);
     store.set_params(gpu, &params)?;
@@ -209,15 +253,8 @@ fn layer(
             timer.mark()?;
         }
     }
-    Ok(Row {
-        model: kind.name().to_owned(),
-        engine: "tape".to_owned(),
-        shape,
-        dtype,
-        ms: median(timer.pairs()?),
-        peak_bytes: machine.bytes() + bytes,
-        launches: Some(machine.launches()),
-    })
+    let ms = median(timer.pairs()?);
+    Ok((ms, machine.bytes() + bytes, machine.launches()))
 }
 
 /// Whole optimizer steps with new batches, by the clock.

@@ -6,15 +6,23 @@ use crate::math::{Float, sum, sum2};
 use crate::parallel::{CHUNK, Shared, each_chunk, each_task};
 use crate::selective_scan::Size;
 
-/// Gradients, each shaped as what it belongs to.
-pub(crate) struct Grads<T> {
-    pub(crate) step: Vec<T>,
-    pub(crate) x: Vec<T>,
-    pub(crate) b: Vec<T>,
-    pub(crate) c: Vec<T>,
-    pub(crate) log_rates: Vec<T>,
-    pub(crate) skip: Vec<T>,
-    pub(crate) h0: Vec<T>,
+/// Gradients, each shaped as what it belongs to, without gaps between rows.
+#[derive(Debug)]
+pub struct Grads<T> {
+    /// Of the step sizes.
+    pub step: Vec<T>,
+    /// Of x.
+    pub x: Vec<T>,
+    /// Of b.
+    pub b: Vec<T>,
+    /// Of c.
+    pub c: Vec<T>,
+    /// Of the logarithms of the rates.
+    pub log_rates: Vec<T>,
+    /// Of the skip.
+    pub skip: Vec<T>,
+    /// Of h0, or of the zeros in its place.
+    pub h0: Vec<T>,
 }
 
 /// What tasks write, none twice: gradients, and parts of those that are sums over sequences or over blocks.

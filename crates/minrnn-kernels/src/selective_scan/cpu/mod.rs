@@ -7,6 +7,7 @@
 mod backward;
 mod forward;
 
+pub use backward::Grads;
 pub(crate) use backward::backward;
 pub(crate) use forward::{Out, forward};
 
@@ -150,50 +151,17 @@ pub fn forward_f32(
     forward(crate::dispatch::Level::best(), inputs, None, size, out);
 }
 
-/// Where gradients go, each shaped as what it belongs to, without gaps between rows.
-#[derive(Debug)]
-pub struct GradsF32<'a> {
-    /// Of the step sizes.
-    pub step: &'a mut [f32],
-    /// Of x.
-    pub x: &'a mut [f32],
-    /// Of b.
-    pub b: &'a mut [f32],
-    /// Of c.
-    pub c: &'a mut [f32],
-    /// Of the logarithms of the rates.
-    pub log_rates: &'a mut [f32],
-    /// Of the skip.
-    pub skip: &'a mut [f32],
-    /// Of h0, if it is wanted.
-    pub h0: Option<&'a mut [f32]>,
-}
-
 /// The gradients of [`forward_f32`], given its marks and the gradient `dy` of y.
 ///
 /// # Panics
 /// If a slice is not as long as `size` says.
-pub fn backward_f32(
-    inputs: &Inputs<'_, f32>,
-    marks: &[f32],
-    dy: &[f32],
-    size: Size,
-    to: &mut GradsF32<'_>,
-) {
-    let level = crate::dispatch::Level::best();
-    let grads = backward(level, inputs, marks, dy, None, size);
-    let pairs = [
-        (&mut *to.step, grads.step),
-        (&mut *to.x, grads.x),
-        (&mut *to.b, grads.b),
-        (&mut *to.c, grads.c),
-        (&mut *to.log_rates, grads.log_rates),
-        (&mut *to.skip, grads.skip),
-    ];
-    for (to, from) in pairs {
-        to.copy_from_slice(&from);
-    }
-    if let Some(h0) = &mut to.h0 {
-        h0.copy_from_slice(&grads.h0);
-    }
+pub fn backward_f32(inputs: &Inputs<'_, f32>, marks: &[f32], dy: &[f32], size: Size) -> Grads<f32> {
+    backward(
+        crate::dispatch::Level::best(),
+        inputs,
+        marks,
+        dy,
+        None,
+        size,
+    )
 }

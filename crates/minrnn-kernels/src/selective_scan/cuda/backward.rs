@@ -15,7 +15,8 @@ pub fn scratch_len(size: Size) -> usize {
 
 /// The gradients of [`forward`](super::forward). Sums have a fixed order: the bits are the same on every run.
 ///
-/// No two may be the same memory. `scratch`: f32, [`scratch_len`].
+/// That of the step sizes may be written over the step sizes and that of x over dy, row by row with the same stride; otherwise no two may be
+/// the same memory. `scratch`: f32, [`scratch_len`].
 ///
 /// # Errors
 /// As [`forward`](super::forward); too little scratch.

@@ -11,7 +11,7 @@ use super::{Engine, EngineOptions};
 use crate::run::tests::{Case, of_state_spaces};
 use crate::tape::op::{CopyColumns, KNOWN, Known};
 use crate::tape::tests::{SEED, STEP, Wanted, candle, host_of, models, options, rule, wanted};
-use crate::tape::{Carry, Inputs, Launch, NoScratch, Options, Place, Plan, Space, Twin};
+use crate::tape::{Carry, Inputs, Launch, NoScratch, Options, Place, Plan, Recompute, Space, Twin};
 
 const SHAPES: [(usize, usize); 4] = [(2, 7), (1, 1), (3, 40), (9, 130)];
 
@@ -178,6 +178,70 @@ fn scans_over_kept_states_give_what_the_slow_twin_gives() {
         let twin = twin(graph, &params, (&case, &w), options, &KNOWN);
         side_by_side(name, twin, 1e-5);
     }
+}
+
+/// Loss, the states that are kept, the gradients of the input and of all parameters: the bits that a plan leaves.
+fn left(twin: &Twin, graph: &Graph) -> Vec<u32> {
+    let plan = twin.plan();
+    let mut machine = machine(twin, plan.options.time);
+    for launch in &plan.launches {
+        machine.launch(launch);
+    }
+    let mut places = vec![Place::new(Space::Loss, 1, Elem::F32)];
+    places.extend(plan.input_gradient);
+    let trained = plan.layout.trained.iter();
+    places.extend(trained.map(|i| plan.layout.leaf(Space::Grads, *i)));
+    let states = graph.states().iter().map(|s| s.len()).sum::<usize>() * plan.options.batch;
+    if plan.options.carry != Carry::None && states > 0 {
+        places.push(Place::new(Space::Next, states, Elem::F32));
+    }
+    let values = places.iter().flat_map(|p| machine.memory.read(*p));
+    values.map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn what_is_computed_again_changes_no_bit() {
+    let alone = Known {
+        layers: &[],
+        ..KNOWN
+    };
+    let (mut again, mut smaller) = (0, 0);
+    each(
+        &[(2, 7), (1, 1), (3, 40)],
+        |what, graph, params, case, w| {
+            for known in [&KNOWN, &alone] {
+                for carry in [Carry::None, Carry::On] {
+                    let plan = |recompute| {
+                        let options = Options {
+                            carry,
+                            recompute,
+                            input_gradient: case.features.len() > 1,
+                            ..options(graph, case, w, Elem::F32)
+                        };
+                        Plan::with(graph, options, &NoScratch, known)
+                    };
+                    let plans = [Recompute::Nothing, Recompute::All].map(plan);
+                    let [Ok(kept), Ok(computed)] = plans else {
+                        assert!(known.layers.is_empty(), "{what}");
+                        continue;
+                    };
+                    again += computed.recomputed;
+                    smaller += usize::from(computed.arena < kept.arena);
+                    let twins = [kept, computed].map(|p| host_of(p, graph, params, case, w));
+                    let [want, got] = twins.map(|twin| left(&twin, graph));
+                    assert!(
+                        want.iter().all(|b| f32::from_bits(*b).is_finite()),
+                        "{what}"
+                    );
+                    assert!(want == got, "{what}");
+                }
+            }
+        },
+    );
+    assert!(
+        again > 500 && smaller > 50,
+        "{again} launches, {smaller} plans"
+    );
 }
 
 fn engine(graph: &Graph, params: &Params, time: usize) -> Engine {

@@ -83,6 +83,9 @@ impl Kernel for Activation {
     fn places(&self) -> Places {
         places!(self.x => self.y)
     }
+    fn again(&self) -> bool {
+        true
+    }
     fn host(&self, h: &mut Host) {
         let values = h.read(self.x).into_iter();
         let values: Vec<f64> = values

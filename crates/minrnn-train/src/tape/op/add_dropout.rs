@@ -74,6 +74,9 @@ impl Kernel for AddDropout {
     fn places(&self) -> Places {
         places!(self.x, self.a => self.y)
     }
+    fn again(&self) -> bool {
+        true
+    }
     fn host(&self, h: &mut Host) {
         let mut sum = h.masked(self.mask, h.read(self.a));
         if let Some(x) = h.opt(self.x) {

@@ -147,6 +147,9 @@ impl Kernel for CopyColumns {
     fn places(&self) -> Places {
         places!(self.from.place => self.to.place)
     }
+    fn again(&self) -> bool {
+        !self.add && self.to.stride == self.width
+    }
     fn host(&self, h: &mut Host) {
         let (from, to) = (self.from, self.to);
         let x = h.read(from.place);

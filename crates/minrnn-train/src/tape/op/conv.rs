@@ -13,6 +13,9 @@ use crate::tape::launch::{Kernel, Places, places};
 use crate::tape::place::Place;
 use crate::tape::planner::{Planner, scratch};
 
+/// Taps up to which a convolution costs about as much as to read and write its values.
+const FEW_TAPS: usize = 8;
+
 /// y from x and the steps before it.
 #[derive(Debug)]
 struct Conv {
@@ -117,6 +120,9 @@ fn sized(size: Size, kernel: usize) -> causal_conv::Size {
 impl Kernel for Conv {
     fn places(&self) -> Places {
         places!(self.x, self.state, self.weight, self.bias => self.y)
+    }
+    fn again(&self) -> bool {
+        self.kernel <= FEW_TAPS
     }
     fn host(&self, h: &mut Host) {
         let state = before(h, self.state, self.size, self.kernel);

@@ -80,6 +80,9 @@ impl Kernel for Gate {
     fn places(&self) -> Places {
         places!(self.a, self.x => self.y)
     }
+    fn again(&self) -> bool {
+        true
+    }
     fn host(&self, h: &mut Host) {
         let pairs = h.read(self.a).into_iter().zip(h.read(self.x));
         let values: Vec<f64> = pairs

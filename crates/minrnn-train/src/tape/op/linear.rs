@@ -19,6 +19,9 @@ use crate::tape::launch::{Kernel, Places, places};
 use crate::tape::place::Place;
 use crate::tape::planner::{Planner, SlotId};
 
+/// Inner dimensions up to which a product costs about as much as to write its result.
+const FEW_ROWS: usize = 32;
+
 /// `c [m,n] = a [m,k] b [k,n] (+ bias)`.
 #[derive(Debug)]
 struct Matmul {
@@ -154,73 +157,147 @@ pub(super) fn weight_grad(
     });
 }
 
-/// `x W` as a product for each of its parts, which others read apart: columns of W are copied instead of columns of the result.
-pub(in crate::tape) fn split(p: &mut Planner<'_>, region: &Region, parts: &[usize]) {
+/// A linear layer of which others read parts, while the backward pass goes through these.
+#[derive(Debug, Default)]
+pub(in crate::tape) struct Parted {
+    /// Once a part has been there: whether the weight had a gradient before, to which those of all parts are added.
+    add: Option<bool>,
+    /// Parts without a gradient.
+    missing: Vec<Block>,
+}
+
+/// The part of `x W` that node `value` is, as a product of its own: columns of W are copied instead of columns of the result.
+pub(in crate::tape) fn part(p: &mut Planner<'_>, index: usize, value: usize) {
+    let (graph, compute) = (p.graph, p.compute());
+    let region = &graph.regions()[index];
     let weight = region.params[0];
-    let compute = p.compute();
     let x = p.computed(region.inputs[0]);
     let (rows, k) = p.matrix(x);
-    let whole = p.layout.lens[weight.index()] / k;
+    let node = &graph.nodes()[value];
+    let from = match node.op {
+        Op::Narrow { start, .. } => start,
+        _ => 0,
+    };
+    let columns = Block {
+        from,
+        width: node.width,
+        whole: p.layout.lens[weight.index()] / k,
+        k,
+    };
+    let own = p.buffer(k * columns.width, compute);
+    p.launch(columns.out(p.param_as(weight, compute), own));
+    let out = match p.is_output(value) || leads_to_softplus(p, value) {
+        true => Elem::F32,
+        false => compute,
+    };
+    let y = p.make(value, out, compute, true);
     let a = p.read(x);
-    let made: Vec<Part> = parts
-        .iter()
-        .map(|value| part(p, (x, a), (weight, whole), *value))
-        .collect();
+    let product = Matmul {
+        a,
+        a_transposed: false,
+        b: own,
+        b_transposed: false,
+        bias: None,
+        c: p.slots[y].place,
+        m: rows,
+        n: columns.width,
+        k,
+        add: false,
+    };
+    p.launch(product);
+    // The first part is the last of the backward pass.
+    let first = p.parted.insert(index, Parted::default()).is_none();
     p.back(move |p| {
-        let grads: Vec<_> = made.iter().map(|part| p.grad(part.y, compute)).collect();
-        if grads.iter().all(Option::is_none) {
-            return;
-        }
-        let grad = p.param_grad(weight);
-        let add = p.write_grad(weight);
-        if !add && grads.iter().any(Option::is_none) {
-            p.launch(Zero { to: grad });
-        }
-        for (part, dy) in made.into_iter().zip(grads) {
-            let Some(dy) = dy else { continue };
-            let own = p.buffer(k * part.columns.width, Elem::F32);
-            p.launch(Matmul {
-                a,
-                a_transposed: true,
-                b: dy,
-                b_transposed: false,
-                bias: None,
-                c: own,
-                m: k,
-                n: part.columns.width,
-                k: rows,
-                add: false,
-            });
-            p.launch(part.columns.back(own, grad, add));
-            if !p.slots[x].wanted {
-                continue;
+        match p.grad(y, compute) {
+            Some(dy) => {
+                let part = Part {
+                    x,
+                    a,
+                    dy,
+                    weight: own,
+                    columns,
+                };
+                part.back(p, index, weight);
             }
-            let (dx, add) = p.target(x);
-            p.launch(Matmul {
-                a: dy,
-                a_transposed: false,
-                b: part.weight,
-                b_transposed: true,
-                bias: None,
-                c: dx,
-                m: rows,
-                n: k,
-                k: part.columns.width,
-                add,
-            });
+            None => p.parted.entry(index).or_default().missing.push(columns),
+        }
+        if first {
+            no_gradient(p, index, weight);
         }
     });
 }
 
-/// A part of a result, and the columns of the weight that it is made by.
+/// Zeros for the columns of a weight whose parts have no gradient, where others have one.
+fn no_gradient(p: &mut Planner<'_>, index: usize, weight: Param) {
+    let Some(Parted {
+        add: Some(false),
+        missing,
+    }) = p.parted.remove(&index)
+    else {
+        return;
+    };
+    let grad = p.param_grad(weight);
+    for columns in missing {
+        let zeros = p.buffer(columns.k * columns.width, Elem::F32);
+        p.launch(Zero { to: zeros });
+        p.launch(columns.back(zeros, grad, false));
+    }
+}
+
+/// A part of a result with its gradient, and the columns of the weight that it is made by.
 struct Part {
-    y: SlotId,
+    x: SlotId,
+    a: Place,
+    dy: Place,
     weight: Place,
     columns: Block,
 }
 
+impl Part {
+    /// The gradients of its columns and of what they are multiplied with.
+    fn back(self, p: &mut Planner<'_>, index: usize, weight: Param) {
+        let Self {
+            x, a, dy, columns, ..
+        } = self;
+        let (rows, _) = p.matrix(x);
+        let known = p.parted.get(&index).and_then(|parted| parted.add);
+        let add = known.unwrap_or_else(|| p.write_grad(weight));
+        p.parted.entry(index).or_default().add = Some(add);
+        let own = p.buffer(columns.k * columns.width, Elem::F32);
+        p.launch(Matmul {
+            a,
+            a_transposed: true,
+            b: dy,
+            b_transposed: false,
+            bias: None,
+            c: own,
+            m: columns.k,
+            n: columns.width,
+            k: rows,
+            add: false,
+        });
+        p.launch(columns.back(own, p.param_grad(weight), add));
+        if !p.slots[x].wanted {
+            return;
+        }
+        let (dx, add) = p.target(x);
+        p.launch(Matmul {
+            a: dy,
+            a_transposed: false,
+            b: self.weight,
+            b_transposed: true,
+            bias: None,
+            c: dx,
+            m: rows,
+            n: columns.k,
+            k: columns.width,
+            add,
+        });
+    }
+}
+
 /// Columns `from..from + width` of the weight `[k, whole]`.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct Block {
     from: usize,
     width: usize,
@@ -251,52 +328,6 @@ impl Block {
     }
 }
 
-/// The product for the part that node `value` is.
-fn part(
-    p: &mut Planner<'_>,
-    (x, a): (SlotId, Place),
-    (weight, whole): (Param, usize),
-    value: usize,
-) -> Part {
-    let (rows, k) = p.matrix(x);
-    let node = &p.graph.nodes()[value];
-    let from = match node.op {
-        Op::Narrow { start, .. } => start,
-        _ => 0,
-    };
-    let columns = Block {
-        from,
-        width: node.width,
-        whole,
-        k,
-    };
-    let compute = p.compute();
-    let own = p.buffer(k * columns.width, compute);
-    p.launch(columns.out(p.param_as(weight, compute), own));
-    let out = match p.is_output(value) || leads_to_softplus(p, value) {
-        true => Elem::F32,
-        false => compute,
-    };
-    let y = p.make(value, out, compute, true);
-    p.launch(Matmul {
-        a,
-        a_transposed: false,
-        b: own,
-        b_transposed: false,
-        bias: None,
-        c: p.slots[y].place,
-        m: rows,
-        n: columns.width,
-        k,
-        add: false,
-    });
-    Part {
-        y,
-        weight: own,
-        columns,
-    }
-}
-
 impl Kernel for Matmul {
     fn title(&self) -> String {
         let Self { m, n, k, .. } = self;
@@ -304,6 +335,9 @@ impl Kernel for Matmul {
     }
     fn places(&self) -> Places {
         places!(self.a, self.b, self.bias => self.c)
+    }
+    fn again(&self) -> bool {
+        self.k <= FEW_ROWS && !self.add
     }
     fn host(&self, h: &mut Host) {
         let Self { m, n, k, .. } = *self;

@@ -36,7 +36,7 @@ struct Correct {
     width: usize,
 }
 
-/// Mean squared error and its gradient.
+/// Mean squared error and its gradient; `dy` may be `y`.
 #[derive(Debug)]
 struct MeanSquare {
     y: Place,
@@ -59,7 +59,7 @@ pub(in crate::tape) fn loss(p: &mut Planner<'_>, output: SlotId) {
         Target::None => {}
         Target::Classes => classes(p, output, weights),
         Target::Values | Target::Zeros => {
-            let dy = gradient(p, output);
+            let dy = in_place(p, output);
             let targets = Place::new(Space::TargetValues, rows * width, Elem::F32);
             let scratch = scratch!(p, |gpu| mean_square::cuda::scratch_len(gpu, rows, width));
             p.launch(MeanSquare {
@@ -113,6 +113,17 @@ fn gradient(p: &mut Planner<'_>, output: SlotId) -> Option<Place> {
         p.own(output, place);
         place
     })
+}
+
+/// The same in the memory of the output, where nothing else reads that.
+fn in_place(p: &mut Planner<'_>, output: SlotId) -> Option<Place> {
+    let slot = p.slots[output];
+    let own = slot.place.buffer().is_some() && slot.place.elem == slot.grad_elem;
+    if !p.options.train || !own || slot.readers > 0 || slot.kept {
+        return gradient(p, output);
+    }
+    p.own(output, slot.place);
+    Some(slot.place)
 }
 
 /// The weights of the targets, or ones.
@@ -221,11 +232,12 @@ impl Kernel for MeanSquare {
         }
     }
     fn cpu(&self, m: &mut Cpu) {
-        let reads = [Some(self.y), self.targets, self.weights];
-        let ([y, targets, weights], [loss, dy]) =
+        let y = Some(self.y).filter(|_| self.dy != Some(self.y));
+        let reads = [y, self.targets, self.weights];
+        let ([values, targets, weights], [loss, dy]) =
             m.memory.access(reads, [Some(self.loss), self.dy]);
         let step = mean_square::cpu::Step {
-            y,
+            y: y.map(|_| values),
             targets: self.targets.map(|_| targets),
             weights: self.weights.map(|_| weights),
             dy,

@@ -97,6 +97,9 @@ impl Kernel for Map2 {
     fn places(&self) -> Places {
         places!(self.a, self.b => self.y)
     }
+    fn again(&self) -> bool {
+        true
+    }
     fn host(&self, h: &mut Host) {
         let Self { rows, width, .. } = *self;
         let (a, b) = (h.read(self.a), h.read(self.b));

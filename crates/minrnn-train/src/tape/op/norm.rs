@@ -92,6 +92,8 @@ fn add(
     let stats = p.buffer(rows * 2, Elem::F32);
     let (weight, bias) = (region.params[0], region.params.get(1).copied());
     let sum = p.slots[s].place;
+    // Without being among its readers, this reads the sum in the backward pass.
+    p.slots[s].kept |= branch.is_some();
     let (x, with) = match branch {
         None => (p.read(s), None),
         Some((x, a, mask)) => (p.read(x), Some((p.read(a), mask, sum))),

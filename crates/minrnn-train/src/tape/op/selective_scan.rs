@@ -39,7 +39,7 @@ struct SelectiveScan {
     last: Option<Place>,
 }
 
-/// Its gradients.
+/// Its gradients; `dx` may be `dy`, `dstep` may be `step`.
 #[derive(Debug)]
 struct SelectiveScanGrad {
     inputs: Inputs,
@@ -110,8 +110,13 @@ fn scan(p: &mut Planner<'_>, region: &Region) {
     });
     p.back(move |p| {
         let Some(dy) = p.grad(y, compute) else { return };
-        let [dstep, dx, db, dc] = [inputs.step, inputs.x, inputs.b, inputs.c]
-            .map(|place| p.buffer(place.len, place.elem));
+        let shared = p.slots[y].grad.is_some_and(|grad| grad.shared);
+        let dx = match shared {
+            true => p.buffer(dy.len, compute),
+            false => dy,
+        };
+        let dstep = p.in_place(step, Elem::F32);
+        let [db, dc] = [inputs.b, inputs.c].map(|place| p.buffer(place.len, place.elem));
         let dh0 = inputs.h0.map(|h0| p.buffer(h0.len, Elem::F32));
         let scratch = scratch!(p, |_| kernel::cuda::scratch_len(size));
         let (drates, dskip) = (p.whole(rates), p.whole(skip));
@@ -322,6 +327,11 @@ impl Kernel for SelectiveScanGrad {
             self.marks,
             Some(self.dy),
         ];
+        // What is read may be what is written: all of it is there before any is stored.
+        let (reads, []) = m.memory.access(reads, []);
+        let [step, x, b, c, log_rates, skip, h0, marks, dy] = reads;
+        let inputs = self.inputs.slices([step, x, b, c, log_rates, skip, h0]);
+        let grads = kernel::cpu::backward_f32(&inputs, marks, dy, self.inputs.size);
         let to = [
             self.dstep,
             self.dx,
@@ -332,19 +342,21 @@ impl Kernel for SelectiveScanGrad {
         ];
         let [dstep, dx, db, dc, drates, dskip] = to.map(Some);
         let writes = [dstep, dx, db, dc, drates, dskip, self.dh0];
-        let (reads, [dstep, dx, db, dc, drates, dskip, dh0]) = m.memory.access(reads, writes);
-        let [step, x, b, c, log_rates, skip, h0, marks, dy] = reads;
-        let inputs = self.inputs.slices([step, x, b, c, log_rates, skip, h0]);
-        let mut to = kernel::cpu::GradsF32 {
-            step: dstep,
-            x: dx,
-            b: db,
-            c: dc,
-            log_rates: drates,
-            skip: dskip,
-            h0: self.dh0.map(|_| dh0),
-        };
-        kernel::cpu::backward_f32(&inputs, marks, dy, self.inputs.size, &mut to);
+        let ([], [dstep, dx, db, dc, drates, dskip, dh0]) = m.memory.access([], writes);
+        let pairs = [
+            (dstep, &grads.step),
+            (dx, &grads.x),
+            (db, &grads.b),
+            (dc, &grads.c),
+            (drates, &grads.log_rates),
+            (dskip, &grads.skip),
+        ];
+        pairs
+            .into_iter()
+            .for_each(|(to, from)| to.copy_from_slice(from));
+        if self.dh0.is_some() {
+            dh0.copy_from_slice(&grads.h0);
+        }
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {

@@ -112,6 +112,9 @@ impl Kernel for WithVec {
     fn places(&self) -> Places {
         places!(self.x, self.p => self.y)
     }
+    fn again(&self) -> bool {
+        !self.add
+    }
     fn host(&self, h: &mut Host) {
         let p = h.read(self.p);
         let of = |(i, x): (usize, f64)| match self.multiply {
