@@ -60,9 +60,17 @@ where
     let (args, given) = match parse(args) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // Where stderr is closed there is nobody to tell.
-            let _ = error.print();
-            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+            let help = !error.use_stderr();
+            return match error.print() {
+                Err(why) if help && why.kind() != std::io::ErrorKind::BrokenPipe => {
+                    let why = anyhow::Error::new(why).context(ui::NO_STDOUT);
+                    Ui::new(false).error(&errors::text(&why));
+                    ExitCode::from(2)
+                }
+                // Where stderr is closed there is nobody to tell.
+                _ if help => ExitCode::SUCCESS,
+                _ => ExitCode::from(2),
+            };
         }
     };
     let ui = Ui::new(args.quiet);

@@ -12,6 +12,9 @@ pub(crate) struct Ui {
     quiet: bool,
 }
 
+/// What is said where a result is lost.
+pub(crate) const NO_STDOUT: &str = "cannot write to stdout";
+
 /// How what goes to stdout may look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
@@ -37,7 +40,7 @@ impl Ui {
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(e) => Err(e).context("cannot write to stdout"),
+            Err(e) => Err(e).context(NO_STDOUT),
         }
     }
 

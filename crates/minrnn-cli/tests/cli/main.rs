@@ -29,6 +29,7 @@ mod resume;
 mod sequences;
 mod shared;
 mod state_spaces;
+mod stdout;
 mod sweep;
 mod training;
 mod vocabulary;

@@ -168,7 +168,13 @@ pub(crate) fn pair(
             case = large;
         }
         if two.takes_states() {
-            case.states = Some(two.random_states(batch, &others, &mut rng)?);
+            let states = two.random_states(batch, &others, &mut rng)?;
+            if two.face.grows() {
+                let others = two.face.others_of(case.time, &others, &states);
+                case = Case::sized(two, (batch, case.time), others, &mut rng)?;
+                case.lengths = None;
+            }
+            case.states = Some(states);
         }
         if let Some(culprit) = search::search(two, &case)? {
             return Ok(found(culprit));
@@ -199,6 +205,7 @@ fn whole(
     (batch, time, others): (usize, usize, Vec<usize>),
     rng: &mut Rng,
 ) -> Result<Case> {
+    let others = two.face.begun(time, others);
     Ok(Case {
         lengths: None,
         ..Case::sized(two, (batch, time), others, rng)?

@@ -30,7 +30,7 @@ impl Interface {
     /// Lengths that are not T, in a run that asks something else.
     pub(crate) fn usual(&self, time: usize) -> Vec<usize> {
         let of = |l: &Length| if l.as_time { time } else { l.usual };
-        self.lengths.iter().map(of).collect()
+        self.completed(time, self.lengths.iter().map(of).collect())
     }
 
     /// Those of case `i`, of `time` steps: small ones in turn, no two alike where it can be.
@@ -45,7 +45,7 @@ impl Interface {
                 n => small[(i + j) % n],
             }
         };
-        self.lengths.iter().enumerate().map(of).collect()
+        self.completed(time, self.lengths.iter().enumerate().map(of).collect())
     }
 
     /// The sizes nearest to a length that are no longer.
@@ -57,7 +57,7 @@ impl Interface {
                 below.copied().unwrap_or(l.usual)
             }
         };
-        self.lengths.iter().map(of).collect()
+        self.completed(time, self.lengths.iter().map(of).collect())
     }
 }
 
@@ -78,6 +78,7 @@ impl Two {
             for size in sizes.filter(|n| **n <= limit.max(LENGTHS[5])) {
                 let mut others = self.face.other_lengths(cases.len(), time);
                 others[k] = *size;
+                let others = self.face.completed(time, others);
                 cases.push(Case::sized(self, (batch, time), others, rng)?);
             }
         }
@@ -95,9 +96,8 @@ impl Two {
     /// # Errors
     /// A size at which one of them runs and the other does not.
     pub(super) fn settle_lengths(&mut self) -> Result<()> {
-        let open: Vec<usize> = (0..self.face.lengths.len())
-            .filter(|k| !self.face.lengths[*k].as_time)
-            .collect();
+        self.find_summed();
+        let open = self.open_lengths();
         if open.is_empty() {
             return Ok(());
         }
@@ -111,7 +111,7 @@ impl Two {
         let (groups, why) = self.sorted(&open);
         self.tie(&groups, &why);
         for k in 0..self.face.lengths.len() {
-            if !self.face.lengths[k].as_time {
+            if self.face.lengths[k].is_open() {
                 self.find_sizes(k)?;
             }
         }
@@ -155,7 +155,7 @@ impl Two {
     ///
     /// # Errors
     /// Which file refuses them, and why.
-    fn runs_with(&self, groups: &Groups) -> std::result::Result<Vec<usize>, String> {
+    pub(super) fn runs_with(&self, groups: &Groups) -> std::result::Result<Vec<usize>, String> {
         let mut why = "no more of them fit below --max-len".to_owned();
         for (time, sizes) in TRIALS {
             let time = self
@@ -167,7 +167,8 @@ impl Two {
                 .chain([2, 4, 1])
                 .filter(|n| *n != time && *n <= self.most);
             let mut known: Vec<(usize, usize)> = vec![(0, time)];
-            for group in groups {
+            let lengths = || groups.iter().zip(&self.face.lengths);
+            for (group, _) in lengths().filter(|(_, l)| l.is_open()) {
                 if !known.iter().any(|(g, _)| g == group)
                     && let Some(size) = free.next()
                 {
@@ -175,13 +176,15 @@ impl Two {
                 }
             }
             let size = |group: &usize| known.iter().find(|(g, _)| g == group).map(|(_, n)| *n);
-            let lengths = groups.iter().zip(&self.face.lengths);
-            let others: Option<Vec<usize>> = lengths
-                .map(|(g, l)| if l.as_time { Some(time) } else { size(g) })
-                .collect();
-            let Some(others) = others else {
+            let one = |(group, length): (&usize, &Length)| match length.as_time {
+                true => Some(time),
+                false if length.is_open() => size(group),
+                false => Some(length.begins.unwrap_or(0)),
+            };
+            let Some(others) = lengths().map(one).collect() else {
                 continue;
             };
+            let others = self.face.completed(time, others);
             match (0..2).find_map(|side| Some((side, self.refusal(side, time, &others)?))) {
                 None => return Ok(others),
                 Some((side, error)) => {
@@ -198,12 +201,18 @@ impl Two {
         let batch = self.face.batch.unwrap_or(BATCHES[1]);
         let mut rng = Rng::named(0, "lengths");
         let case = Case::sized(self, (batch, time), others.to_vec(), &mut rng);
-        let ran = case.and_then(|case| self.tensors(side, By::Judge, &case, &self.wanted(side)));
+        let ran = case.and_then(|case| match self.face.grows() {
+            // What goes with a past shows when there is one.
+            true => self.whole(side, By::Judge, &case).map(|_| ()),
+            false => self
+                .tensors(side, By::Judge, &case, &self.wanted(side))
+                .map(|_| ()),
+        });
         ran.err()
     }
 
     /// Makes lengths one that are drawn alike: a note says which, and why.
-    fn tie(&mut self, groups: &Groups, why: &str) {
+    pub(super) fn tie(&mut self, groups: &Groups, why: &str) {
         let old = std::mem::take(&mut self.face.lengths);
         let mut roles = vec![];
         let mut alike: Vec<(usize, Vec<String>)> = vec![];
@@ -236,6 +245,9 @@ impl Two {
                 names.join(", ")
             );
             self.face.notes.push(note);
+        }
+        for length in &mut self.face.lengths {
+            length.follow(&roles);
         }
         let turn = |all: &mut Vec<Role>| {
             for role in all {
@@ -277,6 +289,7 @@ impl Two {
         let longer = LENGTHS.into_iter().filter(|n| *n > 17 && *n <= LONGEST);
         let mut all: Vec<usize> = SMALL.into_iter().chain(longer).chain([usual]).collect();
         all.retain(|n| *n <= self.most);
+        all.extend(self.face.may_be_empty(k).then_some(0));
         all.sort_unstable();
         all.dedup();
         let (mut sizes, mut refused) = (vec![], vec![]);
@@ -333,6 +346,7 @@ impl Two {
             .unwrap_or(self.face.steps(17.min(self.most)));
         let mut others = self.face.usual(time);
         others[k] = size;
+        let others = self.face.completed(time, others);
         let refused = [0, 1].map(|side| self.refusal(side, time, &others));
         if let Some(limit) = refused.iter().flatten().find(|e| is_limit(e)) {
             return Ok(Some((limit.root_cause().to_string(), true)));
@@ -340,6 +354,14 @@ impl Two {
         match refused {
             [None, None] => Ok(None),
             [Some(why), Some(_)] => Ok(Some((why.root_cause().to_string(), false))),
+            [a, b] if size == 0 => {
+                let name = self.files[usize::from(a.is_none())].name();
+                let why = a.or(b).map(|e| e.root_cause().to_string());
+                Ok(Some((
+                    format!("{name}: {}", why.unwrap_or_default()),
+                    false,
+                )))
+            }
             [a, b] => {
                 let refuses = usize::from(a.is_none());
                 let [does, not] = [1 - refuses, refuses].map(|s| self.files[s].name());

@@ -90,12 +90,14 @@ impl Case {
         others: Vec<usize>,
         rng: &mut Rng,
     ) -> Result<Self> {
+        let others = two.face.completed(time, others);
         two.room(&[((batch, time), &others)])?;
+        let drawn = two.face.drawn(time, &others);
         let data = two
             .face
             .links
             .iter()
-            .map(|link| draw(link, shape(&link.roles, batch, time, &others), rng))
+            .map(|link| draw(link, shape(&link.roles, batch, time, &drawn), rng))
             .collect::<Result<_>>()?;
         let lengths = draw_lengths(two, (batch, time), rng);
         Ok(Self {
@@ -139,15 +141,23 @@ impl Case {
         to: usize,
         states: Option<Vec<Tensor>>,
     ) -> Result<Self> {
-        let part = |(link, t): (&Link, &Tensor)| match link.time() {
-            Some(axis) => t.cut(axis, from, to),
-            None => Ok(t.clone()),
+        let others = match &states {
+            Some(states) => two.face.others_of(to - from, &self.others, states),
+            None => two.face.completed(to - from, self.others.clone()),
+        };
+        let drawn = two.face.drawn(to - from, &others);
+        let part = |(link, t): (&Link, &Tensor)| {
+            let t = two.face.grown(link, t.clone(), &drawn)?;
+            match link.time() {
+                Some(axis) => t.cut(axis, from, to),
+                None => Ok(t),
+            }
         };
         let data = two.face.links.iter().zip(&self.data).map(part);
         Ok(Self {
             batch: self.batch,
             time: to - from,
-            others: self.others.clone(),
+            others,
             data: data.collect::<Result<_>>()?,
             states,
             lengths: None,
@@ -307,8 +317,9 @@ impl Two {
         (batch, time): (usize, usize),
         others: &'a [usize],
     ) -> impl Iterator<Item = (&'a str, u64)> {
+        let drawn = self.face.drawn(time, others);
         let count = move |roles: &[Role]| {
-            let dims = shape(roles, batch, time, others);
+            let dims = shape(roles, batch, time, &drawn);
             dims.iter().fold(1u64, |n, d| n.saturating_mul(*d as u64))
         };
         let face = &self.face;

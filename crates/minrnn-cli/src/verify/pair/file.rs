@@ -264,11 +264,12 @@ fn is_short(graph: &ir::Graph) -> bool {
 
 /// Whether a file has normalisations that subtract a mean.
 fn fuses(model: &ir::Model) -> bool {
-    const ALL: [&str; 4] = [
+    const ALL: [&str; 5] = [
         "BatchNormalization",
         "GroupNormalization",
         "InstanceNormalization",
         "LayerNormalization",
+        "MeanVarianceNormalization",
     ];
     fn any(nodes: &[ir::Node]) -> bool {
         nodes.iter().any(|n| {

@@ -81,10 +81,18 @@ fn init(value: &str) -> std::result::Result<Init, String> {
 
 /// Whether a word may name a length that is not T.
 pub(super) fn is_length(word: &str) -> bool {
+    is_word(word) && !["b", "t"].contains(&word.to_lowercase().as_str())
+}
+
+fn is_word(word: &str) -> bool {
     let mut all = word.chars();
-    all.next().is_some_and(char::is_alphabetic)
-        && all.all(|c| c.is_alphanumeric() || c == '_')
-        && !["b", "t"].contains(&word.to_lowercase().as_str())
+    all.next().is_some_and(char::is_alphabetic) && all.all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Whether a word may be a length that is the sum of others: `P+T`.
+fn is_sum(word: &str) -> bool {
+    let one = |part: &str| is_word(part) && part != "B" || part.parse::<usize>().is_ok();
+    word.contains('+') && word.split('+').all(|part| one(part.trim()))
 }
 
 /// Dimensions between commas (B, T and numbers also between `x`), and the lengths that they name.
@@ -103,7 +111,7 @@ fn dimensions(list: &str) -> std::result::Result<(Vec<Role>, Vec<String>), Strin
                 ("B", _) => Role::Batch,
                 ("T", _) => Role::Time,
                 (_, Ok(n)) => Role::Fixed(n),
-                (name, _) if is_length(name) => {
+                (name, _) if is_length(name) || is_sum(name) => {
                     let known = lengths.iter().position(|l| l == name);
                     Role::Length(known.unwrap_or_else(|| {
                         lengths.push(name.into());
@@ -112,7 +120,7 @@ fn dimensions(list: &str) -> std::result::Result<(Vec<Role>, Vec<String>), Strin
                 }
                 (n, _) => {
                     return Err(format!(
-                        "`{n}` is neither B, T, a number nor the name of another length"
+                        "`{n}` is neither B, T, a number, the name of another length nor a sum such as P+T"
                     ));
                 }
             });
@@ -233,6 +241,9 @@ mod tests {
             memory.dims,
             Some(vec![Role::Batch, of(0), of(1), of(0), Role::Fixed(4)])
         );
+        let mask = input_spec("m=B,P+T,P").unwrap().1;
+        assert_eq!(mask.lengths, ["P+T", "P"]);
+        assert_eq!(mask.dims, Some(vec![Role::Batch, of(0), of(1)]));
         for bad in [
             "x",
             "x=B,T,-1",
@@ -240,6 +251,9 @@ mod tests {
             "x=B,t,4",
             "x=B,,4",
             "x=B,2T",
+            "x=B,P+",
+            "x=B,+T",
+            "x=B,P+B",
             "x=B:int=3..1",
             "x=B:int=a..b",
         ] {

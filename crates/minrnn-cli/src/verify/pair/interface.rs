@@ -12,6 +12,7 @@ mod parts;
 mod propose;
 mod roles;
 mod rows;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ use super::tensor::{Reading, Tensor};
 use flow::{Flow, Meaning, flow};
 pub(crate) use lengths::Length;
 use lengths::Own;
+use sums::{Growth, Unread};
+pub(crate) use sums::{Sum, is_past};
 
 /// An input that both files have.
 #[derive(Debug, Clone)]
@@ -68,6 +71,8 @@ pub(crate) struct Part {
     pub(crate) to: usize,
     /// Of one entry, and without that axis where it stands alone.
     pub(crate) alone: bool,
+    /// Another axis of one entry that it has there and not where it stands alone; counted without `axis`, where that is left out.
+    pub(crate) unit: Option<usize>,
 }
 
 /// An input that one value fills.
@@ -151,6 +156,8 @@ pub(crate) fn interface(
         own: [BTreeMap::new(), BTreeMap::new()],
         own_names: [BTreeMap::new(), BTreeMap::new()],
         said_names: BTreeMap::new(),
+        growing: BTreeMap::new(),
+        unread: vec![],
         kind,
         request,
         batch: None,
@@ -231,6 +238,9 @@ struct Finder<'a> {
     own: [BTreeMap<(String, usize), Own>; 2],
     own_names: [BTreeMap<String, Own>; 2],
     said_names: BTreeMap<String, Own>,
+    /// By input of the second file, the states that grow; sums of lengths that are not read yet.
+    growing: BTreeMap<String, Growth>,
+    unread: Vec<Unread>,
     kind: Kind,
     request: &'a Request,
     batch: Option<usize>,
@@ -280,7 +290,12 @@ impl Finder<'_> {
         for (state, batch) in states.iter_mut() {
             let ports = self.files[1].inputs();
             if let Some(port) = ports.iter().find(|p| p.name == state.second.0) {
-                let roles = self.state_axes(&port.clone(), *batch)?;
+                let mut roles = self.state_axes(&port.clone(), *batch)?;
+                if let Some(growth) = self.growing.get(&state.second.0)
+                    && let Some(role) = roles.get_mut(growth.axis)
+                {
+                    *role = Role::Length(growth.length);
+                }
                 state.shape = Self::shape_of(state, roles);
             }
         }
@@ -290,7 +305,11 @@ impl Finder<'_> {
                 let row: usize = state
                     .shape
                     .iter()
-                    .map(|r| if let Role::Fixed(n) = r { *n } else { 1 })
+                    .map(|r| match r {
+                        Role::Fixed(n) => *n,
+                        Role::Length(k) => self.lengths[*k].begins.unwrap_or(1),
+                        _ => 1,
+                    })
                     .product();
                 if values.len() != row {
                     bail!(

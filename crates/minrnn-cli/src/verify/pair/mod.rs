@@ -27,6 +27,7 @@ mod show;
 mod sizes;
 mod spec;
 mod states;
+mod summed;
 mod tensor;
 #[cfg(test)]
 mod tests;

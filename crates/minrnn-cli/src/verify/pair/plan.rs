@@ -84,9 +84,10 @@ impl Two {
                 let others = self.face.other_lengths(i * batches.len() + j, time);
                 let case = Case::sized(self, (*batch, time), others.clone(), rng)?;
                 if self.takes_states() {
-                    let states = Some(self.random_states(*batch, &others, rng)?);
+                    let states = self.random_states(*batch, &others, rng)?;
+                    let others = self.face.others_of(time, &others, &states);
                     cases.push(Case {
-                        states,
+                        states: Some(states),
                         ..Case::sized(self, (*batch, time), others, rng)?
                     });
                 }

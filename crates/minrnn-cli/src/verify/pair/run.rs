@@ -87,15 +87,25 @@ impl Two {
         wanted: &[&str],
     ) -> Result<Vec<Tensor>> {
         let links = self.face.links.iter().zip(&case.data);
-        let data = links.map(|(link, x)| match link.time() {
-            Some(axis) if link.lacks[side] => x.cut(axis, from, to)?.squeeze(axis),
-            // Whole, however long it is: lengths may differ.
-            Some(_) if (from, to) == (0, case.time) => Ok(x.clone()),
-            Some(axis) => x.cut(axis, from, to),
-            None => Ok(x.clone()),
+        let others = self.face.others_of(to - from, &case.others, states);
+        let data = links.map(|(link, x)| {
+            let x = self.face.grown(link, x.clone(), &others)?;
+            match link.time() {
+                Some(axis) if link.lacks[side] => x.cut(axis, from, to)?.squeeze(axis),
+                // Whole, however long it is: lengths may differ.
+                Some(_) if (from, to) == (0, case.time) => Ok(x),
+                Some(axis) => x.cut(axis, from, to),
+                None => Ok(x),
+            }
         });
         let data: Vec<Tensor> = data.collect::<Result<_>>()?;
-        let ran = self.call(side, by, (case, to - from), (&data, states), wanted);
+        let ran = self.call(
+            side,
+            by,
+            (case, to - from, &others),
+            (&data, states),
+            wanted,
+        );
         ran.with_context(|| match (from, to) {
             (0, to) if to == case.time => case.name(),
             _ => format!("{}, step {from}", case.name()),
@@ -178,16 +188,16 @@ impl Two {
         &self,
         side: usize,
         by: By,
-        (case, time): (&Case, usize),
+        (case, time, others): (&Case, usize, &[usize]),
         (data, states): (&[Tensor], &[Tensor]),
         wanted: &[&str],
     ) -> Result<Vec<Tensor>> {
         let mut given: Vec<(&str, Tensor)> = vec![];
         for f in self.face.filled.iter().filter(|f| f.side == side) {
-            let shape = shape(&f.roles, case.batch, time, &case.others);
+            let shape = shape(&f.roles, case.batch, time, others);
             let value = match (f.fill, f.of) {
                 (Fill::Number(n), _) => n,
-                (Fill::Lengths, Ends::Length(k)) => case.others[k] as f64,
+                (Fill::Lengths, Ends::Length(k)) => others[k] as f64,
                 (Fill::Lengths, Ends::Fixed(n)) => n as f64,
                 (Fill::Time | Fill::Lengths, _) => time as f64,
             };
@@ -251,13 +261,20 @@ impl Two {
             let mut parts: Vec<(usize, Tensor)> = vec![];
             for (_, p, t) in all().filter(|(n, ..)| *n == name) {
                 if let Some(Part {
-                    from, alone, axis, ..
+                    from,
+                    alone,
+                    axis,
+                    unit,
+                    ..
                 }) = p
                 {
-                    let t = if *alone {
-                        t.clone().unsqueeze(*axis)?
-                    } else {
-                        t.clone()
+                    let t = match unit {
+                        Some(axis) => t.clone().unsqueeze(*axis)?,
+                        None => t.clone(),
+                    };
+                    let t = match *alone {
+                        true => t.unsqueeze(*axis)?,
+                        false => t,
                     };
                     parts.push((*from, t));
                 }
@@ -274,10 +291,13 @@ impl Part {
     /// This part of a tensor.
     fn of(&self, t: &Tensor) -> Result<Tensor> {
         let part = t.cut(self.axis, self.from, self.to)?;
-        if self.alone {
-            part.squeeze(self.axis)
-        } else {
-            Ok(part)
+        let part = match self.alone {
+            true => part.squeeze(self.axis)?,
+            false => part,
+        };
+        match self.unit {
+            Some(axis) => part.squeeze(axis),
+            None => Ok(part),
         }
     }
 }

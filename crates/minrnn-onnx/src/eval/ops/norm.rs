@@ -252,12 +252,32 @@ fn mean_variance(call: &Call) -> Done {
     let mut out = vec![0.0; v.len()];
     for b in &g.begins {
         let line: Vec<f64> = g.of(*b).map(|i| v[i]).collect();
-        let m = mean(&line);
-        let root = (variance(&line, m)).sqrt();
-        // The function that the standard gives adds this to the root; it subtracts before it divides, and nothing fuses the two.
+        let (m, root) = match call.is_fused() && line.len() > 1 {
+            true => rounded_moments(call, x, &line),
+            false => {
+                let m = mean(&line);
+                (m, variance(&line, m).sqrt())
+            }
+        };
+        // The function that the standard gives adds this to the root.
         g.of(*b).for_each(|i| out[i] = (v[i] - m) / (root + 1e-9));
     }
     Ok(vec![x.with(out)])
+}
+
+/// Mean and root of the variance as the standard's function has them where each operation rounds: the mean of the squares less the square
+/// of the mean, whose digits may all be rounding. A mean may be off by its last place; nothing is surer than that of the squares.
+fn rounded_moments(call: &Call, x: &Array, line: &[f64]) -> (f64, f64) {
+    let (dtype, eps) = match x.dtype() {
+        DType::F64 => (DType::F64, f64::EPSILON),
+        _ => (DType::F32, f64::from(f32::EPSILON)),
+    };
+    let settle = |v: f64| call.settle(dtype, v);
+    let m = settle(settle(mean(line)) * (1.0 + eps));
+    let squares: Vec<f64> = line.iter().map(|v| settle(v * v)).collect();
+    let squares = settle(mean(&squares));
+    let spread = settle(squares - settle(m * m)).abs();
+    (m, settle(spread.max(eps * squares).sqrt()))
 }
 
 fn lrn(call: &Call) -> Done {

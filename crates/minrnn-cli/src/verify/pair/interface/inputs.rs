@@ -30,6 +30,7 @@ impl Finder<'_> {
         to_fill.extend(self.lengths(0, &mut a));
         to_fill.extend(self.lengths(1, &mut b));
         let pairs = self.pairs(&mut a, &mut b);
+        self.find_sums(&states, &pairs);
         self.find_lengths(&pairs)?;
         if self.kind == Kind::Step {
             self.missing_states(&pairs, [&a, &b], &states)?;
@@ -57,7 +58,7 @@ impl Finder<'_> {
                 self.names_of(x, y, axis);
             }
         }
-        let links = pairs
+        let links: Vec<Link> = pairs
             .iter()
             .map(|(x, y)| self.link(x, y, lone))
             .collect::<Result<_>>()?;
@@ -65,6 +66,8 @@ impl Finder<'_> {
         let filled = to_fill
             .map(|one| self.filled(one, &pairs))
             .collect::<Result<_>>()?;
+        self.read_sums()?;
+        self.sums_note(&links);
         Ok((links, filled))
     }
 

@@ -3,6 +3,7 @@
 //! In a step file time is what the sequence has more of: an axis that the step file has as long as the sequence file is none, where
 //! another input goes along time. Which lengths are one is said by names, in either file; what nothing says is tried.
 
+mod past;
 mod time;
 
 use anyhow::{Result, bail};
@@ -10,7 +11,7 @@ use anyhow::{Result, bail};
 use super::axes::quoted;
 use super::clues::Time;
 use super::flow::{Meaning, Weight};
-use super::{Dim, Finder, Kind, Port, Role};
+use super::{Dim, Finder, Kind, Port, Role, Sum};
 use time::{Found, groups};
 
 /// A length that is not T.
@@ -24,6 +25,10 @@ pub(crate) struct Length {
     pub(crate) usual: usize,
     /// Sizes at which both files run, ascending.
     pub(crate) sizes: Vec<usize>,
+    /// Of states that grow: how many entries they have before the first step.
+    pub(crate) begins: Option<usize>,
+    /// What it is the sum of, if it is one.
+    pub(crate) sum: Option<Sum>,
 }
 
 /// What an axis is that has a length and is not time.
@@ -71,7 +76,9 @@ impl Finder<'_> {
                     };
                     all.push(self.found(pair, (x, y), axis, Some(said)));
                 }
-            } else if let Ok(Time::Axis(axis)) = self.time_axis(x, y, false) {
+            } else if let Ok(Time::Axis(axis)) = self.time_axis(x, y, false)
+                && self.own_at(0, x, axis).is_none()
+            {
                 all.push(self.found(pair, (x, y), axis, None));
             }
         }
@@ -183,6 +190,9 @@ impl Finder<'_> {
                 }
             }
             if let Some(Some(name)) = &f.said {
+                if let Own::Length(k) = own {
+                    self.said_sum(k, name);
+                }
                 self.said_names.insert(name.clone(), own);
             }
         }
@@ -195,6 +205,8 @@ impl Finder<'_> {
             as_time,
             usual: 1,
             sizes: vec![],
+            begins: None,
+            sum: None,
         });
         self.lengths.len() - 1
     }
@@ -225,13 +237,9 @@ impl Finder<'_> {
             let own = match known {
                 Some(own) => *own,
                 None => {
-                    self.lengths.push(Length {
-                        name: name.clone(),
-                        as_time: false,
-                        usual: 1,
-                        sizes: vec![],
-                    });
-                    let own = Own::Length(self.lengths.len() - 1);
+                    let length = self.new_length(name.clone(), false);
+                    self.said_sum(length, &name);
+                    let own = Own::Length(length);
                     self.said_names.insert(name, own);
                     own
                 }
@@ -251,6 +259,8 @@ impl Finder<'_> {
                     "`{}` has as many entries along axis {axis}{shown} as there are steps, and every step reads all of them",
                     x.name
                 ),
+                // That is said when it is known what it is the sum of.
+                Role::Length(k) if self.is_sum(*k) => continue,
                 Role::Length(_) => {
                     format!("axis {axis}{shown} of `{}` has a length of its own", x.name)
                 }
@@ -272,7 +282,7 @@ impl Finder<'_> {
         self.sized_line(port, axis, &name)
     }
 
-    fn sized_line(&self, port: &Port, axis: usize, word: &str) -> Option<String> {
+    pub(super) fn sized_line(&self, port: &Port, axis: usize, word: &str) -> Option<String> {
         let dims = port.dims.as_ref()?;
         let mut rows = 0;
         let one = |(i, dim): (usize, &Dim)| match self.fixed(dim) {

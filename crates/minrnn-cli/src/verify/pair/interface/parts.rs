@@ -49,10 +49,7 @@ impl Finder<'_> {
                 spec.input
             );
         }
-        let parts = [
-            self.cut(&first_in, &second_in)?,
-            self.cut(&second_in, &first_in)?,
-        ];
+        let parts = self.parts(&first_in, &second_in)?;
         let one = |i: usize| {
             let at = |list: &[Port]| {
                 list.get(if list.len() == 1 { 0 } else { i })
@@ -97,11 +94,46 @@ impl Finder<'_> {
         })
     }
 
-    /// Where the many are in the one; nothing, where it is one to one.
-    pub(super) fn cut(&self, one: &[Port], many: &[Port]) -> Result<Vec<Part>> {
-        let ([one], true) = (one, many.len() > 1) else {
-            return self.alone(one, many);
-        };
+    /// By file, which parts of its tensors states are; nothing, where they are all of them.
+    pub(super) fn parts(&self, first: &[Port], second: &[Port]) -> Result<[Vec<Part>; 2]> {
+        match (first, second) {
+            ([one], many) if many.len() > 1 => self.cut(one, many),
+            (many, [one]) if many.len() > 1 => {
+                let [whole, each] = self.cut(one, many)?;
+                Ok([each, whole])
+            }
+            _ => {
+                let parts = [self.alone(first, second)?, self.alone(second, first)?];
+                if parts.iter().all(Vec::is_empty) {
+                    self.refuse_unlike(first, second)?;
+                }
+                Ok(parts)
+            }
+        }
+    }
+
+    /// One tensor of each file: both have the same axes.
+    fn refuse_unlike(&self, first: &[Port], second: &[Port]) -> Result<()> {
+        for (a, b) in first.iter().zip(second) {
+            let (Some(x), Some(y)) = (&a.dims, &b.dims) else {
+                continue;
+            };
+            if x.len() != y.len() || !x.iter().zip(y).all(|(x, y)| self.like(x, y)) {
+                bail!(
+                    "state `{}` [{}] is `{}` [{}] in {}: another shape, and nothing says how its values lie in it; give files that hold it alike",
+                    b.name,
+                    super::axes::shown(y),
+                    a.name,
+                    super::axes::shown(x),
+                    self.files[0].name()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the many are in the one, and what they are of their own tensors.
+    fn cut(&self, one: &Port, many: &[Port]) -> Result<[Vec<Part>; 2]> {
         let shapes: Option<Vec<&Vec<Dim>>> = many.iter().map(|p| p.dims.as_ref()).collect();
         let (Some(whole), Some(shapes)) = (&one.dims, shapes) else {
             bail!(
@@ -109,13 +141,9 @@ impl Finder<'_> {
                 one.name
             );
         };
-        let mut found = vec![];
-        for axis in 0..whole.len() {
-            let Some(size) = self.fixed(&whole[axis]) else {
-                continue;
-            };
-            found.extend(self.side_by_side(whole, &shapes, axis, size));
-            found.extend(self.stacked(whole, &shapes, axis, size));
+        let mut found = self.within(whole, &shapes);
+        if found.is_empty() {
+            found = self.within_units(whole, &shapes);
         }
         match found.len() {
             1 => Ok(found.remove(0)),
@@ -153,12 +181,7 @@ impl Finder<'_> {
             let Some(axis) = (0..long.len()).find(fits) else {
                 return Ok(vec![]);
             };
-            parts.push(Part {
-                axis,
-                from: 0,
-                to: 1,
-                alone: true,
-            });
+            parts.push(unit(axis));
         }
         Ok(parts)
     }
@@ -191,6 +214,46 @@ impl Finder<'_> {
         }
     }
 
+    /// Every way in which the many lie in the one.
+    fn within(&self, whole: &[Dim], shapes: &[&Vec<Dim>]) -> Vec<[Vec<Part>; 2]> {
+        let mut found = vec![];
+        for axis in 0..whole.len() {
+            let Some(size) = self.fixed(&whole[axis]) else {
+                continue;
+            };
+            found.extend(self.side_by_side(whole, shapes, axis, size));
+            found.extend(self.stacked(whole, shapes, axis, size));
+        }
+        found.into_iter().map(|parts| [parts, vec![]]).collect()
+    }
+
+    /// The same where the many, or the one, have an axis of one entry more: `h` and `c` of `[1, B, 4]` in `[B, 8]`.
+    fn within_units(&self, whole: &[Dim], shapes: &[&Vec<Dim>]) -> Vec<[Vec<Part>; 2]> {
+        let without = |dims: &[Dim], axis: usize| [&dims[..axis], &dims[axis + 1..]].concat();
+        let is_unit = |dims: &[Dim], axis: usize| dims.get(axis) == Some(&Dim::Fixed(1));
+        let mut found: Vec<[Vec<Part>; 2]> = vec![];
+        let rank = shapes.iter().map(|dims| dims.len()).max().unwrap_or(0);
+        for axis in (0..rank).filter(|a| shapes.iter().all(|dims| is_unit(dims, *a))) {
+            let bare: Vec<Vec<Dim>> = shapes.iter().map(|dims| without(dims, axis)).collect();
+            let ways = self.within(whole, &bare.iter().collect::<Vec<_>>());
+            let each = || shapes.iter().map(|_| unit(axis)).collect();
+            found.extend(ways.into_iter().map(|[parts, _]| [parts, each()]));
+        }
+        for axis in (0..whole.len()).filter(|a| is_unit(whole, *a)) {
+            for [mut parts, _] in self.within(&without(whole, axis), shapes) {
+                for part in &mut parts {
+                    // Of the whole again, and of what is left when the part's own axis is gone.
+                    part.unit = Some(axis - usize::from(part.alone && part.axis < axis));
+                    part.axis += usize::from(part.axis >= axis);
+                }
+                found.push([parts, vec![]]);
+            }
+        }
+        // Several axes of one entry: the values lie in one order, whichever is left out.
+        found.dedup_by(|a, b| a[0].len() == b[0].len() && same_order(&a[0], &b[0]));
+        found
+    }
+
     fn side_by_side(
         &self,
         whole: &[Dim],
@@ -211,6 +274,7 @@ impl Finder<'_> {
                 from,
                 to,
                 alone: false,
+                unit: None,
             });
             from = to;
         }
@@ -236,6 +300,7 @@ impl Finder<'_> {
             from: i,
             to: i + 1,
             alone: true,
+            unit: None,
         };
         Some((0..size).map(part).collect())
     }
@@ -248,9 +313,29 @@ impl Finder<'_> {
             } else {
                 roles[part.axis] = Role::Fixed(part.to - part.from);
             }
+            if let Some(axis) = part.unit {
+                roles.remove(axis);
+            }
         }
         roles
     }
+}
+
+/// All of a tensor, but for an axis of one entry.
+fn unit(axis: usize) -> Part {
+    Part {
+        axis,
+        from: 0,
+        to: 1,
+        alone: true,
+        unit: None,
+    }
+}
+
+/// Whether two ways differ in nothing but which axis of one entry they leave out.
+fn same_order(a: &[Part], b: &[Part]) -> bool {
+    let size = |p: &Part| (p.from, p.to, p.alone);
+    a.iter().map(size).eq(b.iter().map(size))
 }
 
 /// `h+c`: both; a port that is called so stands for itself.

@@ -10,9 +10,11 @@ mod guesses;
 mod memories;
 mod memory;
 mod norms;
+mod pasts;
 mod people;
 mod scales;
 mod spans;
+mod together;
 
 use minrnn_model::rng::Rng;
 use minrnn_onnx::builder::Builder;

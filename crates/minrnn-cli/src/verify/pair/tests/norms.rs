@@ -113,3 +113,36 @@ fn engines_alone_are_granted_what_they_fuse() {
     );
     assert!(granted(Held::Rounded) < 1e-5, "{}", granted(Held::Rounded));
 }
+
+/// The variance that MeanVarianceNormalization has by the standard's function is a difference of squares: an engine that computes it so is
+/// right, however few digits are left far from 0. Files are held to each other as before.
+#[test]
+fn engines_are_granted_the_function_of_the_standard() {
+    let graph = |offset: f32| Graph {
+        inputs: vec![floats("x", "B,T,3")],
+        outputs: vec![floats("y", "B,T,3")],
+        nodes: vec![
+            node("Add", &["x", "offset"], &["far"], &[]),
+            node(
+                "MeanVarianceNormalization",
+                &["far"],
+                &["y"],
+                &[("axes", Attr::Ints(vec![1]))],
+            ),
+        ],
+        initializers: vec![Constant::f32("offset", vec![1], &[offset])],
+        ..Graph::default()
+    };
+    for (offset, least, most) in [(0.0, 0.0, 1e-4), (30.0, 1e-3, 1.0)] {
+        let folder = Folder::new();
+        let path = folder.write("a.onnx", graph(offset));
+        let two = Two::open(&path, &path, Kind::Same, &Request::default()).unwrap();
+        let mut costs = Rounding::new(None, two.times());
+        let case = Case::random(&two, (3, 17), &mut Rng::named(0, "far")).unwrap();
+        two.judged(0, &case, &mut costs).unwrap();
+        let granted = |held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 1.0).0;
+        let engine = granted(Held::Engine(0));
+        assert!(least < engine && engine < most, "{offset}: {engine}");
+        assert!(granted(Held::Rounded) < 1e-3, "{offset}");
+    }
+}

@@ -90,7 +90,8 @@ impl Finder<'_> {
             return Ok(time);
         }
         // A step file that takes any number of steps.
-        self.one_of(pairs, found, all().filter(|i| !by_name(&found[*i])))
+        let time = self.one_of(pairs, found, all().filter(|i| !by_name(&found[*i])))?;
+        self.beside_past(pairs, found, time)
     }
 
     /// The one length of several that an operator runs along.
@@ -178,6 +179,7 @@ impl Finder<'_> {
             None if self.fed => {
                 let free = all.iter().copied().filter(|i| !by_name(&found[*i]));
                 let one = self.one_of(pairs, found, free)?;
+                self.refuse_beside_past(pairs, found, &one)?;
                 if self.is_read_whole(pairs, found, &one) {
                     return Ok(vec![]);
                 }
