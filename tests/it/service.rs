@@ -231,7 +231,7 @@ fn a_changed_weight_does_not_pass_the_self_check() {
 fn kernels_differ_in_no_bit() {
     exports(|name, dir| {
         // Feedback that is no law has no form parallel.
-        let sequence = ["parallel", "scan"].into_iter();
+        let mut sequence = ["parallel", "scan"].into_iter();
         let sequence = sequence.find(|f| dir.join(format!("model.{f}.onnx")).exists());
         for form in ["step", sequence.unwrap()] {
             let path = dir.join(format!("model.{form}.onnx"));
