@@ -92,7 +92,7 @@ impl<'a> Around<'a> {
             let name = node.input.get(at).map_or("", String::as_str);
             (!name.is_empty()).then_some(name)
         };
-        let x = self.before(input(0)?, |n| turned(n))?;
+        let x = self.before(input(0)?, turned)?;
         let states = 5..5 + kind.states();
         let first = states.map(|at| self.before(input(at)?, |n| n.op_type == "Unsqueeze"));
         let first: Option<Vec<&str>> = first.collect();

@@ -14,7 +14,7 @@ pub(super) fn tanh(x: f32) -> f32 {
     let e = (-2.0 * size).exp_neg();
     let quotient = (1.0 - e) / (1.0 + e);
     let q = x * x;
-    let p = 2.186_948_9e-2;
+    let p = 2.186_949e-2;
     let p = p * q - 5.396_825_4e-2;
     let p = p * q + 0.133_333_34;
     let p = p * q - 0.333_333_34;
