@@ -54,7 +54,6 @@ struct Theirs {
     scratch: mamba_rs::MambaStepScratch,
     hidden: Vec<f32>,
     head: Vec<f32>,
-    bias: f32,
 }
 
 impl Theirs {
@@ -72,13 +71,13 @@ impl Theirs {
         let mut weights = MambaWeights::zeros(&config, WIDTH);
         weights.input_proj_w = named("input.projection.weight")?;
         weights.input_proj_b = named("input.projection.bias")?;
-        weights.norm_f_weight = named("norm.weight")?;
+        weights.norm_f_weight = named("head.norm.weight")?;
         for (i, layer) in weights.layers.iter_mut().enumerate() {
             let of = |name: &str| named(&format!("layers.{i}.{name}"));
             layer.norm_weight = of("norm.weight")?;
-            layer.in_proj_w = of("mixer.in.weight")?;
-            layer.conv1d_weight = transposed(&of("mixer.conv.weight")?, config.d_conv);
-            layer.conv1d_bias = of("mixer.conv.bias")?;
+            layer.in_proj_w = swapped(&of("mixer.in.weight")?, config.d_inner());
+            layer.conv1d_weight = transposed(&of("mixer.depthwise.weight")?, config.d_conv);
+            layer.conv1d_bias = of("mixer.depthwise.bias")?;
             layer.x_proj_w = of("mixer.ssm.x.weight")?;
             layer.dt_proj_w = of("mixer.ssm.dt.weight")?;
             layer.dt_proj_b = of("mixer.ssm.dt.bias")?;
@@ -92,17 +91,29 @@ impl Theirs {
             scratch: backbone.alloc_scratch(),
             hidden: vec![0.0; WIDTH],
             head: named("head.weight")?,
-            bias: named("head.bias")?[0],
             backbone,
         })
     }
 
     fn step(&mut self, input: &[f32]) -> f32 {
-        let Self { backbone, state, scratch, hidden, .. } = self;
+        let Self {
+            backbone,
+            state,
+            scratch,
+            hidden,
+            ..
+        } = self;
         backbone.forward_step(input, hidden, state, scratch);
         let products = self.hidden.iter().zip(&self.head).map(|(h, w)| h * w);
-        products.sum::<f32>() + self.bias
+        products.sum()
     }
+}
+
+/// Rows `[z | x]` as `[x | z]`, each half of so many columns.
+fn swapped(values: &[f32], half: usize) -> Vec<f32> {
+    let rows = values.chunks_exact(2 * half);
+    let each = |row: &[f32]| [&row[half..], &row[..half]].concat();
+    rows.flat_map(each).collect()
 }
 
 /// `[rows, columns]` as `[columns, rows]`.
@@ -147,7 +158,10 @@ fn compare(mut theirs: Theirs, mut ours: Session) -> Result<(), Box<dyn Error>> 
     let (theirs, ours) = (median(of_theirs), median(of_ours));
     println!("outputs up to {largest} agree within {error:e} over {CHECKED} steps");
     println!("mamba-rs 0.4.2: {theirs:.1} us a step");
-    println!("minrnn:         {ours:.1} us a step, {:.2} times as fast", theirs / ours);
+    println!(
+        "minrnn:         {ours:.1} us a step, {:.2} times as fast",
+        theirs / ours
+    );
     Ok(())
 }
 
