@@ -246,6 +246,11 @@ impl Finder<'_> {
         self.lengths[length].sum.is_some() || self.unread.iter().any(|u| u.length == length)
     }
 
+    /// Whether an axis has a length that is a sum.
+    pub(super) fn is_summed(&self, role: &Role) -> bool {
+        matches!(role, Role::Length(k) if self.is_sum(*k))
+    }
+
     /// A length that an option calls by a sum.
     pub(super) fn said_sum(&mut self, length: usize, text: &str) {
         let known = self.unread.iter().any(|u| u.length == length);
