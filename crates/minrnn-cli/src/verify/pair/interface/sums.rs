@@ -318,6 +318,7 @@ impl Finder<'_> {
         // The one past that there is, whatever an option calls it.
         if unread.side.is_none()
             && strange.len() == 1
+            && sum.lengths.is_empty()
             && let (Some((past, _)), None) = (pasts.next(), pasts.next())
         {
             sum.lengths.push(past);
