@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minrnn_onnx::ir::{Graph, Node};
 use serde_json::Value as Json;
 
-use crate::verify::pair::{GraphFile, Two};
+use crate::verify::pair::{GraphFile, Kind, Two};
 
 /// A tensor of the second file and its counterpart in the first.
 #[derive(Debug, Clone)]
@@ -129,7 +129,23 @@ fn fed(graph: &Graph) -> Vec<bool> {
     let mut all = vec![];
     for node in &graph.nodes {
         // A shape is a number that every step has.
-        let is = node.op_type != "Shape" && reads(node).iter().any(|n| known.contains(n));
+        let size = ["Shape", "Size"].contains(&node.op_type.as_str());
+        let is = !size && reads(node).iter().any(|n| known.contains(n));
+        if is {
+            known.extend(node.outputs.iter().map(String::as_str));
+        }
+        all.push(is);
+    }
+    all
+}
+
+/// Which nodes make something of sizes alone: of a step these are others than of the sequence.
+fn sized(graph: &Graph, fed: &[bool]) -> Vec<bool> {
+    let mut known: BTreeSet<&str> = BTreeSet::new();
+    let mut all = vec![];
+    for (node, fed) in graph.nodes.iter().zip(fed) {
+        let begins = ["Shape", "Size"].contains(&node.op_type.as_str());
+        let is = !fed && (begins || reads(node).iter().any(|n| known.contains(n)));
         if is {
             known.extend(node.outputs.iter().map(String::as_str));
         }
@@ -160,8 +176,13 @@ pub(super) fn shared(two: &Two) -> Vec<Shared> {
         .flat_map(|(s, f)| [(s.a, f.a), (s.b, f.b), (s.h, f.h)])
         .collect();
     let fed = fed(b);
+    let sized = sized(b, &fed);
+    let apart = two.kind == Kind::Step || two.face.frames[0] != two.face.frames[1];
     let mut all = vec![];
     for (i, node) in b.nodes.iter().enumerate() {
+        if apart && sized[i] {
+            continue;
+        }
         for (k, name) in node
             .outputs
             .iter()

@@ -12,6 +12,7 @@ use super::interface::{Ends, Filled, Interface, Kind, Length};
 use super::least::is_limit;
 use super::sizes::{BATCHES, LENGTHS};
 use super::spec::{Fill, Role};
+use super::summed::coarser;
 
 /// T and other lengths of a run that tries whether they may differ.
 const TRIALS: [(usize, [usize; 5]); 2] = [(17, [5, 7, 11, 13, 3]), (20, [33, 37, 41, 43, 47])];
@@ -24,7 +25,7 @@ const LONGEST: usize = 1024;
 const SORTED: usize = 3;
 
 /// By length, which one it is as long as: itself, one before, or T, which is 0. Lengths count from 1.
-type Groups = Vec<usize>;
+pub(super) type Groups = Vec<usize>;
 
 impl Interface {
     /// Lengths that are not T, in a run that asks something else.
@@ -157,6 +158,7 @@ impl Two {
     /// Which file refuses them, and why.
     pub(super) fn runs_with(&self, groups: &Groups) -> std::result::Result<Vec<usize>, String> {
         let mut why = "no more of them fit below --max-len".to_owned();
+        let mut refused = false;
         for (time, sizes) in TRIALS {
             let time = self
                 .face
@@ -181,13 +183,19 @@ impl Two {
                 false if length.is_open() => size(group),
                 false => Some(length.begins.unwrap_or(0)),
             };
-            let Some(others) = lengths().map(one).collect() else {
+            let Some(others) = lengths().map(one).collect::<Option<Vec<usize>>>() else {
                 continue;
             };
+            // Of one entry it may run for being repeated: no answer where larger ones were refused.
+            let alone = |(n, length): (&usize, &Length)| *n == 1 && length.is_open();
+            if refused && others.iter().zip(&self.face.lengths).any(alone) {
+                continue;
+            }
             let others = self.face.completed(time, others);
             match (0..2).find_map(|side| Some((side, self.refusal(side, time, &others)?))) {
                 None => return Ok(others),
                 Some((side, error)) => {
+                    refused = true;
                     let file = self.files[side].name();
                     why = format!("{file} refuses others ({})", error.root_cause());
                 }
@@ -374,26 +382,4 @@ impl Two {
             }
         }
     }
-}
-
-/// All groups that are of one fewer than these.
-fn coarser(level: &[Groups], open: &[usize]) -> Vec<Groups> {
-    let mut all: Vec<Groups> = vec![];
-    for groups in level {
-        let mut there: Vec<usize> = open.iter().map(|k| groups[*k]).collect();
-        there.push(0);
-        there.sort_unstable();
-        there.dedup();
-        for (i, a) in there.iter().enumerate() {
-            for b in &there[i + 1..] {
-                let one = |g: &usize| if g == b { *a } else { *g };
-                let mut next = groups.clone();
-                open.iter().for_each(|k| next[*k] = one(&groups[*k]));
-                if !all.contains(&next) {
-                    all.push(next);
-                }
-            }
-        }
-    }
-    all
 }

@@ -154,7 +154,7 @@ impl Finder<'_> {
                 .map_or(String::new(), |d| format!(" (`{d}`)"));
             self.notes
                 .push(format!("time is axis {axis}{shown} of `{}`", x.name));
-        } else if self.kind == Kind::Step {
+        } else if self.kind == Kind::Step && !roles.iter().any(|r| self.is_summed(r)) {
             self.notes.push(format!(
                 "input `{}` has no axis of time: every step gets the same",
                 x.name

@@ -246,6 +246,11 @@ impl Finder<'_> {
         self.lengths[length].sum.is_some() || self.unread.iter().any(|u| u.length == length)
     }
 
+    /// Whether an axis has a length that is a sum.
+    pub(super) fn is_summed(&self, role: &Role) -> bool {
+        matches!(role, Role::Length(k) if self.is_sum(*k))
+    }
+
     /// A length that an option calls by a sum.
     pub(super) fn said_sum(&mut self, length: usize, text: &str) {
         let known = self.unread.iter().any(|u| u.length == length);
@@ -313,6 +318,7 @@ impl Finder<'_> {
         // The one past that there is, whatever an option calls it.
         if unread.side.is_none()
             && strange.len() == 1
+            && sum.lengths.is_empty()
             && let (Some((past, _)), None) = (pasts.next(), pasts.next())
         {
             sum.lengths.push(past);

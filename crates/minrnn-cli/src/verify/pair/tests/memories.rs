@@ -131,3 +131,38 @@ fn the_longest_memory_is_run() {
         );
     }
 }
+
+/// `y = softmax(x k + mask) k`, `k` of two memories; `read`: what of the mask.
+fn masked(step: bool, mask: &str, read: f32) -> Graph {
+    let x = if step { "B,4" } else { "B,T,4" };
+    let mut g = graph([x, "B,S,4", mask], Reads::Masked, false);
+    g.inputs.insert(2, input("m2", "B,R,4"));
+    g.nodes[0] = node("Concat", &["m", "m2"], &["n"], &[("axis", Attr::Int(1))]);
+    for node in &mut g.nodes {
+        let names = node.inputs.iter_mut();
+        names
+            .filter(|n| *n == "mask")
+            .for_each(|n| *n = "part".into());
+    }
+    let part = node("Mul", &["mask", "read"], &["part"], &[]);
+    g.nodes.insert(0, part);
+    g.initializers.push(Constant::f32("read", vec![], &[read]));
+    g
+}
+
+/// A mask over two memories is as long as both: a mask of one entry, which is repeated, would show nothing.
+#[test]
+fn a_length_may_be_the_sum_of_two_memories() {
+    for kind in [Kind::Step, Kind::Same] {
+        for mask in ["B,S+R", "B,N1", "B,?"] {
+            for (read, right) in [(1.0, true), (0.0, false)] {
+                let graphs = [
+                    masked(false, mask, 1.0),
+                    masked(kind == Kind::Step, mask, read),
+                ];
+                let found = run(kind, graphs, &[("map", "mask=mask")]).unwrap();
+                assert_eq!(found.holds, right, "{kind:?} {mask}: {:?}", found.notes);
+            }
+        }
+    }
+}

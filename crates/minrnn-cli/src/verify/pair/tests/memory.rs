@@ -124,6 +124,7 @@ pub(super) fn run(kind: Kind, graphs: [Graph; 2], more: &[(&str, &str)]) -> Resu
     for (option, text) in more {
         match *option {
             "dim" => request.dims.extend([dim_spec(text).unwrap()]),
+            "map" => request.names.extend([map_spec(text).unwrap()]),
             _ => request.inputs.extend([input_spec(text).unwrap()]),
         }
     }

@@ -230,3 +230,29 @@ fn steps_against_steps_with_a_past() {
     let error = run(Kind::Step, graphs, Some("past=present"), &inputs).unwrap_err();
     assert!(format!("{error:#}").contains("`Q`"), "{error:#}");
 }
+
+/// What is made of sizes alone is another thing of a step than of the sequence: the first node that differs is one of values.
+#[test]
+fn sizes_are_not_accused() {
+    let whole = Names {
+        past: None,
+        mask: "B,T",
+        ..WHOLE
+    };
+    let step = Names {
+        x: "B,1,4",
+        past: Some(["B,P,4", "B,P+1,4"]),
+        mask: "B,P+1",
+    };
+    let mut request = Request {
+        longest: Some(17),
+        bisect: true,
+        ..request()
+    };
+    request.states.push("past=present".parse().unwrap());
+    request.inputs.extend([input_spec("past=B,0,4").unwrap()]);
+    let graphs = [graph(whole, Way::Right), graph(step, Way::NoMask)];
+    let found = Folder::new().pair(Kind::Step, graphs, &request).unwrap();
+    let culprit = found.bisect.unwrap();
+    assert_eq!(culprit.operator, "Mul", "{culprit:?}");
+}

@@ -41,7 +41,12 @@ fn lstm(x: &str, form: Form, swapped: bool) -> Graph {
     let axis = |n: i64| ("axis", Attr::Int(n));
     let (h, c) = if swapped { ("c1", "h1") } else { ("h1", "c1") };
     let inputs = ["x", "W", "R", "B", "", h, c];
-    let run = node("LSTM", &inputs, &["Y", "h2", "c2"], &[("hidden_size", Attr::Int(4))]);
+    let run = node(
+        "LSTM",
+        &inputs,
+        &["Y", "h2", "c2"],
+        &[("hidden_size", Attr::Int(4))],
+    );
     let (cut, joined) = match form {
         Form::Apart => (
             vec![
