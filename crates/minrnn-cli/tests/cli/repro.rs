@@ -70,7 +70,7 @@ fn done(name: &str, only: &[&str], more: &[&str]) -> (tempfile::TempDir, String)
         let found = bytes.windows(here.len()).any(|w| w == here.as_bytes());
         assert!(!found, "{} names a folder of this machine", file.display());
     }
-    assert!(table.contains("verified"), "{table}");
+    assert!(table.contains("runs"), "{table}");
     (dir, page)
 }
 

@@ -113,6 +113,9 @@ pub(super) struct PlotSpec {
     pub(super) y: String,
     /// Figures `{prefix}{number}`, the number along x; left out: the curves of the runs.
     pub(super) prefix: Option<String>,
+    /// Behind the point, in its table.
+    #[serde(default)]
+    pub(super) digits: usize,
     #[serde(default)]
     pub(super) log_x: bool,
     #[serde(default)]

@@ -22,7 +22,7 @@ const COLOURS: [RGBColor; 8] = [
 ];
 
 /// A line: its name, its colour, its points.
-type Line = (String, usize, Vec<(f64, f64)>);
+pub(super) type Line = (String, usize, Vec<(f64, f64)>);
 
 /// The picture; none where there is nothing to draw.
 ///
@@ -68,7 +68,7 @@ fn curves(experiment: &Experiment, done: &[Done]) -> Vec<Line> {
 }
 
 /// Means of the figures `{prefix}{number}` of each row.
-fn figures(experiment: &Experiment, prefix: &str, done: &[Done]) -> Vec<Line> {
+pub(super) fn figures(experiment: &Experiment, prefix: &str, done: &[Done]) -> Vec<Line> {
     let mut lines = vec![];
     for (i, summary) in summary::all(experiment, done).iter().enumerate() {
         let keys = summary.runs.iter().flat_map(|d| {

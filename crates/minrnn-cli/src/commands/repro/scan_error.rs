@@ -64,14 +64,15 @@ impl Drawn {
         Self { k, candidate, a, b }
     }
 
-    /// The recurrence of the same a and b.
+    /// The recurrence of the same logits and candidates, everything in float64.
     fn in_float64(&self) -> Vec<f64> {
         let mut h = [0.0; CHANNELS];
-        let rows = self.a.chunks(CHANNELS).zip(self.b.chunks(CHANNELS));
-        let mut all = Vec::with_capacity(self.a.len());
-        for (a, b) in rows {
+        let rows = self.k.chunks(CHANNELS).zip(self.candidate.chunks(CHANNELS));
+        let mut all = Vec::with_capacity(self.k.len());
+        for (k, c) in rows {
             for d in 0..CHANNELS {
-                h[d] = f64::from(a[d]) * h[d] + f64::from(b[d]);
+                let z = 1.0 / (1.0 + (-f64::from(k[d])).exp());
+                h[d] = (1.0 - z) * h[d] + z * f64::from(c[d]);
             }
             all.extend(h);
         }

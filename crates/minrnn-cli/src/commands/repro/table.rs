@@ -1,8 +1,11 @@
 //! The results as tables: for the terminal, as Markdown, as CSV.
 
-use super::experiment::{Experiment, Ratio};
+use std::collections::BTreeSet;
+
+use super::experiment::{Experiment, PlotSpec, Ratio};
 use super::folder::Identity;
 use super::outcome::Done;
+use super::plot;
 use super::summary::{self, Summary, figure};
 use crate::table::{escaped, quoted, wide};
 
@@ -62,7 +65,7 @@ pub(super) fn markdown(
 ) -> String {
     let mut text = format!("# {}\n\n", experiment.title);
     if of.small {
-        text += "**Small version: a minute on two cores. Its figures say nothing of the paper's; they show that everything runs.**\n\n";
+        text += "**Small version: a minute on two cores. Its figures say nothing of the paper's; they show that everything runs. Sizes and lengths in the names of rows are those of the whole version.**\n\n";
     }
     let flag = if of.small { " --small" } else { "" };
     text += &format!(
@@ -77,6 +80,9 @@ pub(super) fn markdown(
     let mut all = table(experiment, done);
     all.load_style(comfy_table::presets::ASCII_MARKDOWN);
     text += &format!("{all}\n\n");
+    for spec in &experiment.plot {
+        text += &by_number(experiment, spec, done);
+    }
     text += &ratios(experiment, done);
     if !missing.is_empty() {
         text += &format!("Not run yet: {}.\n\n", missing.join(", "));
@@ -100,6 +106,37 @@ pub(super) fn markdown(
         text += &format!("\n{note}\n");
     }
     text + &origins(experiment)
+}
+
+/// Figures of a picture that go by a number, a column for each.
+fn by_number(experiment: &Experiment, spec: &PlotSpec, done: &[Done]) -> String {
+    let Some(prefix) = &spec.prefix else {
+        return String::new();
+    };
+    let lines = plot::figures(experiment, prefix, done);
+    let numbers: BTreeSet<u64> = lines
+        .iter()
+        .flat_map(|(.., points)| points.iter().map(|p| p.0 as u64))
+        .collect();
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .filter(|(.., points)| !points.is_empty())
+        .map(|(name, _, points)| {
+            let at = |n: &u64| points.iter().find(|p| p.0 as u64 == *n);
+            let cell = |n| at(n).map_or(String::new(), |p| figure(p.1, spec.digits));
+            std::iter::once(name.clone())
+                .chain(numbers.iter().map(cell))
+                .collect()
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut header = vec![format!("{}, {} =", spec.y, spec.x)];
+    header.extend(numbers.iter().map(u64::to_string));
+    let mut table = wide(header, rows, 1..numbers.len() + 1);
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
+    format!("{table}\n\n")
 }
 
 /// Every model by its name.
