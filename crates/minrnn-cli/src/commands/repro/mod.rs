@@ -92,7 +92,10 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
     cx.tidy();
     let missing = missing(&experiment, asked, &folder);
     write(&cx, &folder, &missing)?;
-    ui.print(&format!("{}\n", table::table(&experiment, &folder.done)))?;
+    ui.print(&format!(
+        "{}\n",
+        table::table(&experiment, &folder.done, cx.small)
+    ))?;
     ui.note(&format!(
         "tables: {}, {CSV}, {RESULTS}",
         cx.dir.join(MARKDOWN).display()

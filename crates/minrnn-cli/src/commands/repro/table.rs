@@ -9,8 +9,8 @@ use super::plot;
 use super::summary::{self, Summary, figure};
 use crate::table::{escaped, quoted, wide};
 
-/// The rows for people.
-pub(super) fn table(experiment: &Experiment, done: &[Done]) -> comfy_table::Table {
+/// The rows for people. The small version's figures are held to nobody's.
+pub(super) fn table(experiment: &Experiment, done: &[Done], small: bool) -> comfy_table::Table {
     let all = summary::all(experiment, done);
     let columns: Vec<_> = shown(experiment, &all);
     let mut header = vec!["model".to_owned(), "runs".to_owned()];
@@ -24,7 +24,7 @@ pub(super) fn table(experiment: &Experiment, done: &[Done]) -> comfy_table::Tabl
         "paper" => "against the paper".to_owned(),
         other => format!("against {other}"),
     };
-    let held = all.iter().any(|s| !s.against(experiment).is_empty());
+    let held = !small && all.iter().any(|s| !s.against(experiment).is_empty());
     let verified = all.iter().any(|s| !s.verdict().is_empty());
     header.extend(held.then_some(against));
     header.extend(verified.then(|| "verified".to_owned()));
@@ -77,7 +77,7 @@ pub(super) fn markdown(
     for picture in pictures {
         text += &format!("![{picture}]({picture}.svg)\n\n");
     }
-    let mut all = table(experiment, done);
+    let mut all = table(experiment, done, of.small);
     all.load_style(comfy_table::presets::ASCII_MARKDOWN);
     text += &format!("{all}\n\n");
     for spec in &experiment.plot {

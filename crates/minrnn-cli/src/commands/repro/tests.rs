@@ -170,6 +170,8 @@ fn what_falls_short_of_the_paper_is_said_to() {
     assert_eq!(all[0].against(&experiment), "loss reached, by 0.0380");
     assert_eq!(all[0].verdict(), "1 of 2 hold");
     assert_eq!(all[1].against(&experiment), "loss **short by 0.0450**");
+    let said = |small| table::table(&experiment, &done, small).to_string();
+    assert!(said(false).contains("short by") && !said(true).contains("short by"));
     let csv = table::csv(&experiment, &done);
     assert_eq!(csv.lines().count(), 4);
     assert!(
