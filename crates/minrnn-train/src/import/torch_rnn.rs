@@ -135,7 +135,7 @@ fn found(tensors: &Tensors) -> Result<Found> {
     }
     let [rows, inputs] = shape(tensors, FIRST)?;
     let [same, hidden] = shape(tensors, "weight_hh_l0")?;
-    let gates = if hidden == 0 { 0 } else { rows / hidden };
+    let gates = rows.checked_div(hidden).unwrap_or(0);
     if same != rows || gates * hidden != rows {
         let message = format!("has {rows} rows, and weight_hh_l0 {same} of {hidden} columns");
         return Err(ImportProblem::tensor(FIRST, message));
