@@ -80,6 +80,20 @@ pub(crate) fn grouped(n: usize) -> String {
     text
 }
 
+/// A cell of a Markdown table whose text is no markup.
+pub(crate) fn escaped(cell: &str) -> String {
+    let cell = cell.replace('&', "&amp;").replace('<', "&lt;");
+    cell.replace('|', "\\|").replace(['\n', '\r'], " ")
+}
+
+/// A cell of a CSV.
+pub(crate) fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

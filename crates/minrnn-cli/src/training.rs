@@ -1,5 +1,7 @@
 //! A training run in its folder, with progress, checkpoints and signals that end it.
 
+mod show;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,8 @@ use crate::metrics::Log;
 use crate::progress::{Pace, Progress, duration, short};
 use crate::table::size;
 use crate::ui::Ui;
+use show::norm;
+pub(crate) use show::{number, percent, said};
 
 /// Time between checkpoints where evaluations are far apart.
 const SAVE: Duration = Duration::from_secs(300);
@@ -30,7 +34,7 @@ const LONG: Duration = Duration::from_secs(5);
 /// How a run ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// Whether a signal ended it.
+    /// Whether a signal or the deadline ended it.
     pub(crate) interrupted: bool,
     /// The last evaluation, over the whole validation part; `None` after a signal, or without such a part.
     pub(crate) metrics: Option<Metrics>,
@@ -45,6 +49,17 @@ pub(crate) struct Ended {
 /// Trains to the end. In `dir`: `last` before a long evaluation, after each evaluation and at a signal, `best` whenever the
 /// validation loss is the lowest so far, the log, and with `tensorboard` its event file.
 pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, tensorboard: bool, ui: &Ui) -> Result<Ended> {
+    fit_until(trainer, dir, tensorboard, None, ui)
+}
+
+/// The same; at `deadline` it saves and ends, as at a signal.
+pub(crate) fn fit_until(
+    trainer: &mut Trainer,
+    dir: &Path,
+    tensorboard: bool,
+    deadline: Option<Instant>,
+    ui: &Ui,
+) -> Result<Ended> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let steps = trainer.config().train.steps;
     let progress = ui.progress("step", steps);
@@ -69,6 +84,7 @@ pub(crate) fn fit(trainer: &mut Trainer, dir: &Path, tensorboard: bool, ui: &Ui)
         each: None,
         steps,
         unit: unit(trainer),
+        deadline,
         interrupted: false,
     };
     let metrics = match trainer.fit(&mut |trainer, event| watcher.see(trainer, event)) {
@@ -118,6 +134,7 @@ struct Watcher {
     each: Option<f64>,
     steps: u64,
     unit: &'static str,
+    deadline: Option<Instant>,
     interrupted: bool,
 }
 
@@ -149,13 +166,19 @@ impl Watcher {
                 step >= self.steps
             }
         };
-        if interrupt::asked() && !at_end {
+        let over = self.deadline.is_some_and(|at| Instant::now() >= at);
+        if (interrupt::asked() || over) && !at_end {
             self.save(trainer, files::LAST)?;
             self.interrupted = true;
             // An error and no `Control::Stop`, which would go through the whole validation part first.
             return Err(TrainError::Config {
                 field: "interrupt".into(),
-                message: interrupt::name().into(),
+                message: if interrupt::asked() {
+                    interrupt::name()
+                } else {
+                    "the deadline"
+                }
+                .into(),
             });
         }
         Ok(Control::Continue)
@@ -321,75 +344,10 @@ fn sample(trainer: &Trainer) -> Result<Option<String>, TrainError> {
     Ok(Some(text))
 }
 
-/// `validation loss 0.1234, accuracy 98.70 %`.
-pub(crate) fn said(metrics: &Metrics) -> String {
-    let accuracy = metrics
-        .accuracy
-        .map_or(String::new(), |a| format!(", accuracy {}", percent(a)));
-    format!("validation loss {}{accuracy}", number(metrics.loss))
-}
-
 /// What a step's loss is measured in, where that is not what an evaluation's is.
 fn normalised(trainer: &Trainer) -> &'static str {
     match trainer.model().graph().denormalisation() {
         Some(_) => "normalised ",
         None => "",
-    }
-}
-
-/// A loss; its digits where it is very small or large, as squares in the units of the data may be.
-pub(crate) fn number(loss: f64) -> String {
-    if loss == 0.0 || (1e-3..1e6).contains(&loss) {
-        format!("{loss:.4}")
-    } else {
-        format!("{loss:.4e}")
-    }
-}
-
-/// The norm of a gradient: three digits.
-fn norm(norm: f64) -> String {
-    if norm == 0.0 || (0.01..1e4).contains(&norm) {
-        format!("{norm:.2}")
-    } else {
-        format!("{norm:.1e}")
-    }
-}
-
-/// A share, never rounded up to 100 %.
-pub(crate) fn percent(share: f64) -> String {
-    let hundredths = (share * 1e4).floor();
-    format!("{:.2} %", hundredths / 100.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn losses_keep_their_digits() {
-        let all = [0.0, 1e-9, 0.0123456, 2.5, 959_564.12, 1.5e9];
-        let wanted = [
-            "0.0000",
-            "1.0000e-9",
-            "0.0123",
-            "2.5000",
-            "959564.1200",
-            "1.5000e9",
-        ];
-        assert_eq!(all.map(number), wanted);
-    }
-
-    #[test]
-    fn norms_have_some_digits() {
-        let all = [0.0, 0.0004, 0.5, 12.345, 54_321.0].map(norm);
-        assert_eq!(all, ["0.00", "4.0e-4", "0.50", "12.35", "5.4e4"]);
-    }
-
-    #[test]
-    fn shares_are_never_better_than_they_are() {
-        assert_eq!(
-            [1.0, 0.99999, 0.5].map(percent),
-            ["100.00 %", "99.99 %", "50.00 %"]
-        );
     }
 }

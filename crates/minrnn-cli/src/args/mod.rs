@@ -1,7 +1,7 @@
 //! The command line: a file a kind of command.
 
 mod bench;
-mod device;
+pub(crate) mod device;
 mod engines;
 mod eval;
 mod export;
@@ -11,6 +11,7 @@ mod infer;
 mod init;
 mod numbers;
 mod report;
+mod repro;
 mod sweep;
 mod train;
 mod verify;
@@ -28,6 +29,7 @@ pub(crate) use import::{ActivationChoice, Import, LayoutChoice};
 pub(crate) use infer::{EngineChoice, Generate, Run, RunForm};
 pub(crate) use init::{Init, InitKind};
 pub(crate) use report::Report;
+pub(crate) use repro::{Repro, ReproName};
 pub(crate) use sweep::Sweep;
 pub(crate) use train::{Quickstart, Train};
 pub(crate) use verify::{Pair, Verify};
@@ -55,6 +57,7 @@ pub(crate) enum Command {
     Init(Init),
     Train(Train),
     Sweep(Sweep),
+    Repro(Repro),
     Eval(Eval),
     Report(Report),
     Export(Box<Export>),

@@ -11,6 +11,7 @@ mod init;
 mod inspect;
 mod quickstart;
 mod report;
+mod repro;
 mod run;
 mod sweep;
 mod train;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: &Command, given: &Given, ui: &Ui) -> Result<Outcome> 
         Command::Init(args) => init::run(args, ui),
         Command::Train(args) => train::run(args, ui),
         Command::Sweep(args) => sweep::run(args, ui),
+        Command::Repro(args) => repro::run(args, ui),
         Command::Eval(args) => eval::run(args, given, ui),
         Command::Report(args) => report::run(args, ui),
         Command::Export(args) => export::run(args, given, ui),

@@ -12,7 +12,9 @@ use anyhow::Result;
 use minrnn_model::ModelError;
 use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
-use minrnn_train::task::{SelectiveCopyingOptions, SequencesOptions, TaskConfig, TextOptions};
+use minrnn_train::task::{
+    FormalOptions, SelectiveCopyingOptions, SequencesOptions, TaskConfig, TextOptions,
+};
 use minrnn_train::trainer::TrainConfig;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -273,8 +275,10 @@ fn task_config(task: Spanned<DeValue>) -> Result<TaskConfig, Fault> {
         }
         Some("text") => read::<TextOptions>(rest).map(TaskConfig::Text),
         Some("sequences") => read::<SequencesOptions>(rest).map(TaskConfig::Sequences),
+        Some("formal_language") => read::<FormalOptions>(rest).map(TaskConfig::FormalLanguage),
         _ => {
-            let known = "expected \"selective_copying\", \"text\" or \"sequences\"";
+            let known =
+                "expected \"selective_copying\", \"text\", \"sequences\" or \"formal_language\"";
             match kind {
                 Some((kind, at)) => Err(Fault::at(
                     format!("unknown kind of task {kind:?}, {known}"),

@@ -40,7 +40,8 @@ pub(crate) fn process(dir: &Path, args: &[&str]) -> Command {
         .args(args)
         .current_dir(dir)
         .env_remove("COLUMNS")
-        .env_remove("RUST_BACKTRACE");
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("MINRNN_TEXT");
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

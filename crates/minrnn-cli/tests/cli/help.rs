@@ -18,6 +18,7 @@ fn every_command() {
         "init",
         "train",
         "sweep",
+        "repro",
         "eval",
         "report",
         "export",

@@ -25,6 +25,7 @@ mod onnx;
 mod outputs;
 mod pair;
 mod report;
+mod repro;
 mod resume;
 mod sequences;
 mod shared;

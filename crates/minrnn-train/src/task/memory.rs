@@ -32,7 +32,7 @@ impl TaskConfig {
     /// As [`TaskConfig::reading`].
     pub(crate) fn kept(&self) -> Result<u64> {
         match self {
-            Self::SelectiveCopying(_) => Ok(0),
+            Self::SelectiveCopying(_) | Self::FormalLanguage(_) => Ok(0),
             Self::Text(options) if options.from_disk => Ok(least(size(&options.path)?)),
             Self::Text(options) => size(&options.path),
             Self::Sequences(options) if options.from_disk => {
@@ -76,7 +76,7 @@ impl TaskConfig {
         let path = match self {
             Self::Text(options) => &options.path,
             Self::Sequences(options) => &options.path,
-            Self::SelectiveCopying(_) => return Ok(()),
+            Self::SelectiveCopying(_) | Self::FormalLanguage(_) => return Ok(()),
         };
         let message = format!(
             "its data need at least {} of memory, and {} are available",

@@ -7,6 +7,7 @@ mod batch;
 mod cut;
 mod digest;
 mod disk;
+mod formal;
 mod memory;
 mod range;
 mod row;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use batch::{Batch, Input, Targets};
 pub use digest::DataDigest;
+pub use formal::{Formal, FormalOptions, Language};
 pub use range::FARTHEST;
 pub use selective_copying::{SelectiveCopying, SelectiveCopyingOptions};
 pub use sequences::{Sequences, SequencesOptions};
@@ -208,13 +210,15 @@ pub enum TaskConfig {
     Text(TextOptions),
     /// Labels of feature sequences.
     Sequences(SequencesOptions),
+    /// What a machine with a memory says of a string.
+    FormalLanguage(FormalOptions),
 }
 
 impl TaskConfig {
     /// The same task with all of its data as its test part too, to be measured whole; a task without files is as it was.
     pub fn whole(mut self) -> Self {
         match &mut self {
-            Self::SelectiveCopying(_) => {}
+            Self::SelectiveCopying(_) | Self::FormalLanguage(_) => {}
             Self::Text(options) => options.whole = true,
             Self::Sequences(options) => options.whole = true,
         }
@@ -240,6 +244,7 @@ impl TaskConfig {
             Self::Text(options) if options.from_disk => Box::new(FromDisk::open(options, seed)?),
             Self::Text(options) => Box::new(Text::open(options, seed)?),
             Self::Sequences(options) => Box::new(Sequences::open(options, seed)?),
+            Self::FormalLanguage(options) => Box::new(Formal::new(options, seed)?),
         })
     }
 }

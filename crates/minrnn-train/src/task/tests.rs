@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 mod copying;
 mod disk;
+mod formal;
 mod sequences;
 mod sequences_disk;
 mod streams;

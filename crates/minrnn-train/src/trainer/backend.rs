@@ -101,6 +101,11 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
         1
     }
 
+    /// Bytes that the steps so far hold on the device, weights and moments too; `None` where that is not counted.
+    fn bytes(&self) -> Option<usize> {
+        None
+    }
+
     /// Puts a step in line, `dropout` choosing the masks; the report may come later.
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>>;
 

@@ -48,6 +48,10 @@ impl Cpu {
 }
 
 impl Backend for Cpu {
+    fn bytes(&self) -> Option<usize> {
+        Some(self.engine().bytes())
+    }
+
     fn params(&self) -> Result<Params> {
         let mut engine = self.engine();
         // Copies are made, perhaps for a checkpoint: they have room where the step's memory was.

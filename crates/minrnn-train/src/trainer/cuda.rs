@@ -66,6 +66,10 @@ impl Cuda {
 }
 
 impl Backend for Cuda {
+    fn bytes(&self) -> Option<usize> {
+        Some(self.engine().bytes())
+    }
+
     fn params(&self) -> Result<Params> {
         self.engine().params()
     }

@@ -213,6 +213,11 @@ impl Trainer {
     pub fn steps_done(&self) -> u64 {
         self.state.step
     }
+    /// Bytes that the steps so far hold on the device, weights and moments too: what the tape has planned. `None` by candle, which takes
+    /// memory as it goes.
+    pub fn bytes(&self) -> Option<usize> {
+        self.backend.bytes()
+    }
     /// The weights as they are now: their average, where [`TrainOptions::average`] says so.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! A sweep as tables: for the terminal, as Markdown, as CSV.
 
 use super::outcome::Outcome;
-use crate::table::wide;
+use crate::table::{escaped, quoted, wide};
 use crate::training::{number, percent};
 
 /// A run that is over.
@@ -100,19 +100,6 @@ pub(super) fn csv(keys: &[String], rows: &[Row]) -> String {
     let all = |x: f64| format!("{x:?}");
     let body = rows.iter().map(|r| line(cells(r, all, all)));
     std::iter::once(line(header(keys))).chain(body).collect()
-}
-
-/// A cell whose text is no markup.
-fn escaped(cell: &str) -> String {
-    let cell = cell.replace('&', "&amp;").replace('<', "&lt;");
-    cell.replace('|', "\\|").replace(['\n', '\r'], " ")
-}
-
-fn quoted(cell: &str) -> String {
-    match cell.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.to_owned(),
-    }
 }
 
 #[cfg(test)]

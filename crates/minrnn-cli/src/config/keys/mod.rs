@@ -60,10 +60,11 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 25] = [
+pub(crate) const TABLES: [&Table; 26] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
+    &task::FORMAL_LANGUAGE,
     &model::MODEL,
     &model::CELL,
     &signed::SIGNED,

@@ -243,3 +243,44 @@ pub(super) const SELECTIVE_COPYING: Table = Table {
         },
     ],
 };
+
+pub(super) const FORMAL_LANGUAGE: Table = Table {
+    name: "task.formal_language",
+    keys: &[
+        Key {
+            name: "kind",
+            kind: "`\"formal_language\"`",
+            default: Default::Needed,
+            meaning: "What a machine with a memory says of a string, after arXiv 2207.02098.",
+            example: "\"formal_language\"",
+        },
+        Key {
+            name: "language",
+            kind: "`\"parity\"`, `\"even_pairs\"`, `\"cycle_navigation\"`, `\"bucket_sort\"`, `\"missing_duplicate\"`, `\"majority\"`, `\"majority_count\"` or `\"s3\"`",
+            default: Default::Needed,
+            meaning: "What is asked of a string; see below.",
+            example: "\"parity\"",
+        },
+        Key {
+            name: "length",
+            kind: "two whole numbers",
+            default: Default::Is("[1, 40]"),
+            meaning: "Shortest and longest string of the training part, each length as likely as the others.",
+            example: "[1, 20]",
+        },
+        Key {
+            name: "eval_length",
+            kind: "two whole numbers",
+            default: Default::Is("[40, 256]"),
+            meaning: "The same of the validation part and of the test part.",
+            example: "[20, 100]",
+        },
+        Key {
+            name: "eval_samples",
+            kind: "whole number",
+            default: Default::Is("2048"),
+            meaning: "Samples of the validation part, and of the test part.",
+            example: "256",
+        },
+    ],
+};

@@ -7,7 +7,7 @@ use minrnn_model::config::{
     BlockConfig, CellConfig, ConvConfig, HeadConfig, InputConfig, MlpConfig, ModelConfig,
 };
 use minrnn_train::optim::{MuonConfig, OptimizerConfig};
-use minrnn_train::task::{SelectiveCopyingOptions, SequencesOptions, TextOptions};
+use minrnn_train::task::{FormalOptions, SelectiveCopyingOptions, SequencesOptions, TextOptions};
 use minrnn_train::trainer::{AverageConfig, LossConfig, TrainOptions};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -34,6 +34,7 @@ fn base(name: &str) -> String {
     let task = match name {
         "task.sequences" => "kind = 'sequences'\npath = 'a.csv'\ntarget = 'values'\nper = 'step'",
         "task.selective_copying" => "kind = 'selective_copying'",
+        "task.formal_language" => "kind = 'formal_language'\nlanguage = 's3'",
         _ => "kind = 'text'\npath = 'a.txt'\nseq_len = 8",
     };
     let inner = match name {
@@ -64,6 +65,7 @@ fn every_key_that_is_read_is_in_the_table_and_no_other() {
             "task.text" => keys::<TextOptions>(),
             "task.sequences" => keys::<SequencesOptions>(),
             "task.selective_copying" => keys::<SelectiveCopyingOptions>(),
+            "task.formal_language" => keys::<FormalOptions>(),
             "model" => keys::<ModelConfig>(),
             // One list of all kinds: below.
             cell if cell.starts_with("model.cell") => continue,
