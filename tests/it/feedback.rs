@@ -16,7 +16,6 @@ use minrnn_runtime::Execution;
 
 use crate::forged::Forged;
 
-/// Name and configuration.
 pub(crate) const MODELS: [(&str, &str); 4] = [
     (
         "gru",
@@ -220,7 +219,6 @@ fn operators(file: &File) -> Vec<&str> {
         .collect()
 }
 
-/// Where the operator says less than the model, a Scan stays.
 #[test]
 fn operators_stand_where_they_say_the_same() {
     let (model, params) = model(MODELS[0].1);
@@ -257,7 +255,6 @@ fn operators_stand_where_they_say_the_same() {
     assert_eq!(operators(&file), ["Scan"]);
 }
 
-/// The first node of that operator behind which the first GRU or LSTM reads its input `at`.
 fn maker<'f>(file: &'f mut File, at: usize, op: &str) -> &'f mut Node {
     let nodes = &file.graph.nodes;
     let cell = nodes
@@ -314,7 +311,6 @@ fn operators_that_say_something_else_do_not_hold() {
             forged.file("scan", &|file| {
                 change(file);
                 if older {
-                    // So that values alone show it.
                     file.producer_version = "0.0.9".into();
                 }
             });
