@@ -154,14 +154,14 @@ impl Finder<'_> {
             |name: &String| named(name) == Some(Meaning::Time) && !is_past(name) && elsewhere(name);
         // A size that an option gives to other inputs too.
         let sized = |name: &String| self.request.dims.get(name).is_some_and(|n| *n > 0);
-        let before = before.filter(|name| !of_time(name) && !(sized(name) && elsewhere(name)));
+        let before = before.filter(|name| !(of_time(name) || sized(name) && elsewhere(name)));
         let after = after.filter(|name| Some(name) != before.as_ref() && !name.contains('+'));
         if let Some(name) = before {
             self.own_names[side].insert(name, Own::Length(length));
         }
         if let Some(name) = after
             && !self.own_names[side].contains_key(&name)
-            && self.request.dims.get(&name).is_none()
+            && !self.request.dims.contains_key(&name)
         {
             // The name of T itself, where the past has none.
             let inputs = self.files[side].inputs().iter();
@@ -223,7 +223,7 @@ impl Finder<'_> {
         let Some(behind) = behind else {
             return;
         };
-        for j in 0..b.len() {
+        for (j, dim) in b.iter().enumerate() {
             let i = j + behind;
             let sum = |own: Option<Own>| {
                 own.filter(|own| matches!(own, Own::Length(k) if self.is_sum(*k)))
@@ -236,7 +236,7 @@ impl Finder<'_> {
             if self.fixed(&a[i]).is_none() {
                 self.own[0].insert((x.name.clone(), i), own);
             }
-            if self.fixed(&b[j]).is_none() {
+            if self.fixed(dim).is_none() {
                 self.own[1].insert((y.name.clone(), j), own);
             }
         }
