@@ -35,7 +35,7 @@ pub(super) fn measure(
             After::Carried => match carried(cx, item, loaded, config)? {
                 Some(loss) => done.figure("carried", loss),
                 None => cx.ui.note(&format!(
-                    "{}: the export was not kept, and the state is not carried through the text",
+                    "{}: the model has no form parallel, and the state is not carried through the text",
                     item.key()
                 )),
             },

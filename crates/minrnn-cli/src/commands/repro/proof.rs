@@ -10,7 +10,7 @@ use crate::commands::export;
 use crate::files::Loaded;
 use crate::verify::{self, Export, Options};
 
-/// Exports a model, verifies it to `longest` steps, and keeps the export where all of its files are small enough.
+/// Exports a model and verifies it to `longest` steps. The export is there until [`settle`].
 pub(super) fn prove(
     cx: &Context,
     key: &str,
@@ -57,9 +57,6 @@ pub(super) fn prove(
         .files
         .iter()
         .all(|f| f.bytes <= parcel::MOST as u64);
-    if !small {
-        remove(&out)?;
-    }
     let forms = Form::of(graph)
         .into_iter()
         .map(|f| f.name().to_owned())
@@ -72,4 +69,12 @@ pub(super) fn prove(
         checks: report.rows.iter().filter(|r| r.decides).count(),
         export: small.then(|| format!("{EXPORTS}/{key}")),
     })
+}
+
+/// Keeps an export where all of its files are small enough; what is measured of it has been.
+pub(super) fn settle(cx: &Context, key: &str, model: &Trained) -> Result<()> {
+    match model.export {
+        Some(_) => Ok(()),
+        None => remove(&cx.export(key)),
+    }
 }

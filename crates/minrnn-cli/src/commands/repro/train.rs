@@ -99,6 +99,9 @@ pub(super) fn run(cx: &Context, item: &Item, begun: bool) -> Result<Ran> {
     done.outcome.model = Some(model);
     done.time("proof_s", start.elapsed().as_secs_f64());
     after::measure(cx, item, &config, &loaded, &mut done)?;
+    if let Some(model) = &done.outcome.model {
+        proof::settle(cx, &key, model)?;
+    }
     finish(cx, &work, &key)?;
     Ok(Ran::Done(Box::new(done)))
 }
