@@ -12,7 +12,7 @@ use minrnn_model::model::Model;
 use minrnn_model::oracle::{self, Data, Run};
 use minrnn_model::params::Params;
 use minrnn_onnx::eval::{Array, Inputs, Limits, Session};
-use minrnn_onnx::export::{ExportError, ExportOptions, Form, Lowering, export_graph};
+use minrnn_onnx::export::{ExportError, ExportOptions, Form, Lowering, Target, export_graph};
 use minrnn_onnx::ir;
 use minrnn_train::checkpoint::load_model;
 use minrnn_train::import::{Imported, Layout, Options, import};
@@ -193,6 +193,17 @@ fn exports(model: &Model, params: &Params) -> Vec<(&'static str, Session, bool)>
         };
         all.push((name, options));
     }
+    let forms = Form::of(model.graph());
+    all.retain(|(_, options)| forms.contains(&options.form));
+    if !model.graph().folds().is_empty() {
+        let options = ExportOptions {
+            form: Form::Scan,
+            target: Target::OnnxRuntime,
+            fused_cells: true,
+            ..base.clone()
+        };
+        all.push(("operators", options));
+    }
     let open = |(name, options): (&'static str, ExportOptions)| {
         let file = match export_graph(model.graph(), params, &options) {
             // The operator takes the logarithm of the decay, and not every decay has one.
@@ -223,10 +234,18 @@ fn same(what: &str, got: &Result, want: &Result, tolerance: f64) {
 fn candle_and_the_exported_files_equal_the_independent_implementation() {
     let mut seen = 0;
     for (name, bytes) in files().into_iter().chain(crate::attention::files()) {
-        if !["mamba", "aaren", "s4d", "h3", "hyena", "nano", "gpt2"]
-            .iter()
-            .any(|kind| name.contains(kind))
-        {
+        let kinds = [
+            "mamba",
+            "aaren",
+            "s4d",
+            "h3",
+            "hyena",
+            "nano",
+            "gpt2",
+            "torch_gru",
+            "torch_lstm",
+        ];
+        if !kinds.iter().any(|kind| name.contains(kind)) {
             continue;
         }
         let golden = Golden::read(&bytes).expect("golden data");

@@ -33,6 +33,7 @@ mod layout;
 )]
 mod op;
 mod options;
+mod parted;
 mod passes;
 mod place;
 mod plan;

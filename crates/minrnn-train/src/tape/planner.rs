@@ -9,8 +9,8 @@ use super::arena::Buffer;
 use super::copy::Copy;
 use super::launch::{Kernel, Launch};
 use super::layout::Layout;
-use super::op::Parted;
 use super::options::{Options, Scratch};
+use super::parted::Parted;
 use super::place::{Mask, Place, Space};
 
 /// A gradient.

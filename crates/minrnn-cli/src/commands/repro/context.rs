@@ -10,7 +10,7 @@ use minrnn_train::trainer::Device;
 use super::budget::Budget;
 use super::cost::Cost;
 use super::experiment::{Experiment, Row, Wish};
-use super::torch::Torch;
+use super::python::Torch;
 use crate::config::Config;
 use crate::ui::Ui;
 

@@ -11,6 +11,7 @@ mod outcome;
 mod parcel;
 mod plot;
 mod proof;
+mod python;
 mod queue;
 mod scan_error;
 mod step;
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
         config.train.validate().map_err(|e| config.explain(e))?;
     }
     if let Some(python) = &args.python {
-        *cx.torch.borrow_mut() = Some(torch::Torch::start(python, cx.place)?);
+        *cx.torch.borrow_mut() = Some(python::Torch::start(python, cx.place)?);
     }
     let _lock = Lock::inside(&cx.dir, ui)?;
     let mut folder = Folder::open(&cx.dir, identity(&cx)?)?;

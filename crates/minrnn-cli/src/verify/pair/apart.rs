@@ -8,11 +8,11 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Two};
 use super::file::By;
+use super::groups::{Groups, coarser};
 use super::interface::{Ends, Filled, Interface, Kind, Length};
 use super::least::is_limit;
 use super::sizes::{BATCHES, LENGTHS};
 use super::spec::{Fill, Role};
-use super::summed::coarser;
 
 /// T and other lengths of a run that tries whether they may differ.
 const TRIALS: [(usize, [usize; 5]); 2] = [(17, [5, 7, 11, 13, 3]), (20, [33, 37, 41, 43, 47])];
@@ -23,9 +23,6 @@ const LONGEST: usize = 1024;
 
 /// More lengths than these are not sorted into groups.
 const SORTED: usize = 3;
-
-/// By length, which one it is as long as: itself, one before, or T, which is 0. Lengths count from 1.
-pub(super) type Groups = Vec<usize>;
 
 impl Interface {
     /// Lengths that are not T, in a run that asks something else.

@@ -10,6 +10,7 @@ mod costs;
 mod defaults;
 mod file;
 mod flags;
+mod groups;
 mod interface;
 mod least;
 mod lengths;

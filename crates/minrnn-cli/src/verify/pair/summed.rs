@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use super::apart::Groups;
 use super::case::Two;
 use super::interface::{Interface, Length, Link, Sum, is_past};
 use super::spec::Role;
@@ -193,28 +192,6 @@ fn sums_of(parts: &[usize]) -> Vec<Sum> {
     let mut all: Vec<Sum> = parts.iter().map(|p| sum(1, vec![*p])).collect();
     for (i, a) in parts.iter().enumerate() {
         all.extend(parts[i + 1..].iter().map(|b| sum(0, vec![*a, *b])));
-    }
-    all
-}
-
-/// All groups that are of one fewer than these.
-pub(super) fn coarser(level: &[Groups], open: &[usize]) -> Vec<Groups> {
-    let mut all: Vec<Groups> = vec![];
-    for groups in level {
-        let mut there: Vec<usize> = open.iter().map(|k| groups[*k]).collect();
-        there.push(0);
-        there.sort_unstable();
-        there.dedup();
-        for (i, a) in there.iter().enumerate() {
-            for b in &there[i + 1..] {
-                let one = |g: &usize| if g == b { *a } else { *g };
-                let mut next = groups.clone();
-                open.iter().for_each(|k| next[*k] = one(&groups[*k]));
-                if !all.contains(&next) {
-                    all.push(next);
-                }
-            }
-        }
     }
     all
 }

@@ -16,6 +16,7 @@ use crate::tape::cpu::Machine as Cpu;
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
 use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::parted::{Block, Parted};
 use crate::tape::place::Place;
 use crate::tape::planner::{Planner, SlotId};
 
@@ -157,15 +158,6 @@ pub(super) fn weight_grad(
     });
 }
 
-/// A linear layer of which others read parts, while the backward pass goes through these.
-#[derive(Debug, Default)]
-pub(in crate::tape) struct Parted {
-    /// Once a part has been there: whether the weight had a gradient before, to which those of all parts are added.
-    add: Option<bool>,
-    /// Parts without a gradient.
-    missing: Vec<Block>,
-}
-
 /// The part of `x W` that node `value` is, as a product of its own: columns of W are copied instead of columns of the result.
 pub(in crate::tape) fn part(p: &mut Planner<'_>, index: usize, value: usize) {
     let (graph, compute) = (p.graph, p.compute());
@@ -294,15 +286,6 @@ impl Part {
             add,
         });
     }
-}
-
-/// Columns `from..from + width` of the weight `[k, whole]`.
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    from: usize,
-    width: usize,
-    whole: usize,
-    k: usize,
 }
 
 impl Block {

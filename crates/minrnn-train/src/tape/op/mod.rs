@@ -43,7 +43,7 @@ pub(super) use embed::embed;
 pub(super) use feedback::none_for_gpus;
 pub(super) use gate::{Gated, gate};
 pub(super) use keep::{keep_states, kept_or_unknown, without_gradient};
-pub(super) use linear::{Parted, part};
+pub(super) use linear::part;
 pub(super) use loss::loss;
 pub(super) use norm::norm_of;
 pub(super) use sum::sum;
