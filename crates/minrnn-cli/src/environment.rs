@@ -10,6 +10,16 @@ const WANTED: [(&str, &str); 3] = [
     ("MALLOC_TRIM_THRESHOLD_", "536870912"),
 ];
 
+/// Panics of engines that become errors are said once, as these.
+pub fn hush() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !minrnn_runtime::panics::are_caught() {
+            usual(info);
+        }
+    }));
+}
+
 /// Starts the program anew, in the same process, with what is missing in its environment. Where that is not possible it
 /// goes on as it is, only slower. What the user has set stays.
 #[cfg(unix)]

@@ -36,7 +36,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use args::Args;
-pub use environment::settle;
+pub use environment::{hush, settle};
 use given::Given;
 use ui::Ui;
 

@@ -1,13 +1,13 @@
 //! The executor of the crate's own behind a [`Model`](crate::Model): checked calls in, checked values out.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
 use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input};
 use crate::kernels::Cpu;
+use crate::panics;
 
 /// A compiled file, and the buffers of those who run it.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ impl Exact {
 
 /// Runs `f`, and makes a fault of a panic.
 fn caught(f: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
-    let done = catch_unwind(AssertUnwindSafe(f));
+    let done = panics::catch(f);
     done.unwrap_or_else(|payload| Err(Fault::Panicked(words(&*payload).into())))
 }
 

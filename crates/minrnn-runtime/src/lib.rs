@@ -44,7 +44,7 @@
 //! # Panics
 //! Reading, planning and running happen behind `catch_unwind`, so a panic of tract or of this crate becomes [`Error::Load`] or
 //! [`Error::Run`]. A program built with `panic = "abort"` ends instead; and the program's panic hook, which prints to
-//! stderr by default, still sees the panic. An allocation that fails ends any program: give a process that opens files
+//! stderr by default, still sees the panic; it may ask [`panics::are_caught`]. An allocation that fails ends any program: give a process that opens files
 //! of strangers a memory limit.
 //!
 //! # Numbers
@@ -83,6 +83,7 @@ mod model;
 mod names;
 mod operator;
 mod options;
+pub mod panics;
 #[cfg(feature = "tract")]
 mod plan;
 mod proto;

@@ -1,7 +1,6 @@
 //! tract behind a wall: plans for a batch and a length, a few of them kept, and no panic that passes.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tract_onnx::prelude::tract_itertools::Itertools;
@@ -12,7 +11,7 @@ use crate::contract::{BATCH, SEQ_LEN};
 use crate::error::{Cause, Error, Result};
 use crate::exact::words;
 use crate::info::Info;
-use crate::referee;
+use crate::{panics, referee};
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +164,7 @@ impl Key {
 /// Runs `f` and makes an error of a panic. tract's models are rebuilt or dropped after one, never used again half
 /// made: plans are immutable, and a failed run drops its own state.
 pub(crate) fn caught<T>(f: impl FnOnce() -> TractResult<T>) -> std::result::Result<T, Cause> {
-    match catch_unwind(AssertUnwindSafe(f)) {
+    match panics::catch(f) {
         Ok(Ok(value)) => Ok(value),
         // The whole chain in one line: the outermost context alone says nothing to a user.
         Ok(Err(error)) => Err(format!("{error:#}").into()),

@@ -222,7 +222,7 @@ pub fn walk<'a>(
             let value = &values[node.inputs[input].index()];
             value.as_ref().expect("kept until its last use")
         };
-        let y = match node.op {
+        let mut y = match node.op {
             Op::Delay { state, by } => {
                 let s = state.index();
                 window::delay(x(0), by, &first[s], &begin[s], run)
@@ -256,6 +256,7 @@ pub fn walk<'a>(
                 None => still.value(node, &x, shape, run),
             },
         };
+        y.settle_bounds();
         see(graph.value_at(i), &y);
         values[i] = Some(y);
         for (s, next) in states.iter_mut().enumerate() {

@@ -49,6 +49,14 @@ impl Tensor {
     pub(super) fn err(&self, i: usize) -> f64 {
         self.bound.get(i).copied().unwrap_or(0.0)
     }
+    /// A bound that is no number (0 times infinity) says nothing, which is what an infinite one says; a value that is none keeps it.
+    pub(super) fn settle_bounds(&mut self) {
+        for (bound, value) in self.bound.iter_mut().zip(&self.data) {
+            if bound.is_nan() && !value.is_nan() {
+                *bound = f64::INFINITY;
+            }
+        }
+    }
     /// Rounded to f32.
     pub fn to_f32(&self) -> Vec<f32> {
         self.data.iter().map(|x| *x as f32).collect()

@@ -196,6 +196,27 @@ fn the_bound_covers_f32_and_no_more_than_it_must() {
     assert!(worst < 1e-2, "a bound that large says nothing: {worst}");
 }
 
+/// Errors that a deep model amplifies beyond all numbers are bounds that say nothing, and no numbers that are none: nothing would equal them.
+#[test]
+fn bounds_beyond_all_numbers_are_infinite() {
+    for (model, mut params) in variants() {
+        params.iter_mut().flatten().for_each(|p| *p *= 1e60);
+        let graph = model.graph();
+        let case = case(graph, 5, (2, 37));
+        let run = Run {
+            bounds: true,
+            ..Run::new(2, 37, Data::Tokens(&case.ids))
+        };
+        let mut beyond = false;
+        walk(graph, &params, &run, &mut |_, t| {
+            assert!(t.bound.iter().all(|b| !b.is_nan()));
+            beyond |= t.bound.contains(&f64::INFINITY);
+        })
+        .unwrap();
+        assert!(beyond, "some of them are");
+    }
+}
+
 #[test]
 fn wrong_inputs_are_refused() {
     let (m, p) = &variants()[0];

@@ -80,7 +80,7 @@ impl Model {
     /// Nothing is half made where this fails, by an error or by a panic of any of the readers.
     fn load(file: &str, bytes: &[u8], folder: Option<&Path>, options: &Options) -> Result<Self> {
         let read = || Self::read(file, bytes, folder, options);
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        let done = crate::panics::catch(read);
         done.unwrap_or_else(|payload| {
             Err(Error::Load {
                 file: file.into(),

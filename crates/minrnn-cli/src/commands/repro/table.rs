@@ -85,7 +85,7 @@ pub(super) fn markdown(
     }
     text += &ratios(experiment, done);
     if !missing.is_empty() {
-        text += &format!("Not run yet: {}.\n\n", missing.join(", "));
+        text += &format!("Not run yet: {}.\n\n", some_of(missing));
     }
     for summary in summary::all(experiment, done) {
         if let Some(remark) = &summary.row.remark {
@@ -106,6 +106,15 @@ pub(super) fn markdown(
         text += &format!("\n{note}\n");
     }
     text + &origins(experiment)
+}
+
+/// Names, the first ones where there are many.
+fn some_of(names: &[String]) -> String {
+    const MOST: usize = 12;
+    match names.len().saturating_sub(MOST) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..MOST].join(", ")),
+    }
 }
 
 /// Figures of a picture that go by a number, a column for each.

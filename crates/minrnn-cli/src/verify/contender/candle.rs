@@ -1,7 +1,6 @@
 //! candle-onnx, which reads the graph again in each run. Only in builds with the feature: its own build needs protoc.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Instant;
 
@@ -188,7 +187,7 @@ fn from_engine(tensor: &Tensor, declared: Option<ir::DType>) -> Result<Array, St
 
 /// What the engine says in one line, a panic included: it keeps nothing from call to call.
 fn caught<T>(run: impl FnOnce() -> candle_core::Result<T>) -> Result<T, String> {
-    let said = match catch_unwind(AssertUnwindSafe(run)) {
+    let said = match minrnn_runtime::panics::catch(run) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),
         Err(_) => "it panics".into(),
