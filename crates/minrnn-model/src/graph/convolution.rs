@@ -54,6 +54,12 @@ impl Graph {
         self.nodes().iter().filter_map(of).collect()
     }
 
+    /// All states that count steps, whose values are whole numbers from 0 on.
+    pub fn counters(&self) -> Vec<State> {
+        let limited = self.counts().into_iter().map(|(state, _)| state);
+        limited.chain(self.counter()).collect()
+    }
+
     /// Convolution of x with taps `[rows, width]`, with a window of its own called `name`, which begins with zeros.
     ///
     /// # Errors

@@ -86,13 +86,13 @@ impl Case {
         }
     }
 
-    /// Random inputs and pieces, and random states if `states`; a counter of steps has a few.
+    /// Random inputs and pieces, and random states if `states`; counters of steps have a few.
     pub fn random(graph: &Graph, size: (usize, usize), states: bool, rng: &mut Rng) -> Self {
         let mut case = Self::of(graph.input(), size, rng);
         if states {
-            let counter = graph.counter().map(|s| s.index());
+            let counters: Vec<usize> = graph.counters().iter().map(|s| s.index()).collect();
             let one = |(i, s): (usize, &StateSpec)| {
-                let value = |_| match counter == Some(i) {
+                let value = |_| match counters.contains(&i) {
                     true => rng.below(BEFORE) as f32,
                     false => rng.normal() as f32,
                 };

@@ -510,8 +510,7 @@ impl Case {
             .map(|_| rng.range(-2.0, 2.0) as f32)
             .collect();
         // Sums of weights, which are divided by, are positive; counts are whole numbers.
-        let counts = graph.counts().into_iter().map(|(state, _)| state);
-        let counts: Vec<usize> = counts.chain(graph.counter()).map(|s| s.index()).collect();
+        let counts: Vec<usize> = graph.counters().iter().map(|s| s.index()).collect();
         let state = |rng: &mut Rng, (at, s): (usize, &minrnn_model::graph::StateSpec)| {
             if counts.contains(&at) {
                 return (0..batch).map(|_| rng.below(7) as f64).collect();
