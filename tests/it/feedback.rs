@@ -213,6 +213,12 @@ fn exports_with_operators_hold_and_are_exact() {
     }
 }
 
+/// Some engines run no operator of one channel.
+fn of_one_channel() -> (Model, Params) {
+    let text = "width = 1\nlayers = 1\nnorm = 'none'\n[input]\nfeatures = 2\n[head]\nwidth = 1\nkind = 'values'\n[cell]\nkind = 'gru'\n";
+    model(text)
+}
+
 fn operators(file: &File) -> Vec<&str> {
     let all = file.graph.nodes.iter().map(|n| n.op_type.as_str());
     all.filter(|op| ["GRU", "LSTM", "Scan"].contains(op))
@@ -244,6 +250,15 @@ fn operators_stand_where_they_say_the_same() {
         assert_eq!(operators(&file(change)), ["Scan", "Scan"]);
     }
     assert!(operators(&file(&|o| o.form = Form::Step)).is_empty());
+    let (narrow, params) = of_one_channel();
+    let options = ExportOptions {
+        form: Form::Scan,
+        fused_cells: true,
+        target: Target::OnnxRuntime,
+        ..ExportOptions::default()
+    };
+    let file = export_graph(narrow.graph(), &params, &options).unwrap();
+    assert_eq!(operators(&file), ["Scan"]);
     let own = own_and_params();
     let options = ExportOptions {
         form: Form::Scan,

@@ -334,7 +334,8 @@ fn sample(trainer: &Trainer) -> Result<Option<String>, TrainError> {
     let sampler = Sampler::new(0.8, 0).map_err(failed)?;
     let mut continuation = Continuation::new(sampler, &next, vec![], None).map_err(failed)?;
     let mut text = String::new();
-    for _ in 0..SAMPLE {
+    let most = trainer.model().graph().longest();
+    for _ in 0..most.map_or(SAMPLE, |most| SAMPLE.min(most)) {
         let logits = generator.feed(&next)?;
         let taken = continuation.take(&words, &logits).map_err(failed)?;
         text.push_str(&taken.text);

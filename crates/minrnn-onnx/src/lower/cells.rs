@@ -31,7 +31,10 @@ impl<'a> Lower<'a> {
         if !o.fused_cells || !plain {
             return None;
         }
-        let begins = |r: &&Region| r.nodes.start == index && operator(r.fused).is_some();
+        // Of one channel some engines run no GRU.
+        let is_wide = |r: &Region| r.states.iter().all(|s| self.graph.state_spec(*s).width > 1);
+        let begins =
+            |r: &&Region| r.nodes.start == index && operator(r.fused).is_some() && is_wide(r);
         self.graph.regions().iter().find(begins)
     }
 

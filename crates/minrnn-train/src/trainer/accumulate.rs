@@ -19,10 +19,16 @@ pub(super) fn parts(batch: &Batch, count: usize, loss: &LossConfig) -> Vec<(Batc
         // Nothing counts anywhere, and every loss is 0.
         false => 1.0 / count as f64,
     };
-    parts
-        .into_iter()
-        .zip(weights.into_iter().map(share))
-        .collect()
+    let mut shared = vec![];
+    for (mut part, weight) in parts.into_iter().zip(weights) {
+        let share = share(weight);
+        if share == 0.0 {
+            // It is run for its states. The mean of all of it, 0 times, is what a mean of nothing cannot be.
+            part.weights = None;
+        }
+        shared.push((part, share));
+    }
+    shared
 }
 
 /// Masks of a part: others in each, the same whenever the step is made again.
@@ -128,6 +134,12 @@ mod tests {
             ..plain.clone()
         };
         assert_eq!(shares(&weighted), [5.0 / 13.0, 8.0 / 13.0]);
+        // A part of padding alone is run for its states, and changes nothing.
+        let mut padded = batch.clone();
+        padded.weights = Some([vec![0.0; 4], vec![1.0; 6]].concat());
+        let found = parts(&padded, 2, &plain);
+        assert_eq!((found[0].1, found[1].1), (0.0, 1.0));
+        assert!(found[0].0.weights.is_none() && found[1].0.weights.is_some());
         assert_eq!(parts(&batch, 9, &plain).len(), 5);
     }
 

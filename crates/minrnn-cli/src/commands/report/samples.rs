@@ -55,7 +55,8 @@ fn write(sources: &Sources, words: &Words, sampler: Sampler, ui: &Ui) -> Result<
     let end = end.and_then(|token| u32::try_from(token).ok());
     let mut continuation = Continuation::new(sampler, &next, vec![], end)?;
     let mut text = String::new();
-    for _ in 0..CHARACTERS {
+    let most = sources.model().0.graph().longest();
+    for _ in 0..most.map_or(CHARACTERS, |most| CHARACTERS.min(most)) {
         let logits = engine.feed(&next)?;
         if let Some(value) = logits.iter().find(|v| !v.is_finite()) {
             bail!(

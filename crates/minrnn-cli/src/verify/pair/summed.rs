@@ -74,10 +74,9 @@ impl Interface {
     pub(super) fn drawn(&self, time: usize, others: &[usize]) -> Vec<usize> {
         let mut others = others.to_vec();
         for (size, length) in others.iter_mut().zip(&self.lengths) {
-            *size += match length.begins {
-                Some(_) => time,
-                None => 0,
-            };
+            if length.begins.is_some() {
+                *size = size.saturating_add(time);
+            }
         }
         others
     }

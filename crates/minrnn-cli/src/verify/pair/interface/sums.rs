@@ -23,7 +23,8 @@ impl Sum {
     /// Of a run, or a call, of so many steps.
     pub(crate) fn of(&self, time: usize, others: &[usize]) -> usize {
         let lengths = self.lengths.iter().filter_map(|k| others.get(*k));
-        self.time * time + lengths.sum::<usize>() + self.plus
+        let begin = self.time.saturating_mul(time).saturating_add(self.plus);
+        lengths.fold(begin, |sum, n| sum.saturating_add(*n))
     }
 }
 
@@ -300,12 +301,12 @@ impl Finder<'_> {
             };
             match (own, part.parse::<usize>()) {
                 (Some(Own::Length(k)), _) if *k != unread.length => sum.lengths.push(*k),
-                (Some(Own::Fixed(n)), _) => sum.plus += n,
+                (Some(Own::Fixed(n)), _) => sum.plus = sum.plus.saturating_add(*n),
                 (_, Ok(n)) => numbers.push(n),
                 _ if unread.side.is_none() && part == "T" => sum.time += 1,
                 _ if sides.iter().any(is_time) => sum.time += 1,
                 _ => match self.request.dims.get(part) {
-                    Some(n) => sum.plus += n,
+                    Some(n) => sum.plus = sum.plus.saturating_add(*n),
                     None => strange.push(part.to_owned()),
                 },
             }
@@ -338,7 +339,7 @@ impl Finder<'_> {
             // A step file counts its own steps.
             match grows && sum.time == 0 && (self.fed || self.kind == Kind::Step) {
                 true => sum.time += 1,
-                false => sum.plus += n,
+                false => sum.plus = sum.plus.saturating_add(n),
             }
         }
         Ok(sum)

@@ -6,6 +6,7 @@ use super::graphs::{Folder, node, noted, request};
 use super::memory::input;
 use super::*;
 use crate::verify::pair::Pair;
+use crate::verify::pair::interface::Sum;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
@@ -255,4 +256,14 @@ fn sizes_are_not_accused() {
     let found = Folder::new().pair(Kind::Step, graphs, &request).unwrap();
     let culprit = found.bisect.unwrap();
     assert_eq!(culprit.operator, "Mul", "{culprit:?}");
+}
+
+#[test]
+fn sums_of_sizes_beyond_all_are_no_panic() {
+    let sum = Sum {
+        time: 2,
+        lengths: vec![0],
+        plus: usize::MAX - 1,
+    };
+    assert_eq!(sum.of(9, &[usize::MAX]), usize::MAX);
 }

@@ -30,7 +30,9 @@ pub(super) fn concat(node: &Node, x: &[Value]) -> Value {
         }
         let one = |i: usize| {
             let axis = Axis::together(all.iter().map(|a| &a[i]));
-            let sizes: Option<i64> = all.iter().map(|a| a[i].size).sum();
+            let sizes = all
+                .iter()
+                .try_fold(0i64, |sum, a| sum.checked_add(a[i].size?));
             if i == at {
                 Axis {
                     size: sizes,
