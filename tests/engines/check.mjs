@@ -91,6 +91,10 @@ class Export {
     return Math.min(...this.forms.map((f) => this.manifest.forms[f].max_seq_len ?? Infinity));
   }
 
+  counts() {
+    return this.manifest.config.cell?.kind === "hyena" || "positions" in this.manifest.config;
+  }
+
   randomInput(random, batch, time) {
     if (this.input === "features") return randomTensor(random, [batch, time, this.width]);
     const vocab = this.manifest.config.input.vocab;
@@ -99,6 +103,10 @@ class Export {
 
   states(batch, random) {
     const all = this.manifest.states.map(({ input, shape, init }) => {
+      // A count of steps is a whole number.
+      if (random && this.counts() && input.endsWith(".n")) {
+        return [input, tensor(Float32Array.from({ length: batch * size(shape) }, () => Math.floor(5 * random())), [batch, ...shape])];
+      }
       if (random) return [input, randomTensor(random, [batch, ...shape])];
       const one = init === "zero" ? new Array(size(shape)).fill(0) : init;
       return [input, tensor(Float32Array.from({ length: batch * one.length }, (_, i) => one[i % one.length]), [batch, ...shape])];
