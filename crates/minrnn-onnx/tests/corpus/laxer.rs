@@ -36,6 +36,18 @@ pub(crate) const LAXER: &[(&str, &str)] = &[
     ),
     ("Range in steps of 0", "it does not look at the step"),
     (
+        "GRU with the gates of an LSTM",
+        "its inference does not look at the weights",
+    ),
+    (
+        "LSTM whose c has another batch",
+        "its inference does not look at the states",
+    ),
+    (
+        "GRU in another direction",
+        "it does not look at the values of attributes",
+    ),
+    (
         "ConstantOfShape filled by two",
         "it takes the type of the value and does not count it",
     ),
