@@ -62,6 +62,9 @@ pub(crate) struct Repro {
     /// Folder of the experiment [default: runs/ and the NAME, with --small behind it -small]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Take the finished runs of this folder of the same experiment in, and their exports: of another machine or GPU, or of an earlier version of other rows; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Vec<PathBuf>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

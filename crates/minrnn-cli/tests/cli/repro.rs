@@ -261,9 +261,9 @@ fn folders_of_other_things_are_refused_by_name() {
             "results of minrnn 0.0.7",
         ),
         (
-            "\"configuration\": \"",
-            "\"configuration\": \"0",
-            "another configuration of claims",
+            "\"settings\": \"",
+            "\"settings\": \"0",
+            "by other settings than this program's",
         ),
     ] {
         assert!(before.contains(from), "{before}");
@@ -338,5 +338,46 @@ fn the_text_may_be_named_by_the_environment() {
         dir.path()
             .join("runs/shakespeare-small/results.json")
             .exists()
+    );
+}
+
+#[test]
+fn runs_of_other_folders_are_taken_in_where_they_are_of_the_same_settings() {
+    let dir = folder();
+    let at = dir.path();
+    let ran = |out: &str, row: &str, from: &[&str]| {
+        let from = from.iter().flat_map(|f| ["--from", *f]);
+        let args = ["repro", "claims", "--small", "--only", row, "--out", out];
+        minrnn(at, &args.into_iter().chain(from).collect::<Vec<_>>())
+    };
+    ran("one", "scan-error", &[]).good();
+    ran("two", "exact", &[]).good();
+    ran("both", "exact", &["one", "two"]).good();
+    ran("other", "scan-error", &["two"]).good();
+    // In whatever order they came.
+    assert_eq!(
+        read(at, "both/results.json"),
+        read(at, "other/results.json")
+    );
+    assert_eq!(read(at, "both/table.md"), read(at, "other/table.md"));
+    let again = ran("both", "exact", &["two"]);
+    assert!(
+        again.err.contains("this folder has its own"),
+        "{}",
+        again.shown()
+    );
+    let old = read(at, "two/results.json").replace("\"settings\": \"", "\"settings\": \"0");
+    fs::write(at.join("two/results.json"), old).unwrap();
+    let ran_without = ran("third", "scan-error", &["two"]);
+    let err = ran_without.err.clone();
+    ran_without.good();
+    assert!(err.contains("it is by other settings"), "{err}");
+    assert!(!read(at, "third/results.json").contains("\"exact\""));
+    let none = ran("fourth", "exact", &["."]);
+    assert_eq!(none.code, Some(2));
+    assert!(
+        none.err.contains("no results of minrnn repro are there"),
+        "{}",
+        none.shown()
     );
 }

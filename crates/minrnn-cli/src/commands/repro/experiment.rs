@@ -15,9 +15,6 @@ use crate::config::Config;
 pub(super) struct Experiment {
     #[serde(skip)]
     pub(super) name: &'static str,
-    /// The file.
-    #[serde(skip)]
-    pub(super) source: &'static str,
     pub(super) title: String,
     /// What is to be known beside the table, a paragraph each.
     #[serde(default)]
@@ -38,13 +35,13 @@ pub(super) struct Experiment {
     pub(super) curve: Curve,
     /// What all rows share, as `minrnn train` reads it.
     #[serde(default)]
-    config: Table,
+    pub(super) config: Table,
     /// What rows have on a GPU besides.
     #[serde(default)]
-    cuda: Table,
+    pub(super) cuda: Table,
     /// What the small version changes in every row.
     #[serde(default)]
-    small: Table,
+    pub(super) small: Table,
     /// Where settings come from, by key: the paper's text, its released configuration, or elsewhere.
     #[serde(default)]
     pub(super) origin: BTreeMap<String, String>,
@@ -168,7 +165,7 @@ pub(super) struct Row {
     #[serde(default)]
     pub(super) set: Table,
     #[serde(default)]
-    small: Table,
+    pub(super) small: Table,
     #[serde(default)]
     pub(super) after: Vec<After>,
     /// Lengths of cases, and of what is measured by length: each from the one before it.
@@ -251,31 +248,16 @@ impl Experiment {
         let all = ALL.iter().find(|(n, ..)| *n == name);
         let (_, name, source) = all.context("an experiment without a file")?;
         let read = toml::from_str(source).map_err(|e| anyhow!("{name}.toml: {e}"));
-        Ok(Self {
-            name,
-            source,
-            ..read?
-        })
+        Ok(Self { name, ..read? })
     }
 
     pub(super) fn row(&self, name: &str) -> Option<&Row> {
         self.row.iter().find(|row| row.name == name)
     }
 
-    /// The configuration of a row: what all share, then what GPUs have besides, what the row sets, and what the small version changes.
+    /// The configuration of a row ([`Experiment::merged`]), with its seed and what the command gives.
     pub(super) fn config(&self, row: &Row, wish: Wish) -> Result<Config> {
-        let mut table = self.config.clone();
-        let mut over = vec![];
-        if wish.on_gpu {
-            over.push(&self.cuda);
-        }
-        over.push(&row.set);
-        if wish.small {
-            over.extend([&self.small, &row.small]);
-        }
-        for over in over {
-            merge(&mut table, over);
-        }
+        let mut table = self.merged(row, wish.small, wish.on_gpu);
         let seed = i64::try_from(wish.seed).context("a seed of --seeds is too large")?;
         set(&mut table, "train", "seed", Value::Integer(seed));
         if let Some(text) = wish.text {
@@ -291,28 +273,17 @@ impl Experiment {
     /// Dotted keys of everything that the configurations of its rows set.
     #[cfg(test)]
     pub(super) fn keys(&self) -> std::collections::BTreeSet<String> {
-        let mut keys = std::collections::BTreeSet::new();
+        let mut all = BTreeMap::new();
         let sets = self.row.iter().map(|row| &row.set);
         for table in sets.chain([&self.config, &self.cuda]) {
-            leaves("", table, &mut keys);
+            super::settings::leaves("", table, &mut all);
         }
-        keys
-    }
-}
-
-#[cfg(test)]
-fn leaves(prefix: &str, table: &Table, keys: &mut std::collections::BTreeSet<String>) {
-    for (key, value) in table {
-        let name = format!("{prefix}{key}");
-        match value {
-            Value::Table(inner) => leaves(&format!("{name}."), inner, keys),
-            _ => drop(keys.insert(name)),
-        }
+        all.into_keys().collect()
     }
 }
 
 /// Puts values over others; of tables key by key.
-fn merge(base: &mut Table, over: &Table) {
+pub(super) fn merge(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),

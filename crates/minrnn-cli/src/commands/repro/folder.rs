@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::context::EXPORTS;
+use super::experiment::Experiment;
 use super::outcome::{Done, Outcome, Times};
 use crate::files;
 
@@ -22,8 +24,6 @@ pub(super) struct Identity {
     pub(super) experiment: String,
     /// Of the program.
     pub(super) version: String,
-    /// sha256 of the experiment's file.
-    pub(super) configuration: String,
     pub(super) small: bool,
     /// sha256 of the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,41 +47,97 @@ struct AllTimes {
 
 /// The folder.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct Folder<'e> {
     dir: PathBuf,
     of: Identity,
+    experiment: &'e Experiment,
+    /// In the order of the queue, however they came.
     pub(super) done: Vec<Done>,
 }
 
-impl Folder {
+impl<'e> Folder<'e> {
     /// Reads what is done, or begins.
     ///
     /// # Errors
-    /// A folder of somebody else, of another experiment, version or configuration, by name.
-    pub(super) fn open(dir: &Path, of: Identity) -> Result<Self> {
-        let path = dir.join(RESULTS);
-        if !path.exists() {
+    /// A folder of somebody else, of another experiment, version or text, or with runs by other settings, by name.
+    pub(super) fn open(dir: &Path, of: Identity, experiment: &'e Experiment) -> Result<Self> {
+        let mut folder = Self {
+            dir: dir.to_path_buf(),
+            of,
+            experiment,
+            done: vec![],
+        };
+        if !dir.join(RESULTS).exists() {
             if !files::is_free(dir)? {
                 bail!(
                     "{} is not empty and no repro of minrnn; choose another folder with --out",
                     dir.display()
                 );
             }
-            let folder = Self {
-                dir: dir.to_path_buf(),
-                of,
-                done: vec![],
-            };
             folder.write()?;
             return Ok(folder);
         }
-        let results: Results = read(&path)?;
-        differs(&results.of, &of).map_or(Ok(()), |what| {
-            Err(anyhow::anyhow!(
-                "{} has results of {what}; choose another folder with --out",
+        folder.done = folder.there(dir, "choose another folder with --out")?;
+        if let Some(run) = folder.done.iter().find(|d| !folder.is_by_these_settings(d)) {
+            bail!(
+                "{} has {} by other settings than this program's; choose another folder with --out, and take the runs that are still good along with --from {}",
+                dir.display(),
+                run.key(),
                 dir.display()
-            ))
-        })?;
+            );
+        }
+        folder.sort();
+        Ok(folder)
+    }
+
+    /// Takes the runs of another folder in, with their exports, where this one has none of their names; what it left, in notes.
+    ///
+    /// # Errors
+    /// A folder that is none of the same experiment, version, size and text.
+    pub(super) fn take(&mut self, other: &Path) -> Result<Vec<String>> {
+        let at = other.display();
+        if !other.join(RESULTS).is_file() {
+            bail!("--from {at}: no results of minrnn repro are there");
+        }
+        let mut notes = vec![];
+        for run in self.there(other, "leave it out of --from")? {
+            let key = run.key();
+            if self.has(&run.outcome.row, &run.outcome.case) {
+                notes.push(format!(
+                    "{key} of {at} is left there: this folder has its own"
+                ));
+            } else if !self.is_by_these_settings(&run) {
+                notes.push(format!(
+                    "{key} of {at} is left there: it is by other settings"
+                ));
+            } else {
+                if run
+                    .outcome
+                    .model
+                    .as_ref()
+                    .is_some_and(|m| m.export.is_some())
+                {
+                    // The name that this program gives it, whatever the file says.
+                    if !run.outcome.case.chars().all(|c| c.is_ascii_alphanumeric()) {
+                        bail!("--from {at}: {key} is no run of this experiment");
+                    }
+                    let export = Path::new(EXPORTS).join(&key);
+                    copied(&other.join(&export), &self.dir.join(&export))?;
+                }
+                self.done.push(run);
+            }
+        }
+        self.sort();
+        self.write()?;
+        Ok(notes)
+    }
+
+    /// The runs of a folder of the same experiment.
+    fn there(&self, dir: &Path, mend: &str) -> Result<Vec<Done>> {
+        let results: Results = read(&dir.join(RESULTS))?;
+        if let Some(what) = differs(&results.of, &self.of) {
+            bail!("{} has results of {what}; {mend}", dir.display());
+        }
         let times: AllTimes = match dir.join(TIMES).exists() {
             true => read(&dir.join(TIMES))?,
             false => AllTimes::of(vec![]),
@@ -101,11 +157,21 @@ impl Folder {
                 outcome,
             }
         };
-        Ok(Self {
-            dir: dir.to_path_buf(),
-            of,
-            done: results.runs.into_iter().map(done).collect(),
-        })
+        Ok(results.runs.into_iter().map(done).collect())
+    }
+
+    fn is_by_these_settings(&self, run: &Done) -> bool {
+        let now = self.experiment.settings(&run.outcome, self.of.small);
+        now.as_ref() == Some(&run.outcome.settings)
+    }
+
+    fn sort(&mut self) {
+        let rows = &self.experiment.row;
+        let number = |case: &str| case.get(1..).and_then(|n| n.parse::<u64>().ok());
+        self.done.sort_by_key(|d| {
+            let row = rows.iter().position(|r| r.name == d.outcome.row);
+            (row, number(&d.outcome.case))
+        });
     }
 
     pub(super) fn of(&self) -> &Identity {
@@ -119,6 +185,7 @@ impl Folder {
     /// Takes a run in, and writes what is known.
     pub(super) fn add(&mut self, done: Done) -> Result<()> {
         self.done.push(done);
+        self.sort();
         self.write()
     }
 
@@ -128,13 +195,26 @@ impl Folder {
         let times = self.done.iter().map(|d| d.times.clone()).collect();
         write(&self.dir.join(TIMES), &AllTimes::of(times))?;
         let results = Results {
-            schema: "minrnn.repro/1".into(),
+            schema: "minrnn.repro/2".into(),
             of: self.of.clone(),
             runs: self.done.iter().map(|d| d.outcome.clone()).collect(),
         };
         // Last: a run without its times is known, times without a run are not.
         write(&self.dir.join(RESULTS), &results)
     }
+}
+
+/// Copies the files of an export.
+fn copied(from: &Path, to: &Path) -> Result<()> {
+    let what = || format!("cannot copy {} to {}", from.display(), to.display());
+    fs::create_dir_all(to).with_context(what)?;
+    for entry in fs::read_dir(from).with_context(what)? {
+        let entry = entry.with_context(what)?;
+        if entry.file_type().with_context(what)?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).with_context(what)?;
+        }
+    }
+    Ok(())
 }
 
 impl AllTimes {
@@ -172,12 +252,6 @@ fn differs(there: &Identity, asked: &Identity) -> Option<String> {
         return Some(format!(
             "minrnn {}, and this is minrnn {}",
             there.version, asked.version
-        ));
-    }
-    if there.configuration != asked.configuration {
-        return Some(format!(
-            "another configuration of {}: this program's has changed since",
-            asked.experiment
         ));
     }
     (there.text != asked.text).then(|| "another text than that of --text".to_owned())

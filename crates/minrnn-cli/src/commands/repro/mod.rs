@@ -14,6 +14,7 @@ mod proof;
 mod python;
 mod queue;
 mod scan_error;
+mod settings;
 mod step;
 mod stream;
 mod summary;
@@ -88,7 +89,12 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
         *cx.torch.borrow_mut() = Some(python::Torch::start(python, cx.place)?);
     }
     let _lock = Lock::inside(&cx.dir, ui)?;
-    let mut folder = Folder::open(&cx.dir, identity(&cx)?)?;
+    let mut folder = Folder::open(&cx.dir, identity(&cx)?, &experiment)?;
+    for other in &args.from {
+        for note in folder.take(other)? {
+            ui.note(&note);
+        }
+    }
     let ended = work(&cx, &items, &mut folder)?;
     cx.tidy();
     let missing = missing(&experiment, asked, &folder);
@@ -120,7 +126,7 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
 }
 
 /// Works through the queue as far as the budget goes; whether a signal ended it.
-fn work(cx: &Context, items: &[Item], folder: &mut Folder) -> Result<bool> {
+fn work(cx: &Context, items: &[Item], folder: &mut Folder<'_>) -> Result<bool> {
     let mut begun = false;
     for item in items {
         if folder.has(&item.row.name, &item.case()) {
@@ -133,7 +139,11 @@ fn work(cx: &Context, items: &[Item], folder: &mut Folder) -> Result<bool> {
             .with_context(|| format!("{}, {}", item.row.name, item.case()))?;
         begun = true;
         match ran {
-            Ran::Done(done) => folder.add(*done)?,
+            Ran::Done(mut done) => {
+                let settings = cx.experiment.settings(&done.outcome, cx.small);
+                done.outcome.settings = settings.unwrap_or_default();
+                folder.add(*done)?;
+            }
             Ran::Saved if interrupt::asked() => return Ok(true),
             Ran::Saved | Ran::Later => break,
         }
@@ -145,7 +155,7 @@ fn work(cx: &Context, items: &[Item], folder: &mut Folder) -> Result<bool> {
     Ok(false)
 }
 
-fn one(cx: &Context, item: &Item, folder: &Folder, begun: bool) -> Result<Ran> {
+fn one(cx: &Context, item: &Item, folder: &Folder<'_>, begun: bool) -> Result<Ran> {
     let of = |row: &str| -> Vec<&outcome::Done> {
         folder
             .done
@@ -202,14 +212,13 @@ fn identity(cx: &Context) -> Result<Identity> {
     Ok(Identity {
         experiment: cx.experiment.name.into(),
         version: env!("CARGO_PKG_VERSION").into(),
-        configuration: parcel::hex(cx.experiment.source.as_bytes()),
         small: cx.small,
         text,
     })
 }
 
 /// Runs of the whole experiment that are not there.
-fn missing(experiment: &Experiment, asked: Asked, folder: &Folder) -> Vec<String> {
+fn missing(experiment: &Experiment, asked: Asked, folder: &Folder<'_>) -> Vec<String> {
     let all = Asked {
         seeds: &[],
         only: &[],
@@ -228,7 +237,7 @@ fn missing(experiment: &Experiment, asked: Asked, folder: &Folder) -> Vec<String
 }
 
 /// The tables and the pictures of the runs that are over.
-fn write(cx: &Context, folder: &Folder, missing: &[String]) -> Result<()> {
+fn write(cx: &Context, folder: &Folder<'_>, missing: &[String]) -> Result<()> {
     let (experiment, done) = (cx.experiment, &folder.done);
     let mut pictures = vec![];
     for spec in &experiment.plot {

@@ -13,6 +13,8 @@ pub(super) struct Outcome {
     pub(super) case: String,
     /// `cpu` or `cuda`.
     pub(super) device: String,
+    /// sha256 of the settings that it was made by.
+    pub(super) settings: String,
     pub(super) figures: BTreeMap<String, f64>,
     /// Of evaluations along a training: steps and what the experiment's curve shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -72,6 +74,7 @@ impl Done {
                 row: row.to_owned(),
                 case: case.to_owned(),
                 device: device.to_owned(),
+                settings: String::new(),
                 figures: BTreeMap::new(),
                 curve: vec![],
                 model: None,
@@ -97,6 +100,11 @@ impl Done {
 
     pub(super) fn is_of(&self, row: &str, case: &str) -> bool {
         self.outcome.row == row && self.outcome.case == case
+    }
+
+    /// The name of its files.
+    pub(super) fn key(&self) -> String {
+        format!("{}-{}", self.outcome.row, self.outcome.case)
     }
 
     /// A figure of either kind.

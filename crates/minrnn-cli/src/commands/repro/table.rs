@@ -69,10 +69,8 @@ pub(super) fn markdown(
     }
     let flag = if of.small { " --small" } else { "" };
     text += &format!(
-        "`minrnn repro {}{flag}`, minrnn {}; configuration {}.. (sha256). What a clock measured is in `times.json`.\n\n",
-        experiment.name,
-        of.version,
-        &of.configuration[..12.min(of.configuration.len())]
+        "`minrnn repro {}{flag}`, minrnn {}. What a clock measured is in `times.json`.\n\n",
+        experiment.name, of.version
     );
     for picture in pictures {
         text += &format!("![{picture}]({picture}.svg)\n\n");
