@@ -122,7 +122,10 @@ impl<'e> Folder<'e> {
                         bail!("--from {at}: {key} is no run of this experiment");
                     }
                     let export = Path::new(EXPORTS).join(&key);
-                    copied(&other.join(&export), &self.dir.join(&export))?;
+                    match other.join(&export).is_dir() {
+                        true => copied(&other.join(&export), &self.dir.join(&export))?,
+                        false => notes.push(format!("{key}: its export is not in {at}")),
+                    }
                 }
                 self.done.push(run);
             }
