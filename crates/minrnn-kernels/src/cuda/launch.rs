@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, LaunchConfig, result, sys};
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 
 use super::{CudaError, Gpu, Result, View};
@@ -44,6 +44,7 @@ modules! {
     SelectiveScan => "selective_scan",
     DiagonalScan => "diagonal_scan",
     MaxScan => "max_scan",
+    Feedback => "feedback",
 }
 
 impl Module {
@@ -106,6 +107,22 @@ impl<'a> Call<'a> {
     pub(crate) fn f32(mut self, value: f32) -> Self {
         self.arguments.push(u64::from(value.to_bits()));
         self
+    }
+
+    /// Whether the GPU can run one of the clusters that the kernel was compiled for, of so many blocks of so many threads. Clusters of
+    /// more than 8 blocks, which not every GPU has, are allowed from here on.
+    pub(crate) fn fits_a_cluster(&self, blocks: u32, threads: u32) -> bool {
+        let larger = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED;
+        if blocks > 8 && self.function.set_attribute(larger, 1).is_err() {
+            return false;
+        }
+        let config = LaunchConfig {
+            grid_dim: (blocks, 1, 1),
+            block_dim: (threads, 1, 1),
+            shared_mem_bytes: 0,
+        };
+        let fit = (self.function).occupancy_max_active_clusters(config, self.gpu.stream());
+        fit.is_ok_and(|clusters| clusters > 0)
     }
 
     /// Puts the launch on the stream.

@@ -1,9 +1,14 @@
 //! GRU and LSTM behind the product of their input: the product of the state, gates and feedback in one pass through all steps, forward and
 //! backward.
 //!
-//! [`slow`] is the definition, `cpu` the kernel. Candle computes both by their primitives. Letters: P parts, 3 of a GRU and 4 of an LSTM.
+//! [`slow`] is the definition, `cpu` the kernel, `cuda` with `feedback.cu` that for CUDA. Candle computes both by their primitives. Letters: P parts, 3 of a GRU and 4 of an LSTM.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
+#[cfg(feature = "cuda")]
+#[cfg(test)]
+mod cuda_tests;
 pub mod slow;
 #[cfg(test)]
 mod tests;

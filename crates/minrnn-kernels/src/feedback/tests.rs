@@ -2,18 +2,18 @@ use super::{Feedback, Size, cpu, slow};
 use crate::dispatch::Level;
 use crate::testing::{Rng, close};
 
-const KINDS: [Feedback; 2] = [Feedback::Gru, Feedback::Lstm];
+pub(super) const KINDS: [Feedback; 2] = [Feedback::Gru, Feedback::Lstm];
 
 /// x, weight, bias, h0, c0, and the gradient of h.
 #[derive(Clone)]
-struct Data {
-    kind: Feedback,
-    size: Size,
-    values: [Vec<f64>; 6],
+pub(super) struct Data {
+    pub(super) kind: Feedback,
+    pub(super) size: Size,
+    pub(super) values: [Vec<f64>; 6],
 }
 
 impl Data {
-    fn new(kind: Feedback, [batch, time, channels]: [usize; 3], seed: u64) -> Self {
+    pub(super) fn new(kind: Feedback, [batch, time, channels]: [usize; 3], seed: u64) -> Self {
         let size = Size {
             batch,
             time,
@@ -52,7 +52,7 @@ impl Data {
         }
     }
 
-    fn twin(&self) -> (slow::Output, slow::Grads) {
+    pub(super) fn twin(&self) -> (slow::Output, slow::Grads) {
         let out = slow::forward(self.kind, &self.inputs(), self.size);
         let grads = slow::backward(self.kind, &self.inputs(), &out, &self.values[5], self.size);
         (out, grads)

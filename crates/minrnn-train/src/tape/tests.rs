@@ -251,14 +251,6 @@ pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
     all.chain(of_feedback()).chain(dropped()).collect()
 }
 
-/// Those of which every launch has a kernel for GPUs.
-#[cfg(feature = "cuda")]
-pub(crate) fn models_for_gpus() -> Vec<(&'static str, Model, Params)> {
-    let all = models().into_iter();
-    all.filter(|(_, model, _)| Plan::knows_on_gpus(model.graph()).is_ok())
-        .collect()
-}
-
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.
 fn compare(compute: Elem, tolerance: f64, known: &Known) {
     for (name, model, params) in models() {

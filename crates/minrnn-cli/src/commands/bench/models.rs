@@ -1,9 +1,10 @@
-//! What `minrnn bench train` trains: the layers of the paper's figure 1, two state spaces, and a language model.
+//! What `minrnn bench train` trains: the layers of the paper's figure 1, GRU and LSTM, two state spaces, and a language model.
 
 use anyhow::Result;
 use minrnn_model::graph::{Graph, Input, OutputKind, Value};
 use minrnn_model::layers::{
-    Candidate, Diagonal, Gated, Gates, MinGru, MinLstm, Recurrent, S4d, S6, Space, Straight,
+    Candidate, Diagonal, Feedback, Gated, Gates, MinGru, MinLstm, Recurrent, Rnn, S4d, S6, Space,
+    Straight,
 };
 use minrnn_model::model::Model;
 
@@ -18,10 +19,21 @@ pub(super) enum Layer {
     Mamba,
     /// Two linear maps around S4D: D = M, 64 states a channel.
     S4d,
+    /// PyTorch's GRU, both biases: D = M.
+    Gru,
+    /// Its LSTM.
+    Lstm,
 }
 
 impl Layer {
-    pub(super) const ALL: [Self; 4] = [Self::MinGru, Self::MinLstm, Self::Mamba, Self::S4d];
+    pub(super) const ALL: [Self; 6] = [
+        Self::MinGru,
+        Self::MinLstm,
+        Self::Mamba,
+        Self::S4d,
+        Self::Gru,
+        Self::Lstm,
+    ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -29,6 +41,8 @@ impl Layer {
             Self::MinLstm => "layer min_lstm",
             Self::Mamba => "layer mamba",
             Self::S4d => "layer s4d",
+            Self::Gru => "layer gru",
+            Self::Lstm => "layer lstm",
         }
     }
 
@@ -39,6 +53,8 @@ impl Layer {
                 Self::MinLstm => cell(g, x, &CELLS.1, width),
                 Self::Mamba => g.apply(&mamba(width), x),
                 Self::S4d => g.apply(&s4d(width), x),
+                Self::Gru => g.apply(&rnn(Feedback::Gru, width), x),
+                Self::Lstm => g.apply(&rnn(Feedback::Lstm, width), x),
             })
         };
         Ok(Model::trace(
@@ -107,6 +123,16 @@ fn s4d(channels: usize) -> Straight {
         })),
         channels,
         bias: false,
+    }
+}
+
+fn rnn(kind: Feedback, channels: usize) -> Rnn {
+    Rnn {
+        kind,
+        channels,
+        bias: true,
+        learned_state: false,
+        projection: false,
     }
 }
 

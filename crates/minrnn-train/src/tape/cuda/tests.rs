@@ -14,7 +14,7 @@ use super::machine::GpuScratch;
 use super::{Machine, Store};
 use crate::run::tests::Case;
 use crate::tape::op::CopyColumns;
-use crate::tape::tests::{Wanted, host, models_for_gpus, options, rule, wanted};
+use crate::tape::tests::{Wanted, host, models, options, rule, wanted};
 use crate::tape::{Launch, Options, Place, Plan, Space, Twin};
 
 /// The GPU, or a message.
@@ -191,7 +191,7 @@ fn side_by_side(
 #[test]
 fn every_launch_gives_what_the_slow_twin_gives() {
     let Some(gpu) = gpu() else { return };
-    for (name, model, params) in models_for_gpus() {
+    for (name, model, params) in models() {
         let graph = model.graph();
         for (seed, (batch, time)) in [(2, 7), (1, 1), (3, 40)].into_iter().enumerate() {
             for compute in [Elem::F32, Elem::Bf16, Elem::F16] {
@@ -213,7 +213,7 @@ fn every_launch_gives_what_the_slow_twin_gives() {
 #[test]
 fn a_captured_step_gives_the_bits_of_its_launches() {
     let Some(gpu) = gpu() else { return };
-    for (name, model, params) in models_for_gpus() {
+    for (name, model, params) in models() {
         let graph = model.graph();
         let mut case = Case::new(graph, 3, 300, 0, false);
         (case.states, case.reset) = (None, None);

@@ -2,13 +2,13 @@
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::feedback::{self as kernel, Feedback, Size, slow};
-use minrnn_model::graph::{Fused, Graph, Param, Region};
+use minrnn_model::graph::{Fused, Param, Region};
 
+use super::Layer;
 use super::begin::{back_first, first, learned};
 use super::column_sum::column_sum;
 use super::keep::keep_by_itself;
 use super::linear::{linear, weight_grad};
-use super::{Layer, Unknown};
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
 use crate::tape::cuda::{Machine, Result};
@@ -66,24 +66,6 @@ fn kind(fused: Fused) -> Option<(Feedback, bool)> {
 
 pub(super) fn layer(fused: Fused) -> Option<Layer> {
     kind(fused).map(|_| cell as Layer)
-}
-
-/// # Errors
-/// The first layer of the graph that has a kernel on CPUs only.
-pub(in crate::tape) fn none_for_gpus(graph: &Graph) -> std::result::Result<(), Unknown> {
-    let known = |at: usize| {
-        let mut around = graph.regions().iter().filter(|r| r.nodes.contains(&at));
-        around.any(|r| kind(r.fused).is_some())
-    };
-    let mut folds = graph.folds().iter().map(|f| f.nodes.start);
-    match folds.find(|at| known(*at)) {
-        None => Ok(()),
-        Some(at) => {
-            let mut unknown = Unknown::new(graph, at);
-            unknown.what.push_str(" on GPUs");
-            Err(unknown)
-        }
-    }
 }
 
 /// The products of the input: the linear layer that the region begins with.
@@ -208,6 +190,17 @@ impl Inputs {
             c0: self.c0.map(|_| c0),
         }
     }
+
+    #[cfg(feature = "cuda")]
+    fn views<'m>(&self, m: &'m Machine) -> Result<kernel::cuda::Inputs<'m>> {
+        Ok(kernel::cuda::Inputs {
+            x: m.view(self.x)?,
+            weight: m.view(self.weight)?,
+            bias: m.opt(self.bias)?,
+            h0: m.opt(self.h0)?,
+            c0: m.opt(self.c0)?,
+        })
+    }
 }
 
 impl Kernel for Cell {
@@ -241,8 +234,14 @@ impl Kernel for Cell {
         kernel::cpu::forward(kind, &self.inputs.slices(reads), size, h, saved, last);
     }
     #[cfg(feature = "cuda")]
-    fn cuda(&self, _: &Machine) -> Result<()> {
-        Err(no_kernel())
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        let to = kernel::cuda::Outputs {
+            h: m.view(self.h)?,
+            saved: m.opt(self.saved)?,
+            last: m.opt(self.last)?,
+        };
+        let Inputs { kind, size, .. } = self.inputs;
+        kernel::cuda::forward(&m.gpu, kind, &self.inputs.views(m)?, size, &to)
     }
 }
 
@@ -294,16 +293,16 @@ impl Kernel for CellGrad {
         kernel::cpu::backward(kind, &inputs, size, [h, saved, dh], to);
     }
     #[cfg(feature = "cuda")]
-    fn cuda(&self, _: &Machine) -> Result<()> {
-        Err(no_kernel())
-    }
-}
-
-/// Graphs with such a layer are refused before one is planned for a GPU.
-#[cfg(feature = "cuda")]
-fn no_kernel() -> minrnn_kernels::cuda::CudaError {
-    minrnn_kernels::cuda::CudaError::Driver {
-        what: "the feedback of a GRU or an LSTM".to_owned(),
-        reason: "has no kernel; train with train.engine = \"candle\"".to_owned(),
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        let to = kernel::cuda::Grads {
+            x: m.view(self.dx)?,
+            moved: m.opt(self.dmoved)?,
+            before: m.view(self.before)?,
+            h0: m.opt(self.dh0)?,
+            c0: m.opt(self.dc0)?,
+        };
+        let given = [m.view(self.h)?, m.view(self.saved)?, m.view(self.dh)?];
+        let Inputs { kind, size, .. } = self.inputs;
+        kernel::cuda::backward(&m.gpu, kind, &self.inputs.views(m)?, size, given, &to)
     }
 }

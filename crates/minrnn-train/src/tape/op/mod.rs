@@ -40,7 +40,6 @@ use minrnn_model::graph::{Fused, Graph, Law, Node, Op, Region, StateInit, StateS
 pub(super) use activation::is_activation;
 pub(super) use column_sum::column_sum;
 pub(super) use embed::embed;
-pub(super) use feedback::none_for_gpus;
 pub(super) use gate::{Gated, gate};
 pub(super) use keep::{keep_states, kept_or_unknown, without_gradient};
 pub(super) use linear::part;

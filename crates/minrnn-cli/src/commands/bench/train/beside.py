@@ -63,6 +63,34 @@ def mamba(d):
         return Mamba(d, use_fast_path=False)
 
 
+class Whole(nn.Module):
+    """torch.nn.GRU or LSTM, which are cuDNN's."""
+
+    def __init__(self, kind, d):
+        super().__init__()
+        self.rnn = kind(d, d, batch_first=True)
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
+class Cells(nn.Module):
+    """GRUCell or LSTMCell, called step by step."""
+
+    def __init__(self, kind, d):
+        super().__init__()
+        if d > 64:
+            raise RuntimeError("steps are called one by one at width 64 only")
+        self.cell = kind(d, d)
+
+    def forward(self, x):
+        state, out = None, []
+        for t in range(x.shape[1]):
+            state = self.cell(x[:, t], state)
+            out.append(state[0] if isinstance(state, tuple) else state)
+        return torch.stack(out, 1)
+
+
 class Block(nn.Module):
     def __init__(self, d, mixer, conv):
         super().__init__()
@@ -96,10 +124,13 @@ class Language(nn.Module):
 
 
 log_scan = lambda d: LogScan(d, 2, True)
-# Name: what makes the module, whether ids go in, and the ways that it is run in (None: as it is).
+# Name: what makes the module, whether ids go in, and the ways that it is run in (None: as it is; a function: what makes another module,
+# run ten times).
 COMPILED = {"torch.compile": "default", "torch.compile, graphs": "reduce-overhead"}
 MODELS = {
     "layer min_gru": (LogScan, False, COMPILED),
+    "layer gru": (lambda d: Whole(nn.GRU, d), False, {"cuDNN": None, "GRUCell": lambda d: Cells(nn.GRUCell, d)}),
+    "layer lstm": (lambda d: Whole(nn.LSTM, d), False, {"cuDNN": None, "LSTMCell": lambda d: Cells(nn.LSTMCell, d)}),
     "layer mamba": (mamba, False, {"mamba_ssm": None}),
     "language model": (lambda d: Language(d, log_scan, True), True, COMPILED),
     "language model mamba": (lambda d: Language(d, mamba, False), True, {"mamba_ssm": None}),
@@ -107,16 +138,17 @@ MODELS = {
 
 
 def median(step, rounds):
+    warm = 5 if rounds > 10 else 2
     flush = torch.empty(64 << 20, device="cuda")
     times = []
-    for i in range(rounds + 5):
+    for i in range(rounds + warm):
         flush.zero_()
         begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         begin.record()
         step()
         end.record()
         torch.cuda.synchronize()
-        if i >= 5:
+        if i >= warm:
             times.append(begin.elapsed_time(end))
     return sorted(times)[len(times) // 2]
 
@@ -127,6 +159,9 @@ def measure(make, ids, mode, shape, dtype):
     b, t, d = shape
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = dtype != "f32"
     base = torch.cuda.memory_allocated()
+    rounds = 20
+    if callable(mode):
+        make, mode, rounds = mode, None, 10
     module = make(d).cuda()
     run = module if mode is None else torch.compile(module, mode=mode)
     x = torch.randint(65, (b, t), device="cuda") if ids else torch.randn(b, t, d, device="cuda", requires_grad=True)
@@ -142,7 +177,7 @@ def measure(make, ids, mode, shape, dtype):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    ms = median(step, 20)
+    ms = median(step, rounds)
     torch.cuda.reset_peak_memory_stats()
     step()
     return ms, torch.cuda.max_memory_allocated() - base

@@ -1,0 +1,280 @@
+//! GRU and LSTM on CUDA, f32: all steps in one launch, forward and backward.
+//!
+//! Up to 384 channels, on GPUs with clusters of blocks (compute capability 9.0), a cluster keeps the matrix in its registers for all
+//! steps; else a plain kernel reads it in every step. Every sum has an order that hangs on the channels and on which of the two it is:
+//! a sequence has the same bits in any batch.
+
+use super::{Feedback, Size};
+use crate::Elem;
+use crate::cuda::shape::{at_least_one, blocks, int, need_opt, product};
+use crate::cuda::{Call, CudaError, Gpu, Module, Result, View, need};
+
+const OP: &str = "feedback";
+const BACKWARD: &str = "feedback backward";
+const F32: &[Elem] = &[Elem::F32];
+
+/// Sequences of a block of the plain kernel, and its most threads, as in `plain.cuh`.
+const PLAIN: (usize, usize) = (4, 1024);
+
+/// What a cell reads, as the twin's [`slow::Inputs`](super::slow::Inputs).
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Products of the input with their bias, `[B,T,P D]`.
+    pub x: View<'a>,
+    /// Matrix of the state, `[D,P D]`.
+    pub weight: View<'a>,
+    /// Its bias, `[P D]`.
+    pub bias: Option<View<'a>>,
+    /// h before the first step, `[B,D]`; absent: zeros.
+    pub h0: Option<View<'a>>,
+    /// c before the first step, `[B,D]`; absent: zeros, or a GRU.
+    pub c0: Option<View<'a>>,
+}
+
+/// What it writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Outputs<'a> {
+    /// h of all steps, `[B,T,D]`.
+    pub h: View<'a>,
+    /// What [`Size::saved`] says.
+    pub saved: Option<View<'a>>,
+    /// c after the last step, `[B,D]`; absent: not wanted, or a GRU.
+    pub last: Option<View<'a>>,
+}
+
+/// Gradients to be written, as the twin's [`slow::Grads`](super::slow::Grads).
+#[derive(Debug, Clone, Copy)]
+pub struct Grads<'a> {
+    /// `[B,T,P D]`.
+    pub x: View<'a>,
+    /// `[B,T,P D]`; of an LSTM absent: it is that of x.
+    pub moved: Option<View<'a>>,
+    /// h before each step, `[B,T,D]`.
+    pub before: View<'a>,
+    /// `[B,D]`; absent: not wanted.
+    pub h0: Option<View<'a>>,
+    /// `[B,D]`; absent: not wanted, or a GRU.
+    pub c0: Option<View<'a>>,
+}
+
+/// How a launch shares the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By clusters, each with so many sequences: 2 or 8. Plain where there are none, or too many channels for them.
+    Cluster(usize),
+    /// Any sizes, on any GPU.
+    Plain,
+}
+
+impl Way {
+    /// The fastest.
+    fn best(gpu: &Gpu, size: Size) -> Self {
+        match Tile::new(size.channels) {
+            None => Self::Plain,
+            // Few sequences a cluster where that leaves multiprocessors free.
+            Some(tile) => {
+                let few = size.batch.div_ceil(2) * tile.blocks <= gpu.multiprocessors() as usize;
+                Self::Cluster(if few { 2 } else { 8 })
+            }
+        }
+    }
+}
+
+/// How a cluster shares a matrix, as `Tile` in `tile.cuh`.
+#[derive(Debug, Clone, Copy)]
+struct Tile {
+    quads: usize,
+    blocks: usize,
+    threads: usize,
+}
+
+impl Tile {
+    /// `None`: too many channels.
+    fn new(channels: usize) -> Option<Self> {
+        let (quads, blocks) = match channels {
+            ..=64 => (1, 2),
+            65..=128 => (2, 4),
+            129..=256 => (4, 8),
+            257..=384 => (6, 16),
+            _ => return None,
+        };
+        Some(Self {
+            quads,
+            blocks,
+            threads: 16 * 4 * channels.div_ceil(4 * blocks),
+        })
+    }
+}
+
+/// A launch in the making, with its blocks and their threads.
+struct Launch<'a> {
+    call: Call<'a>,
+    grid: usize,
+    threads: usize,
+}
+
+impl<'a> Launch<'a> {
+    /// `pass`: `fwd` or `bwd`.
+    fn new(gpu: &'a Gpu, kind: Feedback, pass: &str, size: Size, way: Way) -> Result<Self> {
+        let name = match kind {
+            Feedback::Gru => "gru",
+            Feedback::Lstm => "lstm",
+        };
+        let name = format!("feedback_{name}_{pass}");
+        if let Way::Cluster(rows) = way
+            && let Some(tile) = Tile::new(size.channels)
+        {
+            let name = format!("{name}_{}_{rows}", tile.quads);
+            if let Some(call) = clustered(gpu, &name, tile)? {
+                return Ok(Self {
+                    call,
+                    grid: product(OP, &[size.batch.div_ceil(rows), tile.blocks])?,
+                    threads: tile.threads,
+                });
+            }
+        }
+        let (rows, threads) = PLAIN;
+        Ok(Self {
+            call: Call::new(gpu, Module::Feedback, &format!("{name}_plain"))?,
+            grid: size.batch.div_ceil(rows),
+            threads: size.channels.next_multiple_of(32).min(threads),
+        })
+    }
+
+    fn inputs(mut self, i: &Inputs<'_>) -> Self {
+        let call = self.call.view(i.x).view(i.weight);
+        self.call = call.opt(i.bias).opt(i.h0).opt(i.c0);
+        self
+    }
+
+    fn launch(self, op: &'static str, size: Size) -> Result<()> {
+        let sizes = [size.batch, size.time, size.channels];
+        let call = (sizes.into_iter()).fold(self.call, |call, size| call.i64(size as i64));
+        call.launch(
+            (blocks(op, self.grid)?, 1, 1),
+            (self.threads as u32, 1, 1),
+            0,
+        )
+    }
+}
+
+/// The kernel, where the GPU has such clusters and the program was built for it.
+fn clustered<'a>(gpu: &'a Gpu, name: &str, tile: Tile) -> Result<Option<Call<'a>>> {
+    if gpu.compute_capability()?.0 < 9 {
+        return Ok(None);
+    }
+    // Absent where the kernels were built for older GPUs only.
+    let call = Call::new(gpu, Module::Feedback, name).ok();
+    Ok(call.filter(|call| call.fits_a_cluster(tile.blocks as u32, tile.threads as u32)))
+}
+
+fn check(op: &'static str, kind: Feedback, i: &Inputs<'_>, size: Size) -> Result<()> {
+    let Size {
+        batch,
+        time,
+        channels: d,
+    } = size;
+    at_least_one(op, &[("b", batch), ("t", time), ("d", d)])?;
+    for (what, value) in [("b", batch), ("t", time), ("d", d)] {
+        int(op, what, value)?;
+    }
+    product(op, &[5, batch, time, d])?;
+    product(op, &[4, d, d])?;
+    let columns = kind.parts() * d;
+    need(op, "x", i.x, F32, size.packed(kind))?;
+    need(op, "weight", i.weight, F32, d * columns)?;
+    need_opt(op, "bias", i.bias, F32, columns)?;
+    need_opt(op, "h0", i.h0, F32, size.state())?;
+    need_c(op, "c0", kind, i.c0, size)
+}
+
+/// A value `[B,D]` of the state c.
+fn need_c(
+    op: &'static str,
+    arg: &'static str,
+    kind: Feedback,
+    view: Option<View<'_>>,
+    size: Size,
+) -> Result<()> {
+    if kind == Feedback::Gru && view.is_some() {
+        let problem = format!("`{arg}` is given, but a GRU has no state c");
+        return Err(CudaError::Value { op, problem });
+    }
+    need_opt(op, arg, view, F32, size.state())
+}
+
+/// h of all steps. `last` may be the memory of `c0`; no others may be the same.
+///
+/// # Errors
+/// [`CudaError`] on other lengths or types, sizes of 0 or beyond 2^31, a state c of a GRU, or where the launch fails.
+pub fn forward(
+    gpu: &Gpu,
+    kind: Feedback,
+    i: &Inputs<'_>,
+    size: Size,
+    to: &Outputs<'_>,
+) -> Result<()> {
+    forward_by(gpu, kind, i, size, to, Way::best(gpu, size))
+}
+
+pub(super) fn forward_by(
+    gpu: &Gpu,
+    kind: Feedback,
+    i: &Inputs<'_>,
+    size: Size,
+    to: &Outputs<'_>,
+    way: Way,
+) -> Result<()> {
+    check(OP, kind, i, size)?;
+    need(OP, "h", to.h, F32, size.states())?;
+    need_opt(OP, "saved", to.saved, F32, size.saved(kind))?;
+    need_c(OP, "last", kind, to.last, size)?;
+    let mut launch = Launch::new(gpu, kind, "fwd", size, way)?.inputs(i);
+    launch.call = launch.call.view(to.h).opt(to.saved).opt(to.last);
+    launch.launch(OP, size)
+}
+
+/// Gradients from what [`forward`] gave, h and what it saved, and the gradient of h, `[B,T,D]`. No two may be the same memory.
+///
+/// # Errors
+/// As [`forward`]; a gradient of the products of the state that is missing of a GRU, or given of an LSTM.
+pub fn backward(
+    gpu: &Gpu,
+    kind: Feedback,
+    i: &Inputs<'_>,
+    size: Size,
+    given: [View<'_>; 3],
+    to: &Grads<'_>,
+) -> Result<()> {
+    backward_by(gpu, kind, i, size, given, to, Way::best(gpu, size))
+}
+
+pub(super) fn backward_by(
+    gpu: &Gpu,
+    kind: Feedback,
+    i: &Inputs<'_>,
+    size: Size,
+    [h, saved, dh]: [View<'_>; 3],
+    to: &Grads<'_>,
+    way: Way,
+) -> Result<()> {
+    const OP: &str = BACKWARD;
+    check(OP, kind, i, size)?;
+    need(OP, "h", h, F32, size.states())?;
+    need(OP, "saved", saved, F32, size.saved(kind))?;
+    need(OP, "dh", dh, F32, size.states())?;
+    need(OP, "dx", to.x, F32, size.packed(kind))?;
+    if to.moved.is_some() != (kind == Feedback::Gru) {
+        let problem = "`dmoved` must be given of a GRU, and of an LSTM it is `dx`".into();
+        return Err(CudaError::Value { op: OP, problem });
+    }
+    need_opt(OP, "dmoved", to.moved, F32, size.packed(kind))?;
+    need(OP, "before", to.before, F32, size.states())?;
+    need_opt(OP, "dh0", to.h0, F32, size.state())?;
+    need_c(OP, "dc0", kind, to.c0, size)?;
+    let mut launch = Launch::new(gpu, kind, "bwd", size, way)?.inputs(i);
+    let call = launch.call.view(h).view(saved).view(dh);
+    let call = call.view(to.x).opt(to.moved).view(to.before);
+    launch.call = call.opt(to.h0).opt(to.c0);
+    launch.launch(OP, size)
+}

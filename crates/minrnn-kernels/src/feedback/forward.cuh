@@ -1,0 +1,113 @@
+// All steps forward by clusters: ROWS sequences a cluster.
+#pragma once
+
+#include "feedback/cells.cuh"
+#include "feedback/cluster.cuh"
+#include "feedback/tile.cuh"
+
+template <int PARTS, int QUADS, int ROWS> struct ForwardShared {
+    // h of all channels before this step and after it, by turns.
+    float h[2][ROWS][Tile<QUADS>::WIDTH];
+    // Products of the block's channels.
+    float moved[ROWS][PARTS][Tile<QUADS>::SLICE];
+};
+
+template <class Cell, int QUADS, int ROWS>
+__device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &out, const Sizes &size) {
+    typedef Tile<QUADS> T;
+    typedef Fold<ROWS, 16> F;
+    constexpr int P = Cell::PARTS;
+    static_assert(F::HELD == 1, "a lane has one row");
+    SHARED(s, ForwardShared<P, QUADS, ROWS>);
+    const int tid = threadIdx.x, rank = cluster_rank(), slice = slice_of<T::BLOCKS>(size.channels);
+    const i64 D = size.channels, begin = i64(blockIdx.x / T::BLOCKS) * ROWS;
+
+    // As one of the product: 1 of 16 lanes of a channel, rows 4 (lane + 16 q) to 4 (lane + 16 q) + 3 of its columns.
+    const int lane = tid % 16, of = tid / 16;
+    float weight[QUADS][P][4];
+#pragma unroll
+    for (int q = 0; q < QUADS; q++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const i64 k = 4 * (lane + 16 * q) + i, column = i64(rank) * slice + of;
+#pragma unroll
+            for (int p = 0; p < P; p++) weight[q][p][i] = k < D && column < D ? in.weight[(k * P + p) * D + column] : 0.0f;
+        }
+    }
+    // As one of the gates: one channel of one sequence.
+    const int row = tid / slice, own = tid % slice, channel = rank * slice + own;
+    const i64 sequence = begin + row, state = sequence * D + channel;
+    const bool live = row < ROWS && sequence < size.batch && channel < D;
+    float h = 0.0f, c = 0.0f, bias[P], x[P];
+#pragma unroll
+    for (int p = 0; p < P; p++) bias[p] = x[p] = 0.0f;
+    const float *from = in.x + (sequence * size.time * P) * D + channel;
+    if (live) {
+        h = or_zero(in.h0, state);
+        c = or_zero(in.c0, state);
+#pragma unroll
+        for (int p = 0; p < P; p++) {
+            bias[p] = or_zero(in.bias, p * D + channel);
+            x[p] = from[p * D];
+        }
+    }
+    // What no thread is live for stays 0.
+    for (int i = tid; i < ROWS * T::WIDTH; i += blockDim.x) {
+        const int r = i / T::WIDTH, k = i % T::WIDTH;
+        const bool there = begin + r < size.batch && k < D;
+        s.h[0][r][k] = there ? or_zero(in.h0, (begin + r) * D + k) : 0.0f;
+        s.h[1][r][k] = 0.0f;
+    }
+    cluster_arrive();
+    cluster_wait();
+
+    for (i64 t = 0; t < size.time; t++) {
+        const int now = t & 1;
+        float sums[ROWS][P];
+#pragma unroll
+        for (int r = 0; r < ROWS; r++) {
+#pragma unroll
+            for (int p = 0; p < P; p++) sums[r][p] = 0.0f;
+        }
+#pragma unroll
+        for (int q = 0; q < QUADS; q++) {
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                float4 four = *reinterpret_cast<const float4 *>(&s.h[now][r][4 * (lane + 16 * q)]);
+                add_product(sums[r], four, weight[q]);
+            }
+        }
+        F::sum(sums, lane);
+        if (F::writes(lane)) {
+#pragma unroll
+            for (int p = 0; p < P; p++) s.moved[F::first(lane)][p][of] = sums[0][p];
+        }
+        __syncthreads();
+        float saved[Cell::SAVED];
+        if (live) {
+            float moved[P];
+#pragma unroll
+            for (int p = 0; p < P; p++) moved[p] = s.moved[row][p][own] + bias[p];
+            Cell::step(x, moved, h, c, saved);
+#pragma unroll
+            for (int i = 0; i < T::BLOCKS; i++) put(&s.h[1 - now][row][channel], (rank + i) % T::BLOCKS, h);
+        }
+        cluster_arrive();
+        // Behind the barrier's first half, which waits for writes before it.
+        if (live) {
+            const i64 at = sequence * size.time + t;
+            out.h[at * D + channel] = h;
+            if (out.saved != nullptr) {
+#pragma unroll
+                for (int i = 0; i < Cell::SAVED; i++) out.saved[(at * Cell::SAVED + i) * D + channel] = saved[i];
+            }
+            if (t + 1 < size.time) {
+                from += P * D;
+#pragma unroll
+                for (int p = 0; p < P; p++) x[p] = from[p * D];
+            }
+        }
+        cluster_wait();
+    }
+    if (live && out.last != nullptr) out.last[state] = c;
+}
