@@ -239,6 +239,8 @@ mod tests {
             lr: 1e-3,
             grad_norm: 2.0,
             tokens: 8,
+            loss_scale: None,
+            skipped: false,
         };
         let metrics = Metrics {
             loss: 0.25,
@@ -295,6 +297,8 @@ mod tests {
             lr: 1e-3,
             grad_norm: 2.0,
             tokens: 8,
+            loss_scale: None,
+            skipped: false,
         };
         let mut log = Log::open(dir.path(), 0).unwrap();
         log.step(step).unwrap();
@@ -329,6 +333,8 @@ mod tests {
             lr: 1e-3,
             grad_norm: 2.0,
             tokens: 8,
+            loss_scale: None,
+            skipped: false,
         };
         let mut log = Log::open(dir.path(), 0).unwrap();
         for i in 0..5 {

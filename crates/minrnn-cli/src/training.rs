@@ -198,16 +198,22 @@ impl Watcher {
                 loss,
                 lr,
                 grad_norm,
+                skipped,
                 ..
             } = log;
             let memory = memory::peak().map_or(String::new(), |m| format!("  memory {}", size(m)));
             format!(
-                "{}loss {}  {} left  {} {unit}  lr {lr:.1e}  gradient {}{memory}",
+                "{}loss {}  {} left  {} {unit}  lr {lr:.1e}  gradient {}{}{memory}",
                 normalised(trainer),
                 number(loss),
                 duration(pace.left(left)),
                 short(pace.rate()),
-                norm(grad_norm),
+                if skipped {
+                    "beyond float16".into()
+                } else {
+                    norm(grad_norm)
+                },
+                scaled(trainer),
             )
         });
         if self.saved.elapsed() >= SAVE && log.step + 1 == trainer.steps_done() {
@@ -350,5 +356,14 @@ fn normalised(trainer: &Trainer) -> &'static str {
     match trainer.model().graph().denormalisation() {
         Some(_) => "normalised ",
         None => "",
+    }
+}
+
+/// The factor on a loss whose gradients are computed in float16, and how many steps it left out so far.
+fn scaled(trainer: &Trainer) -> String {
+    match (trainer.loss_scale(), trainer.skipped()) {
+        (None, _) => String::new(),
+        (Some(scale), 0) => format!("  loss scale {scale}"),
+        (Some(scale), n) => format!("  loss scale {scale}, {n} skipped"),
     }
 }

@@ -77,6 +77,7 @@ mod error;
 pub mod feedback;
 pub mod layer_norm;
 pub mod linear_scan;
+pub mod loss_scale;
 mod math;
 pub mod max_scan;
 pub mod mean_square;

@@ -77,12 +77,19 @@ impl Board {
 
     /// A step with the tokens (or steps of input) of a second at this time.
     pub(crate) fn step(&mut self, log: StepLog, rate: f64) -> Result<(), TrainError> {
-        let values = [
+        let mut values = vec![
             Value::scalar("loss/training", log.loss),
             Value::scalar("learning rate", log.lr),
-            Value::scalar("gradient norm", log.grad_norm),
-            Value::scalar("tokens per second", rate),
         ];
+        // Of a step that was left out it is no number.
+        if !log.skipped {
+            values.push(Value::scalar("gradient norm", log.grad_norm));
+        }
+        values.extend(
+            log.loss_scale
+                .map(|scale| Value::scalar("loss scale", scale)),
+        );
+        values.push(Value::scalar("tokens per second", rate));
         // As metrics.jsonl: a step has the number that it is counted with from 0.
         self.write(log.step, &values)
     }

@@ -7,6 +7,8 @@ fn log(step: u64) -> StepLog {
         lr: 1e-3,
         grad_norm: 2.0,
         tokens: 8,
+        loss_scale: None,
+        skipped: false,
     }
 }
 

@@ -41,14 +41,16 @@ extern "C" __global__ void __launch_bounds__(256)
 
 __device__ __forceinline__ bool is_finite(double x) { return fabs(x) <= 1.7976931348623157e308; }
 
-// What the latch says: nothing, the loss, the gradient of a parameter, its square.
-constexpr uint32_t LOSS = 1, GRADIENT = 2, SQUARE = 3;
+// What the latch says: nothing, the loss, the gradient of a parameter, its square; that a step is left out, which is no trouble of
+// those behind it.
+constexpr uint32_t LOSS = 1, GRADIENT = 2, SQUARE = 3, LEFT_OUT = 4;
 
 // One block. sums [parameters], f64; float64 arguments come as their bits, a limit of 0 is none. report: norm, clip factor. latch: step (2 words), parameter + 1 (0: none), what; the
-// first trouble stays there until the host clears it.
+// first trouble stays there until the host clears it. scale [1], if there: what the gradients were multiplied by; the norm is that of
+// the gradients without it, the factor takes it away.
 extern "C" __global__ void __launch_bounds__(1024)
     adamw_norm(const double *pieces, const uint32_t *segments, double *sums, const float *loss, float *report, uint32_t *latch,
-               const uint32_t *control, i64 clip_norm_bits, int parameters) {
+               const uint32_t *control, const float *scale, i64 clip_norm_bits, int parameters) {
     __shared__ double shared[32];
     __shared__ int firsts[32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
@@ -64,8 +66,9 @@ extern "C" __global__ void __launch_bounds__(1024)
     double part = 0;
     for (int p = threadIdx.x; p < parameters; p += blockDim.x) part += sums[p];
     const double total = block_sum(part, shared);
-    const double norm = sqrt(total), limit = __longlong_as_double(clip_norm_bits);
-    const double clip = limit > 0 && norm > limit ? limit / norm : 1.0;
+    const double each = scale ? 1.0 / double(scale[0]) : 1.0;
+    const double norm = sqrt(total) * each, limit = __longlong_as_double(clip_norm_bits);
+    const double clip = (limit > 0 && norm > limit ? limit / norm : 1.0) * each;
     // The first parameter in trouble, not finite before too large.
     int first = 0x7fffffff;
     for (int p = threadIdx.x; p < parameters; p += blockDim.x) {
@@ -82,6 +85,7 @@ extern "C" __global__ void __launch_bounds__(1024)
     report[0] = float(norm);
     report[1] = float(clip);
     const bool bad_loss = loss && !is_finite(loss[0]);
+    if (latch[3] == LEFT_OUT) latch[3] = 0;
     if (latch[3] == 0 && (bad_loss || first != 0x7fffffff)) {
         latch[0] = control[2];
         latch[1] = control[3];

@@ -10,6 +10,9 @@ const UPDATE: &str = "adamw update";
 /// Elements that a block sums up: as in the kernel.
 const CHUNK: usize = 8192;
 
+/// The fourth word of the latch where the step is left out: as in the kernels.
+const LEFT_OUT: u32 = 4;
+
 /// What the fourth word of the latch says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -27,7 +30,8 @@ pub fn read_latch(words: [u32; 4]) -> Option<(u64, Option<usize>, Trouble)> {
     let step = u64::from(words[0]) | u64::from(words[1]) << 32;
     let parameter = (words[2] as usize).checked_sub(1);
     let trouble = match words[3] {
-        0 => return None,
+        // A step that was left out is no trouble ([`loss_scale`](crate::loss_scale)).
+        0 | LEFT_OUT => return None,
         1 => Trouble::Loss,
         2 => Trouble::Gradient,
         _ => Trouble::Square,
@@ -58,6 +62,8 @@ pub struct Norm<'a> {
     pub clip_norm: Option<f64>,
     /// f32, [`scratch_len`].
     pub scratch: View<'a>,
+    /// f32 `[1]`: what the gradients were multiplied by, a power of two: norm and limit are of those without it, which the factor takes away.
+    pub scale: Option<View<'a>>,
     /// f32 `[2]`: norm before clipping, and factor by which the gradient is to be multiplied.
     pub report: View<'a>,
     /// u32 `[4]`, see [`read_latch`]: the first trouble stays there until the host clears it.
@@ -78,6 +84,7 @@ pub fn norm(gpu: &Gpu, p: &Norm<'_>) -> Result<()> {
     need(NORM, "grads", p.grads, &[Elem::F32], n)?;
     need(NORM, "segments", p.segments, &[Elem::U32], parameters + 1)?;
     need_opt(NORM, "loss", p.loss, &[Elem::F32], 1)?;
+    need_opt(NORM, "scale", p.scale, &[Elem::F32], 1)?;
     need(NORM, "report", p.report, &[Elem::F32], 2)?;
     check_state(NORM, p.latch, p.control)?;
     check_scratch(NORM, p.scratch, needed(n, parameters))?;
@@ -107,6 +114,7 @@ pub fn norm(gpu: &Gpu, p: &Norm<'_>) -> Result<()> {
         .view(p.report)
         .view(p.latch)
         .view(p.control)
+        .opt(p.scale)
         .i64(limit.to_bits().cast_signed())
         .i32(count)
         .launch((1, 1, 1), (1024, 1, 1), 0)

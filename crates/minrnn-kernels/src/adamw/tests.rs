@@ -47,6 +47,7 @@ impl<'a> State<'a> {
             loss: loss.as_ref().map(|loss| loss.view()),
             clip_norm,
             scratch: scratch.view(),
+            scale: None,
             report: self.report.view(),
             latch: self.latch.view(),
             control: self.control.view(),

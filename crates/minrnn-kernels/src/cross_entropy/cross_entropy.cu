@@ -1,5 +1,6 @@
 // Weighted mean cross entropy and the gradient of the logits in one pass. A row of weight 0 is not looked at. Scratch is
-// f64: WEIGHT_PARTS sums of weights, then the weighted loss of each block.
+// f64: WEIGHT_PARTS sums of weights, then the weighted loss of each block. The gradient, not the loss, is multiplied by
+// `scale[0]`, where there is one.
 
 #include "cuda/weights.cuh"
 
@@ -15,7 +16,8 @@ constexpr int LANES = 8;
 // Rows through shared memory: one contiguous copy in, one out. A warp takes rows 8 apart, for fewer conflicts of banks.
 template <class L, class D>
 __device__ __forceinline__ void small_rows(const L *logits, const uint32_t *targets, const float *weights,
-                                           const double *weight_parts, double *losses, D *dlogits, i64 n, int v, int rows) {
+                                           const double *weight_parts, double *losses, D *dlogits, const float *scale, i64 n, int v,
+                                           int rows) {
     DYNAMIC_SHARED(float, tile);
     __shared__ double shared[32];
     constexpr int IN = 16 / sizeof(L), OUT = 16 / sizeof(D);
@@ -30,7 +32,8 @@ __device__ __forceinline__ void small_rows(const L *logits, const uint32_t *targ
         for (int j = 0; j < IN; j++) tile[i * IN + j] = values[j];
     }
     for (int i = in_packs * IN + threadIdx.x; i < count; i += blockDim.x) tile[i] = wide(from[i]);
-    const double scale = 1.0 / total_weight(weights, weight_parts, n);
+    const double each = 1.0 / total_weight(weights, weight_parts, n);
+    const float times = scale ? scale[0] : 1.0f;
     __syncthreads();
 
     const int lane = threadIdx.x % LANES, place = threadIdx.x / 32 + threadIdx.x % 32 / LANES * 8;
@@ -59,7 +62,7 @@ __device__ __forceinline__ void small_rows(const L *logits, const uint32_t *targ
         self = warp_sum<LANES>(self);
         if (lane == 0 && used) loss += double(weight) * row_loss(top, others, wanted);
         if (inside) {
-            const float share = 1.0f / (others + self), factor = float(weight * scale);
+            const float share = 1.0f / (others + self), factor = float(weight * each) * times;
             for (int c = lane; c < v; c += LANES)
                 row[c] = !used ? 0.0f : (c == target ? -others : row[c]) * share * factor;
         }
@@ -94,7 +97,8 @@ struct Share {
 // A block for a row; it is read a second time for the gradient.
 template <class L, class D, int VEC>
 __device__ __forceinline__ void wide_row(const L *logits, const uint32_t *targets, const float *weights,
-                                         const double *weight_parts, double *losses, D *dlogits, i64 n, int v) {
+                                         const double *weight_parts, double *losses, D *dlogits, const float *scale, i64 n,
+                                         int v) {
     __shared__ float tops[32], sums[32];
     const i64 row = blockIdx.x;
     const float weight = weights ? weights[row] : 1.0f;
@@ -147,7 +151,8 @@ __device__ __forceinline__ void wide_row(const L *logits, const uint32_t *target
     const double total = total_weight(weights, weight_parts, n);
     if (threadIdx.x == 0) losses[row] = double(weight) * row_loss(top, others, wanted);
     if (!dlogits) return;
-    const float self = fast_exp(wanted - top), inverse = 1.0f / (others + self), factor = float(weight / total);
+    const float self = fast_exp(wanted - top), inverse = 1.0f / (others + self);
+    const float factor = float(weight / total) * (scale ? scale[0] : 1.0f);
 #pragma unroll 4
     for (int c = threadIdx.x * VEC; c < v; c += blockDim.x * VEC) {
         float x[VEC];
@@ -216,14 +221,14 @@ extern "C" __global__ void __launch_bounds__(1024) cross_entropy_count(const uin
 #define ROWS(L, D, VEC)                                                                                              \
     extern "C" __global__ void __launch_bounds__(1024)                                                               \
         cross_entropy_wide_##L##_##D##_v##VEC(const L *logits, const uint32_t *targets, const float *weights,        \
-                                              double *scratch, D *dlogits, i64 n, int v) {                           \
-        wide_row<L, D, VEC>(logits, targets, weights, scratch, scratch + WEIGHT_PARTS, dlogits, n, v);               \
+                                              double *scratch, D *dlogits, const float *scale, i64 n, int v) {       \
+        wide_row<L, D, VEC>(logits, targets, weights, scratch, scratch + WEIGHT_PARTS, dlogits, scale, n, v);        \
     }
 #define STEP(L, D, VEC)                                                                                              \
     extern "C" __global__ void __launch_bounds__(256)                                                                \
         cross_entropy_small_##L##_##D(const L *logits, const uint32_t *targets, const float *weights,                \
-                                      double *scratch, D *dlogits, i64 n, int v, int rows) {                         \
-        small_rows<L, D>(logits, targets, weights, scratch, scratch + WEIGHT_PARTS, dlogits, n, v, rows);            \
+                                      double *scratch, D *dlogits, const float *scale, i64 n, int v, int rows) {     \
+        small_rows<L, D>(logits, targets, weights, scratch, scratch + WEIGHT_PARTS, dlogits, scale, n, v, rows);     \
     }                                                                                                                \
     ROWS(L, D, VEC)                                                                                                  \
     ROWS(L, D, 1)

@@ -32,6 +32,8 @@ pub struct Step<'a> {
     pub loss: View<'a>,
     /// `[n,v]`, the type of the logits, or f32, or (for f32 logits) 16 bits; may be the memory of the logits if its type is theirs.
     pub dlogits: Option<View<'a>>,
+    /// f32 `[1]`: the gradient is multiplied by it; absent: 1.
+    pub scale: Option<View<'a>>,
     /// f32, [`scratch_len`].
     pub scratch: View<'a>,
     /// Rows.
@@ -40,8 +42,8 @@ pub struct Step<'a> {
     pub v: usize,
 }
 
-/// The weighted mean of `log(sum(exp(logits))) - logits[target]` in nats, and its gradient. A row of weight 0 is not looked
-/// at, its gradient is 0.
+/// The weighted mean of `log(sum(exp(logits))) - logits[target]` in nats, and its gradient, times a scale where
+/// there is one. A row of weight 0 is not looked at, its gradient is 0.
 ///
 /// # Errors
 /// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
@@ -57,6 +59,7 @@ pub fn step(gpu: &Gpu, p: &Step<'_>) -> Result<()> {
         &[elem, Elem::F32]
     };
     need_opt(OP, "dlogits", p.dlogits, outs, n * v)?;
+    need_opt(OP, "scale", p.scale, &[Elem::F32], 1)?;
     if let Some(weights) = p.weights {
         Call::new(gpu, Module::CrossEntropy, "cross_entropy_weights")?
             .view(weights)
@@ -85,6 +88,7 @@ fn rows(gpu: &Gpu, p: &Step<'_>, elem: Elem, out: Elem) -> Result<usize> {
             .opt(p.weights)
             .view(p.scratch)
             .opt(p.dlogits)
+            .opt(p.scale)
             .i64(n as i64)
             .i32(int(OP, "v", v)?))
     };

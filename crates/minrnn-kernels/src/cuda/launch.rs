@@ -45,6 +45,7 @@ modules! {
     DiagonalScan => "diagonal_scan",
     MaxScan => "max_scan",
     Feedback => "feedback",
+    LossScale => "loss_scale",
 }
 
 impl Module {

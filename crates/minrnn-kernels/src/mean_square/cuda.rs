@@ -30,6 +30,8 @@ pub struct Step<'a> {
     pub loss: View<'a>,
     /// `[n,w]`, the type of y, or f32, or (for f32 y) 16 bits; may be the memory of y, or of the targets, if its type is theirs.
     pub dy: Option<View<'a>>,
+    /// f32 `[1]`: the gradient is multiplied by it; absent: 1.
+    pub scale: Option<View<'a>>,
     /// f32, [`scratch_len`].
     pub scratch: View<'a>,
     /// Rows.
@@ -39,7 +41,7 @@ pub struct Step<'a> {
 }
 
 /// `sum_n weights[n] * sum_j (y - targets)^2 / (w * sum of weights)`, the sum of weights at least the smallest normal f32,
-/// and its gradient.
+/// and its gradient, times a scale where there is one.
 ///
 /// # Errors
 /// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
@@ -59,6 +61,7 @@ pub fn step(gpu: &Gpu, p: &Step<'_>) -> Result<()> {
         &[elem, Elem::F32]
     };
     need_opt(OP, "dy", p.dy, outs, elements)?;
+    need_opt(OP, "scale", p.scale, &[Elem::F32], 1)?;
     let width = int(OP, "w", w)?;
     if let Some(weights) = p.weights {
         Call::new(gpu, Module::MeanSquare, "mean_square_weights")?
@@ -81,6 +84,7 @@ pub fn step(gpu: &Gpu, p: &Step<'_>) -> Result<()> {
         .opt(p.weights)
         .view(p.scratch)
         .opt(p.dy)
+        .opt(p.scale)
         .i64(n as i64)
         .i32(width)
         .launch((blocks(OP, parts)?, 1, 1), (256, 1, 1), 0)?;

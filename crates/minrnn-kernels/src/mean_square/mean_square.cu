@@ -1,5 +1,5 @@
 // Weighted mean of squared differences and its gradient in one pass. Scratch is f64: WEIGHT_PARTS sums of weights, then the
-// weighted squares of each block.
+// weighted squares of each block. The gradient, not the loss, is multiplied by `scale[0]`, where there is one.
 
 #include "cuda/weights.cuh"
 
@@ -12,10 +12,11 @@ constexpr int PACKS = 2;
 
 template <class Y, class D, int VEC>
 __device__ __forceinline__ void mean_square(const Y *y, const float *targets, const float *weights, double *scratch, D *dy,
-                                            i64 n, int w) {
+                                            const float *scale, i64 n, int w) {
     __shared__ double shared[32];
     const i64 elements = n * w, first = (i64(blockIdx.x) * PACKS * 256 + threadIdx.x) * VEC;
     const double slope = 2.0 / divisor(weights, scratch, n, w);
+    const float times = scale ? scale[0] : 1.0f;
     double sum = 0;
 #pragma unroll
     for (int i = 0; i < PACKS; i++) {
@@ -47,7 +48,7 @@ __device__ __forceinline__ void mean_square(const Y *y, const float *targets, co
             column++;
             float difference = values[j] - wanted[j];
             sum += double(difference * difference) * weight;
-            values[j] = difference * float(weight * slope);
+            values[j] = difference * (float(weight * slope) * times);
         }
         if (!dy) continue;
         if (begin + VEC <= elements) {
@@ -74,8 +75,8 @@ extern "C" __global__ void __launch_bounds__(1024)
 #define MEAN_SQUARE(Y, D, VEC)                                                                                       \
     extern "C" __global__ void __launch_bounds__(256)                                                                \
         mean_square_##Y##_##D##_v##VEC(const Y *y, const float *targets, const float *weights, double *scratch, D *dy, \
-                                       i64 n, int w) {                                                               \
-        mean_square<Y, D, VEC>(y, targets, weights, scratch, dy, n, w);                                              \
+                                       const float *scale, i64 n, int w) {                                           \
+        mean_square<Y, D, VEC>(y, targets, weights, scratch, dy, scale, n, w);                                       \
     }
 #define BOTH(Y, D)       \
     MEAN_SQUARE(Y, D, 4) \

@@ -29,7 +29,7 @@ pub(crate) use load::params_of;
 pub use load::{load_model, model_config, take_model};
 use minrnn_model::vocabulary::Vocabulary;
 pub use tensor::TensorData;
-pub use trainer::{BestMetric, StreamPlace, TrainerState};
+pub use trainer::{BestMetric, ScaleState, StreamPlace, TrainerState};
 
 use crate::error::{CheckpointProblem, Result, TrainError};
 use crate::optim::OptimizerState;

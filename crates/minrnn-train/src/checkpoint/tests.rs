@@ -47,6 +47,11 @@ fn sample(k: f32) -> Checkpoint {
             evaluation_due: true,
             roll_backs: 1,
             average_since: 12,
+            skipped: 0,
+            loss_scale: Some(ScaleState {
+                scale: 32768.0,
+                good_steps: 7,
+            }),
             streams: Some(StreamPlace {
                 pass: 2,
                 at: 7,

@@ -1,5 +1,6 @@
 //! Where a training run stands.
 
+use minrnn_kernels::loss_scale::LossScale;
 use serde::{Deserialize, Serialize};
 
 use crate::optim::OptimizerState;
@@ -31,6 +32,16 @@ pub struct StreamPlace {
     pub steps: usize,
 }
 
+/// The factor on the loss of a training in float16.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleState {
+    /// That of the next step.
+    pub scale: f32,
+    /// Steps since it changed.
+    pub good_steps: u32,
+}
+
 /// Everything besides weights and moments that a resumed run needs. Random numbers need no state: they are functions
 /// of the seed and of the counters here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +69,12 @@ pub struct TrainerState {
     /// Steps that were done when the average of the weights began, of a run that went on from one without; 0: it began with the run.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub average_since: u64,
+    /// Steps that were left out, since a gradient was not finite in float16: no updates of the optimizer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+    /// The factor on the loss, of gradients in float16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<ScaleState>,
     /// Where the streams stand, if states are carried from step to step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<StreamPlace>,
@@ -70,16 +87,36 @@ fn is_zero(n: &u64) -> bool {
 impl TrainerState {
     /// Counters that no training reaches together, in words. Steps would be counted twice, or bias corrections be wrong.
     pub(crate) fn contradiction(&self, optimizer: Option<&OptimizerState>) -> Option<String> {
-        let Self { step, samples, .. } = *self;
-        if let Some(optimizer) = optimizer.filter(|o| o.step != step) {
+        let Self {
+            step,
+            samples,
+            skipped,
+            ..
+        } = *self;
+        if skipped > step {
             return Some(format!(
-                "the optimizer's state is of step {}, the trainer's of step {step}: files of two checkpoints were mixed",
+                "{skipped} steps were left out of {step}, which cannot be"
+            ));
+        }
+        if let Some(optimizer) = optimizer.filter(|o| o.step != step - skipped) {
+            let left_out = match skipped {
+                0 => String::new(),
+                _ => format!(", of which {skipped} were left out"),
+            };
+            return Some(format!(
+                "the optimizer's state is of step {}, the trainer's of step {step}{left_out}: files of two checkpoints were mixed",
                 optimizer.step
             ));
         }
         if samples < step || (step == 0 && samples > 0) {
             return Some(format!(
                 "{samples} samples were used in {step} steps, which cannot be"
+            ));
+        }
+        let scale = self.loss_scale.map(|state| f64::from(state.scale));
+        if let Some(scale) = scale.filter(|scale| !LossScale::may_be(*scale)) {
+            return Some(format!(
+                "the factor on the loss is {scale}, which is no power of two from 1 to 2^40"
             ));
         }
         let best = self.best.as_ref().filter(|best| best.step > step)?;

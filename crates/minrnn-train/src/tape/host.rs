@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use half::{bf16, f16};
+use minrnn_kernels::loss_scale::{LossScale, WORDS};
 use minrnn_kernels::{Elem, Size};
 
 use super::arena::Buffer;
@@ -46,7 +47,7 @@ impl Host {
         spaces.insert(Space::Loss, vec![0xFF; 4]);
         spaces.insert(Space::Correct, vec![0xFF; 4]);
         spaces.insert(Space::Report, vec![0; 8]);
-        Self {
+        let mut host = Self {
             arena: vec![0xFF; arena],
             layout,
             compute,
@@ -55,7 +56,20 @@ impl Host {
             seed_and_step: (0, 0),
             rule,
             rate: (0.0, 1),
-        }
+        };
+        host.set_loss_scale(LossScale::default());
+        host
+    }
+
+    /// Puts a factor on the loss in the place of 1.
+    pub fn set_loss_scale(&mut self, scale: LossScale) {
+        self.set_f32(Space::Scale, &scale.words());
+    }
+
+    /// The words of the factor on the loss.
+    pub(super) fn loss_scale(&self) -> Vec<f32> {
+        let words = self.read(Place::new(Space::Scale, WORDS, Elem::F32));
+        words.into_iter().map(|w| w as f32).collect()
     }
 
     /// Puts values into a space.

@@ -42,6 +42,8 @@ mod recompute;
 #[cfg(test)]
 mod recompute_tests;
 #[cfg(test)]
+mod scale_tests;
+#[cfg(test)]
 mod tests;
 mod twin;
 mod units;

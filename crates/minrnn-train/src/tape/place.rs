@@ -17,8 +17,12 @@ pub enum Space {
     Scan,
     /// Seed, step, numbers of the optimizer: written by the host before each step, `u32 [16]`.
     Control,
+    /// Words 4 to 15 of the control block of this update, of the one before it, and so on: of plans in float16, `u32 [.., 12]`.
+    Numbers,
     /// Norm of the gradient and clip factor, f32 `[2]`.
     Report,
+    /// The factor on the loss and what moves it, f32 `[8]`, of plans in float16 ([`minrnn_kernels::loss_scale`]).
+    Scale,
     /// What was not finite first, `u32 [4]`; 0: nothing.
     Latch,
     /// Token ids `[B,T]`.

@@ -266,6 +266,12 @@ impl<'a> Planner<'a> {
         self.launch(Copy { x, y, add });
     }
 
+    /// The factor on the loss, in whose plans gradients are float16.
+    pub(super) fn scale(&self) -> Option<Place> {
+        let scaled = self.options.train && self.options.compute == Elem::F16;
+        scaled.then(|| Place::new(Space::Scale, 1, Elem::F32))
+    }
+
     /// The compute type.
     pub(super) fn compute(&self) -> Elem {
         self.options.compute

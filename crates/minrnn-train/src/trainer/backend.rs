@@ -1,5 +1,6 @@
 //! Where the weights live and the steps are computed.
 
+use minrnn_kernels::loss_scale::LossScale;
 use minrnn_model::params::Params;
 
 use crate::checkpoint::TensorData;
@@ -58,10 +59,14 @@ impl Device {
 }
 
 /// One step as the backend reports it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Report {
     pub(super) loss: f64,
     pub(super) grad_norm: f64,
+    /// What the loss was multiplied by, where gradients are computed in float16.
+    pub(super) loss_scale: Option<f64>,
+    /// Whether it was left out.
+    pub(super) skipped: bool,
 }
 
 /// Weights and optimizer on a device.
@@ -95,6 +100,16 @@ pub(super) trait Backend: std::fmt::Debug + Send + Sync {
 
     /// Takes over such states, for a step that goes on from them.
     fn set_states(&mut self, states: &[&TensorData]) -> Result<()>;
+
+    /// What the loss of the next step is multiplied by, where gradients are computed in float16.
+    fn loss_scale(&self) -> Option<LossScale> {
+        None
+    }
+
+    /// Sets it, where there is one.
+    fn set_loss_scale(&mut self, _: LossScale) -> Result<()> {
+        Ok(())
+    }
 
     /// How many steps are best put in line before their reports are read.
     fn line(&self) -> u64 {

@@ -135,6 +135,7 @@ impl Candle {
         Ok(Report {
             loss,
             grad_norm: report.grad_norm,
+            ..Report::default()
         })
     }
 
@@ -233,6 +234,7 @@ impl Backend for Candle {
         Ok(Some(Report {
             loss,
             grad_norm: report.grad_norm,
+            ..Report::default()
         }))
     }
 

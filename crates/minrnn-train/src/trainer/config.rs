@@ -8,8 +8,10 @@ use minrnn_model::stated::Stated;
 use serde::{Deserialize, Serialize};
 
 use super::average::AverageConfig;
+use super::loss_scale::LossScaleConfig;
 use super::objective::LossConfig;
 use super::on_nan::OnNan;
+use super::precision::Precision;
 use crate::error::{Result, TrainError};
 use crate::optim::{OptimizerConfig, Rule};
 use crate::schedule::{Decay, Schedule};
@@ -71,6 +73,9 @@ pub struct TrainOptions {
     /// In which precision a GPU computes; the CPU has f32.
     #[serde(default, skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+    /// Of gradients in float16: what the loss is multiplied by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<LossScaleConfig>,
     /// Whether a GPU's matrix products are chosen by time: some per cent faster, but two runs may differ in their last bits.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tuned: bool,
@@ -128,34 +133,6 @@ impl TrainEngine {
             Self::Auto => "auto",
             Self::Tape => "tape",
             Self::Candle => "candle",
-        }
-    }
-
-    fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// In which precision a training computes. Weights, moments, states and sums along the layers are f32 in all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Precision {
-    /// IEEE f32.
-    #[default]
-    F32,
-    /// f32, the factors of matrix products rounded to 10 bits of mantissa.
-    Tf32,
-    /// Activations and matrix products in bfloat16.
-    Bf16,
-}
-
-impl Precision {
-    /// As written in a file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Tf32 => "tf32",
-            Self::Bf16 => "bf16",
         }
     }
 
@@ -240,6 +217,7 @@ impl TrainOptions {
             ));
         }
         self.check_roll_back()?;
+        self.check_loss_scale()?;
         if let Some(average) = &self.average {
             average.validate(self.steps)?;
         }

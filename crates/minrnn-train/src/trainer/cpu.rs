@@ -114,6 +114,7 @@ impl Backend for Cpu {
         Ok(Some(Report {
             loss: f64::from(report.loss),
             grad_norm: report.grad_norm,
+            ..Report::default()
         }))
     }
 

@@ -4,13 +4,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{self, Gpu};
+use minrnn_kernels::loss_scale::LossScale;
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::carried::{join, split};
-use super::config::{Precision, TrainConfig};
+use super::config::TrainConfig;
+use super::precision::Precision;
 use super::remembered::Remembered;
 use crate::checkpoint::TensorData;
 use crate::error::{Result, TrainError};
@@ -43,6 +45,7 @@ impl Cuda {
             Precision::F32 => (Elem::F32, cuda::Precision::F32),
             Precision::Tf32 => (Elem::F32, cuda::Precision::Tf32),
             Precision::Bf16 => (Elem::Bf16, cuda::Precision::F32),
+            Precision::F16 => (Elem::F16, cuda::Precision::F32),
         };
         let rule = config.train.rule()?;
         let options = EngineOptions {
@@ -52,8 +55,12 @@ impl Cuda {
             seed: config.train.seed,
             tuned: config.train.tuned,
         };
+        let mut engine = Engine::new(gpu, graph, params, options)?;
+        if config.train.precision == Precision::F16 {
+            engine.set_loss_scale(config.train.first_loss_scale())?;
+        }
         Ok(Self {
-            engine: Mutex::new(Engine::new(gpu, graph, params, options)?),
+            engine: Mutex::new(engine),
             remembered: Remembered::new(graph, rule),
             aim: Aim::new(graph),
             updates: 0,
@@ -111,6 +118,14 @@ impl Backend for Cuda {
         self.engine().averaged()
     }
 
+    fn loss_scale(&self) -> Option<LossScale> {
+        self.engine().loss_scale()
+    }
+
+    fn set_loss_scale(&mut self, scale: LossScale) -> Result<()> {
+        self.engine().set_loss_scale(scale)
+    }
+
     fn carry(&mut self, carry: Carry) {
         self.engine().carry(carry);
     }
@@ -140,11 +155,14 @@ impl Backend for Cuda {
             let (reports, error) = engine.reports()?;
             (reports, waiting, error)
         };
-        // Steps behind one that failed changed nothing.
-        self.updates -= (waiting - reports.len()) as u64;
+        // Steps behind one that failed changed nothing, and those that were left out were no updates.
+        let skipped = reports.iter().filter(|r| r.skipped).count();
+        self.updates -= (waiting - reports.len() + skipped) as u64;
         let reports = reports.into_iter().map(|r| Report {
             loss: f64::from(r.loss),
             grad_norm: f64::from(r.grad_norm),
+            loss_scale: r.scale.map(f64::from),
+            skipped: r.skipped,
         });
         Ok((reports.collect(), error))
     }

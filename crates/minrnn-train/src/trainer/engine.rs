@@ -5,10 +5,11 @@ use minrnn_model::params::Params;
 
 use super::backend::{Backend, Device};
 use super::candle::Candle;
-use super::config::{Precision, TrainConfig, TrainEngine, TrainOptions};
+use super::config::{TrainConfig, TrainEngine, TrainOptions};
 use super::cpu::Cpu;
 #[cfg(feature = "cuda")]
 use super::cuda::Cuda;
+use super::precision::Precision;
 use crate::error::{Result, TrainError};
 use crate::tape::Plan;
 

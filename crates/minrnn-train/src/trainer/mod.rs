@@ -17,10 +17,12 @@ mod evaluate;
 mod fit;
 mod idle;
 mod loss;
+mod loss_scale;
 mod memory;
 mod objective;
 mod on_nan;
 mod origin;
+mod precision;
 mod record;
 mod remembered;
 mod resume;
@@ -49,11 +51,13 @@ use serde::Serialize;
 pub use average::{AverageConfig, AverageKind};
 use backend::Backend;
 pub use backend::Device;
-pub use config::{Precision, TrainConfig, TrainEngine, TrainOptions, resolve};
+pub use config::{TrainConfig, TrainEngine, TrainOptions, resolve};
 pub use evaluate::Metrics;
 pub use fit::{Control, Event, RolledBack};
+pub use loss_scale::LossScaleConfig;
 pub use objective::{LossConfig, LossKind};
 pub use on_nan::OnNan;
+pub use precision::Precision;
 use record::Record;
 pub use resume::{ResumeOptions, open_data};
 use roll_back::Snapshot;
@@ -76,10 +80,16 @@ pub struct StepLog {
     pub loss: f64,
     /// Learning rate.
     pub lr: f64,
-    /// Norm of the gradient before clipping.
+    /// Norm of the gradient before clipping; not finite where the step was skipped.
     pub grad_norm: f64,
     /// Steps of input, B * T.
     pub tokens: usize,
+    /// What the loss was multiplied by, where gradients are computed in float16.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_scale: Option<f64>,
+    /// Whether it was left out, since a gradient was not finite at that factor: it changed nothing but the factor.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
 }
 
 /// A training run.
@@ -174,9 +184,11 @@ impl Trainer {
             evaluation_due: false,
             roll_backs: 0,
             average_since: 0,
+            skipped: 0,
+            loss_scale: None,
             streams: streams::first(&config.train, &*task)?,
         };
-        Ok(Self {
+        let mut trainer = Self {
             config,
             model,
             task,
@@ -186,7 +198,9 @@ impl Trainer {
             notes: chosen.note.into_iter().collect(),
             snapshot: None,
             trouble: None,
-        })
+        };
+        trainer.note_loss_scale();
+        Ok(trainer)
     }
 
     /// The model.
@@ -260,12 +274,15 @@ impl Trainer {
                 self.backend
                     .average(average.share(step, self.state.average_since))?;
             }
+            let report = report.unwrap_or_default();
             logs.push(StepLog {
                 step,
-                loss: report.map_or(0.0, |r| r.loss),
+                loss: report.loss,
                 lr,
-                grad_norm: report.map_or(0.0, |r| r.grad_norm),
+                grad_norm: report.grad_norm,
                 tokens: batch.batch * batch.time,
+                loss_scale: report.loss_scale,
+                skipped: report.skipped,
             });
         }
         let (late, error) = self.backend.reports()?;
@@ -273,8 +290,11 @@ impl Trainer {
             logs.truncate(late.len());
             for (log, report) in logs.iter_mut().zip(late) {
                 (log.loss, log.grad_norm) = (report.loss, report.grad_norm);
+                (log.loss_scale, log.skipped) = (report.loss_scale, report.skipped);
             }
         }
+        self.note_loss_scale();
+        self.state.skipped += logs.iter().filter(|log| log.skipped).count() as u64;
         self.state.streams = match error {
             // What the steps behind the one that failed left of the states is of no use.
             Some(_) => self.state.streams.map(streams::next_pass),

@@ -100,9 +100,11 @@ impl Trainer {
             trainer.backend.set_average(&average)?;
         }
         trainer.backend.load_state_dict(optimizer)?;
-        let streams = trainer.state.streams;
+        trainer.restore_loss_scale(state.loss_scale.as_ref())?;
+        let (streams, loss_scale) = (trainer.state.streams, trainer.state.loss_scale);
         trainer.state = TrainerState {
             streams,
+            loss_scale,
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,

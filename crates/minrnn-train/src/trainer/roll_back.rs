@@ -146,6 +146,8 @@ impl Trainer {
         };
         self.trouble = Some(what.clone());
         self.state = state;
+        let scale = self.state.loss_scale;
+        self.restore_loss_scale(scale.as_ref())?;
         Ok(back)
     }
 }

@@ -57,6 +57,7 @@ fn check(gpu: &Gpu, case: Case, scratch: &Tensor) -> Result<f64> {
                 weights: None,
                 loss,
                 dy: None,
+                scale: None,
                 scratch: work,
                 n: rows,
                 w: width,

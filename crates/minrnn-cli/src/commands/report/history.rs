@@ -17,6 +17,9 @@ pub(super) struct Step {
     pub(super) loss: Option<f64>,
     pub(super) lr: Option<f64>,
     pub(super) grad_norm: Option<f64>,
+    /// Left out, since a gradient was beyond float16: it has no norm.
+    #[serde(default)]
+    pub(super) skipped: bool,
 }
 
 /// An evaluation after so many steps.
@@ -98,7 +101,7 @@ impl History {
             .map(|s| {
                 (
                     s.step,
-                    s.loss.is_some() && s.lr.is_some() && s.grad_norm.is_some(),
+                    s.loss.is_some() && s.lr.is_some() && (s.skipped || s.grad_norm.is_some()),
                 )
             })
             .collect();
@@ -136,6 +139,7 @@ mod tests {
             loss: None,
             lr: Some(0.5),
             grad_norm: Some(2.0),
+            skipped: false,
         };
         assert_eq!(all.steps, [step]);
         assert_eq!((all.evaluations[0].loss, all.seconds), (Some(0.25), 2.0));

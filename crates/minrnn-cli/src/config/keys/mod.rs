@@ -60,7 +60,7 @@ pub(crate) enum Default {
 }
 
 /// All of them, in the order of the page.
-pub(crate) const TABLES: [&Table; 26] = [
+pub(crate) const TABLES: [&Table; 27] = [
     &task::TEXT,
     &task::SEQUENCES,
     &task::SELECTIVE_COPYING,
@@ -87,6 +87,7 @@ pub(crate) const TABLES: [&Table; 26] = [
     &train::MUON,
     &train::LOSS,
     &train::AVERAGE,
+    &train::LOSS_SCALE,
 ];
 
 /// What a key of a table means.

@@ -8,7 +8,7 @@ use minrnn_model::config::{
 };
 use minrnn_train::optim::{MuonConfig, OptimizerConfig};
 use minrnn_train::task::{FormalOptions, SelectiveCopyingOptions, SequencesOptions, TextOptions};
-use minrnn_train::trainer::{AverageConfig, LossConfig, TrainOptions};
+use minrnn_train::trainer::{AverageConfig, LossConfig, LossScaleConfig, TrainOptions};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -76,6 +76,7 @@ fn every_key_that_is_read_is_in_the_table_and_no_other() {
             "model.head" => keys::<HeadConfig>(),
             "train" => keys::<TrainOptions>(),
             "train.average" => keys::<AverageConfig>(),
+            "train.loss_scale" => keys::<LossScaleConfig>(),
             "train.loss" => keys::<LossConfig>(),
             "train.optimizer" => keys::<OptimizerConfig>(),
             "train.optimizer.muon" => keys::<MuonConfig>(),

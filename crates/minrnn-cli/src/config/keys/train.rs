@@ -98,10 +98,17 @@ pub(super) const TRAIN: Table = Table {
         },
         Key {
             name: "precision",
-            kind: "`\"f32\"`, `\"tf32\"` or `\"bf16\"`",
+            kind: "`\"f32\"`, `\"tf32\"`, `\"bf16\"` or `\"f16\"`",
             default: Default::Is("\"f32\""),
             meaning: "In which precision the tape computes; the CPU and candle have f32.",
             example: "\"bf16\"",
+        },
+        Key {
+            name: "loss_scale",
+            kind: "table",
+            default: Default::Words("65536, which moves"),
+            meaning: "precision = \"f16\": what the loss is multiplied by, so that small gradients are not 0; see `[train.loss_scale]`.",
+            example: "{ initial = 1024.0 }",
         },
         Key {
             name: "tuned",
@@ -267,6 +274,33 @@ pub(super) const LOSS: Table = Table {
             default: Default::Words("1"),
             meaning: "huber: errors up to this are squared, larger ones count by their size. In standard deviations, where targets are normalised.",
             example: "0.5",
+        },
+    ],
+};
+
+pub(super) const LOSS_SCALE: Table = Table {
+    name: "train.loss_scale",
+    keys: &[
+        Key {
+            name: "initial",
+            kind: "number",
+            default: Default::Words("65536"),
+            meaning: "Factor of the first step, a power of two from 1 to 2^40. Halved where a gradient is not finite, which leaves the step out.",
+            example: "1024.0",
+        },
+        Key {
+            name: "growth_interval",
+            kind: "whole number",
+            default: Default::Words("2000"),
+            meaning: "Steps in a row without such a gradient after which the factor is doubled.",
+            example: "500",
+        },
+        Key {
+            name: "fixed",
+            kind: "number",
+            default: Default::Words("one that moves"),
+            meaning: "Factor of all steps, in the place of both: no step is left out, and a gradient that is not finite ends the run.",
+            example: "1024.0",
         },
     ],
 };

@@ -166,7 +166,8 @@ pub fn last(
     run(gpu, call.i32(int(OP, width)?).i64(n as i64), n)
 }
 
-/// `average += share (x - average)` of f32, all of x where `share` is 1; nothing where the latch (u32 `[4]`) holds a trouble.
+/// `average += share (x - average)` of f32, all of x where `share` is 1; nothing where the latch (u32 `[4]`) holds a trouble;
+/// that a step was left out is none.
 ///
 /// # Errors
 /// Views of other lengths or types.

@@ -1,23 +1,25 @@
 //! Training and evaluation of a model on a GPU, batch by batch.
 
 mod beside;
+mod scale;
 
 use std::sync::Arc;
 
 use minrnn_kernels::Elem;
 use minrnn_kernels::adamw;
 use minrnn_kernels::cuda::{Gpu, Memory, Precision, View};
+use minrnn_kernels::loss_scale::LossScale;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
 use super::inputs::{Inputs, Wanted};
-use super::machine::{CONTROL, GpuScratch, Machine, Store};
+use super::machine::{CONTROL, GpuScratch, LINE as RING, Machine, Store};
 use crate::error::{Result, TrainError};
 use crate::optim::Rule;
 use crate::tape::{Carry, Layout, Place, Plan, Space};
 
-/// Steps whose reports are kept on the GPU before the host must read them.
-const RING: usize = 64;
+/// Words of a step's report.
+const ROW: usize = 8;
 /// Plans kept, the last used ones.
 const PLANS: usize = 4;
 
@@ -41,8 +43,12 @@ pub struct EngineOptions {
 pub struct StepReport {
     /// Loss of the batch before the update.
     pub loss: f32,
-    /// Norm of the gradient before clipping.
+    /// Norm of the gradient before clipping; of a step that was left out, no number.
     pub grad_norm: f32,
+    /// What the loss was multiplied by, where gradients are float16.
+    pub scale: Option<f32>,
+    /// Whether the step was left out, since a gradient was not finite at that factor: it changed nothing but the factor.
+    pub skipped: bool,
 }
 
 /// Position of a parameter, and what the optimizer's rule remembers of it, slot by slot.
@@ -69,6 +75,8 @@ pub struct Engine {
     carried: Option<Memory>,
     /// The average of the parameters, laid out as they are, which evaluations take in their place; and where these lie meanwhile.
     average: Option<[Memory; 2]>,
+    /// The factor on the loss, as of the last reports.
+    scale: LossScale,
 }
 
 impl Engine {
@@ -86,7 +94,7 @@ impl Engine {
                 options.compute,
                 options.rule.room().slots,
             )?),
-            ring: Memory::zeroed(gpu, RING * 4 * 4)?,
+            ring: Memory::zeroed(gpu, RING * ROW * 4)?,
             gpu: gpu.clone(),
             graph: graph.clone(),
             trained: graph.normalised().unwrap_or_else(|| graph.clone()),
@@ -98,6 +106,7 @@ impl Engine {
             carry: Carry::None,
             carried: None,
             average: None,
+            scale: LossScale::default(),
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -220,7 +229,7 @@ impl Engine {
     }
 
     /// Puts an optimizer step on the stream. `step` counts from 0 and chooses the dropout; `update` is the number of the
-    /// update, from 1. Nothing is waited for. Target values are normalised ones where the graph's end has statistics of them
+    /// update, from 1, of those on the stream as if none were left out. Nothing is waited for. Target values are normalised ones where the graph's end has statistics of them
     /// ([`Graph::normalised`]); those of [`Engine::evaluate`] are in the units of the data.
     ///
     /// # Errors
@@ -238,6 +247,7 @@ impl Engine {
         let at = self.machine(&inputs, true)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
         self.control(step, update, lr)?;
+        self.numbers(update, lr)?;
         if self.carry == Carry::On {
             self.load_states(&self.machines[at], &inputs)?;
         }
@@ -245,12 +255,13 @@ impl Engine {
         if self.carry != Carry::None {
             self.keep_states(at, &inputs)?;
         }
-        let slot = self.ring.view(self.pending * 16, 4, Elem::F32)?;
+        let slot = self.ring.view(self.pending * ROW * 4, ROW, Elem::F32)?;
         let machine = &self.machines[at];
         let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
         slot.slice(0, 1)?.copy_from(&self.gpu, loss)?;
         let report = self.store.view(Space::Report)?;
         slot.slice(1, 2)?.copy_from(&self.gpu, report)?;
+        self.keep_scale(slot.slice(3, 2)?)?;
         self.pending += 1;
         Ok(())
     }
@@ -261,14 +272,12 @@ impl Engine {
     /// # Errors
     /// Those of the GPU.
     pub fn reports(&mut self) -> Result<(Vec<StepReport>, Option<TrainError>)> {
-        let rows = self.ring.view(0, self.pending * 4, Elem::F32)?;
+        let rows = self.ring.view(0, self.pending * ROW, Elem::F32)?;
         let values = rows.read::<f32>(&self.gpu)?;
         self.pending = 0;
-        let report = |row: &[f32]| StepReport {
-            loss: row[0],
-            grad_norm: row[1],
-        };
-        let mut reports: Vec<StepReport> = values.chunks_exact(4).map(report).collect();
+        let rows = values.chunks_exact(ROW).map(|row| self.report(row));
+        let mut reports: Vec<StepReport> = rows.collect();
+        self.look_at_scale()?;
         let latch = self.store.view(Space::Latch)?;
         let words = latch.read::<u32>(&self.gpu)?;
         let words = [words[0], words[1], words[2], words[3]];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 use minrnn_kernels::cuda::{Captured, Gpu, Memory, Precision, Result, Timer, View};
 use minrnn_kernels::elementwise::{self, Map};
+use minrnn_kernels::loss_scale::LossScale;
 use minrnn_kernels::norm;
 use minrnn_model::params::Params;
 
@@ -15,6 +16,10 @@ use crate::tape::{Layout, Place, Plan, Scratch, Space};
 
 /// Words of the control block.
 pub(super) const CONTROL: usize = 16;
+/// Those of them that are the optimizer's.
+pub(super) const NUMBERS: usize = minrnn_kernels::loss_scale::cuda::NUMBERS;
+/// Steps that may be on the stream before the host reads their reports.
+pub(super) const LINE: usize = 64;
 
 /// Scratch as the kernels of a GPU need it.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub struct Store {
     report: Memory,
     latch: Memory,
     segments: Memory,
+    scale: Memory,
+    numbers: Memory,
 }
 
 impl Store {
@@ -69,6 +76,8 @@ impl Store {
             report: Memory::zeroed(gpu, 2 * 4)?,
             latch: Memory::zeroed(gpu, 4 * 4)?,
             segments: Memory::from_slice(gpu, &layout.segments())?,
+            scale: Memory::from_slice(gpu, &LossScale::default().words())?,
+            numbers: Memory::zeroed(gpu, LINE * NUMBERS * 4)?,
             layout,
             compute,
         })
@@ -122,6 +131,8 @@ impl Store {
             Space::Control => &self.control,
             Space::Report => &self.report,
             Space::Latch => &self.latch,
+            Space::Scale => &self.scale,
+            Space::Numbers => &self.numbers,
             _ => return None,
         })
     }
@@ -130,7 +141,7 @@ impl Store {
     pub(crate) fn view(&self, space: Space) -> Result<View<'_>> {
         let elem = match space {
             Space::Shadow => self.compute,
-            Space::Control | Space::Latch => Elem::U32,
+            Space::Control | Space::Latch | Space::Numbers => Elem::U32,
             _ => Elem::F32,
         };
         match self.memory(space) {

@@ -11,7 +11,7 @@ use crate::tape::options::Target;
 use crate::tape::place::{Place, Space};
 use crate::tape::planner::{Planner, SlotId, scratch};
 
-/// Mean cross-entropy and its gradient.
+/// Mean cross-entropy and its gradient, this one times a scale.
 #[derive(Debug)]
 struct CrossEntropy {
     logits: Place,
@@ -19,6 +19,7 @@ struct CrossEntropy {
     weights: Option<Place>,
     loss: Place,
     dlogits: Option<Place>,
+    scale: Option<Place>,
     scratch: Place,
     rows: usize,
     width: usize,
@@ -36,7 +37,7 @@ struct Correct {
     width: usize,
 }
 
-/// Mean squared error and its gradient; `dy` may be `y`.
+/// Mean squared error and its gradient, this one times a scale; `dy` may be `y`.
 #[derive(Debug)]
 struct MeanSquare {
     y: Place,
@@ -44,6 +45,7 @@ struct MeanSquare {
     weights: Option<Place>,
     loss: Place,
     dy: Option<Place>,
+    scale: Option<Place>,
     scratch: Place,
     rows: usize,
     width: usize,
@@ -68,6 +70,7 @@ pub(in crate::tape) fn loss(p: &mut Planner<'_>, output: SlotId) {
                 weights,
                 loss: Place::new(Space::Loss, 1, Elem::F32),
                 dy,
+                scale: p.scale(),
                 scratch,
                 rows,
                 width,
@@ -100,6 +103,7 @@ fn classes(p: &mut Planner<'_>, output: SlotId, weights: Option<Place>) {
         weights,
         loss: Place::new(Space::Loss, 1, Elem::F32),
         dlogits,
+        scale: p.scale(),
         scratch,
         rows,
         width,
@@ -126,6 +130,11 @@ fn in_place(p: &mut Planner<'_>, output: SlotId) -> Option<Place> {
     Some(slot.place)
 }
 
+/// What the gradient of the loss is multiplied by.
+fn factor(h: &Host, scale: Option<Place>) -> f64 {
+    h.opt(scale).map_or(1.0, |s| s[0])
+}
+
 /// The weights of the targets, or ones.
 fn weights(h: &Host, weights: Option<Place>, rows: usize) -> Vec<f64> {
     h.opt(weights).unwrap_or_else(|| vec![1.0; rows])
@@ -133,14 +142,14 @@ fn weights(h: &Host, weights: Option<Place>, rows: usize) -> Vec<f64> {
 
 impl Kernel for CrossEntropy {
     fn places(&self) -> Places {
-        places!(self.logits, self.targets, self.weights => self.loss, self.dlogits; self.scratch)
+        places!(self.logits, self.targets, self.weights, self.scale => self.loss, self.dlogits; self.scratch)
     }
     fn host(&self, h: &mut Host) {
         let (y, t) = (h.read(self.logits), h.read_u32(self.targets));
         let w = weights(h, self.weights, self.rows);
         h.write(self.loss, &[cross_entropy::slow::cross_entropy(&y, &t, &w)]);
         if let Some(to) = self.dlogits {
-            let (d, _) = cross_entropy::slow::cross_entropy_grad(&y, &t, &w, 1.0);
+            let (d, _) = cross_entropy::slow::cross_entropy_grad(&y, &t, &w, factor(h, self.scale));
             h.write(to, &d);
         }
     }
@@ -170,6 +179,7 @@ impl Kernel for CrossEntropy {
             weights: m.opt(self.weights)?,
             loss: m.view(self.loss)?,
             dlogits: m.opt(self.dlogits)?,
+            scale: m.opt(self.scale)?,
             scratch: m.view(self.scratch)?,
             n: self.rows,
             v: self.width,
@@ -216,7 +226,7 @@ impl Kernel for Correct {
 
 impl Kernel for MeanSquare {
     fn places(&self) -> Places {
-        places!(self.y, self.targets, self.weights => self.loss, self.dy; self.scratch)
+        places!(self.y, self.targets, self.weights, self.scale => self.loss, self.dy; self.scratch)
     }
     fn host(&self, h: &mut Host) {
         let (y, width) = (h.read(self.y), self.width);
@@ -227,6 +237,7 @@ impl Kernel for MeanSquare {
         let sum = (0..y.len()).map(|i| w[i / width] * d(i) * d(i));
         h.write(self.loss, &[sum.sum::<f64>() / total]);
         if let Some(dy) = self.dy {
+            let total = total / factor(h, self.scale);
             let grads = (0..y.len()).map(|i| 2.0 * w[i / width] * d(i) / total);
             h.write(dy, &grads.collect::<Vec<_>>());
         }
@@ -253,6 +264,7 @@ impl Kernel for MeanSquare {
             weights: m.opt(self.weights)?,
             loss: m.view(self.loss)?,
             dy: m.opt(self.dy)?,
+            scale: m.opt(self.scale)?,
             scratch: m.view(self.scratch)?,
             n: self.rows,
             w: self.width,

@@ -3,6 +3,9 @@
 use minrnn_kernels::Elem;
 #[cfg(feature = "cuda")]
 use minrnn_kernels::adamw;
+#[cfg(feature = "cuda")]
+use minrnn_kernels::loss_scale;
+use minrnn_kernels::loss_scale::{LossScale, WORDS};
 
 use crate::optim::{Leaf, Room, Step, Work};
 use crate::tape::cpu::{self, Machine as Cpu, Trouble};
@@ -17,7 +20,15 @@ use crate::tape::planner::{Planner, scratch};
 #[derive(Debug)]
 struct GradNorm {
     grads: Place,
+    /// What the gradients were multiplied by.
+    scale: Option<Place>,
     scratch: Place,
+}
+
+/// Behind the norm: the factor on the loss moves, or the step is left out.
+#[derive(Debug)]
+struct MoveScale {
+    scale: Place,
 }
 
 /// The rule on all parameters at once, with the copy of them in the compute type.
@@ -48,8 +59,16 @@ pub(in crate::tape) fn update(p: &mut Planner<'_>, room: Room) {
     let scratch = scratch!(p, |gpu| adamw::cuda::scratch_len(gpu, len));
     p.launch(GradNorm {
         grads: Place::new(Space::Grads, len, Elem::F32),
+        scale: p.scale(),
         scratch,
     });
+    if let Some(scale) = p.scale() {
+        let scale = Place {
+            len: WORDS,
+            ..scale
+        };
+        p.launch(MoveScale { scale });
+    }
     let groups = room.matrices.then(|| p.layout.hidden_groups());
     let scratch = groups.map(|_groups| scratch!(p, |_gpu| of_matrices(&_groups)));
     p.launch(Update {
@@ -70,13 +89,14 @@ fn of_matrices(groups: &[([usize; 2], Vec<usize>)]) -> usize {
 
 impl Kernel for GradNorm {
     fn places(&self) -> Places {
-        places!(self.grads => REPORT; self.scratch)
+        places!(self.grads, self.scale => REPORT; self.scratch)
     }
     fn host(&self, h: &mut Host) {
         let norm = h.read(self.grads).iter().map(|g| g * g).sum::<f64>();
-        let norm = norm.sqrt();
+        let scale = h.opt(self.scale).map_or(1.0, |s| s[0]);
+        let norm = norm.sqrt() / scale;
         let clip = h.rule.clip_norm().filter(|c| norm > *c);
-        h.write(REPORT, &[norm, clip.map_or(1.0, |c| c / norm)]);
+        h.write(REPORT, &[norm, clip.map_or(1.0, |c| c / norm) / scale]);
     }
     fn cpu(&self, m: &mut Cpu) {
         let (loss, squares) = (m.loss(), m.squares());
@@ -107,11 +127,41 @@ impl Kernel for GradNorm {
             loss: m.has(Space::Loss).then(|| m.view(loss)).transpose()?,
             clip_norm: m.rule.clip_norm(),
             scratch: m.view(self.scratch)?,
+            scale: m.opt(self.scale)?,
             report: m.store.view(Space::Report)?,
             latch: m.store.view(Space::Latch)?,
             control: m.store.view(Space::Control)?,
         };
         adamw::cuda::norm(&m.gpu, &norm)
+    }
+}
+
+impl Kernel for MoveScale {
+    fn places(&self) -> Places {
+        places!(self.scale, REPORT => self.scale)
+    }
+    fn host(&self, h: &mut Host) {
+        let mut words = h.loss_scale();
+        let (now, finite) = (LossScale::of(&words), h.read(REPORT)[0].is_finite());
+        let next = now.after(finite);
+        // A twin knows no trouble: a step that is in some is left out as one whose factor moves.
+        words[..2].copy_from_slice(&next.unwrap_or(now).words()[..2]);
+        (words[3], words[4]) = (now.scale, f32::from(u8::from(!finite)));
+        words[5] += words[4];
+        h.set_f32(Space::Scale, &words);
+    }
+    fn cpu(&self, _: &mut Cpu) {
+        // No plan in float16 runs on a CPU.
+    }
+    #[cfg(feature = "cuda")]
+    fn cuda(&self, m: &Machine) -> Result<()> {
+        let step = loss_scale::cuda::Step {
+            block: m.view(self.scale)?,
+            latch: m.store.view(Space::Latch)?,
+            control: m.store.view(Space::Control)?,
+            numbers: m.store.view(Space::Numbers)?,
+        };
+        loss_scale::cuda::step(&m.gpu, &step)
     }
 }
 
@@ -126,7 +176,13 @@ impl Kernel for Update {
     }
     fn host(&self, h: &mut Host) {
         let (lr, number) = h.rate;
-        let clip = h.read(REPORT)[1];
+        let [norm, clip] = h.read(REPORT)[..] else {
+            unreachable!("a report of two")
+        };
+        // What was left out by the factor on the loss.
+        if !norm.is_finite() {
+            return;
+        }
         let (rule, layout) = (h.rule.clone(), h.layout.clone());
         for i in layout.trained {
             let place = |space| Place {

@@ -1,0 +1,137 @@
+//! The factor on the loss of plans in float16, in the slow twin.
+
+use minrnn_kernels::Elem;
+use minrnn_kernels::loss_scale::{HIGHEST, LossScale};
+use minrnn_model::graph::Graph;
+use minrnn_model::params::Params;
+
+use super::tests::{Wanted, host, options, rule, wanted};
+use super::{Options, Place, Space, Twin};
+use crate::run::tests::{Case, variants};
+
+/// Of AdamW: five steps.
+const TIME: usize = 5;
+
+fn run(
+    (graph, params): (&Graph, &Params),
+    (case, w): (&Case, &Wanted),
+    compute: Elem,
+    scale: f64,
+) -> Twin {
+    let options = Options {
+        update: Some(rule(TIME).room()),
+        ..options(graph, case, w, compute)
+    };
+    let mut host = host(graph, params, case, w, options);
+    host.set_loss_scale(LossScale {
+        scale: scale as f32,
+        ..LossScale::default()
+    });
+    host.run();
+    host
+}
+
+fn flat(host: &Twin, space: Space) -> Vec<f64> {
+    host.read(Place::new(space, host.plan().layout.trained_len, Elem::F32))
+}
+
+/// Distance over the size of what is wanted.
+fn off(got: &[f64], want: &[f64]) -> f64 {
+    let size = |all: &mut dyn Iterator<Item = f64>| all.map(|v| v * v).sum::<f64>().sqrt();
+    let error = size(&mut got.iter().zip(want).map(|(g, w)| g - w));
+    error / size(&mut want.iter().copied())
+}
+
+fn each(mut check: impl FnMut(&str, (&Graph, &Params), (&Case, &Wanted))) {
+    for (name, model, params) in variants() {
+        let graph = model.graph();
+        let mut case = Case::new(graph, 2, TIME, 0, false);
+        (case.states, case.reset) = (None, None);
+        let w = wanted(graph, &case, false);
+        // What the tape has no file for.
+        if super::Plan::knows(graph).is_ok() {
+            check(name, (graph, &params), (&case, &w));
+        }
+    }
+}
+
+/// A factor far below 1 makes the gradients as small as a mean over so many more steps would.
+#[test]
+fn small_gradients_are_lost_in_float16_and_kept_by_a_factor() {
+    let mut tried = 0;
+    each(|name, model, data| {
+        let exact = flat(&run(model, data, Elem::F32, 1.0), Space::Slot(0));
+        let of = |scale| {
+            let host = run(model, data, Elem::F16, scale);
+            off(&flat(&host, Space::Slot(0)), &exact)
+        };
+        let (kept, lost) = (of(256.0), of(1.0 / 65536.0));
+        assert!(kept < 0.01, "{name}: {kept:e}");
+        assert!(
+            lost > 3.0 * kept,
+            "{name}: {lost:e}, with a factor {kept:e}"
+        );
+        tried += 1;
+    });
+    assert!(tried > 5);
+}
+
+#[test]
+fn norm_clipping_and_what_is_remembered_are_those_of_the_gradients_without_it() {
+    each(|name, model, data| {
+        let [plain, scaled] = [1.0, 1024.0].map(|s| run(model, data, Elem::F16, s));
+        let grads = flat(&scaled, Space::Grads);
+        let times: Vec<f64> = grads.iter().map(|g| g / 1024.0).collect();
+        assert!(off(&times, &flat(&plain, Space::Grads)) < 0.01, "{name}");
+        let [(norm, clip), (other, factor)] = [plain.report(), scaled.report()];
+        assert!((other / norm - 1.0).abs() < 0.01, "{name}: {norm} {other}");
+        assert!(
+            (factor * 1024.0 / clip - 1.0).abs() < 0.01,
+            "{name}: {clip} {factor}"
+        );
+        let [one, two] = [&plain, &scaled].map(|host| flat(host, Space::Slot(0)));
+        assert!(off(&two, &one) < 0.01, "{name}");
+    });
+}
+
+#[test]
+fn a_factor_that_is_too_large_leaves_the_step_out_and_is_halved() {
+    let (_, model, params) = variants().remove(0);
+    let graph = model.graph();
+    let mut case = Case::new(graph, 2, TIME, 0, false);
+    (case.states, case.reset) = (None, None);
+    let w = wanted(graph, &case, false);
+    let options = Options {
+        update: Some(rule(TIME).room()),
+        ..options(graph, &case, &w, Elem::F16)
+    };
+    let mut host = host(graph, &params, &case, &w, options);
+    let mut wanted = LossScale {
+        scale: HIGHEST,
+        good: 0,
+        interval: Some(3),
+    };
+    host.set_loss_scale(wanted);
+    let spaces = [Space::Params, Space::Slot(0), Space::Slot(1)];
+    let first = spaces.map(|space| flat(&host, space));
+    let mut skipped = 0;
+    loop {
+        host.run();
+        let words = host.loss_scale();
+        let out = words[4] == 1.0;
+        wanted = wanted.after(!out).unwrap();
+        assert_eq!(LossScale::of(&words), wanted);
+        let now = spaces.map(|space| flat(&host, space));
+        assert_eq!(now == first, out);
+        if !out {
+            break;
+        }
+        skipped += 1;
+        assert_eq!(words[5], skipped as f32);
+    }
+    assert!((5..40).contains(&skipped), "{skipped}");
+    assert_eq!(
+        (wanted.good, f64::from(wanted.scale)),
+        (1, 2f64.powi(40 - skipped))
+    );
+}
