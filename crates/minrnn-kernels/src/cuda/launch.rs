@@ -44,6 +44,7 @@ modules! {
     SelectiveScan => "selective_scan",
     DiagonalScan => "diagonal_scan",
     MaxScan => "max_scan",
+    Attend => "attend",
 }
 
 impl Module {
