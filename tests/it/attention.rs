@@ -253,6 +253,7 @@ fn a_decision_transformer_takes_one_token_a_model_step() {
                         channels: 8,
                         heads: 2,
                         lag: 3 * 20 - 1,
+                        dropout: 0.0,
                     });
                     let y = g.apply(
                         &Straight {

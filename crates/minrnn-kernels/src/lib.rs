@@ -11,6 +11,7 @@
 //! | [`min_gru()`], [`min_lstm()`] | gates, candidate and recurrence in one pass | some ten operations |
 //! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
 //! | [`diagonal_scan()`] | discretisation, complex recurrence and readout of a diagonal state space | the same |
+//! | [`attend`], of slices | causal attention of heads over a window, scores never in memory | tensors of T x T scores |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |
@@ -58,6 +59,7 @@
 pub mod activation;
 #[cfg(feature = "cuda")]
 pub mod adamw;
+pub mod attend;
 pub mod bias_add;
 #[cfg(feature = "cuda")]
 mod bridge;

@@ -25,7 +25,9 @@ impl Model {
     pub fn from_config(config: &ModelConfig) -> Result<Self> {
         config.validate()?;
         let (width, layers, eps) = (config.width, config.layers, *config.norm_eps);
-        let cell = config.cell.with_positions(config.positions);
+        let cell = (config.cell)
+            .with_positions(config.positions)
+            .with_dropout(config.dropout);
         let mixer = config.block.layer(&cell, width, layers, eps)?;
         let json = serde_json::to_value(config).expect("a configuration is plain data");
         Self::build(config, &*mixer, json)

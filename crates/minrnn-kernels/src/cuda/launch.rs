@@ -46,6 +46,7 @@ modules! {
     MaxScan => "max_scan",
     Feedback => "feedback",
     LossScale => "loss_scale",
+    Attend => "attend",
 }
 
 impl Module {

@@ -35,7 +35,36 @@ pub struct Mask {
 }
 
 /// Blocks of four numbers that are drawn side by side.
-const SIDE: usize = 16;
+pub(crate) const SIDE: usize = 16;
+
+/// The four numbers of each of [`SIDE`] blocks: those of number j of each. Blocks have 40 bits.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "one index of four arrays")]
+pub(crate) fn side_by_side(draw: Draw, blocks: [u64; SIDE]) -> [[u32; SIDE]; 4] {
+    let Draw { seed, step, site } = draw;
+    let mut counter = [[0u32; SIDE]; 4];
+    for i in 0..SIDE {
+        let place = blocks[i] | (site as u64) << 40;
+        counter[0][i] = place as u32;
+        counter[1][i] = (place >> 32) as u32;
+        counter[2][i] = step as u32;
+        counter[3][i] = (step >> 32) as u32;
+    }
+    let mut key = [seed as u32, (seed >> 32) as u32];
+    for _ in 0..10 {
+        for i in 0..SIDE {
+            let a = u64::from(counter[0][i]) * 0xD251_1F53;
+            let b = u64::from(counter[2][i]) * 0xCD9E_8D57;
+            counter[0][i] = (b >> 32) as u32 ^ counter[1][i] ^ key[0];
+            counter[1][i] = b as u32;
+            counter[2][i] = (a >> 32) as u32 ^ counter[3][i] ^ key[1];
+            counter[3][i] = a as u32;
+        }
+        key[0] = key[0].wrapping_add(0x9E37_79B9);
+        key[1] = key[1].wrapping_add(0xBB67_AE85);
+    }
+    counter
+}
 
 impl Mask {
     /// With probability p of a zero, in (0, 1).
@@ -69,30 +98,9 @@ impl Mask {
 
     /// The factors of [`SIDE`] blocks from `block` on: those of number j of each.
     #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "one index of four arrays")]
     fn factors(self, block: u64) -> [[f32; SIDE]; 4] {
-        let Draw { seed, step, site } = self.draw;
-        let mut counter = [[0u32; SIDE]; 4];
-        for i in 0..SIDE {
-            let place = (block + i as u64) | (site as u64) << 40;
-            counter[0][i] = place as u32;
-            counter[1][i] = (place >> 32) as u32;
-            counter[2][i] = step as u32;
-            counter[3][i] = (step >> 32) as u32;
-        }
-        let mut key = [seed as u32, (seed >> 32) as u32];
-        for _ in 0..10 {
-            for i in 0..SIDE {
-                let a = u64::from(counter[0][i]) * 0xD251_1F53;
-                let b = u64::from(counter[2][i]) * 0xCD9E_8D57;
-                counter[0][i] = (b >> 32) as u32 ^ counter[1][i] ^ key[0];
-                counter[1][i] = b as u32;
-                counter[2][i] = (a >> 32) as u32 ^ counter[3][i] ^ key[1];
-                counter[3][i] = a as u32;
-            }
-            key[0] = key[0].wrapping_add(0x9E37_79B9);
-            key[1] = key[1].wrapping_add(0xBB67_AE85);
-        }
+        let blocks = std::array::from_fn(|i| block + i as u64);
+        let counter = side_by_side(self.draw, blocks);
         counter.map(|c| {
             c.map(|bits| {
                 if bits < self.threshold {

@@ -130,3 +130,43 @@ pub fn backward(
         );
     });
 }
+
+/// A computed number as that of a row.
+fn row(at: f32, rows: usize) -> Option<usize> {
+    let inside = at >= 0.0 && at < rows as f32 && at.fract() == 0.0;
+    inside.then_some(at as usize)
+}
+
+/// `y[n] = table[at[n]]` by computed whole numbers; NaN where there is no such row.
+pub fn forward_numbers(table: &[f32], at: &[f32], y: &mut [f32]) {
+    let width = y.len() / at.len();
+    each_row(
+        Level::best(),
+        y,
+        width,
+        #[inline(always)]
+        |i, y| match row(at[i], table.len() / width) {
+            Some(row) => y.copy_from_slice(&table[row * width..][..width]),
+            None => y.fill(f32::NAN),
+        },
+    );
+}
+
+/// The gradient of the table of [`forward_numbers`], as [`backward`]; places without a row are left out.
+pub fn backward_numbers(dy: &[f32], at: &[f32], dtable: &mut [f32], work: &mut Vec<f32>) {
+    let width = dy.len() / at.len();
+    let rows = dtable.len() / width;
+    let ids: Option<Vec<u32>> = at
+        .iter()
+        .map(|at| row(*at, rows).map(|r| r as u32))
+        .collect();
+    if let Some(ids) = ids {
+        return backward(dy, &ids, None, dtable, work);
+    }
+    dtable.fill(0.0);
+    for (at, dy) in at.iter().zip(dy.chunks_exact(width)) {
+        if let Some(row) = row(*at, rows) {
+            add_row(&mut dtable[row * width..][..width], dy);
+        }
+    }
+}

@@ -216,3 +216,20 @@ pub fn backward(
     }
     fold(gpu, BACKWARD, parts, plan.chunks, dtable, None, false)
 }
+
+/// Computed whole numbers, f32 `[n]`, as ids, u32 `[n]`: what is none, or is negative, becomes an id that no table has.
+///
+/// # Errors
+/// [`CudaError`](crate::cuda::CudaError) on other lengths or types, or where the launch fails.
+pub fn numbers(gpu: &Gpu, at: View<'_>, ids: View<'_>) -> Result<()> {
+    const OP: &str = "embedding_numbers";
+    let n = at.len();
+    at_least_one(OP, &[("n", n)])?;
+    need(OP, "at", at, &[Elem::F32], n)?;
+    need(OP, "ids", ids, &[Elem::U32], n)?;
+    Call::new(gpu, Module::Embedding, OP)?
+        .view(at)
+        .view(ids)
+        .i64(n as i64)
+        .launch((blocks(OP, n.div_ceil(256))?, 1, 1), (256, 1, 1), 0)
+}

@@ -175,3 +175,16 @@ fn an_id_that_is_not_in_the_table_is_seen_and_reads_nothing() {
     .unwrap();
     assert_eq!(dtable.values(), [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
 }
+
+#[test]
+fn computed_numbers_become_ids() {
+    let Some(bench) = Bench::new("embedding numbers") else {
+        return;
+    };
+    let at = [0.0, 1.0, 300.0, -1.0, 0.5, f64::NAN, 3e9, 16_777_215.0];
+    let none = 0x7fff_ffff;
+    let (at, ids) = (bench.put(Elem::F32, &at), bench.empty(Elem::U32, 8));
+    super::cuda::numbers(&bench.gpu, at.view(), ids.view()).unwrap();
+    let want = [0, 1, 300, none, none, none, none, 16_777_215];
+    assert_eq!(ids.bits(), want);
+}

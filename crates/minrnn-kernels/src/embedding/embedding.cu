@@ -166,6 +166,14 @@ __device__ __forceinline__ void backward_tiled(const uint32_t *ids, const Y *dy,
     }
 }
 
+// Computed whole numbers as indices; what is none becomes one that no table has.
+extern "C" __global__ void __launch_bounds__(256) embedding_numbers(const float *at, uint32_t *ids, i64 n) {
+    const i64 i = blockIdx.x * i64(blockDim.x) + threadIdx.x;
+    if (i >= n) return;
+    const float x = at[i];
+    ids[i] = x >= 0.0f && x < 2147483648.0f && x == floorf(x) ? uint32_t(x) : 0x7fffffffu;
+}
+
 #define MASK const uint32_t *control, uint32_t threshold, float keep, uint32_t site
 #define FORWARD(Y, VEC)                                                                                    \
     extern "C" __global__ void __launch_bounds__(256)                                                      \

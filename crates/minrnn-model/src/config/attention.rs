@@ -22,6 +22,9 @@ pub struct Attention {
     pub window: Option<usize>,
     /// In the plain block: whether the linear maps before and after have a bias.
     pub bias: bool,
+    /// The model's dropout, which the weights of the rows have too.
+    #[serde(skip)]
+    pub dropout: f64,
 }
 
 impl Default for Attention {
@@ -31,6 +34,7 @@ impl Default for Attention {
             heads: 1,
             window: None,
             bias: false,
+            dropout: 0.0,
         }
     }
 }
@@ -43,6 +47,7 @@ impl Attention {
             heads: keys.heads.take().unwrap_or(usual.heads),
             window: keys.window.take(),
             bias: keys.bias.take().unwrap_or(usual.bias),
+            dropout: usual.dropout,
         }
     }
 
@@ -61,6 +66,7 @@ impl Attention {
             channels: self.channels(width)?,
             heads: self.heads,
             lag: window - 1,
+            dropout: self.dropout,
         }))
     }
 

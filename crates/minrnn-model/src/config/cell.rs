@@ -195,6 +195,16 @@ impl CellConfig {
         cell
     }
 
+    /// The same with the model's dropout, which attention has on its weights too.
+    #[must_use]
+    pub fn with_dropout(&self, dropout: f64) -> Self {
+        let mut cell = self.clone();
+        if let Self::Attention(keys) = &mut cell {
+            keys.dropout = dropout;
+        }
+        cell
+    }
+
     /// Checks everything that types do not.
     ///
     /// # Errors

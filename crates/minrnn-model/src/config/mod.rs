@@ -63,7 +63,7 @@ pub struct ModelConfig {
     /// Whether each part of a block is added to its input.
     #[serde(default = "yes")]
     pub residual: bool,
-    /// Dropout probability after each part of a block and after the embedding.
+    /// Dropout probability after each part of a block and after the embedding, and of the weights of attention.
     #[serde(default)]
     pub dropout: f64,
     /// N, rows of a learned table of positions that is added to what goes in; a sequence of more steps is an error.

@@ -259,12 +259,14 @@ impl Graph {
         };
         self.nodes.iter().filter_map(table).min()
     }
-    /// How many [`Op::Dropout`] sites there are.
+    /// How many sites of dropout there are ([`Op::drops`]).
     pub fn dropout_sites(&self) -> usize {
-        self.nodes
-            .iter()
-            .filter(|n| matches!(n.op, Op::Dropout { .. }))
-            .count()
+        self.sites_before(self.nodes.len())
+    }
+    /// How many of them stand before node `end`: which number its own site has.
+    pub fn sites_before(&self, end: usize) -> usize {
+        let before = self.nodes[..end].iter();
+        before.filter(|n| n.op.drops().is_some()).count()
     }
     /// The value whose last step (or last rows) the state holds after a run.
     pub fn state_source(&self, state: State) -> Value {

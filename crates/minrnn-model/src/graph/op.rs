@@ -101,6 +101,8 @@ pub enum Op {
         state: State,
         /// Their number divides D.
         heads: usize,
+        /// In training each p becomes zero with this probability, in `[0, 1)`, else `p / (1 - dropout)`.
+        dropout: f64,
     },
     /// In a fold's body, first: what the state was before the step. No argument.
     Before {
@@ -189,6 +191,14 @@ impl Op {
             Op::Fold { .. } => "Fold",
             Op::Dropout { .. } => "Dropout",
             Op::Last => "Last",
+        }
+    }
+    /// The probability of a zero where it has one in training: what draws masks, and is counted as a site of dropout.
+    pub fn drops(&self) -> Option<f64> {
+        match *self {
+            Op::Dropout { p } => Some(p),
+            Op::Attend { dropout, .. } if dropout > 0.0 => Some(dropout),
+            _ => None,
         }
     }
     /// The parameter that it reads.

@@ -44,7 +44,10 @@ impl Graph {
             Op::Conv { state } => self.shape_of_conv(op, x, state),
             Op::Limit { most } => self.shape_of_limit(op, x, most),
             Op::Recur { state, law } => self.shape_of_recurrence(op, x, state, law),
-            Op::Attend { state, heads } => self.shape_of_attention(op, x, state, heads),
+            Op::Attend { dropout, .. } if !(0.0..1.0).contains(&dropout) => {
+                fail(format!("takes dropout in [0, 1), got {dropout}"))
+            }
+            Op::Attend { state, heads, .. } => self.shape_of_attention(op, x, state, heads),
             Op::Before { state } => Ok((self.state_spec(state).width, Span::Step)),
             Op::Fold { state } => self.shape_of_fold(op, x[0], state),
             Op::Dropout { p } if !(0.0..1.0).contains(&p) => {

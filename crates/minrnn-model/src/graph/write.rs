@@ -226,9 +226,27 @@ impl Graph {
         heads: usize,
         lag: usize,
     ) -> Result<Value> {
+        self.attend_dropping(name, [q, kv, n], (heads, lag), 0.0)
+    }
+    /// The same with a dropout on the weights of the rows: heads, lag, probability.
+    ///
+    /// # Errors
+    /// As [`Graph::attend`]; a probability outside of `[0, 1)`.
+    pub fn attend_dropping(
+        &mut self,
+        name: &str,
+        [q, kv, n]: [Value; 3],
+        (heads, lag): (usize, usize),
+        dropout: f64,
+    ) -> Result<Value> {
         let holds = Holds::Window { lag };
         let state = self.state(name, self.width(kv), holds, StateInit::Zero)?;
-        self.op(Op::Attend { state, heads }, &[q, kv, n])
+        let attend = Op::Attend {
+            state,
+            heads,
+            dropout,
+        };
+        self.op(attend, &[q, kv, n])
     }
     /// What a recurrence, or the state of a fold, was before each step: at the begin its state, at a reset its initial value.
     ///

@@ -15,6 +15,8 @@ pub struct Attention {
     pub heads: usize,
     /// Rows before the present one that a step sees at most.
     pub lag: usize,
+    /// Probability that a weight becomes zero in training.
+    pub dropout: f64,
 }
 
 impl Mixer for Attention {
@@ -27,7 +29,8 @@ impl Mixer for Attention {
             let q = g.narrow(x, 0, self.channels)?;
             let kv = g.narrow(x, self.channels, 2 * self.channels)?;
             let n = g.steps(x)?;
-            g.attend("window", [q, kv, n], self.heads, self.lag)
+            let sizes = (self.heads, self.lag);
+            g.attend_dropping("window", [q, kv, n], sizes, self.dropout)
         })
     }
 }

@@ -236,7 +236,7 @@ pub fn walk<'a>(
                 let (s, x): (_, Vec<&Tensor>) = (state.index(), (0..law.arity()).map(x).collect());
                 recur::recur(law, shape, &x, [&first[s], &begin[s]], run)
             }
-            Op::Attend { state, heads } => {
+            Op::Attend { state, heads, .. } => {
                 let s = state.index();
                 let window = window::Past::of(&first[s], &begin[s], x(1), run);
                 attend::attend([x(0), x(1), x(2)], heads, window, run)?

@@ -308,7 +308,7 @@ impl<'a> Lower<'a> {
             Op::Const { value } => self.b.f32(value as f32),
             Op::Row { row } => self.row(node.inputs[0], row),
             Op::Embed { table } => self.rows_by(node, table),
-            Op::Attend { state, heads } => self.attend(node, state, heads),
+            Op::Attend { state, heads, .. } => self.attend(node, state, heads),
             Op::MatMul { transposed } => self.matmul(node, transposed),
             Op::Unary(f) => self.unary(f, node.inputs[0]),
             Op::Binary(f) => self.binary(f, node),

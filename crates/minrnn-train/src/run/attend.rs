@@ -2,9 +2,11 @@
 
 use candle_core::{D, DType, Result, Tensor};
 use minrnn_kernels as kernels;
+use minrnn_kernels::attend::{self, Mask, Size};
+use minrnn_kernels::dropout::Draw;
 use minrnn_model::graph::{Param, State};
 
-use super::Walk;
+use super::{Dropout, Walk};
 
 /// Steps whose scores are in memory at once, at least.
 const LEAST: usize = 128;
@@ -34,9 +36,21 @@ impl Walk<'_> {
         [q, kv, n]: [&Tensor; 3],
         state: State,
         heads: usize,
+        dropout: Option<(f64, usize)>,
     ) -> Result<Tensor> {
         let first = &self.first[state.index()];
         let (lag, time) = (first.dim(1)?, q.dim(1)?);
+        let size = Size {
+            batch: q.dim(0)?,
+            time,
+            channels: q.dim(2)?,
+            heads,
+            lag,
+        };
+        let mask = dropout.zip(self.run.dropout);
+        let mask = mask.map(|((p, site), Dropout { seed, step })| {
+            Mask::new(Draw { seed, step, site }, p, size)
+        });
         let window = Tensor::cat(&[first, kv], 1)?;
         // Rows before this one that a step sees.
         let before = n.detach().affine(1.0, -1.0)?;
@@ -51,6 +65,7 @@ impl Walk<'_> {
                 &rows,
                 &part(&before, steps)?,
                 heads,
+                mask.as_ref().map(|mask| (mask, from)),
             )?);
         }
         match all.len() {
@@ -68,7 +83,14 @@ fn by_head(x: &Tensor, heads: usize) -> Result<Tensor> {
 }
 
 /// A block of steps: q `[B, T, D]`, rows `[B, lag + T, 2D]` up to its last, `before` `[B, T, 1]`.
-fn seen(q: &Tensor, rows: &Tensor, before: &Tensor, heads: usize) -> Result<Tensor> {
+/// The dropout of the weights comes with the first step of the block.
+fn seen(
+    q: &Tensor,
+    rows: &Tensor,
+    before: &Tensor,
+    heads: usize,
+    mask: Option<(&Mask, usize)>,
+) -> Result<Tensor> {
     let (b, t, d) = q.dims3()?;
     let lag = rows.dim(1)? - t;
     let scale = 1.0 / ((d / heads) as f64).sqrt();
@@ -80,7 +102,17 @@ fn seen(q: &Tensor, rows: &Tensor, before: &Tensor, heads: usize) -> Result<Tens
     let most = scores.detach().max_keepdim(D::Minus1)?;
     let weights = scores.broadcast_sub(&most)?.exp()?;
     let sum = weights.sum_keepdim(D::Minus1)?;
-    let y = weights.broadcast_div(&sum)?.matmul(&v)?;
+    let weights = weights.broadcast_div(&sum)?;
+    let weights = match mask {
+        None => weights,
+        Some((mask, from)) => {
+            let first = from as isize - lag as isize;
+            let factors = attend::mask(mask, (from, t), first, lag + t);
+            let factors = Tensor::from_vec(factors, weights.shape(), weights.device())?;
+            (weights * factors.to_dtype(q.dtype())?)?
+        }
+    };
+    let y = weights.matmul(&v)?;
     y.transpose(1, 2)?.contiguous()?.reshape((b, t, d))
 }
 

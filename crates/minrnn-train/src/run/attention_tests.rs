@@ -10,7 +10,7 @@ use super::tests::{FEATURES, TOKENS, configured, floats};
 use super::{Run, Weights, run};
 
 /// Windows shorter and longer than sequences, with and without positions.
-const CONFIGURED: [(&str, &str, &str, &str); 3] = [
+const CONFIGURED: [(&str, &str, &str, &str); 4] = [
     (
         "attention",
         TOKENS,
@@ -29,6 +29,12 @@ const CONFIGURED: [(&str, &str, &str, &str); 3] = [
         "kind = 'attention'\nwindow = 2",
         "[block]\nkind = 'mamba'\n",
     ),
+    (
+        "attention, dropout",
+        "dropout = 0.3\n[input]\nvocab = 5\n",
+        "kind = 'attention'\nheads = 3\nwindow = 4",
+        "",
+    ),
 ];
 
 /// nanoGPT's block.
@@ -36,7 +42,17 @@ pub(super) const NANO: &str = "width = 8\nlayers = 2\nnorm = 'layer'\npositions 
     [head]\nwidth = 5\ntied = true\n[cell]\nkind = 'attention'\nheads = 2\nbias = true\n[mlp]\n";
 
 pub(super) fn models() -> Vec<(&'static str, Model, Params)> {
-    let config = toml::from_str(NANO).unwrap();
+    with_nano(NANO)
+}
+
+/// The same with more positions, and everything of nanoGPT's block: for long sequences.
+pub(crate) fn long() -> Vec<(&'static str, Model, Params)> {
+    let text = NANO.replace("positions = 64", "positions = 320\ndropout = 0.2");
+    with_nano(&text)
+}
+
+fn with_nano(text: &str) -> Vec<(&'static str, Model, Params)> {
+    let config = toml::from_str(text).unwrap();
     let nano = Model::from_config(&config).unwrap();
     let params = Params::init(nano.graph(), 3);
     let mut all = configured(&CONFIGURED);

@@ -12,7 +12,7 @@ mod ops;
 mod time;
 
 #[cfg(test)]
-mod attention_tests;
+pub(crate) mod attention_tests;
 #[cfg(all(test, feature = "cuda"))]
 mod cuda_tests;
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod fold_tests;
 pub(crate) mod tests;
 
 use candle_core::{DType, Device, Result, Tensor, Var, bail};
-use minrnn_model::graph::{Graph, Input, Op, State, StateInit, Value};
+use minrnn_model::graph::{Graph, Input, State, StateInit, Value};
 use minrnn_model::params::{Params, Role};
 
 pub(crate) use convolution::patches;
@@ -199,7 +199,7 @@ pub fn run(graph: &Graph, weights: &Weights, run: &Run) -> Result<Outcome> {
 fn count_dropout(graph: &Graph, begin: usize, end: usize) -> usize {
     graph.nodes()[begin..end]
         .iter()
-        .filter(|n| matches!(n.op, Op::Dropout { .. }))
+        .filter(|n| n.op.drops().is_some())
         .count()
 }
 

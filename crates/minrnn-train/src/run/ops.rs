@@ -27,7 +27,15 @@ impl Walk<'_> {
             Op::Embed { table } if node.inputs[0].index() != 0 => {
                 self.rows_of(table, x(0), node.width)
             }
-            Op::Attend { state, heads } => self.attend([x(0), x(1), x(2)], state, heads),
+            Op::Attend {
+                state,
+                heads,
+                dropout,
+            } => {
+                let own = (dropout > 0.0).then_some((dropout, *site));
+                *site += usize::from(own.is_some());
+                self.attend([x(0), x(1), x(2)], state, heads, own)
+            }
             Op::Embed { table } => {
                 let table = self.weights.get(table.index());
                 let rows = kernels::embedding(table, &x(0).flatten_all()?)?;

@@ -15,6 +15,7 @@ use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
 use super::{Carry, Launch, NoScratch, Options, Place, Plan, Recompute, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
+use crate::run::attention_tests;
 use crate::run::tests::{Case, floats, of_feedback, of_state_spaces, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
@@ -124,7 +125,16 @@ pub(crate) fn host_of(plan: Plan, graph: &Graph, params: &Params, case: &Case, w
     let each: usize = graph.states().iter().map(|s| s.len()).sum();
     let mut rng = Rng::named(12, "carried");
     let states = (0..case.batch * each).map(|_| rng.range(0.1, 1.0) as f32);
-    host.set_f32(Space::Carried, &states.collect::<Vec<_>>());
+    let mut states: Vec<f32> = states.collect();
+    // Steps are counted in whole numbers.
+    for counter in graph.counters() {
+        let before = graph.states()[..counter.index()].iter();
+        let from = case.batch * before.map(|s| s.len()).sum::<usize>();
+        for (sequence, n) in states[from..][..case.batch].iter_mut().enumerate() {
+            *n = (2 + sequence) as f32;
+        }
+    }
+    host.set_f32(Space::Carried, &states);
     host.set_f32(Space::Next, &vec![f32::NAN; case.batch * each]);
     host.seed_and_step = (SEED, STEP);
     host.rate = (0.01, 3);
@@ -210,6 +220,15 @@ fn loss(host: &Twin) -> f64 {
     host.read(Place::new(Space::Loss, 1, Elem::F32))[0]
 }
 
+/// How much farther than others a launch may be from its twin: the gradients of an attention's scores are differences, which cancel.
+pub(crate) fn cancels(launch: &Launch) -> f64 {
+    if launch.title() == "AttendGrad" {
+        10.0
+    } else {
+        1.0
+    }
+}
+
 /// Models with dropout: fused with an embedding, a sum, a sum and its normalisation, and alone.
 fn dropped() -> Vec<(&'static str, Model, Params)> {
     let tokens = "[input]\nvocab = 5\n";
@@ -248,7 +267,8 @@ fn dropped() -> Vec<(&'static str, Model, Params)> {
 /// All models of these tests.
 pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
     let all = variants().into_iter().chain(of_state_spaces());
-    all.chain(of_feedback()).chain(dropped()).collect()
+    let all = all.chain(of_feedback()).chain(dropped());
+    all.chain(attention_tests::long()).collect()
 }
 
 /// Runs every model in the given type, and compares loss and all gradients with candle's by the norm of the error.

@@ -179,20 +179,14 @@ fn uses(graph: &Graph) -> Vec<usize> {
 
 /// Which dropout of the model node `i` is.
 fn site(graph: &Graph, i: usize) -> u32 {
-    let before = graph.nodes()[..i].iter();
-    before
-        .filter(|n| matches!(n.op, Op::Dropout { .. }))
-        .count() as u32
+    graph.sites_before(i) as u32
 }
 
-fn mask(graph: &Graph, i: usize) -> Option<Mask> {
-    match graph.nodes()[i].op {
-        Op::Dropout { p } if p > 0.0 => Some(Mask {
-            p,
-            site: site(graph, i),
-        }),
-        _ => None,
-    }
+/// The dropout of a node, if it has one.
+pub(super) fn mask(graph: &Graph, i: usize) -> Option<Mask> {
+    let p = graph.nodes()[i].op.drops().filter(|p| *p > 0.0)?;
+    let site = site(graph, i);
+    Some(Mask { p, site })
 }
 
 /// The unit at the front with those behind it that it can take in, and how many that are.
@@ -210,7 +204,9 @@ fn joined(graph: &Graph, uses: &[usize], units: &[Unit]) -> (Unit, usize) {
     let next = node(1).filter(|(_, n)| n.inputs.iter().any(|v| v.index() == first));
     let once = uses[first] == 1;
     match (op.op, next) {
-        (Op::Embed { .. }, Some((d, n))) if once && matches!(n.op, Op::Dropout { .. }) => {
+        (Op::Embed { .. }, Some((d, n)))
+            if once && op.inputs[0].index() == 0 && matches!(n.op, Op::Dropout { .. }) =>
+        {
             match mask(graph, d) {
                 Some(mask) => {
                     let node = first;

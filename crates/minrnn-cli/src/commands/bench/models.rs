@@ -136,33 +136,61 @@ fn rnn(kind: Feedback, channels: usize) -> Rnn {
     }
 }
 
-/// A language model: embedding 65, 3 blocks with RMS norm and feed-forward 4, width 384, dropout 0.2.
+/// A language model: embedding 65, 3 blocks with RMS norm and feed-forward 4, width 384, dropout 0.2. A Transformer is nanoGPT's: 6 blocks with
+/// layer norm, 6 heads, positions, a tied head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
     /// Causal convolution 4, minGRU of expansion 2.
     MinGru,
     /// Mamba in its own block.
     Mamba,
+    /// Causal attention to all steps before.
+    Transformer,
+    /// The same of long sequences.
+    LongTransformer,
 }
 
+const NANO_GPT: &str = "width = 384\nlayers = 6\ndropout = 0.2\nnorm = 'layer'\ninit = 'gpt2'\n";
+const NANO_GPT_PARTS: &str = "[input]\nvocab = 65\n[head]\nwidth = 65\ntied = true\n[cell]\nkind = 'attention'\nheads = 6\n[mlp]\nexpansion = 4.0\n";
+
 impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::MinGru, Self::Mamba];
+    pub(super) const ALL: [Self; 4] = [
+        Self::MinGru,
+        Self::Mamba,
+        Self::Transformer,
+        Self::LongTransformer,
+    ];
+
+    /// B and T of a step: as many tokens for all.
+    pub(super) fn shape(self) -> [usize; 2] {
+        match self {
+            Self::LongTransformer => [2, 8192],
+            _ => [64, 256],
+        }
+    }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MinGru => "language model",
             Self::Mamba => "language model mamba",
+            Self::Transformer => "language model transformer",
+            Self::LongTransformer => "language model transformer, long",
         }
     }
 
     pub(super) fn model(self) -> Result<Model> {
+        let [_, time] = self.shape();
         let own = match self {
+            Self::Transformer | Self::LongTransformer => {
+                let text = format!("{NANO_GPT}positions = {time}\n{NANO_GPT_PARTS}");
+                return Ok(Model::from_config(&toml::from_str(&text)?)?);
+            }
             Self::MinGru => "[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n",
             Self::Mamba => "[cell]\nkind = 'mamba'\nstates = 16\n",
         };
         let block = match self {
-            Self::MinGru => "",
             Self::Mamba => "block = 'mamba'\n",
+            _ => "",
         };
         let config = format!(
             "width = 384\nlayers = 3\ndropout = 0.2\n{block}[input]\nvocab = 65\n[head]\nwidth = 65\n{own}[mlp]\nexpansion = 4.0\n"

@@ -102,8 +102,8 @@ pub(super) fn run(
             let (row, engine) = language(gpu, kind, dtype, compute, precision, tuned)?;
             let shape = row.shape;
             add(row);
-            if profile && kind == Language::MinGru {
-                profiles += &profiled(&engine, dtype)?;
+            if profile && matches!(kind, Language::MinGru | Language::Transformer) {
+                profiles += &profiled(&engine, kind.name(), dtype)?;
             }
             drop(engine);
             if let Some(beside) = &mut beside {
@@ -267,7 +267,7 @@ fn language(
     tuned: bool,
 ) -> Result<(Row, Engine)> {
     let model: Model = kind.model()?;
-    let (batch, time) = (64, 256);
+    let [batch, time] = kind.shape();
     let params = Params::init(model.graph(), 0);
     let options = EngineOptions {
         compute,
@@ -323,7 +323,7 @@ fn language(
 }
 
 /// Launches of a kind together, the longest first.
-fn profiled(engine: &Engine, dtype: &str) -> Result<String> {
+fn profiled(engine: &Engine, model: &str, dtype: &str) -> Result<String> {
     let launches = engine.profile(10)?;
     let all: f64 = launches.iter().map(|l| l.1).sum();
     let mut kinds: Vec<(String, usize, f64)> = vec![];
@@ -347,7 +347,7 @@ fn profiled(engine: &Engine, dtype: &str) -> Result<String> {
     });
     let header = ["launch", "count", "ms", "%"];
     Ok(format!(
-        "language model, {dtype}: {all:.3} ms in launches one after the other\n{}\n",
+        "{model}, {dtype}: {all:.3} ms in launches one after the other\n{}\n",
         table(header, lines, &[1, 2, 3])
     ))
 }

@@ -72,7 +72,7 @@ pub(super) const MODEL: Table = Table {
             name: "dropout",
             kind: "number",
             default: Default::Is("0.0"),
-            meaning: "Probability with which a channel is left out in training, behind each part of a block and the embedding; [where it harms](training.md#validation-far-above-training).",
+            meaning: "Probability with which a channel is left out in training, behind each part of a block and the embedding, and a weight of attention; [where it harms](training.md#validation-far-above-training).",
             example: "0.1",
         },
         Key {

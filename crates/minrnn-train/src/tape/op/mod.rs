@@ -6,6 +6,7 @@
 
 mod activation;
 mod add_dropout;
+mod attend;
 mod begin;
 mod cell;
 mod column_sum;
@@ -26,6 +27,7 @@ mod max_scan;
 mod norm;
 mod reduce;
 mod repeat;
+mod rows;
 mod scan;
 mod selective_scan;
 mod sum;
@@ -94,6 +96,8 @@ pub(super) const KNOWN: Known = Known {
         scan::node,
         max_scan::node,
         last::node,
+        rows::node,
+        attend::node,
     ],
     with_parameters: &[linear::node, vector::node],
 };
@@ -116,6 +120,12 @@ impl Known {
         let known = primitives.iter().find_map(|f| f(p, &node, value));
         known.ok_or_else(|| Unknown::new(p.graph, value))
     }
+}
+
+/// # Errors
+/// What has kernels on CPUs only.
+pub(super) fn none_for_gpus(graph: &Graph) -> Result<(), Unknown> {
+    attend::none_for_gpus(graph)
 }
 
 /// The tape has no launches for a node or a state.

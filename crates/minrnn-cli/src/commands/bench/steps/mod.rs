@@ -81,7 +81,7 @@ pub(super) fn run(train: &BenchTrain, ui: &Ui) -> Result<Outcome> {
     }
     if rows.is_empty() {
         bail!(
-            "--only leaves nothing to measure; rows are the language model and the classifier by {}",
+            "--only leaves nothing to measure; rows are the language model, the classifier and the transformer by {}",
             ENGINES.join(", ")
         );
     }

@@ -27,8 +27,9 @@ pub(super) struct Case {
 }
 
 /// The paper's language model (3 blocks of RMS norm, causal convolution 4, minGRU of expansion 2 and feed-forward 4, width
-/// 384, 65 tokens), and a classifier of long sequences (the same with 2 blocks of width 64, 8 features, 5 classes).
-const MODELS: [(&str, [usize; 2], &str); 2] = [
+/// 384, 65 tokens), a classifier of long sequences (the same with 2 blocks of width 64, 8 features, 5 classes), and a small Transformer
+/// (3 of nanoGPT's blocks of width 192, 6 heads).
+const MODELS: [(&str, [usize; 2], &str); 3] = [
     (
         "language model",
         [8, 256],
@@ -39,10 +40,17 @@ const MODELS: [(&str, [usize; 2], &str); 2] = [
         [16, 1024],
         "width = 64\nlayers = 2\n[input]\nfeatures = 8\n[head]\nwidth = 5\nsteps = 'last'\n",
     ),
+    (
+        "transformer",
+        [8, 256],
+        "width = 192\nlayers = 3\nnorm = 'layer'\npositions = 256\ninit = 'gpt2'\n[input]\nvocab = 65\n[head]\nwidth = 65\ntied = true\n",
+    ),
 ];
 
 const BLOCK: &str =
     "[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\nexpansion = 4.0\n";
+
+const ATTENTION: &str = "[cell]\nkind = 'attention'\nheads = 6\n[mlp]\nexpansion = 4.0\n";
 
 impl Case {
     /// All of them.
@@ -51,7 +59,12 @@ impl Case {
     }
 
     fn new((name, [batch, time], text): (&'static str, [usize; 2], &str)) -> Result<Self> {
-        let config = toml::from_str(&format!("{text}{BLOCK}"));
+        let block = if name == "transformer" {
+            ATTENTION
+        } else {
+            BLOCK
+        };
+        let config = toml::from_str(&format!("{text}{block}"));
         let config = config.map_err(|e| TrainError::Config {
             field: "model".into(),
             message: e.to_string(),

@@ -56,13 +56,44 @@ class Net(nn.Module):
         return self.head(self.n(h))
 
 
+class Attention(nn.Module):
+    def __init__(self, d, heads):
+        super().__init__()
+        self.n1, self.n2, self.heads = nn.LayerNorm(d), nn.LayerNorm(d), heads
+        self.qkv, self.out = nn.Linear(d, 3 * d, bias=False), nn.Linear(d, d, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.qkv(self.n1(x)).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(b, t, d))
+        return x + self.mlp(self.n2(x))
+
+
+class Transformer(nn.Module):
+    def __init__(self, d, layers, heads, t, out):
+        super().__init__()
+        self.embed, self.position = nn.Embedding(out, d), nn.Embedding(t, d)
+        self.blocks = nn.ModuleList(Attention(d, heads) for _ in range(layers))
+        self.n, self.head = nn.LayerNorm(d), nn.Linear(d, out)
+        self.head.weight = self.embed.weight
+
+    def forward(self, x):
+        h = self.embed(x) + self.position.weight
+        for b in self.blocks:
+            h = b(h)
+        return self.head(self.n(h))
+
+
 class Subject:
     def __init__(self, model, mode, b, t):
         self.last = model == "classifier"
         if self.last:
             net, self.x, self.y = Net(nn.Linear(8, 64), 64, 2, 5), torch.randn(b, t, 8), torch.randint(5, (b,))
         else:
-            net, self.x = Net(nn.Embedding(65, 384), 384, 3, 65), torch.randint(65, (b, t))
+            net = Transformer(192, 3, 6, t, 65) if model == "transformer" else Net(nn.Embedding(65, 384), 384, 3, 65)
+            self.x = torch.randint(65, (b, t))
             self.y = torch.randint(65, (b, t))
         self.optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
         self.net = torch.compile(net) if mode == "compile" else net

@@ -123,17 +123,61 @@ class Language(nn.Module):
         return F.cross_entropy(self.head(self.norm(x)).float().flatten(0, 1), ids.flatten())
 
 
+class Attention(nn.Module):
+    def __init__(self, d, heads=6):
+        super().__init__()
+        self.heads = heads
+        self.qkv, self.out = nn.Linear(d, 3 * d, bias=False), nn.Linear(d, d, bias=False)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=0.2)
+        return self.out(y.transpose(1, 2).reshape(b, t, d))
+
+
+class TransformerBlock(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.n1, self.n2, self.mixer = nn.LayerNorm(d), nn.LayerNorm(d), Attention(d)
+        self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, x):
+        x = x + self.drop(self.mixer(self.n1(x)))
+        return x + self.drop(self.mlp(self.n2(x)))
+
+
+class Transformer(nn.Module):
+    """nanoGPT's size: six blocks, six heads, learned positions, a tied head."""
+
+    def __init__(self, d, t):
+        super().__init__()
+        self.embed, self.position, self.drop = nn.Embedding(65, d), nn.Embedding(t, d), nn.Dropout(0.2)
+        self.blocks = nn.ModuleList(TransformerBlock(d) for _ in range(6))
+        self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, 65)
+        self.head.weight = self.embed.weight
+
+    def forward(self, ids):
+        x = self.drop(self.embed(ids) + self.position.weight)
+        for block in self.blocks:
+            x = block(x)
+        return F.cross_entropy(self.head(self.norm(x)).float().flatten(0, 1), ids.flatten())
+
+
 log_scan = lambda d: LogScan(d, 2, True)
-# Name: what makes the module, whether ids go in, and the ways that it is run in (None: as it is; a function: what makes another module,
-# run ten times).
+# Name: what makes the module of a width and a number of steps, whether ids go in, and the ways that it is run in (None: as it is; a
+# function: what makes another module, run ten times).
 COMPILED = {"torch.compile": "default", "torch.compile, graphs": "reduce-overhead"}
 MODELS = {
-    "layer min_gru": (LogScan, False, COMPILED),
-    "layer gru": (lambda d: Whole(nn.GRU, d), False, {"cuDNN": None, "GRUCell": lambda d: Cells(nn.GRUCell, d)}),
-    "layer lstm": (lambda d: Whole(nn.LSTM, d), False, {"cuDNN": None, "LSTMCell": lambda d: Cells(nn.LSTMCell, d)}),
-    "layer mamba": (mamba, False, {"mamba_ssm": None}),
-    "language model": (lambda d: Language(d, log_scan, True), True, COMPILED),
-    "language model mamba": (lambda d: Language(d, mamba, False), True, {"mamba_ssm": None}),
+    "layer min_gru": (lambda d, t: LogScan(d), False, COMPILED),
+    "layer gru": (lambda d, t: Whole(nn.GRU, d), False, {"cuDNN": None, "GRUCell": lambda d, t: Cells(nn.GRUCell, d)}),
+    "layer lstm": (lambda d, t: Whole(nn.LSTM, d), False, {"cuDNN": None, "LSTMCell": lambda d, t: Cells(nn.LSTMCell, d)}),
+    "layer mamba": (lambda d, t: mamba(d), False, {"mamba_ssm": None}),
+    "language model": (lambda d, t: Language(d, log_scan, True), True, COMPILED),
+    "language model mamba": (lambda d, t: Language(d, mamba, False), True, {"mamba_ssm": None}),
+    "language model transformer": (Transformer, True, COMPILED),
+    "language model transformer, long": (Transformer, True, COMPILED),
 }
 
 
@@ -162,7 +206,7 @@ def measure(make, ids, mode, shape, dtype):
     rounds = 20
     if callable(mode):
         make, mode, rounds = mode, None, 10
-    module = make(d).cuda()
+    module = make(d, t).cuda()
     run = module if mode is None else torch.compile(module, mode=mode)
     x = torch.randint(65, (b, t), device="cuda") if ids else torch.randn(b, t, d, device="cuda", requires_grad=True)
     optimizer = torch.optim.AdamW(module.parameters(), 1e-3, fused=True) if ids else None
