@@ -48,8 +48,9 @@ fn each(mut check: impl FnMut(&str, (&Graph, &Params), (&Case, &Wanted))) {
         let mut case = Case::new(graph, 2, TIME, 0, false);
         (case.states, case.reset) = (None, None);
         let w = wanted(graph, &case, false);
-        // What the tape has no file for.
-        if super::Plan::knows(graph).is_ok() {
+        // What the tape has no file for, and what has nothing to train.
+        let trains = super::Layout::new(graph).trained_len > 0;
+        if trains && super::Plan::knows(graph).is_ok() {
             check(name, (graph, &params), (&case, &w));
         }
     }
@@ -65,7 +66,7 @@ fn small_gradients_are_lost_in_float16_and_kept_by_a_factor() {
             let host = run(model, data, Elem::F16, scale);
             off(&flat(&host, Space::Slot(0)), &exact)
         };
-        let (kept, lost) = (of(256.0), of(1.0 / 65536.0));
+        let (kept, lost) = (of(256.0), of(2f64.powi(-20)));
         assert!(kept < 0.01, "{name}: {kept:e}");
         assert!(
             lost > 3.0 * kept,
@@ -82,7 +83,8 @@ fn norm_clipping_and_what_is_remembered_are_those_of_the_gradients_without_it() 
         let [plain, scaled] = [1.0, 1024.0].map(|s| run(model, data, Elem::F16, s));
         let grads = flat(&scaled, Space::Grads);
         let times: Vec<f64> = grads.iter().map(|g| g / 1024.0).collect();
-        assert!(off(&times, &flat(&plain, Space::Grads)) < 0.01, "{name}");
+        let error = off(&times, &flat(&plain, Space::Grads));
+        assert!(error < 0.01, "{name}: {error:e}, {:?}", scaled.report());
         let [(norm, clip), (other, factor)] = [plain.report(), scaled.report()];
         assert!((other / norm - 1.0).abs() < 0.01, "{name}: {norm} {other}");
         assert!(
