@@ -66,6 +66,14 @@ impl Plan {
         Self::knows_with(graph, Carry::On)
     }
 
+    /// Whether there is a kernel for GPUs for everything in a graph that the tape knows.
+    ///
+    /// # Errors
+    /// As [`Plan::knows`].
+    pub fn knows_on_gpus(graph: &Graph) -> Result<()> {
+        Ok(op::none_for_gpus(graph)?)
+    }
+
     fn knows_with(graph: &Graph, carry: Carry) -> Result<()> {
         let options = Options {
             batch: 1,

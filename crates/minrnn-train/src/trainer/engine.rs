@@ -51,11 +51,11 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
             key,
             format!("is {what}; train.engine = \"candle\" has it"),
         )),
-        (TrainEngine::Tape, None) => known(options, graph).map(|()| chosen(true, None)),
+        (TrainEngine::Tape, None) => known(options, graph, on_gpu).map(|()| chosen(true, None)),
         (TrainEngine::Auto, other) => {
             let why = match other {
                 Some((key, what)) => format!("{key} is {what}"),
-                None => match known(options, graph) {
+                None => match known(options, graph, on_gpu) {
                     Ok(()) => return Ok(chosen(true, on_gpu.then(|| KNOWS_ALL.into()))),
                     Err(TrainError::Tape(unknown)) => unknown.reason(),
                     Err(other) => return Err(other),
@@ -71,10 +71,14 @@ pub(super) fn choose(options: &TrainOptions, graph: &Graph, device: &Device) -> 
 }
 
 /// Whether the tape knows everything in a graph, and can carry its states where it is to.
-fn known(options: &TrainOptions, graph: &Graph) -> Result<()> {
+fn known(options: &TrainOptions, graph: &Graph, on_gpu: bool) -> Result<()> {
     match options.carry_state {
         true => Plan::knows_carried(graph),
         false => Plan::knows(graph),
+    }?;
+    match on_gpu {
+        true => Plan::knows_on_gpus(graph),
+        false => Ok(()),
     }
 }
 

@@ -86,6 +86,7 @@ impl Engine {
     /// [`TrainError::Tape`] naming what the tape does not know; too little memory.
     pub fn new(gpu: &Gpu, graph: &Graph, params: &Params, options: EngineOptions) -> Result<Self> {
         Plan::knows(graph)?;
+        Plan::knows_on_gpus(graph)?;
         let layout = Layout::new(graph);
         let engine = Self {
             store: Arc::new(Store::new(
