@@ -66,6 +66,8 @@ impl Check {
                 errors_by_length: ByLength::default(),
                 decides: true,
                 untold: 0,
+                no_number: 0,
+                nowhere: None,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -163,6 +165,11 @@ impl Check {
         }
         row.of_tolerance = row.of_tolerance.max(at.parts);
         row.untold += at.untold;
+        row.no_number += at.no_number;
+        if let Some(index) = at.nowhere {
+            let place = || format!("{:?} ({})", a.index(index), case.name());
+            row.nowhere.get_or_insert_with(place);
+        }
         counts.offset = counts.offset.or(at.offset);
         row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
@@ -259,6 +266,9 @@ struct Furthest {
     untold: usize,
     /// Of values that differ by what varies in them alone: how large they are, and by how much they vary.
     offset: Option<(f64, f64)>,
+    /// Values that are no number in either, and the first of them.
+    no_number: usize,
+    nowhere: Option<usize>,
 }
 
 impl Furthest {
@@ -270,6 +280,8 @@ impl Furthest {
                 worst,
                 untold: self.untold,
                 offset: self.offset,
+                no_number: self.no_number,
+                nowhere: self.nowhere,
             };
         } else if self.worst.is_none() {
             self.tolerance = self.tolerance.max(tolerance);
@@ -307,6 +319,13 @@ impl Measure {
             false => vec![],
         };
         for (index, (got, want)) in x.iter().copied().zip(y).enumerate() {
+            if got.is_nan() && want.is_nan() && !self.says_nothing() {
+                // There is nothing to hold to each other: neither file is accused, and neither is cleared.
+                most.no_number += 1;
+                most.nowhere.get_or_insert(index);
+                c.push(0.0, 0.0, 0.0);
+                continue;
+            }
             let moved = edges.get(&index).map_or(0.0, |sides| {
                 let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][index]).abs());
                 far(0).max(far(1))
@@ -349,7 +368,11 @@ impl Measure {
     /// none computes the file rightly, and inputs far beyond the usual may be beyond what both files are for.
     fn nowhere(&self, got: f64, want: f64, rounded: f64) -> bool {
         let engine = matches!(self.held, Held::Engine(_));
-        got.is_nan() && ((want.is_nan() && (engine || self.large)) || (rounded.is_nan() && engine))
+        got.is_nan() && ((want.is_nan() && self.says_nothing()) || (rounded.is_nan() && engine))
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.large || matches!(self.held, Held::Engine(_))
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) struct State {
     pub(crate) shape: Vec<Role>,
     pub(crate) init: Init,
     pub(crate) any_value: bool,
+    pub(crate) counts: bool,
 }
 
 /// A part of a tensor that holds several states.

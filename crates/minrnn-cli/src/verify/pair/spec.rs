@@ -39,6 +39,8 @@ pub(crate) struct StateSpec {
     pub(crate) init: Init,
     /// Whether random values may be put there; else random states are such that the model reaches.
     pub(crate) any_value: bool,
+    /// Whether it counts steps: random values are small whole numbers.
+    pub(crate) counts: bool,
     /// Names in the first file, input and output; `None`: the same ones.
     pub(crate) first: Option<(String, String)>,
 }
@@ -93,6 +95,7 @@ impl StateSpec {
             batch: None,
             init: Init::Fill(0.0),
             any_value: false,
+            counts: false,
             first: None,
         }
     }

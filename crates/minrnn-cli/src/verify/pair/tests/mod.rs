@@ -3,6 +3,7 @@
 mod apart;
 mod beyond;
 mod cases;
+mod counters;
 mod drawn;
 mod ends;
 pub(super) mod graphs;
