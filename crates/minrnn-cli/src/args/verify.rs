@@ -90,8 +90,8 @@ pub(crate) struct Pair {
     /// Shape of an input, of B, T, numbers and names of other lengths (x=B,T,64, m=B,S,64), and the range of its integers
     #[arg(long, value_name = "NAME=DIMS[:int=LOW..HIGH]", value_parser = input_spec)]
     pub(crate) input: Vec<(String, InputSpec)>,
-    /// Fill an input with a number, the number of steps, or random lengths of rows
-    #[arg(long, value_name = "NAME=N|T|lengths", value_parser = value_spec)]
+    /// Fill an input with a number, the number of steps, another length (P+T), or random lengths of rows
+    #[arg(long, value_name = "NAME=N|T|P+T|lengths", value_parser = value_spec)]
     pub(crate) value: Vec<(String, Fill)>,
     /// A name of the first file and one of the second that mean the same input or output
     #[arg(long, value_name = "A=B", value_parser = map_spec)]

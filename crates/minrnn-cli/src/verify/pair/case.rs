@@ -7,7 +7,7 @@ use super::file::{BYTES, By, GraphFile};
 use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
-use super::spec::{Init, Role};
+use super::spec::{Fill, Init, Role};
 use super::tensor::{Reading, Tensor};
 
 /// The two files and what they share.
@@ -242,7 +242,7 @@ fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Opti
 fn draw_ends(two: &Two, batch: usize, others: &[usize], rng: &mut Rng) -> Vec<Vec<usize>> {
     let one = |(k, size): (usize, &usize)| {
         let mut filled = two.face.filled.iter();
-        if batch == 1 || !filled.any(|f| f.of == Ends::Length(k)) {
+        if batch == 1 || !filled.any(|f| f.fill == Fill::Lengths && f.of == Ends::Length(k)) {
             return vec![];
         }
         let rest = (1..batch).map(|_| 1 + rng.below(*size));

@@ -166,18 +166,23 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
     Ok((name.into(), spec))
 }
 
-/// `NAME=N|T|lengths`
+/// `NAME=N|T|P+T|lengths`
 pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or("expected NAME=NUMBER, NAME=T or NAME=lengths")?;
+        .ok_or("expected NAME=NUMBER, NAME=T, NAME=P+T or NAME=lengths")?;
     let fill = match value {
         "T" => Fill::Time,
         "lengths" => Fill::Lengths,
-        n => Fill::Number(
-            n.parse()
-                .map_err(|_| format!("`{n}` is no number, nor T, nor lengths"))?,
-        ),
+        n => match n.parse() {
+            Ok(number) => Fill::Number(number),
+            Err(_) if is_sum(n) || is_length(n) => Fill::Sum(n.into()),
+            Err(_) => {
+                return Err(format!(
+                    "`{n}` is no number, nor T, nor a length such as P+T, nor lengths"
+                ));
+            }
+        },
     };
     Ok((name.into(), fill))
 }
@@ -227,6 +232,22 @@ mod tests {
             "h=g:init=9007199254740993",
         ] {
             assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_from_an_argument() {
+        for (text, fill) in [
+            ("n=3", Fill::Number(3.0)),
+            ("n=T", Fill::Time),
+            ("n=lengths", Fill::Lengths),
+            ("n=P+T", Fill::Sum("P+T".into())),
+            ("n=P", Fill::Sum("P".into())),
+        ] {
+            assert_eq!(value_spec(text), Ok(("n".to_owned(), fill)), "{text}");
+        }
+        for bad in ["n", "n=", "n=B", "n=P+", "n=P+B", "n=2T"] {
+            assert!(value_spec(bad).is_err(), "{bad}");
         }
     }
 

@@ -15,6 +15,7 @@ mod rows;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 

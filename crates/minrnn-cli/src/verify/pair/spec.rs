@@ -77,13 +77,17 @@ pub(crate) enum Role {
 }
 
 /// What fills an input.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fill {
     Number(f64),
     /// The number of steps of the run.
     Time,
     /// The length of each row.
     Lengths,
+    /// A length that is no T, by its words: `P+T`, or `P` alone.
+    Sum(String),
+    /// The past and the new steps, as the name of the input says.
+    Total,
 }
 
 impl StateSpec {

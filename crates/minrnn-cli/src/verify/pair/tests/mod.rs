@@ -16,6 +16,7 @@ mod people;
 mod scales;
 mod spans;
 mod together;
+mod totals;
 
 use minrnn_model::rng::Rng;
 use minrnn_onnx::builder::Builder;
