@@ -15,6 +15,8 @@ mod interface;
 mod least;
 mod lengths;
 mod limits;
+mod measure;
+mod noise;
 mod notes;
 mod offset;
 mod outputs;

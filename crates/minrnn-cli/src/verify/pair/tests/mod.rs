@@ -10,6 +10,7 @@ pub(super) mod graphs;
 mod guesses;
 mod memories;
 mod memory;
+mod noise;
 mod norms;
 mod pasts;
 mod people;
@@ -22,6 +23,7 @@ use minrnn_model::rng::Rng;
 use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
+use super::check::Check;
 use super::port::Elem;
 use super::rounding::{Held, Rounding};
 use super::sizes::{LENGTHS, pieces};
