@@ -42,6 +42,8 @@ class Export:
         # Models that count their steps, and take so many from the begin or a reset on.
         config = self.manifest["config"]
         self.counts = config.get("cell", {}).get("kind") == "hyena" or "positions" in config
+        if self.counts:
+            assert any(s.get("counts") for s in self.states), "no state is said to count, and the model counts its steps"
         self.extras = {form: [i.name for i in m.graph.input if i.name in ("lengths", "reset")] for form, m in self.models.items()}
 
     def fixed(self):

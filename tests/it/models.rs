@@ -10,6 +10,7 @@ use minrnn_runtime as runtime;
 use minrnn_runtime::text::Sampler;
 use minrnn_train::checkpoint::{Checkpoint, load_model};
 use minrnn_train::generate::Generator;
+use minrnn_train::task::{Input, Split, Targets, TaskConfig};
 
 fn models() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
@@ -144,4 +145,48 @@ fn write_the_same_text_in_every_engine() {
         written += 1;
     }
     assert!(written > 0, "no text model among the models");
+}
+
+/// Of the test part of their task, by their file: what README says of them.
+#[test]
+fn copy_what_they_were_trained_to_copy() {
+    const SEQUENCES: usize = 8;
+    let mut counted = 0;
+    for dir in models() {
+        let config = Checkpoint::load(&dir).unwrap().config;
+        let task: TaskConfig = serde_json::from_value(config["task"].clone()).unwrap();
+        if !matches!(task, TaskConfig::SelectiveCopying(_)) {
+            continue;
+        }
+        let batch = task
+            .open(0)
+            .unwrap()
+            .batch(Split::Test, 0, SEQUENCES)
+            .unwrap();
+        let (Input::Tokens { ids }, Targets::Classes { ids: wanted, .. }, Some(weights)) =
+            (&batch.input, &batch.targets, &batch.weights)
+        else {
+            panic!("tokens with classes");
+        };
+        let model = runtime::Model::open(dir.join("export/model.parallel.onnx")).unwrap();
+        let ids: Vec<i64> = ids.iter().map(|id| i64::from(*id)).collect();
+        let input = runtime::Input::Tokens {
+            ids: &ids,
+            batch: SEQUENCES,
+            time: batch.time,
+        };
+        let start = model.initial_state(SEQUENCES).unwrap();
+        let (logits, _) = model.run_symbolic(input, &start).unwrap();
+        let width = logits.values.len() / wanted.len();
+        let mut sampler = Sampler::new(0.0, 0).unwrap();
+        let asked: Vec<usize> = (0..wanted.len()).filter(|i| weights[*i] != 0.0).collect();
+        let right = asked.iter().filter(|i| {
+            let said = sampler.choose(&logits.values[*i * width..][..width]);
+            said as u32 == wanted[**i]
+        });
+        let share = right.count() as f64 / asked.len() as f64;
+        assert!(share >= 0.98, "{share} of {}", dir.display());
+        counted += 1;
+    }
+    assert!(counted >= 3, "models of selective copying");
 }

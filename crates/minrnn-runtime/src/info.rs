@@ -177,6 +177,9 @@ pub struct StateSpec {
     pub shape: Vec<usize>,
     /// Initial value.
     pub init: Init,
+    /// Whether it counts the steps since the begin: whole numbers from 0 on, which with the steps of a call stay within the longest
+    /// sequence.
+    pub counts: bool,
 }
 
 impl StateSpec {

@@ -279,14 +279,10 @@ struct RawState {
     output: String,
     shape: Vec<usize>,
     init: RawInit,
+    counts: Option<bool>,
 }
 
-object!(RawState {
-    input,
-    output,
-    shape,
-    init
-});
+object!(RawState { input, output, shape, init; counts });
 
 enum RawInit {
     Word(String),
@@ -343,7 +339,16 @@ impl RawState {
             }
             RawInit::Values(v) => Init::Values(v),
         };
+        let counts = match self.counts {
+            None => false,
+            Some(true) if init == Init::Zero => true,
+            Some(true) => return breach("counts steps, and does not begin with zero".into()),
+            Some(false) => {
+                return breach("counts is `false`: it is `true`, or is not there".into());
+            }
+        };
         Ok(StateSpec {
+            counts,
             input: self.input,
             output: self.output,
             shape: self.shape,

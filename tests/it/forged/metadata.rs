@@ -176,6 +176,50 @@ fn rows_that_a_change_makes_impossible_do_not_hold() {
     }
 }
 
+/// Positions, which a state that counts is read by, beside states that do not count.
+const COUNTS: &str = "width = 8\nlayers = 1\npositions = 40\n[input]\nvocab = 4\n[head]\nwidth = 4\n[conv]\nkernel = 3\n";
+
+/// Which states count follows from the model: said of another, and not said, is a breach by name, and another graph.
+#[test]
+fn states_that_count_are_those_of_the_model() {
+    let make = || Forged::new(COUNTS, |_| {});
+    make().holds();
+    let counter = |s: &Json| s["input"] == "state.0.n";
+    let conv = |s: &Json| s["input"] == "state.0.conv";
+    for (of, counts) in [
+        (&counter as &dyn Fn(&Json) -> bool, None),
+        (&conv, Some(true)),
+        (&conv, Some(false)),
+    ] {
+        let change = |states: &mut Json| {
+            let mut all = states.as_array_mut().unwrap().iter_mut();
+            let state = all.find(|s| of(s)).unwrap().as_object_mut().unwrap();
+            match counts {
+                Some(counts) => state.insert("counts".into(), counts.into()),
+                None => state.remove("counts"),
+            };
+        };
+        let everywhere = |forged: &Forged| {
+            forged.files(&|f| {
+                let mut states = said(f, "minrnn.states");
+                change(&mut states);
+                say(f, "minrnn.states", Some(&states.to_string()));
+            });
+            forged.manifest(|m| change(&mut m["states"]));
+        };
+        let forged = make();
+        everywhere(&forged);
+        forged.breaks("metadata `minrnn.states` is");
+        let one = make();
+        one.file("step", &|f| {
+            let mut states = said(f, "minrnn.states");
+            change(&mut states);
+            say(f, "minrnn.states", Some(&states.to_string()));
+        });
+        one.breaks("`minrnn.states`");
+    }
+}
+
 #[test]
 fn states_are_those_of_the_model() {
     let turned = Forged::tokens();

@@ -75,10 +75,13 @@ pub(crate) struct Pair {
     /// Find the first operation that differs; for an export, of its step form against its other forms
     #[arg(long)]
     pub(crate) bisect: bool,
-    /// A state of the step file, input and output; may be repeated. VALUE: zero, a number or FILE.npy. first: its names in the other file, if they are others; A+B: two tensors that are one in the other file [default: as the metadata of a minrnn file says]
-    #[arg(long, value_name = "IN=OUT[:batch=AXIS,init=VALUE,first=IN=OUT]")]
+    /// A state of the step file, input and output; may be repeated. VALUE: zero, a number or FILE.npy. first: its names in the other file, if they are others; A+B: two tensors that are one in the other file; counts: it counts the steps [default: as the metadata of a minrnn file says]
+    #[arg(
+        long,
+        value_name = "IN=OUT[:batch=AXIS,init=VALUE,first=IN=OUT,counts=true]"
+    )]
     pub(crate) state: Vec<StateSpec>,
-    /// States from a file: tables [[state]] with input, output, batch, initial, first
+    /// States from a file: tables [[state]] with input, output, batch, initial, first, counts
     #[arg(long, value_name = "FILE.toml", conflicts_with = "state")]
     pub(crate) states: Option<PathBuf>,
     /// Size of a named dimension
@@ -87,8 +90,8 @@ pub(crate) struct Pair {
     /// Shape of an input, of B, T, numbers and names of other lengths (x=B,T,64, m=B,S,64), and the range of its integers
     #[arg(long, value_name = "NAME=DIMS[:int=LOW..HIGH]", value_parser = input_spec)]
     pub(crate) input: Vec<(String, InputSpec)>,
-    /// Fill an input with a number, the number of steps, or random lengths of rows
-    #[arg(long, value_name = "NAME=N|T|lengths", value_parser = value_spec)]
+    /// Fill an input with a number, the number of steps, another length (P+T), or random lengths of rows
+    #[arg(long, value_name = "NAME=N|T|P+T|lengths", value_parser = value_spec)]
     pub(crate) value: Vec<(String, Fill)>,
     /// A name of the first file and one of the second that mean the same input or output
     #[arg(long, value_name = "A=B", value_parser = map_spec)]

@@ -87,9 +87,11 @@ pub(crate) fn forms_heard(
     (seed, longest): Bounds,
     observe: Observer,
 ) -> Result<Vec<FormHeard>> {
+    // The step file does not say how many steps the model takes.
+    let most = export.model()?.graph().longest().unwrap_or(usize::MAX);
     let request = Request {
         seed,
-        longest: Some(longest.unwrap_or(LONGEST)),
+        longest: Some(longest.unwrap_or(LONGEST).min(most)),
         engines: roster.clone(),
         ..Request::default()
     };

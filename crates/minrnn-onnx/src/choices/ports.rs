@@ -36,8 +36,37 @@ pub fn ports(graph: &Graph, options: &ExportOptions) -> Result<Vec<Port>, Export
             let one = |(i, s): (usize, &StateSpec)| separate(i, s, options.state_names);
             states.iter().enumerate().map(one).collect()
         }
-        StateLayout::Stacked => stacked(states, options.state_names),
+        StateLayout::Stacked => {
+            let ports = stacked(states, options.state_names)?;
+            counting_alike(graph, &ports)?;
+            Ok(ports)
+        }
     }
+}
+
+/// What is said of a tensor is true of every state in it.
+fn counting_alike(graph: &Graph, ports: &[Port]) -> Result<(), ExportError> {
+    let counts = counting(graph);
+    let mixed = |p: &&Port| {
+        let mut members = p.members.iter().map(|m| counts.contains(m));
+        let first = members.next();
+        members.any(|m| Some(m) != first)
+    };
+    match ports.iter().find(mixed) {
+        None => Ok(()),
+        Some(p) => fail(
+            "state_layout",
+            format!(
+                "`{}` would hold a state that counts steps beside one that does not; use separate",
+                p.input
+            ),
+        ),
+    }
+}
+
+/// The states that count steps, by their indices.
+fn counting(graph: &Graph) -> Vec<usize> {
+    graph.counters().iter().map(|s| s.index()).collect()
 }
 
 fn fail<T>(option: &'static str, what: String) -> Result<T, ExportError> {
@@ -199,6 +228,12 @@ impl Port {
             true => i % lag * width + i / lag,
             false => i,
         })
+    }
+
+    /// Whether it counts steps: its values are whole numbers from 0 on, the same number of steps as were since the begin.
+    pub fn counts(&self, graph: &Graph) -> bool {
+        let counts = counting(graph);
+        self.members.iter().all(|m| counts.contains(m))
     }
 
     /// Initial values, row-major in the port's shape; none: zeros.

@@ -32,6 +32,8 @@ pub(super) struct Meter {
     pub(super) unrounded: bool,
     /// Whether operators that engines fuse are rounded inside, in the stepwise reading.
     pub(super) fused: bool,
+    /// Whether results are moved by some last places in the stepwise reading, and a number that no other result has.
+    moved: Option<Cell<u64>>,
 }
 
 impl Meter {
@@ -39,6 +41,7 @@ impl Meter {
         Self {
             unrounded: false,
             fused: false,
+            moved: None,
             limits,
             left: Cell::new(limits.operations),
             held: Cell::new(0),
@@ -59,6 +62,21 @@ impl Meter {
             fused: true,
             ..Self::new(limits)
         }
+    }
+
+    /// For a run in which results are moved by some last places.
+    pub(super) fn moved(limits: Limits, seed: u64) -> Self {
+        Self {
+            moved: Some(Cell::new(mix(seed))),
+            ..Self::new(limits)
+        }
+    }
+
+    /// A number for the result of a node, another one each time; none: results stay as they are.
+    pub(super) fn moves(&self) -> Option<u64> {
+        let state = self.moved.as_ref()?;
+        state.set(mix(state.get()));
+        Some(state.get())
     }
 
     /// Operations done so far.
@@ -106,4 +124,12 @@ fn product(factors: &[usize]) -> u64 {
     factors
         .iter()
         .fold(1u64, |n, f| n.saturating_mul(*f as u64))
+}
+
+/// A number that looks like chance, and is the same of the same one.
+pub(super) fn mix(n: u64) -> u64 {
+    let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
 }

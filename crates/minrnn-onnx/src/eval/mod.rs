@@ -49,6 +49,7 @@ mod call;
 mod control;
 mod error;
 mod external;
+mod moved;
 mod number;
 mod ops;
 mod output;

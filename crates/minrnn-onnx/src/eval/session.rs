@@ -112,6 +112,20 @@ impl Session {
         self.metered(inputs, Meter::fused(*limits), false)
     }
 
+    /// As [`Session::run_on`], but results of sums, products and functions of the stepwise reading are moved by some last places, up or
+    /// down by chance: how far that is from the exact one is what engines that add in other orders may differ by, value by value.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn moved(
+        &self,
+        inputs: &Carried,
+        limits: &Limits,
+        seed: u64,
+    ) -> Result<Outputs, EvalError> {
+        self.metered(inputs, Meter::moved(*limits, seed), false)
+    }
+
     fn evaluate(&self, inputs: &Carried, limits: &Limits, all: bool) -> Result<Outputs, EvalError> {
         self.metered(inputs, Meter::new(*limits), all)
     }

@@ -4,6 +4,7 @@ use super::EvalErrorKind as Fault;
 use super::array::Array;
 use super::budget::Meter;
 use super::call::Call;
+use super::moved::moved;
 use super::ops::{Kind, Op};
 use super::value::Value;
 use crate::ir::Node;
@@ -47,6 +48,7 @@ impl At<'_> {
         let stepwise = self.once(&steps, true)?;
         let decides = |a: &Array| self.op.kind == Kind::Steps || !a.is_float();
         let twice = self.op.kind == Kind::Inner || self.meter.unrounded || self.meter.fused;
+        let read = inputs.iter().flatten().map(|v| v.stepwise.len()).max();
         let once = settled && !twice;
         let both = if once || stepwise.iter().all(decides) {
             stepwise.clone()
@@ -76,9 +78,13 @@ impl At<'_> {
                 shape_on_edge |= o.dims() != s.dims();
                 (o.dims() == s.dims()).then(|| o.rounded())
             });
+            let stepwise = match decided {
+                true => rounded,
+                false => moved(self.node, read.unwrap_or(0), rounded, self.meter),
+            };
             Value {
                 exact,
-                stepwise: rounded,
+                stepwise,
                 other,
             }
         });

@@ -6,7 +6,7 @@ use minrnn_model::graph::Graph as Network;
 use minrnn_model::params::Params;
 
 use super::json::canonical;
-use super::{ExportError, ExportOptions, Form, Lowering, Store, metadata, ports, weights};
+use super::{ExportError, ExportOptions, Form, Lowering, Port, Store, metadata, ports, weights};
 use crate::diff::{Diff, Place, Side, diff};
 use crate::ir::{External, Graph, Model, Tensor, TensorData};
 use crate::lower;
@@ -46,6 +46,9 @@ pub fn deviation(
     let options = &options.fitting(graph);
     lower::check(graph, options)?;
     weights::fits(graph, params)?;
+    if let Some(what) = miscounted(model, graph, &ports(graph, options)?) {
+        return Ok(Some(what));
+    }
     let store = Store::plan(graph, params, &options.weights, Some("weights"))?;
     let names = parameters(graph);
     let own = bare(model, &names);
@@ -62,6 +65,22 @@ pub fn deviation(
         }
     }
     Ok(first)
+}
+
+/// Where a file says of another state than those that do that it counts steps, or of one of them nothing.
+fn miscounted(model: &Model, graph: &Network, ports: &[Port]) -> Option<String> {
+    let said = metadata::counting(model);
+    let wrong = ports
+        .iter()
+        .find(|p| p.counts(graph) != said.contains(&p.input))?;
+    let (has, what) = match wrong.counts(graph) {
+        true => ("has no", "counts"),
+        false => ("has", "does not count"),
+    };
+    Some(format!(
+        "metadata `minrnn.states` {has} `\"counts\": true` of the state `{}`, which {what} steps",
+        wrong.input
+    ))
 }
 
 /// The graph, with the metadata that names tensors of it.

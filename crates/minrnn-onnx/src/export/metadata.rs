@@ -1,5 +1,7 @@
 //! The metadata of a file: what a runtime must know and cannot see in the graph.
 
+use std::collections::BTreeSet;
+
 use minrnn_model::graph::{Graph, Law};
 use minrnn_model::params::Params;
 use serde_json::{Value as Json, json};
@@ -73,17 +75,32 @@ pub(super) fn head(graph: &Graph) -> &'static str {
     }
 }
 
-/// The states as they go in and out: names, shape without the batch, initial values.
+/// The states as they go in and out: names, shape without the batch, initial values, and of those that count steps that they do.
 pub(super) fn states(graph: &Graph, params: &Params, ports: &[Port]) -> Json {
     let state = |port: &Port| {
-        json!({
+        let mut entry = json!({
             "input": port.input,
             "output": port.output,
             "shape": port.shape,
             "init": init(port, graph, params),
-        })
+        });
+        if port.counts(graph) {
+            entry["counts"] = json!(true);
+        }
+        entry
     };
     ports.iter().map(state).collect()
+}
+
+/// Inputs that a file says to count steps.
+pub(super) fn counting(model: &crate::ir::Model) -> BTreeSet<String> {
+    let text = model.metadata("minrnn.states").unwrap_or("[]");
+    let all: Json = minrnn_model::json::from_str(text).unwrap_or_default();
+    let list = all.as_array().into_iter().flatten();
+    let counts = list.filter(|s| s.get("counts").is_some_and(|c| *c != json!(false)));
+    counts
+        .filter_map(|s| Some(s["input"].as_str()?.to_owned()))
+        .collect()
 }
 
 /// `"zero"`, or the values; as f64, whose decimals give back the f32 exactly.

@@ -225,6 +225,26 @@ fn states_of_the_metadata() {
     breach("output `next_state.1.h`", "missing in the graph", |f| {
         states(f, "next_state.0.h", "next_state.1.h")
     });
+    let counts = |f: &mut File, word: &str, init: &str| {
+        let list = format!(
+            r#"[{{"input":"state.0.conv","output":"next_state.0.conv","shape":[2,5],"init":"zero"}},
+                {{"input":"state.0.h","output":"next_state.0.h","shape":[6],"init":{init},"counts":{word}}}]"#
+        );
+        f.prop("minrnn.states", &list);
+    };
+    breach("metadata `minrnn.states`", "counts is `false`", |f| {
+        counts(f, "false", "\"zero\"");
+    });
+    breach(
+        "metadata `minrnn.states`",
+        "does not begin with zero",
+        |f| {
+            counts(f, "true", "[1, 1, 1, 1, 1, 1]");
+        },
+    );
+    breach("metadata `minrnn.states`", "does not parse", |f| {
+        counts(f, "1", "\"zero\"");
+    });
     breach("input `features`", "calls it a state", |f| {
         states(f, "\"state.0.h\"", "\"features\"");
     });

@@ -11,6 +11,9 @@ use super::Fault;
 const TWO: &str = "width = 8\nlayers = 2\n[input]\nvocab = 7\n[head]\nwidth = 7\nbias = true\n[conv]\nkernel = 3\n[mlp]\nexpansion = 2\n[cell]\nexpansion = 2\ninitial_state = \"learned\"\n";
 const FEATURES: &str = "width = 8\nlayers = 1\n[input]\nfeatures = 2\nmean = [5.0, 1.0]\nstd = [2.0, 3.0]\n[head]\nwidth = 2\nkind = \"values\"\n";
 
+/// A state that counts, beside one that does not.
+const COUNTS: &str = "width = 8\nlayers = 1\npositions = 40\n[input]\nvocab = 4\n[head]\nwidth = 4\n[conv]\nkernel = 3\n";
+
 fn two() -> Forged {
     Forged::new(TWO, |_| {})
 }
@@ -302,6 +305,27 @@ pub(super) const FAULTS: &[Fault] = &[
                     ..Node::default()
                 };
                 f.graph.nodes.insert(at, clip);
+            });
+        },
+    },
+    Fault {
+        name: "a state that counts of which nothing says it",
+        make: || Forged::new(COUNTS, |_| {}),
+        spoil: |e| {
+            files_and_manifest(e, "states", |states| {
+                let mut all = states.as_array_mut().unwrap().iter_mut();
+                let state = all.find(|s| s["counts"] == true).unwrap();
+                state.as_object_mut().unwrap().remove("counts");
+            });
+        },
+    },
+    Fault {
+        name: "a state that does not count and is said to",
+        make: || Forged::new(COUNTS, |_| {}),
+        spoil: |e| {
+            files_and_manifest(e, "states", |states| {
+                let mut all = states.as_array_mut().unwrap().iter_mut();
+                all.find(|s| s["counts"] != true).unwrap()["counts"] = true.into();
             });
         },
     },

@@ -68,7 +68,7 @@ impl<'e> Folder<'e> {
             done: vec![],
         };
         if !dir.join(RESULTS).exists() {
-            if !files::is_free(dir)? {
+            if !files::is_free(dir)? && !has_times_alone(dir)? {
                 bail!(
                     "{} is not empty and no repro of minrnn; choose another folder with --out",
                     dir.display()
@@ -229,6 +229,17 @@ impl AllTimes {
     }
 }
 
+/// Whether there is nothing but the times of runs, of which the results are lost, or were not yet written when the program was stopped.
+fn has_times_alone(dir: &Path) -> Result<bool> {
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        if entry?.file_name() != TIMES {
+            return Ok(false);
+        }
+    }
+    let times: AllTimes = read(&dir.join(TIMES))?;
+    Ok(times.schema == AllTimes::of(vec![]).schema)
+}
+
 /// What the results of a folder are of that is not what is asked for.
 fn differs(there: &Identity, asked: &Identity) -> Option<String> {
     let size = |small| {
@@ -270,4 +281,43 @@ fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     files::write(path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            experiment: "stability".into(),
+            version: "0.1.0".into(),
+            small: true,
+            text: None,
+        }
+    }
+
+    fn experiment() -> Experiment {
+        Experiment::of(crate::args::ReproName::Stability).unwrap()
+    }
+
+    /// A program that was stopped between its two files has left a folder of its own.
+    #[test]
+    fn a_folder_of_times_alone_is_one_to_begin_in() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&dir.path().join(TIMES), &AllTimes::of(vec![])).unwrap();
+        let experiment = experiment();
+        let folder = Folder::open(dir.path(), identity(), &experiment).unwrap();
+        assert!(folder.done.is_empty() && dir.path().join(RESULTS).exists());
+        // Of somebody else it is none.
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join(TIMES), "{}").unwrap();
+        assert!(Folder::open(other.path(), identity(), &experiment).is_err());
+        let more = tempfile::tempdir().unwrap();
+        write(&more.path().join(TIMES), &AllTimes::of(vec![])).unwrap();
+        fs::write(more.path().join("notes.txt"), "mine").unwrap();
+        let error = Folder::open(more.path(), identity(), &experiment)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no repro of minrnn"), "{error}");
+    }
 }

@@ -60,7 +60,7 @@ pub(super) fn pack(work: &Path, place: &Path, name: &str) -> Result<()> {
 /// A part that is missing or changed.
 pub(super) fn unpack(place: &Path, name: &str, work: &Path) -> Result<bool> {
     let parts = parts(place, name);
-    if parts.is_empty() {
+    if parts.is_empty() && !has_later_parts(place, name)? {
         return Ok(false);
     }
     let what = || {
@@ -69,6 +69,9 @@ pub(super) fn unpack(place: &Path, name: &str, work: &Path) -> Result<bool> {
             place.join(name).display()
         )
     };
+    if parts.is_empty() {
+        bail!("{}; {name}.000, the first one, is missing", what());
+    }
     let mut whole = vec![];
     for part in &parts {
         whole.extend(fs::read(part).with_context(what)?);
@@ -121,6 +124,24 @@ pub(super) fn remove(place: &Path, name: &str) -> Result<()> {
 fn parts(place: &Path, name: &str) -> Vec<PathBuf> {
     let part = |i| place.join(format!("{name}.{i:03}"));
     (0..1000).map(part).take_while(|p| p.is_file()).collect()
+}
+
+/// Whether there is a part of that parcel, the first one or another.
+fn has_later_parts(place: &Path, name: &str) -> Result<bool> {
+    if !place.is_dir() {
+        return Ok(false);
+    }
+    let is = |file: &str| {
+        let rest = file.strip_prefix(name).and_then(|r| r.strip_prefix('.'));
+        rest.is_some_and(|r| r.len() == 3 && r.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let entries = fs::read_dir(place);
+    for entry in entries.with_context(|| format!("cannot read {}", place.display()))? {
+        if is(&entry?.file_name().to_string_lossy()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The files of a run that go along.
@@ -235,6 +256,15 @@ mod tests {
         fs::remove_file(state.join("a.001")).unwrap();
         let error = format!("{:#}", unpack(&state, "a", &work).unwrap_err());
         assert!(error.contains("bring all of its parts"), "{error}");
+        let first = fs::read(state.join("a.000")).unwrap();
+        fs::remove_file(state.join("a.000")).unwrap();
+        fs::write(state.join("a.001"), &second).unwrap();
+        let error = format!("{:#}", unpack(&state, "a", &work).unwrap_err());
+        assert!(
+            error.contains("a.000, the first one, is missing"),
+            "{error}"
+        );
+        fs::write(state.join("a.000"), first).unwrap();
         let changed: Vec<u8> = second.iter().map(|b| b ^ 1).collect();
         fs::write(state.join("a.001"), changed).unwrap();
         assert!(unpack(&state, "a", &work).is_err());

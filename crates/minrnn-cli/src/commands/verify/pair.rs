@@ -38,6 +38,11 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     if let (true, Some(engine)) = (report.holds, report.silent().first()) {
         bail!("{engine} was asked for and ran no case of any file; the notes above say why");
     }
+    if report.is_open() {
+        bail!(
+            "of some values neither file has a number, so that it cannot be told whether they hold; the notes above say which"
+        );
+    }
     Ok(if report.holds {
         Outcome::Holds
     } else {

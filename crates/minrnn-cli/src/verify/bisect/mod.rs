@@ -168,7 +168,8 @@ pub(crate) fn pair(
             case = large;
         }
         if two.takes_states() {
-            let states = two.random_states(batch, &others, &mut rng)?;
+            let before = two.before(case.time, two.most);
+            let states = two.random_states((batch, before), &others, &mut rng)?;
             if two.face.grows() {
                 let others = two.face.others_of(case.time, &others, &states);
                 case = Case::sized(two, (batch, case.time), others, &mut rng)?;

@@ -71,7 +71,7 @@ fn values(dir: &Path, first: &Model, second: &Model, tensor: &str) -> Vec<Vec<f6
     let two = Two::open(&a, &b, Kind::Step, &Request::default()).unwrap();
     let mut rng = Rng::named(0, "bisect");
     let case = Case::random(&two, (3, super::STEPS), &mut rng).unwrap();
-    let states = two.random_states(3, &[], &mut rng).unwrap();
+    let states = two.random_states((3, 8), &[], &mut rng).unwrap();
     (0..case.time)
         .map(|t| {
             two.step(By::Judge, &case, t, &states, &[tensor])

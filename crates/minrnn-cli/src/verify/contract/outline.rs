@@ -136,6 +136,10 @@ impl FormFile {
                 ) => true,
                 (key, None) => YOUNG.contains(&key) && !is_of_this_version(&self.model),
                 ("minrnn.recurrences", Some(found)) => entries(found) == entries(value),
+                // Older files do not say which states count.
+                ("minrnn.states", Some(found)) if !is_of_this_version(&self.model) => {
+                    same(&uncounted(found), &uncounted(value))
+                }
                 (_, Some(found)) => found == value || same(&json(found), &json(value)),
             };
             if !holds {
@@ -235,6 +239,17 @@ impl FormFile {
 
 fn json(text: &str) -> Json {
     minrnn_model::json::from_str(text).unwrap_or(Json::Null)
+}
+
+/// A list of states without what says that one counts.
+fn uncounted(list: &str) -> Json {
+    let mut list = json(list);
+    for state in list.as_array_mut().into_iter().flatten() {
+        if let Some(entry) = state.as_object_mut() {
+            entry.remove("counts");
+        }
+    }
+    list
 }
 
 fn entries(list: &str) -> Option<usize> {

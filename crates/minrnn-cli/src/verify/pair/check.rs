@@ -1,14 +1,12 @@
 //! Two runs held to each other, over many cases: a row for each tensor.
 
-use std::collections::BTreeMap;
-
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
-use super::costs::Channels;
-use super::offset::offsets;
+use super::measure::{Furthest, Measure, on_edge};
+use super::noise::Noise;
 use super::report::{Place, Row};
-use super::rounding::{Allowed, Held, Rounding, rounds, tensors};
+use super::rounding::{Held, Rounding, rounds, tensors};
 use super::show::number;
 use super::tensor::{Reading, Tensor};
 use crate::verify::argmax;
@@ -16,7 +14,7 @@ use crate::verify::picture::ByLength;
 use crate::verify::who::Who;
 
 /// A check in the making: one row for each tensor.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Check {
     name: String,
     held: Held,
@@ -30,8 +28,9 @@ struct Counts {
     zeros: [usize; 2],
     /// Rows of logits, and those whose largest is the same one.
     logits: [usize; 2],
-    /// See [`Furthest::offset`].
+    /// See [`Furthest::offset`] and [`Furthest::noisy`].
     offset: Option<(f64, f64)>,
+    noisy: usize,
 }
 
 /// Names of outputs and last states, as the second file has them.
@@ -66,6 +65,8 @@ impl Check {
                 errors_by_length: ByLength::default(),
                 decides: true,
                 untold: 0,
+                no_number: 0,
+                nowhere: None,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -79,6 +80,17 @@ impl Check {
 
     /// Compares whole tensors of one case; a tensor that one file does not have is left out. Whether all hold.
     pub(super) fn add(&mut self, case: &Case, first: &Ran, second: &Ran, costs: &Rounding) -> bool {
+        self.add_within(case, (first, second), costs, None)
+    }
+
+    /// The same, of a run of which it is known by how much values move where last places before them do.
+    pub(super) fn add_within(
+        &mut self,
+        case: &Case,
+        (first, second): (&Ran, &Ran),
+        costs: &Rounding,
+        noise: Option<&Noise>,
+    ) -> bool {
         let mut holds = true;
         for (i, (a, b)) in tensors(first).zip(tensors(second)).enumerate() {
             if let (Some(a), Some(b)) = (a, b) {
@@ -94,6 +106,7 @@ impl Check {
                         .then(|| costs.at_most(case, i, elems)),
                     allowed: costs.allowed(self.held, case, i, elems),
                     channels: costs.channels(i, a.shape()),
+                    noise: noise.and_then(|n| n.of(i)),
                 };
                 holds &= self.compare(i, case, (a, b), &allowed);
             }
@@ -106,7 +119,7 @@ impl Check {
         i: usize,
         case: &Case,
         (a, b): (&Tensor, &Tensor),
-        measure: &Measure,
+        measure: &Measure<'_>,
     ) -> bool {
         let (row, all, counts) = &mut self.rows[i];
         row.cases += 1;
@@ -163,7 +176,13 @@ impl Check {
         }
         row.of_tolerance = row.of_tolerance.max(at.parts);
         row.untold += at.untold;
+        row.no_number += at.no_number;
+        if let Some(index) = at.nowhere {
+            let place = || format!("{:?} ({})", a.index(index), case.name());
+            row.nowhere.get_or_insert_with(place);
+        }
         counts.offset = counts.offset.or(at.offset);
+        counts.noisy += at.noisy;
         row.errors_by_length.add(case.time, c.max_abs);
         all.merge(&c);
         c.failing == 0
@@ -187,6 +206,12 @@ impl Check {
             ))
         };
         self.rows.iter().filter_map(found)
+    }
+
+    /// Values that last places before them move by more than the measured tolerance, by tensor: they were held to that.
+    pub(super) fn noisy(&self) -> impl Iterator<Item = (&str, usize)> {
+        let rows = self.rows.iter().filter(|(.., counts)| counts.noisy > 0);
+        rows.map(|(row, _, counts)| (row.tensor.as_str(), counts.noisy))
     }
 
     /// Whether nothing failed.
@@ -230,151 +255,5 @@ fn agreement(a: &Tensor, b: &Tensor, [rows, same]: &mut [usize; 2]) {
     for (a, b) in a.chunks(classes).zip(b.chunks(classes)) {
         *rows += 1;
         *same += usize::from(argmax(a) == argmax(b));
-    }
-}
-
-/// What else each value that hangs on an edge may be, by position: in the first, in the second.
-type Edges = BTreeMap<usize, [Option<f64>; 2]>;
-
-fn on_edge(a: &Tensor, b: &Tensor) -> Edges {
-    let mut all = Edges::new();
-    for (side, t) in [a, b].into_iter().enumerate() {
-        for edge in t.value.edges() {
-            let float = edge.other.floats().and_then(|v| v.first().copied());
-            let int = edge.other.ints().and_then(|v| v.first().map(|n| *n as f64));
-            all.entry(edge.position).or_default()[side] = float.or(int);
-        }
-    }
-    all
-}
-
-/// The value that is the furthest off, in units of what is allowed.
-#[derive(Debug, Default)]
-struct Furthest {
-    parts: f64,
-    /// What is allowed of it; where nothing differs, the most that is allowed of a value.
-    tolerance: f64,
-    worst: Option<Worst>,
-    /// Values of which the tolerance says nothing.
-    untold: usize,
-    /// Of values that differ by what varies in them alone: how large they are, and by how much they vary.
-    offset: Option<(f64, f64)>,
-}
-
-impl Furthest {
-    fn take(&mut self, parts: f64, tolerance: f64, worst: Option<Worst>) {
-        if parts > self.parts || (self.worst.is_none() && worst.is_some()) {
-            *self = Self {
-                parts,
-                tolerance,
-                worst,
-                untold: self.untold,
-                offset: self.offset,
-            };
-        } else if self.worst.is_none() {
-            self.tolerance = self.tolerance.max(tolerance);
-        }
-    }
-}
-
-/// What two tensors are held to each other by.
-struct Measure {
-    held: Held,
-    large: bool,
-    allowed: Allowed,
-    /// Of large inputs: beyond what is allowed and within this it cannot be told, since one of the files loses its digits there, in
-    /// float64 too perhaps.
-    most: Option<Allowed>,
-    channels: Channels,
-}
-
-impl Measure {
-    /// Integers exactly, floats within what is allowed. On an edge an integer may be what it would be on the other side, a float as
-    /// much farther off as that is.
-    fn values(&self, (a, b): (&Tensor, &Tensor), edges: &Edges, c: &mut Comparison) -> Furthest {
-        if let (Some(x), Some(y)) = (a.value.stepwise().ints(), b.value.stepwise().ints()) {
-            return integers((x, y), edges, c);
-        }
-        let mut most = Furthest::default();
-        let (x, y) = match self.held {
-            Held::Rounded => (a.values(Reading::Rounded), b.values(Reading::Rounded)),
-            _ => [a, b].map(|t| t.settled().values(Reading::Exact)).into(),
-        };
-        let steps = [a, b].map(|t| t.values(Reading::Rounded));
-        let exact = [a, b].map(|t| t.values(Reading::Exact));
-        let offsets = match self.held == Held::Meaning && !self.large {
-            true => offsets(&exact[0], &exact[1], self.channels, &self.allowed),
-            false => vec![],
-        };
-        for (index, (got, want)) in x.iter().copied().zip(y).enumerate() {
-            let moved = edges.get(&index).map_or(0.0, |sides| {
-                let far = |k: usize| sides[k].map_or(0.0, |o| (o - steps[k][index]).abs());
-                far(0).max(far(1))
-            });
-            let size = got.abs().max(want.abs());
-            let channel = self.channels.at(index);
-            let (allowed, mut tells) = self.allowed.of(channel, size);
-            let mut tolerance = allowed + moved;
-            if let (Some(all), true) = (&self.most, parts(got, want, tolerance) > 1.0) {
-                tolerance = all.of(channel, size).0 + moved;
-                tells = !(tolerance.is_infinite() || parts(got, want, tolerance) <= 1.0);
-            }
-            most.untold += usize::from(!tells);
-            let (mut got, mut want) = (got, want);
-            if let Some(Some(offset)) = offsets.get(channel)
-                && offset.tolerance() < tolerance
-                && !edges.contains_key(&index)
-            {
-                tolerance = offset.tolerance();
-                (got, want) = (exact[0][index], exact[1][index]);
-                if (got - want).abs() > tolerance {
-                    most.offset = Some((offset.size, offset.varies));
-                }
-            }
-            let rounded = steps[1][index];
-            let (got, want) = match self.nowhere(got, want, rounded) || tolerance.is_infinite() {
-                true => (0.0, 0.0),
-                false => (got, want),
-            };
-            c.push(got, want, tolerance);
-            let worst = (got != want).then_some(Worst { index, got, want });
-            most.take(parts(got, want, tolerance), tolerance, worst);
-        }
-        most
-    }
-}
-
-impl Measure {
-    /// Whether there is no number in either, where that says nothing against them: an engine that gives none where the judge has
-    /// none computes the file rightly, and inputs far beyond the usual may be beyond what both files are for.
-    fn nowhere(&self, got: f64, want: f64, rounded: f64) -> bool {
-        let engine = matches!(self.held, Held::Engine(_));
-        got.is_nan() && ((want.is_nan() && (engine || self.large)) || (rounded.is_nan() && engine))
-    }
-}
-
-fn integers((x, y): (&[i128], &[i128]), edges: &Edges, c: &mut Comparison) -> Furthest {
-    let mut most = Furthest::default();
-    for (index, (x, y)) in x.iter().zip(y).enumerate() {
-        let sides = edges.get(&index).copied().unwrap_or_default();
-        let also = sides[0] == Some(*y as f64)
-            || sides[1] == Some(*x as f64)
-            || sides[0].is_some() && sides[0] == sides[1];
-        c.push_int(*x, *y, also);
-        let (got, want) = (*x as f64, *y as f64);
-        let worst = (x != y).then_some(Worst { index, got, want });
-        let parts = if x == y || also { 0.0 } else { f64::INFINITY };
-        most.take(parts, 0.0, worst);
-    }
-    most
-}
-
-/// A difference in units of what is allowed.
-fn parts(x: f64, y: f64, allowed: f64) -> f64 {
-    let apart = (x - y).abs();
-    match apart / allowed {
-        _ if x == y => 0.0,
-        parts if parts.is_nan() || apart.is_nan() => f64::INFINITY,
-        parts => parts,
     }
 }

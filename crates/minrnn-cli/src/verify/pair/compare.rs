@@ -8,7 +8,7 @@ use super::checks::Checks;
 use super::file::By;
 use super::interface::Kind;
 use super::notes::untold;
-use super::report::{JUDGE, Pair};
+use super::report::{JUDGE, Pair, Row};
 use super::rounding::Rounding;
 use super::sizes::{BATCHES, piece, pieces};
 use super::spec::Request;
@@ -48,7 +48,9 @@ impl Two {
                     let refused = || format!("{}: {}", case.name(), why.root_cause());
                     not_run.get_or_insert_with(refused);
                 }
-                ran => ran.with_context(|| case.name())?,
+                ran => ran
+                    .map_err(|why| self.past_end(case, request.longest.is_some(), why))
+                    .with_context(|| case.name())?,
             }
         }
         notes.extend(
@@ -60,6 +62,7 @@ impl Two {
         notes.extend(lost.map(str::to_owned));
         notes.extend(beyond);
         notes.extend(untold(&rows));
+        notes.extend(self.without_numbers(&rows));
         let mut engines = vec![];
         for witness in witnesses {
             let heard = witness.finish(self);
@@ -102,7 +105,7 @@ impl Two {
             },
             first: self.files[0].name(),
             second: self.files[1].name(),
-            holds: holds && bisect.culprit.is_none(),
+            holds: holds && bisect.culprit.is_none() && !rows.iter().any(Row::is_without_numbers),
             rows,
             bisect: bisect.culprit,
             notes,

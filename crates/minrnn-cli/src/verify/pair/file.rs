@@ -40,6 +40,8 @@ pub(crate) enum By<'a> {
     Unrounded,
     /// Normalisations rounded inside, as engines fuse them.
     Fused,
+    /// Results of sums, products and functions moved by some last places, others with another number.
+    Moved(u64),
     /// An engine that has the file open.
     Engine(&'a RefCell<Box<dyn Opened>>),
 }
@@ -160,7 +162,7 @@ impl GraphFile {
             given.push((*name, value.with_context(|| format!("input `{name}`"))?));
         }
         match by {
-            By::Judge | By::Unrounded | By::Fused => {
+            By::Judge | By::Unrounded | By::Fused | By::Moved(_) => {
                 let given = given.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
                 self.judged(given, wanted, by)
             }
@@ -183,11 +185,12 @@ impl GraphFile {
             ..Limits::default()
         };
         let is_output = |name: &&str| self.outputs.iter().any(|o| o.name == *name);
-        let ran = match wanted.iter().all(is_output) {
-            _ if matches!(by, By::Unrounded) => self.judge.unrounded(&given, &limits),
-            _ if matches!(by, By::Fused) => self.judge.fused(&given, &limits),
-            true => self.judge.run_on(&given, &limits),
-            false => self.judge.trace_on(&given, &limits),
+        let ran = match (by, wanted.iter().all(is_output)) {
+            (By::Unrounded, _) => self.judge.unrounded(&given, &limits),
+            (By::Fused, _) => self.judge.fused(&given, &limits),
+            (By::Moved(seed), _) => self.judge.moved(&given, &limits, seed),
+            (_, true) => self.judge.run_on(&given, &limits),
+            (_, false) => self.judge.trace_on(&given, &limits),
         };
         let ran = ran.with_context(|| self.name())?;
         self.spent.set(self.spent.get() + ran.operations);

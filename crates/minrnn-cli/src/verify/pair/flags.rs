@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use super::spec::{BEYOND, Fill, Init, InputSpec, Role, StateSpec};
 
-/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT]`, where `A+B` stands for two tensors that are one in the other file
+/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT,counts=true]`, where `A+B` stands for two tensors that are one in the other file
 impl FromStr for StateSpec {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (names, options) = split_options(text, &["batch", "init", "first"]);
+        let (names, options) = split_options(text, &["batch", "init", "first", "counts"]);
         let (input, output) = names
             .split_once('=')
             .filter(|(i, o)| !i.is_empty() && !o.is_empty())
@@ -33,9 +33,10 @@ impl FromStr for StateSpec {
                         .ok_or_else(|| format!("first={names} is no IN=OUT of the first file"))?;
                     state.first = Some((pair.0.into(), pair.1.into()));
                 }
+                Some(("counts", "true")) => state.counts = true,
                 _ => {
                     return Err(format!(
-                        "`{option}` is neither batch=AXIS, init=VALUE nor first=IN=OUT"
+                        "`{option}` is neither batch=AXIS, init=VALUE, first=IN=OUT nor counts=true"
                     ));
                 }
             }
@@ -165,18 +166,23 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
     Ok((name.into(), spec))
 }
 
-/// `NAME=N|T|lengths`
+/// `NAME=N|T|P+T|lengths`
 pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), String> {
     let (name, value) = text
         .split_once('=')
-        .ok_or("expected NAME=NUMBER, NAME=T or NAME=lengths")?;
+        .ok_or("expected NAME=NUMBER, NAME=T, NAME=P+T or NAME=lengths")?;
     let fill = match value {
         "T" => Fill::Time,
         "lengths" => Fill::Lengths,
-        n => Fill::Number(
-            n.parse()
-                .map_err(|_| format!("`{n}` is no number, nor T, nor lengths"))?,
-        ),
+        n => match n.parse() {
+            Ok(number) => Fill::Number(number),
+            Err(_) if is_sum(n) || is_length(n) => Fill::Sum(n.into()),
+            Err(_) => {
+                return Err(format!(
+                    "`{n}` is no number, nor T, nor a length such as P+T, nor lengths"
+                ));
+            }
+        },
     };
     Ok((name.into(), fill))
 }
@@ -210,6 +216,9 @@ mod tests {
             ("past.0:h", "present.0:h")
         );
         assert_eq!((state.batch, state.init), (Some(1), Init::Fill(-0.5)));
+        assert!(!state.counts);
+        let state: StateSpec = "n=n2:counts=true,batch=0".parse().unwrap();
+        assert_eq!((state.counts, state.batch), (true, Some(0)));
         let whole: StateSpec = "h=g:init=-9007199254740994".parse().unwrap();
         assert_eq!(whole.init, Init::Fill(-9007199254740994.0));
         for bad in [
@@ -217,11 +226,28 @@ mod tests {
             "=h",
             "h=",
             "h=g:batch=x",
+            "h=g:counts=false",
             "h=g:init=one",
             "h=g:init=none.npy",
             "h=g:init=9007199254740993",
         ] {
             assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_from_an_argument() {
+        for (text, fill) in [
+            ("n=3", Fill::Number(3.0)),
+            ("n=T", Fill::Time),
+            ("n=lengths", Fill::Lengths),
+            ("n=P+T", Fill::Sum("P+T".into())),
+            ("n=P", Fill::Sum("P".into())),
+        ] {
+            assert_eq!(value_spec(text), Ok(("n".to_owned(), fill)), "{text}");
+        }
+        for bad in ["n", "n=", "n=B", "n=P+", "n=P+B", "n=2T"] {
+            assert!(value_spec(bad).is_err(), "{bad}");
         }
     }
 

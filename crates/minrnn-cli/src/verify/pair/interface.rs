@@ -15,6 +15,7 @@ mod rows;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,6 +62,7 @@ pub(crate) struct State {
     pub(crate) shape: Vec<Role>,
     pub(crate) init: Init,
     pub(crate) any_value: bool,
+    pub(crate) counts: bool,
 }
 
 /// A part of a tensor that holds several states.

@@ -15,9 +15,12 @@ mod interface;
 mod least;
 mod lengths;
 mod limits;
+mod measure;
+mod noise;
 mod notes;
 mod offset;
 mod outputs;
+mod past_end;
 mod plan;
 mod port;
 mod report;
@@ -121,7 +124,7 @@ impl Two {
     }
 
     /// The longest sequence that the files say they take.
-    fn stated(&self) -> Option<usize> {
+    pub(super) fn stated(&self) -> Option<usize> {
         let of = |f: &GraphFile| f.metadata("minrnn.max_seq_len")?.parse().ok();
         self.files.iter().filter_map(of).min()
     }

@@ -97,6 +97,23 @@ impl Two {
         links.any(|link| (0..2).any(|side| of(side, link).is_some()))
     }
 
+    /// Values of which no file has a number.
+    pub(super) fn without_numbers(&self, rows: &[Row]) -> Vec<String> {
+        let one = |r: &Row| {
+            let place = r.nowhere.as_deref().unwrap_or("somewhere");
+            let mend = match self.takes_states() && place.contains("random states") {
+                true => format!("; {}", self.say_what_counts()),
+                false => String::new(),
+            };
+            format!(
+                "{}, `{}`: of {} of {} values neither file has a number, the first at {place}: there is nothing to hold to each other{mend}",
+                r.check, r.tensor, r.no_number, r.values
+            )
+        };
+        let rows = rows.iter().filter(|r| r.is_without_numbers());
+        rows.map(one).collect()
+    }
+
     /// The lengths that ran, for a note.
     pub(super) fn span(&self, limit: usize) -> String {
         match self.lengths(limit).first() {

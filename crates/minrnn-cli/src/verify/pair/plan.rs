@@ -84,7 +84,8 @@ impl Two {
                 let others = self.face.other_lengths(i * batches.len() + j, time);
                 let case = Case::sized(self, (*batch, time), others.clone(), rng)?;
                 if self.takes_states() {
-                    let states = self.random_states(*batch, &others, rng)?;
+                    let before = self.before(time, limit);
+                    let states = self.random_states((*batch, before), &others, rng)?;
                     let others = self.face.others_of(time, &others, &states);
                     cases.push(Case {
                         states: Some(states),

@@ -75,6 +75,12 @@ pub(crate) struct Row {
     /// Values of which it cannot be told whether they agree: the tolerance is half as large as they are, or more.
     #[serde(skip_serializing_if = "is_none")]
     pub(crate) untold: usize,
+    /// Values that are no number in either file: there is nothing to hold to each other.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(crate) no_number: usize,
+    /// The first of them.
+    #[serde(skip)]
+    pub(crate) nowhere: Option<String>,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
@@ -108,6 +114,8 @@ impl Row {
             errors_by_length: ByLength::default(),
             decides: true,
             untold: 0,
+            no_number: 0,
+            nowhere: None,
             said: Some(said),
         }
     }
@@ -115,6 +123,11 @@ impl Row {
     /// Whether what it says of files is no proof.
     pub(super) fn is_untold(&self) -> bool {
         self.holds && self.by == JUDGE && self.untold > 0
+    }
+
+    /// Whether it compares files, and there are values of which neither has a number.
+    pub(super) fn is_without_numbers(&self) -> bool {
+        self.holds && self.by == JUDGE && self.no_number > 0
     }
 
     /// Who computed it, as people read it.
@@ -158,6 +171,9 @@ impl Report {
         let files_hold = self.pairs.iter().all(Pair::files_hold);
         let verdict = match (self.holds, files_hold) {
             (true, _) => "Everything holds.",
+            (false, true) if self.is_without_numbers() => {
+                "IT CANNOT BE TOLD WHETHER THE FILES HOLD: of some values neither has a number."
+            }
             (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
             (false, false) => "SOMETHING DOES NOT HOLD.",
         };
@@ -179,6 +195,20 @@ impl Report {
             verdict,
             format!("{untold}\nAn engine is wrong, {which}: {engines}."),
         )
+    }
+
+    /// Whether there are values of which no file has a number.
+    fn is_without_numbers(&self) -> bool {
+        let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
+        rows.any(Row::is_without_numbers)
+    }
+
+    /// Whether it does not hold for nothing that was found, but because neither file has numbers to compare.
+    pub(crate) fn is_open(&self) -> bool {
+        let files_hold = self.pairs.iter().all(Pair::files_hold);
+        let decide = self.pairs.iter().flat_map(|p| &p.rows);
+        let found = decide.filter(|r| r.decides).any(|r| !r.holds);
+        files_hold && !found && self.is_without_numbers()
     }
 
     /// Engines that are wrong, with versions, each once.

@@ -195,15 +195,17 @@ impl Two {
         let mut given: Vec<(&str, Tensor)> = vec![];
         for f in self.face.filled.iter().filter(|f| f.side == side) {
             let shape = shape(&f.roles, case.batch, time, others);
-            let value = match (f.fill, f.of) {
-                (Fill::Number(n), _) => n,
-                (Fill::Lengths, Ends::Length(k)) => others[k] as f64,
+            let value = match (&f.fill, f.of) {
+                (Fill::Number(n), _) => *n,
+                (Fill::Lengths | Fill::Sum(_) | Fill::Total, Ends::Length(k)) => others[k] as f64,
                 (Fill::Lengths, Ends::Fixed(n)) => n as f64,
-                (Fill::Time | Fill::Lengths, _) => time as f64,
+                (Fill::Time | Fill::Lengths | Fill::Sum(_) | Fill::Total, _) => time as f64,
             };
             let mut values = vec![value; shape.iter().product()];
             let ends = match f.of {
-                Ends::Length(k) => case.ends.get(k).filter(|all| !all.is_empty()),
+                Ends::Length(k) if f.fill == Fill::Lengths => {
+                    case.ends.get(k).filter(|all| !all.is_empty())
+                }
                 _ => case.lengths.as_ref().filter(|_| f.ends_rows()),
             };
             if let Some(all) = ends {

@@ -39,6 +39,8 @@ pub(crate) struct StateSpec {
     pub(crate) init: Init,
     /// Whether random values may be put there; else random states are such that the model reaches.
     pub(crate) any_value: bool,
+    /// Whether it counts steps: random values are small whole numbers.
+    pub(crate) counts: bool,
     /// Names in the first file, input and output; `None`: the same ones.
     pub(crate) first: Option<(String, String)>,
 }
@@ -75,13 +77,17 @@ pub(crate) enum Role {
 }
 
 /// What fills an input.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fill {
     Number(f64),
     /// The number of steps of the run.
     Time,
     /// The length of each row.
     Lengths,
+    /// A length that is no T, by its words: `P+T`, or `P` alone.
+    Sum(String),
+    /// The past and the new steps, as the name of the input says.
+    Total,
 }
 
 impl StateSpec {
@@ -93,6 +99,7 @@ impl StateSpec {
             batch: None,
             init: Init::Fill(0.0),
             any_value: false,
+            counts: false,
             first: None,
         }
     }

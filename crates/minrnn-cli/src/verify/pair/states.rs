@@ -25,6 +25,8 @@ struct StateEntry {
     initial: Option<toml::Value>,
     /// `IN=OUT` in the first file.
     first: Option<String>,
+    #[serde(default)]
+    counts: bool,
 }
 
 /// No list of states is longer, bytes.
@@ -61,6 +63,7 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
             batch: entry.batch,
             init,
             first: first.transpose()?,
+            counts: entry.counts,
             ..StateSpec::new(&entry.input, &entry.output)
         })
     };
@@ -119,6 +122,10 @@ pub(crate) fn listed(file: &GraphFile) -> Result<Vec<StateSpec>> {
             .map(Json::as_u64)
             .collect::<Option<Vec<_>>>()?;
         spec.batch = batch_axis(file, &spec.input, &shape);
+        spec.counts = match state.get("counts") {
+            None => false,
+            Some(counts) => counts.as_bool()?,
+        };
         Some(StateSpec {
             init,
             any_value,

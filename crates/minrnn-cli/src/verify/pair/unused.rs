@@ -116,6 +116,18 @@ pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
         let mut states = face.states.iter();
         states.any(|s| s.second.0 == *name || s.first.0.as_ref() == Some(name))
     };
+    let drawn = face
+        .states
+        .iter()
+        .all(|s| s.first.0.is_some() && s.first.1.is_some());
+    if let Some(spec) = request.states.iter().find(|s| s.counts && !drawn) {
+        bail!(
+            "--state {}={}:counts=true would change nothing: the first file takes and gives not all states, so that none is drawn at \
+             random; leave counts out",
+            spec.input,
+            spec.output
+        );
+    }
     for name in request.values.keys() {
         if !face.filled.iter().any(|f| f.name == *name) {
             let mend = match state(name) {

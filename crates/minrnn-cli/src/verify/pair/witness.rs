@@ -111,13 +111,14 @@ impl Witness {
                 continue;
             };
             let judged = judged[at.side];
+            let (file, known) = ((two, at.side), (costs, at.wrong.is_some()));
             match two.whole(at.side, By::Engine(opened), case) {
                 Ok(ran) => {
-                    if !at.check.add(case, &ran, judged, costs) {
+                    if !held(&mut at.check, file, case, (&ran, judged), known) {
                         at.wrong.get_or_insert_with(|| case.clone());
                     } else if let (1, Some(step)) = (at.side, back)
                         && let Ok(again) = two.rewound(By::Engine(opened), case, step)
-                        && !at.check.add(case, &again, judged, costs)
+                        && !held(&mut at.check, file, case, (&again, judged), known)
                     {
                         at.notes.push(format!(
                             "{} gives other values of {} after it was set back to the state of step {step} ({}): it keeps something from call to call",
@@ -147,7 +148,8 @@ impl Witness {
             };
             match two.pieces(By::Engine(opened), case, pieces) {
                 Ok(ran) => {
-                    at.carried.add(case, &ran, judged, costs);
+                    let known = (costs, !at.carried.holds());
+                    held(&mut at.carried, (two, at.side), case, (&ran, judged), known);
                 }
                 Err(error) => at.failed(&error, case),
             }
@@ -168,6 +170,24 @@ impl Witness {
         }
         heard
     }
+}
+
+/// Holds a run of a file to the judge's. Where it is off, by what moves with last places too: asked as long as nothing is known to be wrong.
+fn held(
+    check: &mut Check,
+    (two, side): (&Two, usize),
+    case: &Case,
+    runs: (&Ran, &Ran),
+    (costs, wrong): (&Rounding, bool),
+) -> bool {
+    let mut plain = check.clone();
+    let holds = plain.add_within(case, runs, costs, None);
+    if holds || wrong {
+        *check = plain;
+        return holds;
+    }
+    let noise = two.noise(side, case).ok();
+    check.add_within(case, runs, costs, noise.as_ref())
 }
 
 impl Side {
@@ -206,6 +226,12 @@ impl Side {
                     "{engine} computes {name} wrongly; which node it gets wrong does not show"
                 ),
             });
+        }
+        for (tensor, count) in self.check.noisy().chain(self.carried.noisy()) {
+            heard.notes.push(format!(
+                "{engine}, {name}, `{tensor}`: {count} values are of the order of what rounding leaves of them: they were held to how far they \
+                 move where last places before them do"
+            ));
         }
         let check = self.check.name().to_owned();
         let mut rows = self.check.rows();

@@ -125,9 +125,11 @@ impl Finder<'_> {
         (side, port, fill): (usize, Port, Fill),
         pairs: &[(Port, Port)],
     ) -> Result<Filled> {
-        let of = match fill {
+        let of = match &fill {
             Fill::Lengths => self.ends(side, &port, pairs),
-            _ => Ends::Time,
+            Fill::Sum(text) => Ends::Length(self.valued(text)),
+            Fill::Total => Ends::Length(self.total_of(side, &port)?),
+            Fill::Number(_) | Fill::Time => Ends::Time,
         };
         let file = self.files[side].name();
         if fill == Fill::Lengths && !self.request.values.contains_key(&port.name) {
@@ -198,7 +200,8 @@ impl Finder<'_> {
             .elem
             .is_some_and(|e| !e.is_float() && e != super::Elem::Bool);
         let row = port.dims.as_ref().is_some_and(|d| d.len() == 1);
-        if !integer || !row || self.request.inputs.contains_key(&port.name) {
+        let not = self.request.inputs.contains_key(&port.name) || self.is_total_value(side, port);
+        if !integer || !row || not {
             return false;
         }
         let name = port.name.to_lowercase();

@@ -27,10 +27,12 @@ impl Finder<'_> {
         };
         let (mut a, mut b) = (left(0, first.inputs()), left(1, second.inputs()));
         let mut to_fill = [self.fill(0, &mut a), self.fill(1, &mut b)].concat();
+        self.find_past(&states);
         to_fill.extend(self.lengths(0, &mut a));
         to_fill.extend(self.lengths(1, &mut b));
-        let pairs = self.pairs(&mut a, &mut b);
+        let mut pairs = self.pairs(&mut a, &mut b);
         self.find_sums(&states, &pairs);
+        to_fill.extend(self.totals(&mut pairs, [&mut a, &mut b]));
         self.find_lengths(&pairs)?;
         if self.kind == Kind::Step {
             self.missing_states(&pairs, [&a, &b], &states)?;
@@ -46,7 +48,8 @@ impl Finder<'_> {
                     String::new()
                 };
                 bail!(
-                    "{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {name}=N"
+                    "{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {name}=N{}",
+                    self.or_total(port)
                 );
             }
         }
@@ -95,7 +98,7 @@ impl Finder<'_> {
 
     /// Takes what `--value` fills out of the ports.
     fn fill(&self, side: usize, ports: &mut Vec<Port>) -> Vec<(usize, Port, Fill)> {
-        let value = |p: &Port| self.request.values.get(&p.name).copied();
+        let value = |p: &Port| self.request.values.get(&p.name).cloned();
         let filled = ports
             .iter()
             .filter_map(|p| Some((side, p.clone(), value(p)?)))
@@ -162,7 +165,11 @@ impl Finder<'_> {
         }
         self.lengths_note(x, &roles);
         let range = self.range(x, y, elem);
-        let range = range.map_err(|error| self.or_state(y, error))?;
+        let range = range.map_err(|error| self.or_state(y, error));
+        let range = range.map_err(|error| match self.or_total(x).as_str() {
+            "" => error,
+            more => anyhow::anyhow!("{error:#}{more}"),
+        })?;
         Ok(Link {
             names: [x.name.clone(), y.name.clone()],
             elem,

@@ -73,6 +73,7 @@ impl Finder<'_> {
                 shape: vec![],
                 init: spec.init.clone(),
                 any_value: spec.any_value,
+                counts: spec.counts,
             };
             if spec.first.is_none() {
                 self.same_rank(&mut state)?;

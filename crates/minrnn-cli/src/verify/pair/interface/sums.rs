@@ -35,6 +35,8 @@ pub(super) struct Unread {
     /// The file that calls it so; `None`: an option does.
     side: Option<usize>,
     text: String,
+    /// The option that does.
+    flag: &'static str,
 }
 
 /// Which axis of a state grows, and which length that is.
@@ -45,11 +47,15 @@ pub(super) struct Growth {
 }
 
 impl Finder<'_> {
-    /// Remembers which states grow, and what lengths are called that are sums.
-    pub(super) fn find_sums(&mut self, states: &[&State], pairs: &[(Port, Port)]) {
+    /// Remembers which states grow.
+    pub(super) fn find_past(&mut self, states: &[&State]) {
         for state in states {
             self.find_growth(state);
         }
+    }
+
+    /// Remembers what lengths are called that are sums, once it is known which states grow.
+    pub(super) fn find_sums(&mut self, states: &[&State], pairs: &[(Port, Port)]) {
         for side in 0..2 {
             let names: Vec<&String> = states
                 .iter()
@@ -210,6 +216,7 @@ impl Finder<'_> {
                 length,
                 side: Some(side),
                 text: text.clone(),
+                flag: "",
             });
         }
     }
@@ -260,6 +267,7 @@ impl Finder<'_> {
                 length,
                 side: None,
                 text: text.to_owned(),
+                flag: "--input",
             });
         }
     }
@@ -277,7 +285,8 @@ impl Finder<'_> {
                     length.as_time = false;
                 }
                 Err(word) if unread.side.is_none() => bail!(
-                    "--input says `{}`, and `{word}` is neither T, a number, nor the name of a length of the files",
+                    "{} says `{}`, and `{word}` is neither T, a number, nor the name of a length of the files",
+                    unread.flag,
                     unread.text
                 ),
                 // A name that is no sum: a length like any other.
@@ -345,6 +354,18 @@ impl Finder<'_> {
         Ok(sum)
     }
 
+    /// A length that `--value` says.
+    pub(super) fn valued(&mut self, text: &str) -> usize {
+        let length = self.new_length(text.to_owned(), false);
+        self.unread.push(Unread {
+            length,
+            side: None,
+            text: text.to_owned(),
+            flag: "--value",
+        });
+        length
+    }
+
     /// Says which axes are as long as others together.
     pub(super) fn sums_note(&mut self, links: &[Link]) {
         for link in links {
@@ -380,7 +401,7 @@ impl Finder<'_> {
     }
 }
 
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let name = name.to_lowercase();
     let words = name.split(|c: char| !c.is_ascii_alphabetic());
     words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
@@ -392,7 +413,7 @@ pub(crate) fn is_past(name: &str) -> bool {
     words(name).iter().any(is) && !is_total(name)
 }
 
-fn is_total(name: &str) -> bool {
+pub(super) fn is_total(name: &str) -> bool {
     name.contains('+')
         || words(name)
             .iter()

@@ -146,7 +146,7 @@ fn an_engine_that_gives_the_nan_of_the_judge_is_right() {
     let folder = Folder::new();
     let root = folder.write("root.onnx", chain(&[("Sqrt", &[])]));
     let pair = same(&root, &root, &request());
-    assert!(!pair.holds && !row(&pair, "whole").holds);
+    assert!(!pair.holds && row(&pair, "whole").no_number > 0);
     let engine = row(&pair, "first file");
     assert!(engine.by == "tract" && engine.holds, "{engine:#?}");
     assert!(

@@ -3,23 +3,27 @@
 mod apart;
 mod beyond;
 mod cases;
+mod counters;
 mod drawn;
 mod ends;
 pub(super) mod graphs;
 mod guesses;
 mod memories;
 mod memory;
+mod noise;
 mod norms;
 mod pasts;
 mod people;
 mod scales;
 mod spans;
 mod together;
+mod totals;
 
 use minrnn_model::rng::Rng;
 use minrnn_onnx::builder::Builder;
 use minrnn_onnx::ir::{DType, Dim, Graph, Tensor as Constant};
 
+use super::check::Check;
 use super::port::Elem;
 use super::rounding::{Held, Rounding};
 use super::sizes::{LENGTHS, pieces};
