@@ -111,20 +111,35 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Whether the GPU can run one of the clusters that the kernel was compiled for, of so many blocks of so many threads. Clusters of
-    /// more than 8 blocks, which not every GPU has, are allowed from here on.
-    pub(crate) fn fits_a_cluster(&self, blocks: u32, threads: u32) -> bool {
+    /// Whether the GPU can run one of the clusters that the kernel was compiled for, of so many blocks of so many threads with so much
+    /// shared memory. Clusters of more than 8 blocks, which not every GPU has, are allowed from here on.
+    pub(crate) fn fits_a_cluster(&self, blocks: u32, threads: u32, shared_bytes: u32) -> bool {
         let larger = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED;
         if blocks > 8 && self.function.set_attribute(larger, 1).is_err() {
+            return false;
+        }
+        if self.allow_shared(shared_bytes).is_err() {
             return false;
         }
         let config = LaunchConfig {
             grid_dim: (blocks, 1, 1),
             block_dim: (threads, 1, 1),
-            shared_mem_bytes: 0,
+            shared_mem_bytes: shared_bytes,
         };
         let fit = (self.function).occupancy_max_active_clusters(config, self.gpu.stream());
         fit.is_ok_and(|clusters| clusters > 0)
+    }
+
+    fn allow_shared(&self, bytes: u32) -> Result<()> {
+        if bytes <= SHARED_DEFAULT {
+            return Ok(());
+        }
+        let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+        let set = self.function.set_attribute(most, bytes as i32);
+        set.map_err(|e| {
+            let what = format!("give `{}` {bytes} bytes of shared memory", self.name);
+            CudaError::driver(what, e)
+        })
     }
 
     /// Puts the launch on the stream.
@@ -135,14 +150,7 @@ impl<'a> Call<'a> {
         block: (u32, u32, u32),
         shared_bytes: u32,
     ) -> Result<()> {
-        if shared_bytes > SHARED_DEFAULT {
-            let most = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            let set = self.function.set_attribute(most, shared_bytes as i32);
-            set.map_err(|e| {
-                let what = format!("give `{}` {shared_bytes} bytes of shared memory", self.name);
-                CudaError::driver(what, e)
-            })?;
-        }
+        self.allow_shared(shared_bytes)?;
         let mut pointers: Vec<*mut c_void> = self
             .arguments
             .iter_mut()

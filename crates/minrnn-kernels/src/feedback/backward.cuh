@@ -40,24 +40,27 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
     typedef Fold<ROWS, T::LANES> F;
     constexpr int P = Cell::PARTS, FOURS = Columns<P, QUADS>::FOURS, ALL_COLUMNS = Columns<P, QUADS>::ALL_COLUMNS;
     SHARED(s, BackwardShared<P, QUADS, ROWS>);
-    const int tid = threadIdx.x, rank = cluster_rank(), slice = slice_of<T::BLOCKS>(size.channels);
+    const int tid = threadIdx.x, rank = cluster_rank<T::BLOCKS>(), slice = slice_of<T::BLOCKS>(size.channels);
     const i64 D = size.channels, begin = i64(blockIdx.x / T::BLOCKS) * ROWS;
 
     // As one of the product: rows `four` to `four` + 3 of the matrix, of this block's columns 4 (lane + LANES i) to 4 (lane + LANES i) + 3.
     const int lane = tid % T::LANES, four = 4 * (tid / T::LANES);
-    float weight[FOURS][4][4];
+    Part<FOURS, T::KEPT, 4> part;
 #pragma unroll
     for (int i = 0; i < FOURS; i++) {
+        float w[4][4];
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            const int n = 4 * (lane + T::LANES * i) + e, part = n / slice;
+            const int n = 4 * (lane + T::LANES * i) + e, gate = n / slice;
             const i64 channel = i64(rank) * slice + n % slice;
 #pragma unroll
             for (int o = 0; o < 4; o++) {
-                const bool there = part < P && channel < D && four + o < D;
-                weight[i][o][e] = there ? in.weight[(i64(four + o) * P + part) * D + channel] : 0.0f;
+                const bool there = gate < P && channel < D && four + o < D;
+                w[o][e] = there ? in.weight[(i64(four + o) * P + gate) * D + channel] : 0.0f;
             }
         }
+#pragma unroll
+        for (int o = 0; o < 4; o++) part.put(i, o, w[o]);
     }
     // As one of the gates: one channel of one sequence.
     const int row = tid / slice, own = tid % slice, channel = rank * slice + own;
@@ -68,8 +71,8 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
     if (live) read.load(in, g, D, sequence * size.time + size.time - 1, size.time - 1, channel, state);
     // What no thread is live for stays 0.
     for (int i = tid; i < ROWS * ALL_COLUMNS; i += blockDim.x) s.moved[i / ALL_COLUMNS][i % ALL_COLUMNS] = 0.0f;
-    cluster_arrive();
-    cluster_wait();
+    cluster_arrive<T::BLOCKS>();
+    cluster_wait<T::BLOCKS>();
 
     int now = 0;
     for (i64 t = size.time - 1; t >= 0; t--) {
@@ -100,20 +103,22 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
         }
 #pragma unroll
         for (int i = 0; i < FOURS; i++) {
+            float w[4][4];
+            part.get(i, w);
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
                 float4 x = *reinterpret_cast<const float4 *>(&s.moved[r][4 * (lane + T::LANES * i)]);
-                add_product(sums[r], x, weight[i]);
+                add_product(sums[r], x, w);
             }
         }
         F::sum(sums, lane);
         now = 1 - now;
         if (F::writes(lane)) {
 #pragma unroll
-            for (int r = 0; r < F::HELD; r++) put4(&s.parts[now][rank][F::first(lane) + r][four % slice], four / slice, sums[r]);
+            for (int r = 0; r < F::HELD; r++) put4<T::BLOCKS>(&s.parts[now][rank][F::first(lane) + r][four % slice], four / slice, sums[r]);
         }
-        cluster_arrive();
-        cluster_wait();
+        cluster_arrive<T::BLOCKS>();
+        cluster_wait<T::BLOCKS>();
     }
     if (live && g.dh0 != nullptr) {
 #pragma unroll

@@ -1,7 +1,7 @@
 //! GRU and LSTM on CUDA, f32: all steps in one launch, forward and backward.
 //!
-//! Up to 384 channels, on GPUs with clusters of blocks (compute capability 9.0), a cluster keeps the matrix in its registers for all
-//! steps; else a plain kernel reads it in every step. Every sum has an order that hangs on the channels and on which of the two it is:
+//! Up to 64 channels a block, and up to 512, on GPUs with clusters of blocks (compute capability 9.0), a cluster keeps the matrix in its
+//! registers, and beyond 384 in its shared memory too, for all steps; else a plain kernel reads it in every step. Every sum has an order that hangs on the channels and on which of the two it is:
 //! a sequence has the same bits in any batch.
 
 use super::{Feedback, Size};
@@ -60,7 +60,8 @@ pub struct Grads<'a> {
 /// How a launch shares the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By clusters, each with so many sequences: 2 or 8. Plain where there are none, or too many channels for them.
+    /// By clusters, or up to 64 channels by a block alone, each with so many sequences: 2 or 8. Plain where there are none, or too many
+    /// channels for them.
     Cluster(usize),
     /// Any sizes, on any GPU.
     Plain,
@@ -92,53 +93,91 @@ impl Tile {
     /// `None`: too many channels.
     fn new(channels: usize) -> Option<Self> {
         let (quads, blocks) = match channels {
-            ..=64 => (1, 2),
+            ..=64 => (1, 1),
             65..=128 => (2, 4),
             129..=256 => (4, 8),
             257..=384 => (6, 16),
+            385..=512 => (8, 16),
             _ => return None,
         };
+        let lanes = if blocks == 1 { 8 } else { 16 };
         Some(Self {
             quads,
             blocks,
-            threads: 16 * 4 * channels.div_ceil(4 * blocks),
+            threads: lanes * 4 * channels.div_ceil(4 * blocks),
         })
+    }
+
+    /// Bytes of shared memory for what of the matrix is not in registers: fours beyond the third, of each thread.
+    fn shared(self, kind: Feedback, pass: Pass) -> u32 {
+        let parts = kind.parts();
+        let (fours, each) = match pass {
+            _ if self.quads <= 6 => (0, 0),
+            Pass::Forward => (self.quads, parts),
+            // The columns of 32 channels in fours, over 4 lanes.
+            Pass::Backward => (2 * parts, 4),
+        };
+        (fours.saturating_sub(3) * each * self.threads * 16) as u32
     }
 }
 
-/// A launch in the making, with its blocks and their threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Forward,
+    Backward,
+}
+
+/// A launch in the making, with its blocks, their threads and bytes of shared memory.
 struct Launch<'a> {
     call: Call<'a>,
     grid: usize,
     threads: usize,
+    shared: u32,
 }
 
 impl<'a> Launch<'a> {
-    /// `pass`: `fwd` or `bwd`.
-    fn new(gpu: &'a Gpu, kind: Feedback, pass: &str, size: Size, way: Way) -> Result<Self> {
-        let name = match kind {
-            Feedback::Gru => "gru",
-            Feedback::Lstm => "lstm",
-        };
-        let name = format!("feedback_{name}_{pass}");
+    fn new(gpu: &'a Gpu, kind: Feedback, pass: Pass, size: Size, way: Way) -> Result<Self> {
         if let Way::Cluster(rows) = way
-            && let Some(tile) = Tile::new(size.channels)
+            && let Some(launch) = Self::clustered(gpu, kind, pass, size, rows)?
         {
-            let name = format!("{name}_{}_{rows}", tile.quads);
-            if let Some(call) = clustered(gpu, &name, tile)? {
-                return Ok(Self {
-                    call,
-                    grid: product(OP, &[size.batch.div_ceil(rows), tile.blocks])?,
-                    threads: tile.threads,
-                });
-            }
+            return Ok(launch);
         }
-        let (rows, threads) = PLAIN;
+        let (name, (rows, threads)) = (name(kind, pass), PLAIN);
         Ok(Self {
             call: Call::new(gpu, Module::Feedback, &format!("{name}_plain"))?,
             grid: size.batch.div_ceil(rows),
             threads: size.channels.next_multiple_of(32).min(threads),
+            shared: 0,
         })
+    }
+
+    /// By clusters, where the GPU has such ones and the program was built for it.
+    fn clustered(
+        gpu: &'a Gpu,
+        kind: Feedback,
+        pass: Pass,
+        size: Size,
+        rows: usize,
+    ) -> Result<Option<Self>> {
+        let Some(tile) = Tile::new(size.channels) else {
+            return Ok(None);
+        };
+        if tile.blocks > 1 && gpu.compute_capability()?.0 < 9 {
+            return Ok(None);
+        }
+        let name = format!("{}_{}_{rows}", name(kind, pass), tile.quads);
+        let (blocks, threads) = (tile.blocks as u32, tile.threads as u32);
+        let shared = tile.shared(kind, pass);
+        // Absent where the kernels were built for older GPUs only.
+        let call = Call::new(gpu, Module::Feedback, &name).ok();
+        let call = call.filter(|call| blocks == 1 || call.fits_a_cluster(blocks, threads, shared));
+        let grid = product(OP, &[size.batch.div_ceil(rows), tile.blocks])?;
+        Ok(call.map(|call| Self {
+            call,
+            grid,
+            threads: tile.threads,
+            shared,
+        }))
     }
 
     fn inputs(mut self, i: &Inputs<'_>) -> Self {
@@ -153,19 +192,27 @@ impl<'a> Launch<'a> {
         call.launch(
             (blocks(op, self.grid)?, 1, 1),
             (self.threads as u32, 1, 1),
-            0,
+            self.shared,
         )
     }
 }
 
-/// The kernel, where the GPU has such clusters and the program was built for it.
-fn clustered<'a>(gpu: &'a Gpu, name: &str, tile: Tile) -> Result<Option<Call<'a>>> {
-    if gpu.compute_capability()?.0 < 9 {
-        return Ok(None);
+fn name(kind: Feedback, pass: Pass) -> &'static str {
+    match (kind, pass) {
+        (Feedback::Gru, Pass::Forward) => "feedback_gru_fwd",
+        (Feedback::Gru, Pass::Backward) => "feedback_gru_bwd",
+        (Feedback::Lstm, Pass::Forward) => "feedback_lstm_fwd",
+        (Feedback::Lstm, Pass::Backward) => "feedback_lstm_bwd",
     }
-    // Absent where the kernels were built for older GPUs only.
-    let call = Call::new(gpu, Module::Feedback, name).ok();
-    Ok(call.filter(|call| call.fits_a_cluster(tile.blocks as u32, tile.threads as u32)))
+}
+
+/// Whether there are clusters for a size, forward and backward.
+#[cfg(test)]
+pub(super) fn has_clusters(gpu: &Gpu, kind: Feedback, size: Size, rows: usize) -> bool {
+    let has = |pass| Launch::clustered(gpu, kind, pass, size, rows);
+    [Pass::Forward, Pass::Backward]
+        .into_iter()
+        .all(|pass| matches!(has(pass), Ok(Some(_))))
 }
 
 fn check(op: &'static str, kind: Feedback, i: &Inputs<'_>, size: Size) -> Result<()> {
@@ -229,7 +276,7 @@ pub(super) fn forward_by(
     need(OP, "h", to.h, F32, size.states())?;
     need_opt(OP, "saved", to.saved, F32, size.saved(kind))?;
     need_c(OP, "last", kind, to.last, size)?;
-    let mut launch = Launch::new(gpu, kind, "fwd", size, way)?.inputs(i);
+    let mut launch = Launch::new(gpu, kind, Pass::Forward, size, way)?.inputs(i);
     launch.call = launch.call.view(to.h).opt(to.saved).opt(to.last);
     launch.launch(OP, size)
 }
@@ -272,7 +319,7 @@ pub(super) fn backward_by(
     need(OP, "before", to.before, F32, size.states())?;
     need_opt(OP, "dh0", to.h0, F32, size.state())?;
     need_c(OP, "dc0", kind, to.c0, size)?;
-    let mut launch = Launch::new(gpu, kind, "bwd", size, way)?.inputs(i);
+    let mut launch = Launch::new(gpu, kind, Pass::Backward, size, way)?.inputs(i);
     let call = launch.call.view(h).view(saved).view(dh);
     let call = call.view(to.x).opt(to.moved).view(to.before);
     launch.call = call.opt(to.h0).opt(to.c0);

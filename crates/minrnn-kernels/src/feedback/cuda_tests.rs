@@ -1,11 +1,13 @@
-use super::cuda::{Grads, Inputs, Outputs, Way, backward, backward_by, forward, forward_by};
+use super::cuda::{
+    Grads, Inputs, Outputs, Way, backward, backward_by, forward, forward_by, has_clusters,
+};
 use super::tests::{Data, KINDS};
 use super::{Feedback, Size};
 use crate::Elem;
 use crate::cuda::testing::{Bench, Buffer};
 
 /// Around every number of sequences of a cluster and of channels of a tile, and beyond the last.
-const SIZES: [[usize; 3]; 17] = [
+const SIZES: [[usize; 3]; 19] = [
     [1, 1, 1],
     [7, 2, 3],
     [65, 33, 16],
@@ -20,7 +22,9 @@ const SIZES: [[usize; 3]; 17] = [
     [17, 3, 380],
     [1, 33, 384],
     [65, 2, 384],
-    [2, 1, 385],
+    [2, 3, 385],
+    [17, 2, 460],
+    [9, 2, 512],
     [7, 2, 513],
     [3, 2, 1030],
 ];
@@ -112,7 +116,7 @@ impl<'a> OnGpu<'a> {
 /// The ways that a size has a kernel for.
 fn ways(size: Size) -> Vec<Way> {
     match size.channels {
-        ..=384 => vec![Way::Cluster(2), Way::Cluster(8), Way::Plain],
+        ..=512 => vec![Way::Cluster(2), Way::Cluster(8), Way::Plain],
         _ => vec![Way::Plain],
     }
 }
@@ -173,13 +177,44 @@ fn sequences_beside_each_other_give_the_same_bits_on_a_gpu() {
         return;
     };
     for kind in KINDS {
-        for size in [[150, 3, 64], [70, 3, 100], [40, 3, 250], [20, 3, 384]] {
+        for size in [
+            [150, 3, 64],
+            [70, 3, 100],
+            [40, 3, 250],
+            [20, 3, 384],
+            [20, 2, 512],
+        ] {
             let data = Data::new(kind, size, 4);
             let on = OnGpu::new(&bench, &data);
             let two = bits(&on.run(Way::Cluster(2)));
             let eight = bits(&on.run(Way::Cluster(8)));
             assert!(two == eight, "{kind:?} {size:?}");
             assert!(on.alone(None).bits() == eight[0], "{kind:?} {size:?}");
+        }
+    }
+}
+
+/// A whole H100 or H200 has clusters of 16 blocks with all registers and most of the shared memory of a multiprocessor.
+#[test]
+fn a_large_gpu_takes_clusters() {
+    let Some(bench) = Bench::new("feedback") else {
+        return;
+    };
+    let gpu = &bench.gpu;
+    if gpu.compute_capability().unwrap().0 != 9 || gpu.multiprocessors() < 100 {
+        return;
+    }
+    for kind in KINDS {
+        for channels in [1, 64, 128, 256, 384, 512] {
+            let size = Size {
+                batch: 64,
+                time: 2,
+                channels,
+            };
+            for rows in [2, 8] {
+                let has = has_clusters(gpu, kind, size, rows);
+                assert!(has, "{kind:?} {channels} channels, {rows} sequences");
+            }
         }
     }
 }

@@ -4,19 +4,22 @@
 // depends on the step before. Bytes of all steps once, forward x, h and what is saved, 3.2 GB, 0.8 ms of an H200, backward 5.2 GB: nothing
 // beside 4096 times a microsecond. But the matrix, 1.8 or 2.4 MB, read in every step by every SM from L2 would be 20 us. So:
 //
-// - A cluster of 2 to 16 blocks has ROWS sequences; nothing passes between clusters. Each block has D / BLOCKS channels, with all parts
-//   of them, and its part of the matrix in registers for all steps (Tile).
+// - A cluster of 4 to 16 blocks, up to 64 channels one block alone, has ROWS sequences; nothing passes between clusters. Each block has
+//   D / BLOCKS channels, with all parts of them, and its part of the matrix in registers for all steps (Tile); of more than 384 channels,
+//   which would be 256 KB, some of it in shared memory (Part).
 // - Forward: each block computes its channels of h and writes them into the shared memory of all blocks of the cluster: 4 ROWS D bytes in
 //   and out. One barrier of the cluster a step, as h has two places by turns: who writes a place again has passed a barrier that all
 //   readers of its last values came to after reading.
-// - A channel has 16 lanes, each with QUADS fours of rows of its P columns: a read of 16 bytes of h is for 4 P multiply-adds. Sums are
+// - A channel has 16 (8) lanes, each with fours of rows of its P columns: a read of 16 bytes of h is for 4 P multiply-adds. Sums are
 //   folded over lanes so that each lane ends with one sequence (Fold).
 // - Backward: a block with the gradients of its own products has the same part of the matrix give to the gradients of all D channels, and
 //   sends each block its channels; the receiver adds the BLOCKS parts in their order. That is 4 ROWS D bytes again, not P times as many.
 // - Inputs of the next step are fetched while this one is computed; outputs are written behind the arrival at the barrier, whose release
 //   would wait for them.
 //
-// Where D is beyond 384 or the GPU has no such clusters: `plain.cuh`.
+// Where D is beyond 512 or the GPU has no such clusters: `plain.cuh`.
+#include "feedback/backward.cuh"
+#include "feedback/forward.cuh"
 #include "feedback/plain.cuh"
 
 #define FORWARD_ARGUMENTS                                                                                                       \
@@ -40,28 +43,31 @@
 PLAIN(gru, Gru)
 PLAIN(lstm, Lstm)
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-#include "feedback/backward.cuh"
-#include "feedback/forward.cuh"
-
 #define CLUSTER(NAME, CELL, QUADS, ROWS)                                                                                        \
-    extern "C" __global__ void __cluster_dims__(Tile<QUADS>::BLOCKS, 1, 1) __launch_bounds__(Tile<QUADS>::THREADS, 1)        \
+    extern "C" __global__ void ATTRIBUTES(QUADS) __launch_bounds__(Tile<QUADS>::THREADS, 1)                                  \
         feedback_##NAME##_fwd_##QUADS##_##ROWS(FORWARD_ARGUMENTS) {                                                           \
         forward_steps<CELL, QUADS, ROWS>(FORWARD_STRUCTS);                                                                      \
     }                                                                                                                           \
-    extern "C" __global__ void __cluster_dims__(Tile<QUADS>::BLOCKS, 1, 1) __launch_bounds__(Tile<QUADS>::THREADS, 1)        \
+    extern "C" __global__ void ATTRIBUTES(QUADS) __launch_bounds__(Tile<QUADS>::THREADS, 1)                                  \
         feedback_##NAME##_bwd_##QUADS##_##ROWS(BACKWARD_ARGUMENTS) {                                                          \
         backward_steps<CELL, QUADS, ROWS>(BACKWARD_STRUCTS);                                                                    \
     }
 #define CLUSTERS(QUADS, ROWS)        \
     CLUSTER(gru, Gru, QUADS, ROWS)   \
     CLUSTER(lstm, Lstm, QUADS, ROWS)
+#define ATTRIBUTES(QUADS)
 CLUSTERS(1, 2)
 CLUSTERS(1, 8)
+#undef ATTRIBUTES
+
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#define ATTRIBUTES(QUADS) __cluster_dims__(Tile<QUADS>::BLOCKS, 1, 1)
 CLUSTERS(2, 2)
 CLUSTERS(2, 8)
 CLUSTERS(4, 2)
 CLUSTERS(4, 8)
 CLUSTERS(6, 2)
 CLUSTERS(6, 8)
+CLUSTERS(8, 2)
+CLUSTERS(8, 8)
 #endif

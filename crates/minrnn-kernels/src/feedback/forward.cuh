@@ -15,23 +15,27 @@ template <int PARTS, int QUADS, int ROWS> struct ForwardShared {
 template <class Cell, int QUADS, int ROWS>
 __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &out, const Sizes &size) {
     typedef Tile<QUADS> T;
-    typedef Fold<ROWS, 16> F;
+    typedef Fold<ROWS, T::FORWARD> F;
     constexpr int P = Cell::PARTS;
     static_assert(F::HELD == 1, "a lane has one row");
     SHARED(s, ForwardShared<P, QUADS, ROWS>);
-    const int tid = threadIdx.x, rank = cluster_rank(), slice = slice_of<T::BLOCKS>(size.channels);
+    const int tid = threadIdx.x, rank = cluster_rank<T::BLOCKS>(), slice = slice_of<T::BLOCKS>(size.channels);
     const i64 D = size.channels, begin = i64(blockIdx.x / T::BLOCKS) * ROWS;
 
-    // As one of the product: 1 of 16 lanes of a channel, rows 4 (lane + 16 q) to 4 (lane + 16 q) + 3 of its columns.
-    const int lane = tid % 16, of = tid / 16;
-    float weight[QUADS][P][4];
+    // As one of the product: of the lanes of a channel, rows 4 (lane + FORWARD q) to 4 (lane + FORWARD q) + 3 of its columns.
+    const int lane = tid % T::FORWARD, of = tid / T::FORWARD;
+    Part<T::FOURS, T::KEPT, P> part;
 #pragma unroll
-    for (int q = 0; q < QUADS; q++) {
+    for (int q = 0; q < T::FOURS; q++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            const i64 k = 4 * (lane + 16 * q) + i, column = i64(rank) * slice + of;
+        for (int p = 0; p < P; p++) {
+            float w[4];
 #pragma unroll
-            for (int p = 0; p < P; p++) weight[q][p][i] = k < D && column < D ? in.weight[(k * P + p) * D + column] : 0.0f;
+            for (int i = 0; i < 4; i++) {
+                const i64 k = 4 * (lane + T::FORWARD * q) + i, column = i64(rank) * slice + of;
+                w[i] = k < D && column < D ? in.weight[(k * P + p) * D + column] : 0.0f;
+            }
+            part.put(q, p, w);
         }
     }
     // As one of the gates: one channel of one sequence.
@@ -58,8 +62,8 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
         s.h[0][r][k] = there ? or_zero(in.h0, (begin + r) * D + k) : 0.0f;
         s.h[1][r][k] = 0.0f;
     }
-    cluster_arrive();
-    cluster_wait();
+    cluster_arrive<T::BLOCKS>();
+    cluster_wait<T::BLOCKS>();
 
     for (i64 t = 0; t < size.time; t++) {
         const int now = t & 1;
@@ -70,11 +74,13 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
             for (int p = 0; p < P; p++) sums[r][p] = 0.0f;
         }
 #pragma unroll
-        for (int q = 0; q < QUADS; q++) {
+        for (int q = 0; q < T::FOURS; q++) {
+            float w[P][4];
+            part.get(q, w);
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                float4 four = *reinterpret_cast<const float4 *>(&s.h[now][r][4 * (lane + 16 * q)]);
-                add_product(sums[r], four, weight[q]);
+                float4 four = *reinterpret_cast<const float4 *>(&s.h[now][r][4 * (lane + T::FORWARD * q)]);
+                add_product(sums[r], four, w);
             }
         }
         F::sum(sums, lane);
@@ -90,9 +96,9 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
             for (int p = 0; p < P; p++) moved[p] = s.moved[row][p][own] + bias[p];
             Cell::step(x, moved, h, c, saved);
 #pragma unroll
-            for (int i = 0; i < T::BLOCKS; i++) put(&s.h[1 - now][row][channel], (rank + i) % T::BLOCKS, h);
+            for (int i = 0; i < T::BLOCKS; i++) put<T::BLOCKS>(&s.h[1 - now][row][channel], (rank + i) % T::BLOCKS, h);
         }
-        cluster_arrive();
+        cluster_arrive<T::BLOCKS>();
         // Behind the barrier's first half, which waits for writes before it.
         if (live) {
             const i64 at = sequence * size.time + t;
@@ -107,7 +113,7 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
                 for (int p = 0; p < P; p++) x[p] = from[p * D];
             }
         }
-        cluster_wait();
+        cluster_wait<T::BLOCKS>();
     }
     if (live && out.last != nullptr) out.last[state] = c;
 }

@@ -1,17 +1,55 @@
 // How a cluster shares the matrix of the state; `feedback.cu` says why.
 #pragma once
 
+#include "cuda/elements.cuh"
 #include "cuda/reduce.cuh"
 
-// `QUADS`: four rows of the matrix that a thread has of each of its columns; up to 64 QUADS channels.
+// For up to 64 QUADS channels.
 template <int QUADS> struct Tile {
     static constexpr int WIDTH = 64 * QUADS;
-    // Blocks of a cluster: 2, 4, 8, and 16 for more than 256 channels.
-    static constexpr int BLOCKS = QUADS == 1 ? 2 : QUADS == 2 ? 4 : QUADS == 4 ? 8 : 16;
-    // Most channels of a block, and threads: 16 a channel.
-    static constexpr int SLICE = WIDTH / BLOCKS, THREADS = 16 * SLICE;
-    // Backwards, the lanes that share a sum.
-    static constexpr int LANES = 64 / BLOCKS;
+    // Blocks of a cluster: one alone, 4, 8, and 16 for more than 256 channels.
+    static constexpr int BLOCKS = QUADS == 1 ? 1 : QUADS == 2 ? 4 : QUADS == 4 ? 8 : 16;
+    // Lanes that share a sum, forward and backward, and fours of rows of the matrix that a thread has of its columns, forward.
+    static constexpr int FORWARD = BLOCKS == 1 ? 8 : 16, LANES = BLOCKS == 1 ? 32 : 64 / BLOCKS, FOURS = WIDTH / 4 / FORWARD;
+    // Most channels of a block, and threads.
+    static constexpr int SLICE = WIDTH / BLOCKS, THREADS = FORWARD * SLICE;
+    // Of the fours of a thread, forward and backward, those in registers; the others are in shared memory (`cuda.rs` counts them).
+    static constexpr int KEPT = QUADS > 6 ? 3 : 6;
+};
+
+// A thread's part of the matrix: FOURS times four values of each of N columns or rows.
+template <int FOURS, int KEPT, int N> struct Part {
+    static constexpr int OWN = KEPT < FOURS ? KEPT : FOURS;
+    float own[OWN][N][4];
+
+    // Where the block's threads have the others, side by side.
+    static __device__ __forceinline__ float4 *there(int four, int i) {
+        DYNAMIC_SHARED(float4, others);
+        return others + ((four - OWN) * N + i) * blockDim.x + threadIdx.x;
+    }
+    __device__ __forceinline__ void put(int four, int i, const float (&x)[4]) {
+        if (four < OWN) {
+#pragma unroll
+            for (int e = 0; e < 4; e++) own[four][i][e] = x[e];
+        } else {
+            *there(four, i) = make_float4(x[0], x[1], x[2], x[3]);
+        }
+    }
+    __device__ __forceinline__ void get(int four, float (&to)[N][4]) const {
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            if (four < OWN) {
+#pragma unroll
+                for (int e = 0; e < 4; e++) to[i][e] = own[four][i][e];
+            } else {
+                const float4 x = *there(four, i);
+                to[i][0] = x.x;
+                to[i][1] = x.y;
+                to[i][2] = x.z;
+                to[i][3] = x.w;
+            }
+        }
+    }
 };
 
 // Channels of a block, a multiple of 4.

@@ -1,7 +1,10 @@
 //! Sequence sets from Parquet: columns by name, read row by row as those of a CSV file.
 
+mod pages;
+
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use ::parquet::basic::{ConvertedType, LogicalType, Type as Physical};
 use ::parquet::column::reader::{ColumnReader, ColumnReaderImpl};
@@ -32,7 +35,7 @@ pub(crate) fn read_parquet(
     scope: LabelScope,
 ) -> Result<SequenceSet> {
     check_columns(columns, kind)?;
-    let file = open(path)?;
+    let (file, raw) = open(path)?;
     let schema = file.metadata().file_metadata().schema_descr_ptr();
     let fields = schema.root_schema().get_fields();
     let header = StringRecord::from_iter(fields.iter().map(|f| f.name()));
@@ -59,6 +62,8 @@ pub(crate) fn read_parquet(
     rows.expect(labels, kind, scope);
     let mut table = Table {
         path,
+        file: raw,
+        header: &header,
         used,
         leaves,
         row: 0,
@@ -79,26 +84,26 @@ pub(crate) fn count_rows(path: &Path) -> Result<u64> {
     if !about.is_file() {
         return Ok(0);
     }
-    let rows = open(path).map(|file| file.metadata().file_metadata().num_rows());
+    let rows = open(path).map(|(file, _)| file.metadata().file_metadata().num_rows());
     Ok(rows.map_or(0, |rows| u64::try_from(rows).unwrap_or(0)))
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>> {
+/// A file, and the same once more for pages that are unpacked here.
+fn open(path: &Path) -> Result<(SerializedFileReader<File>, Arc<File>)> {
     let file = File::open(path).map_err(TrainError::io("read", path))?;
-    SerializedFileReader::new(file).map_err(|e| {
+    let raw = file.try_clone().map_err(TrainError::io("read", path))?;
+    let file = SerializedFileReader::new(file).map_err(|e| {
         TrainError::data(
             path,
             "",
             format!("not a Parquet file, or damaged or cut off: {e}"),
         )
-    })
+    })?;
+    Ok((file, Arc::new(raw)))
 }
 
 fn fault(path: &Path, error: &ParquetError) -> TrainError {
-    let message = format!(
-        "cannot be read: {error}; files that are not packed, or packed by Snappy or gzip, are read here"
-    );
-    TrainError::data(path, "", message)
+    TrainError::data(path, "", format!("cannot be read: {error}"))
 }
 
 /// A column of the file: its number, and how its values are to be read.
@@ -194,6 +199,8 @@ enum Values {
 /// The rows of a file on their way.
 struct Table<'a> {
     path: &'a Path,
+    file: Arc<File>,
+    header: &'a StringRecord,
     /// Fields that are used, ascending, and the column of each.
     used: Vec<usize>,
     leaves: Vec<Leaf>,
@@ -202,12 +209,28 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
+    /// Refuses columns that are packed in a way that is not read.
+    fn refuse_packed(&self, group: &dyn RowGroupReader) -> Result<()> {
+        for (field, leaf) in self.used.iter().zip(&self.leaves) {
+            let codec = group.metadata().column(leaf.column).compression_codec();
+            if let Some(by) = pages::unknown(codec) {
+                let message = format!(
+                    "is packed by {by}, expected Snappy, gzip, zstd or no packing; write the file so (compression=\"zstd\" of pandas, Polars and PyArrow)"
+                );
+                let column = format!("column '{}'", &self.header[*field]);
+                return Err(TrainError::data(self.path, column, message));
+            }
+        }
+        Ok(())
+    }
+
     fn group(&mut self, group: &dyn RowGroupReader, rows: &mut Rows) -> Result<()> {
         let wrong = |e: &ParquetError| fault(self.path, e);
+        self.refuse_packed(group)?;
         let readers = self
             .leaves
             .iter()
-            .map(|leaf| group.get_column_reader(leaf.column));
+            .map(|leaf| pages::column(&self.file, group, leaf.column));
         let mut readers: Vec<ColumnReader> =
             readers.collect::<Result<_, _>>().map_err(|e| wrong(&e))?;
         let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);

@@ -311,3 +311,82 @@ fn what_is_no_table_and_a_column_that_nothing_uses_are_told() {
     );
     assert_eq!(count_rows(&path).unwrap(), 0);
 }
+
+/// Files of PyArrow (pages of both versions, with dictionaries and without) and of Polars, as `testdata/generate_parquet.py` wrote them.
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/data/testdata")
+        .join(name)
+}
+
+#[test]
+fn tables_packed_by_zstd_are_read_as_the_csv_with_their_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let as_csv = dir.path().join("table.csv");
+    let mut text = "run,on,steps,flow,level,kind\n".to_owned();
+    for i in 0..240u32 {
+        text += &format!(
+            "{},{},{},{},{},{}\n",
+            i / 20,
+            i32::from(i % 3 == 0),
+            i * 4000,
+            f64::from(i) * 0.5 - 1.0,
+            f64::from(i * 37 % 101) * 0.125,
+            ["rest", "walk", "run"][i as usize / 20 % 3],
+        );
+    }
+    std::fs::write(&as_csv, text).unwrap();
+    for name in ["zstd_v1.parquet", "zstd_v2.parquet", "polars.parquet"] {
+        let path = testdata(name);
+        let codec = open(&path)
+            .unwrap()
+            .0
+            .metadata()
+            .row_group(0)
+            .column(0)
+            .compression_codec();
+        assert_eq!(codec, ::parquet::basic::CompressionCodec::ZSTD, "{name}");
+        for rest in [
+            "target_columns = ['level']\ntarget = 'values'\nper = 'step'",
+            "target_columns = ['kind']\ntarget = 'classes'\nper = 'sequence'",
+        ] {
+            let open = |path: &Path| Sequences::open(&options(path, rest), 3).unwrap();
+            let (table, text) = (open(&path), open(&as_csv));
+            assert_eq!(table.digest(), text.digest(), "{name}");
+            assert_eq!(
+                table.batch(Split::Train, 0, 8).unwrap(),
+                text.batch(Split::Train, 0, 8).unwrap()
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_packed_otherwise_is_refused_by_name() {
+    for (name, by) in [("brotli.parquet", "Brotli"), ("lz4.parquet", "LZ4")] {
+        let rest = "target_columns = ['level']\ntarget = 'values'\nper = 'step'";
+        let error = Sequences::open(&options(&testdata(name), rest), 3);
+        let error = error.map(drop).unwrap_err().to_string();
+        let words = format!("column 'run': is packed by {by}, expected Snappy, gzip, zstd");
+        assert!(error.contains(&words), "{error}");
+    }
+}
+
+/// Every file with a byte other than it was is read, or refused with words.
+#[test]
+fn damaged_pages_are_refused_and_never_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let rest = "target_columns = ['level']\ntarget = 'values'\nper = 'step'";
+    for name in ["zstd_v1.parquet", "zstd_v2.parquet", "polars.parquet"] {
+        let whole = std::fs::read(testdata(name)).unwrap();
+        let mut refused = 0;
+        for at in (4..whole.len() - 8).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x5a;
+            let path = dir.path().join("table.parquet");
+            std::fs::write(&path, bytes).unwrap();
+            refused += usize::from(Sequences::open(&options(&path, rest), 3).is_err());
+        }
+        assert!(refused > 20, "{name}: {refused}");
+    }
+}

