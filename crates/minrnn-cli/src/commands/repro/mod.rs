@@ -89,6 +89,9 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
     }
     let _lock = Lock::inside(&cx.dir, ui)?;
     let mut folder = Folder::open(&cx.dir, identity(&cx)?)?;
+    if let Some(note) = table::other_text(folder.of()) {
+        ui.error(&format!("note: {note}"));
+    }
     let ended = work(&cx, &items, &mut folder)?;
     cx.tidy();
     let missing = missing(&experiment, asked, &folder);
