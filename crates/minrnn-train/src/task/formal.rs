@@ -187,3 +187,21 @@ impl Task for Formal {
         })
     }
 }
+
+#[cfg(test)]
+mod length_tests {
+    use super::FormalOptions;
+
+    #[test]
+    fn a_length_is_two_numbers() {
+        let read = |length: &str| {
+            let text = format!("language = 'parity'\nlength = {length}\n");
+            toml::from_str::<FormalOptions>(&text).map_err(|e| e.to_string())
+        };
+        assert_eq!(read("[1, 40]").unwrap().length, [1, 40]);
+        for bad in ["[1, 40, 256]", "[1]"] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains("two numbers"), "{error}");
+        }
+    }
+}
