@@ -112,6 +112,8 @@ impl Place {
                 roll_backs: 0,
                 average_since: 0,
                 streams: None,
+                skipped: 0,
+                loss_scale: None,
             }),
             raw: None,
             states: None,

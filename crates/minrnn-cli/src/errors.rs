@@ -27,6 +27,7 @@ const MOST: usize = 8000;
 
 /// A message without the middle of what is too long.
 fn cut(text: &str) -> String {
+    let text = without_trace(text);
     if text.len() <= MOST {
         return text.to_owned();
     }
@@ -40,6 +41,19 @@ fn cut(text: &str) -> String {
     )
 }
 
+/// A message without the functions that were running when it was made, which some libraries put behind their own where the environment
+/// asks for backtraces.
+pub(crate) fn without_trace(text: &str) -> &str {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if at > 0 && line.starts_with(' ') && line.trim_start().starts_with("0: ") {
+            return text[..at].trim_end();
+        }
+        at += line.len();
+    }
+    text
+}
+
 /// Lines after the first one moved in.
 fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
@@ -50,6 +64,32 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn no_backtrace_is_shown() {
+        let said = "shape mismatch in matmul, lhs: [2, 3]\n   0: candle_core::error::Error::bt\n             at ./error.rs:3:1\n   1: main\n";
+        assert_eq!(without_trace(said), "shape mismatch in matmul, lhs: [2, 3]");
+        let error = anyhow::anyhow!("{said}").context("a step failed");
+        assert_eq!(
+            text(&error),
+            "error: a step failed\n  because shape mismatch in matmul, lhs: [2, 3]"
+        );
+        let list = "of these\n 1: one\n";
+        assert_eq!(without_trace(list), list);
+    }
+
+    /// As the library makes them.
+    #[test]
+    fn errors_of_the_tensor_library_are_one_line() {
+        use candle_core::{DType, Device, Tensor};
+        let of = |dims: (usize, usize)| Tensor::zeros(dims, DType::F32, &Device::Cpu).unwrap();
+        let error = of((2, 3)).matmul(&of((2, 3))).unwrap_err();
+        let traced = candle_core::Error::Msg("no such shape".into()).bt();
+        for error in [anyhow::Error::from(error), anyhow::Error::from(traced)] {
+            let text = text(&error);
+            assert!(!text.contains(" 0: ") && text.lines().count() < 3, "{text}");
+        }
+    }
 
     #[test]
     fn messages_are_bounded() {

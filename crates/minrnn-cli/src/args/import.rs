@@ -8,7 +8,7 @@ use clap::ValueEnum;
 ///
 /// Layouts: `lucidrains`, the Python package minGRU-pytorch (its language model, or a layer alone); `minrnns`, the code of the
 /// paper's authors (BorealisAI/minRNNs); `transformers`, Mamba and Mamba-2 of that Python package, whose config.json lies beside the
-/// weights. The architecture is found from the names and shapes of the tensors; what they do not say has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
+/// weights; `torch`, torch.nn.GRU and torch.nn.LSTM. The architecture is found from the names and shapes of the tensors; what they do not say has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
     /// A .safetensors file, or what torch.save wrote of a state_dict (.pt, .pth, .bin, .tar), or a folder that transformers wrote

@@ -222,3 +222,14 @@ fn what_does_not_fit_is_refused_before_anything_is_trained() {
     fs::write(dir.path().join("runs/sweep/notes.txt"), "mine").unwrap();
     refused(&dir, &[], "no sweep of minrnn");
 }
+
+/// A run that no training would begin is found before the first one, whatever its place.
+#[test]
+fn what_does_not_fit_the_task_is_found_before_the_first_run() {
+    let dir = folder("[vary]\nmodel.positions = [64, 3]");
+    let out = minrnn(dir.path(), &["sweep", "sweep.toml"]);
+    assert_eq!(out.code, Some(2), "{}", out.shown());
+    assert!(out.shown().contains("run 001"), "{}", out.shown());
+    assert!(out.shown().contains("model.positions"), "{}", out.shown());
+    assert!(!dir.path().join("runs/sweep/000").exists());
+}

@@ -4,7 +4,8 @@
 mod language;
 
 use minrnn_model::graph::{self, OutputKind};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use language::Language;
 
@@ -22,14 +23,22 @@ pub struct FormalOptions {
     /// What is asked of a string.
     pub language: Language,
     /// Shortest and longest string of the training part, symbols; each length is as likely as the others.
-    #[serde(default = "train_length")]
+    #[serde(default = "train_length", deserialize_with = "two")]
     pub length: [usize; 2],
     /// The same of the validation part and of the test part.
-    #[serde(default = "eval_length")]
+    #[serde(default = "eval_length", deserialize_with = "two")]
     pub eval_length: [usize; 2],
     /// Samples of the validation part, and of the test part.
     #[serde(default = "eval_samples")]
     pub eval_samples: u64,
+}
+
+/// Two numbers and no third one, which a reader of arrays may leave unread.
+fn two<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<[usize; 2], D::Error> {
+    let all = Vec::<usize>::deserialize(from)?;
+    let count = all.len();
+    all.try_into()
+        .map_err(|_| D::Error::invalid_length(count, &"two numbers, the shortest and the longest"))
 }
 
 fn train_length() -> [usize; 2] {
@@ -176,5 +185,23 @@ impl Task for Formal {
             train: part(Split::Train, self.seed),
             validation: part(Split::Validation, 0),
         })
+    }
+}
+
+#[cfg(test)]
+mod length_tests {
+    use super::FormalOptions;
+
+    #[test]
+    fn a_length_is_two_numbers() {
+        let read = |length: &str| {
+            let text = format!("language = 'parity'\nlength = {length}\n");
+            toml::from_str::<FormalOptions>(&text).map_err(|e| e.to_string())
+        };
+        assert_eq!(read("[1, 40]").unwrap().length, [1, 40]);
+        for bad in ["[1, 40, 256]", "[1]"] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains("two numbers"), "{error}");
+        }
     }
 }

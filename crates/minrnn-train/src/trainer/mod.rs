@@ -355,12 +355,33 @@ fn check_memory(
     needs.check(Some(limit))
 }
 
+/// Whether a configuration makes a model for a task: what [`Trainer::new`] finds wrong before it makes weights, memory apart.
+///
+/// # Errors
+/// As [`Trainer::new`].
+pub fn fits(config: &TrainConfig, task: &dyn Task) -> Result<()> {
+    config.validate()?;
+    config::refuse_idle_norms(&config.model)?;
+    let resolved = resolve(&config.model, task)?;
+    let model = Model::from_config(&resolved)?;
+    let config = TrainConfig {
+        model: resolved,
+        ..config.clone()
+    };
+    check_length(&config, &model, task)
+}
+
 /// Refuses a task whose sequences are longer than the model takes.
 fn check_length(config: &TrainConfig, model: &Model, task: &dyn Task) -> Result<()> {
     let Some(longest) = model.graph().longest() else {
         return Ok(());
     };
-    let fail = |what: String| Err(TrainError::config("model.cell.longest", what));
+    // A table of positions, or what a mixer says of itself.
+    let key = match config.model.positions {
+        Some(rows) if rows == longest => "model.positions",
+        _ => "model.cell.longest",
+    };
+    let fail = |what: String| Err(TrainError::config(key, what));
     if config.train.carry_state {
         return fail(format!(
             "is {longest} steps, and streams whose states are carried (train.carry_state) have no end; leave that out"

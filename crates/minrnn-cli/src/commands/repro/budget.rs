@@ -23,6 +23,22 @@ impl Budget {
         self.seconds.map(|all| (all - used).max(0.0))
     }
 
+    /// Seconds since the call began.
+    pub(super) fn used(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// The whole of it, seconds.
+    pub(super) fn all(&self) -> Option<f64> {
+        self.seconds
+    }
+
+    /// Seconds with which a call does ten steps of `ms`, where so many seconds go by before the first one: a tenth is kept for the end.
+    pub(super) fn for_a_step(&self, before: f64, ms: f64) -> Option<u64> {
+        self.seconds?;
+        Some(((before + 0.01 * ms) * 1.25).ceil() as u64 + 1)
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.left() == Some(0.0)
     }
@@ -50,6 +66,9 @@ mod tests {
     fn a_budget_is_used_up() {
         let none = Budget::new(None);
         assert!(!none.is_over() && none.deadline(3.0).is_none() && !none.is_for_the_next(1e9));
+        assert_eq!(none.for_a_step(3.0, 100.0), None);
+        let tiny = Budget::new(Some(0.5));
+        assert_eq!(tiny.for_a_step(3.0, 100.0), Some(6));
         let hour = Budget::new(Some(3600.0));
         assert!(!hour.is_over() && !hour.is_for_the_next(1000.0) && !hour.is_for_the_next(4000.0));
         let late = Budget {

@@ -232,9 +232,13 @@ impl AllTimes {
 /// Whether there is nothing but the times of runs, of which the results are lost, or were not yet written when the program was stopped.
 fn has_times_alone(dir: &Path) -> Result<bool> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))? {
-        if entry?.file_name() != TIMES {
+        let name = entry?.file_name();
+        if name != TIMES && name != crate::lock::NAME {
             return Ok(false);
         }
+    }
+    if !dir.join(TIMES).is_file() {
+        return Ok(false);
     }
     let times: AllTimes = read(&dir.join(TIMES))?;
     Ok(times.schema == AllTimes::of(vec![]).schema)

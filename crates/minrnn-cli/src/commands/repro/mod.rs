@@ -95,6 +95,9 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
             ui.note(&note);
         }
     }
+    if let Some(note) = table::other_text(folder.of()) {
+        ui.error(&format!("note: {note}"));
+    }
     let ended = work(&cx, &items, &mut folder)?;
     cx.tidy();
     let missing = missing(&experiment, asked, &folder);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::experiment::{Experiment, PlotSpec, Ratio};
+use super::experiment::{Experiment, PlotSpec, Ratio, TEXT};
 use super::folder::Identity;
 use super::outcome::Done;
 use super::plot;
@@ -56,6 +56,18 @@ fn plain(value: f64) -> String {
     format!("{value}")
 }
 
+/// What is to be said of a text that is not the experiment's.
+pub(super) fn other_text(of: &Identity) -> Option<String> {
+    let (bytes, known) = TEXT;
+    let given = of.text.as_ref().filter(|given| *given != known)?;
+    Some(format!(
+        "The text of --text is not the experiment's: its sha256 begins with {}, that of the published one, of {bytes} bytes, with {}. \
+         Figures of other texts say nothing of the numbers beside them.",
+        &given[..12.min(given.len())],
+        &known[..12]
+    ))
+}
+
 /// The page of the results.
 pub(super) fn markdown(
     experiment: &Experiment,
@@ -72,6 +84,9 @@ pub(super) fn markdown(
         "`minrnn repro {}{flag}`, minrnn {}. What a clock measured is in `times.json`.\n\n",
         experiment.name, of.version
     );
+    if let Some(note) = other_text(of) {
+        text += &format!("**{note}**\n\n");
+    }
     for picture in pictures {
         text += &format!("![{picture}]({picture}.svg)\n\n");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use minrnn_train::checkpoint::Checkpoint;
 use minrnn_train::trainer::{ResumeOptions, TrainConfig, Trainer};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use super::outcome::Done;
 use super::queue::Item;
 use super::{parcel, proof};
 use crate::config::Config;
+use crate::errors::without_trace;
 use crate::files::{self, LAST, METRICS};
 use crate::memory;
 use crate::progress::duration;
@@ -62,12 +63,25 @@ pub(super) fn run(cx: &Context, item: &Item, begun: bool) -> Result<Ran> {
         ));
         return Ok(Ran::Later);
     }
+    let before = cx.budget.used();
     let deadline = cx.budget.deadline(reserve);
     let ended = match training::fit_until(&mut trainer, &work, false, deadline, cx.ui) {
         Ok(ended) if ended.interrupted => {
             let step = trainer.steps_done();
             drop(trainer);
             parcel::pack(&work, &cx.state(), &key)?;
+            if let (true, Some(needed)) = (
+                stuck(begun, from, step),
+                cx.budget.for_a_step(before, cost.step),
+            ) {
+                bail!(
+                    "{key}: not one step was done in --budget {}: {} went by before the first one, and a step takes {:.0} ms; with less than --budget {needed} the \
+                     same command would never get on",
+                    cx.budget.all().unwrap_or_default(),
+                    short(before),
+                    cost.step
+                );
+            }
             cx.ui.note(&format!(
                 "{key}: saved after step {step}; the same command goes on"
             ));
@@ -75,9 +89,12 @@ pub(super) fn run(cx: &Context, item: &Item, begun: bool) -> Result<Ran> {
         }
         Ok(ended) => ended,
         Err(error) => {
-            cx.ui.error(&format!("{key} failed: {error:#}"));
+            let why = format!("{error:#}");
+            cx.ui
+                .error(&format!("{key} failed: {}", without_trace(&why)));
             let mut done = Done::new(&item.row.name, &item.case(), cx.place);
-            done.outcome.failed = Some(error.root_cause().to_string());
+            let why = error.root_cause().to_string();
+            done.outcome.failed = Some(without_trace(&why).to_owned());
             finish(cx, &work, &key)?;
             return Ok(Ran::Done(Box::new(done)));
         }
@@ -104,6 +121,11 @@ pub(super) fn run(cx: &Context, item: &Item, begun: bool) -> Result<Ran> {
     }
     finish(cx, &work, &key)?;
     Ok(Ran::Done(Box::new(done)))
+}
+
+/// Whether a call that had all of its time for this run got no step further: the next one would not either.
+fn stuck(begun: bool, from: u64, step: u64) -> bool {
+    !begun && step == from && !crate::interrupt::asked()
 }
 
 /// A new trainer, or one that goes on.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use minrnn_train::TrainError;
+use minrnn_train::task::Task;
 
 use super::train;
 use crate::Outcome as Code;
@@ -35,9 +36,10 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
         .out
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(args.file.file_stem().unwrap_or_default()));
-    // What is wrong without a look at the data is wrong before the first run and not after the tenth.
+    // What is wrong is wrong before the first run and not after the tenth.
+    let mut tasks = Tasks::default();
     for (i, run) in plan.runs.iter().enumerate() {
-        check(args, &plan, run)
+        check(args, &plan, run, &mut tasks)
             .with_context(|| format!("run {}: {}", name(i), plan.sets(run).join(" ")))?;
     }
     let _lock = Lock::inside(&dir, ui)?;
@@ -100,11 +102,27 @@ fn name(i: usize) -> String {
     format!("{i:03}")
 }
 
-/// Holds the configuration of a run, as far as its data need not be known.
-fn check(args: &Sweep, plan: &Plan, run: &[String]) -> Result<()> {
+/// Tasks that were opened, the last one: runs of one task read its data once.
+#[derive(Default)]
+struct Tasks(Option<(serde_json::Value, Box<dyn Task>)>);
+
+/// Holds the configuration of a run to its task, as a training does before its first step.
+fn check(args: &Sweep, plan: &Plan, run: &[String], tasks: &mut Tasks) -> Result<()> {
     let config = Config::read_for(&plan.config, &sets(args, plan, run), None)?;
-    let held = config.train.validate();
-    held.map_err(|e| config.explain(e))
+    let train = &config.train;
+    let mut held = || -> Result<(), TrainError> {
+        train.validate()?;
+        let key = serde_json::json!([train.task, train.train.seed]);
+        let task = match tasks.0.take() {
+            Some((known, task)) if known == key => task,
+            _ => train
+                .task
+                .open_within(train.train.seed, crate::memory::available())?,
+        };
+        let (_, task) = tasks.0.insert((key, task));
+        minrnn_train::trainer::fits(train, &**task)
+    };
+    held().map_err(|e| config.explain(e))
 }
 
 /// What all runs share, then what this one has alone.

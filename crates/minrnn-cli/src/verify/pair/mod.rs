@@ -68,7 +68,11 @@ pub(crate) fn compare(
 ) -> Result<Pair> {
     observe(0, 1, OPENING);
     let two = Two::open(first, second, kind, request)?;
-    two.compare(request, observe)
+    let compared = two.compare(request, observe);
+    compared.map_err(|why| match two.short_masks(request) {
+        Some(hint) => why.context(hint),
+        None => why,
+    })
 }
 
 /// What runs before anything is known of the work.
@@ -94,6 +98,7 @@ impl Two {
         }
         let face = interface::interface(&files[0], &files[1], kind, &request)?;
         unused::refuse_idle(&face, &request)?;
+        unused::refuse_idle_dims(&files, &face, &request)?;
         let mut two = Self {
             files,
             kind,
@@ -115,7 +120,13 @@ impl Two {
             Err(why) if request.longest.is_none() && two.takes_short() => {
                 return Err(why.context("the files take short sequences and not these; say by --max-len N how long they may be"));
             }
-            found => found?,
+            Err(why) => {
+                return Err(match two.short_masks(&request) {
+                    Some(hint) => why.context(hint),
+                    None => why,
+                });
+            }
+            Ok(found) => found,
         };
         let (empty_rows, note) = two.takes_empty_rows()?;
         two.empty_rows = empty_rows;

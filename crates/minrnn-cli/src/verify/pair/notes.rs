@@ -5,7 +5,7 @@ use super::checks::LARGE;
 use super::file::GraphFile;
 use super::report::{JUDGE, Row};
 use super::show::number;
-use super::spec::Request;
+use super::spec::{Request, Role};
 use super::{interface, port};
 
 impl Two {
@@ -55,6 +55,7 @@ impl Two {
         let mut notes = self.face.notes.clone();
         notes.extend(self.other_names(request));
         notes.extend(self.other_beginnings());
+        notes.extend(self.short_masks(request));
         for state in &self.face.states {
             if state.first.0.is_none() {
                 notes.push(format!(
@@ -112,6 +113,25 @@ impl Two {
         };
         let rows = rows.iter().filter(|r| r.is_without_numbers());
         rows.map(one).collect()
+    }
+
+    /// Inputs that are said to be as long as the new steps alone, where a past grows that they may go over too.
+    pub(super) fn short_masks(&self, request: &Request) -> Option<String> {
+        let spec = |link: &&interface::Link| {
+            let said = request.inputs.get(&link.names[0]);
+            let said = said.is_some_and(|s| s.dims.is_some());
+            let plain = |r: &Role| matches!(r, Role::Batch | Role::Time);
+            said && link.time().is_some() && link.roles.iter().all(plain)
+        };
+        let mut links = self.face.links.iter().filter(|_| self.face.grows());
+        let link = links.find(spec)?;
+        let one = |r: &Role| if *r == Role::Time { "P+T" } else { "B" };
+        let dims: Vec<&str> = link.roles.iter().map(one).collect();
+        let name = &link.names[0];
+        Some(format!(
+            "`{name}` is as long as the new steps, as --input says; if it goes over the past too, that is --input {name}={}",
+            dims.join(",")
+        ))
     }
 
     /// The lengths that ran, for a note.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::file::GraphFile;
 use super::interface::Interface;
 use super::port::{Dim, Port};
-use super::spec::{Request, Role};
+use super::spec::{Fill, Request, Role};
 use crate::nearest::{nearest, there_is};
 
 /// Refuses the first name that the files do not have.
@@ -155,6 +155,50 @@ pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
         let shaped = || face.states.iter().any(|s| s.second.0 == *name);
         if spec.dims.is_some() && link.is_none() && !filled() && !shaped() {
             bail!("--input {name} would change nothing: nothing asks for its shape; leave it out");
+        }
+    }
+    Ok(())
+}
+
+/// Refuses sizes of dimensions of which every input has its shape from `--input`.
+///
+/// # Errors
+/// The option, and the input that says it.
+pub(super) fn refuse_idle_dims(
+    files: &[GraphFile; 2],
+    face: &Interface,
+    request: &Request,
+) -> Result<()> {
+    // By its own name, or by that of the same input or state in the other file.
+    let given = |port: &Port| {
+        let link = face.links.iter().find(|l| l.names.contains(&port.name));
+        let linked = link.map(|l| &l.names[0]);
+        let mut states = face.states.iter();
+        let state = states.find(|s| s.first.0.as_ref() == Some(&port.name));
+        let names = [Some(&port.name), linked, state.map(|s| &s.second.0)];
+        let mut names = names.into_iter().flatten();
+        let whole = |name: &&String| request.inputs.get(*name).is_some_and(|s| s.dims.is_some());
+        names.find(whole).cloned()
+    };
+    for name in request.dims.keys() {
+        let part = |text: &String| text.split('+').any(|p| p.trim() == name);
+        let words = request.inputs.values().flat_map(|s| &s.lengths);
+        let value = |fill: &Fill| matches!(fill, Fill::Sum(text) if part(text));
+        if words.clone().any(part) || request.values.values().any(value) {
+            continue;
+        }
+        let symbol = Dim::Symbol(name.clone());
+        let has = |p: &&Port| p.dims.iter().flatten().any(|d| *d == symbol);
+        let ports: Vec<&Port> = files
+            .iter()
+            .flat_map(GraphFile::inputs)
+            .filter(has)
+            .collect();
+        let by: Vec<Option<String>> = ports.iter().map(|p| given(p)).collect();
+        if let (Some(Some(first)), true) = (by.first(), by.iter().all(Option::is_some)) {
+            bail!(
+                "--dim {name} would change nothing: --input {first} says the shape of what has that dimension; leave one of them out"
+            );
         }
     }
     Ok(())

@@ -39,6 +39,10 @@ fn what_does_not_fit_the_task_is_refused_by_key() {
         config("cell = { kind = 'hyena', longest = 2 }", ""),
         "`model.cell.longest`: is 2, and the task has sequences of",
     );
+    check(
+        config("positions = 2", ""),
+        "`model.positions`: is 2, and the task has sequences of",
+    );
     let mut none = config("", "");
     none.train.batch = 0;
     check(none, "train.batch");

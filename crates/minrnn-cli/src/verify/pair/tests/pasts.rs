@@ -232,6 +232,40 @@ fn steps_against_steps_with_a_past() {
     assert!(format!("{error:#}").contains("`Q`"), "{error:#}");
 }
 
+/// A size that nothing reads, and a mask that is said to go over the steps alone.
+#[test]
+fn sizes_of_what_is_given_whole_are_refused_and_short_masks_are_told() {
+    let whole = Names {
+        past: None,
+        mask: "B,T",
+        ..WHOLE
+    };
+    let step = Names {
+        x: "B,1,4",
+        past: Some(["B,P,4", "B,S,4"]),
+        mask: "B,?",
+    };
+    let said = |inputs: &[&str], dim: Option<usize>| {
+        let mut request = Request {
+            longest: Some(17),
+            ..request()
+        };
+        request.states.push("past=present".parse().unwrap());
+        let inputs = inputs.iter().map(|text| input_spec(text).unwrap());
+        request.inputs.extend(inputs);
+        request.dims.extend(dim.map(|n| ("P".to_owned(), n)));
+        let graphs = [graph(whole, Way::Right), graph(step, Way::Right)];
+        Folder::new().pair(Kind::Step, graphs, &request)
+    };
+    assert!(said(&["past=B,0,4"], None).unwrap().holds);
+    let error = format!("{:#}", said(&["past=B,0,4"], Some(0)).unwrap_err());
+    assert!(error.contains("--dim P would change nothing"), "{error}");
+    // One entry fits everywhere: the files differ by it, and the note says what else the option may have meant.
+    let found = said(&["past=B,0,4", "mask=B,T"], None).unwrap();
+    assert!(!found.holds);
+    noted(&found, "--input mask=B,P+T");
+}
+
 /// What is made of sizes alone is another thing of a step than of the sequence: the first node that differs is one of values.
 #[test]
 fn sizes_are_not_accused() {
