@@ -292,7 +292,7 @@ impl Engine {
             .map_or("?", |p| self.graph.params()[*p].name.as_str());
         let what = match trouble {
             adamw::cuda::Trouble::Loss => "the loss".to_owned(),
-            adamw::cuda::Trouble::Gradient => format!("the gradient of `{name}`"),
+            adamw::cuda::Trouble::Gradient => format!("the gradient of `{name}`{}", self.scaled()),
             adamw::cuda::Trouble::Square => format!("the squared gradient of `{name}`"),
         };
         Ok((reports, Some(TrainError::NonFinite { what, step })))

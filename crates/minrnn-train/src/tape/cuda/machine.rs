@@ -116,6 +116,8 @@ impl Store {
             &self.report,
             &self.latch,
             &self.segments,
+            &self.scale,
+            &self.numbers,
         ];
         let shadow = self.shadow.as_ref().map_or(0, Memory::bytes);
         let all = all.into_iter().chain(&self.slots);

@@ -70,6 +70,14 @@ impl Engine {
         }
     }
 
+    /// What a gradient is of, where it is computed in float16.
+    pub(super) fn scaled(&self) -> String {
+        match self.is_scaled() {
+            true => format!(" (in float16, of the loss times {})", self.scale.scale),
+            false => String::new(),
+        }
+    }
+
     /// The factor as the steps on the stream left it; their number is known now.
     pub(super) fn look_at_scale(&mut self) -> Result<()> {
         if !self.is_scaled() {
