@@ -27,17 +27,18 @@ __device__ __forceinline__ void attend_queries(const typename M::type *__restric
     const int first[2] = {firsts[row], firsts[row + 8]};
 
     const i64 place = (i64(sequence) * s.time + t0) * d + head * s.p;
-    const T *keys = kv + i64(sequence) * s.rows() * 2 * d + head * s.p;
+    const i64 q_place = (i64(sequence) * s.time + t0) * s.q_stride + head * s.p;
+    const T *keys = kv + i64(sequence) * s.rows() * s.kv_stride + head * s.p;
     T *queries = shared, *douts = shared + L::SIZE, *stages = shared + 2 * L::SIZE;
     auto fetch_rows = [&](int tile) {
         T *to = stages + (L::STAGES == 2 ? tile % 2 : 0) * 2 * L::SIZE;
         const int j0 = span.from + tile * ROWS;
-        const T *from = keys + i64(j0) * 2 * d;
-        fetch<T, WIDTH>(to, from, 2 * d, s.rows() - j0, s);
-        fetch<T, WIDTH>(to + L::SIZE, from + d, 2 * d, s.rows() - j0, s);
+        const T *from = keys + i64(j0) * s.kv_stride;
+        fetch<T, WIDTH>(to, from, s.kv_stride, s.rows() - j0, s);
+        fetch<T, WIDTH>(to + L::SIZE, from + d, s.kv_stride, s.rows() - j0, s);
         commit();
     };
-    fetch<T, WIDTH>(queries, q + place, d, steps, s);
+    fetch<T, WIDTH>(queries, q + q_place, s.q_stride, steps, s);
     fetch<T, WIDTH>(douts, dy + place, d, steps, s);
     fetch_rows(0);
 
@@ -128,7 +129,8 @@ __device__ __forceinline__ void attend_queries(const typename M::type *__restric
         __syncthreads();
         if (L::STAGES == 1 && tile + 1 < span.count) fetch_rows(tile + 1);
     }
-    put<T, WIDTH>(queries + 16 * warp * L::LD, out, s.scale, s.scale, dq + place + i64(16 * warp) * d, d, steps - 16 * warp, s);
+    put<T, WIDTH>(queries + 16 * warp * L::LD, out, s.scale, s.scale, dq + q_place + i64(16 * warp) * s.q_stride, s.q_stride,
+                  steps - 16 * warp, s);
 }
 
 // dk and dv. A block has 64 rows of the run for a head, a warp 16 of them; the first rows, which most steps see, go first.
@@ -153,12 +155,13 @@ __device__ __forceinline__ void attend_rows(const typename M::type *__restrict__
     const int end = int(min(i64(s.time), i64(r0) + rows + s.lag)), count = (end - r0 + ROWS - 1) / ROWS;
 
     const i64 place = i64(sequence) * s.time * d + head * s.p;
-    const T *own_rows = kv + (i64(sequence) * s.rows() + j0) * 2 * d + head * s.p;
+    const T *own_q = q + i64(sequence) * s.time * s.q_stride + head * s.p;
+    const T *own_rows = kv + (i64(sequence) * s.rows() + j0) * s.kv_stride + head * s.p;
     T *keys = shared, *values = shared + L::SIZE, *stages = shared + 2 * L::SIZE;
     auto fetch_steps = [&](int tile) {
         const int stage = L::STAGES == 2 ? tile % 2 : 0, t0 = r0 + tile * ROWS;
         T *to = stages + stage * 2 * L::SIZE;
-        fetch<T, WIDTH>(to, q + place + i64(t0) * d, d, s.time - t0, s);
+        fetch<T, WIDTH>(to, own_q + i64(t0) * s.q_stride, s.q_stride, s.time - t0, s);
         fetch<T, WIDTH>(to + L::SIZE, dy + place + i64(t0) * d, d, s.time - t0, s);
         commit();
         if (threadIdx.x < ROWS) {
@@ -170,8 +173,8 @@ __device__ __forceinline__ void attend_rows(const typename M::type *__restrict__
             deltas[stage][threadIdx.x] = there ? delta[line] : 0.0f;
         }
     };
-    fetch<T, WIDTH>(keys, own_rows, 2 * d, rows, s);
-    fetch<T, WIDTH>(values, own_rows + d, 2 * d, rows, s);
+    fetch<T, WIDTH>(keys, own_rows, s.kv_stride, rows, s);
+    fetch<T, WIDTH>(values, own_rows + d, s.kv_stride, rows, s);
     fetch_steps(0);
 
     typename B::Left key[L::KEEP ? DEPTH : 1], value[L::KEEP ? DEPTH : 1];
@@ -244,8 +247,8 @@ __device__ __forceinline__ void attend_rows(const typename M::type *__restrict__
         __syncthreads();
         if (L::STAGES == 1 && tile + 1 < count) fetch_steps(tile + 1);
     }
-    T *to = dkv + (i64(sequence) * s.time + first_row) * 2 * d + head * s.p;
+    T *to = dkv + (i64(sequence) * s.time + first_row) * s.dkv_stride + head * s.p;
     const int own = rows - 16 * warp;
-    put<T, WIDTH>(keys + 16 * warp * L::LD, dk, s.scale, s.scale, to, 2 * d, own, s);
-    put<T, WIDTH>(values + 16 * warp * L::LD, dv, 1.0f, 1.0f, to + d, 2 * d, own, s);
+    put<T, WIDTH>(keys + 16 * warp * L::LD, dk, s.scale, s.scale, to, s.dkv_stride, own, s);
+    put<T, WIDTH>(values + 16 * warp * L::LD, dv, 1.0f, 1.0f, to + d, s.dkv_stride, own, s);
 }

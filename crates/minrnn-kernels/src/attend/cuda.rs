@@ -15,13 +15,65 @@ const THREADS: u32 = 128;
 /// The numbers of scratch that is 16 bytes.
 const PACK: usize = 4;
 
+/// Rows of channels, which begin so many elements after each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// All of it, `[B,T,stride]`.
+    pub view: View<'a>,
+    /// Elements from a row to the next.
+    pub stride: usize,
+    /// The first channel of a row.
+    pub from: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Nothing else stands in a row of `width` channels.
+    pub fn alone(view: View<'a>, width: usize) -> Self {
+        Self {
+            view,
+            stride: width,
+            from: 0,
+        }
+    }
+
+    /// q or its gradient, and that of kv, side by side: `[B,T,3D]`.
+    pub fn packed(view: View<'a>, channels: usize) -> [Self; 2] {
+        [0, channels].map(|from| Self {
+            view,
+            stride: 3 * channels,
+            from,
+        })
+    }
+
+    fn check(self, name: &'static str, elem: &[Elem], size: Size, width: usize) -> Result<()> {
+        if self.from + width > self.stride {
+            let Self { stride, from, .. } = self;
+            let problem =
+                format!("`{name}` has rows of {stride}, of which {width} from {from} are no part");
+            return Err(CudaError::Value { op: OP, problem });
+        }
+        need(
+            OP,
+            name,
+            self.view,
+            elem,
+            size.batch * size.time * self.stride,
+        )
+    }
+
+    /// From its first channel on.
+    fn begin(self) -> Result<View<'a>> {
+        self.view.slice(self.from, self.view.len() - self.from)
+    }
+}
+
 /// What an attention reads. No two views of a launch may be the same memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     /// `[B,T,D]`, f32, bf16 or f16.
-    pub q: View<'a>,
+    pub q: Rows<'a>,
     /// `[B,T,2D]`, rows `[k | v]`, q's type.
-    pub kv: View<'a>,
+    pub kv: Rows<'a>,
     /// Steps since the begin, f32 `[B,T]`.
     pub n: View<'a>,
     /// The rows before the run, f32 `[B,lag,2D]`; absent: none of them is seen.
@@ -45,10 +97,10 @@ pub struct Grads<'a> {
     pub sums: View<'a>,
     /// `[B,T,D]`, q's type.
     pub dy: View<'a>,
-    /// `[B,T,D]`, q's type.
-    pub dq: View<'a>,
+    /// `[B,T,D]`, q's type, in rows as long as those of q.
+    pub dq: Rows<'a>,
     /// `[B,T,2D]`, q's type.
-    pub dkv: View<'a>,
+    pub dkv: Rows<'a>,
 }
 
 /// Elements of f32 scratch that a launch needs: rows before the run are joined with those of the run, and the backward pass has a number a
@@ -64,6 +116,14 @@ fn joined(size: Size) -> usize {
     2 * size.batch * (size.front() + size.time) * size.channels
 }
 
+/// Where the rows that are seen lie.
+struct Seen<'a> {
+    rows: View<'a>,
+    stride: usize,
+    /// How many of them are before the run.
+    past: usize,
+}
+
 /// The tiles of a head: channels of a row, and how the kernel of a type is called.
 struct Kind {
     width: usize,
@@ -73,7 +133,7 @@ struct Kind {
 
 impl Kind {
     fn new(i: &Inputs<'_>) -> Self {
-        let elem = i.q.elem();
+        let elem = i.q.view.elem();
         let width = [32, 64, WIDEST_HEAD_ON_GPU];
         let fits = |width: &usize| i.size.head() <= *width;
         Self {
@@ -129,9 +189,9 @@ fn check(gpu: &Gpu, i: &Inputs<'_>, backward: bool) -> Result<()> {
     }
     product(OP, &[batch, size.front() + time, 2, channels])?;
     product(OP, &[batch, heads, time, size.front() + time])?;
-    let elem = i.q.elem();
-    need(OP, "q", i.q, &FLOATS, size.values())?;
-    need(OP, "kv", i.kv, &[elem], 2 * size.values())?;
+    let elem = i.q.view.elem();
+    i.q.check("q", &FLOATS, size, channels)?;
+    i.kv.check("kv", &[elem], size, 2 * channels)?;
     need(OP, "n", i.n, &[Elem::F32], batch * time)?;
     need_opt(OP, "window", i.window, &[Elem::F32], size.window())?;
     let scratch = scratch_len(size, elem, i.window.is_some(), backward);
@@ -139,34 +199,50 @@ fn check(gpu: &Gpu, i: &Inputs<'_>, backward: bool) -> Result<()> {
 }
 
 impl<'a> Inputs<'a> {
-    /// The rows that are seen: those of the run, or behind those before it. Gives their memory, and how many are before.
-    fn rows(&self, gpu: &Gpu) -> Result<(View<'a>, usize)> {
+    /// The rows that are seen: those of the run, or behind those before it.
+    fn rows(&self, gpu: &Gpu) -> Result<Seen<'a>> {
         let size = self.size;
+        let rows = self.kv.begin()?;
         let Some(window) = self.window else {
-            return Ok((self.kv, 0));
+            return Ok(Seen {
+                rows,
+                stride: self.kv.stride,
+                past: 0,
+            });
         };
         let count = joined(size);
         let to = self.scratch;
-        let name = format!("attend_join_{}", self.q.elem().suffix());
+        let name = format!("attend_join_{}", self.q.view.elem().suffix());
         Call::new(gpu, Module::Attend, &name)?
             .view(window)
-            .view(self.kv)
+            .view(rows)
             .view(to)
             .i64(count as i64)
             .i32(int(OP, "lag", size.front())?)
             .i32(int(OP, "lag", size.lag)?)
             .i32(int(OP, "T", size.time)?)
             .i32(int(OP, "D", 2 * size.channels)?)
+            .i32(int(OP, "D", self.kv.stride)?)
             .launch(
                 (count.div_ceil(4 * 256).min(1 << 20) as u32, 1, 1),
                 (256, 1, 1),
                 0,
             )?;
-        Ok((to, size.front()))
+        Ok(Seen {
+            rows: to,
+            stride: 2 * size.channels,
+            past: size.front(),
+        })
     }
 
     /// The arguments that all kernels end with.
-    fn end<'g>(&self, call: Call<'g>, past: usize, whole: bool) -> Result<Call<'g>> {
+    fn end<'g>(
+        &self,
+        call: Call<'g>,
+        seen: &Seen<'_>,
+        dkv_stride: usize,
+        whole: bool,
+    ) -> Result<Call<'g>> {
         let size = self.size;
         let mask = self.mask.filter(|mask| mask.p != 0.0);
         let call = match mask {
@@ -190,8 +266,11 @@ impl<'a> Inputs<'a> {
             .i32(int(OP, "H", size.heads)?)
             .i32(int(OP, "P", size.head())?)
             .i32(int(OP, "lag", size.lag)?)
-            .i32(int(OP, "lag", past)?)
+            .i32(int(OP, "lag", seen.past)?)
             .i32(int(OP, "lag", size.front())?)
+            .i32(int(OP, "D", self.q.stride)?)
+            .i32(int(OP, "D", seen.stride)?)
+            .i32(int(OP, "D", dkv_stride)?)
             .f32(scale)
             .i32(whole.into()))
     }
@@ -208,9 +287,14 @@ impl<'a> Inputs<'a> {
     }
 
     /// Whether heads begin at multiples of 16 bytes in each of these, too.
-    fn whole(&self, rows: View<'_>, others: &[View<'_>]) -> bool {
-        let head = self.size.head() * self.q.elem().size();
-        head.is_multiple_of(16) && aligned(&[self.q, rows]) && aligned(others)
+    fn whole(&self, seen: &Seen<'_>, rows: &[Rows<'_>], others: &[View<'_>]) -> Result<bool> {
+        let element = self.q.view.elem().size();
+        let fits = |elements: usize| (elements * element).is_multiple_of(16);
+        let mut all = fits(self.size.head()) && fits(seen.stride) && aligned(&[seen.rows]);
+        for rows in [&self.q].into_iter().chain(rows) {
+            all &= fits(rows.stride) && aligned(&[rows.begin()?]);
+        }
+        Ok(all && aligned(others))
     }
 }
 
@@ -220,18 +304,18 @@ impl<'a> Inputs<'a> {
 /// [`CudaError`] on other lengths or types, or where the launch fails.
 pub fn forward(gpu: &Gpu, i: &Inputs<'_>, y: View<'_>, sums: Option<View<'_>>) -> Result<()> {
     check(gpu, i, false)?;
-    need(OP, "y", y, &[i.q.elem()], i.size.values())?;
+    need(OP, "y", y, &[i.q.view.elem()], i.size.values())?;
     need_opt(OP, "sums", sums, &[Elem::F32], i.size.sums())?;
-    let (rows, past) = i.rows(gpu)?;
+    let seen = i.rows(gpu)?;
     let kind = Kind::new(i);
     let call = Call::new(gpu, Module::Attend, &kind.kernel("fwd"))?
-        .view(i.q)
-        .view(rows)
+        .view(i.q.begin()?)
+        .view(seen.rows)
         .view(i.n)
         .view(y)
         .opt(sums);
-    let call = i.end(call, past, i.whole(rows, &[y]))?;
-    i.launch(call, kind.shared(1))
+    let whole = i.whole(&seen, &[], &[y])?;
+    i.launch(i.end(call, &seen, seen.stride, whole)?, kind.shared(1))
 }
 
 /// Gradients of q and kv from that of y, all of them written. The rows before the run get none.
@@ -240,34 +324,40 @@ pub fn forward(gpu: &Gpu, i: &Inputs<'_>, y: View<'_>, sums: Option<View<'_>>) -
 /// As [`forward`].
 pub fn backward(gpu: &Gpu, i: &Inputs<'_>, g: &Grads<'_>) -> Result<()> {
     check(gpu, i, true)?;
-    let (size, elem) = (i.size, i.q.elem());
-    for (name, view) in [("y", g.y), ("dy", g.dy), ("dq", g.dq)] {
-        need(OP, name, view, &[elem], size.values())?;
-    }
-    need(OP, "dkv", g.dkv, &[elem], 2 * size.values())?;
+    let (size, elem) = (i.size, i.q.view.elem());
+    need(OP, "y", g.y, &[elem], size.values())?;
+    need(OP, "dy", g.dy, &[elem], size.values())?;
+    g.dq.check("dq", &[elem], size, size.channels)?;
+    g.dkv.check("dkv", &[elem], size, 2 * size.channels)?;
     need(OP, "sums", g.sums, &[Elem::F32], size.sums())?;
-    let (rows, past) = i.rows(gpu)?;
+    if g.dq.stride != i.q.stride {
+        let problem = "the rows of `dq` must be as long as those of `q`".into();
+        return Err(CudaError::Value { op: OP, problem });
+    }
+    let seen = i.rows(gpu)?;
     let begin = scratch_len(size, elem, i.window.is_some(), false);
     let delta = i.scratch.slice(begin, size.sums())?;
     let kind = Kind::new(i);
-    let whole = i.whole(rows, &[g.dy, g.dq, g.dkv]);
+    let whole = i.whole(&seen, &[g.dq, g.dkv], &[g.dy])?;
     let call = Call::new(gpu, Module::Attend, &kind.kernel("queries"))?
-        .view(i.q)
-        .view(rows)
+        .view(i.q.begin()?)
+        .view(seen.rows)
         .view(i.n)
         .view(g.y)
         .view(g.sums)
         .view(g.dy)
-        .view(g.dq)
+        .view(g.dq.begin()?)
         .view(delta);
-    i.launch(i.end(call, past, whole)?, kind.shared(2))?;
+    let call = i.end(call, &seen, g.dkv.stride, whole)?;
+    i.launch(call, kind.shared(2))?;
     let call = Call::new(gpu, Module::Attend, &kind.kernel("rows"))?
-        .view(i.q)
-        .view(rows)
+        .view(i.q.begin()?)
+        .view(seen.rows)
         .view(i.n)
         .view(g.sums)
         .view(g.dy)
         .view(delta)
-        .view(g.dkv);
-    i.launch(i.end(call, past, whole)?, kind.shared(2))
+        .view(g.dkv.begin()?);
+    let call = i.end(call, &seen, g.dkv.stride, whole)?;
+    i.launch(call, kind.shared(2))
 }

@@ -1,4 +1,4 @@
-use super::cuda::{Grads, Inputs, backward, forward, scratch_len};
+use super::cuda::{Grads, Inputs, Rows, backward, forward, scratch_len};
 use super::tests::{data, draw, size};
 use super::{Mask, Size, slow};
 use crate::Elem;
@@ -54,6 +54,27 @@ struct Kind {
     dropout: f64,
 }
 
+/// Seed and step where the kernels read them.
+fn control(bench: &Bench) -> Buffer<'_> {
+    let draw = draw();
+    let mut control = [0u32; 16];
+    control[..4].copy_from_slice(&[
+        draw.seed as u32,
+        (draw.seed >> 32) as u32,
+        draw.step as u32,
+        (draw.step >> 32) as u32,
+    ]);
+    bench.integers(&control)
+}
+
+fn mask_of<'a>(kind: &Kind, control: &'a Buffer<'_>) -> norm::Mask<'a> {
+    norm::Mask {
+        p: kind.dropout,
+        site: draw().site as u32,
+        control: control.view(),
+    }
+}
+
 /// Runs both passes into poisoned memory.
 fn run<'a>(
     bench: &'a Bench,
@@ -65,23 +86,11 @@ fn run<'a>(
     let [q, kv, dy] = [0, 1, 4].map(|i| bench.put(elem, &data[i]));
     let n = bench.put(Elem::F32, &data[2]);
     let window = past.then(|| bench.put(Elem::F32, &data[3]));
-    let draw = draw();
-    let mut control = [0u32; 16];
-    control[..4].copy_from_slice(&[
-        draw.seed as u32,
-        (draw.seed >> 32) as u32,
-        draw.step as u32,
-        (draw.step >> 32) as u32,
-    ]);
-    let control = bench.integers(&control);
-    let mask = (kind.dropout > 0.0).then(|| norm::Mask {
-        p: kind.dropout,
-        site: draw.site as u32,
-        control: control.view(),
-    });
+    let control = control(bench);
+    let mask = (kind.dropout > 0.0).then(|| mask_of(kind, &control));
     let given = |scratch| Inputs {
-        q: q.view(),
-        kv: kv.view(),
+        q: Rows::alone(q.view(), size.channels),
+        kv: Rows::alone(kv.view(), 2 * size.channels),
         n: n.view(),
         window: window.as_ref().map(Buffer::view),
         mask,
@@ -109,8 +118,8 @@ fn run<'a>(
         y: y.view(),
         sums: sums.view(),
         dy: dy.view(),
-        dq: dq.view(),
-        dkv: dkv.view(),
+        dq: Rows::alone(dq.view(), size.channels),
+        dkv: Rows::alone(dkv.view(), 2 * size.channels),
     };
     backward(gpu, &given(scratch.view()), &grads).unwrap();
     scratch.bits();
@@ -194,6 +203,70 @@ fn has_the_dropout_of_its_twin() {
     }
 }
 
+/// q and kv in one memory, and their gradients: the bits of those apart.
+#[test]
+fn side_by_side_gives_the_same_bits() {
+    let Some(bench) = Bench::new("attend, packed") else {
+        return;
+    };
+    for (sizes, past) in [
+        ([2, 130, 3, 64, 129], false),
+        ([2, 70, 2, 16, 20], true),
+        ([1, 33, 2, 5, 30], false),
+    ] {
+        for kind in kinds(0.3) {
+            packed(&bench, (size(sizes), past), &kind);
+        }
+    }
+}
+
+fn packed(bench: &Bench, (size, past): (Size, bool), kind: &Kind) {
+    let (gpu, elem, d) = (&bench.gpu, kind.elem, size.channels);
+    let data = data(11, size, past);
+    let apart = run(bench, &data, (size, past), kind);
+    let rows = data[0].chunks(d).zip(data[1].chunks(2 * d));
+    let x: Vec<f64> = rows.flat_map(|(q, kv)| [q, kv].concat()).collect();
+    let (x, n, dy) = (
+        bench.put(elem, &x),
+        bench.put(Elem::F32, &data[2]),
+        bench.put(elem, &data[4]),
+    );
+    let window = past.then(|| bench.put(Elem::F32, &data[3]));
+    let control = control(bench);
+    let scratch = bench.scratch(scratch_len(size, elem, past, true));
+    let [q, kv] = Rows::packed(x.view(), d);
+    let given = Inputs {
+        q,
+        kv,
+        n: n.view(),
+        window: window.as_ref().map(Buffer::view),
+        mask: Some(mask_of(kind, &control)),
+        scratch: scratch.view(),
+        precision: kind.precision,
+        size,
+    };
+    let (y, sums, dx) = (
+        bench.empty(elem, size.values()),
+        bench.empty(Elem::F32, size.sums()),
+        bench.empty(elem, 3 * size.values()),
+    );
+    forward(gpu, &given, y.view(), Some(sums.view())).unwrap();
+    let [dq, dkv] = Rows::packed(dx.view(), d);
+    let grads = Grads {
+        y: y.view(),
+        sums: sums.view(),
+        dy: dy.view(),
+        dq,
+        dkv,
+    };
+    backward(gpu, &given, &grads).unwrap();
+    assert_eq!([y.bits(), sums.bits()], [apart[0].bits(), apart[1].bits()]);
+    let (dq, dkv) = (apart[2].bits(), apart[3].bits());
+    let rows = dq.chunks(d).zip(dkv.chunks(2 * d));
+    let want: Vec<u32> = rows.flat_map(|(q, kv)| [q, kv].concat()).collect();
+    assert_eq!(dx.bits(), want, "{size:?} {past} {elem:?}");
+}
+
 #[test]
 fn memory_that_is_not_aligned_is_read_element_by_element() {
     let Some(bench) = Bench::new("attend, shifted") else {
@@ -239,8 +312,8 @@ fn what_does_not_fit_is_refused_by_name() {
         );
         let (y, scratch) = (buffer(size.values()), bench.scratch(4));
         let given = Inputs {
-            q: q.view(),
-            kv: kv.view(),
+            q: Rows::alone(q.view(), size.channels),
+            kv: Rows::alone(kv.view(), 2 * size.channels),
             n: n.view(),
             window: None,
             mask: None,

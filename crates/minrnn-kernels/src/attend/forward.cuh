@@ -43,17 +43,18 @@ __device__ __forceinline__ void attend_forward(const typename M::type *__restric
     for (int step = 16; step > 0; step /= 2) latest = max(latest, __shfl_xor_sync(ALL, latest, step));
 
     const i64 place = (i64(sequence) * s.time + t0) * d + head * s.p;
-    const T *keys = kv + i64(sequence) * s.rows() * 2 * d + head * s.p;
+    const T *own_q = q + (i64(sequence) * s.time + t0) * s.q_stride + head * s.p;
+    const T *keys = kv + i64(sequence) * s.rows() * s.kv_stride + head * s.p;
     T *queries = shared, *stages = shared + L::SIZE;
     auto fetch_rows = [&](int tile) {
         T *to = stages + (L::STAGES == 2 ? tile % 2 : 0) * 2 * L::SIZE;
         const int j0 = span.from + tile * ROWS;
-        const T *from = keys + i64(j0) * 2 * d;
-        fetch<T, WIDTH>(to, from, 2 * d, s.rows() - j0, s);
-        fetch<T, WIDTH>(to + L::SIZE, from + d, 2 * d, s.rows() - j0, s);
+        const T *from = keys + i64(j0) * s.kv_stride;
+        fetch<T, WIDTH>(to, from, s.kv_stride, s.rows() - j0, s);
+        fetch<T, WIDTH>(to + L::SIZE, from + d, s.kv_stride, s.rows() - j0, s);
         commit();
     };
-    fetch<T, WIDTH>(queries, q + place, d, steps, s);
+    fetch<T, WIDTH>(queries, own_q, s.q_stride, steps, s);
     fetch_rows(0);
 
     typename B::Left own[L::KEEP ? DEPTH : 1];

@@ -68,8 +68,7 @@ fn inputs<'a>([q, kv, n, window, _]: &'a [Vec<f64>; 5], past: bool) -> slow::Inp
 fn by_kernel(data: &[Vec<f64>; 5], size: Size, past: bool, mask: Option<&Mask>) -> [Vec<f32>; 4] {
     let [q, kv, n, window, dy] = data.each_ref().map(|x| narrow(x));
     let given = cpu::Inputs {
-        q: &q,
-        kv: &kv,
+        rows: cpu::Rows::Apart(&q, &kv),
         n: &n,
         window: past.then_some(&window[..]),
     };
@@ -82,7 +81,7 @@ fn by_kernel(data: &[Vec<f64>; 5], size: Size, past: bool, mask: Option<&Mask>) 
     ];
     let [y, sums, dq, dkv] = &mut made;
     cpu::forward(&given, size, mask, y, Some(sums));
-    cpu::backward(&given, size, mask, [sums, &dy], [dq, dkv]);
+    cpu::backward(&given, size, mask, [sums, &dy], cpu::Rows::Apart(dq, dkv));
     made
 }
 
@@ -179,6 +178,35 @@ fn any_number_of_threads_gives_the_same_bits() {
     };
     let one = bits(1);
     assert!(one == bits(2) && one == bits(3));
+}
+
+#[test]
+fn side_by_side_gives_the_same_bits() {
+    let size = size([2, 70, 3, 5, 21]);
+    let data = data(2, size, true);
+    let want = by_kernel(&data, size, true, None);
+    let [q, kv, n, window, dy] = data.each_ref().map(|x| narrow(x));
+    let d = size.channels;
+    let rows = q.chunks(d).zip(kv.chunks(2 * d));
+    let x: Vec<f32> = rows.flat_map(|(q, kv)| [q, kv].concat()).collect();
+    let given = cpu::Inputs {
+        rows: cpu::Rows::Packed(&x),
+        n: &n,
+        window: Some(&window),
+    };
+    let (mut y, mut dx) = (vec![f32::NAN; size.values()], vec![f32::NAN; x.len()]);
+    cpu::forward(&given, size, None, &mut y, None);
+    assert_eq!(y, want[0]);
+    cpu::backward(
+        &given,
+        size,
+        None,
+        [&want[1], &dy],
+        cpu::Rows::Packed(&mut dx),
+    );
+    let rows = want[2].chunks(d).zip(want[3].chunks(2 * d));
+    let want: Vec<f32> = rows.flat_map(|(q, kv)| [q, kv].concat()).collect();
+    assert_eq!(dx, want);
 }
 
 /// Wherever a part begins; half of the weights at p = 0.5, and the mean is kept.

@@ -14,9 +14,10 @@ constexpr float LOG2_E = 1.44269504f, LN_2 = 0.693147181f;
 #define NO_SCORE __int_as_float(0xff800000)
 
 // Sizes: steps, heads and their channels p; rows before the present one that a step sees at most; rows before the run in memory, and as
-// the dropout counts them; the factor of scores; whether rows and heads begin at multiples of 16 bytes.
+// the dropout counts them; elements from a row of q, of kv and of the gradient of kv to the next; the factor of scores; whether rows and
+// heads begin at multiples of 16 bytes.
 struct Sizes {
-    int time, heads, p, lag, past, front;
+    int time, heads, p, lag, past, front, q_stride, kv_stride, dkv_stride;
     float scale;
     bool whole;
 

@@ -11,7 +11,7 @@ use minrnn_model::rng::Rng;
 use minrnn_model::testing::test_each;
 
 use super::copy::Copy;
-use super::op::{AddDropout, KNOWN, Known, Norm, WithVec};
+use super::op::{AddDropout, AttendGrad, KNOWN, Known, Norm, WithVec};
 use super::{Carry, Launch, NoScratch, Options, Place, Plan, Recompute, Space, Target, Twin};
 use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
@@ -220,13 +220,14 @@ fn loss(host: &Twin) -> f64 {
     host.read(Place::new(Space::Loss, 1, Elem::F32))[0]
 }
 
-/// How much farther than others a launch may be from its twin: the gradients of an attention's scores are differences, which cancel.
-pub(crate) fn cancels(launch: &Launch) -> f64 {
-    if launch.title() == "AttendGrad" {
-        10.0
-    } else {
-        1.0
-    }
+/// The gradients of an attention's scores are differences, which cancel (with one row, to 0): what they are small beside is the gradient
+/// that goes in. 0 for other launches.
+pub(crate) fn beside(launch: &Launch, host: &Twin) -> f64 {
+    let Some(grad) = launch.of::<AttendGrad>() else {
+        return 0.0;
+    };
+    let squares = host.read(grad.dy).into_iter().map(|d| d * d);
+    3.0 * squares.sum::<f64>().sqrt()
 }
 
 /// Models with dropout: fused with an embedding, a sum, a sum and its normalisation, and alone.

@@ -6,6 +6,7 @@ use minrnn_kernels::elementwise::cpu as elementwise;
 use minrnn_kernels::elementwise::cuda as kernel;
 use minrnn_model::graph::{Node, Op};
 
+use super::attend;
 use super::zero::Zero;
 use crate::tape::cpu::Machine as Cpu;
 #[cfg(feature = "cuda")]
@@ -61,7 +62,11 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     match node.op {
         Op::Narrow { start, .. } => {
             let x = p.slot(node.inputs[0]);
-            narrow(p, x, start, value);
+            if p.slots[x].width == node.width && p.slots[x].place.elem != Elem::U32 {
+                p.alias(value, x);
+            } else if !attend::reads_packed(p, value) {
+                narrow(p, x, start, value);
+            }
         }
         Op::Concat => {
             let parts = node.inputs.iter().map(|v| p.slot(*v)).collect();

@@ -51,7 +51,9 @@ pub(super) use sum::sum;
 pub(super) use update::update;
 
 #[cfg(test)]
-pub(super) use {add_dropout::AddDropout, columns::CopyColumns, norm::Norm, vector::WithVec};
+pub(super) use {
+    add_dropout::AddDropout, attend::AttendGrad, columns::CopyColumns, norm::Norm, vector::WithVec,
+};
 
 use super::planner::Planner;
 

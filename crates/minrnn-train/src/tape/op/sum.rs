@@ -54,7 +54,14 @@ fn wide(
         add_dropout(p, None, a, mask, y);
         a = y;
     }
-    map2(p, Binary::Add, x, a, value);
+    let [left, right] = [x, a].map(|x| p.slots[x].place.elem);
+    if left == Elem::F32 && right == Elem::F32 {
+        // Both gradients are that of the sum: no launch for them.
+        let s = p.make(value, Elem::F32, Elem::F32, true);
+        add_dropout(p, Some(x), a, None, s);
+    } else {
+        map2(p, Binary::Add, x, a, value);
+    }
     if let Some(region) = next {
         let s = p.slot(Value::at(value));
         norm(p, s, None, region);
