@@ -217,7 +217,9 @@ impl TrainOptions {
             ));
         }
         self.check_roll_back()?;
-        self.check_loss_scale()?;
+        if let Some(scale) = &self.loss_scale {
+            scale.check(self.precision)?;
+        }
         if let Some(average) = &self.average {
             average.validate(self.steps)?;
         }

@@ -57,7 +57,8 @@ impl Cuda {
         };
         let mut engine = Engine::new(gpu, graph, params, options)?;
         if config.train.precision == Precision::F16 {
-            engine.set_loss_scale(config.train.first_loss_scale())?;
+            let scale = config.train.loss_scale.clone().unwrap_or_default();
+            engine.set_loss_scale(scale.first())?;
         }
         Ok(Self {
             engine: Mutex::new(engine),

@@ -4,7 +4,6 @@ use minrnn_kernels::loss_scale::{HIGHEST, LossScale, MOST_STEPS};
 use serde::{Deserialize, Serialize};
 
 use super::Trainer;
-use super::config::TrainOptions;
 use super::precision::Precision;
 use crate::checkpoint::ScaleState;
 use crate::error::{Result, TrainError};
@@ -31,8 +30,20 @@ pub struct LossScaleConfig {
 }
 
 impl LossScaleConfig {
+    /// Refuses what contradicts itself, and a factor of gradients that are not in float16.
+    pub(super) fn check(&self, precision: Precision) -> Result<()> {
+        if precision != Precision::F16 {
+            let message = format!(
+                "is of gradients in float16, and train.precision is \"{}\"; leave it out, or choose precision = \"f16\"",
+                precision.name()
+            );
+            return Err(TrainError::config("train.loss_scale", message));
+        }
+        self.validate()
+    }
+
     /// The factor of a run that begins.
-    fn first(&self) -> LossScale {
+    pub(super) fn first(&self) -> LossScale {
         let interval = self.growth_interval.unwrap_or(INTERVAL);
         LossScale {
             scale: self.fixed.or(self.initial).unwrap_or(INITIAL) as f32,
@@ -77,30 +88,9 @@ impl LossScaleConfig {
     }
 }
 
-impl TrainOptions {
-    pub(super) fn check_loss_scale(&self) -> Result<()> {
-        let Some(scale) = &self.loss_scale else {
-            return Ok(());
-        };
-        if self.precision != Precision::F16 {
-            let message = format!(
-                "is of gradients in float16, and train.precision is \"{}\"; leave it out, or choose precision = \"f16\"",
-                self.precision.name()
-            );
-            return Err(TrainError::config("train.loss_scale", message));
-        }
-        scale.validate()
-    }
-
-    /// The factor that a run begins with.
-    pub(super) fn first_loss_scale(&self) -> LossScale {
-        self.loss_scale.clone().unwrap_or_default().first()
-    }
-}
-
 /// The factor behind the steps of a checkpoint, which goes on as the configuration says.
-fn kept(options: &TrainOptions, state: &ScaleState) -> LossScale {
-    let first = options.first_loss_scale();
+fn kept(config: &LossScaleConfig, state: &ScaleState) -> LossScale {
+    let first = config.first();
     match first.interval {
         None => first,
         Some(interval) => LossScale {
@@ -136,7 +126,8 @@ impl Trainer {
     /// Goes on with the factor of such a state, if both have one.
     pub(super) fn restore_loss_scale(&mut self, state: Option<&ScaleState>) -> Result<()> {
         if let (Some(state), Some(_)) = (state, self.backend.loss_scale()) {
-            let scale = kept(&self.config.train, state);
+            let config = self.config.train.loss_scale.clone().unwrap_or_default();
+            let scale = kept(&config, state);
             self.backend.set_loss_scale(scale)?;
         }
         self.note_loss_scale();

@@ -60,7 +60,7 @@ fn a_factor_that_makes_no_sense_is_refused_by_its_key() {
 fn the_first_factor_is_that_of_the_configuration() {
     let of = |table: &str| {
         let text = format!("precision = 'f16'\nloss_scale = {{ {table} }}");
-        config(&text).train.first_loss_scale()
+        config(&text).train.loss_scale.unwrap_or_default().first()
     };
     let usual = LossScale {
         scale: 65536.0,
@@ -68,7 +68,14 @@ fn the_first_factor_is_that_of_the_configuration() {
         interval: Some(2000),
     };
     assert_eq!(of(""), usual);
-    assert_eq!(config("precision = 'f16'").train.first_loss_scale(), usual);
+    assert_eq!(
+        config("precision = 'f16'")
+            .train
+            .loss_scale
+            .unwrap_or_default()
+            .first(),
+        usual
+    );
     let scale = 8.0;
     assert_eq!(of("initial = 8.0"), LossScale { scale, ..usual });
     let interval = Some(7);
@@ -85,7 +92,7 @@ fn the_first_factor_is_that_of_the_configuration() {
         scale: 4.0,
         good_steps: 30,
     };
-    let goes_on = |train: &str| kept(&config(train).train, &state);
+    let goes_on = |train: &str| kept(&config(train).train.loss_scale.unwrap_or_default(), &state);
     assert_eq!((goes_on("").scale, goes_on("").good), (4.0, 30));
     let shorter = goes_on("loss_scale = { growth_interval = 7 }");
     assert_eq!((shorter.scale, shorter.good), (4.0, 6));

@@ -42,10 +42,10 @@ pub(super) struct Experiment {
     pub(super) curve: Curve,
     /// What all rows share, as `minrnn train` reads it.
     #[serde(default)]
-    pub(super) config: Table,
+    config: Table,
     /// What rows have on a GPU besides.
     #[serde(default)]
-    pub(super) cuda: Table,
+    cuda: Table,
     /// What the small version changes in every row.
     #[serde(default)]
     pub(super) small: Table,
@@ -262,6 +262,18 @@ impl Experiment {
         self.row.iter().find(|row| row.name == name)
     }
 
+    /// The configuration of a row: what all share, then what GPUs have besides, what the row sets, and what the small version changes.
+    pub(super) fn merged(&self, row: &Row, small: bool, on_gpu: bool) -> Table {
+        let mut table = self.config.clone();
+        let gpu = on_gpu.then_some(&self.cuda);
+        let smaller = small.then_some([&self.small, &row.small]);
+        let over = gpu.into_iter().chain([&row.set]);
+        for over in over.chain(smaller.into_iter().flatten()) {
+            merge(&mut table, over);
+        }
+        table
+    }
+
     /// The configuration of a row ([`Experiment::merged`]), with its seed and what the command gives.
     pub(super) fn config(&self, row: &Row, wish: Wish) -> Result<Config> {
         let mut table = self.merged(row, wish.small, wish.on_gpu);
@@ -283,14 +295,25 @@ impl Experiment {
         let mut all = BTreeMap::new();
         let sets = self.row.iter().map(|row| &row.set);
         for table in sets.chain([&self.config, &self.cuda]) {
-            super::settings::leaves("", table, &mut all);
+            leaves("", table, &mut all);
         }
         all.into_keys().collect()
     }
 }
 
+/// Values by their dotted keys.
+pub(super) fn leaves(prefix: &str, table: &Table, all: &mut BTreeMap<String, String>) {
+    for (key, value) in table {
+        let name = format!("{prefix}{key}");
+        match value {
+            Value::Table(inner) => leaves(&format!("{name}."), inner, all),
+            _ => drop(all.insert(name, value.to_string())),
+        }
+    }
+}
+
 /// Puts values over others; of tables key by key.
-pub(super) fn merge(base: &mut Table, over: &Table) {
+fn merge(base: &mut Table, over: &Table) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
             (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),

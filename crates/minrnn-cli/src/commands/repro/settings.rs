@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use toml::{Table, Value};
-
-use super::experiment::{Experiment, Kind, Row, merge};
+use super::experiment::{Experiment, Kind, Row, leaves};
 use super::outcome::Outcome;
 use super::parcel;
 
@@ -36,28 +34,5 @@ impl Experiment {
         }
         let lines: String = all.iter().map(|(k, v)| format!("{k} = {v}\n")).collect();
         parcel::hex(lines.as_bytes())
-    }
-
-    /// The configuration of a row: what all share, then what GPUs have besides, what the row sets, and what the small version changes.
-    pub(super) fn merged(&self, row: &Row, small: bool, on_gpu: bool) -> Table {
-        let mut table = self.config.clone();
-        let gpu = on_gpu.then_some(&self.cuda);
-        let smaller = small.then_some([&self.small, &row.small]);
-        let over = gpu.into_iter().chain([&row.set]);
-        for over in over.chain(smaller.into_iter().flatten()) {
-            merge(&mut table, over);
-        }
-        table
-    }
-}
-
-/// Values by their dotted keys.
-pub(super) fn leaves(prefix: &str, table: &Table, all: &mut BTreeMap<String, String>) {
-    for (key, value) in table {
-        let name = format!("{prefix}{key}");
-        match value {
-            Value::Table(inner) => leaves(&format!("{name}."), inner, all),
-            _ => drop(all.insert(name, value.to_string())),
-        }
     }
 }
