@@ -5,7 +5,7 @@ use super::array::Array;
 use super::budget::Meter;
 use super::call::Call;
 use super::moved::moved;
-use super::ops::{Kind, Op};
+use super::ops::{self, Kind, Op};
 use super::value::Value;
 use crate::ir::Node;
 
@@ -117,6 +117,7 @@ impl At<'_> {
         let decides = |a: &Array| self.op.kind == Kind::Steps || !a.is_float();
         let floats = steps.iter().flatten().any(|a| a.is_float());
         if !settled && floats && self.op.kind != Kind::Shape && now.iter().any(decides) {
+            let ties = self.ties(inputs, steps)?;
             for pattern in self.patterns(steps) {
                 let moved: Vec<Option<Array>> = inputs
                     .iter()
@@ -124,9 +125,12 @@ impl At<'_> {
                     .map(|(k, i)| i.map(|v| v.moved(|at| pattern(k, at))))
                     .collect();
                 let moved: Vec<_> = moved.iter().map(Option::as_ref).collect();
-                let Ok(outputs) = self.once(&moved, true) else {
+                let Ok(mut outputs) = self.once(&moved, true) else {
                     continue;
                 };
+                if let (Some(ties), [moved], [now]) = (&ties, &mut outputs[..], now) {
+                    keep(ties, now, moved);
+                }
                 for ((found, moved), now) in found.iter_mut().zip(outputs).zip(now) {
                     if decides(now) {
                         merge(found, now, moved);
@@ -135,6 +139,34 @@ impl At<'_> {
             }
         }
         Ok(found.iter().any(Option::is_some).then_some(found))
+    }
+
+    /// Of a comparison: where both of its sides are one number in both readings. However that was rounded, it is the same value twice (a
+    /// maximum beside what it was found among), and what moves one moves the other.
+    fn ties(
+        &self,
+        inputs: &[Option<&Value>],
+        steps: &[Option<&Array>],
+    ) -> Result<Option<Vec<bool>>, Fault> {
+        const COMPARE: [&str; 5] = ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"];
+        let compares = COMPARE.contains(&self.node.op_type.as_str());
+        let Some(equal) = ops::find(&self.node.domain, "Equal", self.opset).filter(|_| compares)
+        else {
+            return Ok(None);
+        };
+        let at = At { op: equal, ..*self };
+        let exact: Vec<_> = inputs.iter().map(|i| i.map(|v| &v.exact)).collect();
+        let [rounded, exact] = [at.once(steps, true)?, at.once(&exact, false)?];
+        let (Some(a), Some(b)) = (rounded[0].ints(), exact[0].ints()) else {
+            return Ok(None);
+        };
+        let same = a.len() == b.len();
+        Ok(same.then(|| {
+            a.iter()
+                .zip(b.iter())
+                .map(|(a, b)| *a != 0 && *b != 0)
+                .collect()
+        }))
     }
 
     /// Which elements of which inputs go up together: all, or for operators that choose among elements such that any two
@@ -151,6 +183,21 @@ impl At<'_> {
         }
         all
     }
+}
+
+/// Takes back what moving decided where nothing moves apart.
+fn keep(ties: &[bool], now: &Array, moved: &mut Array) {
+    let (Some(n), Some(m)) = (now.ints(), moved.ints()) else {
+        return;
+    };
+    if n.len() != ties.len() || m.len() != ties.len() {
+        return;
+    }
+    let each = n.iter().zip(m.iter()).zip(ties);
+    let all = each
+        .map(|((n, m), tie)| if *tie { *n } else { *m })
+        .collect();
+    *moved = Array::of_ints(now.dtype(), now.dims().to_vec(), all);
 }
 
 /// Takes over where `moved` decides otherwise than `now`.

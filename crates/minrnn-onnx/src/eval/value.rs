@@ -39,9 +39,12 @@ impl Value {
         self.exact.bytes() + twin + self.other.as_ref().map_or(0, Array::bytes)
     }
 
-    /// The step-by-step reading, moved by some times the rounding that was measured: up where `up`, down elsewhere.
+    /// The step-by-step reading, moved by some times the rounding that was measured: up where `up`, down elsewhere. Whole numbers that both
+    /// readings have stay: counts and positions, which nothing rounds.
     pub(super) fn moved(&self, up: impl Fn(usize) -> bool) -> Array {
         const TIMES: f64 = 4.0;
+        /// 2^24: beyond it, whole numbers are rounded in f32 too.
+        const WHOLE: f64 = 16_777_216.0;
         let (Data::Floats(exact), Data::Floats(steps)) = (self.exact.data(), self.stepwise.data())
         else {
             return self.stepwise.clone();
@@ -53,7 +56,8 @@ impl Value {
         let relative = rounding(exact, steps).max(0.5 * unit(self.stepwise.dtype()));
         let one = |(i, (e, s)): (usize, (&f64, &f64))| {
             let apart = (e - s).abs().max(relative * s.abs());
-            match apart.is_finite() && s.is_finite() {
+            let counted = e == s && s.fract() == 0.0 && s.abs() <= WHOLE;
+            match apart.is_finite() && s.is_finite() && !counted {
                 true if up(i) => s + TIMES * apart,
                 true => s - TIMES * apart,
                 false => *s,

@@ -165,14 +165,11 @@ fn gpu() -> Option<Device> {
 
 fn fit(trainer: &mut Trainer) -> Vec<StepLog> {
     let mut logs = vec![];
-    while trainer.steps_done() < trainer.config().train.steps {
-        let (steps, error) = trainer.steps(60).unwrap();
+    // No more than are left: a group of steps goes beyond the end of a run.
+    while let left @ 1.. = trainer.config().train.steps - trainer.steps_done() {
+        let (steps, error) = trainer.steps(left.min(60)).unwrap();
         assert!(error.is_none(), "{error:?}");
         logs.extend(steps);
-        let left = trainer.config().train.steps - trainer.steps_done();
-        if left == 0 {
-            break;
-        }
     }
     logs
 }

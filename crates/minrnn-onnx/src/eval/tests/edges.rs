@@ -200,3 +200,49 @@ fn halves_are_rounded_where_they_are_made() {
         [half::f16::from_f32(0.1).to_f64()]
     );
 }
+
+/// A maximum and what it was found among are one value: no rounding tells them apart. What is near it is on an edge as ever.
+#[test]
+fn one_value_twice_is_no_edge() {
+    let of = |op: &str, values: &[f64]| {
+        let steps: [(&str, &[&str], &str); 4] = [
+            ("Exp", &["x"], "a"),
+            ("ReduceMax", &["a"], "m"),
+            (op, &["a", "m"], "is"),
+            ("Where", &["is", "a", "zero"], "y"),
+        ];
+        let session = graph(&steps, vec![Tensor::f32("zero", vec![], &[0.0])], "y");
+        let out = session.run(&x(values), &Limits::default()).unwrap();
+        out.get("y").unwrap().edges().len()
+    };
+    for op in ["Equal", "GreaterOrEqual", "Less"] {
+        assert_eq!(of(op, &[0.3, 1.1, -0.7]), 0, "{op}");
+    }
+    let next = f64::from(f32::from_bits(1.1f32.to_bits() + 1));
+    assert_eq!(of("GreaterOrEqual", &[0.3, f64::from(1.1f32), next]), 1);
+}
+
+/// Steps that are counted in floats are whole numbers, and no rounding moves them.
+#[test]
+fn counted_steps_are_no_edge() {
+    let steps: [(&str, &[&str], &str); 6] = [
+        ("Exp", &["x"], "a"),
+        ("Mul", &["a", "zero"], "none"),
+        ("Add", &["none", "one"], "ones"),
+        ("CumSum", &["ones", "axis"], "n"),
+        ("Less", &["n", "limit"], "is"),
+        ("Where", &["is", "a", "zero"], "y"),
+    ];
+    let above = f32::from_bits(2f32.to_bits() + 1);
+    let constants = vec![
+        Tensor::f32("zero", vec![], &[0.0]),
+        Tensor::f32("one", vec![], &[1.0]),
+        Tensor::f32("limit", vec![], &[above]),
+        Tensor::i64("axis", vec![], &[0]),
+    ];
+    let session = graph(&steps, constants, "y");
+    let out = session
+        .run(&x(&[0.3, 1.1, -0.7]), &Limits::default())
+        .unwrap();
+    assert!(out.get("y").unwrap().edges().is_empty());
+}

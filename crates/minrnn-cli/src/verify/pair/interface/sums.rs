@@ -345,8 +345,9 @@ impl Finder<'_> {
             _ => return Err(strange.remove(0)),
         }
         for n in numbers {
-            // A step file counts its own steps.
-            match grows && sum.time == 0 && (self.fed || self.kind == Kind::Step) {
+            // A step file counts its own step, which is one; any other number is that many, and is held as it stands.
+            let steps = n == 1 && (self.fed || self.kind == Kind::Step);
+            match steps && grows && sum.time == 0 {
                 true => sum.time += 1,
                 false => sum.plus = sum.plus.saturating_add(n),
             }
