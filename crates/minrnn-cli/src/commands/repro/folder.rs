@@ -117,10 +117,6 @@ impl<'e> Folder<'e> {
                     .as_ref()
                     .is_some_and(|m| m.export.is_some())
                 {
-                    // The name that this program gives it, whatever the file says.
-                    if !run.outcome.case.chars().all(|c| c.is_ascii_alphanumeric()) {
-                        bail!("--from {at}: {key} is no run of this experiment");
-                    }
                     let export = Path::new(EXPORTS).join(&key);
                     match other.join(&export).is_dir() {
                         true => copied(&other.join(&export), &self.dir.join(&export))?,
@@ -160,7 +156,18 @@ impl<'e> Folder<'e> {
                 outcome,
             }
         };
-        Ok(results.runs.into_iter().map(done).collect())
+        let mut all: Vec<Done> = vec![];
+        for run in results.runs.into_iter().map(done) {
+            if !is_named_as_ours(&run) || all.iter().any(|d| d.key() == run.key()) {
+                bail!(
+                    "{}: {} was not written by minrnn repro, or stands there twice; {mend}",
+                    dir.join(RESULTS).display(),
+                    run.key()
+                );
+            }
+            all.push(run);
+        }
+        Ok(all)
     }
 
     fn is_by_these_settings(&self, run: &Done) -> bool {
@@ -205,6 +212,19 @@ impl<'e> Folder<'e> {
         // Last: a run without its times is known, times without a run are not.
         write(&self.dir.join(RESULTS), &results)
     }
+}
+
+/// Whether case and export have the names that this program gives them.
+fn is_named_as_ours(run: &Done) -> bool {
+    let case = &run.outcome.case;
+    let number = case.get(1..).and_then(|n| n.parse::<u64>().ok());
+    let named = number.is_some_and(|n| {
+        ['s', 'g', 't']
+            .iter()
+            .any(|letter| *case == format!("{letter}{n}"))
+    });
+    let export = run.outcome.model.as_ref().and_then(|m| m.export.clone());
+    named && export.is_none_or(|e| e == format!("{EXPORTS}/{}", run.key()))
 }
 
 /// Copies the files of an export.
@@ -302,6 +322,31 @@ mod tests {
 
     fn experiment() -> Experiment {
         Experiment::of(crate::args::ReproName::Stability).unwrap()
+    }
+
+    #[test]
+    fn runs_by_other_names_and_twice_are_refused() {
+        let experiment = experiment();
+        let of = |cases: &[&str]| {
+            let dir = tempfile::tempdir().unwrap();
+            let runs = cases.iter().map(|case| {
+                let mut run = Done::new("min-gru-1", case, "cpu").outcome;
+                run.settings = experiment.settings(&run, true).unwrap();
+                run
+            });
+            let results = Results {
+                schema: "minrnn.repro/2".into(),
+                of: identity(),
+                runs: runs.collect(),
+            };
+            write(&dir.path().join(RESULTS), &results).unwrap();
+            Folder::open(dir.path(), identity(), &experiment).map(|f| f.done.len())
+        };
+        assert_eq!(of(&["s1", "s0"]).unwrap(), 2);
+        for wrong in [&["s00"][..], &["../../x"], &[""], &["s1", "s1"], &["é1"]] {
+            let error = of(wrong).unwrap_err().to_string();
+            assert!(error.contains("was not written by minrnn repro"), "{error}");
+        }
     }
 
     /// A program that was stopped between its two files has left a folder of its own.
