@@ -80,7 +80,10 @@ impl At<'_> {
             });
             let stepwise = match decided {
                 true => rounded,
-                false => moved(self.node, read.unwrap_or(0), rounded, self.meter),
+                false => {
+                    let first = steps.first().copied().flatten();
+                    moved(self.node, (first, read.unwrap_or(0)), rounded, self.meter)
+                }
             };
             Value {
                 exact,

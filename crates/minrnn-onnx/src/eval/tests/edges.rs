@@ -246,3 +246,21 @@ fn counted_steps_are_no_edge() {
         .unwrap();
     assert!(out.get("y").unwrap().edges().is_empty());
 }
+
+/// Where terms cancel in a sum, what an engine rounds is as large as they are: a row of such a sum moves by its last place, not by that of
+/// what is left.
+#[test]
+fn sums_move_by_their_row() {
+    let steps: [(&str, &[&str], &str); 1] = [("MatMul", &["x", "w"], "y")];
+    // The second column cancels: 3 x[0] - x[1] is 0.
+    let w = Tensor::f32("w", vec![2, 2], &[1.0, 3.0, 1.0, -1.0]);
+    let session = graph(&steps, vec![w], "y");
+    let given = x(&[1.0, 3.0]).into_iter();
+    let given: Carried = given.map(|(name, x)| (name, Output::known(x))).collect();
+    let moved = |seed| {
+        let out = session.moved(&given, &Limits::default(), seed).unwrap();
+        out.get("y").unwrap().stepwise().floats().unwrap()[1].abs()
+    };
+    let most = (0..8).map(moved).fold(0.0, f64::max);
+    assert!(most > 1e-8 && most < 1e-6, "{most}");
+}
