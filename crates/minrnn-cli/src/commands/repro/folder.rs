@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::context::EXPORTS;
-use super::experiment::Experiment;
+use super::experiment::{Experiment, Kind};
 use super::outcome::{Done, Outcome, Times};
 use crate::files;
 
@@ -127,6 +127,7 @@ impl<'e> Folder<'e> {
             }
         }
         self.sort();
+        notes.extend(self.forget());
         self.write()?;
         Ok(notes)
     }
@@ -192,11 +193,50 @@ impl<'e> Folder<'e> {
         self.done.iter().any(|d| d.is_of(row, case))
     }
 
-    /// Takes a run in, and writes what is known.
-    pub(super) fn add(&mut self, done: Done) -> Result<()> {
+    /// Takes a run in, and writes what is known; streams that went through a model that is now no more the best one, in notes.
+    pub(super) fn add(&mut self, done: Done) -> Result<Vec<String>> {
         self.done.push(done);
         self.sort();
-        self.write()
+        let notes = self.forget();
+        self.write()?;
+        Ok(notes)
+    }
+
+    /// Of a row, the run with the lowest validation loss whose export was kept: the one that streams go through.
+    pub(super) fn best(&self, row: &str) -> Option<&Done> {
+        let kept = |d: &&Done| d.outcome.model.as_ref().is_some_and(|m| m.export.is_some());
+        let loss = |d: &Done| d.get("loss").unwrap_or(f64::INFINITY);
+        let all = self.done.iter().filter(|d| d.outcome.row == row);
+        all.filter(kept).min_by(|a, b| loss(a).total_cmp(&loss(b)))
+    }
+
+    /// Leaves out streams through another model than [`Folder::best`], and says so in notes.
+    pub(super) fn forget(&mut self) -> Vec<String> {
+        let stale = |d: &Done| {
+            let row = self.experiment.row(&d.outcome.row);
+            let Some(of) = row
+                .filter(|r| r.kind == Kind::Stream)
+                .and_then(|r| r.of.as_deref())
+            else {
+                return false;
+            };
+            let best = self.best(of).and_then(|b| b.outcome.model.as_ref());
+            best.is_some_and(|m| d.outcome.streamed.as_ref() != Some(&m.weights_sha256))
+        };
+        let out: Vec<bool> = self.done.iter().map(stale).collect();
+        let mut notes = vec![];
+        let mut out = out.into_iter();
+        self.done.retain(|d| {
+            let leaves = out.next() == Some(true);
+            if leaves {
+                notes.push(format!(
+                    "{} went through another model than the one of the lowest validation loss: it is left out, and is to run again",
+                    d.key()
+                ));
+            }
+            !leaves
+        });
+        notes
     }
 
     fn write(&self) -> Result<()> {
@@ -309,6 +349,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::outcome::Trained;
     use super::*;
 
     fn identity() -> Identity {
@@ -347,6 +388,45 @@ mod tests {
             let error = of(wrong).unwrap_err().to_string();
             assert!(error.contains("was not written by minrnn repro"), "{error}");
         }
+    }
+
+    /// The seed with the lowest validation loss is known when all are there: what went through another one is no figure of its row.
+    #[test]
+    fn streams_go_through_the_best_seed() {
+        let experiment = Experiment::of(crate::args::ReproName::SelectiveCopying).unwrap();
+        let of = Identity {
+            experiment: "selective-copying".into(),
+            ..identity()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(dir.path(), of, &experiment).unwrap();
+        let trained = |seed: u64, loss: f64, export: bool| {
+            let mut run = Done::new("min-gru", &format!("s{seed}"), "cpu");
+            run.figure("loss", loss);
+            run.outcome.model = Some(Trained {
+                parameters: 1,
+                weights_sha256: format!("sha of {seed}"),
+                forms: vec![],
+                holds: true,
+                checks: 1,
+                export: export.then(|| format!("exports/min-gru-s{seed}")),
+            });
+            run
+        };
+        let mut add = |run: Done| folder.add(run).unwrap();
+        assert!(add(trained(0, 0.5, true)).is_empty());
+        let mut stream = Done::new("min-gru-65536", "g0", "cpu");
+        stream.outcome.streamed = Some("sha of 0".into());
+        assert!(add(stream).is_empty());
+        assert!(add(trained(1, 0.7, true)).is_empty());
+        assert!(add(trained(2, 0.1, false)).is_empty());
+        let notes = add(trained(3, 0.2, true));
+        assert!(
+            notes.len() == 1 && notes[0].contains("min-gru-65536-g0"),
+            "{notes:?}"
+        );
+        assert!(!folder.has("min-gru-65536", "g0"));
+        assert_eq!(folder.best("min-gru").unwrap().key(), "min-gru-s3");
     }
 
     /// A program that was stopped between its two files has left a folder of its own.

@@ -95,6 +95,9 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
             ui.note(&note);
         }
     }
+    for note in folder.forget() {
+        ui.note(&note);
+    }
     if let Some(note) = table::other_text(folder.of()) {
         ui.error(&format!("note: {note}"));
     }
@@ -145,7 +148,9 @@ fn work(cx: &Context, items: &[Item], folder: &mut Folder<'_>) -> Result<bool> {
             Ran::Done(mut done) => {
                 let settings = cx.experiment.settings(&done.outcome, cx.small);
                 done.outcome.settings = settings.unwrap_or_default();
-                folder.add(*done)?;
+                for note in folder.add(*done)? {
+                    cx.ui.note(&note);
+                }
             }
             Ran::Saved if interrupt::asked() => return Ok(true),
             Ran::Saved | Ran::Later => break,
@@ -169,8 +174,8 @@ fn one(cx: &Context, item: &Item, folder: &Folder<'_>, begun: bool) -> Result<Ra
     match item.row.kind {
         Kind::Train => train::run(cx, item, begun),
         Kind::Stream => {
-            let trained = of(item.row.of.as_deref().unwrap_or_default());
-            stream::run(cx, item, &trained, begun)
+            let through = folder.best(item.row.of.as_deref().unwrap_or_default());
+            stream::run(cx, item, through, begun)
         }
         Kind::Step => step::run(cx, item, &of(&item.row.name)),
         Kind::Torch => torch::run(cx, item, &of(&item.row.name)),

@@ -22,6 +22,9 @@ pub(super) struct Outcome {
     /// What was trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) model: Option<Trained>,
+    /// sha256 of the weights that sequences were streamed through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) streamed: Option<String>,
     /// Why there are no figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) failed: Option<String>,
@@ -78,6 +81,7 @@ impl Done {
                 figures: BTreeMap::new(),
                 curve: vec![],
                 model: None,
+                streamed: None,
                 failed: None,
             },
             times: Times {

@@ -16,12 +16,12 @@ use crate::verify::argmax;
 /// Steps that are measured before a stream begins.
 const MEASURED: usize = 256;
 
-/// Streams one group of sequences; `models` are the runs of the row that was trained.
-pub(super) fn run(cx: &Context, item: &Item, models: &[&Done], begun: bool) -> Result<Ran> {
+/// Streams one group of sequences `through` the model of that run.
+pub(super) fn run(cx: &Context, item: &Item, through: Option<&Done>, begun: bool) -> Result<Ran> {
     let mut done = Done::new(&item.row.name, &item.case(), "cpu");
-    let kept = models
-        .iter()
-        .find_map(|d| d.outcome.model.as_ref()?.export.as_ref());
+    let model = through.and_then(|d| d.outcome.model.as_ref());
+    done.outcome.streamed = model.map(|m| m.weights_sha256.clone());
+    let kept = model.and_then(|m| m.export.as_ref());
     let Some(export) = kept.map(|e| cx.dir.join(e)).filter(|e| e.exists()) else {
         let of = item.row.of.as_deref().unwrap_or_default();
         done.outcome.failed = Some(format!("the export of {of} is not there: train it first"));
