@@ -72,6 +72,11 @@ impl Meter {
         }
     }
 
+    /// Whether results are moved in the stepwise reading.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moved.is_some()
+    }
+
     /// A number for the result of a node, another one each time; none: results stay as they are.
     pub(super) fn moves(&self) -> Option<u64> {
         let state = self.moved.as_ref()?;

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::EvalErrorKind as Fault;
 use super::array::{Array, count};
 use super::budget::Meter;
-use super::number::round;
+use super::number::{round, unit};
 use crate::ir::{Attr, DType, Node, Tensor};
 
 /// Results of an operator, one for each output that it has.
@@ -256,6 +256,17 @@ impl<'a> Call<'a> {
     /// Whether an operator is rounded inside as engines fuse it.
     pub(super) fn is_fused(&self) -> bool {
         self.stepwise && self.meter.fused
+    }
+
+    /// By how many times its size a sum of `terms` numbers within an operator is off, up or down by chance, in a run whose results are
+    /// moved; 0 in any other.
+    pub(super) fn slip(&self, dtype: DType, terms: usize) -> f64 {
+        let number = match self.stepwise && terms > 1 {
+            true => self.meter.moves(),
+            false => None,
+        };
+        let chance = |n: u64| 2.0 * (n as f64 / u64::MAX as f64) - 1.0;
+        number.map_or(0.0, |n| unit(dtype) * (terms as f64).sqrt() * chance(n))
     }
 
     /// What a step within an operator leaves: rounded where engines round.

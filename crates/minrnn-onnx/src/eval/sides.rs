@@ -47,7 +47,10 @@ impl At<'_> {
         let settled = inputs.iter().flatten().all(|v| v.settled());
         let stepwise = self.once(&steps, true)?;
         let decides = |a: &Array| self.op.kind == Kind::Steps || !a.is_float();
-        let twice = self.op.kind == Kind::Inner || self.meter.unrounded || self.meter.fused;
+        let twice = self.op.kind == Kind::Inner
+            || self.meter.unrounded
+            || self.meter.fused
+            || self.meter.is_moving();
         let read = inputs.iter().flatten().map(|v| v.stepwise.len()).max();
         let once = settled && !twice;
         let both = if once || stepwise.iter().all(decides) {

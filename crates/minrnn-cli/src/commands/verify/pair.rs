@@ -40,7 +40,7 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     }
     if report.is_open() {
         bail!(
-            "of some values neither file has a number, so that it cannot be told whether they hold; the notes above say which"
+            "of some values there is no number to compare, so that it cannot be told whether they hold; the notes above say which"
         );
     }
     Ok(if report.holds {

@@ -83,18 +83,12 @@ impl Two {
         Ok(cases)
     }
 
-    /// Whether both files refuse a case that has other lengths than T.
-    pub(super) fn is_refused_by_both(&self, case: &Case) -> bool {
-        let refuses = |side| self.whole(side, By::Judge, case).is_err();
-        !self.face.lengths.is_empty() && refuses(0) && refuses(1)
-    }
-
     /// Finds which lengths may differ, and at which sizes both files run.
     ///
     /// # Errors
     /// A size at which one of them runs and the other does not.
     pub(super) fn settle_lengths(&mut self) -> Result<()> {
-        self.find_summed();
+        self.find_summed()?;
         let open = self.open_lengths();
         if open.is_empty() {
             return Ok(());

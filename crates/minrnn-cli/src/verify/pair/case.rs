@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
-use super::file::{BYTES, By, GraphFile};
+use super::file::{BYTES, GraphFile};
 use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
@@ -44,9 +44,6 @@ pub(crate) struct Case {
     /// Floats are [`LARGE`] times as large as usual.
     pub(crate) large: bool,
 }
-
-/// The most that states count to where they are drawn.
-const COUNTED: usize = 8;
 
 /// How many times as large inputs are in some cases.
 const LARGE: f64 = 100.0;
@@ -344,59 +341,5 @@ impl Two {
                 .map(|s| initial(s, case.batch, &case.others))
                 .collect(),
         }
-    }
-
-    /// Whether the first file takes every state, and gives it back.
-    pub(crate) fn takes_states(&self) -> bool {
-        !self.face.states.is_empty()
-            && self
-                .face
-                .states
-                .iter()
-                .all(|s| s.first.0.is_some() && s.first.1.is_some())
-    }
-
-    /// How many steps may lie before a case of `time`, so that both together are what the files take, or where these do not say it
-    /// no more than the longest that is tried.
-    pub(crate) fn before(&self, time: usize, longest: usize) -> usize {
-        self.stated().unwrap_or(longest).saturating_sub(time)
-    }
-
-    /// States at random: values at random where the file lists its states as free, else values that the model reaches; what counts
-    /// steps is a small whole number, `before` at most.
-    pub(crate) fn random_states(
-        &self,
-        (batch, before): (usize, usize),
-        others: &[usize],
-        rng: &mut Rng,
-    ) -> Result<Vec<Tensor>> {
-        let face = &self.face;
-        let begin = face.states.iter().map(|s| initial(s, batch, others));
-        let mut states = begin.collect::<Result<Vec<Tensor>>>()?;
-        let counted = face.states.iter().any(|s| s.counts);
-        if face.states.iter().any(|s| !s.any_value && !s.counts) {
-            let free = (face.unit() * (1 + rng.below(24))).min(self.most);
-            let free = if counted { free.min(before) } else { free };
-            let steps = face.length.unwrap_or(face.steps(free));
-            if !counted || steps <= before {
-                let warm = Case::sized(self, (batch, steps), others.to_vec(), rng)?;
-                let reached = self.second(By::Judge, &warm)?.states;
-                states = reached.iter().flatten().map(Tensor::settled).collect();
-            }
-        }
-        for (state, t) in face.states.iter().zip(&mut states) {
-            let values: Vec<f64> = if state.counts {
-                let first = initial(state, batch, others)?.values(Reading::Exact);
-                let more = |v: f64| v + rng.below(before.min(COUNTED) + 1) as f64;
-                first.into_iter().map(more).collect()
-            } else if state.any_value {
-                let count: usize = t.shape().iter().product();
-                (0..count).map(|_| f64::from(rng.normal() as f32)).collect()
-            } else {
-                continue;
-            };
-            *t = Tensor::floats(Elem::F64, t.shape(), &values)?;
-        }
-        Ok(states)
     }
 }

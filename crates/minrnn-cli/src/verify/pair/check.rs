@@ -67,6 +67,8 @@ impl Check {
                 untold: 0,
                 no_number: 0,
                 nowhere: None,
+                beyond: 0,
+                outside: None,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -181,6 +183,11 @@ impl Check {
             let place = || format!("{:?} ({})", a.index(index), case.name());
             row.nowhere.get_or_insert_with(place);
         }
+        row.beyond += at.beyond;
+        if let Some(index) = at.outside {
+            let place = || format!("{:?} ({})", a.index(index), case.name());
+            row.outside.get_or_insert_with(place);
+        }
         counts.offset = counts.offset.or(at.offset);
         counts.noisy += at.noisy;
         row.errors_by_length.add(case.time, c.max_abs);
@@ -212,6 +219,14 @@ impl Check {
     pub(super) fn noisy(&self) -> impl Iterator<Item = (&str, usize)> {
         let rows = self.rows.iter().filter(|(.., counts)| counts.noisy > 0);
         rows.map(|(row, _, counts)| (row.tensor.as_str(), counts.noisy))
+    }
+
+    /// Values of which float64 has a number and the type has none, by tensor: how many of how many, and the first place.
+    pub(super) fn outside(&self) -> impl Iterator<Item = (&str, [usize; 2], &str)> {
+        self.rows.iter().filter_map(|(row, c, _)| {
+            let place = row.outside.as_deref()?;
+            Some((row.tensor.as_str(), [row.beyond, c.count], place))
+        })
     }
 
     /// Whether nothing failed.

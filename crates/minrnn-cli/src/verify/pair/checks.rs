@@ -36,6 +36,19 @@ impl Checks {
         }
     }
 
+    /// Whether nothing fails in any of them.
+    pub(super) fn hold(&self) -> bool {
+        let all = [
+            &self.whole,
+            &self.chunks,
+            &self.then,
+            &self.rewind,
+            &self.rounded,
+            &self.large,
+        ];
+        all.iter().all(|check| check.holds())
+    }
+
     /// What is to be said of inputs far beyond the usual.
     pub(super) fn beyond(&self) -> Option<String> {
         if let Some(why) = &self.refused {

@@ -8,10 +8,11 @@ use super::checks::Checks;
 use super::file::By;
 use super::interface::Kind;
 use super::notes::untold;
-use super::report::{JUDGE, Pair, Row};
+use super::report::{JUDGE, Pair};
 use super::rounding::Rounding;
-use super::sizes::{BATCHES, piece, pieces};
+use super::sizes::{BATCHES, LENGTHS, piece, pieces};
 use super::spec::Request;
+use super::stops::{Stops, is_of_values};
 use super::witness::{BOTH, Witness};
 use crate::verify::bisect;
 use crate::verify::contender::Contender;
@@ -34,31 +35,27 @@ impl Two {
         let mut notes = self.notes(limit, request);
         notes.extend(shortened);
         observe(0, 1, "measuring rounding");
-        self.calibrate(limit, &mut rng, &mut costs, &[0, 1])
+        self.calibrated(limit, &mut rng, &mut costs, &[0, 1])
+            .map_err(|why| self.too_long(request.longest.is_some(), why))
             .context("measuring how f32 rounds in these files")?;
         let mut checks = Checks::new(self);
         let mut witnesses = self.witnesses(request, &BOTH);
         let cases = self.cases(limit, &mut rng)?;
         let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
-        let mut not_run = None;
+        let mut stops = Stops::default();
         for case in &cases {
             course.begin(case.work(), &case.name());
             match self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng) {
-                Err(why) if self.is_refused_by_both(case) => {
-                    let refused = || format!("{}: {}", case.name(), why.root_cause());
-                    not_run.get_or_insert_with(refused);
-                }
-                ran => ran
-                    .map_err(|why| self.past_end(case, request.longest.is_some(), why))
-                    .with_context(|| case.name())?,
+                Err(why) => stops.add(self, case, request.longest.is_some(), why)?,
+                Ok(()) => {}
             }
         }
-        notes.extend(
-            not_run.map(|why| format!("lengths that both files refuse were left out ({why})")),
-        );
+        let (stopped, said) = stops.finish(!checks.hold())?;
+        notes.extend(said);
         let (lost, beyond) = (checks.lost(), checks.beyond());
         notes.extend(checks.offsets());
         let mut rows = checks.rows();
+        rows.extend(stopped);
         notes.extend(lost.map(str::to_owned));
         notes.extend(beyond);
         notes.extend(untold(&rows));
@@ -105,7 +102,9 @@ impl Two {
             },
             first: self.files[0].name(),
             second: self.files[1].name(),
-            holds: holds && bisect.culprit.is_none() && !rows.iter().any(Row::is_without_numbers),
+            holds: holds
+                && bisect.culprit.is_none()
+                && !rows.iter().any(|r| r.decides && r.is_open()),
             rows,
             bisect: bisect.culprit,
             notes,
@@ -120,6 +119,27 @@ impl Two {
         let models = self.files.each_ref().map(|f| &f.model);
         let open = |c: &mut dyn Contender, asked| Witness::open(c, self, asked, sides);
         request.engines.each(&models, open)
+    }
+
+    /// As [`Self::calibrate`], with shorter runs where a file refuses these.
+    fn calibrated(
+        &self,
+        limit: usize,
+        rng: &mut Rng,
+        costs: &mut Rounding,
+        sides: &[usize],
+    ) -> Result<()> {
+        let shorter = LENGTHS.into_iter().rev().filter(|t| *t < limit.min(64));
+        let mut refused = None;
+        for limit in std::iter::once(limit).chain(shorter) {
+            match self.calibrate(limit, rng, costs, sides) {
+                Err(why) if is_of_values(&why) && self.face.length.is_none() => {
+                    refused.get_or_insert(why);
+                }
+                ran => return ran,
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// Runs that only measure rounding: a few values alone may be right by luck.

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use minrnn_model::config::ModelConfig;
+use minrnn_model::model::Model;
 use minrnn_onnx::eval::{Carried, Limits, Session};
 use minrnn_onnx::ir;
 use minrnn_train::data::read_data;
@@ -60,6 +62,18 @@ impl std::fmt::Debug for GraphFile {
 }
 
 impl GraphFile {
+    /// The longest sequence that a file of ours says it takes, by itself or by its model.
+    pub(crate) fn longest(&self) -> Option<usize> {
+        let said = self.metadata("minrnn.max_seq_len");
+        let said = said.and_then(|n| n.parse().ok());
+        let of_model = || -> Option<usize> {
+            let config = self.metadata("minrnn.config")?;
+            let config: ModelConfig = minrnn_model::json::from_str(config).ok()?;
+            Model::from_config(&config).ok()?.graph().longest()
+        };
+        said.into_iter().chain(of_model()).min()
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let bytes = read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
         let model = ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;

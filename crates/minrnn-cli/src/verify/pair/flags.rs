@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use super::interface::less;
 use super::spec::{BEYOND, Fill, Init, InputSpec, Role, StateSpec};
 
 /// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT,counts=true]`, where `A+B` stands for two tensors that are one in the other file
@@ -16,7 +17,15 @@ impl FromStr for StateSpec {
             .filter(|(i, o)| !i.is_empty() && !o.is_empty())
             .ok_or("expected IN=OUT, perhaps with :batch=AXIS,init=VALUE behind it")?;
         let mut state = Self::new(input, output);
+        let mut told: Vec<&str> = vec![];
         for option in options.split(',').filter(|o| !o.is_empty()) {
+            let key = option.split('=').next().unwrap_or(option);
+            if told.contains(&key) {
+                return Err(format!(
+                    "`{key}` is given twice for {names}; leave one of them out"
+                ));
+            }
+            told.push(key);
             match option.split_once('=') {
                 Some(("batch", axis)) => {
                     let axis = axis
@@ -94,6 +103,20 @@ fn is_word(word: &str) -> bool {
 fn is_sum(word: &str) -> bool {
     let one = |part: &str| is_word(part) && part != "B" || part.parse::<usize>().is_ok();
     word.contains('+') && word.split('+').all(|part| one(part.trim()))
+}
+
+/// Whether a word is a length with a whole number taken away, or a sum with such ones in it: `P+T-1`.
+fn is_less(word: &str) -> bool {
+    let mut taken = false;
+    let mut parts = word.split('+').map(str::trim);
+    let all = parts.all(|part| {
+        let mut part = part;
+        while let (rest, 1..) = less(part) {
+            (part, taken) = (rest, true);
+        }
+        is_word(part) && part != "B" || part.parse::<usize>().is_ok()
+    });
+    all && taken
 }
 
 /// Dimensions between commas (B, T and numbers also between `x`), and the lengths that they name.
@@ -176,10 +199,10 @@ pub(crate) fn value_spec(text: &str) -> std::result::Result<(String, Fill), Stri
         "lengths" => Fill::Lengths,
         n => match n.parse() {
             Ok(number) => Fill::Number(number),
-            Err(_) if is_sum(n) || is_length(n) => Fill::Sum(n.into()),
+            Err(_) if is_sum(n) || is_length(n) || is_less(n) => Fill::Sum(n.into()),
             Err(_) => {
                 return Err(format!(
-                    "`{n}` is no number, nor T, nor a length such as P+T, nor lengths"
+                    "`{n}` is no number, nor T, nor a length such as P+T or P+T-1, nor lengths"
                 ));
             }
         },
@@ -233,6 +256,15 @@ mod tests {
         ] {
             assert!(bad.parse::<StateSpec>().is_err(), "{bad}");
         }
+        for twice in [
+            "h=g:counts=true,counts=true",
+            "h=g:batch=0,init=1,batch=0",
+            "h=g:init=zero,init=0.5",
+            "h=g:first=a=b,first=a=b",
+        ] {
+            let error = twice.parse::<StateSpec>().unwrap_err();
+            assert!(error.contains("is given twice for h=g"), "{error}");
+        }
     }
 
     #[test]
@@ -243,10 +275,16 @@ mod tests {
             ("n=lengths", Fill::Lengths),
             ("n=P+T", Fill::Sum("P+T".into())),
             ("n=P", Fill::Sum("P".into())),
+            ("n=P+T-1", Fill::Sum("P+T-1".into())),
+            ("n=T-1", Fill::Sum("T-1".into())),
+            ("n=2+P-1+T-3", Fill::Sum("2+P-1+T-3".into())),
+            ("n=-1", Fill::Number(-1.0)),
         ] {
             assert_eq!(value_spec(text), Ok(("n".to_owned(), fill)), "{text}");
         }
-        for bad in ["n", "n=", "n=B", "n=P+", "n=P+B", "n=2T"] {
+        for bad in [
+            "n", "n=", "n=B", "n=P+", "n=P+B", "n=2T", "n=B-1", "n=T-P", "n=P--1", "n=-T",
+        ] {
             assert!(value_spec(bad).is_err(), "{bad}");
         }
     }

@@ -12,6 +12,7 @@ mod parts;
 mod propose;
 mod roles;
 mod rows;
+mod sum;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,8 @@ use super::tensor::{Reading, Tensor};
 use flow::{Flow, Meaning, flow};
 pub(crate) use lengths::Length;
 use lengths::Own;
+pub(crate) use sum::{Sum, is_past, less};
 use sums::{Growth, Unread};
-pub(crate) use sums::{Sum, is_past};
 
 /// An input that both files have.
 #[derive(Debug, Clone)]

@@ -7,14 +7,15 @@ use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Kind;
 use super::sizes::LENGTHS;
+use super::stops::is_of_values;
 
 /// Operations that all cases of a pair may take: under a minute.
 const USUAL: u64 = 20_000_000_000;
 /// And where the length was asked for: ten minutes.
 const ASKED: u64 = 300_000_000_000;
 
-/// Lengths at which costs are measured.
-const MEASURED: [usize; 2] = [16, 32];
+/// Lengths at which costs are measured; the shorter ones of files that refuse the longer ones.
+const MEASURED: [[usize; 2]; 3] = [[16, 32], [4, 8], [1, 2]];
 
 /// Operations of one row over T steps: `linear T + square T^2`.
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +46,12 @@ impl Cost {
 impl Two {
     /// The longest T that the judge can afford, `limit` at most; with a note where it is shorter.
     pub(super) fn affordable(&self, limit: usize, asked: bool) -> Result<(usize, Option<String>)> {
-        if self.face.length.is_some() || limit <= MEASURED[1] {
+        if self.face.length.is_some() || limit <= MEASURED[0][1] {
             return Ok((limit, None));
         }
-        let costs = [self.cost(0)?, self.cost(1)?];
+        let costs = [0, 1].map(|side| self.cost(side));
+        let [first, second] = costs.map(|c| c.map_err(|why| self.too_long(asked, why)));
+        let costs = [first?, second?];
         let most = if asked { ASKED } else { USUAL };
         let fits = |limit: &usize| self.all(costs, *limit) <= most as f64;
         if fits(&limit) {
@@ -70,10 +73,21 @@ impl Two {
 
     /// What one row of a file costs.
     fn cost(&self, side: usize) -> Result<Cost> {
+        let [longest, shorter @ ..] = MEASURED;
+        match self.cost_at(side, longest) {
+            Err(why) if is_of_values(&why) => {
+                let mut others = shorter.into_iter().map(|times| self.cost_at(side, times));
+                others.find(Result::is_ok).unwrap_or(Err(why))
+            }
+            cost => cost,
+        }
+    }
+
+    fn cost_at(&self, side: usize, times: [usize; 2]) -> Result<Cost> {
         let mut rng = Rng::named(0, "costs");
         let batch = self.face.batch.unwrap_or(1);
         let mut points = [(1.0, 1.0); 2];
-        for (point, time) in points.iter_mut().zip(MEASURED) {
+        for (point, time) in points.iter_mut().zip(times) {
             let time = self.face.steps(time);
             let case = Case {
                 lengths: None,

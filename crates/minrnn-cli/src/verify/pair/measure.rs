@@ -40,6 +40,9 @@ pub(super) struct Furthest {
     pub(super) nowhere: Option<usize>,
     /// Values that are held to how far they move where last places before them do.
     pub(super) noisy: usize,
+    /// Values of which float64 has a number and the type, rounded at each operation, has none; the first of them.
+    pub(super) beyond: usize,
+    pub(super) outside: Option<usize>,
 }
 
 impl Furthest {
@@ -54,6 +57,8 @@ impl Furthest {
                 no_number: self.no_number,
                 nowhere: self.nowhere,
                 noisy: self.noisy,
+                beyond: self.beyond,
+                outside: self.outside,
             };
         } else if self.worst.is_none() {
             self.tolerance = self.tolerance.max(tolerance);
@@ -102,6 +107,18 @@ impl Measure<'_> {
                 // There is nothing to hold to each other: neither file is accused, and neither is cleared.
                 most.no_number += 1;
                 most.nowhere.get_or_insert(index);
+                c.push(0.0, 0.0, 0.0);
+                continue;
+            }
+            let exactly = [exact[0][index], exact[1][index]];
+            if self.leaves_range(
+                (got, want),
+                exactly,
+                steps[1][index],
+                self.channels.at(index),
+            ) {
+                most.beyond += 1;
+                most.outside.get_or_insert(index);
                 c.push(0.0, 0.0, 0.0);
                 continue;
             }
@@ -157,6 +174,33 @@ impl Measure<'_> {
     fn nowhere(&self, got: f64, want: f64, rounded: f64) -> bool {
         let engine = matches!(self.held, Held::Engine(_));
         got.is_nan() && ((want.is_nan() && self.says_nothing()) || (rounded.is_nan() && engine))
+    }
+
+    /// Whether float64 has a number here and the type has none, so that nothing is shown: of an engine that overflows as the judge does
+    /// where every operation is rounded, and of two files that overflow both and mean other numbers.
+    fn leaves_range(
+        &self,
+        (got, want): (f64, f64),
+        exact: [f64; 2],
+        rounded: f64,
+        channel: usize,
+    ) -> bool {
+        match self.held {
+            Held::Engine(_) => {
+                let alike = got.is_nan() || rounded.is_nan() || got == rounded;
+                !got.is_finite() && !rounded.is_finite() && want.is_finite() && alike
+            }
+            Held::Meaning if !self.large => {
+                let [x, y] = exact;
+                let finite = x.is_finite() && y.is_finite();
+                let size = x.abs().max(y.abs());
+                got == want
+                    && got.is_infinite()
+                    && finite
+                    && (x - y).abs() > self.allowed.of(channel, size).0
+            }
+            _ => false,
+        }
     }
 
     fn says_nothing(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod alone;
 mod apart;
+mod begin;
 mod case;
 mod check;
 mod checks;
@@ -31,6 +32,7 @@ mod show;
 mod sizes;
 mod spec;
 mod states;
+mod stops;
 mod summed;
 mod tensor;
 #[cfg(test)]
@@ -67,7 +69,9 @@ pub(crate) fn compare(
     observe: super::Observer,
 ) -> Result<Pair> {
     observe(0, 1, OPENING);
-    let two = Two::open(first, second, kind, request)?;
+    let mut two = Two::open(first, second, kind, request)?;
+    let note = two.other_lengths(request);
+    two.face.notes.extend(note);
     let compared = two.compare(request, observe);
     compared.map_err(|why| match two.short_masks(request) {
         Some(hint) => why.context(hint),
@@ -134,9 +138,23 @@ impl Two {
         Ok(two)
     }
 
-    /// The longest sequence that the files say they take.
+    /// The longest sequence that the files say they take. A step file of ours says it by its configuration alone.
     pub(super) fn stated(&self) -> Option<usize> {
-        let of = |f: &GraphFile| f.metadata("minrnn.max_seq_len")?.parse().ok();
-        self.files.iter().filter_map(of).min()
+        self.files.iter().filter_map(GraphFile::longest).min()
+    }
+
+    /// What is to be said where other lengths run than were asked for.
+    fn other_lengths(&self, request: &Request) -> Option<String> {
+        let asked = request.longest.filter(|_| self.timed())?;
+        let least = self.face.shortest();
+        let take = match (self.face.length, self.stated()) {
+            (Some(only), _) if only != asked => format!("T = {only} only"),
+            (None, _) if least > asked => format!("T = {least} at the least"),
+            (None, Some(most)) if most < asked => format!("up to T = {most}"),
+            _ => return None,
+        };
+        Some(format!(
+            "T = {asked} was asked for, and the files take {take}"
+        ))
     }
 }

@@ -111,8 +111,17 @@ impl Two {
                 r.check, r.tensor, r.no_number, r.values
             )
         };
-        let rows = rows.iter().filter(|r| r.is_without_numbers());
-        rows.map(one).collect()
+        let both = |r: &Row| {
+            let place = r.outside.as_deref().unwrap_or("somewhere");
+            format!(
+                "{}, `{}`: {} of {} values are infinite in both files, in float64 they are other numbers, the first at {place}: they are beyond the range of \
+                 their type, so that nothing is shown",
+                r.check, r.tensor, r.beyond, r.values
+            )
+        };
+        let without = rows.iter().filter(|r| r.is_without_numbers()).map(one);
+        let beyond = rows.iter().filter(|r| r.by == JUDGE && r.beyond > 0);
+        without.chain(beyond.map(both)).collect()
     }
 
     /// Inputs that are said to be as long as the new steps alone, where a past grows that they may go over too.

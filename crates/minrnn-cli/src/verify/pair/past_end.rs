@@ -6,6 +6,7 @@ use super::case::{Case, Two};
 use super::file::By;
 use super::interface::State;
 use super::spec::Role;
+use super::stops::is_of_values;
 
 impl Two {
     /// The refusal of a case, with the option that mends it where it is the states at random, or the length, that are refused.
@@ -22,12 +23,17 @@ impl Two {
                 self.say_what_counts()
             ));
         }
-        if !asked && self.takes_short() {
-            return why.context(
+        self.too_long(asked, why)
+    }
+
+    /// The refusal of a length that nobody asked for, with the option that mends it.
+    pub(super) fn too_long(&self, asked: bool, why: Error) -> Error {
+        match !asked && is_of_values(&why) && self.takes_short() {
+            true => why.context(
                 "the files take shorter sequences and not this one; say by --max-len N how long they may be",
-            );
+            ),
+            false => why,
         }
-        why
     }
 
     /// The options that say of states that they count steps: those of one value a row, where there are any.

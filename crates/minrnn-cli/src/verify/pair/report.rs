@@ -81,6 +81,12 @@ pub(crate) struct Row {
     /// The first of them.
     #[serde(skip)]
     pub(crate) nowhere: Option<String>,
+    /// Values of which float64 has a number and the type, rounded at each operation, has none: nothing is shown there.
+    #[serde(skip_serializing_if = "is_none")]
+    pub(crate) beyond: usize,
+    /// The first of them.
+    #[serde(skip)]
+    pub(crate) outside: Option<String>,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
@@ -116,6 +122,8 @@ impl Row {
             untold: 0,
             no_number: 0,
             nowhere: None,
+            beyond: 0,
+            outside: None,
             said: Some(said),
         }
     }
@@ -128,6 +136,11 @@ impl Row {
     /// Whether it compares files, and there are values of which neither has a number.
     pub(super) fn is_without_numbers(&self) -> bool {
         self.holds && self.by == JUDGE && self.no_number > 0
+    }
+
+    /// Whether nothing fails, and of some values nothing is shown either.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_without_numbers() || self.holds && self.beyond > 0
     }
 
     /// Who computed it, as people read it.
@@ -171,15 +184,24 @@ impl Report {
         let files_hold = self.pairs.iter().all(Pair::files_hold);
         let verdict = match (self.holds, files_hold) {
             (true, _) => "Everything holds.",
-            (false, true) if self.is_without_numbers() => {
+            (false, true) if self.is_open() && self.is_without_numbers() => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: of some values neither has a number."
+            }
+            (false, true) if self.is_open() && self.opens(JUDGE) => {
+                "IT CANNOT BE TOLD WHETHER THE FILES HOLD: some values are beyond the range of their type."
+            }
+            (false, true) if self.is_open() => {
+                "THE FILES HOLD. OF AN ENGINE IT CANNOT BE TOLD: some values leave the range of their type."
             }
             (false, true) => "THE FILES HOLD. AN ENGINE DOES NOT.",
             (false, false) => "SOMETHING DOES NOT HOLD.",
         };
         let engines = self.wrong_engines();
         let untold = self.pairs.iter().flat_map(|p| &p.rows);
-        let untold = match untold.filter(|r| r.is_untold()).count() {
+        let untold = match untold
+            .filter(|r| r.is_untold() || r.holds && r.beyond > 0)
+            .count()
+        {
             0 => "",
             _ => "\nOf some values it cannot be told whether they agree: see the notes.",
         };
@@ -203,12 +225,20 @@ impl Report {
         rows.any(Row::is_without_numbers)
     }
 
-    /// Whether it does not hold for nothing that was found, but because neither file has numbers to compare.
+    /// Whether a row of the judge, or of engines, shows nothing of some values.
+    fn opens(&self, by: &str) -> bool {
+        let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
+        rows.any(|r| r.decides && r.is_open() && r.by == by)
+    }
+
+    /// Whether it does not hold for nothing that was found, but because there are no numbers to compare.
     pub(crate) fn is_open(&self) -> bool {
         let files_hold = self.pairs.iter().all(Pair::files_hold);
-        let decide = self.pairs.iter().flat_map(|p| &p.rows);
-        let found = decide.filter(|r| r.decides).any(|r| !r.holds);
-        files_hold && !found && self.is_without_numbers()
+        let decide = || {
+            let all = self.pairs.iter().flat_map(|p| &p.rows);
+            all.filter(|r| r.decides)
+        };
+        files_hold && decide().all(|r| r.holds) && decide().any(Row::is_open)
     }
 
     /// Engines that are wrong, with versions, each once.

@@ -197,7 +197,11 @@ impl Two {
             let shape = shape(&f.roles, case.batch, time, others);
             let value = match (&f.fill, f.of) {
                 (Fill::Number(n), _) => *n,
-                (Fill::Lengths | Fill::Sum(_) | Fill::Total, Ends::Length(k)) => others[k] as f64,
+                (Fill::Sum(_), Ends::Length(k)) => match &self.face.lengths[k].sum {
+                    Some(sum) => sum.number(time, others),
+                    None => others[k] as f64,
+                },
+                (Fill::Lengths | Fill::Total, Ends::Length(k)) => others[k] as f64,
                 (Fill::Lengths, Ends::Fixed(n)) => n as f64,
                 (Fill::Time | Fill::Lengths | Fill::Sum(_) | Fill::Total, _) => time as f64,
             };

@@ -127,7 +127,7 @@ impl Pair {
         for r in &self.rows {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             let holds = match (r.holds, r.decides) {
-                (true, _) if r.is_untold() || r.is_without_numbers() => Cell::new("cannot be told"),
+                (true, _) if r.is_untold() || r.is_open() => Cell::new("cannot be told"),
                 (true, _) => Cell::new("yes"),
                 (_, true) if colour => Cell::new("NO").fg(Color::Red),
                 (_, true) => Cell::new("NO"),
@@ -190,6 +190,8 @@ mod tests {
             untold: 0,
             no_number: 0,
             nowhere: None,
+            beyond: 0,
+            outside: None,
             said: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Sizes of lengths that follow from others, in a run and in each of its calls; which lengths nobody says are sums.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::case::Two;
 use super::interface::{Interface, Length, Link, Sum, is_past};
@@ -117,7 +117,10 @@ impl Two {
     }
 
     /// Finds what is a sum of other lengths though no name says so: files that refuse any lengths run with these.
-    pub(super) fn find_summed(&mut self) {
+    ///
+    /// # Errors
+    /// A name that is a sum of something unknown, beside a past that grows, where the files take any length.
+    pub(super) fn find_summed(&mut self) -> Result<()> {
         let open = self.open_lengths();
         let all: Vec<usize> = (0..self.face.lengths.len()).collect();
         let finest: Vec<usize> = (1..=all.len()).collect();
@@ -127,8 +130,11 @@ impl Two {
             .iter()
             .filter(|k| self.face.lengths[**k].begins.is_some());
         let parts: Vec<usize> = pasts.chain(&open).copied().collect();
-        if can.is_empty() || parts.is_empty() || self.runs_with(&finest).is_ok() {
-            return;
+        if can.is_empty() || parts.is_empty() {
+            return Ok(());
+        }
+        if self.runs_with(&finest).is_ok() {
+            return self.refuse_unknown_sums(&open);
         }
         // The keys and the values of all layers are of one length, which may have no name either.
         let alike = |k: usize| -> Vec<usize> {
@@ -155,12 +161,46 @@ impl Two {
                         if !few {
                             self.tie(&groups, "the files refuse others");
                         }
-                        return;
+                        return Ok(());
                     }
                     self.face.lengths[k] = old;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// A name such as `Foo+T`, of which nothing tells what `Foo` is: the past, perhaps.
+    fn refuse_unknown_sums(&self, open: &[usize]) -> Result<()> {
+        let summed = |k: &&usize| self.face.lengths[**k].name.contains('+');
+        let Some(k) = open.iter().find(summed).filter(|_| self.face.grows()) else {
+            return Ok(());
+        };
+        let is = |r: &Role| *r == Role::Length(*k);
+        let mut links = self.face.links.iter();
+        let Some(link) = links.find(|l| l.roles.iter().any(is)) else {
+            return Ok(());
+        };
+        let axis = link.roles.iter().position(is).unwrap_or(0);
+        let line = |word: &str| {
+            let one = |r: &Role| match r {
+                Role::Batch => "B".to_owned(),
+                Role::Time => "T".to_owned(),
+                Role::Fixed(n) => n.to_string(),
+                Role::Length(j) if j == k => word.to_owned(),
+                Role::Length(j) => self.face.lengths[*j].name.clone(),
+            };
+            let dims: Vec<String> = link.roles.iter().map(one).collect();
+            format!("--input {}={}", link.names[0], dims.join(","))
+        };
+        bail!(
+            "axis {axis} of `{}` is called `{}`, and nothing tells what that is the sum of; where it goes over the past and the new steps, say \
+             {}; where it has a length of its own, {}",
+            link.names[0],
+            self.face.lengths[*k].name,
+            line("P+T"),
+            line("S")
+        )
     }
 
     fn say_sum(&mut self, k: usize, sum: &Sum) {
@@ -187,6 +227,7 @@ fn sums_of(parts: &[usize]) -> Vec<Sum> {
         time,
         lengths,
         plus: 0,
+        minus: 0,
     };
     let mut all: Vec<Sum> = parts.iter().map(|p| sum(1, vec![*p])).collect();
     for (i, a) in parts.iter().enumerate() {

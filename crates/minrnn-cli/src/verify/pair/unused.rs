@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail};
 
 use super::file::GraphFile;
-use super::interface::Interface;
+use super::interface::{Interface, less};
 use super::port::{Dim, Port};
 use super::spec::{Fill, Request, Role};
 use crate::nearest::{nearest, there_is};
@@ -181,7 +181,10 @@ pub(super) fn refuse_idle_dims(
         names.find(whole).cloned()
     };
     for name in request.dims.keys() {
-        let part = |text: &String| text.split('+').any(|p| p.trim() == name);
+        let part = |text: &String| {
+            text.split('+')
+                .any(|p| [p.trim(), less(p.trim()).0].contains(&name.as_str()))
+        };
         let words = request.inputs.values().flat_map(|s| &s.lengths);
         let value = |fill: &Fill| matches!(fill, Fill::Sum(text) if part(text));
         if words.clone().any(part) || request.values.values().any(value) {

@@ -233,6 +233,12 @@ impl Side {
                  move where last places before them do"
             ));
         }
+        for (tensor, [count, all], place) in self.check.outside().chain(self.carried.outside()) {
+            heard.notes.push(format!(
+                "{engine}, {name}, `{tensor}`: of {count} of {all} values it cannot be told whether they are right, the first at {place}: the file has numbers \
+                 there in float64, and leaves the range of its type where every operation is rounded, as {engine} does"
+            ));
+        }
         let check = self.check.name().to_owned();
         let mut rows = self.check.rows();
         rows.extend(self.carried.rows());

@@ -7,26 +7,8 @@ use anyhow::{Result, bail};
 use super::clues::named;
 use super::flow::Meaning;
 use super::lengths::Own;
-use super::{Dim, Finder, Kind, Link, Port, Role, State};
-
-/// A length that is the sum of others.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Sum {
-    /// How many times T is in it.
-    pub(crate) time: usize,
-    /// The lengths that are in it, as [`Role::Length`] counts them.
-    pub(crate) lengths: Vec<usize>,
-    pub(crate) plus: usize,
-}
-
-impl Sum {
-    /// Of a run, or a call, of so many steps.
-    pub(crate) fn of(&self, time: usize, others: &[usize]) -> usize {
-        let lengths = self.lengths.iter().filter_map(|k| others.get(*k));
-        let begin = self.time.saturating_mul(time).saturating_add(self.plus);
-        lengths.fold(begin, |sum, n| sum.saturating_add(*n))
-    }
-}
+use super::sum::{Sum, is_past, is_total, less};
+use super::{Dim, Finder, Kind, Port, Role, State};
 
 /// A sum by its words, which are known when all lengths are.
 #[derive(Debug, Clone)]
@@ -183,6 +165,7 @@ impl Finder<'_> {
                 time: 1,
                 lengths: vec![length],
                 plus: 0,
+                minus: 0,
             });
             self.own_names[side].insert(name, Own::Length(sum));
         }
@@ -285,9 +268,10 @@ impl Finder<'_> {
                     length.as_time = false;
                 }
                 Err(word) if unread.side.is_none() => bail!(
-                    "{} says `{}`, and `{word}` is neither T, a number, nor the name of a length of the files",
+                    "{} says `{}`, and `{word}` is neither T, a number, nor the name of a length of the files{}",
                     unread.flag,
-                    unread.text
+                    unread.text,
+                    self.past_words()
                 ),
                 // A name that is no sum: a length like any other.
                 Err(_) => {}
@@ -296,11 +280,28 @@ impl Finder<'_> {
         Ok(())
     }
 
+    /// What options may call the one past that there is; empty: there are none, or several.
+    fn past_words(&self) -> String {
+        let mut pasts = self.lengths.iter().filter(|l| l.begins.is_some());
+        match (pasts.next(), pasts.next()) {
+            (Some(past), None) => format!("; the past's length is `{}`, or P", past.name),
+            _ => String::new(),
+        }
+    }
+
     fn sum_of(&self, unread: &Unread) -> std::result::Result<Sum, String> {
         let mut sum = Sum::default();
         let (mut numbers, mut strange) = (vec![], vec![]);
         let sides = unread.side.map_or(vec![0, 1], |side| vec![side]);
         for part in unread.text.split('+').map(str::trim) {
+            let mut part = part;
+            // A name may have a dash in it.
+            while !sides.iter().any(|s| self.own_names[*s].contains_key(part))
+                && let (rest, n @ 1..) = less(part)
+            {
+                sum.minus = sum.minus.saturating_add(n);
+                part = rest;
+            }
             let mut names = sides.iter().filter_map(|s| self.own_names[*s].get(part));
             let own = names.next().or_else(|| self.said_names.get(part));
             let is_time = |s: &usize| {
@@ -325,9 +326,10 @@ impl Finder<'_> {
             .iter()
             .enumerate()
             .filter(|(_, l)| l.begins.is_some());
-        // The one past that there is, whatever an option calls it.
+        // The one past that there is, by the word for a past.
         if unread.side.is_none()
             && strange.len() == 1
+            && (strange[0] == "P" || is_past(&strange[0]))
             && sum.lengths.is_empty()
             && let (Some((past, _)), None) = (pasts.next(), pasts.next())
         {
@@ -366,57 +368,4 @@ impl Finder<'_> {
         });
         length
     }
-
-    /// Says which axes are as long as others together.
-    pub(super) fn sums_note(&mut self, links: &[Link]) {
-        for link in links {
-            for (axis, role) in link.roles.iter().enumerate() {
-                if let Role::Length(k) = role
-                    && let Some(sum) = &self.lengths[*k].sum
-                {
-                    let note = format!(
-                        "axis {axis} of `{}` is as long as {} together",
-                        link.names[0],
-                        self.sum_words(sum)
-                    );
-                    self.notes.push(note);
-                }
-            }
-        }
-    }
-
-    /// What a sum is, in words.
-    pub(super) fn sum_words(&self, sum: &Sum) -> String {
-        let mut parts: Vec<String> = sum
-            .lengths
-            .iter()
-            .map(|k| format!("`{}`", self.lengths[*k].name))
-            .collect();
-        if sum.time > 0 {
-            parts.push("the steps".into());
-        }
-        if sum.plus > 0 {
-            parts.push(sum.plus.to_string());
-        }
-        parts.join(" and ")
-    }
-}
-
-pub(super) fn words(name: &str) -> Vec<String> {
-    let name = name.to_lowercase();
-    let words = name.split(|c: char| !c.is_ascii_alphabetic());
-    words.filter(|w| !w.is_empty()).map(str::to_owned).collect()
-}
-
-/// Whether a name speaks of what was before: such a length may be 0.
-pub(crate) fn is_past(name: &str) -> bool {
-    let is = |w: &String| ["past", "cache", "cached", "prev", "previous"].contains(&w.as_str());
-    words(name).iter().any(is) && !is_total(name)
-}
-
-pub(super) fn is_total(name: &str) -> bool {
-    name.contains('+')
-        || words(name)
-            .iter()
-            .any(|w| ["total", "all", "present"].contains(&w.as_str()))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::lengths::Own;
-use super::sums::{is_past, is_total, words};
+use super::sum::{is_past, is_total, words};
 use super::{Dim, Elem, Fill, Finder, Port, Sum};
 
 impl Finder<'_> {
@@ -95,6 +95,7 @@ impl Finder<'_> {
             time: 1,
             lengths: vec![past],
             plus: 0,
+            minus: 0,
         };
         self.notes.push(format!(
             "`{}` of {} is {} together",
@@ -108,9 +109,9 @@ impl Finder<'_> {
 
     /// What else a single integer may be, where there is a past; empty: nothing.
     pub(super) fn or_total(&self, port: &Port) -> String {
-        match is_integer(port) && self.has_past() {
+        match (is_integer(port) || is_row(port)) && self.has_past() {
             true => format!(
-                "; where it counts the past and the new steps, as --value {}=P+T",
+                "; where it counts the past and the new steps, as --value {0}=P+T, or --value {0}=P+T-1 where it is the last one's number",
                 port.name
             ),
             false => String::new(),
@@ -122,4 +123,10 @@ fn is_integer(port: &Port) -> bool {
     let integer = |e: Elem| !e.is_float() && ![Elem::Bool, Elem::Str].contains(&e);
     let one = |dims: &Vec<Dim>| dims.len() < 2 && dims.iter().all(|d| *d == Dim::Fixed(1));
     port.elem.is_some_and(integer) && port.dims.as_ref().is_some_and(one)
+}
+
+/// Integers, one for each row.
+fn is_row(port: &Port) -> bool {
+    let integer = |e: Elem| !e.is_float() && ![Elem::Bool, Elem::Str].contains(&e);
+    port.elem.is_some_and(integer) && port.dims.as_ref().is_some_and(|d| d.len() == 1)
 }

@@ -1,9 +1,13 @@
 //! Inputs far beyond the usual, values that are no numbers, and tolerances that say nothing.
 
-use minrnn_onnx::ir::{Graph, Tensor as Constant};
+use std::cell::RefCell;
 
-use super::graphs::{Folder, floats, node, request, same};
+use minrnn_onnx::eval::Array;
+use minrnn_onnx::ir::{DType, Graph, Tensor as Constant};
+
+use super::graphs::{Folder, floats, node, noted, request, same};
 use super::*;
+use crate::verify::contender::{Failure, Opened};
 use crate::verify::pair::checks::LARGE;
 
 /// Operations one after the other, from `x [B, T, 3]` to `y`; each has further inputs.
@@ -30,6 +34,8 @@ fn chain(ops: &[(&str, &[&str])]) -> Graph {
             one("six", 6.0),
             one("fifty", 50.0),
             one("big", 1e8),
+            one("huge", 1e20),
+            one("thirty", 30.0),
         ],
         ..Graph::default()
     }
@@ -154,4 +160,130 @@ fn an_engine_that_gives_the_nan_of_the_judge_is_right() {
         "{:?}",
         pair.notes
     );
+}
+
+/// An engine that computes `log(exp(30 x)) + 3` as f32 does, and is off by `more` where it has a number.
+struct Overflows(f64);
+
+impl Opened for Overflows {
+    fn run(
+        &mut self,
+        feeds: &[(&str, &Array)],
+        wanted: &[&str],
+    ) -> std::result::Result<Vec<Array>, Failure> {
+        let x = feeds[0].1;
+        let one = |v: &f64| {
+            let y = (*v as f32 * 30.0).exp().ln() + 3.0;
+            if y.is_finite() {
+                f64::from(y) + self.0
+            } else {
+                f64::from(y)
+            }
+        };
+        let values: Vec<f64> = x.floats().unwrap_or_default().iter().map(one).collect();
+        let all = wanted
+            .iter()
+            .map(|_| Array::from_floats(DType::F32, x.dims(), &values));
+        let all: std::result::Result<Vec<Array>, _> = all.collect();
+        all.map_err(|e| Failure::Refused(e.to_string()))
+    }
+}
+
+const LOG: [(&str, &[&str]); 4] = [
+    ("Mul", &["thirty"]),
+    ("Exp", &[]),
+    ("Log", &[]),
+    ("Add", &["three"]),
+];
+
+/// Infinite only because f32 ends: an engine that overflows there as the file does is neither right nor wrong; one that is off elsewhere is
+/// wrong.
+#[test]
+fn an_engine_that_overflows_as_its_file_cannot_be_told() {
+    let folder = Folder::new();
+    let path = folder.write("log.onnx", chain(&LOG));
+    let two = Two::open(&path, &path, Kind::Same, &Request::default()).unwrap();
+    let mut costs = Rounding::new(None, two.times());
+    let case = Case::random(&two, (3, 64), &mut Rng::named(0, "overflow")).unwrap();
+    let judged = two.judged(0, &case, &mut costs).unwrap();
+    for (more, right) in [(0.0, true), (30.0, false)] {
+        let engine: RefCell<Box<dyn Opened>> = RefCell::new(Box::new(Overflows(more)));
+        let ran = two.whole(0, By::Engine(&engine), &case).unwrap();
+        let who = crate::verify::who::Who::judge();
+        let mut check = Check::new("engine", &who, Held::Engine(0), &two);
+        assert_eq!(check.add(&case, &ran, &judged, &costs), right, "{more}");
+        let (tensor, [count, all], _) = check.outside().next().unwrap();
+        assert!(tensor == "y" && count > 0 && count < all / 8, "{count}");
+    }
+    // Other infinities are wrong.
+    let plain = folder.write("plain.onnx", chain(&[LOG[0], LOG[3]]));
+    let plain = Two::open(&plain, &plain, Kind::Same, &Request::default()).unwrap();
+    let judged = plain.judged(0, &case, &mut costs).unwrap();
+    let engine: RefCell<Box<dyn Opened>> = RefCell::new(Box::new(Overflows(0.0)));
+    let ran = plain.whole(0, By::Engine(&engine), &case).unwrap();
+    let who = crate::verify::who::Who::judge();
+    let mut check = Check::new("engine", &who, Held::Engine(0), &plain);
+    assert!(!check.add(&case, &ran, &judged, &costs));
+    assert!(check.outside().next().is_none());
+}
+
+/// The same to the end, by tract: it is said, it is no wrong engine, and one that was asked for by name leaves the verdict open.
+#[test]
+fn values_beyond_the_range_are_reported() {
+    let folder = Folder::new();
+    let path = folder.write("log.onnx", chain(&LOG));
+    let longest = Request {
+        longest: Some(17),
+        ..Request::default()
+    };
+    let pair = same(&path, &path, &longest);
+    assert!(pair.holds, "{:#?}", pair.rows);
+    let engine = row(&pair, "first file");
+    assert!(
+        engine.by == "tract" && engine.holds && engine.beyond > 0,
+        "{engine:#?}"
+    );
+    noted(&pair, "leaves the range of its type");
+    let report = Report::new(vec![pair]);
+    assert!(!report.is_open());
+    let text = report.text(false);
+    assert!(text.contains("cannot be told │"), "{text}");
+    assert!(text.contains("Of some values it cannot be told"), "{text}");
+    let mut named = same(&path, &path, &longest);
+    for row in &mut named.rows {
+        row.decides = true;
+    }
+    named.holds = false;
+    let report = Report::new(vec![named]);
+    assert!(report.is_open());
+    let text = report.text(false);
+    assert!(text.contains("OF AN ENGINE IT CANNOT BE TOLD"), "{text}");
+}
+
+/// Two files whose values are infinite in their type alone, and other numbers in float64: nothing shows that they are the same.
+#[test]
+fn files_that_both_overflow_are_not_said_to_hold() {
+    let folder = Folder::new();
+    let far = &[("Mul", &["huge"][..]), ("Mul", &["huge"])][..];
+    let a = folder.write("a.onnx", chain(&[&[("Mul", &["three"][..])], far].concat()));
+    let b = folder.write("b.onnx", chain(&[&[("Mul", &["six"][..])], far].concat()));
+    let pair = same(&a, &a, &request());
+    assert!(pair.holds, "{:#?}", pair.rows);
+    // Some are finite in one of them: a difference.
+    assert!(!same(&a, &b, &request()).holds);
+    let farther = [far, &[("Mul", &["fifty"][..])]].concat();
+    let a = folder.write(
+        "c.onnx",
+        chain(&[&[("Mul", &["three"][..])], &farther[..]].concat()),
+    );
+    let b = folder.write(
+        "d.onnx",
+        chain(&[&[("Mul", &["six"][..])], &farther[..]].concat()),
+    );
+    let pair = same(&a, &b, &request());
+    assert!(!pair.holds);
+    let wrong = pair.rows.iter().any(|r| !r.holds && r.decides);
+    assert!(!wrong, "{:#?}", pair.rows);
+    noted(&pair, "beyond the range of their type");
+    assert!(Report::new(vec![pair]).is_open());
 }

@@ -16,7 +16,7 @@ use super::graphs::{Folder, floats, node, noted, same};
 use super::*;
 
 /// Positions of a recurrence, all of nanoGPT's block, and a window without positions.
-const MODELS: [&str; 3] = [
+pub(super) const MODELS: [&str; 3] = [
     "width = 6\nlayers = 2\npositions = 40\n[input]\nvocab = 5\n[head]\nwidth = 5\n",
     "width = 8\nlayers = 1\nnorm = 'layer'\npositions = 40\n[input]\nvocab = 5\n[head]\nwidth = 5\n\
      [cell]\nkind = 'attention'\nheads = 2\n[mlp]\n",
@@ -24,14 +24,14 @@ const MODELS: [&str; 3] = [
      [cell]\nkind = 'attention'\nheads = 3\nwindow = 20\n",
 ];
 
-fn made(text: &str) -> (Network, Params) {
+pub(super) fn made(text: &str) -> (Network, Params) {
     let config: ModelConfig = toml::from_str(text).unwrap();
     let model = Network::from_config(&config).unwrap();
     let params = Params::init(model.graph(), 3);
     (model, params)
 }
 
-fn exported(
+pub(super) fn exported(
     (model, params): &(Network, Params),
     change: impl FnOnce(&mut DirOptions),
 ) -> tempfile::TempDir {
@@ -139,7 +139,7 @@ fn counters_are_drawn_within_the_positions() {
 }
 
 /// A file of another program: `y[t] = x[t] + table[n + t]`, by one step or many, which says nothing of its counter.
-fn counted(step: bool, rows: i64) -> Graph {
+pub(super) fn counted(step: bool, rows: i64) -> Graph {
     let time = if step { "B,2" } else { "B,T,2" };
     let table: Vec<f32> = (0..rows * 2).map(|i| (i as f32 * 0.37).sin()).collect();
     let one = Constant::f32("one", vec![1], &[1.0]);

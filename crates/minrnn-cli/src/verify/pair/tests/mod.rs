@@ -1,5 +1,6 @@
 //! What two right files may be apart, and what is found in them.
 
+mod ahead;
 mod apart;
 mod beyond;
 mod cases;

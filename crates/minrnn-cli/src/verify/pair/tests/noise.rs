@@ -37,6 +37,25 @@ fn written(epsilon: f32) -> Graph {
     }
 }
 
+/// The same with the operator of the standard.
+fn operator(epsilon: f32) -> Graph {
+    let mut graph = written(epsilon);
+    let normal = node(
+        "LayerNormalization",
+        &["r", "gain"],
+        &["y"],
+        &[("epsilon", Attr::Float(epsilon))],
+    );
+    graph
+        .nodes
+        .retain(|n| ["r", "z"].contains(&n.outputs[0].as_str()));
+    graph.nodes.insert(1, normal);
+    graph.initializers.retain(|t| t.name != "epsilon");
+    let gain = Constant::f32("gain", vec![7], &[1.0; 7]);
+    graph.initializers.push(gain);
+    graph
+}
+
 /// An engine that takes means by adding up in f32, and is off by `more` in its second output.
 struct Adds(f32);
 
@@ -68,8 +87,14 @@ impl Opened for Adds {
 /// Rows of which nothing varies: what is left of them is rounding, whatever the judge comes to.
 #[test]
 fn what_is_all_rounding_accuses_no_engine() {
+    for graph in [written(1e-9), operator(1e-9)] {
+        is_all_rounding(graph);
+    }
+}
+
+fn is_all_rounding(graph: Graph) {
     let folder = Folder::new();
-    let path = folder.write("a.onnx", written(1e-9));
+    let path = folder.write("a.onnx", graph);
     let two = Two::open(&path, &path, Kind::Same, &Request::default()).unwrap();
     let mut costs = Rounding::new(None, two.times());
     two.calibrate(17, &mut Rng::named(3, "noise"), &mut costs, &[0, 1])
@@ -91,23 +116,25 @@ fn what_is_all_rounding_accuses_no_engine() {
     }
 }
 
-/// The whole way, by an engine in this process.
+/// The whole way, by an engine in this process: written out, and as the operator, whose mean rounds inside.
 #[test]
 fn engines_hold_where_nothing_varies() {
-    let folder = Folder::new();
-    let path = folder.write("a.onnx", written(1e-9));
-    let request = Request {
-        longest: Some(17),
-        ..Request::default()
-    };
-    let pair = same(&path, &path, &request);
-    assert!(
-        pair.rows.iter().all(|r| r.holds),
-        "{:#?}\n{:#?}",
-        pair.rows,
-        pair.notes
-    );
-    noted(&pair, "of the order of what rounding leaves of them");
-    let other = folder.write("b.onnx", written(1e-3));
-    assert!(same(&other, &other, &request).holds);
+    for graph in [written, operator] {
+        let folder = Folder::new();
+        let path = folder.write("a.onnx", graph(1e-9));
+        let request = Request {
+            longest: Some(17),
+            ..Request::default()
+        };
+        let pair = same(&path, &path, &request);
+        assert!(
+            pair.rows.iter().all(|r| r.holds),
+            "{:#?}\n{:#?}",
+            pair.rows,
+            pair.notes
+        );
+        noted(&pair, "of the order of what rounding leaves of them");
+        let other = folder.write("b.onnx", graph(1e-3));
+        assert!(same(&other, &other, &request).holds);
+    }
 }

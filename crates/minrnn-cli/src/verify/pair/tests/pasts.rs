@@ -298,6 +298,56 @@ fn sums_of_sizes_beyond_all_are_no_panic() {
         time: 2,
         lengths: vec![0],
         plus: usize::MAX - 1,
+        minus: 0,
     };
     assert_eq!(sum.of(9, &[usize::MAX]), usize::MAX);
+}
+
+/// `y = x + mean of the mask`, of any length, beside a past that grows.
+fn any_mask(x: &str, [before, after]: [&str; 2], mask: &str) -> Graph {
+    let axis = |n: i64| ("axis", Attr::Int(n));
+    let row = |name: &str, n: i64| Constant::i64(name, vec![1], &[n]);
+    Graph {
+        inputs: vec![input("x", x), input("past", before), input("mask", mask)],
+        outputs: vec![input("y", x), input("present", after)],
+        nodes: vec![
+            node("Concat", &["past", "x"], &["present"], &[axis(1)]),
+            node(
+                "ReduceMean",
+                &["mask"],
+                &["mean"],
+                &[("axes", Attr::Ints(vec![1]))],
+            ),
+            node("Unsqueeze", &["mean", "one"], &["row"], &[]),
+            node("Add", &["x", "row"], &["y"], &[]),
+        ],
+        initializers: vec![row("one", 1)],
+        ..Graph::default()
+    }
+}
+
+/// What is called by a sum of something unknown is no past unless it is said, where the files take any length.
+#[test]
+fn a_sum_of_something_unknown_is_asked_for() {
+    let graphs = |name: &str| {
+        let whole = any_mask("B,T,4", ["B,P,4", "B,P+T,4"], &format!("B,{name}+T"));
+        let step = any_mask("B,1,4", ["B,P,4", "B,P+1,4"], &format!("B,{name}+1"));
+        [whole, step]
+    };
+    let state = Some("past=present");
+    let begun = "past=B,0,4";
+    let error = run(Kind::Step, graphs("Foo"), state, &[begun]).unwrap_err();
+    let error = format!("{error:#}");
+    for words in ["`Foo+", "--input mask=B,P+T", "--input mask=B,S"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    // The mean over the past and all steps is no mean over the past and one.
+    let known = run(Kind::Step, graphs("P"), state, &[begun]).unwrap();
+    let said = run(Kind::Step, graphs("Foo"), state, &[begun, "mask=B,P+T"]).unwrap();
+    for pair in [known, said] {
+        assert!(!pair.holds, "{:?}", pair.notes);
+        noted(&pair, "together");
+    }
+    let own = run(Kind::Step, graphs("Foo"), state, &[begun, "mask=B,S"]).unwrap();
+    assert!(own.holds, "{:?}", own.notes);
 }

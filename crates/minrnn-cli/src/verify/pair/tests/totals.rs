@@ -6,6 +6,7 @@ use super::graphs::{Folder, info, node, noted};
 use super::memory::input;
 use super::*;
 use crate::verify::pair::Pair;
+use crate::verify::pair::interface::Sum;
 
 /// What a file does with the number that it is given.
 #[derive(Clone, Copy, PartialEq)]
@@ -147,4 +148,41 @@ fn a_number_of_another_name_is_asked_for() {
     assert!(error.contains("--value n=P+T"), "{error}");
     let error = said(&["n=Q+R+T"]);
     assert!(error.contains("--value says `Q+R+T`"), "{error}");
+    let error = said(&["n=Foo+T"]);
+    assert!(error.contains("`Foo` is neither T"), "{error}");
+    assert!(error.contains("the past's length is `P`"), "{error}");
+    for right in ["n=P+T", "n=T+past"] {
+        let pair = run(Kind::Step, graphs(), true, &[right]).unwrap();
+        assert!(pair.holds, "{right}: {:?}", pair.notes);
+    }
+}
+
+/// The number of the last step, as attention over groups of queries has it, and other whole numbers taken away or added.
+#[test]
+fn whole_numbers_are_taken_from_a_sum() {
+    for dims in ["", "1"] {
+        let step = |way| graph("B,1,4", Some(["B,P,4", "B,S,4"]), ("n", dims), way);
+        let whole = graph("B,T,4", Some(["B,P,4", "B,P+T,4"]), ("m", dims), Way::Right);
+        for (value, way, right) in [
+            ("n=P+T-1", Way::Off, true),
+            ("n=T+P-1", Way::Off, true),
+            ("n=P+T+2-3", Way::Off, true),
+            ("n=P+T-2", Way::Off, false),
+            ("n=P+T", Way::Off, false),
+            ("n=P+T-1", Way::Right, false),
+            ("n=T-1", Way::Off, false),
+        ] {
+            let graphs = [whole.clone(), step(way)];
+            let pair = run(Kind::Step, graphs, true, &[value, "m=P+T"]);
+            let pair = pair.unwrap_or_else(|e| panic!("{value} {dims}: {e:#}"));
+            assert_eq!(pair.holds, right, "{value} {dims}: {:?}", pair.notes);
+        }
+    }
+    let below = Sum {
+        time: 1,
+        lengths: vec![],
+        plus: 0,
+        minus: 3,
+    };
+    assert_eq!((below.number(1, &[]), below.of(1, &[])), (-2.0, 0));
 }
