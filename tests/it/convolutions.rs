@@ -131,8 +131,8 @@ fn beyond_its_length_a_model_is_refused_by_name_in_every_form() {
     let dir = tempfile::tempdir().unwrap();
     write_export(dir.path(), &model, &params, &DirOptions::default()).unwrap();
     let mut rng = Rng::named(1, "beyond");
+    let said = "row 0 comes to step 150 of its sequence, counted from 0, and the model takes sequences of 150 steps; begin anew";
     for execution in [Options::default(), Options::with_plans(2)] {
-        let exact = execution.execution == Execution::Exact;
         let open = |form: &str| {
             let path = dir.path().join(format!("model.{form}.onnx"));
             minrnn_runtime::Model::open_with(path, &execution).unwrap()
@@ -146,11 +146,7 @@ fn beyond_its_length_a_model_is_refused_by_name_in_every_form() {
             let (_, after) = run(&file, &case.cut(0, 149, None), &state).unwrap();
             assert!(run(&file, &case.cut(149, 150, None), &after).is_ok());
             let e = run(&file, &case.cut(149, 151, None), &after).unwrap_err();
-            let cause = std::error::Error::source(&e).unwrap().to_string();
-            assert!(
-                !exact || cause.contains("longer than the model takes, 150 steps"),
-                "{form}: {e}: {cause}"
-            );
+            assert!(e.to_string().contains(said), "{form}: {e}");
         }
         let step = open("step");
         let case = drawn(step.info().input, (1, 151), &mut rng);
@@ -158,11 +154,7 @@ fn beyond_its_length_a_model_is_refused_by_name_in_every_form() {
         let mut one = |t: usize| session.step_tokens(&[i64::from(case.ids[t])]).map(drop);
         (0..150).for_each(|t| one(t).unwrap());
         let e = one(150).unwrap_err();
-        let cause = std::error::Error::source(&e).unwrap().to_string();
-        assert!(
-            !exact || cause.contains("longer than the model takes, 150 steps"),
-            "{e}: {cause}"
-        );
+        assert!(e.to_string().contains(said), "{e}");
     }
 }
 

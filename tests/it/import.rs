@@ -43,6 +43,7 @@ fn read(path: &Path) -> Golden {
     let options = Options {
         prefix: flags["prefix"].as_str().map(str::to_owned),
         normalize_gates: flags["normalize_gates"].as_bool(),
+        heads: flags["heads"].as_u64().map(|n| n as usize),
         tie: flags["tie"].as_bool().unwrap_or(false),
         ..Options::default()
     };
@@ -100,7 +101,7 @@ fn all() -> Vec<(String, Golden)> {
         })
         .collect();
     names.sort();
-    assert!(names.len() >= 17, "the golden data are complete");
+    assert!(names.len() >= 19, "the golden data are complete");
     let golden = |n: &String| read(&folder().join(format!("{n}{ending}")));
     names.iter().map(|n| (n.clone(), golden(n))).collect()
 }

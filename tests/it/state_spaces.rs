@@ -1,4 +1,4 @@
-//! Mamba and Mamba-2 of other implementations: the package transformers' outputs for models that it saved (`tests/golden/transformers`),
+//! Mamba, Mamba-2 and GPT-2 of other implementations: the package transformers' outputs for models that it saved (`tests/golden/transformers`),
 //! and, for every golden model of a state space or of attention as a recurrence, candle and the exported files by the judge.
 
 use std::collections::BTreeMap;
@@ -323,6 +323,8 @@ fn folder() -> PathBuf {
 /// What the package gave, by model.
 fn theirs() -> Vec<(String, BTreeMap<String, Values>)> {
     let names = [
+        "gpt2_in_an_archive",
+        "gpt2_tied",
         "mamba2_groups",
         "mamba2_tied",
         "mamba_in_shards",
@@ -549,6 +551,84 @@ fn what_is_not_understood_is_refused_by_name() {
             "\"tie_word_embeddings\": true",
             "\"tie_word_embeddings\": true, \"rms_norm\": false",
             "`rms_norm` = false",
+        ),
+        (
+            "gpt2_tied",
+            "\"gelu_new\"",
+            "\"relu\"",
+            "`activation_function` = \"relu\"",
+        ),
+        (
+            "gpt2_tied",
+            "GPT2LMHeadModel",
+            "GPT2DoubleHeadsModel",
+            "`architectures`",
+        ),
+        (
+            "gpt2_tied",
+            "\"model_type\": \"gpt2\"",
+            "\"model_type\": \"gpt_neo\"",
+            "`model_type` = \"gpt_neo\"",
+        ),
+        (
+            "gpt2_tied",
+            "\"n_head\": 2",
+            "\"n_head\": 3",
+            "`n_head` = 3",
+        ),
+        (
+            "gpt2_tied",
+            "\"n_positions\": 18",
+            "\"n_positions\": 18, \"n_ctx\": 17",
+            "`n_ctx` = 17",
+        ),
+        (
+            "gpt2_tied",
+            "\"n_positions\": 18",
+            "\"n_positions\": 17",
+            "transformer.wpe.weight` has shape [18, 8]",
+        ),
+        (
+            "gpt2_tied",
+            "\"n_layer\": 2",
+            "\"n_layer\": 1",
+            "unexpected: `transformer.h.1",
+        ),
+        (
+            "gpt2_tied",
+            "\"scale_attn_weights\": true",
+            "\"scale_attn_weights\": false",
+            "`scale_attn_weights` = false",
+        ),
+        (
+            "gpt2_tied",
+            "\"scale_attn_by_inverse_layer_idx\": false",
+            "\"scale_attn_by_inverse_layer_idx\": true",
+            "`scale_attn_by_inverse_layer_idx` = true",
+        ),
+        (
+            "gpt2_tied",
+            "\"add_cross_attention\": false",
+            "\"add_cross_attention\": true",
+            "`add_cross_attention` = true",
+        ),
+        (
+            "gpt2_tied",
+            "\"use_cache\"",
+            "\"rotary\"",
+            "`rotary` = true",
+        ),
+        (
+            "gpt2_tied",
+            "\"tie_word_embeddings\": true",
+            "\"tie_word_embeddings\": false",
+            "missing: `lm_head.weight`",
+        ),
+        (
+            "gpt2_in_an_archive",
+            "\"tie_word_embeddings\": false",
+            "\"tie_word_embeddings\": true",
+            "`lm_head.weight`: differs from the embedding",
         ),
     ] {
         let found = with(name, from, to);

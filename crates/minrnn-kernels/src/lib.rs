@@ -66,6 +66,7 @@ mod bridge;
 pub mod causal_conv;
 pub mod column_sum;
 pub mod complex_scan;
+pub mod convolution;
 pub mod cross_entropy;
 #[cfg(feature = "cuda")]
 pub mod cuda;

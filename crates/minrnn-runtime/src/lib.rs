@@ -78,6 +78,7 @@ mod info;
 mod input;
 mod json;
 mod kernels;
+mod limits;
 mod metadata;
 mod model;
 mod names;

@@ -12,6 +12,7 @@ use self::portable::Portable;
 use crate::error::Error;
 use crate::exact::Exact;
 use crate::info::Info;
+use crate::limits::Limits;
 use crate::options::Execution;
 use crate::state::Layout;
 
@@ -20,6 +21,7 @@ pub struct Model {
     info: Info,
     layout: Arc<Layout>,
     file: String,
+    limits: Limits,
     runner: Runner,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::exact::Batch;
 use crate::info::{Form, Head, Init};
-use crate::input::{Input, Output};
+use crate::input::{Extras, Input, Output};
 use crate::model::Model;
 use crate::self_check::SelfCheck;
 use crate::state::State;
@@ -182,7 +182,11 @@ impl Session {
             after: &mut self.next,
         };
         let done = exact.step(exact.cpu(), input, None, &mut states, out, &mut self.bad);
-        done.map_err(|fault| self.model.failed(&fault))?;
+        done.map_err(|fault| {
+            let before = |at: usize, row: usize| self.state.values[at][row];
+            let failed = self.model.failed(&fault);
+            (self.model).too_long(failed, input, &Extras::default(), before)
+        })?;
         if !self.bad.is_empty() {
             if !self.begin_anew {
                 let what = format!("the state of row {} is not finite after it", self.bad[0]);

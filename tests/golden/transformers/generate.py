@@ -7,7 +7,7 @@
 #   "transformers==5.24.0",
 # ]
 # ///
-"""Writes the golden data of importing Mamba and Mamba-2: small random models of the package transformers, saved as it saves them,
+"""Writes the golden data of importing Mamba, Mamba-2 and GPT-2: small random models of the package transformers, saved as it saves them,
 and what its plain PyTorch path gives for them.
 
 `golden.safetensors` of each has outputs in float32 as the package computes them, and in float64: there the package's own casts to
@@ -24,7 +24,7 @@ import tempfile
 import numpy as np
 import safetensors.torch
 import torch
-from transformers import Mamba2Config, Mamba2ForCausalLM, MambaConfig, MambaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, Mamba2Config, Mamba2ForCausalLM, MambaConfig, MambaForCausalLM
 from transformers.models.mamba import modeling_mamba
 from transformers.models.mamba2 import modeling_mamba2
 
@@ -33,6 +33,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = "golden.safetensors"
 
 tokens = {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0}
+
+# GPT-2 by its plain path, which is the same in every type.
+gpt2 = lambda **keys: GPT2LMHeadModel(GPT2Config(attn_implementation="eager", **keys, **tokens))
+
+# The one file of a model of that name is what torch.save makes of its state_dict, not safetensors.
+IN_ARCHIVES = ["gpt2_in_an_archive"]
 
 # name: (seed, B, T, largest bytes of a file, model)
 MODELS = {
@@ -45,6 +51,10 @@ MODELS = {
     "mamba2_tied": (4, 3, 10, None, lambda: Mamba2ForCausalLM(Mamba2Config(
         vocab_size=7, hidden_size=6, state_size=5, num_hidden_layers=2, num_heads=6, head_dim=2, n_groups=1, conv_kernel=2,
         use_bias=True, tie_word_embeddings=True, chunk_size=256, **tokens))),
+    "gpt2_tied": (5, 2, 13, None, lambda: gpt2(vocab_size=11, n_positions=18, n_embd=8, n_layer=2, n_head=2)),
+    "gpt2_in_an_archive": (6, 2, 9, None, lambda: gpt2(
+        vocab_size=7, n_positions=12, n_embd=6, n_layer=3, n_head=3, n_inner=10, activation_function="gelu", layer_norm_epsilon=1e-4,
+        tie_word_embeddings=False)),
 }
 
 
@@ -94,7 +104,38 @@ def states(cache):
     return found
 
 
+def windows(model, cache, steps):
+    """The package's cache as our states: the last positions - 1 rows of keys and values, those before the begin zeros."""
+    config, batch = model.config, cache.layers[0].keys.shape[0]
+    found = {"0.n": torch.full((batch, 1), float(steps))}
+    for i, layer in enumerate(cache.layers):
+        rows = torch.cat([x.transpose(1, 2).reshape(batch, steps, config.n_embd) for x in (layer.keys, layer.values)], dim=-1)
+        window = torch.zeros(batch, config.n_positions - 1, 2 * config.n_embd, dtype=rows.dtype)
+        window[:, config.n_positions - 1 - steps :] = rows
+        found[f"{i}.window"] = window
+    return found
+
+
+def runs_of_gpt2(model, ids, following):
+    """The whole sequence, its states, and further tokens one by one."""
+    whole = model(input_ids=ids, use_cache=True)
+    cache, made = whole.past_key_values, {"logits": whole.logits}
+    made |= {f"state.{name}": v.to(whole.logits.dtype) for name, v in windows(model, cache, ids.shape[1]).items()}
+    steps = []
+    for t in range(following.shape[1]):
+        step = model(input_ids=following[:, t : t + 1], past_key_values=cache, use_cache=True)
+        cache = step.past_key_values
+        steps.append(step.logits)
+    return made | {"next.logits": torch.cat(steps, dim=1)}
+
+
 def runs(model, ids, following):
+    if model.config.model_type == "gpt2":
+        return runs_of_gpt2(model, ids, following)
+    return runs_of_mamba(model, ids, following)
+
+
+def runs_of_mamba(model, ids, following):
     """The whole sequence, its states, and further tokens one by one."""
     whole = model(input_ids=ids, use_cache=True)
     cache, kernel = whole.cache, model.config.conv_kernel
@@ -120,6 +161,9 @@ def write(name, folder):
     draw = lambda t: torch.from_numpy(random.integers(0, model.config.vocab_size, (batch, t)))
     ids, following = draw(time), draw(3)
     model.save_pretrained(folder, **({"max_shard_size": shard} if shard else {}))
+    if name in IN_ARCHIVES:
+        (folder / "model.safetensors").unlink()
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
     for extra in folder.glob("generation_config.json"):
         extra.unlink()
     tensors = {"input_ids": ids, "next.input_ids": following}

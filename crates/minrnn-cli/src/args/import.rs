@@ -7,8 +7,8 @@ use clap::ValueEnum;
 /// Make a checkpoint of weights trained in PyTorch.
 ///
 /// Layouts: `lucidrains`, the Python package minGRU-pytorch (its language model, or a layer alone); `minrnns`, the code of the
-/// paper's authors (BorealisAI/minRNNs); `transformers`, Mamba and Mamba-2 of that Python package, whose config.json lies beside the
-/// weights; `torch`, torch.nn.GRU and torch.nn.LSTM. The architecture is found from the names and shapes of the tensors; what they do not say has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
+/// paper's authors (BorealisAI/minRNNs); `transformers`, Mamba, Mamba-2 and GPT-2 of that Python package, whose config.json lies beside the
+/// weights; `nanogpt`, a checkpoint of nanoGPT; `torch`, torch.nn.GRU and torch.nn.LSTM. The architecture is found from the names and shapes of the tensors; what they do not say has a flag here. Every tensor must have its place, or nothing is written. Nothing that the file contains is executed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
     /// A .safetensors file, or what torch.save wrote of a state_dict (.pt, .pth, .bin, .tar), or a folder that transformers wrote
@@ -32,6 +32,9 @@ pub(crate) struct Import {
     /// Whether a minLSTM's gates are normalised to a sum of 1: use_coeff_norm of a minrnns training run, which no tensor shows
     #[arg(long, value_name = "BOOL")]
     pub(crate) normalize_gates: Option<bool>,
+    /// Heads of the attention of a nanoGPT, which no tensor shows [default: n_head of the model_args beside its weights]
+    #[arg(long, value_name = "N")]
+    pub(crate) heads: Option<usize>,
     /// The head is the embedding (tied weights); for files without a tensor of their own for it
     #[arg(long)]
     pub(crate) tie: bool,
@@ -52,8 +55,11 @@ pub(crate) enum LayoutChoice {
     Lucidrains,
     /// BorealisAI/minRNNs, the code of the paper's authors
     Minrnns,
-    /// Mamba and Mamba-2 of the Python package transformers: a folder with config.json, or its weights
+    /// Mamba, Mamba-2 and GPT-2 of the Python package transformers: a folder with config.json, or its weights
     Transformers,
+    /// A checkpoint of nanoGPT
+    #[value(name = "nanogpt")]
+    NanoGpt,
     /// torch.nn.GRU and torch.nn.LSTM, any number of layers, one direction
     Torch,
 }

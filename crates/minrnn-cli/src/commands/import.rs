@@ -78,6 +78,7 @@ fn options(args: &Import) -> Result<Options> {
             LayoutChoice::Lucidrains => Layout::Lucidrains,
             LayoutChoice::Minrnns => Layout::Minrnns,
             LayoutChoice::Transformers => Layout::Transformers,
+            LayoutChoice::NanoGpt => Layout::NanoGpt,
             LayoutChoice::Torch => Layout::Torch,
         }),
         key: args.key.clone(),
@@ -90,6 +91,7 @@ fn options(args: &Import) -> Result<Options> {
             ActivationChoice::Silu => Activation::Silu,
         }),
         normalize_gates: args.normalize_gates,
+        heads: args.heads,
         tie: args.tie,
     })
 }

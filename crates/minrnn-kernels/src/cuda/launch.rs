@@ -43,6 +43,7 @@ modules! {
     Elementwise => "elementwise",
     SelectiveScan => "selective_scan",
     DiagonalScan => "diagonal_scan",
+    Convolution => "convolution",
     MaxScan => "max_scan",
     Feedback => "feedback",
     LossScale => "loss_scale",

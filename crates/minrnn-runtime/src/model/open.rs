@@ -9,6 +9,7 @@ use crate::error::{Breach, Error, Result};
 use crate::exact::{Exact, words};
 use crate::info::Info;
 use crate::kernels::Cpu;
+use crate::limits::Limits;
 use crate::options::{Execution, Options};
 use crate::proto::{self, GraphProto, ModelProto};
 use crate::state::Layout;
@@ -104,6 +105,7 @@ impl Model {
         let Some((info, graph, shapes)) = checked else {
             return Err(Error::Foreign { file: file.into() });
         };
+        let limits = Limits::of(graph, &info);
         let why = match options.execution {
             Execution::Exact => {
                 let written_out = cells::written_out(graph);
@@ -111,7 +113,8 @@ impl Model {
                 match Program::compile(graph, &info, &options.weights) {
                     Ok(program) => {
                         let exact = Exact::new(program, options.threads, cpu);
-                        return Ok(Self::of(file, info, Runner::Exact(Box::new(exact))));
+                        let runner = Runner::Exact(Box::new(exact));
+                        return Ok(Self::of(file, info, limits, runner));
                     }
                     Err(unsupported) => Some(unsupported.to_string()),
                 }
@@ -119,14 +122,15 @@ impl Model {
             Execution::Portable | Execution::Referee => None,
         };
         let runner = otherwise(file, proto, options, &info, shapes, why)?;
-        Ok(Self::of(file, info, runner))
+        Ok(Self::of(file, info, limits, runner))
     }
 
-    fn of(file: &str, info: Info, runner: Runner) -> Self {
+    fn of(file: &str, info: Info, limits: Limits, runner: Runner) -> Self {
         Self {
             layout: Arc::new(Layout::of(&info)),
             info,
             file: file.into(),
+            limits,
             runner,
         }
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::exact::{Batch, Exact, output_shape};
 use crate::input::{Extras, Input, Output, check_batch, check_finite};
 use crate::kernels::Cpu;
+use crate::limits::Call;
 use crate::state::State;
 
 impl Model {
@@ -86,13 +87,14 @@ impl Model {
     ) -> Result<(Output, State)> {
         self.check(&input, state)?;
         extras.check(&self.info, &input)?;
-        match &self.runner {
+        let done = match &self.runner {
             Runner::Exact(exact) => {
                 self.run_exact(exact, cpu.unwrap_or(exact.cpu()), &input, extras, state)
             }
             #[cfg(feature = "tract")]
             Runner::Portable(portable) => self.run_plan(portable, false, &input, extras, state),
-        }
+        };
+        done.map_err(|error| self.blamed(error, &input, extras, state))
     }
 
     /// [`Model::run`] on one plan for all batches and lengths: one compilation, each run 3 to 5 times slower. Some
@@ -104,11 +106,35 @@ impl Model {
     pub fn run_symbolic(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
         self.check(&input, state)?;
         let extras = Extras::default();
-        match &self.runner {
+        let done = match &self.runner {
             Runner::Exact(exact) => self.run_exact(exact, exact.cpu(), &input, &extras, state),
             #[cfg(feature = "tract")]
             Runner::Portable(portable) => self.run_plan(portable, true, &input, &extras, state),
-        }
+        };
+        done.map_err(|error| self.blamed(error, &input, &extras, state))
+    }
+
+    fn blamed(&self, error: Error, input: &Input<'_>, extras: &Extras<'_>, state: &State) -> Error {
+        self.too_long(error, input, extras, |at, row| state.values[at][row])
+    }
+
+    /// The error of a call that failed, which is its caller's where the sequence is longer than the model takes. `before`: the value of a
+    /// state that counts, and a row, before the call.
+    pub(crate) fn too_long(
+        &self,
+        error: Error,
+        input: &Input<'_>,
+        extras: &Extras<'_>,
+        before: impl Fn(usize, usize) -> f32,
+    ) -> Error {
+        let call = Call {
+            info: &self.info,
+            input,
+            extras,
+        };
+        let ran = matches!(error, Error::Run { .. });
+        let found = ran.then(|| self.limits.broken(&call, before)).flatten();
+        found.unwrap_or(error)
     }
 
     pub(crate) fn check(&self, input: &Input<'_>, state: &State) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Session, restart};
 use crate::engine::RowStates;
 use crate::error::{Error, Result};
-use crate::input::Input;
+use crate::input::{Extras, Input};
 
 /// The states of all sessions, row by row. `owners`: session and row in it.
 struct Gathered<'a, 's> {
@@ -67,7 +67,13 @@ pub(super) fn step(
     let owners = states.owners;
     let stopped = match done {
         Ok(()) => Ok(finish(sessions, &owners, &bad)),
-        Err(fault) => Err(model.failed(&fault)),
+        Err(fault) => {
+            let before = |at: usize, row: usize| {
+                let (session, row) = owners[row];
+                sessions[session].state.values[at][row]
+            };
+            Err(model.too_long(model.failed(&fault), input, &Extras::default(), before))
+        }
     };
     sessions[0].owners = owners;
     stopped

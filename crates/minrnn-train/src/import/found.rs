@@ -12,8 +12,10 @@ pub enum Layout {
     Lucidrains,
     /// The code of the paper's authors, repository BorealisAI/minRNNs.
     Minrnns,
-    /// Mamba and Mamba-2 of the Python package transformers.
+    /// Mamba, Mamba-2 and GPT-2 of the Python package transformers.
     Transformers,
+    /// The repository nanoGPT.
+    NanoGpt,
     /// GRU and LSTM of torch.nn.
     Torch,
 }
@@ -25,6 +27,7 @@ impl Layout {
             Self::Lucidrains => "lucidrains",
             Self::Minrnns => "minrnns",
             Self::Transformers => "transformers",
+            Self::NanoGpt => "nanogpt",
             Self::Torch => "torch",
         }
     }
@@ -118,7 +121,9 @@ pub(super) fn cell(tensors: &Tensors, prefix: &str) -> Result<CellFound> {
         Layout::Lucidrains => (PaperCell::MinGru, 2),
         // Both cells have one name there; the projection, which is always present, tells D.
         Layout::Minrnns if rows == out()?.saturating_mul(3) => (PaperCell::MinLstm, 3),
-        Layout::Minrnns | Layout::Transformers | Layout::Torch => (PaperCell::MinGru, 2),
+        Layout::Minrnns | Layout::Transformers | Layout::NanoGpt | Layout::Torch => {
+            (PaperCell::MinGru, 2)
+        }
     };
     let channels = if projection { out()? } else { rows / parts };
     if channels.checked_mul(parts) != Some(rows) {

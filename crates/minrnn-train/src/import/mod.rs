@@ -1,7 +1,7 @@
 //! Weights trained in PyTorch become a checkpoint.
 //!
-//! Four layouts are known: the Python package minGRU-pytorch, the code of the paper's authors, Mamba and Mamba-2 of the package
-//! transformers, and GRU and LSTM of torch.nn. The architecture is found from names and shapes, of the last from the `config.json` beside the weights ([`Row`] is the
+//! Five layouts are known: the Python package minGRU-pytorch, the code of the paper's authors, Mamba, Mamba-2 and GPT-2 of the package
+//! transformers, nanoGPT, and GRU and LSTM of torch.nn. The architecture is found from names and shapes, of transformers from the `config.json` beside the weights ([`Row`] is the
 //! mapping), every tensor of the file must have its place, and the model is the same
 //! function: weights are moved, or changed where the two sides write one function in two ways (`gamma + 1`).
 //! Files are data: nothing that a file contains is ever executed.
@@ -9,6 +9,9 @@
 mod cell;
 mod error;
 mod found;
+mod gpt2;
+#[cfg(test)]
+mod gpt2_tests;
 mod lists;
 mod lm;
 mod names;
@@ -41,7 +44,7 @@ use crate::data::Vocabulary;
 use error::Result;
 use found::{CellFound, PaperCell, Tensors};
 use rows::Rows;
-use settings::Settings;
+use settings::{Gpt2, Settings};
 use source::{Dtype, Source};
 
 /// What a file does not say by itself.
@@ -61,6 +64,8 @@ pub struct Options {
     pub activation: Option<Activation>,
     /// Whether a minLSTM's gates are normalised.
     pub normalize_gates: Option<bool>,
+    /// Heads of the attention of a nanoGPT; `None`: as its `model_args` say.
+    pub heads: Option<usize>,
     /// Whether the head is the embedding.
     pub tie: bool,
 }
@@ -100,14 +105,19 @@ pub fn import(path: &Path, options: &Options) -> Result<Imported, ImportError> {
     let file = weights(path);
     let read = || {
         let source = Source::open(&file, options.key.as_deref())?;
-        import_source(&source, options, &|| settings(&file))
+        import_source(&source, options, &|of| settings(&file, of))
     };
     read().map_err(|problem| problem.at(&file))
 }
 
 /// The file with the weights, in a folder the one that is there.
 fn weights(path: &Path) -> PathBuf {
-    let inside = ["model.safetensors", "model.safetensors.index.json"].map(|name| path.join(name));
+    let inside = [
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+    ];
+    let inside = inside.map(|name| path.join(name));
     inside
         .into_iter()
         .find(|file| file.is_file())
@@ -117,8 +127,8 @@ fn weights(path: &Path) -> PathBuf {
 /// No configuration is longer, bytes.
 const MOST_SETTINGS: u64 = 1 << 20;
 
-/// The `config.json` beside a file.
-fn settings(file: &Path) -> Result<Settings> {
+/// The text of the `config.json` beside a file with the weights of such a model.
+fn settings(file: &Path, of: &str) -> Result<Vec<u8>> {
     let path = file.with_file_name("config.json");
     let size = std::fs::metadata(&path).map(|about| about.len());
     let text = match size {
@@ -127,9 +137,9 @@ fn settings(file: &Path) -> Result<Settings> {
         Err(e) => Err(e.to_string()),
     };
     match text {
-        Ok(text) => Settings::read(&text),
+        Ok(text) => Ok(text),
         Err(e) => Err(ImportProblem::format(format!(
-            "the weights are of a Mamba of the package transformers, and its config.json, which must lie beside them, cannot be read: {e}"
+            "the weights are of a {of} of the package transformers, and its config.json, which must lie beside them, cannot be read: {e}"
         ))),
     }
 }
@@ -146,12 +156,14 @@ struct Found {
 fn import_source(
     source: &Source,
     options: &Options,
-    settings: &dyn Fn() -> Result<Settings>,
+    settings: &dyn Fn(&str) -> Result<Vec<u8>>,
 ) -> Result<Imported> {
     let named = names::short(&source.tensors, options.prefix.as_deref())?;
     let tensors = &named.tensors;
     let found = if state_space::is(tensors) {
-        state_spaces(tensors, options, &settings()?)?
+        state_spaces(tensors, options, &Settings::read(&settings("Mamba")?)?)?
+    } else if let Some(of) = gpt2::find(tensors) {
+        attention(source, &named, &of, options, settings)?
     } else if torch_rnn::is(tensors) {
         of_torch(tensors, options)?
     } else {
@@ -161,6 +173,10 @@ fn import_source(
         let (wanted, has) = (wanted.name(), found.layout.name());
         let message = format!("{wanted}: the file has the layout {has}");
         return Err(ImportProblem::option("--layout", message));
+    }
+    if options.heads.is_some() && found.layout != Layout::NanoGpt {
+        let message = "is for a nanoGPT, and the file has none; leave it out";
+        return Err(ImportProblem::option("--heads", message));
     }
     let plan = &found.plan;
     check_size(source, tensors, &plan.rows)?;
@@ -206,6 +222,49 @@ fn state_spaces(tensors: &Tensors, options: &Options, settings: &Settings) -> Re
     })
 }
 
+/// GPT-2 of transformers, or nanoGPT.
+fn attention(
+    source: &Source,
+    named: &names::Named,
+    of: &gpt2::Named<'_>,
+    options: &Options,
+    settings: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<Found> {
+    let (layout, plan) = if of.is_of_transformers()? {
+        let settings = Gpt2::read(&settings("GPT-2")?)?;
+        (
+            Layout::Transformers,
+            of.of_transformers(&settings, options)?,
+        )
+    } else {
+        let beside = gpt2::Beside {
+            arguments: source.arguments.clone(),
+            tied: same_as_table(source, named, &of.table())?,
+        };
+        (Layout::NanoGpt, of.of_nano_gpt(&beside, options)?)
+    };
+    Ok(Found {
+        layout,
+        cell: None,
+        what: plan.what.clone(),
+        plan,
+    })
+}
+
+/// Whether a head is not there, or is the table of embeddings, bit for bit.
+fn same_as_table(source: &Source, named: &names::Named, table: &str) -> Result<bool> {
+    let head = state_space::HEAD;
+    let tensors = &named.tensors;
+    let (Some(own), Some(other)) = (tensors.get(head), tensors.get(table)) else {
+        return Ok(true);
+    };
+    if own.shape != other.shape {
+        return Ok(false);
+    }
+    let values = |name: &str, info| source.values(named.name(name), info);
+    Ok(values(head, own)? == values(table, other)?)
+}
+
 fn of_torch(tensors: &Tensors, options: &Options) -> Result<Found> {
     let plan = torch_rnn::whole(tensors, options)?;
     Ok(Found {
@@ -227,7 +286,7 @@ fn check_tied(
     let Some(info) = named.tensors.get(head).filter(|_| plan.config.head.tied) else {
         return Ok(());
     };
-    let values = source.values(named.long.get(head).map_or(head, String::as_str), info)?;
+    let values = source.values(named.name(head), info)?;
     let table = &params["input.embedding.weight"];
     if info.shape == table.shape && values == table.data {
         return Ok(());
@@ -282,7 +341,7 @@ fn unknown(tensors: &Tensors) -> ImportProblem {
             name.split(".to_hidden_and_").next().unwrap_or_default()
         ),
         None => format!(
-            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs; transformers: Mamba and Mamba-2; torch: torch.nn.GRU and torch.nn.LSTM); the file has {}",
+            "no tensor is named as in a layout that is known (lucidrains: minGRU-pytorch; minrnns: BorealisAI/minRNNs; transformers: Mamba, Mamba-2 and GPT-2; nanogpt: nanoGPT; torch: torch.nn.GRU and torch.nn.LSTM); the file has {}",
             names.join(", ")
         ),
     })

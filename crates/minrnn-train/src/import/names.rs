@@ -22,6 +22,13 @@ pub(super) struct Named {
     pub(super) cut: String,
 }
 
+impl Named {
+    /// The name in the file.
+    pub(super) fn name<'a>(&'a self, short: &'a str) -> &'a str {
+        self.long.get(short).map_or(short, String::as_str)
+    }
+}
+
 /// Only the names below `prefix`, if one is given; then cuts off what wrappers add.
 pub(super) fn short(all: &Tensors, prefix: Option<&str>) -> Result<Named> {
     let mut cut = prefix

@@ -5,10 +5,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::source::Source;
 use super::*;
 
-type Shapes = BTreeMap<String, Vec<usize>>;
+pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// A safetensors file of small numbers.
-fn source(shapes: &Shapes) -> Source {
+pub(super) fn source(shapes: &Shapes) -> Source {
     let bytes: Vec<Vec<u8>> = shapes
         .values()
         .map(|s| {
@@ -27,7 +27,7 @@ fn source(shapes: &Shapes) -> Source {
     Source::read(safetensors::serialize(views, None).unwrap(), None).unwrap()
 }
 
-fn shapes<'a>(all: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Shapes {
+pub(super) fn shapes<'a>(all: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Shapes {
     all.into_iter()
         .map(|(n, s)| (n.to_owned(), s.to_vec()))
         .collect()
@@ -85,7 +85,7 @@ fn both() -> [(Shapes, Options); 2] {
 }
 
 #[track_caller]
-fn refused(shapes: &Shapes, options: &Options, wanted: &[&str]) {
+pub(super) fn refused(shapes: &Shapes, options: &Options, wanted: &[&str]) {
     let error = imported_from(&source(shapes), options)
         .expect_err("must be refused")
         .to_string();
@@ -94,12 +94,12 @@ fn refused(shapes: &Shapes, options: &Options, wanted: &[&str]) {
     }
 }
 
-fn with(mut shapes: Shapes, name: &str, shape: &[usize]) -> Shapes {
+pub(super) fn with(mut shapes: Shapes, name: &str, shape: &[usize]) -> Shapes {
     shapes.insert(name.into(), shape.into());
     shapes
 }
 
-fn without(mut shapes: Shapes, name: &str) -> Shapes {
+pub(super) fn without(mut shapes: Shapes, name: &str) -> Shapes {
     shapes.remove(name).expect("is there");
     shapes
 }
@@ -506,8 +506,9 @@ fn small_files_make_no_large_models() {
 }
 
 /// What needs no `config.json`.
-fn imported_from(source: &Source, options: &Options) -> Result<Imported> {
-    import_source(source, options, &|| {
-        Err(ImportProblem::format("there is no config.json"))
+pub(super) fn imported_from(source: &Source, options: &Options) -> Result<Imported> {
+    import_source(source, options, &|of| {
+        let message = format!("the {of} has no config.json");
+        Err(ImportProblem::format(message))
     })
 }

@@ -299,11 +299,10 @@ fn more() -> Vec<(&'static str, Model, Params)> {
         let params = Params::init(model.graph(), 3);
         (name, model, params)
     });
-    let convolved = configured(&CONVOLVED);
     let traced = traced.into_iter().chain(of_feedback());
     let traced = traced.chain(of_state_spaces());
     let traced = traced.chain(super::attention_tests::models());
-    traced.chain(convolved).collect()
+    traced.chain(of_convolutions()).collect()
 }
 
 /// A nonlinear body of two states of different widths, one of which begins with a learned row: with matrices that are parameters, and one
@@ -376,22 +375,27 @@ const CONVOLVED: [(&str, &str, &str, &str); 3] = [
     (
         "hyena",
         FEATURES,
-        "kind = 'hyena'\nlongest = 40\nfilter_width = 5\nbias = true",
+        "kind = 'hyena'\nlongest = 140\nfilter_width = 5\nbias = true",
         "[mlp]\nexpansion = 1\n",
     ),
     (
         "hyena, wide",
         TOKENS,
-        "kind = 'hyena'\nlongest = 65\nfilter_width = 4\nexpansion = 1.5",
+        "kind = 'hyena'\nlongest = 165\nfilter_width = 4\nexpansion = 1.5",
         "[conv]\nkernel = 2\n",
     ),
     (
         "hyena in Mamba's block",
         TOKENS,
-        "kind = 'hyena'\nlongest = 47\nfilter_width = 3",
+        "kind = 'hyena'\nlongest = 130\nfilter_width = 3",
         "[block]\nkind = 'mamba'\n",
     ),
 ];
+
+/// Convolutions whose taps are values.
+pub(crate) fn of_convolutions() -> Vec<(&'static str, Model, Params)> {
+    configured(&CONVOLVED)
+}
 
 /// Selective state spaces, and recurrences of other laws.
 pub(crate) fn of_state_spaces() -> Vec<(&'static str, Model, Params)> {

@@ -26,7 +26,7 @@ pub(super) struct Grad {
 pub(super) struct Slot {
     pub(super) place: Place,
     pub(super) width: usize,
-    pub(super) timed: bool,
+    pub(super) rows: usize,
     pub(super) grad: Option<Grad>,
     /// Type of the gradient that the backward pass of its producer takes.
     pub(super) grad_elem: Elem,
@@ -113,7 +113,7 @@ impl<'a> Planner<'a> {
         let input = Slot {
             place,
             width,
-            timed: true,
+            rows,
             grad: None,
             grad_elem: Elem::F32,
             wanted: options.input_gradient && place.elem == Elem::F32,
@@ -196,13 +196,12 @@ impl<'a> Planner<'a> {
         wanted: bool,
     ) -> SlotId {
         let node = &self.graph.nodes()[value];
-        let (width, timed) = (node.width, node.span == Span::Step);
-        let len = self.rows(timed) * width;
-        let place = self.buffer(len, elem);
+        let (width, rows) = (node.width, self.rows(node.span));
+        let place = self.buffer(rows * width, elem);
         let slot = self.push(Slot {
             place,
             width,
-            timed,
+            rows,
             grad: None,
             grad_elem,
             wanted,
@@ -230,8 +229,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Rows of a value.
-    pub(super) fn rows(&self, timed: bool) -> usize {
-        self.options.batch * if timed { self.options.time } else { 1 }
+    fn rows(&self, span: Span) -> usize {
+        match span {
+            Span::Step => self.options.batch * self.options.time,
+            Span::Row => self.options.batch,
+            Span::Model { rows } => rows,
+        }
     }
 
     /// The slot's value in another type.
@@ -316,7 +319,7 @@ impl<'a> Planner<'a> {
     /// Rows and width of a slot.
     pub(super) fn matrix(&self, slot: SlotId) -> (usize, usize) {
         let slot = &self.slots[slot];
-        (self.rows(slot.timed), slot.width)
+        (slot.rows, slot.width)
     }
 
     /// A mask in training, none otherwise.

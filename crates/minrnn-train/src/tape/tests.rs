@@ -1,3 +1,9 @@
+//! Plans in their slow twins beside candle.
+
+mod plans;
+mod refused;
+mod update;
+
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
@@ -8,15 +14,12 @@ use minrnn_model::graph::{Fused, Graph, Input, OutputKind, Span};
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_model::testing::test_each;
 
-use super::copy::Copy;
-use super::op::{AddDropout, AttendGrad, KNOWN, Known, Norm, WithVec};
+use super::op::{AttendGrad, KNOWN, Known};
 use super::{Carry, Launch, NoScratch, Options, Place, Plan, Recompute, Space, Target, Twin};
-use crate::error::TrainError;
 use crate::optim::{AdamWConfig, MuonConfig, OptimizerConfig, Rule};
 use crate::run::attention_tests;
-use crate::run::tests::{Case, floats, of_feedback, of_state_spaces, variants};
+use crate::run::tests::{Case, floats, of_convolutions, of_feedback, of_state_spaces, variants};
 use crate::run::{self, Dropout, Run, Weights};
 
 pub(crate) const UPDATE: AdamWConfig = AdamWConfig {
@@ -268,7 +271,10 @@ fn dropped() -> Vec<(&'static str, Model, Params)> {
 /// All models of these tests.
 pub(crate) fn models() -> Vec<(&'static str, Model, Params)> {
     let all = variants().into_iter().chain(of_state_spaces());
-    let all = all.chain(of_feedback()).chain(dropped());
+    let all = all
+        .chain(of_feedback())
+        .chain(of_convolutions())
+        .chain(dropped());
     all.chain(attention_tests::long()).collect()
 }
 
@@ -339,140 +345,6 @@ fn layers_without_a_kernel_give_them_by_their_primitives() {
     compare(Elem::F32, 2e-5, &known);
 }
 
-/// Of the states of a state space, D N a step, a plan keeps those of some steps.
-#[test]
-fn plans_of_state_spaces_never_hold_the_states_of_all_steps() {
-    let cells = [
-        ("mamba", "kind = 'mamba'"),
-        ("mamba", "kind = 'mamba2'\nhead_channels = 2"),
-        ("plain", "kind = 's4d'"),
-        ("plain", "kind = 'h3'\ntaps = 4"),
-    ];
-    for (block, cell) in cells {
-        let text = format!(
-            "width = 6\nlayers = 2\nblock = '{block}'\n[input]\nvocab = 5\n[head]\nwidth = 5\ntied = true\n[cell]\nstates = 64\n{cell}"
-        );
-        let config: ModelConfig = toml::from_str(&text).expect(&text);
-        let model = Model::from_config(&config).expect(&text);
-        let graph = model.graph();
-        Plan::knows(graph).unwrap();
-        let options = Options {
-            carry: Carry::None,
-            recompute: Recompute::Large,
-            batch: 2,
-            time: 1024,
-            compute: Elem::F32,
-            train: true,
-            update: Some(rule(0).room()),
-            input_gradient: false,
-            target: Target::Classes,
-            weights: false,
-            lens: false,
-        };
-        let plan = Plan::new(graph, options, &NoScratch).unwrap();
-        let wide = graph.states().iter().map(|s| s.width).max().unwrap();
-        let all = wide * options.batch * options.time * 4;
-        let largest = plan.buffers.iter().map(|b| b.bytes).max().unwrap();
-        assert!(largest * 4 < all, "{cell}: {largest} of {all}");
-    }
-}
-
-#[test]
-fn what_the_tape_does_not_know_is_refused_by_name() {
-    let text = "width = 6\nlayers = 1\n[input]\nfeatures = 3\n[head]\nwidth = 3\n[conv]\nkernel = 1\n[cell]\nkind = 'min_gru'";
-    let config: ModelConfig = toml::from_str(text).expect(text);
-    let model = Model::from_config(&config).unwrap();
-    let graph = model.graph();
-    let case = Case::new(graph, 1, 2, 0, false);
-    let w = wanted(graph, &case, false);
-    let refused = |known: &Known| {
-        let options = options(graph, &case, &w, Elem::F32);
-        let error = Plan::with(graph, options, &NoScratch, known).unwrap_err();
-        assert!(matches!(error, TrainError::Tape(_)), "{error:?}");
-        error.to_string()
-    };
-    let layers_alone = Known {
-        primitives: &[],
-        with_parameters: &[],
-        ..KNOWN
-    };
-    let nothing = Known {
-        layers: &[],
-        ..layers_alone
-    };
-    let mend = "train with train.engine = \"candle\", which runs every model";
-    assert_eq!(
-        refused(&layers_alone),
-        format!(
-            "the tape does not know the operation Mul on a parameter of node 14 in `layers.0.conv.depthwise`, part of the layer CausalConv; {mend}"
-        )
-    );
-    assert_eq!(
-        refused(&nothing),
-        format!(
-            "the tape does not know the operation MatMul on a parameter of node 2 in `input.projection`, part of the layer Linear; {mend}"
-        )
-    );
-    Plan::knows(graph).unwrap();
-}
-
-#[test]
-fn operations_and_states_without_a_kernel_are_refused_by_name() {
-    use minrnn_model::graph::StateInit;
-    use minrnn_model::params::{Init, Role};
-    type Build = fn(
-        &mut Graph,
-        minrnn_model::graph::Value,
-    ) -> minrnn_model::Result<minrnn_model::graph::Value>;
-    let cases: [(&str, Build); 6] = [
-        ("the operation Fold of node 1", |g, x| {
-            let state = minrnn_model::graph::FoldState {
-                name: "h",
-                width: 4,
-                init: StateInit::Zero,
-            };
-            let made = g.block(0, |g| g.fold(&[state], |g, h| Ok(vec![g.sub(x, h[0])?])));
-            Ok(made?[0])
-        }),
-        ("the operation Sub on a parameter of node 2", |g, x| {
-            let init = Init::Constant(1.0);
-            let w = g.param("w", &[4], Role::Weight { init, decay: false })?;
-            let w = g.read(w)?;
-            g.scope("head", |g| g.sub(x, w))
-        }),
-        (
-            "the operation Recur of the law complex of node 1",
-            |g, x| {
-                let law = minrnn_model::graph::Law::Complex;
-                g.block(0, |g| g.recur("h", law, &[x, x], StateInit::Zero))
-            },
-        ),
-        ("the operation Conv on a parameter of node 2", |g, x| {
-            let init = Init::Constant(1.0);
-            let taps = g.param("w", &[3, 4], Role::Weight { init, decay: false })?;
-            let taps = g.read(taps)?;
-            g.block(0, |g| g.convolution("conv", x, taps))
-        }),
-        ("the operation Limit of node", |g, x| {
-            g.block(0, |g| g.limited("n", x, 9))
-        }),
-        ("the learned beginning of the window", |g, x| {
-            let init = Init::Constant(1.0);
-            g.block(0, |g| {
-                let begin = g.param("w", &[4], Role::Weight { init, decay: false })?;
-                let holds = minrnn_model::graph::Holds::Window { lag: 2 };
-                let state = g.state("h", 4, holds, StateInit::Learned(begin))?;
-                g.op(minrnn_model::graph::Op::Delay { state, by: 1 }, &[x])
-            })
-        }),
-    ];
-    test_each(cases, |said, build| {
-        let graph = Graph::trace(Input::Features { width: 4 }, OutputKind::Values, build).unwrap();
-        let error = Plan::knows(&graph).unwrap_err().to_string();
-        assert!(error.contains(said), "{error}");
-    });
-}
-
 #[test]
 fn plans_in_16_bits_give_them_within_its_rounding() {
     compare(Elem::Bf16, 0.06, &KNOWN);
@@ -514,135 +386,4 @@ fn the_gradient_of_features_is_that_of_finite_differences() {
         }
     }
     assert!(tried > 2);
-}
-
-#[test]
-fn the_update_is_that_of_the_optimizer() {
-    for time in [5, 6] {
-        update_of(time);
-    }
-}
-
-fn update_of(time: usize) {
-    use crate::optim::{Optimizer, Parameter};
-    let (_, model, params) = variants().remove(0);
-    let graph = model.graph();
-    assert!(graph.hidden_matrices().contains(&true));
-    let case = Case::new(graph, 2, time, 0, false);
-    let w = wanted(graph, &case, false);
-    let options = Options {
-        update: Some(rule(time).room()),
-        ..options(graph, &case, &w, Elem::F32)
-    };
-    let mut host = host(graph, &params, &case, &w, options);
-    host.rate = (0.01, 1);
-    host.run();
-    let weights = Weights::new(graph, &params, DType::F32, &Device::Cpu).unwrap();
-    let layout = host.plan().layout.clone();
-    let mut store = candle_core::backprop::GradStore::default();
-    let mut parameters = vec![];
-    for (i, var) in weights.vars() {
-        let spec = &graph.params()[i];
-        let grad: Vec<f32> = gradient(&host, i).iter().map(|g| *g as f32).collect();
-        let grad = Tensor::from_vec(grad, spec.shape.as_slice(), &Device::Cpu).unwrap();
-        store.insert(var.as_tensor(), grad);
-        parameters.push(Parameter {
-            name: spec.name.clone(),
-            var: var.clone(),
-            kind: layout.kinds[i],
-        });
-    }
-    let mut optimizer = Optimizer::new(parameters, rule(case.time)).unwrap();
-    optimizer.step(&store, 0.01).unwrap();
-    let mut c = Comparison::default();
-    for (i, var) in weights.vars() {
-        let got = host.read(Place {
-            space: Space::Params,
-            offset: layout.offsets[i],
-            len: layout.lens[i],
-            elem: Elem::F32,
-        });
-        let want = floats(var.as_tensor());
-        got.iter()
-            .zip(&want)
-            .for_each(|(g, w)| c.push(*g, *w, 2e-6));
-    }
-    assert!(c.holds(), "{c:?}");
-}
-
-/// The language model of the benchmark: what a step launches, and how much memory it takes.
-#[test]
-fn a_block_is_few_launches_and_buffers_share_memory() {
-    let text = "width = 8\nlayers = 3\ndropout = 0.2\n[input]\nvocab = 11\n[head]\nwidth = 11\n[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\nexpansion = 4.0";
-    let config: ModelConfig = toml::from_str(text).expect(text);
-    let model = Model::from_config(&config).unwrap();
-    let options = Options {
-        carry: Carry::None,
-        recompute: Recompute::Large,
-        batch: 4,
-        time: 16,
-        compute: Elem::Bf16,
-        train: true,
-        update: Some(rule(0).room()),
-        input_gradient: false,
-        target: Target::Classes,
-        weights: false,
-        lens: false,
-    };
-    let plan = Plan::new(model.graph(), options, &NoScratch).unwrap();
-    let count = |f: fn(&Launch) -> bool| plan.launches.iter().filter(|l| f(l)).count();
-    assert_eq!(count(|l| l.of::<Copy>().is_some()), 0, "no copies");
-    assert_eq!(count(|l| l.of::<Norm>().is_some()), 10);
-    assert_eq!(count(|l| l.of::<AddDropout>().is_some()), 0, "all fused");
-    let separate: usize = plan.buffers.iter().map(|b| b.bytes).sum();
-    assert!(
-        plan.arena * 10 < separate * 7,
-        "{} of {separate}",
-        plan.arena
-    );
-}
-
-/// bf16 around 1000 has steps of 4: what leads back to the units of the data, and what goes into it, are f32 in every compute type.
-#[test]
-fn values_in_the_units_of_the_data_are_never_rounded_to_the_compute_type() {
-    let text = "width = 6\nlayers = 1\n[input]\nfeatures = 2\n[head]\nwidth = 2\nkind = 'values'\nmean = [1000.0, 0.0]\nstd = [3.0, 1.0]";
-    let config: ModelConfig = toml::from_str(text).expect(text);
-    let model = Model::from_config(&config).unwrap();
-    let whole = model.graph();
-    let inner = whole.normalised().unwrap();
-    let plan = |graph: &Graph, train| {
-        let options = Options {
-            carry: Carry::None,
-            recompute: Recompute::Large,
-            batch: 2,
-            time: 5,
-            compute: Elem::Bf16,
-            train,
-            update: train.then(|| rule(0).room()),
-            input_gradient: false,
-            target: Target::Values,
-            weights: false,
-            lens: false,
-        };
-        Plan::new(graph, options, &NoScratch).unwrap()
-    };
-    let ends: Vec<Elem> = plan(whole, false)
-        .launches
-        .iter()
-        .rev()
-        .filter_map(|l| l.of::<WithVec>())
-        .map(|l| [l.x.elem, l.y.elem])
-        .take(2)
-        .flatten()
-        .collect();
-    assert_eq!(ends, [Elem::F32; 4]);
-    // A step ends in the normalised values, over the same parameters.
-    let step = plan(&inner, true);
-    assert!(
-        !step.launches[..step.backward]
-            .iter()
-            .any(|l| l.of::<WithVec>().is_some())
-    );
-    assert_eq!(step.output.elem, Elem::F32);
-    assert_eq!(step.layout, plan(whole, true).layout);
 }

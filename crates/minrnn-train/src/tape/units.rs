@@ -38,7 +38,7 @@ pub(super) enum Unit {
 pub(super) fn units(graph: &Graph, known: &Known) -> Vec<Unit> {
     let plain = split(graph, plain(graph, known));
     let uses = uses(graph);
-    let mut units = vec![];
+    let mut units = constants(graph);
     let mut i = 0;
     while i < plain.len() {
         let (unit, taken) = joined(graph, &uses, &plain[i..]);
@@ -88,13 +88,32 @@ fn inputs(graph: &Graph, unit: Unit) -> Vec<usize> {
     values.into_iter().map(Value::index).collect()
 }
 
-/// Regions with a kernel, and the nodes outside of them.
+/// What is computed from parameters alone and has memory of its own: the taps of convolutions, and what they are made of.
+fn constants(graph: &Graph) -> Vec<Unit> {
+    let mut read = vec![false; graph.nodes().len()];
+    for (i, node) in graph.nodes().iter().enumerate().rev() {
+        let inputs = match node.op {
+            Op::Conv { .. } => &node.inputs[1..],
+            _ if read[i] => &node.inputs[..],
+            _ => &[],
+        };
+        inputs.iter().for_each(|v| read[v.index()] = true);
+    }
+    (0..read.len())
+        .filter(|i| read[*i])
+        .map(Unit::Node)
+        .collect()
+}
+
+/// Regions with a kernel, and the nodes outside of them, as far as they depend on the input.
 fn plain(graph: &Graph, known: &Known) -> Vec<Unit> {
     let mut units = vec![];
     let mut i = 0;
     while i < graph.nodes().len() {
         let region = graph.regions().iter().position(|r| {
-            r.nodes.start == i && !r.nodes.is_empty() && known.layer(r.fused).is_some()
+            let constant = r.outputs.iter().any(|v| graph.span(*v).is_model());
+            let begins = r.nodes.start == i && !r.nodes.is_empty();
+            begins && !constant && known.layer(r.fused).is_some()
         });
         match region {
             Some(r) => {

@@ -1,10 +1,10 @@
-//! What `minrnn bench train` trains: the layers of the paper's figure 1, GRU and LSTM, two state spaces, and a language model.
+//! What `minrnn bench train` trains: the layers of the paper's figure 1, GRU and LSTM, two state spaces, Hyena, and a language model.
 
 use anyhow::Result;
 use minrnn_model::graph::{Graph, Input, OutputKind, Value};
 use minrnn_model::layers::{
-    Candidate, Diagonal, Feedback, Gated, Gates, MinGru, MinLstm, Recurrent, Rnn, S4d, S6, Space,
-    Straight,
+    Candidate, Diagonal, Feedback, Gated, Gates, Hyena, MinGru, MinLstm, Recurrent, Rnn, S4d, S6,
+    Space, Straight,
 };
 use minrnn_model::model::Model;
 
@@ -23,16 +23,19 @@ pub(super) enum Layer {
     Gru,
     /// Its LSTM.
     Lstm,
+    /// Two linear maps around Hyena: D = M, as many taps as steps.
+    Hyena,
 }
 
 impl Layer {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::MinGru,
         Self::MinLstm,
         Self::Mamba,
         Self::S4d,
         Self::Gru,
         Self::Lstm,
+        Self::Hyena,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -43,10 +46,12 @@ impl Layer {
             Self::S4d => "layer s4d",
             Self::Gru => "layer gru",
             Self::Lstm => "layer lstm",
+            Self::Hyena => "layer hyena",
         }
     }
 
-    pub(super) fn model(self, width: usize) -> Result<Model> {
+    /// For steps of so much time.
+    pub(super) fn model(self, time: usize, width: usize) -> Result<Model> {
         let body = |g: &mut Graph, x: Value| {
             g.block(0, |g| match self {
                 Self::MinGru => cell(g, x, &CELLS.0, width),
@@ -55,6 +60,7 @@ impl Layer {
                 Self::S4d => g.apply(&s4d(width), x),
                 Self::Gru => g.apply(&rnn(Feedback::Gru, width), x),
                 Self::Lstm => g.apply(&rnn(Feedback::Lstm, width), x),
+                Self::Hyena => g.apply(&hyena(time, width), x),
             })
         };
         Ok(Model::trace(
@@ -121,6 +127,18 @@ fn s4d(channels: usize) -> Straight {
             diagonal: Diagonal::Lin,
             step: STEP,
         })),
+        channels,
+        bias: false,
+    }
+}
+
+fn hyena(longest: usize, channels: usize) -> Straight {
+    Straight {
+        mixer: Box::new(Hyena {
+            channels,
+            longest,
+            filter_width: 64,
+        }),
         channels,
         bias: false,
     }

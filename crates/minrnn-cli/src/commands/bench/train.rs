@@ -169,7 +169,7 @@ fn layer(
     tuned: bool,
 ) -> Result<Vec<Row>> {
     let [batch, time, width] = shape;
-    let model = kind.model(width)?;
+    let model = kind.model(time, width)?;
     let options = Options {
         batch,
         time,

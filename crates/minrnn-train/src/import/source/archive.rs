@@ -13,8 +13,13 @@ const MAX_PICKLE: usize = 8 << 20;
 /// Entries in which training scripts keep the weights beside other things.
 const KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 
-/// The tensors of an archive, and in words where they were.
-pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<(BTreeMap<String, Info>, String)> {
+/// The entry in which nanoGPT keeps what its model is made by.
+const ARGUMENTS: &str = "model_args";
+
+/// The tensors of an archive, in words where they were, and the whole numbers of the arguments beside them.
+type Found = (BTreeMap<String, Info>, String, Vec<(String, usize)>);
+
+pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<Found> {
     let zip = Zip::open(bytes)?;
     let folder = folder(&zip)?;
     if zip
@@ -47,7 +52,17 @@ pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<(BTreeMap<Strin
         }
     }
     let place = path.map(|p| format!(", entry {p}")).unwrap_or_default();
-    Ok((tensors, format!("PyTorch archive{place}")))
+    let format = format!("PyTorch archive{place}");
+    Ok((tensors, format, arguments(&pickle)))
+}
+
+fn arguments(pickle: &Pickle) -> Vec<(String, usize)> {
+    let items = |id: Id| pickle.items(id).unwrap_or_default();
+    let mut entries = items(pickle.root()).iter();
+    let entry = entries.find(|(name, _)| pickle.text(*name) == Some(ARGUMENTS));
+    let all = entry.map_or(&[][..], |(_, value)| items(*value)).iter();
+    all.filter_map(|(name, value)| Some((pickle.text(*name)?.to_owned(), pickle.count(*value)?)))
+        .collect()
 }
 
 /// The folder in the archive that everything is in, with its slash.

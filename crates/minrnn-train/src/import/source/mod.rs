@@ -95,6 +95,8 @@ pub(super) struct Source {
     pub(super) tensors: BTreeMap<String, Info>,
     /// Format, and the entry of the file that the tensors were found in.
     pub(super) format: String,
+    /// The whole numbers of the entry `model_args` of an archive, by name: what a nanoGPT was made by.
+    pub(super) arguments: Vec<(String, usize)>,
 }
 
 impl Source {
@@ -118,14 +120,15 @@ impl Source {
     }
 
     pub(super) fn read(bytes: Vec<u8>, key: Option<&str>) -> Result<Self> {
-        let (tensors, format) = if bytes.starts_with(b"PK") {
+        let (tensors, format, arguments) = if bytes.starts_with(b"PK") {
             archive::tensors(&bytes, key)?
         } else if bytes.get(8) == Some(&b'{') {
             if key.is_some() {
                 let message = "a safetensors file has no entries, only tensors";
                 return Err(ImportProblem::option("--key", message));
             }
-            (safetensors::tensors(&bytes)?, "safetensors".to_owned())
+            let tensors = safetensors::tensors(&bytes)?;
+            (tensors, "safetensors".to_owned(), vec![])
         } else {
             return Err(ImportProblem::format(other_format(&bytes)));
         };
@@ -133,6 +136,7 @@ impl Source {
             bytes,
             tensors,
             format,
+            arguments,
         })
     }
 

@@ -26,6 +26,7 @@ pub(super) fn read(path: &Path, index: &[u8]) -> Result<Source> {
         bytes: vec![],
         tensors: BTreeMap::new(),
         format: String::new(),
+        arguments: vec![],
     };
     let files = files(index)?;
     source.format = format!("safetensors in {} files", files.len());

@@ -24,9 +24,9 @@ struct Repeat {
 
 /// Every element becomes a number.
 #[derive(Debug)]
-struct Fill {
-    y: Place,
-    value: f32,
+pub(super) struct Fill {
+    pub(super) y: Place,
+    pub(super) value: f32,
 }
 
 /// The beginning of a state `[B, len]`: where it is carried on, what the run before kept; else nothing for zeros, the constant, or the

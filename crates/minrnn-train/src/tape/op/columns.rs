@@ -91,7 +91,7 @@ fn narrow(p: &mut Planner<'_>, x: SlotId, start: usize, value: usize) {
     p.launch(CopyColumns {
         from: columns(p, x, start),
         to: columns(p, y, 0),
-        rows: p.rows(p.slots[x].timed),
+        rows: p.slots[x].rows,
         width: p.slots[y].width,
         add: false,
     });
@@ -110,7 +110,7 @@ fn concat(p: &mut Planner<'_>, parts: Vec<SlotId>, value: usize) {
         p.launch(CopyColumns {
             from: columns(p, *part, 0),
             to: columns(p, y, from),
-            rows: p.rows(p.slots[y].timed),
+            rows: p.slots[y].rows,
             width: p.slots[*part].width,
             add: false,
         });
@@ -142,7 +142,7 @@ fn back(p: &mut Planner<'_>, x: SlotId, to: usize, y: SlotId, from: usize) {
             place: dx,
             ..columns(p, x, to)
         },
-        rows: p.rows(p.slots[x].timed),
+        rows: p.slots[x].rows,
         width,
         add,
     });

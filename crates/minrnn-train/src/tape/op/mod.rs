@@ -11,7 +11,9 @@ mod begin;
 mod cell;
 mod column_sum;
 mod columns;
+mod constant;
 mod conv;
+mod convolution;
 mod delay;
 mod diagonal_scan;
 mod embed;
@@ -19,10 +21,12 @@ mod feedback;
 mod gate;
 mod keep;
 mod last;
+mod limit;
 mod linear;
 mod loss;
 mod map;
 mod map2;
+mod matmul;
 mod max_scan;
 mod norm;
 mod reduce;
@@ -70,7 +74,7 @@ pub(super) struct Known {
     pub(super) layers: &'static [fn(Fused) -> Option<Layer>],
     /// Each: its primitives.
     pub(super) primitives: &'static [Primitive],
-    /// Those of which an input may be a parameter.
+    /// Those of which an input is computed from parameters alone.
     pub(super) with_parameters: &'static [Primitive],
 }
 
@@ -100,8 +104,9 @@ pub(super) const KNOWN: Known = Known {
         last::node,
         rows::node,
         attend::node,
+        limit::node,
     ],
-    with_parameters: &[linear::node, vector::node],
+    with_parameters: &[linear::node, vector::node, convolution::node],
 };
 
 impl Known {
@@ -113,13 +118,13 @@ impl Known {
     /// Adds the launches of a node.
     pub(super) fn node(&self, p: &mut Planner<'_>, value: usize) -> Result<(), Unknown> {
         let node = p.graph.nodes()[value].clone();
-        // Values of parameters alone have no slots: who can read them looks before.
+        // Of values of parameters alone few have slots: who can read them looks before.
         let constant = node.inputs.iter().any(|v| p.graph.span(*v).is_model());
-        let primitives = match constant {
-            true => self.with_parameters,
-            false => self.primitives,
+        let known = match (node.span.is_model(), constant) {
+            (true, _) => constant::node(p, &node, value),
+            (_, true) => self.with_parameters.iter().find_map(|f| f(p, &node, value)),
+            (_, false) => self.primitives.iter().find_map(|f| f(p, &node, value)),
         };
-        let known = primitives.iter().find_map(|f| f(p, &node, value));
         known.ok_or_else(|| Unknown::new(p.graph, value))
     }
 }

@@ -52,14 +52,8 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     let at = p.read(slot);
     let y = p.make(value, Elem::F32, Elem::F32, true);
     let (rows, width) = p.matrix(y);
-    let ids = scratch!(p, |_| rows);
-    p.launch(Rows {
-        at,
-        table: p.param(table),
-        y: p.slots[y].place,
-        ids,
-        width,
-    });
+    let out = p.slots[y].place;
+    lookup(p, at, p.param(table), out, width);
     p.back(move |p| {
         let Some(dy) = p.grad_any(y) else { return };
         let dtable = p.whole(table);
@@ -77,6 +71,18 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
         p.add_rest(dtable);
     });
     Some(())
+}
+
+/// Adds the launch of `y = table[at]`.
+pub(super) fn lookup(p: &mut Planner<'_>, at: Place, table: Place, y: Place, width: usize) {
+    let ids = scratch!(p, |_| at.len);
+    p.launch(Rows {
+        at,
+        table,
+        y,
+        ids,
+        width,
+    });
 }
 
 /// A number as that of a row.

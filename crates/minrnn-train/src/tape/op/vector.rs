@@ -44,7 +44,7 @@ pub(super) fn node(p: &mut Planner<'_>, node: &Node, value: usize) -> Option<()>
     Some(())
 }
 
-fn vector(
+pub(super) fn vector(
     p: &mut Planner<'_>,
     node: &Node,
     multiply: bool,

@@ -13,7 +13,7 @@ use crate::Outcome;
 use crate::args::BenchTrain;
 use crate::table::{grouped, table};
 use crate::ui::Ui;
-use ours::{Candle, Case, Tape};
+use ours::{Candle, Case, HYENA, Tape};
 use torch::Torch;
 
 /// Who computes the steps.
@@ -63,7 +63,8 @@ pub(super) fn run(train: &BenchTrain, ui: &Ui) -> Result<Outcome> {
     let (mut rows, mut profiles) = (vec![], String::new());
     for case in Case::all()? {
         let engines = ENGINES.into_iter().filter(|e| only(case.name, e));
-        let engines = engines.filter(|e| torch.is_some() || !e.starts_with("PyTorch"));
+        let has_torch = torch.is_some() && case.name != HYENA;
+        let engines = engines.filter(|e| has_torch || !e.starts_with("PyTorch"));
         let engines: Vec<&'static str> = engines.collect();
         if engines.is_empty() {
             continue;
@@ -81,7 +82,7 @@ pub(super) fn run(train: &BenchTrain, ui: &Ui) -> Result<Outcome> {
     }
     if rows.is_empty() {
         bail!(
-            "--only leaves nothing to measure; rows are the language model, the classifier and the transformer by {}",
+            "--only leaves nothing to measure; rows are the language model, the classifier, the transformer and hyena by {}",
             ENGINES.join(", ")
         );
     }

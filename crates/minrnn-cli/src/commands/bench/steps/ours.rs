@@ -27,9 +27,9 @@ pub(super) struct Case {
 }
 
 /// The paper's language model (3 blocks of RMS norm, causal convolution 4, minGRU of expansion 2 and feed-forward 4, width
-/// 384, 65 tokens), a classifier of long sequences (the same with 2 blocks of width 64, 8 features, 5 classes), and a small Transformer
-/// (3 of nanoGPT's blocks of width 192, 6 heads).
-const MODELS: [(&str, [usize; 2], &str); 3] = [
+/// 384, 65 tokens), a classifier of long sequences (the same with 2 blocks of width 64, 8 features, 5 classes), a small Transformer
+/// (3 of nanoGPT's blocks of width 192, 6 heads), and the classifier's blocks with Hyena over all steps, which PyTorch has nothing for.
+const MODELS: [(&str, [usize; 2], &str); 4] = [
     (
         "language model",
         [8, 256],
@@ -45,12 +45,22 @@ const MODELS: [(&str, [usize; 2], &str); 3] = [
         [8, 256],
         "width = 192\nlayers = 3\nnorm = 'layer'\npositions = 256\ninit = 'gpt2'\n[input]\nvocab = 65\n[head]\nwidth = 65\ntied = true\n",
     ),
+    (
+        HYENA,
+        [16, 1024],
+        "width = 64\nlayers = 2\n[input]\nvocab = 16\n[head]\nwidth = 16\n",
+    ),
 ];
+
+/// The name of the model that has rows of ours alone.
+pub(super) const HYENA: &str = "hyena";
 
 const BLOCK: &str =
     "[conv]\nkernel = 4\n[cell]\nkind = 'min_gru'\nexpansion = 2.0\n[mlp]\nexpansion = 4.0\n";
 
 const ATTENTION: &str = "[cell]\nkind = 'attention'\nheads = 6\n[mlp]\nexpansion = 4.0\n";
+
+const FILTER: &str = "[cell]\nkind = 'hyena'\nlongest = 1024\n[mlp]\nexpansion = 4.0\n";
 
 impl Case {
     /// All of them.
@@ -59,10 +69,10 @@ impl Case {
     }
 
     fn new((name, [batch, time], text): (&'static str, [usize; 2], &str)) -> Result<Self> {
-        let block = if name == "transformer" {
-            ATTENTION
-        } else {
-            BLOCK
+        let block = match name {
+            "transformer" => ATTENTION,
+            HYENA => FILTER,
+            _ => BLOCK,
         };
         let config = toml::from_str(&format!("{text}{block}"));
         let config = config.map_err(|e| TrainError::Config {

@@ -25,7 +25,7 @@ pub(super) fn layer(gpu: &Gpu, kind: Layer, shape: [usize; 3]) -> Result<Row> {
     let free = gpu.memory().map_or(0, |(free, _)| free);
     let device = gpu.to_candle()?;
     let [batch, time, width] = shape;
-    let model = kind.model(width)?;
+    let model = kind.model(time, width)?;
     let params = Params::init(model.graph(), 0);
     let weights = Weights::new(model.graph(), &params, DType::F32, &device)?;
     let input = Var::from_tensor(&Tensor::rand(-1.7f32, 1.7, (batch, time, width), &device)?)?;
