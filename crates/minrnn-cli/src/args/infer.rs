@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use minrnn_train::data::Delimiter;
 
-use super::numbers::one_or_more;
+use super::numbers::{delimiter, one_or_more};
 
 /// Let a text model write, from a checkpoint or from exported files.
 ///
@@ -66,6 +67,12 @@ pub(crate) struct Run {
     /// Of a CSV file: the column that tells which sequence a row belongs to [default: all rows are one sequence]
     #[arg(long, value_name = "NAME")]
     pub(crate) id_column: Option<String>,
+    /// Of a CSV file: what stands between the cells of a row: , ; | or tab [default: ,]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    pub(crate) delimiter: Option<Delimiter>,
+    /// Of a CSV file: its first row names no columns, which are called 1, 2, 3, .. then
+    #[arg(long)]
+    pub(crate) no_header: bool,
     /// Of a CSV, .npz or .safetensors file: a column or an array that nothing uses, and which would be refused; * stands for all others; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(crate) ignore: Vec<String>,

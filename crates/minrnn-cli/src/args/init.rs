@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use minrnn_train::data::Delimiter;
+
+use super::numbers::delimiter;
 
 /// Print a training configuration that fits a file, with a comment for each key.
 ///
@@ -22,6 +25,12 @@ pub(crate) struct Init {
     /// Of a CSV file: the column that is to be predicted; may be repeated [default: guessed]
     #[arg(long, value_name = "NAME", requires = "file")]
     pub(crate) target_column: Vec<String>,
+    /// Of a CSV file: what stands between the cells of a row: , ; | or tab [default: guessed]
+    #[arg(long, value_name = "CHAR", requires = "file", value_parser = delimiter)]
+    pub(crate) delimiter: Option<Delimiter>,
+    /// Of a CSV file: whether its first row names the columns [default: guessed]
+    #[arg(long, value_name = "true|false", requires = "file")]
+    pub(crate) header: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

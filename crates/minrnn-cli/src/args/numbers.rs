@@ -1,5 +1,7 @@
 //! Numbers with bounds.
 
+use minrnn_train::data::Delimiter;
+
 /// A number of steps or characters: of none there is nothing to do.
 pub(super) fn one_or_more(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -21,5 +23,15 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(n @ 1..=1024) => Ok(n),
         _ => Err("expected a number from 1 to 1024".into()),
+    }
+}
+
+/// What stands between the cells of a CSV file.
+pub(super) fn delimiter(text: &str) -> Result<Delimiter, String> {
+    let written = |of: &Delimiter| of.written() == text || text.as_bytes() == [of.byte()];
+    match (text, Delimiter::ALL.into_iter().find(written)) {
+        ("tab", _) => Ok(Delimiter::Tab),
+        (_, Some(found)) => Ok(found),
+        _ => Err("expected , ; | or tab".into()),
     }
 }

@@ -9,6 +9,7 @@ use candle_core::cuda_backend::cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, sys,
 };
 
+use super::apart;
 use super::launch::Module;
 use super::matmul::Blas;
 use super::{CudaError, Result};
@@ -27,6 +28,19 @@ struct Inner {
     blas: Mutex<Option<Arc<Blas>>>,
     multiprocessors: u32,
     launches: AtomicU64,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        fn inner<T>(lock: &mut Mutex<T>) -> &mut T {
+            lock.get_mut().unwrap_or_else(|e| e.into_inner())
+        }
+        apart(|| {
+            drop(inner(&mut self.blas).take());
+            inner(&mut self.functions).clear();
+            inner(&mut self.modules).clear();
+        });
+    }
 }
 
 impl std::fmt::Debug for Gpu {
@@ -79,13 +93,14 @@ impl Gpu {
         })
     }
 
-    /// The same GPU as a device of candle's, with a stream of its own.
+    /// The same GPU as a device of candle's, with a stream of its own. Let go of the last clone within [`apart`] where other threads capture.
     ///
     /// # Errors
     /// Those of candle.
     pub fn to_candle(&self) -> candle_core::Result<candle_core::Device> {
         use candle_core::backend::BackendDevice;
-        Ok(candle_core::Device::Cuda(CudaDevice::new(self.ordinal())?))
+        let device = apart(|| CudaDevice::new(self.ordinal()))?;
+        Ok(candle_core::Device::Cuda(device))
     }
 
     /// Its number among this machine's.

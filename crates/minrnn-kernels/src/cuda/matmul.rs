@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use candle_core::cuda_backend::cudarc::cublaslt::{result, sys};
 
 use self::descriptors::Descriptors;
-use super::{CudaError, Gpu, Memory, Result, Timer, View};
+use super::{CudaError, Gpu, Memory, Result, Timer, View, apart};
 use crate::Elem;
 
 mod descriptors;
@@ -88,7 +88,8 @@ unsafe impl Sync for Blas {}
 impl Blas {
     pub(super) fn new(gpu: &Gpu) -> Result<Self> {
         gpu.bind()?;
-        let handle = result::create_handle().map_err(|e| CudaError::driver("open cuBLASLt", e))?;
+        let handle =
+            apart(result::create_handle).map_err(|e| CudaError::driver("open cuBLASLt", e))?;
         let workspace = Memory::new(gpu, WORKSPACE)?;
         Ok(Self {
             handle,

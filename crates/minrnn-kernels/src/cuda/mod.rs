@@ -5,6 +5,7 @@
 //! of launches can be captured into a CUDA graph ([`Gpu::capture`]) and replayed. Wrappers of kernels lie beside the CPU
 //! kernels of their operation (`{operation}/cuda.rs`); they check element types and lengths of every view.
 //!
+mod apart;
 mod capture;
 mod error;
 mod gpu;
@@ -16,6 +17,7 @@ pub(crate) mod testing;
 mod timer;
 mod view;
 
+pub use apart::apart;
 pub use capture::Captured;
 pub use error::CudaError;
 pub use gpu::Gpu;

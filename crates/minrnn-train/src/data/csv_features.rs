@@ -4,27 +4,28 @@ use std::path::Path;
 
 use csv::StringRecord;
 
+use super::csv_format::CsvFormat;
 use super::csv_records::{LONGEST, Records};
 use super::rows::Rows;
 use super::sequences::SequenceSet;
 use super::sequences_csv::{Line, position};
 use crate::error::Result;
 
-/// Names of the columns of a CSV file: its first row.
+/// Names of the columns of a CSV file: its first row, or where that has none numbers from 1 on.
 ///
 /// # Errors
 /// [`crate::TrainError::Io`]; [`crate::TrainError::Data`] for a row that is none.
-pub fn csv_columns(path: &Path) -> Result<Vec<String>> {
-    let header = Records::open(path, LONGEST, false)?.header()?;
+pub fn csv_columns(path: &Path, format: CsvFormat) -> Result<Vec<String>> {
+    let header = Records::open(path, format, LONGEST, false)?.header()?;
     Ok(header.iter().map(str::to_owned).collect())
 }
 
-/// The rows of a CSV file as texts, at most `most` of them, without the first one.
+/// The rows of a CSV file as texts, at most `most` of them, without the one that names the columns.
 ///
 /// # Errors
 /// As [`super::read_csv`].
-pub fn csv_rows(path: &Path, most: usize) -> Result<Vec<Vec<String>>> {
-    let mut records = Records::open(path, LONGEST, false)?;
+pub fn csv_rows(path: &Path, format: CsvFormat, most: usize) -> Result<Vec<Vec<String>>> {
+    let mut records = Records::open(path, format, LONGEST, false)?;
     records.header()?;
     let (mut all, mut record) = (vec![], StringRecord::new());
     while all.len() < most && records.next(&mut record)? {
@@ -40,10 +41,11 @@ pub fn csv_rows(path: &Path, most: usize) -> Result<Vec<Vec<String>>> {
 /// As [`super::read_csv`].
 pub fn read_csv_features(
     path: &Path,
+    format: CsvFormat,
     id: Option<&str>,
     features: &[String],
 ) -> Result<(Vec<String>, SequenceSet)> {
-    let mut records = Records::open(path, LONGEST, false)?;
+    let mut records = Records::open(path, format, LONGEST, false)?;
     let header = records.header()?;
     let find = |name: &String| position(path, &header, "row 1", name);
     let id = id.map(|id| find(&id.to_owned())).transpose()?;

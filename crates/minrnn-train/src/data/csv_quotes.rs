@@ -16,8 +16,9 @@ enum Place {
 }
 
 /// Follows the quotes of a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Quotes {
+    delimiter: u8,
     place: Place,
     lines: u64,
     after_return: bool,
@@ -36,6 +37,17 @@ const OPEN: &str = "a quote is opened and not closed in its line; close it, writ
 const BEHIND: &str = "there is text behind a closing quote; put all of the cell between quotes, and write a quote within it twice";
 
 impl Quotes {
+    /// Of a file with such a byte between its cells.
+    pub(super) fn new(delimiter: u8) -> Self {
+        Self {
+            delimiter,
+            place: Place::Begin,
+            lines: 0,
+            after_return: false,
+            opened: 0,
+        }
+    }
+
     /// Takes the next bytes.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), Quote> {
         bytes.iter().try_for_each(|byte| self.one(*byte))
@@ -63,7 +75,7 @@ impl Quotes {
             (Place::Quoted, b'"') => Place::Closed,
             (Place::Quoted, _) => Place::Quoted,
             (Place::Closed, b'"') => Place::Quoted,
-            (_, b',') => Place::Begin,
+            (_, byte) if byte == self.delimiter => Place::Begin,
             _ if breaks => Place::Begin,
             (Place::Begin, b'"') => {
                 self.opened = self.lines;
@@ -88,7 +100,7 @@ mod tests {
     fn fault(text: &str) -> Option<(u64, &'static str)> {
         // In any pieces.
         let all = [1, 3, text.len().max(1)].map(|size| {
-            let mut quotes = Quotes::default();
+            let mut quotes = Quotes::new(b',');
             let mut pieces = text.as_bytes().chunks(size);
             let done = pieces.try_for_each(|piece| quotes.take(piece));
             done.and_then(|()| quotes.end()).err()

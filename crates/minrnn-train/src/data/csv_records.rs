@@ -11,6 +11,7 @@ use std::rc::Rc;
 use csv::{ByteRecord, ErrorKind, Position, StringRecord, Trim};
 
 use super::bounded::{AtMost, said};
+use super::csv_format::{CsvFormat, numbered};
 use super::csv_quotes::{Quote, Quotes};
 use super::open_data;
 use crate::error::{Result, TrainError};
@@ -26,20 +27,28 @@ pub(super) struct Records<'a> {
     reader: csv::Reader<Leash>,
     end: Rc<Cell<u64>>,
     longest: u64,
+    format: CsvFormat,
 }
 
 impl<'a> Records<'a> {
     /// Rows may have any number of cells if `flexible`.
-    pub(super) fn open(path: &'a Path, longest: u64, flexible: bool) -> Result<Self> {
+    pub(super) fn open(
+        path: &'a Path,
+        format: CsvFormat,
+        longest: u64,
+        flexible: bool,
+    ) -> Result<Self> {
         let end = Rc::new(Cell::new(0));
         let leash = Leash {
             file: open_data(path).map_err(TrainError::io("read", path))?,
             read: 0,
             end: end.clone(),
-            quotes: Quotes::default(),
+            quotes: Quotes::new(format.delimiter.byte()),
         };
         let reader = csv::ReaderBuilder::new()
             .trim(Trim::All)
+            .delimiter(format.delimiter.byte())
+            .has_headers(format.header)
             .flexible(flexible)
             .buffer_capacity(BUFFER)
             .from_reader(leash);
@@ -48,12 +57,17 @@ impl<'a> Records<'a> {
             reader,
             end,
             longest,
+            format,
         })
     }
 
-    /// The first record, which names the columns.
+    /// The names of the columns: the first record, or where that has none numbers from 1 on.
     pub(super) fn header(&mut self) -> Result<StringRecord> {
-        self.bounded(|reader| reader.headers().cloned())
+        let first = self.bounded(|reader| reader.headers().cloned())?;
+        Ok(match self.format.header {
+            true => first,
+            false => numbered(first.len()),
+        })
     }
 
     /// The next record; whether there is one.
@@ -61,7 +75,7 @@ impl<'a> Records<'a> {
         self.bounded(|reader| reader.read_record(record))
     }
 
-    /// How many records there are behind the first one.
+    /// How many records there are, without the one that names the columns.
     pub(super) fn count(mut self) -> Result<u64> {
         let (mut record, mut count) = (ByteRecord::new(), 0);
         self.bounded(|reader| reader.byte_headers().map(drop))?;

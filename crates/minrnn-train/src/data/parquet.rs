@@ -51,8 +51,10 @@ pub(crate) fn read_parquet(
         .iter()
         .map(find)
         .collect::<Result<Vec<_>>>()?;
+    let time = columns.time.as_ref().map(find).transpose()?;
     refuse_unused(path, &header, "", columns)?;
     let mut used: Vec<usize> = [&[id], &features[..], &labels].concat();
+    used.extend(time);
     used.sort_unstable();
     let leaves = used
         .iter()
@@ -60,6 +62,7 @@ pub(crate) fn read_parquet(
     let leaves = leaves.collect::<Result<Vec<_>>>()?;
     let mut rows = Rows::new(path, &header, (Some(id), features), &columns.features);
     rows.expect(labels, kind, scope);
+    rows.in_order(time);
     let mut table = Table {
         path,
         file: raw,

@@ -7,6 +7,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::classes::Classes;
+use super::moment::Moment;
 use super::sequences::{Labels, SequenceSet};
 use super::{LabelKind, LabelScope};
 use crate::error::{Result, TrainError};
@@ -42,6 +43,9 @@ pub(super) struct Rows<'a> {
     label_columns: Vec<usize>,
     kind: LabelKind,
     scope: LabelScope,
+    /// The column that says when a row was, and when the row before was.
+    time: Option<usize>,
+    before: Option<Moment>,
     current: Option<String>,
     seen: BTreeSet<String>,
     /// Those of `seen` in their order.
@@ -67,6 +71,8 @@ impl<'a> Rows<'a> {
             label_columns: vec![],
             kind: LabelKind::Values,
             scope: LabelScope::Step,
+            time: None,
+            before: None,
             current: None,
             seen: BTreeSet::new(),
             ids: Vec::new(),
@@ -90,6 +96,27 @@ impl<'a> Rows<'a> {
         (self.kind, self.scope, self.set.scope) = (kind, scope, scope);
     }
 
+    /// From here on rows of a sequence must be in the order of this column.
+    pub(super) fn in_order(&mut self, time: Option<usize>) {
+        self.time = time;
+    }
+
+    /// Holds a row's time against that of the row before.
+    fn tick(&mut self, record: &dyn Record, begins: bool) -> Result<()> {
+        let Some(column) = self.time else {
+            return Ok(());
+        };
+        let Some(now) = Moment::of(&self.text(record, column)?) else {
+            return Err(self.error(record, column, "is empty, expected a time"));
+        };
+        let before = self.before.as_ref().filter(|_| !begins);
+        if let Some(fault) = before.and_then(|before| now.fault_behind(before)) {
+            return Err(self.error(record, column, fault));
+        }
+        self.before = Some(now);
+        Ok(())
+    }
+
     /// What the sequences are called, in their order; once.
     pub(super) fn take_ids(&mut self) -> Vec<String> {
         std::mem::take(&mut self.ids)
@@ -104,6 +131,7 @@ impl<'a> Rows<'a> {
         if begins {
             self.begin(record, &id)?;
         }
+        self.tick(record, begins)?;
         for column in self.features.clone() {
             let value = self.number(record, column)?;
             self.set.features.push(value);

@@ -5,14 +5,15 @@ use std::path::Path;
 
 use csv::StringRecord;
 
+use super::csv_format::CsvFormat;
 use super::csv_records::{LONGEST, Records, line};
 use super::rows::{Cell, Record, Rows};
 use super::sequences::SequenceSet;
 use super::{LabelKind, LabelScope, absent, unused};
 use crate::error::{Result, TrainError};
 
-/// Which columns of a CSV file mean what. The first row of the file names the columns.
-#[derive(Debug, Clone, PartialEq)]
+/// Which columns of a CSV file mean what.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CsvColumns {
     /// The column that tells which sequence a row belongs to (any text).
     pub id: String,
@@ -20,8 +21,12 @@ pub struct CsvColumns {
     pub features: Vec<String>,
     /// The label column; for real targets there may be several.
     pub labels: Vec<String>,
+    /// The column that says when a row was: within a sequence it never goes back. It is no feature.
+    pub time: Option<String>,
     /// Columns that the file may have besides; `*` stands for all others.
     pub ignored: Vec<String>,
+    /// How the file is written.
+    pub format: CsvFormat,
 }
 
 /// Reads a CSV file. The rows of a sequence must follow each other; they are steps in the order of the file.
@@ -47,7 +52,7 @@ fn read_within(
     longest: u64,
 ) -> Result<SequenceSet> {
     check_columns(columns, kind)?;
-    let mut records = Records::open(path, longest, false)?;
+    let mut records = Records::open(path, columns.format, longest, false)?;
     let header = records.header()?;
     let row = match header.position() {
         Some(position) => format!("row {}", line(path, position)),
@@ -59,6 +64,7 @@ fn read_within(
     let mut rows = Rows::new(path, &header, (Some(id), features), &columns.features);
     let labels = columns.labels.iter().map(find).collect::<Result<_>>()?;
     rows.expect(labels, kind, scope);
+    rows.in_order(columns.time.as_ref().map(find).transpose()?);
     refuse_unused(path, &header, &row, columns)?;
     let mut record = StringRecord::new();
     while records.next(&mut record)? {
@@ -87,15 +93,15 @@ impl Record for Line<'_> {
     }
 }
 
-/// How many rows a CSV file has below the first one; 0 for what is no plain file, which cannot be read twice. The rows are gone through
+/// How many rows a CSV file has, without the one that names the columns; 0 for what is no plain file, which cannot be read twice. The rows are gone through
 /// one by one: how many there are, their lengths in the beginning do not tell.
 ///
 /// # Errors
 /// [`TrainError::Io`] if the file cannot be read; [`TrainError::Data`] for a row that is too long.
-pub(crate) fn count_rows(path: &Path) -> Result<u64> {
+pub(crate) fn count_rows(path: &Path, format: CsvFormat) -> Result<u64> {
     let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
     match about.is_file() {
-        true => Records::open(path, LONGEST, true)?.count(),
+        true => Records::open(path, format, LONGEST, true)?.count(),
         false => Ok(0),
     }
 }
@@ -139,6 +145,19 @@ pub(super) fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()>
             return Err(TrainError::config(field, message));
         }
     }
+    if let Some(time) = &columns.time {
+        let others = [
+            &columns.features[..],
+            &columns.labels,
+            std::slice::from_ref(&columns.id),
+        ];
+        if others.iter().any(|names| names.contains(time)) {
+            let message = format!(
+                "is '{time}', which has another meaning already: a clock that the model is given tells it where in a sequence it is; remove it here, or copy the column under another name"
+            );
+            return Err(TrainError::config("time_column", message));
+        }
+    }
     let used = |name: &&String| is_used(columns, name);
     match columns.ignored.iter().find(used) {
         Some(name) => Err(TrainError::config(
@@ -151,7 +170,8 @@ pub(super) fn check_columns(columns: &CsvColumns, kind: LabelKind) -> Result<()>
 
 fn is_used(columns: &CsvColumns, name: &str) -> bool {
     let mut used = columns.features.iter().chain(&columns.labels);
-    columns.id == name || used.any(|used| used == name)
+    let own = columns.id == name || columns.time.as_deref() == Some(name);
+    own || used.any(|used| used == name)
 }
 
 /// A column that nothing uses may be one that was forgotten.

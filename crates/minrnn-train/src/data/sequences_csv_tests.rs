@@ -15,6 +15,7 @@ fn read(text: &str, labels: &[&str], kind: LabelKind, scope: LabelScope) -> Resu
             .into_iter()
             .filter(|n: &String| !labels.contains(&n.as_str()) && has(n))
             .collect(),
+        ..CsvColumns::default()
     };
     read_csv(file.path(), &columns, kind, scope)
 }
@@ -125,6 +126,7 @@ fn every_fault_names_row_and_column() {
             features: list.map(String::from).to_vec(),
             labels: vec!["y".into()],
             ignored: vec!["z".into()],
+            ..CsvColumns::default()
         };
         let found = read_csv(Path::new("absent"), &columns, c, seq).unwrap_err();
         assert!(found.to_string().contains(wanted), "{found}");
@@ -195,6 +197,7 @@ fn faults_are_told_by_the_line_of_the_file() {
         features: vec!["a".into(), "b".into()],
         labels: vec!["y".into()],
         ignored: vec![],
+        ..CsvColumns::default()
     };
     let found = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
     let found = found.unwrap_err().to_string();
@@ -213,6 +216,7 @@ fn quotes_that_take_rows_with_them_are_refused_by_line() {
             features: vec!["a".into(), "b".into()],
             labels: vec!["y".into()],
             ignored: vec!["note".into()],
+            ..CsvColumns::default()
         };
         let read = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
         read.map(|set| set.len()).map_err(|e| e.to_string())
@@ -266,6 +270,7 @@ fn a_column_has_one_use() {
             features: features.iter().map(|n| (*n).into()).collect(),
             labels: labels.iter().map(|n| (*n).into()).collect(),
             ignored: vec!["*".into()],
+            ..CsvColumns::default()
         };
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"id,a,b,y\n1,1,2,3\n").unwrap();
@@ -304,6 +309,7 @@ fn rows_are_no_longer_than_the_bound() {
         features: vec!["a".into()],
         labels: vec!["y".into()],
         ignored: vec![],
+        ..CsvColumns::default()
     };
     // The file is read in pieces that are larger than the bound.
     let many = "p,1,0\n".repeat(50_000);
@@ -322,11 +328,14 @@ fn rows_are_no_longer_than_the_bound() {
             .to_string()
             .contains(", row 1: is longer")
     );
-    assert_eq!(count_rows(file.path()).unwrap(), 50_002);
+    assert_eq!(
+        count_rows(file.path(), CsvFormat::default()).unwrap(),
+        50_002
+    );
     // A quote within a cell opens none.
     let mut inches = tempfile::NamedTempFile::new().unwrap();
     write!(inches, "id,a,y\n5\",1,0\n6\",1,0\n").unwrap();
-    assert_eq!(count_rows(inches.path()).unwrap(), 2);
+    assert_eq!(count_rows(inches.path(), CsvFormat::default()).unwrap(), 2);
 }
 
 /// A name that was misspelt ignores nothing, and what it was meant for would be missed by nobody.
@@ -340,6 +349,7 @@ fn a_column_that_is_to_be_ignored_is_there() {
             features: vec!["a".into()],
             labels: vec!["y".into()],
             ignored: ignored.iter().map(|n| (*n).into()).collect(),
+            ..CsvColumns::default()
         };
         let set = read_csv(file.path(), &columns, LabelKind::Classes, LabelScope::Step);
         set.map(drop).map_err(|e| e.to_string())

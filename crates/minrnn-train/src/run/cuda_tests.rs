@@ -12,8 +12,12 @@ use super::{Dropout, Outcome, Run, Weights, run};
 /// A GPU, or a message.
 #[allow(clippy::print_stderr, reason = "a test that could not run says so")]
 fn device() -> Option<Device> {
-    match Device::new_cuda(0) {
-        Ok(device) => Some(device),
+    match minrnn_kernels::cuda::apart(|| Device::new_cuda(0)) {
+        Ok(device) => {
+            // Its end would wait for the whole GPU, and break what other tests capture.
+            std::mem::forget(device.clone());
+            Some(device)
+        }
         Err(error) => {
             eprintln!("not run: {error}");
             None

@@ -1,9 +1,10 @@
 //! A batch on its way to a plan.
 
 use minrnn_kernels::Elem;
-use minrnn_model::graph::{Graph, Input, OutputKind, Span, StateSpec};
+use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 
 use super::options::{Carry, Options, Recompute, Target};
+use super::part::all_states;
 use super::place::{Place, Space};
 use crate::error::{Result, TrainError};
 use crate::optim::Room;
@@ -113,8 +114,7 @@ impl Inputs<'_> {
 
     /// All states of their rows in a space.
     pub(super) fn states(&self, graph: &Graph, space: Space) -> Place {
-        let each: usize = graph.states().iter().map(StateSpec::len).sum();
-        Place::new(space, self.batch * each, Elem::F32)
+        all_states(graph, self.batch, space)
     }
 
     /// Whether so many values are the states of their rows.

@@ -33,6 +33,7 @@ mod layout;
 )]
 mod op;
 mod options;
+mod part;
 mod parted;
 mod passes;
 mod place;
@@ -54,6 +55,7 @@ pub use launch::Launch;
 pub use layout::{Layout, Run};
 pub use op::Unknown;
 pub use options::{Carry, NoScratch, Options, Recompute, Scratch, Target};
+pub use part::Part;
 pub use place::{Place, Space};
 pub use plan::Plan;
 pub use twin::Twin;

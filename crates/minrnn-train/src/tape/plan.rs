@@ -8,11 +8,12 @@ use super::launch::Launch;
 use super::layout::Layout;
 use super::op::{self, Known};
 use super::options::{Carry, NoScratch, Options, Recompute, Scratch, Target};
-use super::place::Place;
+use super::place::{Place, Space};
 use super::planner::Planner;
 use super::recompute::Step;
 use super::units::units;
 use crate::error::Result;
+use crate::optim::Room;
 
 /// A run of a graph as a list of launches.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub struct Plan {
     pub buffers: Vec<Buffer>,
     /// Size of the arena in bytes.
     pub arena: usize,
-    /// Words of [`Space::Scan`](super::Space::Scan).
+    /// Words of [`Space::Scan`].
     pub scan: usize,
     /// The output.
     pub output: Place,
@@ -72,6 +73,40 @@ impl Plan {
     /// As [`Plan::knows`].
     pub fn knows_on_gpus(graph: &Graph) -> Result<()> {
         Ok(op::none_for_gpus(graph)?)
+    }
+
+    /// The optimizer alone, behind steps in parts ([`Part`](super::Part)): it reads gradients and loss where somebody summed them.
+    pub fn update(graph: &Graph, compute: Elem, room: Room, scratch: &dyn Scratch) -> Self {
+        let options = Options {
+            batch: 1,
+            time: 1,
+            compute,
+            train: true,
+            update: Some(room),
+            input_gradient: false,
+            target: Target::Zeros,
+            weights: false,
+            lens: false,
+            carry: Carry::None,
+            recompute: Recompute::Nothing,
+        };
+        let mut planner = Planner::new(graph, options, scratch);
+        op::update(&mut planner, room);
+        let (launches, mut buffers) = (planner.launches, planner.buffers);
+        let lives = vec![vec![(0, launches.len())]; buffers.len()];
+        Self {
+            options,
+            arena: arrange(&mut buffers, &lives),
+            buffers,
+            backward: 0,
+            optimizer: 0,
+            recomputed: 0,
+            scan: 0,
+            output: Place::new(Space::Loss, 1, Elem::F32),
+            input_gradient: None,
+            layout: planner.layout,
+            launches,
+        }
     }
 
     fn knows_with(graph: &Graph, carry: Carry) -> Result<()> {

@@ -5,8 +5,8 @@ use minrnn_kernels::loss_scale::{HIGHEST, LossScale};
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
-use super::tests::{Wanted, host, options, rule, wanted};
-use super::{Options, Place, Space, Twin};
+use super::tests::{Wanted, host, host_of, options, rule, wanted};
+use super::{NoScratch, Options, Place, Plan, Space, Twin};
 use crate::run::tests::{Case, variants};
 
 /// Of AdamW: five steps.
@@ -137,4 +137,56 @@ fn a_factor_that_is_too_large_leaves_the_step_out_and_is_halved() {
         (wanted.good, f64::from(wanted.scale)),
         (1, 2f64.powi(40 - skipped))
     );
+}
+
+/// The optimizer's plan of steps in parts is the end of a whole step's: from the same gradients the same parameters; and one sum that is
+/// not finite leaves everything as it is.
+#[test]
+fn the_optimizer_alone_does_what_it_does_in_a_step() {
+    for (_, model, params) in variants().into_iter().step_by(7) {
+        let graph = model.graph();
+        let mut case = Case::new(graph, 2, TIME, 0, false);
+        (case.states, case.reset) = (None, None);
+        let w = wanted(graph, &case, false);
+        for compute in [Elem::F32, Elem::F16] {
+            let whole = run((graph, &params), (&case, &w), compute, 256.0);
+            let room = rule(TIME).room();
+            let plan = || Plan::update(graph, compute, room, &NoScratch);
+            let after = |break_it: bool| {
+                let mut alone = host_of(plan(), graph, &params, &case, &w);
+                alone.set_loss_scale(LossScale {
+                    scale: 256.0,
+                    good: 0,
+                    interval: Some(9),
+                });
+                let mut grads: Vec<f32> = flat(&whole, Space::Grads)
+                    .iter()
+                    .map(|g| *g as f32)
+                    .collect();
+                if break_it {
+                    grads[1] = f32::INFINITY;
+                }
+                grads.resize(whole.plan().layout.total, 0.0);
+                alone.set_f32(Space::Grads, &grads);
+                alone.run();
+                let factor = f64::from(alone.loss_scale()[0]);
+                (
+                    flat(&alone, Space::Params),
+                    flat(&alone, Space::Slot(0)),
+                    factor,
+                )
+            };
+            let (values, slot, factor) = after(false);
+            assert_eq!(values, flat(&whole, Space::Params));
+            assert_eq!(slot, flat(&whole, Space::Slot(0)));
+            assert_eq!(factor, 256.0);
+            if compute == Elem::F16 {
+                let (values, slot, factor) = after(true);
+                let first = host_of(plan(), graph, &params, &case, &w);
+                assert_eq!(values, flat(&first, Space::Params));
+                assert!(slot.iter().all(|v| *v == 0.0));
+                assert_eq!(factor, 128.0);
+            }
+        }
+    }
 }

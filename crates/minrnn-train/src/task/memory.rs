@@ -42,7 +42,7 @@ impl TaskConfig {
             Self::Sequences(options) => match ending(&options.path).as_str() {
                 "npz" | "safetensors" => unpacked(&options.path, &options.ignore_arrays),
                 "npy" => arrays(options),
-                "csv" => numbers(options, count_rows(&options.path)?),
+                "csv" => numbers(options, count_rows(&options.path, options.format())?),
                 #[cfg(feature = "parquet")]
                 "parquet" => numbers(options, parquet_rows(&options.path)?),
                 _ => Ok(0),

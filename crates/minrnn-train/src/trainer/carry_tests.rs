@@ -225,28 +225,34 @@ fn a_gpu_carries_states_as_the_cpu_does() {
     };
     let text = Text::new();
     for model in MODELS {
-        let of = |engine: &str| text.config(7, model, &format!("lr = 1e-3\nengine = '{engine}'"));
-        let wanted = trained(&of("candle"), &Device::Cpu);
-        for engine in ["tape", "candle"] {
+        const PARTS: &str = "engine = 'tape'\naccumulate = 2";
+        let of = |engine: &str| text.config(7, model, &format!("lr = 1e-3\n{engine}"));
+        let wanted = trained(&of("engine = 'candle'"), &Device::Cpu);
+        for engine in ["engine = 'tape'", "engine = 'candle'", PARTS] {
             let what = format!("{engine} {model}");
             hold(&what, &trained(&of(engine), &gpu), &wanted);
         }
-        goes_on_bit_for_bit(&of("tape"), &gpu);
+        goes_on_bit_for_bit(&of("engine = 'tape'"), &gpu);
+        goes_on_bit_for_bit(&of(PARTS), &gpu);
     }
 }
 
 #[test]
 fn a_batch_in_parts_carries_its_states() {
     let text = Text::new();
-    for model in &MODELS[..2] {
-        let of =
-            |more: &str| text.config(7, model, &format!("lr = 1e-3\nengine = 'candle'\n{more}"));
-        let wanted = trained(&of(""), &Device::Cpu);
-        hold(
-            model,
-            &trained(&of("accumulate = 2"), &Device::Cpu),
-            &wanted,
-        );
+    for model in MODELS {
+        let of = |engine: &str, more: &str| {
+            let train = format!("lr = 1e-3\nengine = '{engine}'\n{more}");
+            text.config(7, model, &train)
+        };
+        let wanted = trained(&of("candle", ""), &Device::Cpu);
+        for engine in ["candle", "tape"] {
+            for parts in [2, 3] {
+                let config = of(engine, &format!("accumulate = {parts}"));
+                let what = format!("{engine} in {parts} parts, {model}");
+                hold(&what, &trained(&config, &Device::Cpu), &wanted);
+            }
+        }
     }
 }
 
@@ -276,11 +282,7 @@ fn a_resumed_run_goes_on_bit_for_bit_within_a_stream() {
     let text = Text::new();
     for (i, model) in MODELS.iter().enumerate() {
         for engine in ["candle", "tape"] {
-            let parts = if engine == "candle" && i == 0 {
-                "accumulate = 2"
-            } else {
-                ""
-            };
+            let parts = if i == 0 { "accumulate = 2" } else { "" };
             let train = format!("lr = 1e-2\nengine = '{engine}'\n{parts}");
             goes_on_bit_for_bit(&text.config(7, model, &train), &Device::Cpu);
         }

@@ -27,7 +27,7 @@ const STEPLESS: [&str; 8] = [
 const SAMPLES: [&str; 2] = ["task.seq_len", "task.eval_samples"];
 /// Keys of the task that say where its data lie and how they are written, and what in them nothing uses: they change no sample. Where they lead to other data,
 /// these are refused, or known to be new, or of a checkpoint that does not say which it had, which is told.
-const PLACES: [&str; 9] = [
+const PLACES: [&str; 12] = [
     "task.path",
     "task.from_disk",
     "task.tokens",
@@ -37,6 +37,9 @@ const PLACES: [&str; 9] = [
     "task.lengths_path",
     "task.ignore_arrays",
     "task.ignore_columns",
+    "task.time_column",
+    "task.delimiter",
+    "task.header",
 ];
 
 /// What is told where a checkpoint has no hashes of its data.

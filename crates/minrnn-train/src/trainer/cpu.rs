@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
+use super::accumulate::Split;
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::carried::{join, split};
@@ -24,6 +25,7 @@ pub(super) struct Cpu {
     engine: Mutex<Engine>,
     remembered: Remembered,
     aim: Aim,
+    split: Split,
     updates: u64,
 }
 
@@ -38,6 +40,7 @@ impl Cpu {
             engine: Mutex::new(Engine::new(graph, params, options)?),
             remembered: Remembered::new(graph, rule),
             aim: Aim::new(graph),
+            split: Split::new(&config.train),
             updates: 0,
         })
     }
@@ -108,8 +111,17 @@ impl Backend for Cpu {
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
         let batch = self.aim.batch(batch);
         let update = self.updates + 1;
-        let inputs = inputs(&batch)?;
-        let report = self.engine().step(inputs, dropout.step, update, lr)?;
+        let report = match self.split.of(&batch, dropout) {
+            Some(parts) => {
+                let parts = parts.iter().map(|part| part.given(inputs));
+                let parts = parts.collect::<Result<Vec<_>>>()?;
+                self.engine()
+                    .step_in_parts(&parts, dropout.step, update, lr)?
+            }
+            None => self
+                .engine()
+                .step(inputs(&batch)?, dropout.step, update, lr)?,
+        };
         self.updates = update;
         Ok(Some(Report {
             loss: f64::from(report.loss),

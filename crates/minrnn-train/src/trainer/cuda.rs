@@ -8,6 +8,7 @@ use minrnn_kernels::loss_scale::LossScale;
 use minrnn_model::graph::Graph;
 use minrnn_model::params::Params;
 
+use super::accumulate::Split;
 use super::aim::Aim;
 use super::backend::{Backend, Report};
 use super::carried::{join, split};
@@ -31,6 +32,7 @@ pub(super) struct Cuda {
     engine: Mutex<Engine>,
     remembered: Remembered,
     aim: Aim,
+    split: Split,
     updates: u64,
 }
 
@@ -64,6 +66,7 @@ impl Cuda {
             engine: Mutex::new(engine),
             remembered: Remembered::new(graph, rule),
             aim: Aim::new(graph),
+            split: Split::new(&config.train),
             updates: 0,
         })
     }
@@ -143,8 +146,18 @@ impl Backend for Cuda {
     fn step(&mut self, batch: &Batch, dropout: Dropout, lr: f64) -> Result<Option<Report>> {
         let update = self.updates + 1;
         let batch = self.aim.batch(batch);
-        let inputs = inputs(&batch)?;
-        self.engine().step(inputs, dropout.step, update, lr)?;
+        match self.split.of(&batch, dropout) {
+            Some(parts) => {
+                let parts = parts.iter().map(|part| part.given(inputs));
+                let parts = parts.collect::<Result<Vec<_>>>()?;
+                self.engine()
+                    .step_in_parts(&parts, dropout.step, update, lr)?;
+            }
+            None => {
+                let inputs = inputs(&batch)?;
+                self.engine().step(inputs, dropout.step, update, lr)?;
+            }
+        }
         self.updates = update;
         Ok(None)
     }

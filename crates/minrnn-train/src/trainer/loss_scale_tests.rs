@@ -182,6 +182,7 @@ fn losses_in_float16_follow_those_in_f32() {
         "optimizer = { clip_norm = 0.5 }\naverage = { decay = 0.9 }",
         "optimizer = { clip_norm = 0.5, muon = { lr = 5e-3 } }",
         "loss_scale = { fixed = 1024.0 }",
+        "accumulate = 3\noptimizer = { clip_norm = 0.5 }",
     ] {
         let run = |precision: &str| {
             let options = match precision {
@@ -224,6 +225,7 @@ fn an_overflow_leaves_the_step_out_and_halves_the_factor() {
         "",
         "optimizer = { weight_decay = 0.0 }",
         "optimizer = 'muon'",
+        "accumulate = 3",
     ] {
         let config = config(&format!("{LARGE}{optimizer}"));
         let mut one = Trainer::new(&config, &gpu).unwrap();
@@ -305,7 +307,9 @@ fn a_run_in_float16_that_is_resumed_gives_the_same_bytes() {
         "{LARGE}optimizer = {{ clip_norm = 0.5, muon = {{ lr = 5e-3 }} }}"
     ));
     plain.train.steps = 30;
-    for config in [carried, plain] {
+    let mut parts = carried.clone();
+    parts.train.accumulate = 2;
+    for config in [carried, parts, plain] {
         let mut whole = Trainer::new(&config, &gpu).unwrap();
         fit(&mut whole);
         assert!(whole.skipped() > 0);

@@ -119,7 +119,7 @@ pub(super) fn in_turn(
 fn capture(gpu: &Gpu, repeats: usize, work: impl Fn(usize) -> Result<()>) -> Result<Captured> {
     let mut failed = Ok(());
     let captured = gpu.capture(|| {
-        failed = (0..repeats).try_for_each(work);
+        failed = (0..repeats).try_for_each(&work);
         Ok(())
     });
     failed?;

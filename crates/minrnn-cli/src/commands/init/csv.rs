@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use minrnn_train::data::{csv_columns, csv_rows};
+use minrnn_train::data::{CsvFormat, csv_columns, csv_rows, in_order};
 
+use super::format;
 use super::write::{Page, Sizes, Value, parts, rest};
 use crate::args::Init;
 
@@ -54,6 +55,9 @@ struct Guess {
     per_step: bool,
     sequences: usize,
     longest: usize,
+    /// The clock whose order the rows are in.
+    time: Option<String>,
+    format: CsvFormat,
     /// Whether a file was looked at, and whether it has more rows than that.
     seen: bool,
     cut: bool,
@@ -72,11 +76,11 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
             path.display()
         );
     }
-    let rows = csv_rows(path, ROWS + 1)?;
+    let format = format::of(path, args)?;
     let table = Columns {
         path,
-        names: csv_columns(path)?,
-        rows,
+        names: csv_columns(path, format)?,
+        rows: csv_rows(path, format, ROWS + 1)?,
     };
     if table.rows.is_empty() {
         bail!(
@@ -84,7 +88,11 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
             path.display()
         );
     }
-    Ok(page(&path.display().to_string(), &table.guess(args)?))
+    let guess = Guess {
+        format,
+        ..table.guess(args)?
+    };
+    Ok(page(&path.display().to_string(), &guess))
 }
 
 fn example() -> Guess {
@@ -93,7 +101,9 @@ fn example() -> Guess {
         id: "run".into(),
         features: names(&["flow", "pressure"]),
         targets: names(&["level"]),
-        ignored: names(&["time"]),
+        ignored: vec![],
+        time: Some("time".into()),
+        format: CsvFormat::default(),
         classes: false,
         per_step: true,
         sequences: 100,
@@ -124,11 +134,15 @@ fn page(path: &str, guess: &Guess) -> String {
     page.key(TABLE, "id_column", Value::Text(&guess.id), &why);
     page.key(TABLE, "feature_columns", Value::Texts(&guess.features), "");
     page.key(TABLE, "target_columns", Value::Texts(&guess.targets), "");
+    if let Some(time) = &guess.time {
+        page.key(TABLE, "time_column", Value::Text(time), "");
+    }
     if !guess.ignored.is_empty() {
         let why =
             "clocks, counters, constants and texts; move one to feature_columns if it is a feature";
         page.key(TABLE, "ignore_columns", Value::Texts(&guess.ignored), why);
     }
+    format::keys(&mut page, TABLE, guess.format);
     let target = if guess.classes { "classes" } else { "values" };
     page.key(TABLE, "target", Value::Text(target), "");
     let (per, why) = match guess.per_step {
@@ -195,10 +209,13 @@ impl Columns<'_> {
                 self.called(&targets).join(", ")
             );
         }
-        let ignored: Vec<usize> = all
-            .filter(|i| *i != id && !targets.contains(i) && !features.contains(i))
-            .collect();
         let groups = self.groups(id);
+        let ascends = |i: &usize| {
+            (groups.iter()).all(|group| in_order(group.iter().map(|row| row[*i].as_str())))
+        };
+        let left = |i: &usize| *i != id && !targets.contains(i) && !features.contains(i);
+        let time = all.clone().filter(left).filter(is_clock).find(ascends);
+        let ignored: Vec<usize> = all.filter(left).filter(|i| Some(*i) != time).collect();
         let constant = |i: &usize| {
             let same = |group: &&[Vec<String>]| group.iter().all(|row| row[*i] == group[0][*i]);
             groups.iter().all(same)
@@ -211,6 +228,8 @@ impl Columns<'_> {
             per_step: !(longest > 1 && targets.iter().all(constant)),
             targets: self.called(&targets),
             ignored: self.called(&ignored),
+            time: time.map(|i| self.names[i].clone()),
+            format: CsvFormat::default(),
             sequences: groups.len(),
             longest,
             seen: true,
@@ -297,90 +316,5 @@ impl Columns<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::InitKind;
-
-    fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
-        let mut lines = text
-            .lines()
-            .map(|l| l.split(',').map(str::to_owned).collect());
-        let table = Columns {
-            path: Path::new("a.csv"),
-            names: lines.next().unwrap_or_default(),
-            rows: lines.collect(),
-        };
-        table.guess(&Init {
-            kind: InitKind::Csv,
-            file: None,
-            id_column: None,
-            target_column: targets.iter().map(|t| (*t).to_owned()).collect(),
-        })
-    }
-
-    #[test]
-    fn a_parquet_file_is_refused_by_name_with_what_to_do() {
-        let args = Init {
-            kind: InitKind::Csv,
-            file: Some("pump.Parquet".into()),
-            id_column: None,
-            target_column: vec![],
-        };
-        let error = configuration(&args).unwrap_err().to_string();
-        let of = [
-            "pump.Parquet is Parquet",
-            "`minrnn init csv` without a file",
-        ];
-        assert!(of.iter().all(|part| error.contains(part)), "{error}");
-    }
-
-    #[test]
-    fn columns_are_told_by_name_and_by_what_stands_in_them() {
-        let found = guess(
-            "time,pump,flow,room,level\n0,a,1,x,5.5\n1,a,2,x,6\n0,b,4,x,7\n1,b,3,x,8\n",
-            &[],
-        )
-        .unwrap();
-        assert_eq!(
-            (found.id.as_str(), found.targets.as_slice()),
-            ("pump", &["level".to_owned()][..])
-        );
-        assert_eq!(
-            (found.features, found.ignored),
-            (
-                vec!["flow".to_owned()],
-                vec!["time".to_owned(), "room".into()]
-            )
-        );
-        assert!(!found.classes && found.per_step);
-        assert_eq!((found.sequences, found.longest), (2, 2));
-        // A label of a sequence, classes by text and by number.
-        for labels in [["up", "down"], ["1", "0"], ["01", "02"]] {
-            let [a, b] = labels;
-            let found = guess(
-                &format!("label,id,x\n{a},7,1\n{a},7,2\n{b},8,4\n{b},8,3\n{a},9,1\n"),
-                &[],
-            )
-            .unwrap();
-            assert!(found.classes && !found.per_step, "{labels:?}");
-            assert_eq!(found.id, "id");
-        }
-        let found = guess("id,x,a,b\n1,1,0,2\n1,2,1,3\n2,4,0,4\n", &["a", "b"]).unwrap();
-        assert_eq!(found.targets, ["a", "b"]);
-        assert!(!found.classes, "several are values");
-        let found = guess("id,x,y\n1,1,0\n1,2,7\n2,4,0\n", &[]).unwrap();
-        assert!(!found.classes, "0 and 7 leave out what is between");
-    }
-
-    #[test]
-    fn what_cannot_be_guessed_is_asked_for() {
-        let said =
-            |text: &str, targets: &[&str]| guess(text, targets).map(drop).unwrap_err().to_string();
-        assert!(said("x,y\n1,2\n3,4\n", &[]).contains("--id-column names it"));
-        assert!(
-            said("id,x\n1,2\n1,3\n", &["z"])
-                .contains("--target-column z: a.csv has no such column; it has id, x")
-        );
-        assert!(said("id,x\n1,2\n1,3\n2,4\n", &[]).contains("no column of numbers is left"));
-    }
-}
+#[path = "csv_tests.rs"]
+mod tests;

@@ -1,6 +1,7 @@
 //! `minrnn init`.
 
 mod csv;
+mod format;
 mod npz;
 mod text;
 mod write;
@@ -38,11 +39,16 @@ fn opens(text: &str) -> Result<()> {
 }
 
 fn refuse_unused(args: &Init) -> Result<()> {
-    let columns = args.id_column.is_some() || !args.target_column.is_empty();
-    if columns && args.kind != InitKind::Csv {
-        bail!(
-            "--id-column and --target-column are of CSV files; leave them out, or use `minrnn init csv`"
-        );
+    let given = [
+        ("--id-column", args.id_column.is_some()),
+        ("--target-column", !args.target_column.is_empty()),
+        ("--delimiter", args.delimiter.is_some()),
+        ("--header", args.header.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) if args.kind != InitKind::Csv => {
+            bail!("{flag} is of CSV files; leave it out, or use `minrnn init csv`")
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use minrnn_runtime::{InputSpec, Model};
 use minrnn_train::data::{
-    ARRAY_NAMES, Array, NAMED_ARRAYS, SequenceSet, Values, csv_columns, named_arrays,
-    read_csv_features, read_named_features,
+    ARRAY_NAMES, Array, CsvFormat, Delimiter, NAMED_ARRAYS, SequenceSet, Values, csv_columns,
+    named_arrays, read_csv_features, read_named_features,
 };
 
 use super::data::Data;
@@ -46,9 +46,16 @@ fn refuse_parquet(input: &Path) -> Result<()> {
 /// Flags that would change nothing with such an input.
 pub(super) fn refuse_unused(args: &Run, named: bool) -> Result<()> {
     refuse_parquet(&args.input)?;
-    if args.id_column.is_some() && !ends_in(&args.input, "csv") {
+    let of_csv = [
+        ("--id-column", args.id_column.is_some()),
+        ("--delimiter", args.delimiter.is_some()),
+        ("--no-header", args.no_header),
+    ];
+    if let Some((flag, _)) = of_csv.iter().find(|(_, given)| *given)
+        && !ends_in(&args.input, "csv")
+    {
         bail!(
-            "--id-column would change nothing: --input {} is no CSV file; leave it out",
+            "{flag} would change nothing: --input {} is no CSV file; leave it out",
             args.input.display()
         );
     }
@@ -99,7 +106,11 @@ impl Sequences {
                 export.dir().display()
             );
         };
-        let columns = csv_columns(path)?;
+        let format = CsvFormat {
+            delimiter: args.delimiter.unwrap_or_default(),
+            header: !args.no_header,
+        };
+        let columns = csv_columns(path, format)?;
         let predicted = export.output_names().unwrap_or_default();
         let id = args.id_column.as_deref();
         let used = |name: &String| features.contains(name) || id == Some(name.as_str());
@@ -111,8 +122,12 @@ impl Sequences {
         let known = |name: &String| used(name) || predicted.contains(name);
         let missing = features.iter().find(|f| !columns.contains(f));
         if let Some(name) = missing {
+            let found = Delimiter::of(columns[0].as_bytes()).filter(|_| columns.len() == 1);
+            let hint = found.map_or(String::new(), |found| {
+                format!("; --delimiter '{}', perhaps", found.written())
+            });
             bail!(
-                "{}: there is no column '{name}', which is a feature of the model; it takes {}, and the file has {}",
+                "{}: there is no column '{name}', which is a feature of the model; it takes {}, and the file has {}{hint}",
                 path.display(),
                 features.join(", "),
                 columns.join(", ")
@@ -131,7 +146,7 @@ impl Sequences {
                 "note: column '{name}' is what the model predicts: it is not read"
             ));
         }
-        let (ids, set) = read_csv_features(path, id, &features)?;
+        let (ids, set) = read_csv_features(path, format, id, &features)?;
         let data = (0..set.len()).map(|i| one(&set, i)).collect();
         Ok(Self {
             data,

@@ -103,11 +103,32 @@ pub(super) const SEQUENCES: Table = Table {
             example: "[\"level\"]",
         },
         Key {
+            name: "time_column",
+            kind: "text",
+            default: Default::Words("none"),
+            meaning: "CSV and Parquet: the column that says when a row was, in numbers or in texts that sort as their times do. It is no feature: rows of a sequence that are not in its order are refused.",
+            example: "\"time\"",
+        },
+        Key {
             name: "ignore_columns",
             kind: "list of texts",
             default: Default::Words("none"),
             meaning: "CSV and Parquet: columns that nothing uses; what is neither used nor named here is refused. `[\"*\"]`: all others.",
             example: "[\"time\"]",
+        },
+        Key {
+            name: "delimiter",
+            kind: "`\",\"`, `\";\"`, `\"\\t\"` or a bar",
+            default: Default::Is("\",\""),
+            meaning: "CSV: what stands between the cells of a row.",
+            example: "\";\"",
+        },
+        Key {
+            name: "header",
+            kind: "`true` or `false`",
+            default: Default::Is("true"),
+            meaning: "CSV: whether the first row names the columns. Else they are called `\"1\"`, `\"2\"`, `\"3\"`, .. in their order.",
+            example: "false",
         },
         Key {
             name: "target",

@@ -10,8 +10,9 @@ use minrnn_model::params::Params;
 
 use super::machine::{Machine, Trouble};
 use super::memory::Addresses;
+use super::parts::Parts;
 use crate::error::{Result, TrainError};
-use crate::optim::Rule;
+use crate::optim::{Room, Rule};
 use crate::tape::{Carry, Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
 
 /// Plans kept, the last used ones. Their memory is one.
@@ -41,19 +42,21 @@ pub type Slots<T> = (usize, Vec<T>);
 /// A model on the CPU: its parameters, what the optimizer remembers, and the plans of the shapes seen last.
 #[derive(Debug)]
 pub struct Engine {
-    graph: Graph,
+    pub(super) graph: Graph,
     /// What a step runs: the graph, up to its normalised values if it has such.
-    trained: Graph,
-    options: EngineOptions,
-    machine: Machine,
+    pub(super) trained: Graph,
+    pub(super) options: EngineOptions,
+    pub(super) machine: Machine,
     plans: Vec<(Plan, Arc<Addresses>)>,
     /// Whether the model looks at the last step of each row, the only place where lengths matter.
     has_last: bool,
     /// Where the states of the next steps begin, and what the last step kept of them.
-    carry: Carry,
-    carried: Vec<f32>,
+    pub(super) carry: Carry,
+    pub(super) carried: Vec<f32>,
     /// The average of the parameters, laid out as they are, which evaluations take in their place.
     average: Option<Vec<f32>>,
+    /// Of steps in parts: the sums, and the optimizer's plan.
+    pub(super) parts: Option<Box<Parts>>,
 }
 
 impl Engine {
@@ -73,6 +76,7 @@ impl Engine {
             carry: Carry::None,
             carried: vec![],
             average: None,
+            parts: None,
         };
         engine.set_params(params);
         Ok(engine)
@@ -80,12 +84,15 @@ impl Engine {
 
     /// Bytes of memory that it holds.
     pub fn bytes(&self) -> usize {
-        self.machine.bytes()
+        self.machine.bytes() + self.parts.as_ref().map_or(0, |parts| parts.bytes())
     }
 
     /// Gives back the memory of steps, gradients included; the next step makes it anew. Parameters and slots stay.
     pub fn release(&mut self) {
         self.machine.release();
+        if let Some(parts) = &mut self.parts {
+            parts.release();
+        }
     }
 
     /// Launches in the step of the shape used last.
@@ -211,17 +218,26 @@ impl Engine {
         update: u64,
         lr: f64,
     ) -> Result<StepReport> {
-        self.plan(&inputs, true)?;
+        self.plan(&inputs, true, Some(self.options.rule.room()))?;
         self.machine.seed_and_step = (self.options.seed, step);
         self.machine.rate = (lr, update);
+        let carried = std::mem::take(&mut self.carried);
         if self.carry == Carry::On {
-            inputs.check_carried(&self.graph, self.carried.len())?;
+            inputs.check_carried(&self.graph, carried.len())?;
         }
-        self.run(&inputs);
-        if self.machine.trouble.is_none() && self.carry != Carry::None {
-            let place = inputs.states(&self.graph, Space::Next);
-            self.carried = self.machine.memory.read(place).to_vec();
-        }
+        self.run(&inputs, &carried);
+        self.carried = match self.machine.trouble.is_none() && self.carry != Carry::None {
+            true => {
+                let place = inputs.states(&self.graph, Space::Next);
+                self.machine.memory.read(place).to_vec()
+            }
+            false => carried,
+        };
+        self.reported(step)
+    }
+
+    /// What the launches of a step left to say.
+    pub(super) fn reported(&self, step: u64) -> Result<StepReport> {
         match self.machine.trouble {
             Some(trouble) => Err(TrainError::NonFinite {
                 what: self.said(trouble),
@@ -248,7 +264,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::step`].
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
-        self.plan(&inputs, false)?;
+        self.plan(&inputs, false, None)?;
         let place = self.all_params();
         let memory = &mut self.machine.memory;
         let raw = self.average.as_ref().map(|average| {
@@ -256,7 +272,7 @@ impl Engine {
             memory.write(place, average);
             raw
         });
-        self.run(&inputs);
+        self.run(&inputs, &[]);
         if let Some(raw) = raw {
             self.machine.memory.write(place, &raw);
         }
@@ -272,9 +288,13 @@ impl Engine {
     }
 
     /// Makes the plan for a batch the last one, and its memory that of the machine.
-    fn plan(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<()> {
+    pub(super) fn plan(
+        &mut self,
+        inputs: &Inputs<'_>,
+        train: bool,
+        update: Option<Room>,
+    ) -> Result<()> {
         inputs.check(&self.graph)?;
-        let update = train.then(|| self.options.rule.room());
         let mut options = inputs.options(Elem::F32, train, update, self.has_last);
         options.carry = if train { self.carry } else { Carry::None };
         let known = self.plans.iter().position(|(p, _)| p.options == options);
@@ -300,8 +320,8 @@ impl Engine {
         Ok((plan, Arc::new(addresses)))
     }
 
-    /// Runs the last plan: within the pool of threads, so that no launch wakes it.
-    fn run(&mut self, inputs: &Inputs<'_>) {
+    /// Runs the last plan, beginning with these states if it is to go on: within the pool of threads, so that no launch wakes it.
+    pub(super) fn run(&mut self, inputs: &Inputs<'_>, carried: &[f32]) {
         let Some((plan, _)) = self.plans.last() else {
             return;
         };
@@ -309,7 +329,7 @@ impl Engine {
         machine.load(inputs);
         if plan.options.carry == Carry::On {
             let place = inputs.states(&self.graph, Space::Carried);
-            machine.memory.write(place, &self.carried);
+            machine.memory.write(place, carried);
         }
         machine.trouble = None;
         rayon::scope(|_| {

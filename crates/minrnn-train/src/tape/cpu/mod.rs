@@ -7,6 +7,7 @@
 mod engine;
 mod machine;
 mod memory;
+mod parts;
 
 #[cfg(test)]
 mod tests;

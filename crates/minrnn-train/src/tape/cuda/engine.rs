@@ -1,6 +1,7 @@
 //! Training and evaluation of a model on a GPU, batch by batch.
 
 mod beside;
+mod parts;
 mod scale;
 
 use std::sync::Arc;
@@ -12,10 +13,11 @@ use minrnn_kernels::loss_scale::LossScale;
 use minrnn_model::graph::{Graph, Op};
 use minrnn_model::params::Params;
 
+use self::parts::Parts;
 use super::inputs::{Inputs, Wanted};
 use super::machine::{CONTROL, GpuScratch, LINE as RING, Machine, Store};
 use crate::error::{Result, TrainError};
-use crate::optim::Rule;
+use crate::optim::{Room, Rule};
 use crate::tape::{Carry, Layout, Place, Plan, Space};
 
 /// Words of a step's report.
@@ -77,6 +79,8 @@ pub struct Engine {
     average: Option<[Memory; 2]>,
     /// The factor on the loss, as of the last reports.
     scale: LossScale,
+    /// Of steps in parts: the sums, and the optimizer's plan.
+    parts: Option<Parts>,
 }
 
 impl Engine {
@@ -108,6 +112,7 @@ impl Engine {
             carried: None,
             average: None,
             scale: LossScale::default(),
+            parts: None,
         };
         engine.set_params(params)?;
         Ok(engine)
@@ -120,7 +125,8 @@ impl Engine {
 
     /// Bytes of memory that it holds.
     pub fn bytes(&self) -> usize {
-        self.store.bytes() + self.machines.iter().map(Machine::bytes).sum::<usize>()
+        let machines = self.machines.iter().map(Machine::bytes).sum::<usize>();
+        self.store.bytes() + machines + self.parts.as_ref().map_or(0, Parts::bytes)
     }
 
     /// Launches in the step of the shape used last.
@@ -236,6 +242,27 @@ impl Engine {
     /// # Errors
     /// An input that does not fit the model; too little memory; [`TrainError::NoGradient`].
     pub fn step(&mut self, inputs: Inputs<'_>, step: u64, update: u64, lr: f64) -> Result<()> {
+        self.queue(step)?;
+        let room = Some(self.options.rule.room());
+        let at = self.machine(&inputs, true, room)?;
+        inputs.upload(&self.gpu, &self.machines[at])?;
+        self.control(self.options.seed, step, update, lr)?;
+        self.numbers(update, lr)?;
+        if self.carry == Carry::On {
+            self.load_states(&self.machines[at], &inputs)?;
+        }
+        self.machines[at].run()?;
+        if self.carry != Carry::None {
+            self.keep_states(at, &inputs)?;
+        }
+        let loss = self.machines[at].view(Place::new(Space::Loss, 1, Elem::F32))?;
+        self.keep_report(loss)?;
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// Room for the report of a step.
+    fn queue(&mut self, step: u64) -> Result<()> {
         if self.room() == 0 {
             return Err(TrainError::config(
                 "train.steps",
@@ -245,26 +272,16 @@ impl Engine {
         if self.pending == 0 {
             self.first = step;
         }
-        let at = self.machine(&inputs, true)?;
-        inputs.upload(&self.gpu, &self.machines[at])?;
-        self.control(step, update, lr)?;
-        self.numbers(update, lr)?;
-        if self.carry == Carry::On {
-            self.load_states(&self.machines[at], &inputs)?;
-        }
-        self.machines[at].run()?;
-        if self.carry != Carry::None {
-            self.keep_states(at, &inputs)?;
-        }
+        Ok(())
+    }
+
+    /// Keeps what a step reports, until somebody reads it.
+    fn keep_report(&self, loss: View<'_>) -> Result<()> {
         let slot = self.ring.view(self.pending * ROW * 4, ROW, Elem::F32)?;
-        let machine = &self.machines[at];
-        let loss = machine.view(Place::new(Space::Loss, 1, Elem::F32))?;
         slot.slice(0, 1)?.copy_from(&self.gpu, loss)?;
         let report = self.store.view(Space::Report)?;
         slot.slice(1, 2)?.copy_from(&self.gpu, report)?;
-        self.keep_scale(slot.slice(3, 2)?)?;
-        self.pending += 1;
-        Ok(())
+        self.keep_scale(slot.slice(3, 2)?)
     }
 
     /// Waits for the steps since the last call, and gives their reports in order. Where something was not finite: the
@@ -303,7 +320,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::step`].
     pub fn evaluate(&mut self, inputs: Inputs<'_>) -> Result<(f32, Option<u32>)> {
-        let at = self.machine(&inputs, false)?;
+        let at = self.machine(&inputs, false, None)?;
         inputs.upload(&self.gpu, &self.machines[at])?;
         self.swap(true)?;
         self.machines[at].run()?;
@@ -318,10 +335,10 @@ impl Engine {
         Ok((loss, Some(correct.read::<u32>(&self.gpu)?[0])))
     }
 
-    fn control(&self, step: u64, update: u64, lr: f64) -> Result<()> {
+    fn control(&self, seed: u64, step: u64, update: u64, lr: f64) -> Result<()> {
         let mut words = [0u32; CONTROL];
-        words[0] = self.options.seed as u32;
-        words[1] = (self.options.seed >> 32) as u32;
+        words[0] = seed as u32;
+        words[1] = (seed >> 32) as u32;
         words[2] = step as u32;
         words[3] = (step >> 32) as u32;
         let numbers = self.options.rule.control(update, lr);
@@ -332,8 +349,7 @@ impl Engine {
     }
 
     /// The machine for a batch, made, run once and captured where it is new; the last used one lies last.
-    fn machine(&mut self, inputs: &Inputs<'_>, train: bool) -> Result<usize> {
-        let update = train.then(|| self.options.rule.room());
+    fn machine(&mut self, inputs: &Inputs<'_>, train: bool, update: Option<Room>) -> Result<usize> {
         let mut options = inputs.options(self.options.compute, train, update, self.has_last);
         options.carry = if train { self.carry } else { Carry::None };
         inputs.check(&self.graph)?;
@@ -348,6 +364,13 @@ impl Engine {
         }
         let graph = if train { &self.trained } else { &self.graph };
         let plan = Plan::new(graph, options, &GpuScratch(&self.gpu))?;
+        let machine = self.made(plan)?;
+        self.machines.push(machine);
+        Ok(self.machines.len() - 1)
+    }
+
+    /// The machine of a plan, run once and captured.
+    fn made(&self, plan: Plan) -> Result<Machine> {
         let mut machine = Machine::new(
             &self.gpu,
             plan,
@@ -356,8 +379,7 @@ impl Engine {
             self.options.rule.clone(),
         )?;
         self.warm(&mut machine)?;
-        self.machines.push(machine);
-        Ok(self.machines.len() - 1)
+        Ok(machine)
     }
 
     /// Runs a new machine once on zeros, with the latch set, so that no parameter changes, then captures it.

@@ -5,6 +5,8 @@ mod inputs;
 mod machine;
 
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod tests;
 
 pub(super) use minrnn_kernels::cuda::Result;

@@ -19,7 +19,7 @@ use crate::tape::{Launch, Options, Place, Plan, Space, Twin};
 
 /// The GPU, or a message.
 #[allow(clippy::print_stderr, reason = "tests say why they did nothing")]
-fn gpu() -> Option<Gpu> {
+pub(super) fn gpu() -> Option<Gpu> {
     match Gpu::new(0) {
         Ok(gpu) => Some(gpu),
         Err(error) => {

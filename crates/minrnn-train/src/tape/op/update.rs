@@ -13,6 +13,7 @@ use crate::tape::cpu::{self, Machine as Cpu, Trouble};
 use crate::tape::cuda::{Machine, Result};
 use crate::tape::host::Host;
 use crate::tape::launch::{Kernel, Places, places};
+use crate::tape::options::Target;
 use crate::tape::place::{Place, Space};
 use crate::tape::planner::{Planner, scratch};
 
@@ -20,6 +21,8 @@ use crate::tape::planner::{Planner, scratch};
 #[derive(Debug)]
 struct GradNorm {
     grads: Place,
+    /// What is looked at too, where there is one.
+    loss: Option<Place>,
     /// What the gradients were multiplied by.
     scale: Option<Place>,
     scratch: Place,
@@ -59,6 +62,7 @@ pub(in crate::tape) fn update(p: &mut Planner<'_>, room: Room) {
     let scratch = scratch!(p, |gpu| adamw::cuda::scratch_len(gpu, len));
     p.launch(GradNorm {
         grads: Place::new(Space::Grads, len, Elem::F32),
+        loss: (p.options.target != Target::None).then(|| Place::new(Space::Loss, 1, Elem::F32)),
         scale: p.scale(),
         scratch,
     });
@@ -89,7 +93,7 @@ fn of_matrices(groups: &[([usize; 2], Vec<usize>)]) -> usize {
 
 impl Kernel for GradNorm {
     fn places(&self) -> Places {
-        places!(self.grads, self.scale => REPORT; self.scratch)
+        places!(self.grads, self.loss, self.scale => REPORT; self.scratch)
     }
     fn host(&self, h: &mut Host) {
         let norm = h.read(self.grads).iter().map(|g| g * g).sum::<f64>();
@@ -120,11 +124,10 @@ impl Kernel for GradNorm {
     }
     #[cfg(feature = "cuda")]
     fn cuda(&self, m: &Machine) -> Result<()> {
-        let loss = Place::new(Space::Loss, 1, Elem::F32);
         let norm = adamw::cuda::Norm {
             grads: m.view(self.grads)?,
             segments: m.store.segments()?,
-            loss: m.has(Space::Loss).then(|| m.view(loss)).transpose()?,
+            loss: m.opt(self.loss)?,
             clip_norm: m.rule.clip_norm(),
             scratch: m.view(self.scratch)?,
             scale: m.opt(self.scale)?,

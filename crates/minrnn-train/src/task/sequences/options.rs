@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{LabelKind, LabelScope};
+use crate::data::{CsvFormat, Delimiter, LabelKind, LabelScope};
 
 /// Options of [`Sequences`](super::Sequences).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,9 +31,18 @@ pub struct SequencesOptions {
     /// With `.csv`: the column of the label, or the columns of the real targets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target_columns: Vec<String>,
+    /// With `.csv`: the column that says when a row was. It is no feature: rows of a sequence are held to its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
     /// With `.csv`: columns that nothing uses; `*` stands for all others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_columns: Vec<String>,
+    /// With `.csv`: what stands between the cells of a row; by default a comma.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<Delimiter>,
+    /// With `.csv`: whether the first row names the columns; by default it does, else they are called 1, 2, 3, ..
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<bool>,
     /// With arrays: whether only the rows of a batch are read, in the place of the whole files before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_disk: bool,
@@ -69,6 +78,16 @@ pub struct SequencesOptions {
     /// All sequences are the test part, and the training part too.
     #[serde(skip)]
     pub(crate) whole: bool,
+}
+
+impl SequencesOptions {
+    /// How its CSV file is written.
+    pub fn format(&self) -> CsvFormat {
+        CsvFormat {
+            delimiter: self.delimiter.unwrap_or_default(),
+            header: self.header.unwrap_or(true),
+        }
+    }
 }
 
 fn tenth() -> f64 {

@@ -8,7 +8,8 @@ use super::source::Source;
 #[cfg(feature = "parquet")]
 use crate::data::read_parquet;
 use crate::data::{
-    ArrayFiles, CsvColumns, DiskSet, LabelKind, NAMED_ARRAYS, read_arrays, read_csv,
+    ArrayFiles, CsvColumns, CsvFormat, Delimiter, DiskSet, LabelKind, NAMED_ARRAYS, read_arrays,
+    read_csv,
 };
 use crate::error::{Result, TrainError};
 
@@ -46,14 +47,16 @@ pub(super) fn read(options: &SequencesOptions) -> Result<Source> {
                 id,
                 features: options.feature_columns.clone(),
                 labels: options.target_columns.clone(),
+                time: options.time_column.clone(),
                 ignored: options.ignore_columns.clone(),
+                format: options.format(),
             };
             let (target, per) = (options.target, options.per);
             #[cfg(feature = "parquet")]
             if ending == "parquet" {
                 return read_parquet(&options.path, &columns, target, per).map(Source::Memory);
             }
-            check_separator(&options.path)?;
+            check_separator(&options.path, options.format())?;
             read_csv(&options.path, &columns, target, per).map(Source::Memory)
         }
         _ => {
@@ -77,7 +80,7 @@ pub(in crate::task) fn array_files(options: &SequencesOptions) -> ArrayFiles {
 }
 
 /// Says what is wrong with a first line that cannot name columns. What is no plain file cannot be read twice.
-fn check_separator(path: &Path) -> Result<()> {
+fn check_separator(path: &Path, format: CsvFormat) -> Result<()> {
     let about = std::fs::metadata(path).map_err(TrainError::io("read", path))?;
     if !about.is_file() {
         return Ok(());
@@ -88,22 +91,23 @@ fn check_separator(path: &Path) -> Result<()> {
     read.map_err(TrainError::io("read", path))?;
     let begin = begin.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&begin);
     if begin.iter().all(u8::is_ascii_whitespace) && (begin.len() as u64) < FIRST {
-        return Err(TrainError::data(
-            path,
-            "",
-            "is empty; its first row names the columns",
-        ));
+        let message = match format.header {
+            true => "is empty; its first row names the columns",
+            false => "is empty",
+        };
+        return Err(TrainError::data(path, "", message));
     }
     let mut lines = begin.split(|b| *b == b'\n' || *b == b'\r');
     let first = lines.find(|line| !line.is_empty()).unwrap_or_default();
-    let other = [(b';', "';'"), (b'\t', "tabs")];
-    match other
-        .iter()
-        .find(|(b, _)| first.contains(b) && !first.contains(&b','))
-    {
-        Some((_, word)) => {
-            let message =
-                format!("its columns are separated by {word}; the separator must be a comma");
+    let found = Delimiter::of(begin);
+    match found.filter(|_| !first.contains(&format.delimiter.byte())) {
+        Some(found) => {
+            let message = format!(
+                "its columns seem to be separated by \"{}\", not by \"{}\"; say it by task.delimiter = \"{}\"",
+                found.written(),
+                format.delimiter.written(),
+                found.written()
+            );
             Err(TrainError::data(path, "row 1", message))
         }
         None => Ok(()),
@@ -127,6 +131,9 @@ fn refuse_unused(options: &SequencesOptions, ending: &str) -> Result<()> {
         ("from_disk", options.from_disk && csv),
         ("ignore_columns", !options.ignore_columns.is_empty() && !csv),
         ("id_column", options.id_column.is_some() && !csv),
+        ("time_column", options.time_column.is_some() && !csv),
+        ("delimiter", options.delimiter.is_some() && ending != "csv"),
+        ("header", options.header.is_some() && ending != "csv"),
         (
             "feature_columns",
             !options.feature_columns.is_empty() && !csv,

@@ -73,7 +73,11 @@ impl Engine {
     /// What a gradient is of, where it is computed in float16.
     pub(super) fn scaled(&self) -> String {
         match self.is_scaled() {
-            true => format!(" (in float16, of the loss times {})", self.scale.scale),
+            // As f64, which is written out in full: of an f32 so large only the first digits would be right.
+            true => {
+                let factor = f64::from(self.scale.scale);
+                format!(" (in float16, of the loss times {factor})")
+            }
             false => String::new(),
         }
     }
