@@ -8,6 +8,7 @@
 //! | `CUDA_COMPUTE_CAP` | the one architecture that candle's kernels are built for; ours too where the former is not set |
 //! | `NVCC`, `CUDA_HOME`, `CUDA_PATH` | the compiler, the toolkit; else `nvcc` in `PATH`, else `/usr/local/cuda` |
 //! | `NVCC_CCBIN` | the host compiler |
+//! | `NVCC_APPEND_FLAGS` | nvcc's own; ours are `-DREC_SWEEP` (more tiles of the recurrences, to be timed) and `-DREC_ARRIVE_EACH=1` (`recurrence/exchange.cuh`) |
 //!
 //! Where neither of the first two is set: the GPUs of this machine, else 90 (H100, H200).
 //!
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     }
     // A folder stands for all that it holds: a new `.cu` is seen. Kernels that did not change are not compiled again.
     println!("cargo::rerun-if-changed=src");
-    for name in VARIABLES {
+    for name in VARIABLES.iter().chain(&nvcc::ENVIRONMENT) {
         println!("cargo::rerun-if-env-changed={name}");
     }
     match build() {

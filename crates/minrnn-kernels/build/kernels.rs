@@ -154,6 +154,7 @@ impl Job<'_> {
             &nvcc.program,
             &nvcc.version,
             &nvcc.flags,
+            &nvcc.from_environment,
         )
             .hash(&mut hasher);
         let key = format!("{:016x}", hasher.finish());

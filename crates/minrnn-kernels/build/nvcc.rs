@@ -15,11 +15,16 @@ const FLAGS: [&str; 6] = [
     "src",
 ];
 
+/// Variables in which nvcc itself finds more flags.
+pub(crate) const ENVIRONMENT: [&str; 2] = ["NVCC_PREPEND_FLAGS", "NVCC_APPEND_FLAGS"];
+
 /// The compiler and what it builds for.
 pub(crate) struct Nvcc {
     pub(crate) program: PathBuf,
     pub(crate) version: String,
     pub(crate) flags: Vec<String>,
+    /// What nvcc takes from the environment by itself, as `-DREC_SWEEP`.
+    pub(crate) from_environment: Vec<Option<String>>,
 }
 
 impl Nvcc {
@@ -45,6 +50,7 @@ impl Nvcc {
                     program: program.clone(),
                     version,
                     flags: flags(archs),
+                    from_environment: ENVIRONMENT.map(|name| env::var(name).ok()).into(),
                 });
             }
         }

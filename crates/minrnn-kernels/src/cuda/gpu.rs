@@ -1,7 +1,7 @@
 //! A GPU with its stream.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candle_core::CudaDevice;
@@ -28,6 +28,7 @@ struct Inner {
     blas: Mutex<Option<Arc<Blas>>>,
     multiprocessors: u32,
     launches: AtomicU64,
+    early: AtomicBool,
 }
 
 impl Drop for Inner {
@@ -42,6 +43,8 @@ impl Drop for Inner {
         });
     }
 }
+/// Whether kernels that can wait for the launch in front of them may begin before it has ended.
+const EARLY: bool = false;
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -89,6 +92,7 @@ impl Gpu {
                 blas: Mutex::default(),
                 multiprocessors: multiprocessors.max(1) as u32,
                 launches: AtomicU64::new(0),
+                early: AtomicBool::new(EARLY),
             }),
         })
     }
@@ -138,6 +142,25 @@ impl Gpu {
     /// Multiprocessors.
     pub fn multiprocessors(&self) -> u32 {
         self.inner.multiprocessors
+    }
+
+    /// Whether launches of kernels that wait by themselves (`griddepcontrol`) may begin before those in front of them have ended: only
+    /// where the machine code that this GPU takes has that instruction.
+    pub(super) fn early(&self) -> bool {
+        self.inner.early.load(Ordering::Relaxed)
+            && self.compute_capability().is_ok_and(|(major, minor)| {
+                let own = (10 * major + minor) as u32;
+                let built = Module::BUILT_FOR.split(',').filter_map(|arch| {
+                    let digits = arch.trim_end_matches(|c: char| !c.is_ascii_digit());
+                    digits.parse::<u32>().ok()
+                });
+                built.filter(|arch| *arch <= own).max() >= Some(90)
+            })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_early(&self, on: bool) {
+        self.inner.early.store(on, Ordering::Relaxed);
     }
 
     /// Launches so far, kernels and matrix products.

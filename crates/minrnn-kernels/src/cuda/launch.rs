@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use candle_core::cuda_backend::cudarc::driver::{CudaFunction, LaunchConfig, result, sys};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, LaunchConfig, sys};
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 
 use super::{CudaError, Gpu, Result, View};
@@ -68,6 +68,7 @@ pub(crate) struct Call<'a> {
     name: String,
     /// Each argument in the low bytes of one word, as the driver reads it on little-endian machines.
     arguments: Vec<u64>,
+    early: bool,
 }
 
 impl<'a> Call<'a> {
@@ -79,6 +80,7 @@ impl<'a> Call<'a> {
             function: gpu.function(module, name)?,
             name: name.to_owned(),
             arguments: Vec::with_capacity(16),
+            early: false,
         })
     }
     /// A pointer.
@@ -109,6 +111,13 @@ impl<'a> Call<'a> {
     /// A `float`.
     pub(crate) fn f32(mut self, value: f32) -> Self {
         self.arguments.push(u64::from(value.to_bits()));
+        self
+    }
+
+    /// The kernel waits for the launch in front of it by itself (`griddepcontrol.wait`, before it reads or writes memory), so it may begin
+    /// before that one has ended, where [`Gpu::early`] says so.
+    pub(crate) fn early(mut self) -> Self {
+        self.early = self.gpu.early();
         self
     }
 
@@ -157,18 +166,37 @@ impl<'a> Call<'a> {
             .iter_mut()
             .map(|a| std::ptr::from_mut(a).cast())
             .collect();
-        // SAFETY: wrappers of this crate give the kernel's parameters in their order and types, with views whose lengths
-        // they have checked; the memory outlives the launch, as frees go to the same stream.
-        let launched = unsafe {
-            result::launch_kernel(
-                self.function.cu_function(),
-                grid,
-                block,
-                shared_bytes,
-                self.gpu.stream().cu_stream(),
-                &mut pointers,
-            )
+        let stream = self.gpu.stream().cu_stream();
+        let mut early = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue {
+                programmaticStreamSerializationAllowed: 1,
+            },
         };
+        let config = sys::CUlaunchConfig {
+            gridDimX: grid.0,
+            gridDimY: grid.1,
+            gridDimZ: grid.2,
+            blockDimX: block.0,
+            blockDimY: block.1,
+            blockDimZ: block.2,
+            sharedMemBytes: shared_bytes,
+            hStream: stream,
+            attrs: &raw mut early,
+            numAttrs: u32::from(self.early),
+        };
+        // SAFETY: wrappers of this crate give the kernel's parameters in their order and types, with views whose lengths
+        // they have checked; the memory outlives the launch, as frees go to the same stream. The attribute outlives the call.
+        let launched = unsafe {
+            sys::cuLaunchKernelEx(
+                &raw const config,
+                self.function.cu_function(),
+                pointers.as_mut_ptr(),
+                std::ptr::null_mut(),
+            )
+        }
+        .result();
         launched.map_err(|e| {
             let what = format!("launch `{}` on {grid:?} blocks of {block:?}", self.name);
             CudaError::driver(what, e)

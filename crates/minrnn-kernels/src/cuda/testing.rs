@@ -7,6 +7,12 @@ use crate::testing::close;
 /// The types of activations.
 pub(crate) const TYPES: [Elem; 3] = [Elem::F32, Elem::Bf16, Elem::F16];
 
+/// Whether a checker looks at every access, which takes a hundred times as long: `MINRNN_TEST_SMALL` is set. Tests of many sizes then have
+/// few and small ones, of which each still runs every kernel.
+pub(crate) fn small() -> bool {
+    std::env::var_os("MINRNN_TEST_SMALL").is_some()
+}
+
 /// Half the distance of neighbours near 1: how far a rounded result is off.
 pub(crate) fn rounding(elem: Elem) -> f64 {
     match elem {

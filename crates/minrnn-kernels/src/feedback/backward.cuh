@@ -15,8 +15,11 @@ template <int PARTS, int QUADS, int ROWS> struct BackwardShared {
     typedef Tile<QUADS> T;
     // What each block gives to the gradients of this block's states, in this step and the next, by turns.
     float parts[2][T::BLOCKS][ROWS][T::SLICE];
-    // Gradients of the products of this block's channels, `[P slice]`.
-    float moved[ROWS][Columns<PARTS, QUADS>::ALL_COLUMNS];
+    // Gradients of the products of this block's channels, `[P slice]`, in this step and the next, by turns: who has what others sent
+    // may go on before the last thread of its own block has read them.
+    float moved[2][ROWS][Columns<PARTS, QUADS>::ALL_COLUMNS];
+    // What has come into the two of `parts`.
+    unsigned long long there[2];
 };
 
 // What the step t reads.
@@ -70,7 +73,15 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
     Read<Cell> read;
     if (live) read.load(in, g, D, sequence * size.time + size.time - 1, size.time - 1, channel, state);
     // What no thread is live for stays 0.
-    for (int i = tid; i < ROWS * ALL_COLUMNS; i += blockDim.x) s.moved[i / ALL_COLUMNS][i % ALL_COLUMNS] = 0.0f;
+    for (int i = tid; i < 2 * ROWS * ALL_COLUMNS; i += blockDim.x)
+        s.moved[i / ALL_COLUMNS / ROWS][i / ALL_COLUMNS % ROWS][i % ALL_COLUMNS] = 0.0f;
+    const int bytes = ROWS * T::BLOCKS * slice * int(sizeof(float));
+    if constexpr (T::BLOCKS > 1) {
+        if (tid < 2) {
+            Arrivals(&s.there[tid]).init();
+            Arrivals(&s.there[tid]).expect(bytes);
+        }
+    }
     cluster_arrive<T::BLOCKS>();
     cluster_wait<T::BLOCKS>();
 
@@ -87,7 +98,7 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
             const i64 at = sequence * size.time + t;
 #pragma unroll
             for (int p = 0; p < P; p++) {
-                s.moved[row][p * slice + own] = dm[p];
+                s.moved[now][row][p * slice + own] = dm[p];
                 g.dx[(at * P + p) * D + channel] = dx[p];
                 if (g.dmoved != nullptr) g.dmoved[(at * P + p) * D + channel] = dm[p];
             }
@@ -107,7 +118,7 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
             part.get(i, w);
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                float4 x = *reinterpret_cast<const float4 *>(&s.moved[r][4 * (lane + T::LANES * i)]);
+                float4 x = *reinterpret_cast<const float4 *>(&s.moved[now][r][4 * (lane + T::LANES * i)]);
                 add_product(sums[r], x, w);
             }
         }
@@ -115,10 +126,19 @@ __device__ __forceinline__ void backward_steps(const Inputs &in, const Gradients
         now = 1 - now;
         if (F::writes(lane)) {
 #pragma unroll
-            for (int r = 0; r < F::HELD; r++) put4<T::BLOCKS>(&s.parts[now][rank][F::first(lane) + r][four % slice], four / slice, sums[r]);
+            for (int r = 0; r < F::HELD; r++) {
+                float *to = &s.parts[now][rank][F::first(lane) + r][four % slice];
+                if constexpr (T::BLOCKS > 1) send4(to, four / slice, sums[r], &s.there[now]);
+                else *reinterpret_cast<float4 *>(to) = make_float4(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+            }
         }
-        cluster_arrive<T::BLOCKS>();
-        cluster_wait<T::BLOCKS>();
+        if constexpr (T::BLOCKS > 1) {
+            const int done = int((size.time - 1 - t) / 2);
+            Arrivals(&s.there[now]).wait(done & 1);
+            if (tid == 0 && t > 1) Arrivals(&s.there[now]).expect(bytes);
+        } else {
+            __syncthreads();
+        }
     }
     if (live && g.dh0 != nullptr) {
 #pragma unroll

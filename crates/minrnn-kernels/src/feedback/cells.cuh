@@ -5,15 +5,19 @@
 
 __device__ __forceinline__ float sigmoid_of(float x) { return fast_reciprocal(1.0f + fast_exp(-x)); }
 
-// Near 0, where the quotient would lose digits, the series.
-__device__ __forceinline__ float tanh_of(float x) {
-    float size = fabsf(x), e = fast_exp(-2.0f * size), q = x * x;
-    float far = copysignf((1.0f - e) * fast_reciprocal(1.0f + e), x);
+// From `e` = e^-2|x| and `r` = 1 / (1 + e). Near 0, where the quotient would lose digits, the series.
+__device__ __forceinline__ float tanh_from(float x, float e, float r) {
+    float size = fabsf(x), q = x * x;
+    float far = copysignf((1.0f - e) * r, x);
     float p = 2.186949e-2f;
     p = p * q - 5.3968254e-2f;
     p = p * q + 0.13333334f;
     p = p * q - 0.33333334f;
     return size < 0.3f ? x + x * (q * p) : far;
+}
+__device__ __forceinline__ float tanh_of(float x) {
+    float e = fast_exp(-2.0f * fabsf(x));
+    return tanh_from(x, e, fast_reciprocal(1.0f + e));
 }
 
 struct Gru {

@@ -25,15 +25,37 @@ __device__ __forceinline__ unsigned at_rank(const void *own, int rank) {
     return there;
 }
 
-// To where `own` lies in the block `rank`.
-template <int BLOCKS> __device__ __forceinline__ void put(float *own, int rank, float x) {
-    if constexpr (BLOCKS > 1) asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(at_rank(own, rank)), "f"(x) : "memory");
-    else *own = x;
-}
-template <int BLOCKS> __device__ __forceinline__ void put4(float *own, int rank, const float (&x)[4]) {
-    if constexpr (BLOCKS > 1)
-        asm volatile("st.shared::cluster.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(at_rank(own, rank)), "f"(x[0]), "f"(x[1]),
-                     "f"(x[2]), "f"(x[3])
-                     : "memory");
-    else *reinterpret_cast<float4 *>(own) = make_float4(x[0], x[1], x[2], x[3]);
+// What blocks of the cluster send to this one, counted: a phase is over when as many bytes have come as were expected. No fence is
+// needed, which would wait for every write to memory before it: a sender's bytes are counted where they arrive.
+struct Arrivals {
+    unsigned address;
+    __device__ __forceinline__ explicit Arrivals(unsigned long long *word)
+        : address(static_cast<unsigned>(__cvta_generic_to_shared(word))) {}
+    // By one thread, before a barrier of the cluster.
+    __device__ __forceinline__ void init() const {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(address) : "memory");
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    // By one thread, once a phase. Bytes may come before it: the phase does not end without it.
+    __device__ __forceinline__ void expect(int bytes) const {
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address), "r"(bytes) : "memory");
+    }
+    // Until the phase of this parity is over.
+    __device__ __forceinline__ void wait(int parity) const {
+        unsigned over;
+        do {
+            asm volatile(
+                "{ .reg .pred p; mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+                : "=r"(over)
+                : "r"(address), "r"(parity)
+                : "memory");
+        } while (over == 0);
+    }
+};
+
+// 16 bytes to where `own` lies in the block `rank`, counted by its `arrivals`.
+__device__ __forceinline__ void send4(float *own, int rank, const float (&x)[4], unsigned long long *arrivals) {
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(at_rank(own, rank)),
+                 "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]), "r"(at_rank(arrivals, rank))
+                 : "memory");
 }

@@ -1,7 +1,7 @@
 //! GRU and LSTM on CUDA, f32: all steps in one launch, forward and backward.
 //!
-//! Up to 64 channels a block, and up to 512, on GPUs with clusters of blocks (compute capability 9.0), a cluster keeps the matrix in its
-//! registers, and beyond 384 in its shared memory too, for all steps; else a plain kernel reads it in every step. Every sum has an order that hangs on the channels and on which of the two it is:
+//! Up to 64 channels, in fours and aligned, a block has one sequence, the matrix in its registers. Up to 64 channels else a block, and up to 512, on GPUs with clusters of blocks (compute capability 9.0), a cluster keeps the matrix in its
+//! registers, and beyond 384 in its shared memory too, for all steps; else a plain kernel reads it in every step. Every sum has an order that hangs on the channels and on which of the three it is:
 //! a sequence has the same bits in any batch.
 
 use super::{Feedback, Size};
@@ -15,6 +15,9 @@ const F32: &[Elem] = &[Elem::F32];
 
 /// Sequences of a block of the plain kernel, and its most threads, as in `plain.cuh`.
 const PLAIN: (usize, usize) = (4, 1024);
+
+/// Most channels of a block that has one sequence, as in `alone.cuh`.
+const ALONE: usize = 64;
 
 /// What a cell reads, as the twin's [`slow::Inputs`](super::slow::Inputs).
 #[derive(Debug, Clone, Copy)]
@@ -63,13 +66,18 @@ pub(super) enum Way {
     /// By clusters, or up to 64 channels by a block alone, each with so many sequences: 2 or 8. Plain where there are none, or too many
     /// channels for them.
     Cluster(usize),
+    /// By a block for each sequence: up to 64 channels, a multiple of 4, and aligned views.
+    Alone,
     /// Any sizes, on any GPU.
     Plain,
 }
 
 impl Way {
-    /// The fastest.
-    fn best(gpu: &Gpu, size: Size) -> Self {
+    /// The fastest for what is read `by` fours of channels.
+    fn best(gpu: &Gpu, size: Size, by: &[View<'_>]) -> Self {
+        if has_alone(size) && aligned(by) {
+            return Self::Alone;
+        }
         match Tile::new(size.channels) {
             None => Self::Plain,
             // Few sequences a cluster where that leaves multiprocessors free.
@@ -79,6 +87,15 @@ impl Way {
             }
         }
     }
+}
+
+/// Whether a size has kernels for a sequence a block.
+pub(super) fn has_alone(size: Size) -> bool {
+    size.channels <= ALONE && size.channels.is_multiple_of(4)
+}
+
+fn aligned(views: &[View<'_>]) -> bool {
+    views.iter().all(|v| v.address().is_multiple_of(16))
 }
 
 /// How a cluster shares a matrix, as `Tile` in `tile.cuh`.
@@ -141,6 +158,18 @@ impl<'a> Launch<'a> {
             && let Some(launch) = Self::clustered(gpu, kind, pass, size, rows)?
         {
             return Ok(launch);
+        }
+        if way == Way::Alone {
+            return Ok(Self {
+                call: Call::new(
+                    gpu,
+                    Module::Feedback,
+                    &format!("{}_alone", name(kind, pass)),
+                )?,
+                grid: size.batch,
+                threads: (4 * size.channels).next_multiple_of(32),
+                shared: 0,
+            });
         }
         let (name, (rows, threads)) = (name(kind, pass), PLAIN);
         Ok(Self {
@@ -261,7 +290,8 @@ pub fn forward(
     size: Size,
     to: &Outputs<'_>,
 ) -> Result<()> {
-    forward_by(gpu, kind, i, size, to, Way::best(gpu, size))
+    let way = Way::best(gpu, size, &[i.x]);
+    forward_by(gpu, kind, i, size, to, way)
 }
 
 pub(super) fn forward_by(
@@ -293,7 +323,8 @@ pub fn backward(
     given: [View<'_>; 3],
     to: &Grads<'_>,
 ) -> Result<()> {
-    backward_by(gpu, kind, i, size, given, to, Way::best(gpu, size))
+    let way = Way::best(gpu, size, &given);
+    backward_by(gpu, kind, i, size, given, to, way)
 }
 
 pub(super) fn backward_by(

@@ -1,14 +1,19 @@
 use super::cuda::{
-    Grads, Inputs, Outputs, Way, backward, backward_by, forward, forward_by, has_clusters,
+    Grads, Inputs, Outputs, Way, backward, backward_by, forward, forward_by, has_alone,
+    has_clusters,
 };
 use super::tests::{Data, KINDS};
 use super::{Feedback, Size};
 use crate::Elem;
-use crate::cuda::testing::{Bench, Buffer};
+use crate::cuda::testing::{Bench, Buffer, small};
 
 /// Around every number of sequences of a cluster and of channels of a tile, and beyond the last.
-const SIZES: [[usize; 3]; 19] = [
+const SIZES: [[usize; 3]; 23] = [
     [1, 1, 1],
+    [3, 1, 8],
+    [2, 2, 64],
+    [2, 9, 4],
+    [5, 50, 36],
     [7, 2, 3],
     [65, 33, 16],
     [64, 33, 64],
@@ -28,6 +33,9 @@ const SIZES: [[usize; 3]; 19] = [
     [7, 2, 513],
     [3, 2, 1030],
 ];
+
+/// One of each kernel that is not plain alone.
+const FEW: [[usize; 3]; 5] = [[2, 9, 4], [3, 3, 64], [3, 2, 100], [2, 2, 380], [9, 2, 5]];
 
 struct OnGpu<'a> {
     bench: &'a Bench,
@@ -115,10 +123,14 @@ impl<'a> OnGpu<'a> {
 
 /// The ways that a size has a kernel for.
 fn ways(size: Size) -> Vec<Way> {
-    match size.channels {
-        ..=512 => vec![Way::Cluster(2), Way::Cluster(8), Way::Plain],
-        _ => vec![Way::Plain],
+    let mut ways = vec![Way::Plain];
+    if size.channels <= 512 {
+        ways.extend([Way::Cluster(2), Way::Cluster(8)]);
     }
+    if has_alone(size) {
+        ways.push(Way::Alone);
+    }
+    ways
 }
 
 fn bits(all: &[Buffer<'_>]) -> Vec<Vec<u32>> {
@@ -130,7 +142,8 @@ fn equals_its_twin_on_a_gpu() {
     let Some(bench) = Bench::new("feedback") else {
         return;
     };
-    for (seed, size) in SIZES.into_iter().enumerate() {
+    let sizes = if small() { &FEW[..] } else { &SIZES[..] };
+    for (seed, size) in sizes.iter().copied().enumerate() {
         for kind in KINDS {
             // Each of them with a bias and begun with values, and without.
             for seed in [2 * seed, 2 * seed + 1] {
@@ -189,7 +202,11 @@ fn sequences_beside_each_other_give_the_same_bits_on_a_gpu() {
             let two = bits(&on.run(Way::Cluster(2)));
             let eight = bits(&on.run(Way::Cluster(8)));
             assert!(two == eight, "{kind:?} {size:?}");
-            assert!(on.alone(None).bits() == eight[0], "{kind:?} {size:?}");
+            let best = match has_alone(data.size) {
+                true => on.run(Way::Alone)[0].bits(),
+                false => eight[0].clone(),
+            };
+            assert!(on.alone(None).bits() == best, "{kind:?} {size:?}");
         }
     }
 }
@@ -225,7 +242,8 @@ fn a_captured_launch_replays() {
         return;
     };
     for kind in KINDS {
-        for size in [[3, 5, 20], [9, 4, 384], [2, 3, 400]] {
+        let sizes = [[3, 5, 20], [9, 4, 384], [2, 3, 400]];
+        for size in sizes.into_iter().take(if small() { 1 } else { 3 }) {
             let data = Data::new(kind, size, 6);
             let on = OnGpu::new(&bench, &data);
             let want = on.alone(None).bits();

@@ -8,16 +8,18 @@
 //   D / BLOCKS channels, with all parts of them, and its part of the matrix in registers for all steps (Tile); of more than 384 channels,
 //   which would be 256 KB, some of it in shared memory (Part).
 // - Forward: each block computes its channels of h and writes them into the shared memory of all blocks of the cluster: 4 ROWS D bytes in
-//   and out. One barrier of the cluster a step, as h has two places by turns: who writes a place again has passed a barrier that all
-//   readers of its last values came to after reading.
+//   and out, each counted where it arrives (Arrivals). h has two places by turns: who writes a place again has h of the step between from
+//   all blocks, which send it after reading that place. A barrier of the cluster would do too, but its release is a fence of the
+//   whole GPU, which waits for the step's outputs to reach memory, and its acquire empties the first-level cache, in every step.
 // - A channel has 16 (8) lanes, each with fours of rows of its P columns: a read of 16 bytes of h is for 4 P multiply-adds. Sums are
 //   folded over lanes so that each lane ends with one sequence (Fold).
 // - Backward: a block with the gradients of its own products has the same part of the matrix give to the gradients of all D channels, and
 //   sends each block its channels; the receiver adds the BLOCKS parts in their order. That is 4 ROWS D bytes again, not P times as many.
-// - Inputs of the next step are fetched while this one is computed; outputs are written behind the arrival at the barrier, whose release
-//   would wait for them.
+// - Inputs of the next step are fetched while this one is computed; outputs are written behind what others wait for.
 //
-// Where D is beyond 512 or the GPU has no such clusters: `plain.cuh`.
+// Up to 64 channels a block has one sequence where rows are aligned: `alone.cuh`. Where D is beyond 512 or the GPU has no such
+// clusters: `plain.cuh`.
+#include "feedback/alone.cuh"
 #include "feedback/backward.cuh"
 #include "feedback/forward.cuh"
 #include "feedback/plain.cuh"
@@ -42,6 +44,16 @@
     }
 PLAIN(gru, Gru)
 PLAIN(lstm, Lstm)
+
+#define ALONE(NAME, CELL)                                                                                                       \
+    extern "C" __global__ void __launch_bounds__(ALONE_THREADS, 2) feedback_##NAME##_fwd_alone(FORWARD_ARGUMENTS) {           \
+        alone_forward<CELL>(FORWARD_STRUCTS);                                                                                   \
+    }                                                                                                                           \
+    extern "C" __global__ void __launch_bounds__(ALONE_THREADS, 2) feedback_##NAME##_bwd_alone(BACKWARD_ARGUMENTS) {          \
+        alone_backward<CELL>(BACKWARD_STRUCTS);                                                                                 \
+    }
+ALONE(gru, Gru)
+ALONE(lstm, Lstm)
 
 #define CLUSTER(NAME, CELL, QUADS, ROWS)                                                                                        \
     extern "C" __global__ void ATTRIBUTES(QUADS) __launch_bounds__(Tile<QUADS>::THREADS, 1)                                  \

@@ -10,6 +10,8 @@ template <int PARTS, int QUADS, int ROWS> struct ForwardShared {
     float h[2][ROWS][Tile<QUADS>::WIDTH];
     // Products of the block's channels.
     float moved[ROWS][PARTS][Tile<QUADS>::SLICE];
+    // What has come into the two of h.
+    unsigned long long there[2];
 };
 
 template <class Cell, int QUADS, int ROWS>
@@ -62,6 +64,13 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
         s.h[0][r][k] = there ? or_zero(in.h0, (begin + r) * D + k) : 0.0f;
         s.h[1][r][k] = 0.0f;
     }
+    const int bytes = ROWS * T::BLOCKS * slice * int(sizeof(float));
+    if constexpr (T::BLOCKS > 1) {
+        if (tid < 2) {
+            Arrivals(&s.there[tid]).init();
+            Arrivals(&s.there[tid]).expect(bytes);
+        }
+    }
     cluster_arrive<T::BLOCKS>();
     cluster_wait<T::BLOCKS>();
 
@@ -95,11 +104,20 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
 #pragma unroll
             for (int p = 0; p < P; p++) moved[p] = s.moved[row][p][own] + bias[p];
             Cell::step(x, moved, h, c, saved);
-#pragma unroll
-            for (int i = 0; i < T::BLOCKS; i++) put<T::BLOCKS>(&s.h[1 - now][row][channel], (rank + i) % T::BLOCKS, h);
         }
-        cluster_arrive<T::BLOCKS>();
-        // Behind the barrier's first half, which waits for writes before it.
+        if constexpr (T::BLOCKS > 1) {
+            // Four lanes have four channels side by side; each sends them to a quarter of the blocks.
+            float four[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) four[i] = __shfl_sync(ALL, h, i, 4);
+            if (row < ROWS) {
+#pragma unroll
+                for (int i = 0; i < T::BLOCKS; i += 4)
+                    send4(&s.h[1 - now][row][channel / 4 * 4], (rank + i + own % 4) % T::BLOCKS, four, &s.there[1 - now]);
+            }
+        } else if (live) {
+            s.h[1 - now][row][channel] = h;
+        }
         if (live) {
             const i64 at = sequence * size.time + t;
             out.h[at * D + channel] = h;
@@ -113,7 +131,13 @@ __device__ __forceinline__ void forward_steps(const Inputs &in, const Outputs &o
                 for (int p = 0; p < P; p++) x[p] = from[p * D];
             }
         }
-        cluster_wait<T::BLOCKS>();
+        if constexpr (T::BLOCKS > 1) {
+            // Who is through has all of h, this block's own too, which is sent behind the last use of `moved`.
+            Arrivals(&s.there[1 - now]).wait(int(t / 2) & 1);
+            if (tid == 0 && t + 2 < size.time) Arrivals(&s.there[1 - now]).expect(bytes);
+        } else {
+            __syncthreads();
+        }
     }
     if (live && out.last != nullptr) out.last[state] = c;
 }

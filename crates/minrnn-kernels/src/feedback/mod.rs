@@ -10,6 +10,9 @@ pub mod cuda;
 #[cfg(test)]
 mod cuda_tests;
 pub mod slow;
+#[cfg(feature = "cuda")]
+#[cfg(test)]
+mod steps_by_time;
 #[cfg(test)]
 mod tests;
 

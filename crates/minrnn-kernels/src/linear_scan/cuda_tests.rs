@@ -48,6 +48,12 @@ fn a_captured_launch_replays() {
 }
 
 #[test]
+#[ignore = "a measurement"]
+fn tiles_by_time() {
+    crate::recurrence::sweep::sweep("linear_scan", &Scan);
+}
+
+#[test]
 fn refuses_what_does_not_fit_on_a_gpu() {
     shared::refuses("linear_scan", &Scan);
 }

@@ -3,6 +3,9 @@
 
 #[cfg(feature = "cuda")]
 pub(crate) mod bridge;
+#[cfg(feature = "cuda")]
+#[cfg(test)]
+mod by_time;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;

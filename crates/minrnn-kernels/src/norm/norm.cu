@@ -206,23 +206,41 @@ __device__ __forceinline__ void backward(const Backward<S, C> &p) {
         if (HOLD && c < p.width) load_parameter(weight[i], p.weight + c);
     }
     const Dropout dropout(p.control, p.site, p.threshold, p.keep);
-    for (i64 row = i64(blockIdx.x) * Shape::GROUPS + group; row < p.rows; row += i64(gridDim.x) * Shape::GROUPS) {
+    // Where registers are left, a row is on its way while the one before it is computed: nobody else writes to it.
+    constexpr bool AHEAD = PACKS <= 3;
+    const i64 step = i64(gridDim.x) * Shape::GROUPS;
+    Pack<S, VEC> next_s[PACKS], next_dsum[PACKS];
+    Pack<C, VEC> next_dy[PACKS];
+    auto fetch = [&](i64 row) {
+#pragma unroll
+        for (int i = 0; i < PACKS; i++) {
+            const int c = (i * Shape::SPAN + thread) * VEC;
+            const i64 at = row * p.width + c;
+            next_s[i].clear();
+            next_dy[i].clear();
+            next_dsum[i].clear();
+            if (c < p.width && row < p.rows) {
+                next_s[i].fetch(p.s + at);
+                next_dy[i].fetch(p.dy + at);
+                if (p.dsum) next_dsum[i].fetch(p.dsum + at);
+            }
+        }
+    };
+    i64 row = i64(blockIdx.x) * Shape::GROUPS + group;
+    if constexpr (AHEAD) fetch(row);
+    for (; row < p.rows; row += step) {
+        if constexpr (!AHEAD) fetch(row);
         const i64 begin = row * p.width;
         const float mean = LAYER ? p.stats[2 * row] : 0, scale = p.stats[2 * row + 1];
         Pack<S, VEC> s_packs[PACKS], dsum_packs[PACKS];
         Pack<C, VEC> dy_packs[PACKS];
 #pragma unroll
         for (int i = 0; i < PACKS; i++) {
-            int c = (i * Shape::SPAN + thread) * VEC;
-            s_packs[i].clear();
-            dy_packs[i].clear();
-            dsum_packs[i].clear();
-            if (c < p.width) {
-                s_packs[i].fetch(p.s + begin + c);
-                dy_packs[i].fetch(p.dy + begin + c);
-                if (p.dsum) dsum_packs[i].fetch(p.dsum + begin + c);
-            }
+            s_packs[i] = next_s[i];
+            dsum_packs[i] = next_dsum[i];
+            dy_packs[i] = next_dy[i];
         }
+        if constexpr (AHEAD) fetch(row + step);
         float level = 0, along = 0;
 #pragma unroll
         for (int i = 0; i < PACKS; i++) {

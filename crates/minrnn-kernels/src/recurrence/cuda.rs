@@ -130,6 +130,7 @@ impl<'a> Cell<'a> {
             // All sequences of a batch go through time side by side.
             .i32(int(self.op, "b", self.size.b)?)
             .u32(total)
+            .early()
             .launch(
                 (grid, 1, 1),
                 (tile.threads(), 1, 1),

@@ -44,13 +44,10 @@ template <int CL, int W, int G, class Maps> __device__ __forceinline__ void meet
   }
 }
 
-// Leaves the map of this warp for the chain warp, and gets the state before this thread's slot. (A, H): the
-// map of the slot. LOOPS: whether the block has more than one tile.
-template <class Cell, int CL, int W, int VEC, int G, bool LOOPS, class Maps>
-__device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
+// Joins the maps (A, H) of the slots of a warp, each with all before it.
+template <class Cell, int CL, int VEC> __device__ __forceinline__ void join_slots(float (&A)[VEC], float (&H)[VEC]) {
   constexpr int S = 32 / CL;
-  const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL;
-  float *a = &maps.a[warp][threadIdx.x % CL * VEC], *h = &maps.h[warp][threadIdx.x % CL * VEC];
+  const int slot = threadIdx.x % 32 / CL;
 #pragma unroll
   for (int off = 1; off < S; off *= 2) {
 #pragma unroll
@@ -63,6 +60,53 @@ __device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)
       }
     }
   }
+}
+// From the joined maps those of the slot before.
+template <int CL, int VEC> __device__ __forceinline__ void step_back(float (&A)[VEC], float (&H)[VEC]) {
+  if constexpr (CL < 32) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) {
+      A[j] = __shfl_up_sync(~0u, A[j], CL);
+      H[j] = __shfl_up_sync(~0u, H[j], CL);
+    }
+  }
+}
+
+// Where a block has all steps of its channels (G = 0), no other block is asked and no warp carries: each warp takes the state before
+// the first step, `x`, through the maps of the warps before it by itself, in the order in which a chain warp would.
+template <class Cell, int CL, int W, int VEC, class Maps>
+__device__ __forceinline__ void exchange_alone(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
+  constexpr int S = 32 / CL;
+  const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL, c = threadIdx.x % CL * VEC;
+  join_slots<Cell, CL>(A, H);
+  if (slot == S - 1) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) {
+      maps.a[warp][c + j] = A[j];
+      maps.h[warp][c + j] = H[j];
+    }
+  }
+  step_back<CL>(A, H);
+  __syncthreads();
+#pragma unroll 4
+  for (int w = 0; w < warp; w++) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) x[j] = Cell::apply(maps.a[w][c + j], maps.h[w][c + j], x[j]);
+  }
+  if (slot > 0) {
+#pragma unroll
+    for (int j = 0; j < VEC; j++) x[j] = Cell::apply(A[j], H[j], x[j]);
+  }
+}
+
+// Leaves the map of this warp for the chain warp, and gets the state before this thread's slot. (A, H): the
+// map of the slot. LOOPS: whether the block has more than one tile.
+template <class Cell, int CL, int W, int VEC, int G, bool LOOPS, class Maps>
+__device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
+  constexpr int S = 32 / CL;
+  const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL;
+  float *a = &maps.a[warp][threadIdx.x % CL * VEC], *h = &maps.h[warp][threadIdx.x % CL * VEC];
+  join_slots<Cell, CL>(A, H);
   if constexpr (LOOPS && S > 1) __syncwarp();  // 3: all lanes have loaded the states of the tile before
   if (slot == S - 1) {
 #pragma unroll
@@ -77,13 +121,7 @@ __device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)
     __syncwarp();
     if (REC_ARRIVE_EACH ? slot == S - 1 : threadIdx.x % 32 == 0) Phase(&maps.mapped).arrive();
   }
-  if constexpr (S > 1) {
-#pragma unroll
-    for (int j = 0; j < VEC; j++) {
-      A[j] = __shfl_up_sync(~0u, A[j], CL);
-      H[j] = __shfl_up_sync(~0u, H[j], CL);
-    }
-  }
+  step_back<CL>(A, H);
   await_all<32 * (W + 1)>(2);
 #pragma unroll
   for (int j = 0; j < VEC; j++) x[j] = S > 1 && slot > 0 ? Cell::apply(A[j], H[j], a[j]) : a[j];

@@ -6,14 +6,14 @@
 #define REC_NAME(pass, tile) REC_PASTE(OP, pass, ELEM, KIND, tile)
 
 #define FORWARD(CL, W, L, VEC, G, BLOCKS, STAGES)                                                                     \
-  extern "C" __global__ void __launch_bounds__(32 * (W + 1), BLOCKS)                                                  \
+  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                            \
       REC_NAME(fwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES)(                                           \
           const void *x0, const void *x1, const float *h0, TYPE *h, unsigned *scratch, int B, int T, int D, int band, \
           unsigned total) {                                                                                           \
     rec::forward_tile<CELL, TYPE, CL, W, L, VEC, G, STAGES>(x0, x1, h0, h, scratch, B, T, D, band, total);            \
   }
 #define BACKWARD(CL, W, L, VEC, G, BLOCKS, STAGES, AGAIN)                                                             \
-  extern "C" __global__ void __launch_bounds__(32 * (W + 1), BLOCKS)                                                  \
+  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                            \
       REC_NAME(bwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES##_##AGAIN)(                                 \
           const void *x0, const void *x1, const float *h0, const TYPE *h, const TYPE *dh, void *dx0, void *dx1,       \
           float *dh0, unsigned *scratch, int B, int T, int D, int band, unsigned total) {                             \
@@ -54,6 +54,40 @@ BACKWARD(16, 15, 4, 4, 1, 1, 2, 0)
 BACKWARD(32, 7, 4, 4, 1, 3, 0, 1)
 #else
 BACKWARD(32, 7, 4, 4, 1, 2, 0, 1)
+#endif
+#endif
+#endif
+
+// For the measurement `tiles_by_time` alone.
+#if defined(ALL) && defined(REC_SWEEP)
+#if ELEM_BYTES == 4
+FORWARD(8, 8, 4, 4, 8, 4, 0)
+FORWARD(4, 8, 8, 4, 0, 2, 0)
+FORWARD(4, 16, 4, 4, 0, 2, 0)
+FORWARD(16, 16, 4, 4, 1, 2, 0)
+FORWARD(16, 8, 4, 4, 1, 3, 0)
+FORWARD(16, 15, 4, 4, 1, 2, 0)
+BACKWARD(16, 15, 4, 4, 1, 1, 0, 0)
+BACKWARD(4, 16, 4, 4, 0, 1, 0, 0)
+#else
+FORWARD(4, 8, 8, 4, 0, 2, 0)
+FORWARD(4, 16, 4, 4, 0, 2, 0)
+FORWARD(4, 16, 4, 8, 0, 1, 0)
+FORWARD(8, 16, 8, 4, 0, 1, 0)
+FORWARD(8, 8, 8, 4, 8, 2, 0)
+FORWARD(32, 8, 4, 4, 1, 4, 0)
+FORWARD(32, 15, 4, 4, 1, 2, 0)
+BACKWARD(4, 16, 4, 8, 0, 1, 0, 1)
+BACKWARD(8, 16, 8, 4, 0, 1, 0, 1)
+BACKWARD(4, 8, 8, 4, 0, 2, 0, 1)
+BACKWARD(4, 16, 4, 4, 0, 1, 0, 1)
+BACKWARD(4, 16, 4, 4, 0, 2, 0, 1)
+BACKWARD(32, 15, 4, 4, 1, 1, 0, 1)
+BACKWARD(8, 8, 4, 4, 8, 2, 0, 1)
+BACKWARD(32, 8, 4, 4, 1, 2, 0, 1)
+#if CELL_PARTS < 3
+BACKWARD(8, 8, 4, 4, 8, 3, 0, 1)
+BACKWARD(32, 8, 4, 4, 1, 3, 0, 1)
 #endif
 #endif
 #endif

@@ -13,6 +13,9 @@ pub mod cuda;
 pub(crate) mod cuda_tests;
 pub(crate) mod packed;
 #[cfg(feature = "cuda")]
+#[cfg(test)]
+pub(crate) mod sweep;
+#[cfg(feature = "cuda")]
 mod tiles;
 
 use candle_core::{Result, Shape, Tensor};

@@ -4,7 +4,8 @@
 // each, and a block has W warps of data. All loads are issued before the first use. Each slot folds its steps into one affine
 // map; one more warp of the block finds the state before each slot, see chain.cuh; then every slot runs its
 // steps again from registers. STAGES: a block takes every gridDim.x-th tile, and so many tiles ahead are on their
-// way into shared memory; 0: a block has one tile, loaded straight into registers.
+// way into shared memory; 0: a block has one tile, loaded straight into registers. G = 0: a tile has all steps, so that there is
+// nothing to hand on and no chain warp.
 #pragma once
 #include "cells.cuh"
 #include "chain.cuh"
@@ -219,6 +220,15 @@ template <class Cell, class E, int L, int VEC> struct BackwardInput {
   }
 };
 
+// A launch may begin before the one in front of it has ended (`cuda.rs`): waits for that one, and lets the next one begin as soon as every
+// block of this one is on its way. What other launches wrote, the scratch too, is read behind this.
+__device__ __forceinline__ void take_turns() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // What the chain warp of a block does.
 template <class Cell, int G, int CL, int W, int L, int VEC, int STAGES, class Maps, class Start>
 __device__ __forceinline__ void chain_warp(const Plan<CL, W, L, VEC> &plan, Maps &maps, unsigned *scratch,
@@ -252,10 +262,13 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
   char *const memory = all + sizeof(maps);
   const Tiles plan(B, T, D, band);
   meet<CL, W, G>(maps);
-  if (threadIdx.x >= DATA) {
-    chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total,
-                                               [&](long long q) { return h0 ? h0[q] : 0.f; });
-    return;
+  take_turns();
+  if constexpr (G > 0) {
+    if (threadIdx.x >= DATA) {
+      chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total,
+                                                 [&](long long q) { return h0 ? h0[q] : 0.f; });
+      return;
+    }
   }
   Inbox<DATA> in{memory, (int)threadIdx.x};
   Input input;
@@ -281,6 +294,10 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
       input.template bring_all<Way::Load>(in, at, x0, x1, T, D);
     }
     float a[L][VEC], b[L][VEC], A[VEC], H[VEC], state[VEC];
+    if constexpr (G == 0) {
+#pragma unroll
+      for (int j = 0; j < VEC; j++) state[j] = h0 && at.c < D ? h0[at.channel(plan) + at.c - at.c0 + j] : 0.f;
+    }
 #pragma unroll
     for (int i = 0; i < L; i++) {
 #pragma unroll
@@ -302,7 +319,8 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
                       ? in.memory + Input::BYTES * DATA
                       : memory;
     }
-    exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, state);
+    if constexpr (G == 0) exchange_alone<Cell, CL, W>(maps, A, H, state);
+    else exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, state);
     E *out = h + ((long long)at.b * T + at.step) * D + at.c;
 #pragma unroll
     for (int i = 0; i < L; i++) {
@@ -333,9 +351,12 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
   char *const memory = all + sizeof(maps);
   const Tiles plan(B, T, D, band);
   meet<CL, W, G>(maps);
-  if (threadIdx.x >= DATA) {
-    chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total, [](long long) { return 0.f; });
-    return;
+  take_turns();
+  if constexpr (G > 0) {
+    if (threadIdx.x >= DATA) {
+      chain_warp<Cell, G, CL, W, L, VEC, STAGES>(plan, maps, scratch, total, [](long long) { return 0.f; });
+      return;
+    }
   }
   const unsigned zero = (unsigned)D >> 31;
   Inbox<DATA> in{memory, (int)threadIdx.x};
@@ -397,7 +418,13 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
                       ? in.memory + Input::BYTES * DATA
                       : memory;
     }
-    exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, u);
+    if constexpr (G == 0) {
+#pragma unroll
+      for (int j = 0; j < VEC; j++) u[j] = 0.f;
+      exchange_alone<Cell, CL, W>(maps, A, H, u);
+    } else {
+      exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, u);
+    }
     const long long stride = Place<Cell, E>::stride(D), here = (long long)at.b * T + t;
     Place<Cell, E> out(dx0, dx1, D);
     out.move(here * stride + at.c);

@@ -52,7 +52,7 @@ pub(crate) struct Tile {
     warps: usize,
     steps: usize,
     vec: usize,
-    /// Tiles of time whose maps are folded before a carry goes on.
+    /// Tiles of time whose maps are folded before a carry goes on; 0: a tile has all steps.
     group: usize,
     /// Blocks that a multiprocessor has registers for.
     blocks: usize,
@@ -191,6 +191,22 @@ impl Tile {
         all
     }
 
+    /// As its kernel is written in `kernels.cuh`: what stands in the brackets.
+    #[cfg(test)]
+    pub(super) fn written(numbers: &str) -> Option<Self> {
+        let numbers: Vec<usize> = (numbers.split(',').map(|n| n.trim().parse()))
+            .collect::<std::result::Result<_, _>>()
+            .ok()?;
+        let again = numbers.get(7).is_some_and(|again| *again == 1);
+        Some(tile(*numbers.first_chunk::<7>()?, again))
+    }
+
+    /// Channels that a lane has side by side.
+    #[cfg(test)]
+    pub(super) fn vec(self) -> usize {
+        self.vec
+    }
+
     /// The last words of the kernel's name.
     pub(crate) fn name(self, pass: Pass) -> String {
         let Self {
@@ -225,9 +241,14 @@ impl Tile {
     pub(crate) fn total(self, size: Size) -> usize {
         self.tiles(size) * size.b * size.d.div_ceil(self.channels())
     }
-    /// Threads of a block: one warp more than those with data.
+    /// Threads of a block: where there is something to hand on, one warp more than those with data.
     pub(crate) fn threads(self) -> u32 {
-        32 * (self.warps as u32 + 1)
+        32 * (self.warps as u32 + u32::from(self.group > 0))
+    }
+    /// Whether it can serve so many steps.
+    #[cfg(test)]
+    pub(super) fn reaches(self, steps: usize) -> bool {
+        self.group > 0 || steps <= self.rows()
     }
     /// Bytes of shared memory of a block: the maps of its warps, and the tiles on their way.
     pub(crate) fn shared(self, job: Job) -> usize {
