@@ -7,7 +7,7 @@
 #[path = "../golden/read.rs"]
 mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minrnn_model::model::Model;
 use minrnn_model::params::Params;
@@ -19,7 +19,7 @@ use read::Golden;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: exports DIR")?);
-    for (name, bytes) in read::files() {
+    for (name, bytes) in read::files().into_iter().chain(attention()?) {
         let golden = Golden::read(&bytes)?;
         let model = Model::from_config(&golden.config)?;
         for v in variants(&name) {
@@ -32,6 +32,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     Ok(())
+}
+
+/// The GPT-2s of the folder beside, by a name that says so.
+fn attention() -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/gpt2");
+    let one = |name: &str| {
+        let bytes = std::fs::read(folder.join(format!("{name}.safetensors")))?;
+        Ok((format!("attention_{name}"), bytes))
+    };
+    ["gpt2", "nano"].into_iter().map(one).collect()
 }
 
 struct Variant {

@@ -196,6 +196,7 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
         ends: vec![],
         own: true,
         large: false,
+        marked: false,
     };
     let states = given.filter(|all| !all.is_empty()).map(|states| Case {
         states: Some(states),

@@ -167,6 +167,12 @@ pub(crate) fn pair(
         if let (Some(large), true) = (case.enlarged(two)?, far && i > 0) {
             case = large;
         }
+        if i > 0
+            && !far
+            && let Some(marked) = two.marked(&case, &mut rng)?
+        {
+            case = marked;
+        }
         if two.takes_states() {
             let before = two.before(case.time, two.most);
             let states = two.random_states((batch, before), &others, &mut rng)?;

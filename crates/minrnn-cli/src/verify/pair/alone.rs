@@ -36,7 +36,7 @@ pub(crate) fn alone(
     let mut witnesses = two.witnesses(request, &[(SIDE, "file")]);
     let mut cases = given(&two)?;
     let drawn = two.cases(limit, &mut rng)?.into_iter();
-    cases.extend(drawn.filter(|case| case.own && !case.large));
+    cases.extend(drawn.filter(|case| case.own && !case.large && !case.marked));
     let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
     for case in &cases {
         course.begin(case.work(), &case.name());

@@ -43,6 +43,8 @@ pub(crate) struct Case {
     pub(crate) own: bool,
     /// Floats are [`LARGE`] times as large as usual.
     pub(crate) large: bool,
+    /// Among floats are values that the files look for.
+    pub(crate) marked: bool,
 }
 
 /// How many times as large inputs are in some cases.
@@ -110,6 +112,7 @@ impl Case {
             lengths,
             own: true,
             large: false,
+            marked: false,
         })
     }
 
@@ -164,6 +167,7 @@ impl Case {
             ends: self.ends.clone(),
             own: self.own,
             large: self.large,
+            marked: self.marked,
         })
     }
 
@@ -186,6 +190,10 @@ impl Case {
             true => ", inputs 100 times as large",
             false => "",
         };
+        let marked = match self.marked {
+            true => ", with values that the files look for",
+            false => "",
+        };
         let own = match self.own {
             true => "",
             false => ", other values than the defaults",
@@ -196,7 +204,7 @@ impl Case {
             None => String::new(),
         };
         format!(
-            "B={}, T={}{others}, {states} states{lengths}{own}{large}",
+            "B={}, T={}{others}, {states} states{lengths}{own}{large}{marked}",
             self.batch, self.time
         )
     }

@@ -104,6 +104,7 @@ impl Check {
                 let allowed = Measure {
                     held: self.held,
                     large: case.large,
+                    strange: case.large || case.marked,
                     most: (case.large && self.held == Held::Meaning)
                         .then(|| costs.at_most(case, i, elems)),
                     allowed: costs.allowed(self.held, case, i, elems),

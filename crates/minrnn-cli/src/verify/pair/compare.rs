@@ -40,7 +40,10 @@ impl Two {
             .context("measuring how f32 rounds in these files")?;
         let mut checks = Checks::new(self);
         let mut witnesses = self.witnesses(request, &BOTH);
-        let cases = self.cases(limit, &mut rng)?;
+        let mut cases = self.cases(limit, &mut rng)?;
+        let (more, not_tried) = self.cover(&cases, limit, &mut rng)?;
+        cases.extend(more);
+        notes.extend(not_tried);
         let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
         let mut stops = Stops::default();
         for case in &cases {
@@ -221,7 +224,7 @@ impl Two {
             checks.chunks.add(case, &ran, &second, costs);
         }
         // Engines take what they must be given: other values for defaults are a question to the files.
-        for witness in witnesses.iter_mut().filter(|_| case.own) {
+        for witness in witnesses.iter_mut().filter(|_| case.own && !case.marked) {
             witness.add(self, case, back, [&first, &second], costs);
         }
         Ok(())

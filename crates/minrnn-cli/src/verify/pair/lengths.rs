@@ -162,6 +162,7 @@ impl Two {
                 .collect(),
             own: case.own,
             large: case.large,
+            marked: case.marked,
         })
     }
 }

@@ -70,6 +70,8 @@ impl Furthest {
 pub(super) struct Measure<'a> {
     pub(super) held: Held,
     pub(super) large: bool,
+    /// Whether inputs may be beyond what both files are for: large, or masked to the last one.
+    pub(super) strange: bool,
     pub(super) allowed: Allowed,
     /// Of large inputs: beyond what is allowed and within this it cannot be told, since one of the files loses its digits there, in
     /// float64 too perhaps.
@@ -204,7 +206,7 @@ impl Measure<'_> {
     }
 
     fn says_nothing(&self) -> bool {
-        self.large || matches!(self.held, Held::Engine(_))
+        self.strange || matches!(self.held, Held::Engine(_))
     }
 }
 

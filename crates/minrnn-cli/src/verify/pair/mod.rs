@@ -8,6 +8,7 @@ mod check;
 mod checks;
 mod compare;
 mod costs;
+mod cover;
 mod defaults;
 mod file;
 mod flags;
@@ -31,6 +32,7 @@ mod shape;
 mod show;
 mod sizes;
 mod spec;
+mod special;
 mod states;
 mod stops;
 mod summed;
@@ -70,7 +72,7 @@ pub(crate) fn compare(
 ) -> Result<Pair> {
     observe(0, 1, OPENING);
     let mut two = Two::open(first, second, kind, request)?;
-    let note = two.other_lengths(request);
+    let note = two.not_as_asked(request);
     two.face.notes.extend(note);
     let compared = two.compare(request, observe);
     compared.map_err(|why| match two.short_masks(request) {
@@ -144,7 +146,7 @@ impl Two {
     }
 
     /// What is to be said where other lengths run than were asked for.
-    fn other_lengths(&self, request: &Request) -> Option<String> {
+    fn not_as_asked(&self, request: &Request) -> Option<String> {
         let asked = request.longest.filter(|_| self.timed())?;
         let least = self.face.shortest();
         let take = match (self.face.length, self.stated()) {

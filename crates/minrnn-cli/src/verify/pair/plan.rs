@@ -96,6 +96,8 @@ impl Two {
                 if time <= FAR.max(self.face.length.unwrap_or(0)) && Some(batch) == batches.last() {
                     cases.extend(case.enlarged(self)?);
                 }
+                let marked = Rng::named(time as u64, "marked");
+                cases.extend(self.marked(&case, &mut { marked })?);
                 cases.push(case);
             }
         }

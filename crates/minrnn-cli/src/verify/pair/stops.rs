@@ -16,6 +16,8 @@ use crate::verify::who::Who;
 pub(super) struct Stops {
     /// Where one file alone refuses, and why.
     alone: Option<String>,
+    /// Whether that is from the initial states.
+    begun: bool,
     /// What has to be asked for, if nothing differs.
     open: Option<Error>,
     /// Cases that both files refuse because of their other lengths.
@@ -51,14 +53,15 @@ impl Stops {
         if let Some((side, error)) = alone
             && two.is_meant(case, asked)
         {
-            let names = two.files.each_ref().map(|f| f.name());
-            self.alone.get_or_insert_with(|| {
-                format!(
-                    "{} refuses what {} runs: {error:#}",
-                    names[side],
-                    names[1 - side]
-                )
-            });
+            let [file, other] = [side, 1 - side].map(|k| two.files[k].name());
+            let said = format!(
+                "{file} refuses what {other} runs ({error}): {}",
+                reason(error)
+            );
+            // From the initial states it is sooner seen what it comes of.
+            if self.alone.is_none() || case.states.is_none() && !self.begun {
+                (self.alone, self.begun) = (Some(said), case.states.is_none());
+            }
             return Ok(());
         }
         if self.open.is_none() {
@@ -94,6 +97,12 @@ impl Two {
         let begins = case.states.is_none() || self.face.states.iter().any(|s| s.counts);
         begins && (asked || self.stated().is_some())
     }
+}
+
+/// The node that refuses, and why.
+fn reason(error: &Error) -> String {
+    let node = error.downcast_ref::<EvalError>();
+    node.map_or_else(|| error.root_cause().to_string(), EvalError::to_string)
 }
 
 /// Whether a run was refused for what its values or sizes are: an index beyond a table, shapes that do not fit.

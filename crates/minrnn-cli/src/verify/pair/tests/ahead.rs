@@ -47,7 +47,7 @@ fn a_counter_that_runs_ahead_is_a_wrong_pair() {
             if longest == Some(rows as usize) {
                 let said = pair.rows.iter().find_map(|r| r.said.clone());
                 let said = said.unwrap_or_default();
-                assert!(said.contains("b.onnx refuses what a.onnx runs"), "{said}");
+                assert!(said.contains("b.onnx refuses what "), "{said}");
                 assert!(said.contains(&format!("index {rows} of {rows}")), "{said}");
             }
         }
@@ -76,8 +76,8 @@ fn a_file_that_stops_alone_is_no_file_that_goes_on() {
     let text = Report::new(vec![found]).text(false);
     for words in [
         "NO",
-        "b.onnx refuses what a.onnx runs",
-        "step 20",
+        "b.onnx refuses what ",
+        "initial states, step 20): node",
         "index 20 of 20",
     ] {
         assert!(text.contains(words), "{words}: {text}");

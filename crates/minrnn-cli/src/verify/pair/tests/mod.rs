@@ -9,6 +9,7 @@ mod drawn;
 mod ends;
 pub(super) mod graphs;
 mod guesses;
+mod looked_for;
 mod memories;
 mod memory;
 mod noise;
@@ -58,6 +59,7 @@ fn the_smaller_cost_measures() {
         ends: vec![],
         own: true,
         large: false,
+        marked: false,
     };
     let of = |costs: &Rounding, held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 2.0).0;
     assert_eq!(

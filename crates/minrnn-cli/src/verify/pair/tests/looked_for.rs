@@ -1,0 +1,142 @@
+//! Values that files look for, and tables of which every row counts: false pairs that normal numbers, or a few integers, do not tell apart.
+
+use minrnn_onnx::ir::{Attr, DType, Graph, Tensor as Constant};
+
+use super::graphs::{Folder, floats, info, node, noted, request, same};
+use super::*;
+
+/// How a file asks whether a step is masked.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// `mask == 0`.
+    Zero,
+    /// `mask == -10000`, behind an axis more.
+    Low,
+    /// The mask as a boolean.
+    Boolean,
+    /// All features of the step are 0.
+    Frames,
+}
+
+/// `y = masked ? value : x`.
+fn masked(asks: Asks, value: f32) -> Graph {
+    let axes = |n: i64| ("axes", Attr::Ints(vec![n]));
+    let mut nodes = match asks {
+        Asks::Zero => vec![node("Equal", &["mask", "zero"], &["is"], &[])],
+        Asks::Low => vec![
+            node("Unsqueeze", &["mask", "last"], &["more"], &[]),
+            node("Equal", &["more", "low"], &["wide"], &[]),
+            node("Squeeze", &["wide", "last"], &["is"], &[]),
+        ],
+        Asks::Boolean => vec![
+            node("Cast", &["mask"], &["some"], &[("to", Attr::Int(9))]),
+            node("Not", &["some"], &["is"], &[]),
+        ],
+        Asks::Frames => vec![
+            node("Abs", &["x"], &["size"], &[]),
+            node("ReduceMax", &["size"], &["most"], &[axes(2)]),
+            node("Greater", &["most", "zero"], &["some"], &[]),
+            node("Not", &["some"], &["each"], &[]),
+            node("Squeeze", &["each", "last"], &["is"], &[]),
+        ],
+    };
+    nodes.extend([
+        node("Unsqueeze", &["is", "last"], &["where"], &[]),
+        node("Where", &["where", "value", "x"], &["y"], &[]),
+    ]);
+    let one = |name: &str, v: f32| Constant::f32(name, vec![], &[v]);
+    let mut inputs = vec![floats("x", "B,T,3")];
+    if !matches!(asks, Asks::Frames) {
+        inputs.push(floats("mask", "B,T"));
+    }
+    Graph {
+        inputs,
+        outputs: vec![floats("y", "B,T,3")],
+        nodes,
+        initializers: vec![
+            one("zero", 0.0),
+            one("low", -1e4),
+            one("value", value),
+            Constant::i64("last", vec![1], &[2]),
+        ],
+        ..Graph::default()
+    }
+}
+
+#[test]
+fn files_are_given_what_they_look_for() {
+    for asks in [Asks::Zero, Asks::Low, Asks::Boolean, Asks::Frames] {
+        let pair = |value| {
+            let graphs = [masked(asks, 5.0), masked(asks, value)];
+            Folder::new().pair(Kind::Same, graphs, &request()).unwrap()
+        };
+        assert!(pair(5.0).holds, "{asks:?}");
+        let wrong = pair(7.0);
+        assert!(!wrong.holds, "{asks:?}");
+        let worst = wrong.rows.iter().find_map(|r| r.worst.as_ref()).unwrap();
+        assert!(worst.case.contains("that the files look for"), "{}", worst.case);
+    }
+}
+
+/// A row that is wholly masked has no number: of a mask that files look for the first step is left.
+#[test]
+fn no_row_is_wholly_masked() {
+    let mut graph = masked(Asks::Zero, f32::NEG_INFINITY);
+    let last = graph.nodes.last_mut().unwrap();
+    last.outputs[0] = "scores".into();
+    let softmax = node("Softmax", &["scores"], &["y"], &[("axis", Attr::Int(1))]);
+    graph.nodes.push(softmax);
+    let folder = Folder::new();
+    let path = folder.write("a.onnx", graph);
+    let pair = same(&path, &path, &request());
+    assert!(pair.holds, "{:#?}\n{:?}", pair.rows, pair.notes);
+}
+
+/// `y = table[ids]`, of so many rows, of which one is another.
+fn embedded(rows: usize, other: Option<usize>) -> Graph {
+    let mut table: Vec<f32> = (0..2 * rows).map(|i| (i as f32 * 0.37).sin()).collect();
+    if let Some(row) = other {
+        table[2 * row] += 0.05;
+    }
+    Graph {
+        inputs: vec![info("ids", DType::I64, "B,T")],
+        outputs: vec![floats("y", "B,T,2")],
+        nodes: vec![node("Gather", &["table", "ids"], &["y"], &[])],
+        initializers: vec![Constant::f32("table", vec![rows as i64, 2], &table)],
+        ..Graph::default()
+    }
+}
+
+#[test]
+fn every_row_of_a_table_is_read() {
+    let longest = Request {
+        longest: Some(33),
+        ..Request::default()
+    };
+    for row in [0, 1234, 2999] {
+        let graphs = [embedded(3000, None), embedded(3000, Some(row))];
+        let pair = Folder::new().pair(Kind::Same, graphs, &longest).unwrap();
+        assert!(!pair.holds, "{row}");
+    }
+    let graphs = [embedded(3000, None), embedded(3000, None)];
+    let pair = Folder::new().pair(Kind::Same, graphs, &longest).unwrap();
+    assert!(pair.holds && !pair.notes.iter().any(|n| n.contains("were tried")));
+}
+
+/// What cannot all be tried is told.
+#[test]
+fn integers_that_were_not_tried_are_told() {
+    let graph = Graph {
+        inputs: vec![info("ids", DType::I64, "B,T")],
+        outputs: vec![floats("y", "B,T")],
+        nodes: vec![node("Cast", &["ids"], &["y"], &[("to", Attr::Int(1))])],
+        ..Graph::default()
+    };
+    let mut request = request();
+    request.inputs.extend([input_spec("ids=:int=0..1000000").unwrap()]);
+    let folder = Folder::new();
+    let path = folder.write("a.onnx", graph);
+    let pair = same(&path, &path, &request);
+    assert!(pair.holds);
+    noted(&pair, "of the 1000001 integers that `ids` takes, ");
+}
