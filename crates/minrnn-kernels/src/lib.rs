@@ -12,6 +12,7 @@
 //! | [`selective_scan()`] | decay, outer product, recurrence and readout of a selective state space | some ten operations, of which each keeps the states of all steps |
 //! | [`diagonal_scan()`] | discretisation, complex recurrence and readout of a diagonal state space | the same |
 //! | [`attend`], of slices | causal attention of heads over a window, scores never in memory | tensors of T x T scores |
+//! | [`convolution`], of slices | depthwise convolution of as many taps as steps, by Fourier transforms | products with patches of the input |
 //! | [`causal_conv()`], [`causal_conv_state`] | depthwise convolution with a state | grouped `conv1d`, one group after the other |
 //! | [`rms_norm()`], [`layer_norm()`] | normalisation | candle-nn's, whose fast forms drop the gradient |
 //! | [`embedding()`], [`bias_add()`] | rows by index; a bias | gradients in one pass, the same on every run |

@@ -14,6 +14,7 @@
 #[cfg(feature = "tract")]
 mod any;
 mod breaches;
+mod defects;
 mod exactness;
 mod external;
 mod formulas;

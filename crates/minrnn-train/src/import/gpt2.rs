@@ -123,7 +123,7 @@ impl Named<'_> {
         let mut notes = vec![];
         if options.activation.is_none() {
             notes.push(
-                "GELU by the error function is taken, as nanoGPT has it since 2023; of a model by its earlier code, whose GELU is by tanh, say --activation gelu-tanh"
+                "GELU by the error function is taken, as nanoGPT has it since 2023; of a model by its earlier code, whose GELU is by tanh, say --activation gelu_tanh"
                     .to_owned(),
             );
         }

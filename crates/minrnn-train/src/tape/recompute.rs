@@ -33,6 +33,16 @@ pub(super) struct Step<'a> {
     makers: BTreeMap<usize, Maker>,
 }
 
+/// Who touches what in a step.
+struct Use {
+    /// Spaces that something before the optimizer writes.
+    changed: BTreeSet<Space>,
+    /// Launches of the forward pass that write a buffer.
+    writers: Vec<usize>,
+    /// Whether the backward pass touches it.
+    later: Vec<bool>,
+}
+
 /// A launch that can be repeated.
 struct Maker {
     launch: usize,
@@ -69,37 +79,44 @@ impl<'a> Step<'a> {
             makers: BTreeMap::new(),
         };
         let before_update = step.writes[..optimizer].iter().flatten();
-        let changed: BTreeSet<Space> = before_update.map(|p| p.space).collect();
+        let mut use_of = Use {
+            changed: before_update.map(|p| p.space).collect(),
+            writers: vec![0; buffers.len()],
+            later: vec![false; buffers.len()],
+        };
+        for place in step.writes[..backward].iter().flatten() {
+            place
+                .buffer()
+                .into_iter()
+                .for_each(|b| use_of.writers[b] += 1);
+        }
+        for place in step.places[backward..optimizer].iter().flatten() {
+            place
+                .buffer()
+                .into_iter()
+                .for_each(|b| use_of.later[b] = true);
+        }
         for (launch, places) in all.iter().enumerate().take(backward) {
             if launches[launch].kernel().again() {
-                step.add_maker(launch, places, &changed, optimizer);
+                step.add_maker(launch, places, &use_of);
             }
         }
         step
     }
 
     /// Adds a launch of the forward pass that writes one whole buffer, alone, of buffers and of what nothing changes.
-    fn add_maker(
-        &mut self,
-        launch: usize,
-        places: &Places,
-        changed: &BTreeSet<Space>,
-        optimizer: usize,
-    ) {
+    fn add_maker(&mut self, launch: usize, places: &Places, use_of: &Use) {
         let ([to], []) = (&places.writes[..], &places.scratch[..]) else {
             return;
         };
         let Some(buffer) = to.buffer().filter(|b| !self.keep.contains(b)) else {
             return;
         };
-        let writers = self.writes[..self.backward].iter().flatten();
-        let writers = writers.filter(|p| p.space == to.space).count();
         let whole = to.offset == 0 && bytes(to) == self.buffers[buffer].bytes;
         let own = places.reads.iter().any(|p| p.space == to.space);
-        let fixed = |p: &Place| p.buffer().is_some() || !changed.contains(&p.space);
-        let mut later = self.places[self.backward..optimizer].iter().flatten();
-        let read_again = later.any(|p| p.space == to.space);
-        if writers == 1 && whole && !own && read_again && places.reads.iter().all(fixed) {
+        let fixed = |p: &Place| p.buffer().is_some() || !use_of.changed.contains(&p.space);
+        let once = use_of.writers[buffer] == 1 && use_of.later[buffer];
+        if once && whole && !own && places.reads.iter().all(fixed) {
             let maker = Maker {
                 launch,
                 inputs: places.reads.iter().filter_map(|p| p.buffer()).collect(),
@@ -172,13 +189,20 @@ impl<'a> Step<'a> {
 
     /// Of the buffers that lie idle at a place of an order between the passes, the one that costs the least.
     fn best(&self, order: &Order, at: usize, not: impl Fn(&usize) -> bool) -> Option<usize> {
+        // The last time that the forward pass touches each, and the first that the backward pass does.
+        let (mut last, mut first) = (vec![None; self.buffers.len()], BTreeMap::new());
+        for (place, i) in order.launches.iter().enumerate() {
+            for buffer in self.places[*i].iter().filter_map(|p| p.buffer()) {
+                if place < self.backward {
+                    last[buffer] = Some(place);
+                } else {
+                    first.entry(buffer).or_insert(place);
+                }
+            }
+        }
         let idle = |buffer: &usize| {
-            let touches = |i: &usize| self.places[*i].iter().any(|p| p.buffer() == Some(*buffer));
-            let (forward, backward) = order.launches.split_at(self.backward);
-            let last = forward.iter().rposition(touches);
-            let first = backward.iter().position(touches);
-            let first = first.map(|first| first + self.backward);
-            last.is_some_and(|last| last < at) && first.is_some_and(|first| at < first)
+            let before = last[*buffer].is_some_and(|last| last < at);
+            before && first.get(buffer).is_some_and(|first| at < *first)
         };
         let large = |b: &usize| self.buffers[*b].bytes * PART >= LARGE;
         let free = (self.makers.keys().copied()).filter(|b| large(b) && !not(b) && idle(b));
