@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use minrnn_model::config::ModelConfig;
 use minrnn_train::TrainError;
 use minrnn_train::checkpoint::{Checkpoint, model_config};
-use minrnn_train::task::{Split, TaskConfig};
+use minrnn_train::task::Split;
 use minrnn_train::trainer::{Device, ResumeOptions, TrainConfig, Trainer};
 
 use crate::Outcome;
@@ -164,19 +164,9 @@ fn check_outputs(args: &Train, config: &Config, dir: &Path) -> Result<()> {
         Some(_) => "--out",
         None => "the folder of the run",
     };
-    let reads = Outputs::new().reads("CONFIG.toml", Some(&args.config));
-    let reads = match &config.train.task {
-        TaskConfig::Text(text) => reads
-            .reads("task.path", Some(&text.path))
-            .reads("task.tokenizer", text.tokenizer.as_deref()),
-        TaskConfig::Sequences(all) => reads
-            .reads("task.path", Some(&all.path))
-            .reads("task.labels_path", all.labels_path.as_deref())
-            .reads("task.lengths_path", all.lengths_path.as_deref()),
-        // It makes its samples itself.
-        _ => reads,
-    };
-    reads
+    Outputs::new()
+        .reads("CONFIG.toml", Some(&args.config))
+        .reads_task(&config.train.task)
         .writes_folder(word, &dir.join(files::LAST))
         .writes_folder(word, &dir.join(files::BEST))
         .writes(word, Some(&dir.join(files::METRICS)))

@@ -9,6 +9,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use minrnn_train::task::TaskConfig;
 
 use place::Place;
 pub(crate) use place::is_device;
@@ -49,6 +50,21 @@ impl Outputs {
         let file = path.filter(|p| *p != Path::new("-"));
         self.reads.extend(file.map(|p| Named::of(what, p)));
         self
+    }
+
+    /// The files of a task.
+    pub(crate) fn reads_task(self, task: &TaskConfig) -> Self {
+        match task {
+            TaskConfig::Text(text) => self
+                .reads("task.path", Some(&text.path))
+                .reads("task.tokenizer", text.tokenizer.as_deref()),
+            TaskConfig::Sequences(all) => self
+                .reads("task.path", Some(&all.path))
+                .reads("task.labels_path", all.labels_path.as_deref())
+                .reads("task.lengths_path", all.lengths_path.as_deref()),
+            // It makes its samples itself.
+            _ => self,
+        }
     }
 
     /// An ONNX file that is read, with what lies beside it; or the folder of an export.

@@ -6,6 +6,7 @@ mod board;
 mod bounded;
 mod checkpoint;
 mod config;
+mod csv_formats;
 mod diff;
 mod engines;
 mod eval;

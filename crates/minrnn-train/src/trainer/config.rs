@@ -117,10 +117,10 @@ fn is_one(n: &usize) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrainEngine {
-    /// On a GPU the tape where it knows the whole model, else candle; on the CPU candle.
+    /// The tape where it knows the whole model, else candle.
     #[default]
     Auto,
-    /// The tape: planned, fused, captured; on GPUs, models that it knows.
+    /// The tape: planned, fused, on GPUs captured; models that it knows.
     Tape,
     /// candle's tensors, with this workspace's kernels as custom operations: every model, on the CPU and on GPUs.
     Candle,

@@ -35,6 +35,10 @@ pub(super) fn run(args: &Eval, given: &Given, ui: &Ui) -> Result<Outcome> {
     let subject = Subject::open(&args.dir)?;
     source::refuse_unused(args, given, &subject)?;
     let held = source::open(args, &subject)?;
+    Outputs::new()
+        .reads_task(&held.config)
+        .writes("--json", args.json.as_deref())
+        .check()?;
     let (split, whole) = part(args, &held);
     let windows = windows(args, &held, split)?;
     if let Some(asked) = args.samples.filter(|n| *n > windows.of) {

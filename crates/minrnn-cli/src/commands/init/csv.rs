@@ -58,14 +58,17 @@ struct Guess {
     /// The clock whose order the rows are in.
     time: Option<String>,
     format: CsvFormat,
+    /// What is to be said of columns that are nearly features.
+    notes: Vec<String>,
     /// Whether a file was looked at, and whether it has more rows than that.
     seen: bool,
     cut: bool,
 }
 
-pub(super) fn configuration(args: &Init) -> Result<String> {
+/// The file, and what is to be said of it.
+pub(super) fn configuration(args: &Init) -> Result<(String, Vec<String>)> {
     let Some(path) = &args.file else {
-        return Ok(page("pump.csv", &example()));
+        return Ok((page("pump.csv", &example()), vec![]));
     };
     if path
         .extension()
@@ -79,6 +82,7 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
     let format = format::of(path, args)?;
     let table = Columns {
         path,
+        header: format.header,
         names: csv_columns(path, format)?,
         rows: csv_rows(path, format, ROWS + 1)?,
     };
@@ -92,7 +96,7 @@ pub(super) fn configuration(args: &Init) -> Result<String> {
         format,
         ..table.guess(args)?
     };
-    Ok(page(&path.display().to_string(), &guess))
+    Ok((page(&path.display().to_string(), &guess), guess.notes))
 }
 
 fn example() -> Guess {
@@ -104,6 +108,7 @@ fn example() -> Guess {
         ignored: vec![],
         time: Some("time".into()),
         format: CsvFormat::default(),
+        notes: vec![],
         classes: false,
         per_step: true,
         sequences: 100,
@@ -120,6 +125,7 @@ fn page(path: &str, guess: &Guess) -> String {
     if guess.seen {
         page.note("Which column is what was guessed: hold it against your data.");
     }
+    guess.notes.iter().for_each(|note| page.note(note));
     page.table("task");
     page.key(TABLE, "kind", Value::Text("sequences"), "");
     page.key(TABLE, "path", Value::Text(path), "");
@@ -168,6 +174,8 @@ fn page(path: &str, guess: &Guess) -> String {
 
 struct Columns<'a> {
     path: &'a Path,
+    /// Whether the file has a row for the names.
+    header: bool,
     names: Vec<String>,
     rows: Vec<Vec<String>>,
 }
@@ -202,11 +210,15 @@ impl Columns<'_> {
         let all = 0..self.names.len();
         let features: Vec<usize> = all.clone().filter(feature).collect();
         if features.is_empty() {
+            let spoilt = all.filter(|i| usable(i) && !targets.contains(i));
+            let spoilt: Vec<String> = spoilt.filter_map(|i| self.spoilt(i)).collect();
             bail!(
-                "{}: no column of numbers is left for the features beside {} and {}",
+                "{}: no column of numbers is left for the features beside {} and {}{}{}",
                 self.path.display(),
                 self.names[id],
-                self.called(&targets).join(", ")
+                self.called(&targets).join(", "),
+                if spoilt.is_empty() { "" } else { "; " },
+                spoilt.join("; ")
             );
         }
         let groups = self.groups(id);
@@ -230,6 +242,7 @@ impl Columns<'_> {
             ignored: self.called(&ignored),
             time: time.map(|i| self.names[i].clone()),
             format: CsvFormat::default(),
+            notes: ignored.iter().filter_map(|i| self.spoilt(*i)).collect(),
             sequences: groups.len(),
             longest,
             seen: true,
@@ -288,6 +301,25 @@ impl Columns<'_> {
     fn is_numeric(&self, column: usize) -> bool {
         let number = |row: &Vec<String>| row[column].parse().is_ok_and(f32::is_finite);
         self.rows.iter().all(number)
+    }
+
+    /// A column of numbers but for some cells, as a sensor that was silent leaves it.
+    fn spoilt(&self, column: usize) -> Option<String> {
+        let wrong = |row: &&Vec<String>| !row[column].parse().is_ok_and(f32::is_finite);
+        let count = self.rows.iter().filter(wrong).count();
+        if count == 0 || 2 * count >= self.rows.len() {
+            return None;
+        }
+        let at = self.rows.iter().position(|row| wrong(&row))?;
+        let (cell, row) = (&self.rows[at][column], at + 1 + usize::from(self.header));
+        let more = match count {
+            1 => String::new(),
+            _ => format!(", as are {} more", count - 1),
+        };
+        Some(format!(
+            "column '{}' is left out: '{cell}' in row {row} is no number{more}; to have it as a feature, give those cells a value, or leave their rows out",
+            self.names[column]
+        ))
     }
 
     /// Texts, numbers padded with zeros (01), or all whole numbers from 0 up to one that is not large.

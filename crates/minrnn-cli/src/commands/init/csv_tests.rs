@@ -9,6 +9,7 @@ fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
         .map(|l| l.split(',').map(str::to_owned).collect());
     let table = Columns {
         path: Path::new("a.csv"),
+        header: true,
         names: lines.next().unwrap_or_default(),
         rows: lines.collect(),
     };
@@ -32,7 +33,7 @@ fn a_parquet_file_is_refused_by_name_with_what_to_do() {
         delimiter: None,
         header: None,
     };
-    let error = configuration(&args).unwrap_err().to_string();
+    let error = configuration(&args).map(drop).unwrap_err().to_string();
     let of = [
         "pump.Parquet is Parquet",
         "`minrnn init csv` without a file",
@@ -103,14 +104,15 @@ fn how_a_file_is_written_is_seen() {
     let path = dir.path().join("a.csv");
     let written = |text: &str, delimiter: Option<Delimiter>, header: Option<bool>| {
         std::fs::write(&path, text).unwrap();
-        configuration(&Init {
+        let made = configuration(&Init {
             kind: InitKind::Csv,
             file: Some(path.clone()),
             id_column: None,
             target_column: vec![],
             delimiter,
             header,
-        })
+        });
+        made.map(|(text, _)| text)
     };
     let rows = "id;time;x;y\n1;0;1;5\n1;2;2;6\n2;0;4;7\n";
     let has = |text: &str, lines: &[&str]| {

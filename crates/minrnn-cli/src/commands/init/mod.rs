@@ -17,11 +17,14 @@ use crate::ui::Ui;
 pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
     refuse_unused(args)?;
     let file = args.file.as_deref();
-    let text = match args.kind {
-        InitKind::Text => text::configuration(file)?,
+    let (text, notes) = match args.kind {
+        InitKind::Text => (text::configuration(file)?, vec![]),
         InitKind::Csv => csv::configuration(args)?,
-        InitKind::Npz => npz::configuration(file)?,
+        InitKind::Npz => (npz::configuration(file)?, vec![]),
     };
+    for note in notes {
+        ui.error(&format!("note: {note}"));
+    }
     if let Some(file) = file {
         opens(&text).with_context(|| format!("no configuration fits {}", file.display()))?;
     }

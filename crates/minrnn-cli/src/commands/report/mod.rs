@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use minrnn_model::graph::Graph;
-use minrnn_train::task::Split;
+use minrnn_train::task::{Split, TaskConfig};
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::eval::{self, Shown, Subject, Windows};
@@ -74,9 +75,22 @@ fn check_outputs(args: &Report, output: &Path) -> Result<()> {
         .check()
 }
 
+/// The page does not lie over the data.
+fn check_data(task: &TaskConfig, output: &Path) -> Result<()> {
+    Outputs::new()
+        .reads_task(task)
+        .writes("--output", Some(output))
+        .check()
+}
+
 /// The page.
 pub(super) fn made(args: &Report, ui: &Ui) -> Result<String> {
     let sources = Sources::open(args, ui)?;
+    let output = output(args)?;
+    // Those of the run, whether they are read or not, and below what --data and --set make of them.
+    if let Some(Ok(task)) = sources.config().get("task").map(TaskConfig::deserialize) {
+        check_data(&task, &output)?;
+    }
     let (model, params) = sources.model();
     let graph = model.graph();
     let config = sources.config();
@@ -186,6 +200,7 @@ fn measured(args: &Report, sources: &Sources, ui: &Ui) -> Result<Option<Measured
         json: None,
     };
     let held = eval::open_data(&asked, &sources.subject)?;
+    check_data(&held.config, &output(args)?)?;
     let asked = Eval {
         split: args.split.unwrap_or_else(|| usual(&held)),
         ..asked

@@ -59,6 +59,8 @@ pub(super) struct Plot {
     pub(super) y: String,
     /// Values upward on a logarithmic axis, where all of them are above 0.
     pub(super) log: bool,
+    /// Values upward that are never above: nor does the axis go there.
+    pub(super) most: Option<f64>,
     /// A line where both are equal.
     pub(super) diagonal: bool,
     pub(super) series: Vec<Series>,
@@ -120,7 +122,10 @@ impl Plot {
             x = (x.0 - half, x.1 + half);
             y.0 = 0.0;
         }
-        let (x, y) = (spread(x, 0.0), (y, spread(y, 0.06)));
+        let (x, mut y) = (spread(x, 0.0), (y, spread(y, 0.06)));
+        if let Some(most) = self.most {
+            y.1.1 = y.1.1.min(most);
+        }
         let legend = u32::from(self.series.len() > 1) * 20;
         let mut builder = ChartBuilder::on(&root);
         builder
@@ -238,9 +243,21 @@ impl Series {
     }
 }
 
-/// A number on an axis that is so long: what is left of a sum of tenths is 0.
+/// A number on an axis that is so long: what is left of a sum of tenths is 0, and neighbours are told apart.
 fn tick(v: f64, size: f64) -> String {
-    short(if v.abs() < 1e-9 * size { 0.0 } else { v })
+    let apart = (size / 8.0).log10().floor();
+    match v.abs() {
+        near if near < 1e-9 * size => short(0.0),
+        size if (1e-3..1e6).contains(&size) && (size >= 1e4 && apart < 2.0 || apart < -3.0) => {
+            let places = (-apart).clamp(0.0, 12.0) as usize;
+            let text = format!("{v:.places$}");
+            match text.contains('.') {
+                true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+                false => text,
+            }
+        }
+        _ => short(v),
+    }
 }
 
 /// Larger values stand at the edge: the extent of an axis has to be a number.
@@ -323,6 +340,37 @@ mod tests {
             }
             assert_eq!(plot(mark, &[]).svg().unwrap(), None);
         }
+    }
+
+    #[test]
+    fn neighbours_on_an_axis_are_told_apart() {
+        let ticks = |values: &[f64], size: f64| -> Vec<String> {
+            values.iter().map(|v| tick(*v, size)).collect()
+        };
+        let rates = ticks(&[0.003, 0.0025, 0.002, 0.0015, 0.001, 5e-4, 0.0], 0.0027);
+        assert_eq!(
+            rates,
+            ["0.003", "0.0025", "0.002", "0.0015", "0.001", "5e-4", "0"]
+        );
+        assert_eq!(
+            ticks(&[12_480.0, 12_500.0, 12_520.0], 60.0),
+            ["12480", "12500", "12520"]
+        );
+        assert_eq!(
+            ticks(&[10_000.0, 20_000.0, 12_500.0], 2e4),
+            ["10k", "20k", "12.5k"]
+        );
+        assert_eq!(ticks(&[0.25, 1e-17, 250.0], 250.0), ["0.25", "0", "250"]);
+    }
+
+    #[test]
+    fn an_axis_does_not_go_beyond_what_there_is() {
+        let accuracy = Plot {
+            most: Some(100.0),
+            ..plot(Mark::Dotted, &[(1.0, 100.0), (2.0, 100.0)])
+        };
+        let svg = accuracy.svg().unwrap().unwrap();
+        assert!(svg.contains("\n100\n") && !svg.contains("\n120\n"), "{svg}");
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub(super) fn section(history: &History, losses: &Losses) -> Result<String> {
     let accuracy = series("accuracy", Mark::Dotted, accuracy);
     let mut accuracy = curve("Accuracy against the step", "accuracy, %", vec![accuracy]);
     accuracy.log = false;
+    accuracy.most = Some(100.0);
     plots.push((accuracy, "Accuracy on the validation part.".into()));
     let rate = series("rate", Mark::Line, points(&history.steps, |s| s.lr));
     let mut rate = curve(

@@ -23,7 +23,7 @@ pub(super) const TRAIN: Table = Table {
             name: "accumulate",
             kind: "whole number",
             default: Default::Is("1"),
-            meaning: "Parts that a step's batch is computed in, one after the other, as if at once but for rounding (and dropout, whose masks are others): with less memory, not faster. The tape has it not.",
+            meaning: "Parts that a step's batch is computed in, one after the other, as if at once but for rounding (and dropout, whose masks are others): with less memory, not faster.",
             example: "4",
         },
         Key {
