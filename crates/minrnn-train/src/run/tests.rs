@@ -370,24 +370,24 @@ fn folded() -> minrnn_model::Result<Model> {
     )
 }
 
-/// Convolutions whose taps are values.
+/// Convolutions whose taps are values, as many as the longest sequence of the tests that run these models.
 const CONVOLVED: [(&str, &str, &str, &str); 3] = [
     (
         "hyena",
         FEATURES,
-        "kind = 'hyena'\nlongest = 140\nfilter_width = 5\nbias = true",
+        "kind = 'hyena'\nlongest = 300\nfilter_width = 5\nbias = true",
         "[mlp]\nexpansion = 1\n",
     ),
     (
         "hyena, wide",
         TOKENS,
-        "kind = 'hyena'\nlongest = 165\nfilter_width = 4\nexpansion = 1.5",
+        "kind = 'hyena'\nlongest = 320\nfilter_width = 4\nexpansion = 1.5",
         "[conv]\nkernel = 2\n",
     ),
     (
         "hyena in Mamba's block",
         TOKENS,
-        "kind = 'hyena'\nlongest = 130\nfilter_width = 3",
+        "kind = 'hyena'\nlongest = 310\nfilter_width = 3",
         "[block]\nkind = 'mamba'\n",
     ),
 ];
