@@ -31,9 +31,9 @@ fn check(bench: &Bench, size: Size, elem: Elem, windowed: bool) {
             scratch: scratch.view(),
         };
         backward(gpu, &grads, size).unwrap();
-        y.close(&what("y"), &want[0], 5e-6);
-        dx.close(&what("dx"), &want[1], 5e-6);
-        dtaps.close(&what("dtaps"), &want[2], 5e-6);
+        y.close(&what("y"), &want[0], 3e-6);
+        dx.close(&what("dx"), &want[1], 3e-6);
+        dtaps.close(&what("dtaps"), &want[2], 3e-6);
         vec![y, dx, dtaps]
     });
 }
