@@ -48,9 +48,8 @@ impl Two {
         let mut stops = Stops::default();
         for case in &cases {
             course.begin(case.work(), &case.name());
-            match self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng) {
-                Err(why) => stops.add(self, case, request.longest.is_some(), why)?,
-                Ok(()) => {}
+            if let Err(why) = self.one(case, &mut costs, (&mut checks, &mut witnesses), &mut rng) {
+                stops.add(self, case, request.longest.is_some(), why)?;
             }
         }
         let (stopped, said) = stops.finish(!checks.hold())?;

@@ -51,9 +51,29 @@ impl Two {
             .collect()
     }
 
+    /// Outputs that are of another type in the other file.
+    fn other_types(&self) -> Vec<String> {
+        let [first, second] = self.files.each_ref().map(GraphFile::name);
+        let of = |side: usize, name: &String| {
+            let mut ports = self.files[side].outputs().iter();
+            ports.find(|p| p.name == *name)?.elem
+        };
+        let one = |names: &[String; 2]| {
+            let (a, b) = (of(0, &names[0])?, of(1, &names[1])?);
+            (a != b).then(|| {
+                format!(
+                    "output `{}` is of type {a} in {first} and {b} in {second}: the values are compared, as exactly as the shorter type has them",
+                    names[0]
+                )
+            })
+        };
+        self.face.outputs.iter().filter_map(one).collect()
+    }
+
     pub(super) fn notes(&self, limit: usize, request: &Request) -> Vec<String> {
         let mut notes = self.face.notes.clone();
         notes.extend(self.other_names(request));
+        notes.extend(self.other_types());
         notes.extend(self.other_beginnings());
         notes.extend(self.short_masks(request));
         for state in &self.face.states {

@@ -101,7 +101,8 @@ fn mark(link: &Link, t: &Tensor, all: &[f64], rng: &mut Rng) -> Result<Tensor> {
     for (i, step) in values.chunks_mut(width.max(1)).enumerate() {
         let whole = rng.below(3) == 0;
         let value = all[rng.below(all.len())];
-        let first = inner > 0 && i * width.max(1) / inner % steps.max(1) == 0;
+        let at = i * width.max(1) / inner.max(1);
+        let first = inner > 0 && at.is_multiple_of(steps.max(1));
         for v in step.iter_mut().filter(|_| !first) {
             if whole || rng.below(8) == 0 {
                 *v = value;

@@ -74,7 +74,11 @@ fn files_are_given_what_they_look_for() {
         let wrong = pair(7.0);
         assert!(!wrong.holds, "{asks:?}");
         let worst = wrong.rows.iter().find_map(|r| r.worst.as_ref()).unwrap();
-        assert!(worst.case.contains("that the files look for"), "{}", worst.case);
+        assert!(
+            worst.case.contains("that the files look for"),
+            "{}",
+            worst.case
+        );
     }
 }
 
@@ -133,10 +137,34 @@ fn integers_that_were_not_tried_are_told() {
         ..Graph::default()
     };
     let mut request = request();
-    request.inputs.extend([input_spec("ids=:int=0..1000000").unwrap()]);
+    request
+        .inputs
+        .extend([input_spec("ids=:int=0..1000000").unwrap()]);
     let folder = Folder::new();
     let path = folder.write("a.onnx", graph);
     let pair = same(&path, &path, &request);
     assert!(pair.holds);
     noted(&pair, "of the 1000001 integers that `ids` takes, ");
+}
+
+/// The values of outputs are compared whatever their types, and the report says where these are others.
+#[test]
+fn outputs_of_other_types_are_told() {
+    let graph = |to: i64, dtype: DType| Graph {
+        inputs: vec![floats("x", "B,T,2")],
+        outputs: vec![info("y", dtype, "B,T,2")],
+        nodes: vec![
+            node("Tanh", &["x"], &["z"], &[]),
+            node("Cast", &["z"], &["y"], &[("to", Attr::Int(to))]),
+        ],
+        ..Graph::default()
+    };
+    let folder = Folder::new();
+    let long = folder.write("long.onnx", graph(1, DType::F32));
+    let short = folder.write("short.onnx", graph(10, DType::F16));
+    let pair = same(&long, &short, &request());
+    assert!(pair.holds, "{:#?}", pair.rows);
+    noted(&pair, "output `y` is of type ");
+    let pair = same(&long, &long, &request());
+    assert!(!pair.notes.iter().any(|n| n.contains("is of type")));
 }
