@@ -68,7 +68,7 @@ fn a_csv_file() {
         "id_column = \"run\"",
         "feature_columns = [\"x\"]",
         "target_columns = [\"level\"]",
-        "ignore_columns = [\"clock\"]",
+        "time_column = \"clock\"",
         "target = \"values\"",
         "per = \"step\"",
     ] {

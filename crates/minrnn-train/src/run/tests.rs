@@ -3,14 +3,20 @@
 use candle_core::{DType, Device, Tensor};
 use minrnn_model::compare::Comparison;
 use minrnn_model::config::ModelConfig;
-use minrnn_model::graph::{Graph, Input, OutputKind, StateInit, Unary};
+use minrnn_model::graph::{Input, OutputKind, StateInit, Unary};
 use minrnn_model::model::Model;
-use minrnn_model::oracle::{self, Data};
 use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
 use minrnn_model::testing::test_each;
 
 use super::{Outcome, Run, Weights, run};
+
+mod case;
+mod primitives;
+
+pub(super) use case::compare;
+pub(crate) use case::{Case, floats};
+use primitives::{beginnings, primitives};
 
 pub(super) const TOKENS: &str = "[input]\nvocab = 5\n";
 pub(super) const FEATURES: &str =
@@ -132,68 +138,6 @@ pub(super) fn configured(
 pub(super) fn named() -> impl Iterator<Item = (String, (Model, Params))> {
     let named = |(i, (name, model, params))| (format!("{name} ({i})"), (model, params));
     variants().into_iter().chain(more()).enumerate().map(named)
-}
-
-/// A graph of the operations that no configured layer has.
-fn primitives() -> Model {
-    Model::trace(
-        Input::Features { width: 3 },
-        OutputKind::Values,
-        serde_json::Value::Null,
-        |g, x| {
-            use minrnn_model::graph::Op;
-            g.block(0, |g| {
-                let abs = g.unary(Unary::Abs, x)?;
-                let tanh = g.unary(Unary::Tanh, x)?;
-                let low = g.min(abs, tanh)?;
-                let wide = g.op(Op::Concat, &[x, low, tanh])?;
-                let mean = g.mean_of_all(wide)?;
-                let shifted = g.sub(wide, mean)?;
-                let a = g.unary(Unary::Sigmoid, shifted)?;
-                let b = g.unary(Unary::Erf, shifted)?;
-                let h = g.recurrence("h", a, b, StateInit::Zero)?;
-                let e = g.affine(h, -0.5, 0.1)?;
-                let e = g.unary(Unary::Exp, e)?;
-                g.div(h, e)
-            })
-        },
-    )
-    .unwrap()
-}
-
-/// States that begin with constants and learned rows, a recurrence's value of the step before, and functions that no layer has.
-fn beginnings() -> Model {
-    let init = minrnn_model::params::Init::Uniform { bound: 1.0 };
-    Model::trace(
-        Input::Features { width: 3 },
-        OutputKind::Values,
-        serde_json::Value::Null,
-        |g, x| {
-            use minrnn_model::graph::{Holds, Law, Op};
-            g.block(0, |g| {
-                let sin = g.unary(Unary::Sin, x)?;
-                let cos = g.unary(Unary::Cos, x)?;
-                let most = g.max(sin, cos)?;
-                let wide = g.op(Op::Concat, &[x, sin])?;
-                let sums = g.sum(wide, 3)?;
-                let decay = false;
-                let first = g.param(
-                    "first",
-                    &[2],
-                    minrnn_model::params::Role::Weight { init, decay },
-                )?;
-                let largest = g.recur("m", Law::Max, &[sums], StateInit::Learned(first))?;
-                let before = g.before(largest)?;
-                let a = g.unary(Unary::Sigmoid, cos)?;
-                let h = g.recurrence("h", a, most, StateInit::Constant(-0.25))?;
-                let lag = Holds::Window { lag: 2 };
-                let state = g.state("w", 3, lag, StateInit::Constant(0.5))?;
-                let late = g.op(Op::Delay { state, by: 2 }, &[most])?;
-                g.op(Op::Concat, &[h, largest, before, late])
-            })
-        },
-    )
-    .unwrap()
 }
 
 /// Operations on parameters, groups, windows: what the tape does not plan.
@@ -495,140 +439,6 @@ const OF_OTHER_LAWS: [(&str, &str, &str, &str); 5] = [
         "[block]\nkind = 'mamba'\n",
     ),
 ];
-
-pub(crate) struct Case {
-    pub(crate) batch: usize,
-    pub(crate) time: usize,
-    pub(crate) ids: Vec<u32>,
-    pub(crate) features: Vec<f32>,
-    pub(crate) states: Option<Vec<Vec<f64>>>,
-    pub(crate) lens: Option<Vec<usize>>,
-    pub(crate) reset: Option<Vec<bool>>,
-}
-
-impl Case {
-    pub(crate) fn new(graph: &Graph, batch: usize, time: usize, seed: u64, extras: bool) -> Self {
-        let mut rng = Rng::named(seed, "case");
-        let ids = (0..batch * time).map(|_| rng.below(5) as u32).collect();
-        let features = (0..batch * time * 3)
-            .map(|_| rng.range(-2.0, 2.0) as f32)
-            .collect();
-        // Sums of weights, which are divided by, are positive; counts are whole numbers.
-        let counts: Vec<usize> = graph.counters().iter().map(|s| s.index()).collect();
-        let state = |rng: &mut Rng, (at, s): (usize, &minrnn_model::graph::StateSpec)| {
-            if counts.contains(&at) {
-                return (0..batch).map(|_| rng.below(7) as f64).collect();
-            }
-            let low = if s.name.ends_with(".c") { 0.5 } else { -1.0 };
-            (0..s.len() * batch)
-                .map(|_| f64::from(rng.range(low, 1.0) as f32))
-                .collect()
-        };
-        let states = extras.then(|| {
-            graph
-                .states()
-                .iter()
-                .enumerate()
-                .map(|s| state(&mut rng, s))
-                .collect()
-        });
-        let lens = extras.then(|| (0..batch).map(|_| 1 + rng.below(time)).collect());
-        let reset = (extras && seed % 2 == 1)
-            .then(|| (0..batch * time).map(|_| rng.below(4) == 0).collect());
-        Self {
-            batch,
-            time,
-            ids,
-            features,
-            states,
-            lens,
-            reset,
-        }
-    }
-
-    pub(super) fn oracle(&self, graph: &Graph, params: &[Vec<f64>]) -> oracle::Trace {
-        let data = match graph.input() {
-            Input::Tokens { .. } => Data::Tokens(&self.ids),
-            Input::Features { .. } => Data::Features(&self.features),
-        };
-        let run = oracle::Run {
-            states: self.states.as_deref(),
-            lens: self.lens.as_deref(),
-            reset: self.reset.as_deref(),
-            ..oracle::Run::new(self.batch, self.time, data)
-        };
-        oracle::run(graph, params, &run).unwrap()
-    }
-
-    /// The input as a tensor on a device.
-    pub(crate) fn input(&self, graph: &Graph, device: &Device) -> Tensor {
-        let (b, t) = (self.batch, self.time);
-        match graph.input() {
-            Input::Tokens { .. } => Tensor::from_slice(&self.ids, (b, t), device).unwrap(),
-            Input::Features { width } => {
-                Tensor::from_slice(&self.features, (b, t, width), device).unwrap()
-            }
-        }
-    }
-
-    pub(super) fn candle(
-        &self,
-        graph: &Graph,
-        weights: &Weights,
-        dtype: DType,
-        fused: bool,
-    ) -> Outcome {
-        let device = weights.device();
-        let input = self.input(graph, device);
-        let state = |(v, s): (&Vec<f64>, &minrnn_model::graph::StateSpec)| {
-            let shape = [vec![self.batch], s.shape()].concat();
-            let state = Tensor::from_slice(v, shape, &Device::Cpu).unwrap();
-            state.to_dtype(dtype).unwrap().to_device(device).unwrap()
-        };
-        let states: Option<Vec<Tensor>> = self
-            .states
-            .as_ref()
-            .map(|v| v.iter().zip(graph.states()).map(state).collect());
-        let lens: Option<Vec<u32>> = self
-            .lens
-            .as_ref()
-            .map(|l| l.iter().map(|n| *n as u32).collect());
-        let r = Run {
-            states: states.as_deref(),
-            lens: lens.as_deref(),
-            reset: self.reset.as_deref(),
-            fused,
-            ..Run::new(&input)
-        };
-        run(graph, weights, &r).unwrap()
-    }
-}
-
-pub(crate) fn floats(t: &Tensor) -> Vec<f64> {
-    t.to_device(&Device::Cpu)
-        .unwrap()
-        .to_dtype(DType::F64)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
-}
-
-#[track_caller]
-pub(super) fn compare(what: &str, got: &Outcome, want: &oracle::Trace, tolerance: f64) {
-    let pairs =
-        std::iter::once((&got.output, &want.output)).chain(got.states.iter().zip(&want.states));
-    let mut c = Comparison::default();
-    for (g, w) in pairs {
-        let g = floats(g);
-        assert_eq!(g.len(), w.data.len(), "{what}");
-        g.iter()
-            .zip(&w.data)
-            .for_each(|(g, w)| c.push(*g, *w, tolerance * (1.0 + w.abs())));
-    }
-    assert!(c.holds(), "{what}: {c:?}");
-}
 
 #[test]
 fn candle_equals_the_oracle() {

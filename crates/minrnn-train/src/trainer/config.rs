@@ -62,7 +62,11 @@ pub struct TrainOptions {
     #[serde(default, deserialize_with = "OptimizerConfig::read")]
     pub optimizer: OptimizerConfig,
     /// What a step makes small.
-    #[serde(default, skip_serializing_if = "LossConfig::is_default")]
+    #[serde(
+        default,
+        skip_serializing_if = "LossConfig::is_default",
+        deserialize_with = "LossConfig::read"
+    )]
     pub loss: LossConfig,
     /// The average of the weights that is evaluated and kept in their place.
     #[serde(default, skip_serializing_if = "Option::is_none")]

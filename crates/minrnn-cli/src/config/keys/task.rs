@@ -119,14 +119,14 @@ pub(super) const SEQUENCES: Table = Table {
         Key {
             name: "delimiter",
             kind: "`\",\"`, `\";\"`, `\"\\t\"` or a bar",
-            default: Default::Is("\",\""),
+            default: Default::Words("a comma"),
             meaning: "CSV: what stands between the cells of a row.",
             example: "\";\"",
         },
         Key {
             name: "header",
             kind: "`true` or `false`",
-            default: Default::Is("true"),
+            default: Default::Words("`true`"),
             meaning: "CSV: whether the first row names the columns. Else they are called `\"1\"`, `\"2\"`, `\"3\"`, .. in their order.",
             example: "false",
         },

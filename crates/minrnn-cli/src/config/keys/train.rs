@@ -77,7 +77,7 @@ pub(super) const TRAIN: Table = Table {
         },
         Key {
             name: "loss",
-            kind: "table",
+            kind: "table, or `\"cross_entropy\"`, `\"mse\"`, `\"mae\"` or `\"huber\"`",
             default: Default::Words("cross-entropy, or the mean square"),
             meaning: "What a step makes small; see `[train.loss]`.",
             example: "{ label_smoothing = 0.1 }",
