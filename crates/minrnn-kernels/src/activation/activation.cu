@@ -1,6 +1,7 @@
 // Activations and their gradients.
 
 #include "cuda/elements.cuh"
+#include "cuda/turns.cuh"
 
 struct ValueSlope {
     float value, slope;
@@ -228,22 +229,27 @@ __device__ __forceinline__ void gate_backward(const C *a, const C *u, const C *d
 #define KERNELS(F, NAME, C, VEC)                                                                     \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_fwd_##C##_v##VEC(const C *u, C *g, i64 n) {                                           \
+        take_turns();                                                                                \
         forward<F, C, VEC>(u, g, n);                                                                 \
     }                                                                                                \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_bwd_##C##_v##VEC(const C *u, const C *dg, C *du, i64 n) {                             \
+        take_turns();                                                                                \
         backward<F, C, VEC>(u, dg, du, n);                                                           \
     }                                                                                                \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_gate_fwd_##C##_v##VEC(const C *a, const C *u, C *y, i64 n) {                          \
+        take_turns();                                                                                \
         gate_forward<F, C, VEC>(a, u, y, n);                                                         \
     }                                                                                                \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_gate_bwd_##C##_v##VEC(const C *a, const C *u, const C *dy, C *da, C *du, i64 n) {     \
+        take_turns();                                                                                \
         gate_backward<F, C, VEC>(a, u, dy, da, du, n);                                               \
     }                                                                                                \
     extern "C" __global__ void __launch_bounds__(THREADS)                                            \
         NAME##_bwd_sum_##C##_v##VEC(const C *u, const C *dg, C *du, float *partials, i64 rows, int width) { \
+        take_turns();                                                                                \
         backward_sum<F, C, VEC>(u, dg, du, partials, rows, width);                                   \
     }
 #define TYPES(F, NAME)        \

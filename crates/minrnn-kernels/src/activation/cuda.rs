@@ -90,6 +90,7 @@ pub fn backward_sum(gpu: &Gpu, kind: Activation, p: &BackwardSum<'_>) -> Result<
         .view(p.scratch)
         .i64(n as i64)
         .i32(int(OP, "w", w)?)
+        .early()
         .launch((columns.across, down, 1), columns.block(), shared)?;
     let parts = p.scratch.slice(0, down as usize * w)?;
     column_sum::cuda::fold(gpu, OP, parts, down as usize, p.sums, None, false)
@@ -139,6 +140,7 @@ fn launch_gate(
     let call = Call::new(gpu, Module::Activation, &name)?;
     let call = all.into_iter().fold(call, Call::view);
     call.i64(n as i64)
+        .early()
         .launch((grid, 1, 1), (THREADS as u32, 1, 1), 0)
 }
 
@@ -178,5 +180,6 @@ fn launch(
     }
     call.view(out)
         .i64(n as i64)
+        .early()
         .launch((grid, 1, 1), (THREADS as u32, 1, 1), 0)
 }

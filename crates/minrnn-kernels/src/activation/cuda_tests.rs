@@ -1,6 +1,7 @@
 use super::cuda::{backward, forward, gate, gate_backward};
 use super::{Activation, slow};
-use crate::cuda::testing::{Bench, TYPES, rounded};
+use crate::Elem;
+use crate::cuda::testing::{Bench, Buffer, TYPES, rounded, small};
 use crate::testing::Rng;
 
 fn twin(kind: Activation) -> impl Fn(f64) -> (f64, f64) {
@@ -147,4 +148,34 @@ fn stay_finite_and_keep_nan() {
             assert!((du - want).abs() < 4e-7, "{kind:?}: {du} {want}");
         }
     }
+}
+
+/// Each of many launches reads what the one in front of it wrote, and writes what that one read.
+#[test]
+fn launches_that_begin_early_wait_for_those_in_front() {
+    let Some(bench) = Bench::new("early launches") else {
+        return;
+    };
+    let (gpu, n) = (&bench.gpu, if small() { 20_000 } else { 3_000_000 });
+    let values = Rng(3).input(&[n], -3.0, 3.0).data;
+    let run = |early: bool| {
+        gpu.set_early(early);
+        let buffers = [bench.put(Elem::F32, &values), bench.empty(Elem::F32, n)];
+        let [u, g] = buffers.each_ref().map(Buffer::view);
+        let both = || {
+            forward(gpu, Activation::GeluErf, u, g, n)?;
+            forward(gpu, Activation::Silu, g, u, n)
+        };
+        both().unwrap();
+        // One of them behind what is no kernel.
+        let all = || {
+            g.fill(gpu, 0)?;
+            (0..20).try_for_each(|_| both())
+        };
+        let mut graph = gpu.capture(all).unwrap();
+        graph.launch().unwrap();
+        gpu.set_early(false);
+        buffers[0].bits()
+    };
+    assert!(run(false) == run(true), "other bits");
 }

@@ -1,6 +1,7 @@
 // Sums over rows, in two steps whose order depends on the sizes only.
 
 #include "cuda/elements.cuh"
+#include "cuda/turns.cuh"
 
 // partials [gridDim.y, width]: each block sums rows of a stride, first per thread, then over blockDim.y.
 template <class C, int VEC> __device__ __forceinline__ void column_sum(const C *x, float *partials, i64 rows, int width) {
@@ -47,6 +48,7 @@ template <class C, int VEC> __device__ __forceinline__ void column_sum(const C *
 #define COLUMN_SUM(C, VEC)                                                             \
     extern "C" __global__ void __launch_bounds__(256)                                  \
         column_sum_##C##_v##VEC(const C *x, float *partials, i64 rows, int width) {    \
+        take_turns();                                                                  \
         column_sum<C, VEC>(x, partials, rows, width);                                  \
     }
 
@@ -62,6 +64,7 @@ COLUMN_SUM(f16, 1)
 extern "C" __global__ void __launch_bounds__(1024)
     column_fold(const float *partials, float *first, float *second, int rows, i64 width, i64 split, int accumulate) {
     __shared__ float shared[1024];
+    take_turns();
     const i64 c = i64(blockIdx.x) * blockDim.x + threadIdx.x;
     float sum = 0;
     if (c < width) {

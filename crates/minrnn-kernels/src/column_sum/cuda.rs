@@ -58,6 +58,7 @@ pub fn sum(
         .view(scratch)
         .i64(n as i64)
         .i32(int(OP, "w", w)?)
+        .early()
         .launch((columns.across, down, 1), columns.block(), shared)?;
     let parts = scratch.slice(0, down as usize * w)?;
     fold(gpu, OP, parts, down as usize, out, None, accumulate)
@@ -88,5 +89,6 @@ pub(crate) fn fold(
         .i64(width as i64)
         .i64(split as i64)
         .i32(i32::from(accumulate))
+        .early()
         .launch((grid, 1, 1), (x, y, 1), 0)
 }

@@ -28,6 +28,10 @@ struct Inner {
     blas: Mutex<Option<Arc<Blas>>>,
     multiprocessors: u32,
     launches: AtomicU64,
+    /// Whether the kernels that this GPU takes have the instruction by which they wait.
+    #[cfg(test)]
+    waits: bool,
+    /// Whether they are to use it.
     early: AtomicBool,
 }
 
@@ -83,6 +87,10 @@ impl Gpu {
         let multiprocessors = context
             .attribute(count)
             .map_err(|e| CudaError::driver("ask for the number of multiprocessors", e))?;
+        let own = context
+            .compute_capability()
+            .map_err(|e| CudaError::driver("ask for the compute capability", e))?;
+        let waits = Module::taken_by(own) >= Some(90);
         Ok(Self {
             inner: Arc::new(Inner {
                 context,
@@ -92,7 +100,9 @@ impl Gpu {
                 blas: Mutex::default(),
                 multiprocessors: multiprocessors.max(1) as u32,
                 launches: AtomicU64::new(0),
-                early: AtomicBool::new(EARLY),
+                #[cfg(test)]
+                waits,
+                early: AtomicBool::new(EARLY && waits),
             }),
         })
     }
@@ -144,23 +154,16 @@ impl Gpu {
         self.inner.multiprocessors
     }
 
-    /// Whether launches of kernels that wait by themselves (`griddepcontrol`) may begin before those in front of them have ended: only
-    /// where the machine code that this GPU takes has that instruction.
+    /// Whether launches of kernels that wait by themselves (`take_turns`) may begin before those in front of them have ended.
     pub(super) fn early(&self) -> bool {
         self.inner.early.load(Ordering::Relaxed)
-            && self.compute_capability().is_ok_and(|(major, minor)| {
-                let own = (10 * major + minor) as u32;
-                let built = Module::BUILT_FOR.split(',').filter_map(|arch| {
-                    let digits = arch.trim_end_matches(|c: char| !c.is_ascii_digit());
-                    digits.parse::<u32>().ok()
-                });
-                built.filter(|arch| *arch <= own).max() >= Some(90)
-            })
     }
 
     #[cfg(test)]
     pub(crate) fn set_early(&self, on: bool) {
-        self.inner.early.store(on, Ordering::Relaxed);
+        self.inner
+            .early
+            .store(on && self.inner.waits, Ordering::Relaxed);
     }
 
     /// Launches so far, kernels and matrix products.

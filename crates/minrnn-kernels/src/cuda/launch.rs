@@ -56,6 +56,16 @@ impl Module {
         Some(cap) => cap,
         None => "unknown",
     };
+
+    /// Of those that the kernels were built for, the one that a GPU of this compute capability takes.
+    pub(super) fn taken_by((major, minor): (i32, i32)) -> Option<u32> {
+        let own = u32::try_from(10 * major + minor).ok()?;
+        let built = Self::BUILT_FOR.split(',').filter_map(|arch| {
+            let digits = arch.trim_end_matches(|c: char| !c.is_ascii_digit());
+            digits.parse::<u32>().ok()
+        });
+        built.filter(|arch| *arch <= own).max()
+    }
 }
 
 /// Shared memory that a block gets without asking.
@@ -114,7 +124,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// The kernel waits for the launch in front of it by itself (`griddepcontrol.wait`, before it reads or writes memory), so it may begin
+    /// The kernel waits for the launch in front of it by itself (`take_turns` in `turns.cuh`), so it may begin
     /// before that one has ended, where [`Gpu::early`] says so.
     pub(crate) fn early(mut self) -> Self {
         self.early = self.gpu.early();

@@ -27,6 +27,19 @@ __device__ __forceinline__ unsigned at_rank(const void *own, int rank) {
 
 // What blocks of the cluster send to this one, counted: a phase is over when as many bytes have come as were expected. No fence is
 // needed, which would wait for every write to memory before it: a sender's bytes are counted where they arrive.
+//
+// What orders each access, by the memory consistency model of the PTX ISA:
+//
+// 1. What is sent. st.async's store comes before its own complete-tx on the receiver's mbarrier, a release at cluster scope; every thread
+//    of the receiver reads only after its own try_wait was true, an acquire at cluster scope of the phase that all bytes ended.
+// 2. What is overwritten. A place is written again two steps later, by blocks that have the whole of the step between: of it this block
+//    sent its part behind a __syncthreads to which all its threads came after reading the place.
+// 3. A phase is not overrun: it ends for one thread's `expect` and all bytes, and the bytes of the phase after it are sent by blocks
+//    that have this block's part of the step between, which it sent behind that `expect` (a __syncthreads lies between them).
+// 4. A block does not end before all that is sent to it has come, and it has, when it ends, nothing on its way to others that these do
+//    not wait for.
+//
+// compute-sanitizer's racecheck does not count bytes on an mbarrier for an ordering, and reports 1 and 2.
 struct Arrivals {
     unsigned address;
     __device__ __forceinline__ explicit Arrivals(unsigned long long *word)

@@ -74,18 +74,19 @@ pub(super) enum Way {
 
 impl Way {
     /// The fastest for what is read `by` fours of channels.
-    fn best(gpu: &Gpu, size: Size, by: &[View<'_>]) -> Self {
+    fn best(gpu: &Gpu, kind: Feedback, size: Size, by: &[View<'_>]) -> Self {
         if has_alone(size) && aligned(by) {
             return Self::Alone;
         }
-        match Tile::new(size.channels) {
-            None => Self::Plain,
-            // Few sequences a cluster where that leaves multiprocessors free.
-            Some(tile) => {
-                let few = size.batch.div_ceil(2) * tile.blocks <= gpu.multiprocessors() as usize;
-                Self::Cluster(if few { 2 } else { 8 })
-            }
-        }
+        let Some(tile) = Tile::new(size.channels) else {
+            return Self::Plain;
+        };
+        // Few sequences a cluster where that leaves multiprocessors free: not all of them can be in clusters. And where many would have
+        // too few registers: measured of an LSTM of 384 and 512 channels.
+        let blocks = size.batch.div_ceil(2) * tile.blocks;
+        let free = 4 * blocks <= 3 * gpu.multiprocessors() as usize;
+        let tight = kind == Feedback::Lstm && size.channels > 256;
+        Self::Cluster(if free || tight { 2 } else { 8 })
     }
 }
 
@@ -290,7 +291,7 @@ pub fn forward(
     size: Size,
     to: &Outputs<'_>,
 ) -> Result<()> {
-    let way = Way::best(gpu, size, &[i.x]);
+    let way = Way::best(gpu, kind, size, &[i.x]);
     forward_by(gpu, kind, i, size, to, way)
 }
 
@@ -323,7 +324,7 @@ pub fn backward(
     given: [View<'_>; 3],
     to: &Grads<'_>,
 ) -> Result<()> {
-    let way = Way::best(gpu, size, &given);
+    let way = Way::best(gpu, kind, size, &given);
     backward_by(gpu, kind, i, size, given, to, way)
 }
 

@@ -39,6 +39,8 @@ impl Set {
     }
 }
 
+type Run<'a> = &'a dyn Fn(&Set) -> Result<()>;
+
 #[test]
 #[ignore = "a measurement"]
 fn norms_by_time() {
@@ -109,7 +111,7 @@ fn measure(gpu: &Gpu, elem: Elem) -> Result<()> {
         backward(gpu, &given)
     };
     let copy = |set: &Set| set.stream[1].view().copy_from(gpu, set.stream[0].view());
-    let runs: [(&str, usize, &dyn Fn(&Set) -> Result<()>); 3] = [
+    let runs: [(&str, usize, Run<'_>); 3] = [
         ("forward", 8 + 2 * elem.size(), &there),
         ("backward", 12 + 2 * elem.size(), &back),
         ("copy", 8, &copy),

@@ -90,6 +90,7 @@ pub fn forward(gpu: &Gpu, f: &Forward<'_>) -> Result<()> {
         .i32(i32::from(f.kind == Kind::Layer))
         .i64(rows as i64)
         .i32(int(OP, "width", width)?)
+        .early()
         .launch(
             (blocks(OP, rows.div_ceil(size.rows()))?, 1, 1),
             (size.threads(), 1, 1),
@@ -193,6 +194,7 @@ pub fn backward(gpu: &Gpu, b: &Backward<'_>) -> Result<()> {
         .view(b.scratch)
         .i64(rows as i64)
         .i32(int(BACKWARD, "width", width)?)
+        .early()
         .launch((blocks(BACKWARD, grid)?, 1, 1), (size.threads(), 1, 1), 0)?;
     let parameters = b.kind.parameters() + usize::from(fused.is_some());
     let parts = b.scratch.slice(0, grid * parameters * width)?;

@@ -114,10 +114,8 @@ impl Kernel {
         })
     }
     fn launch(self, mask: Option<Mask<'_>>, call: Call<'_>) -> Result<()> {
-        Mask::arguments(OP, mask, call)?.i64(self.n as i64).launch(
-            (self.grid, 1, 1),
-            (THREADS as u32, 1, 1),
-            0,
-        )
+        let call = Mask::arguments(OP, mask, call)?.i64(self.n as i64);
+        call.early()
+            .launch((self.grid, 1, 1), (THREADS as u32, 1, 1), 0)
     }
 }

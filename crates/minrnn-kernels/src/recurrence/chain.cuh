@@ -15,6 +15,12 @@
 // sequence and channel q at 4 (i Q + q), with Q = B D; behind them, (carry, epoch) of group g at 2 (g Q + q).
 #pragma once
 
+// 0: one lane arrives at the mbarrier for its warp, and who only tells does not wait. 1: every lane that has stored maps arrives, which
+// needs no step by bar.warp.sync and takes CL times as many arrivals, and who tells waits too: for checkers, see exchange.cuh.
+#ifndef REC_ARRIVE_EACH
+#define REC_ARRIVE_EACH 0
+#endif
+
 namespace rec {
 
 __device__ __forceinline__ unsigned long long tagged(float x, unsigned epoch) {
@@ -45,7 +51,11 @@ template <int THREADS> __device__ __forceinline__ void await_all(int id) {
 }
 template <int THREADS> __device__ __forceinline__ void tell(int id) {
   __syncwarp();
+#if REC_ARRIVE_EACH
+  asm volatile("bar.sync %0, %1;" :: "r"(id), "n"(THREADS) : "memory");
+#else
   asm volatile("bar.arrive %0, %1;" :: "r"(id), "n"(THREADS) : "memory");
+#endif
 }
 
 // A barrier that can be asked: W arrivals end a phase.

@@ -15,16 +15,12 @@
 // 4. A phase of the mbarrier is not overrun: a data warp arrives for the next tile behind barrier 2, at which the chain warp
 //    arrived after its test_wait had seen the end of this one.
 //
-// A checker that counts for an mbarrier only what its arriving threads did themselves, and not what a bar.warp.sync put before
-// it, reports 1 of lanes that do not arrive; REC_ARRIVE_EACH is for it.
+// compute-sanitizer's racecheck reports two of these, and in each what it shows is what follows if it counts for an mbarrier only what
+// the arriving threads did themselves, and for a split barrier only the bar.sync: 1 of lanes that do not arrive (G > 1), and 2, the chain
+// warp's stores behind its bar.sync at barrier 1 against loads behind bar.sync at barrier 2 (G = 1). A build with REC_ARRIVE_EACH=1 has
+// every lane arrive at the mbarrier, and bar.sync in the place of bar.arrive: what is still reported there is none of these.
 #pragma once
 #include "chain.cuh"
-
-// 0: one lane arrives at the mbarrier for its warp. 1: every lane that has stored maps does, which needs no step by
-// bar.warp.sync, and takes CL times as many arrivals.
-#ifndef REC_ARRIVE_EACH
-#define REC_ARRIVE_EACH 0
-#endif
 
 namespace rec {
 

@@ -7,6 +7,7 @@
 // way into shared memory; 0: a block has one tile, loaded straight into registers. G = 0: a tile has all steps, so that there is
 // nothing to hand on and no chain warp.
 #pragma once
+#include "../cuda/turns.cuh"
 #include "cells.cuh"
 #include "chain.cuh"
 #include "element.cuh"
@@ -219,15 +220,6 @@ template <class Cell, class E, int L, int VEC> struct BackwardInput {
     }
   }
 };
-
-// A launch may begin before the one in front of it has ended (`cuda.rs`): waits for that one, and lets the next one begin as soon as every
-// block of this one is on its way. What other launches wrote, the scratch too, is read behind this.
-__device__ __forceinline__ void take_turns() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
 
 // What the chain warp of a block does.
 template <class Cell, int G, int CL, int W, int L, int VEC, int STAGES, class Maps, class Start>

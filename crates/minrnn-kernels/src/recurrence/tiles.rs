@@ -1,6 +1,6 @@
 //! Which tile a recurrence takes on a GPU: how `tile.cuh` is cut for a shape, a type and a device.
 //!
-//! Pure arithmetic, from measurements on an H100; every tile computes the same function.
+//! Pure arithmetic, from measurements on an H100 and an H200; every tile computes the same function.
 
 use super::Size;
 
@@ -90,40 +90,38 @@ struct Table {
     few: Tile,
 }
 
-/// Whether short sequences are cut by eight warps of data in the place of seven, forward in f32 and 16 bits and backward in f32.
+/// The tiles for a job. `eight`: small ones are cut by eight warps in the place of seven, [`Tile::even`].
 ///
-/// Steps are powers of two more often than not. Of 512 steps, tiles of 16 lanes by seven warps (56 steps) make ten, of which the
-/// last has 8 steps to do, and by eight (64) make eight; tiles of 8 lanes make five of 112 steps, which for 64 sequences of 64
-/// channels are 640 blocks on the 528 places of 132 multiprocessors, and four of 128, 512 blocks: all of them at once. The
-/// price is registers, 56 a thread in the place of 64: the compiler spills none in f32, and some 9 words of a minGRU in 16 bits.
-/// Reckoned, not measured: off until it is.
-const EIGHT: bool = false;
-
+/// Of 512 steps, tiles of 16 lanes by seven warps (56 steps) make ten, of which the last has 8 steps to do, and by eight (64) make
+/// eight. A carry that goes on tile by tile (a group of 1) takes the warps' maps in the same order however many a tile has: wide
+/// tiles of seven and of eight warps give the same bits. Small ones, whose maps are joined tile by tile, do not.
 fn table(job: Job, eight: bool) -> Table {
     let thin = job.parts < 3;
     let warps = if eight { 8 } else { 7 };
+    let blocks = if thin { 3 } else { 2 };
     match (job.pass, job.elem) {
         (Pass::Forward, 4) => Table {
             small: tile([8, 7, 4, 4, 8, 4, 0], false),
-            wide: Some(tile([16, warps, 4, 4, 1, 4, 0], false)),
+            wide: Some(tile([16, 8, 4, 4, 1, 3, 0], false)),
             streams: tile([32, 7, 8, 2, 1, 3, 2], false),
             few: tile([8, 7, 8, 4, 8, 2, 1], false),
         },
         (Pass::Forward, _) => Table {
             small: tile([8, warps, 4, 4, 8, 4, 0], false),
-            wide: Some(tile([32, 7, 4, 4, 1, 4, 0], false)),
+            wide: Some(tile([32, 8, 4, 4, 1, 4, 0], false)),
             streams: tile([16, 15, 8, 4, 1, 1, 2], false),
             few: tile([8, 7, 8, 4, 8, 2, 2], false),
         },
         (Pass::Backward, 4) => Table {
             small: tile([8, 7, 4, 4, 8, 2, 0], false),
-            wide: Some(tile([16, warps, 4, 4, 1, 2, 0], false)),
+            // By eight warps the compiler spills 92 words of a minLSTM.
+            wide: Some(tile([16, if thin { 8 } else { 7 }, 4, 4, 1, 2, 0], false)),
             streams: tile([32, 15, 4, 2, 1, 1, 2], false),
             few: tile([8, 7, 4, 4, 8, 2, 1], false),
         },
         (Pass::Backward, _) => Table {
-            small: tile([8, 7, 4, 4, 8, if thin { 3 } else { 2 }, 0], true),
-            wide: Some(tile([32, 7, 4, 4, 1, if thin { 3 } else { 2 }, 0], true)),
+            small: tile([8, warps, 4, 4, 8, blocks, 0], true),
+            wide: Some(tile([32, 8, 4, 4, 1, blocks, 0], true)),
             streams: tile([16, 15, 4, 4, 1, 1, 2], false),
             few: tile([8, 7, 4, 4, 8, 2, 2], false),
         },
@@ -159,7 +157,8 @@ impl Tile {
         if !job.aligned {
             return ANY;
         }
-        Self::choose_of(table(job, EIGHT), job, limits)
+        let eight = table(job, true).small.even(job.size, limits);
+        Self::choose_of(table(job, eight), job, limits)
     }
 
     fn choose_of(table: Table, job: Job, limits: Limits) -> Self {
@@ -177,6 +176,12 @@ impl Tile {
             .or(wide.filter(|_| !long))
             .or(Some(table.few).filter(|t| long && usable(t)))
             .unwrap_or(table.small)
+    }
+
+    /// Whether a sequence is cut without a rest, and a launch into few enough blocks that one that is nearly empty would show.
+    fn even(self, size: Size, limits: Limits) -> bool {
+        let places = limits.multiprocessors * self.blocks;
+        size.t.is_multiple_of(self.rows()) && self.total(size) <= 2 * places
     }
 
     /// Every tile that could serve a job, whatever its size.

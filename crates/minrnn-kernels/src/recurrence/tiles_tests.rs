@@ -81,31 +81,34 @@ fn tiles_cover_and_fit() {
     }
 }
 
-/// One wave where there were two; no tile that is nearly empty.
+/// Without a rest where it shows; and the tiles by which models in `docs/paper.md` were trained keep their bits: those of the record
+/// (64 sequences of 256 steps, 320 channels) are small ones by seven warps, all others wide or streams.
 #[test]
 fn eight_warps_cut_512_steps_without_a_rest() {
-    let counts = |[b, t, d]: [usize; 3], elem| {
-        let job = Job {
-            pass: Pass::Forward,
-            size: Size { b, t, d },
-            elem,
-            parts: 2,
-            part_bytes: 2 * elem,
-            all: true,
-            aligned: true,
-        };
-        [false, true].map(|eight| {
-            let tile = Tile::choose_of(table(job, eight), job, H100);
-            (
-                t.div_ceil(tile.rows()) * tile.rows() - t,
-                tile.total(job.size),
-            )
-        })
+    let job = |[b, t, d]: [usize; 3], pass, parts| Job {
+        pass,
+        size: Size { b, t, d },
+        elem: 2,
+        parts,
+        part_bytes: 2 * parts,
+        all: true,
+        aligned: true,
     };
-    assert_eq!(counts([64, 512, 384], 4), [(48, 3840), (0, 3072)]);
-    assert_eq!(counts([64, 512, 64], 2), [(48, 640), (0, 512)]);
-    let places = H100.multiprocessors * 4;
-    assert!((512..640).contains(&places), "{places}");
+    for pass in [Pass::Forward, Pass::Backward] {
+        for parts in [2, 3] {
+            let of = |dims| {
+                let job = job(dims, pass, parts);
+                (Tile::choose(job, H100), job.size.t)
+            };
+            let (tile, t) = of([64, 512, 64]);
+            assert_eq!((tile.warps, tile.group, t % tile.rows()), (8, 8, 0));
+            let (tile, t) = of([64, 500, 64]);
+            assert_eq!((tile.warps, tile.group, t), (7, 8, 500));
+            assert_eq!(of([64, 256, 320]).0.warps, 7, "the record");
+            assert_eq!(of([64, 256, 768]).0.group, 1, "shakespeare");
+            assert!(of([64, 4112, 384]).0.stages > 0, "selective copying");
+        }
+    }
 }
 
 /// What was measured as the best.
@@ -127,16 +130,16 @@ fn tiles_are_those_that_were_measured() {
     assert_eq!(name(f, 64, 4096, 384, 4), "32_7_8_2_1_3_2");
     assert_eq!(name(f, 8, 65_536, 384, 4), "8_7_8_4_8_2_1");
     assert_eq!(name(f, 1, 65_536, 1024, 4), "8_7_8_4_8_2_1");
-    assert_eq!(name(f, 64, 512, 384, 4), "16_7_4_4_1_4_0");
+    assert_eq!(name(f, 64, 512, 384, 4), "16_8_4_4_1_3_0");
     assert_eq!(name(f, 64, 512, 64, 4), "8_7_4_4_8_4_0");
-    assert_eq!(name(f, 64, 512, 384, 2), "32_7_4_4_1_4_0");
-    assert_eq!(name(f, 64, 512, 64, 2), "8_7_4_4_8_4_0");
+    assert_eq!(name(f, 64, 512, 384, 2), "32_8_4_4_1_4_0");
+    assert_eq!(name(f, 64, 512, 64, 2), "8_8_4_4_8_4_0");
     assert_eq!(name(f, 8, 65_536, 384, 2), "16_15_8_4_1_1_2");
     assert_eq!(name(f, 1, 65_536, 1024, 2), "8_7_8_4_8_2_2");
     let b = Pass::Backward;
-    assert_eq!(name(b, 64, 512, 384, 4), "16_7_4_4_1_2_0_0");
-    assert_eq!(name(b, 64, 512, 384, 2), "32_7_4_4_1_3_0_1");
-    assert_eq!(name(b, 64, 512, 64, 2), "8_7_4_4_8_3_0_1");
+    assert_eq!(name(b, 64, 512, 384, 4), "16_8_4_4_1_2_0_0");
+    assert_eq!(name(b, 64, 512, 384, 2), "32_8_4_4_1_3_0_1");
+    assert_eq!(name(b, 64, 512, 64, 2), "8_8_4_4_8_3_0_1");
     assert_eq!(name(b, 8, 65_536, 384, 4), "32_15_4_2_1_1_2_0");
     assert_eq!(name(b, 1, 65_536, 1024, 2), "8_7_4_4_8_2_2_0");
 }
