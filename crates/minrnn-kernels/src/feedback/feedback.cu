@@ -10,7 +10,8 @@
 // - Forward: each block computes its channels of h and writes them into the shared memory of all blocks of the cluster: 4 ROWS D bytes in
 //   and out, each counted where it arrives (Arrivals). h has two places by turns: who writes a place again has h of the step between from
 //   all blocks, which send it after reading that place. A barrier of the cluster would do too, but its release is a fence of the
-//   whole GPU, which waits for the step's outputs to reach memory, and its acquire empties the first-level cache, in every step.
+//   whole GPU, which waits for the step's outputs to reach memory, in every step. The first-level cache is emptied in every step either
+//   way, by the acquire behind the wait.
 // - A channel has 16 (8) lanes, each with fours of rows of its P columns: a read of 16 bytes of h is for 4 P multiply-adds. Sums are
 //   folded over lanes so that each lane ends with one sequence (Fold).
 // - Backward: a block with the gradients of its own products has the same part of the matrix give to the gradients of all D channels, and
