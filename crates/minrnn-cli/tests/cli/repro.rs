@@ -156,7 +156,7 @@ fn time_and_memory_against_length() {
 
 #[test]
 fn the_record_has_a_state_that_is_carried_and_a_choice_without_the_validation_text() {
-    let only = ["base", "chosen-base", "tail"];
+    let only = ["base", "chosen-deep-12", "tail"];
     let (_, page) = done("record", &only, &["--text", "harbour.txt"]);
     assert!(
         page.contains("carried") && page.contains("nanoGPT"),
