@@ -4,8 +4,8 @@ use minrnn_kernels::Elem;
 use minrnn_model::graph::{Graph, Input, OutputKind, Span};
 
 use super::options::{Carry, Options, Recompute, Target};
-use super::part::all_states;
 use super::place::{Place, Space};
+use super::state_rows::all_states;
 use crate::error::{Result, TrainError};
 use crate::optim::Room;
 use crate::task::{Batch, Input as Given, Targets};

@@ -44,6 +44,7 @@ mod recompute;
 mod recompute_tests;
 #[cfg(test)]
 mod scale_tests;
+mod state_rows;
 #[cfg(test)]
 mod tests;
 mod twin;

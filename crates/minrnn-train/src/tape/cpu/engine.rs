@@ -10,7 +10,7 @@ use minrnn_model::params::Params;
 
 use super::machine::{Machine, Trouble};
 use super::memory::Addresses;
-use super::parts::Parts;
+use super::sums::Sums;
 use crate::error::{Result, TrainError};
 use crate::optim::{Room, Rule};
 use crate::tape::{Carry, Inputs, Layout, NoScratch, Options, Place, Plan, Space, Wanted};
@@ -56,7 +56,7 @@ pub struct Engine {
     /// The average of the parameters, laid out as they are, which evaluations take in their place.
     average: Option<Vec<f32>>,
     /// Of steps in parts: the sums, and the optimizer's plan.
-    pub(super) parts: Option<Box<Parts>>,
+    pub(super) parts: Option<Box<Sums>>,
 }
 
 impl Engine {

@@ -8,6 +8,7 @@ mod engine;
 mod machine;
 mod memory;
 mod parts;
+mod sums;
 
 #[cfg(test)]
 mod tests;

@@ -5,38 +5,11 @@ use std::sync::Arc;
 use minrnn_kernels::Elem;
 
 use super::engine::{Engine, StepReport};
-use super::memory::Addresses;
+use super::sums::Sums;
 use crate::error::Result;
-use crate::tape::part::{self, Part, all_states, state_rows};
+use crate::tape::part::{self, Part};
+use crate::tape::state_rows::{all_states, state_rows};
 use crate::tape::{Carry, NoScratch, Place, Plan, Space};
-
-/// Sums over the parts of a step, and the plan of the optimizer behind them.
-#[derive(Debug)]
-pub(super) struct Parts {
-    plan: Plan,
-    addresses: Arc<Addresses>,
-    grads: Vec<f32>,
-    loss: f32,
-}
-
-impl Parts {
-    pub(super) fn bytes(&self) -> usize {
-        self.grads.len() * size_of::<f32>()
-    }
-
-    pub(super) fn release(&mut self) {
-        self.grads = vec![];
-    }
-
-    /// Takes in a part's loss and gradients.
-    fn add(&mut self, loss: f32, grads: &[f32], share: f64) {
-        let share = share as f32;
-        self.loss += share * loss;
-        for (sum, grad) in self.grads.iter_mut().zip(grads) {
-            *sum += share * grad;
-        }
-    }
-}
 
 impl Engine {
     /// An optimizer step whose batch is computed in parts: as [`Engine::step`] of the whole batch, in the memory of a part. The states that
@@ -103,12 +76,12 @@ impl Engine {
     }
 
     /// Sums of nothing.
-    fn sums(&mut self) -> Box<Parts> {
+    fn sums(&mut self) -> Box<Sums> {
         let mut sums = self.parts.take().unwrap_or_else(|| {
             let room = self.options.rule.room();
             let plan = Plan::update(&self.trained, Elem::F32, room, &NoScratch);
             let addresses = Arc::new(self.machine.memory.addresses(&plan));
-            Box::new(Parts {
+            Box::new(Sums {
                 plan,
                 addresses,
                 grads: vec![],
@@ -122,7 +95,7 @@ impl Engine {
     }
 
     /// The optimizer, on the sums.
-    fn update(&mut self, sums: &Parts) {
+    fn update(&mut self, sums: &Sums) {
         let grads = self.trained_grads();
         let machine = &mut self.machine;
         machine.memory.take(&sums.addresses);

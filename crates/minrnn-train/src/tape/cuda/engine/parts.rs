@@ -7,7 +7,8 @@ use minrnn_kernels::elementwise::{Map, cuda as kernels};
 use super::{Engine, Machine};
 use crate::error::Result;
 use crate::tape::cuda::machine::GpuScratch;
-use crate::tape::part::{self, Part, StateRows, all_states, state_rows};
+use crate::tape::part::{self, Part};
+use crate::tape::state_rows::{StateRows, all_states, state_rows};
 use crate::tape::{Carry, Place, Plan, Space};
 
 /// Sums over the parts of a step, and the optimizer behind them.
