@@ -1,5 +1,6 @@
 //! What people see: results on stdout, the rest on stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, Result};
@@ -44,6 +45,11 @@ impl Ui {
         }
     }
 
+    /// A result with names that others chose: on a terminal their control characters are shown and not obeyed, elsewhere every byte stays.
+    pub(crate) fn print_names(&self, text: &str) -> Result<()> {
+        self.print(&stdout_text(text, io::stdout().is_terminal()))
+    }
+
     /// A line of news on stderr.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
@@ -79,5 +85,39 @@ impl Ui {
             (_, true) => Progress::bar(what, total),
             (_, false) => Progress::lines(what, total),
         }
+    }
+}
+
+fn stdout_text(text: &str, terminal: bool) -> Cow<'_, str> {
+    match terminal {
+        true => Cow::Owned(visible(text)),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Control characters, and those that turn the direction of a text, as they would be written in source code; line breaks and tabs stay.
+pub(crate) fn visible(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => all.push(c),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => all.extend(c.escape_unicode()),
+            c if c.is_control() => all.extend(c.escape_default()),
+            c => all.push(c),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_no_control_characters_and_a_file_every_byte() {
+        let text = "run,label,p_\u{1b}[2Jwet\n\"a\tb\",é,\r\u{9b}\u{7f}\u{202e}\u{0}\n";
+        assert_eq!(stdout_text(text, false), text);
+        let shown = "run,label,p_\\u{1b}[2Jwet\n\"a\tb\",é,\\r\\u{9b}\\u{7f}\\u{202e}\\u{0}\n";
+        assert_eq!(stdout_text(text, true), shown);
     }
 }

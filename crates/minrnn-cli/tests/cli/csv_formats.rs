@@ -74,7 +74,7 @@ fn a_column_that_is_left_out_for_a_cell_is_told() {
     let mut text = String::from("id,x,gap,note,y\n");
     for i in 0..20 {
         let gap = if i == 7 { String::new() } else { i.to_string() };
-        text += &format!("{},{i},{gap},free text,{}.5\n", i / 2, i * 2);
+        text += &format!("{},{},{gap},free text,{}.5\n", i / 2, i * i, i * 2);
     }
     fs::write(dir.path().join("gaps.csv"), text).unwrap();
     let ran = minrnn(dir.path(), &["init", "csv", "gaps.csv"]);

@@ -7,6 +7,7 @@ use std::path::Path;
 use csv::StringRecord;
 
 use super::classes::Classes;
+use super::decimal::written_otherwise;
 use super::moment::Moment;
 use super::sequences::{Labels, SequenceSet};
 use super::{LabelKind, LabelScope};
@@ -252,7 +253,10 @@ impl<'a> Rows<'a> {
             Err(self.error(record, column, format!("'{cell}' {what}")))
         };
         if !value.is_finite() {
-            return wrong("is not a finite number");
+            return match written_otherwise(&self.text(record, column)?) {
+                Some((what, mend)) => wrong(&format!("{what}; {mend}")),
+                None => wrong("is not a finite number"),
+            };
         }
         match too_small {
             true => wrong(

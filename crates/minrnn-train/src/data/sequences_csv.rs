@@ -186,6 +186,13 @@ pub(super) fn refuse_unused(
         return Err(TrainError::config("ignore_columns", message));
     }
     let used = |name: &str| is_used(columns, name);
+    let known = used("") || columns.ignored.iter().any(|i| i.is_empty() || i == "*");
+    if let Some(what) = nameless(header).filter(|_| !known) {
+        let message = format!(
+            "{what}, and nothing uses it; leave it out of the file, give it a name there, or write \"\" in `ignore_columns`"
+        );
+        return Err(TrainError::data(path, row, message));
+    }
     let Some(list) = unused(header.iter(), used, &columns.ignored) else {
         return Ok(());
     };
@@ -195,13 +202,25 @@ pub(super) fn refuse_unused(
     Err(TrainError::data(path, row, message))
 }
 
-/// The place of the only column of that name.
+/// The first column whose name is empty.
+fn nameless(header: &StringRecord) -> Option<String> {
+    let place = header.iter().position(str::is_empty)?;
+    Some(format!("column {} has no name", place + 1))
+}
+
+/// The place of the only column of that name, which is not empty.
 pub(super) fn position(
     path: &Path,
     header: &StringRecord,
     row: &str,
     name: &String,
 ) -> Result<usize> {
+    if let Some(what) = nameless(header).filter(|_| name.is_empty()) {
+        let message = format!(
+            "{what}, and what is used has one; give it a name in the file, or write \"\" in `ignore_columns` alone"
+        );
+        return Err(TrainError::data(path, row, message));
+    }
     let mut found = header
         .iter()
         .enumerate()
@@ -228,3 +247,7 @@ pub(super) fn position(
 #[cfg(test)]
 #[path = "sequences_csv_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "csv_names_tests.rs"]
+mod names_tests;

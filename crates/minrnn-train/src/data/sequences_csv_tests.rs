@@ -363,3 +363,22 @@ fn a_column_that_is_to_be_ignored_is_there() {
         );
     }
 }
+
+#[test]
+fn numbers_that_are_written_otherwise_are_told() {
+    for (cell, words) in [
+        (
+            "\"8,5\"",
+            "row 2, column 'b': '8,5' has a decimal comma; write numbers with a decimal point",
+        ),
+        (
+            "1e39",
+            "row 2, column 'b': '1e39' is a number that float32 does not hold; the largest is 3.4e38",
+        ),
+        ("inf", "row 2, column 'b': 'inf' is not a finite number"),
+    ] {
+        let text = format!("id,a,b,y\np,1,{cell},0\n");
+        let error = read(&text, &["y"], LabelKind::Values, LabelScope::Step).unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}

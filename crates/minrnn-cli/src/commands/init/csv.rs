@@ -1,68 +1,31 @@
-//! Labelled sequences of a CSV file: which column is what is guessed, by names and by what stands in the columns.
-
-use std::collections::BTreeSet;
-use std::path::Path;
+//! Labelled sequences of a CSV file: the page that a guess becomes.
 
 use anyhow::{Result, bail};
-use minrnn_train::data::{CsvFormat, csv_columns, csv_rows, in_order};
+use minrnn_train::data::{CsvFormat, csv_columns, csv_rows};
 
+use super::columns::{Columns, ROWS};
 use super::format;
 use super::write::{Page, Sizes, Value, parts, rest};
 use crate::args::Init;
 
-/// Rows that are looked at.
-const ROWS: usize = 200_000;
-/// More whole numbers than these are values rather than classes.
-const CLASSES: usize = 100;
-/// Names of columns that tell sequences apart, and of those that are predicted.
-const IDS: [&str; 12] = [
-    "id",
-    "run",
-    "sequence",
-    "seq",
-    "series",
-    "session",
-    "trial",
-    "recording",
-    "file",
-    "group",
-    "unit",
-    "episode",
-];
-const TARGETS: [&str; 7] = [
-    "label", "labels", "target", "targets", "class", "y", "output",
-];
-/// Clocks and counters: a model that is given them learns where in the recording it is.
-const CLOCKS: [&str; 9] = [
-    "time",
-    "timestamp",
-    "date",
-    "datetime",
-    "clock",
-    "t",
-    "step",
-    "index",
-    "row",
-];
-
 /// What a file is taken for.
-struct Guess {
-    id: String,
-    features: Vec<String>,
-    targets: Vec<String>,
-    ignored: Vec<String>,
-    classes: bool,
-    per_step: bool,
-    sequences: usize,
-    longest: usize,
+pub(super) struct Guess {
+    pub(super) id: String,
+    pub(super) features: Vec<String>,
+    pub(super) targets: Vec<String>,
+    pub(super) ignored: Vec<String>,
+    pub(super) classes: bool,
+    pub(super) per_step: bool,
+    pub(super) sequences: usize,
+    pub(super) longest: usize,
     /// The clock whose order the rows are in.
-    time: Option<String>,
-    format: CsvFormat,
-    /// What is to be said of columns that are nearly features.
-    notes: Vec<String>,
+    pub(super) time: Option<String>,
+    pub(super) format: CsvFormat,
+    /// Which columns are left out, and why, where that is not plain.
+    pub(super) notes: Vec<String>,
     /// Whether a file was looked at, and whether it has more rows than that.
-    seen: bool,
-    cut: bool,
+    pub(super) seen: bool,
+    pub(super) cut: bool,
 }
 
 /// The file, and what is to be said of it.
@@ -172,181 +135,10 @@ fn page(path: &str, guess: &Guess) -> String {
     page.finish()
 }
 
-struct Columns<'a> {
-    path: &'a Path,
-    /// Whether the file has a row for the names.
-    header: bool,
-    names: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Columns<'_> {
-    fn guess(&self, args: &Init) -> Result<Guess> {
-        let given = args
-            .target_column
-            .iter()
-            .map(|name| self.place(name, "--target-column"));
-        let given = given.collect::<Result<Vec<_>>>()?;
-        let id = match &args.id_column {
-            Some(name) => self.place(name, "--id-column")?,
-            None => self.id(&given)?,
-        };
-        if given.contains(&id) {
-            bail!(
-                "--target-column {} is the column that tells the sequences apart",
-                self.names[id]
-            );
-        }
-        let free = |i: &usize| *i != id && !given.contains(i);
-        let is_clock = |i: &usize| CLOCKS.contains(&self.names[*i].to_lowercase().as_str());
-        let usable = |i: &usize| free(i) && !is_clock(i);
-        let targets = match given.is_empty() {
-            false => given.clone(),
-            true => vec![self.target(usable)?],
-        };
-        let feature = |i: &usize| {
-            usable(i) && !targets.contains(i) && self.is_numeric(*i) && self.distinct(*i).len() > 1
-        };
-        let all = 0..self.names.len();
-        let features: Vec<usize> = all.clone().filter(feature).collect();
-        if features.is_empty() {
-            let spoilt = all.filter(|i| usable(i) && !targets.contains(i));
-            let spoilt: Vec<String> = spoilt.filter_map(|i| self.spoilt(i)).collect();
-            bail!(
-                "{}: no column of numbers is left for the features beside {} and {}{}{}",
-                self.path.display(),
-                self.names[id],
-                self.called(&targets).join(", "),
-                if spoilt.is_empty() { "" } else { "; " },
-                spoilt.join("; ")
-            );
-        }
-        let groups = self.groups(id);
-        let ascends = |i: &usize| {
-            (groups.iter()).all(|group| in_order(group.iter().map(|row| row[*i].as_str())))
-        };
-        let left = |i: &usize| *i != id && !targets.contains(i) && !features.contains(i);
-        let time = all.clone().filter(left).filter(is_clock).find(ascends);
-        let ignored: Vec<usize> = all.filter(left).filter(|i| Some(*i) != time).collect();
-        let constant = |i: &usize| {
-            let same = |group: &&[Vec<String>]| group.iter().all(|row| row[*i] == group[0][*i]);
-            groups.iter().all(same)
-        };
-        let longest = groups.iter().map(|g| g.len()).max().unwrap_or(1);
-        Ok(Guess {
-            id: self.names[id].clone(),
-            features: self.called(&features),
-            classes: matches!(targets[..], [one] if self.is_classes(one)),
-            per_step: !(longest > 1 && targets.iter().all(constant)),
-            targets: self.called(&targets),
-            ignored: self.called(&ignored),
-            time: time.map(|i| self.names[i].clone()),
-            format: CsvFormat::default(),
-            notes: ignored.iter().filter_map(|i| self.spoilt(*i)).collect(),
-            sequences: groups.len(),
-            longest,
-            seen: true,
-            cut: self.rows.len() > ROWS,
-        })
-    }
-
-    fn place(&self, name: &String, flag: &str) -> Result<usize> {
-        match self.names.iter().position(|n| n == name) {
-            Some(place) => Ok(place),
-            None => bail!(
-                "{flag} {name}: {} has no such column; it has {}",
-                self.path.display(),
-                self.names.join(", ")
-            ),
-        }
-    }
-
-    fn called(&self, columns: &[usize]) -> Vec<String> {
-        columns.iter().map(|i| self.names[*i].clone()).collect()
-    }
-
-    /// The column each of whose values stands in rows that follow each other, at least two of them somewhere: by its name, else the first.
-    fn id(&self, targets: &[usize]) -> Result<usize> {
-        let tells = |i: &usize| {
-            let (groups, distinct) = (self.groups(*i).len(), self.distinct(*i).len());
-            groups == distinct && groups < self.rows.len() && !targets.contains(i)
-        };
-        let all: Vec<usize> = (0..self.names.len()).filter(tells).collect();
-        let named = |i: &&usize| IDS.contains(&self.names[**i].to_lowercase().as_str());
-        let several = |i: &&usize| self.distinct(**i).len() > 1;
-        let found = all.iter().find(named).or_else(|| all.iter().find(several));
-        match found {
-            Some(place) => Ok(*place),
-            None => bail!(
-                "{}: no column tells the sequences apart: one whose values stand in rows that follow each other. The columns are {}; --id-column names it; where all rows are one sequence, add a column with one value",
-                self.path.display(),
-                self.names.join(", ")
-            ),
-        }
-    }
-
-    /// The column that is predicted: by its name, else the last one.
-    fn target(&self, usable: impl Fn(&usize) -> bool) -> Result<usize> {
-        let all: Vec<usize> = (0..self.names.len()).filter(usable).collect();
-        let named = |i: &&usize| TARGETS.contains(&self.names[**i].to_lowercase().as_str());
-        match all.iter().find(named).or(all.last()) {
-            Some(place) => Ok(*place),
-            None => bail!(
-                "{}: no column is left to be predicted; --target-column names it",
-                self.path.display()
-            ),
-        }
-    }
-
-    fn is_numeric(&self, column: usize) -> bool {
-        let number = |row: &Vec<String>| row[column].parse().is_ok_and(f32::is_finite);
-        self.rows.iter().all(number)
-    }
-
-    /// A column of numbers but for some cells, as a sensor that was silent leaves it.
-    fn spoilt(&self, column: usize) -> Option<String> {
-        let wrong = |row: &&Vec<String>| !row[column].parse().is_ok_and(f32::is_finite);
-        let count = self.rows.iter().filter(wrong).count();
-        if count == 0 || 2 * count >= self.rows.len() {
-            return None;
-        }
-        let at = self.rows.iter().position(|row| wrong(&row))?;
-        let (cell, row) = (&self.rows[at][column], at + 1 + usize::from(self.header));
-        let more = match count {
-            1 => String::new(),
-            _ => format!(", as are {} more", count - 1),
-        };
-        Some(format!(
-            "column '{}' is left out: '{cell}' in row {row} is no number{more}; to have it as a feature, give those cells a value, or leave their rows out",
-            self.names[column]
-        ))
-    }
-
-    /// Texts, numbers padded with zeros (01), or all whole numbers from 0 up to one that is not large.
-    fn is_classes(&self, column: usize) -> bool {
-        let all = self.distinct(column);
-        if !self.is_numeric(column)
-            || all
-                .iter()
-                .any(|t| t.len() > 1 && t.starts_with('0') && !t.contains('.'))
-        {
-            return true;
-        }
-        let numbers: BTreeSet<usize> = all.iter().filter_map(|t| t.parse().ok()).collect();
-        let dense = numbers.last().is_some_and(|last| last + 1 == numbers.len());
-        numbers.len() == all.len() && dense && (2..=CLASSES).contains(&numbers.len())
-    }
-
-    fn distinct(&self, column: usize) -> BTreeSet<&str> {
-        self.rows.iter().map(|row| row[column].as_str()).collect()
-    }
-
-    /// Rows that follow each other and have the same value.
-    fn groups(&self, column: usize) -> Vec<&[Vec<String>]> {
-        self.rows.chunk_by(|a, b| a[column] == b[column]).collect()
-    }
-}
-
 #[cfg(test)]
 #[path = "csv_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "left_out_tests.rs"]
+mod left_out_tests;

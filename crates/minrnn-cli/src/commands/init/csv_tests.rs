@@ -1,9 +1,11 @@
+use std::path::Path;
+
 use minrnn_train::data::Delimiter;
 
 use super::*;
 use crate::args::InitKind;
 
-fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
+pub(super) fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
     let mut lines = text
         .lines()
         .map(|l| l.split(',').map(str::to_owned).collect());
@@ -21,6 +23,22 @@ fn guess(text: &str, targets: &[&str]) -> Result<Guess> {
         delimiter: None,
         header: None,
     })
+}
+
+/// The file of such a text, which opens.
+pub(super) fn written(text: &str) -> Result<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.csv");
+    std::fs::write(&path, text).unwrap();
+    let (made, _) = configuration(&Init {
+        kind: InitKind::Csv,
+        file: Some(path),
+        id_column: None,
+        target_column: vec![],
+        delimiter: None,
+        header: None,
+    })?;
+    crate::commands::init::opens(&made).map(|()| made)
 }
 
 #[test]
@@ -96,6 +114,24 @@ fn what_cannot_be_guessed_is_asked_for() {
 fn a_clock_that_goes_back_is_left_out() {
     let found = guess("id,time,x,y\n1,0,1,5\n1,2,2,6\n1,1,3,7\n2,0,1,7\n", &[]).unwrap();
     assert_eq!((found.time, found.ignored), (None, vec!["time".to_owned()]));
+    let says = "column 'time' is called as a clock and left out: row 4 is 1, which is before that of the row above, 2; sort the rows";
+    assert!(
+        found.notes.len() == 1 && found.notes[0].starts_with(says),
+        "{:?}",
+        found.notes
+    );
+    let found = guess("id,time,x,y\n1,0,1,5\n1,1,2,6\n2,3,4,7\n2,,1,7\n", &[]).unwrap();
+    assert!(
+        found.notes[0].contains("row 5 is empty"),
+        "{:?}",
+        found.notes
+    );
+    // One number, as float64.
+    let text = "id,time,x,y\n1,1700000000000000997,1,5\n1,1700000000000000996,2,6\n2,0,4,7\n";
+    let found = guess(text, &[]).unwrap();
+    assert_eq!((found.time, found.notes.len()), (None, 1));
+    let (before, behind) = (text.replace("996", "998"), ["time".to_owned()]);
+    assert_eq!(guess(&before, &[]).unwrap().time.as_slice(), behind);
 }
 
 #[test]

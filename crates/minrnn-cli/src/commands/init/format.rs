@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use minrnn_train::data::{CsvFormat, Delimiter, csv_columns};
+use minrnn_train::data::{CsvFormat, Delimiter, csv_columns, written_otherwise};
 
 use super::write::{Page, Value, plain};
 use crate::args::Init;
@@ -25,7 +25,8 @@ pub(super) fn of(path: &Path, args: &Init) -> Result<CsvFormat> {
     if first.is_empty() {
         bail!("{}: is empty", path.display());
     }
-    let is_number = |cell: &String| cell.parse::<f64>().is_ok();
+    let is_number =
+        |cell: &String| cell.parse::<f64>().is_ok() || written_otherwise(cell).is_some();
     let header = args.header.unwrap_or(!first.iter().any(is_number));
     Ok(CsvFormat { delimiter, header })
 }

@@ -1,7 +1,9 @@
 //! `minrnn init`.
 
+mod columns;
 mod csv;
 mod format;
+mod left_out;
 mod npz;
 mod text;
 mod write;
@@ -12,7 +14,7 @@ use crate::Outcome;
 use crate::args::{Init, InitKind};
 use crate::config::Config;
 use crate::memory;
-use crate::ui::Ui;
+use crate::ui::{Ui, visible};
 
 pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
     refuse_unused(args)?;
@@ -23,7 +25,7 @@ pub(super) fn run(args: &Init, ui: &Ui) -> Result<Outcome> {
         InitKind::Npz => (npz::configuration(file)?, vec![]),
     };
     for note in notes {
-        ui.error(&format!("note: {note}"));
+        ui.error(&format!("note: {}", visible(&note)));
     }
     if let Some(file) = file {
         opens(&text).with_context(|| format!("no configuration fits {}", file.display()))?;

@@ -97,12 +97,25 @@ fn guess(path: &Path) -> Result<Guess> {
             x.shape
         ),
     };
+    let lengths = lengths(path)?;
+    // What stands behind a sequence's end is not read.
+    let lens = |i: usize| lengths.get(i).copied().unwrap_or(t);
     let per_step = y.shape.starts_with(&[n, t]);
     let dims = if per_step { 2 } else { 1 };
     let classes = y.shape.len() == dims
         && match &y.values {
             Values::Texts(_) => true,
-            Values::Ints(all) => all.iter().all(|v| (0..CLASSES).contains(v)),
+            Values::Ints(all) => {
+                let used = |i: usize| if per_step { t.min(lens(i)) } else { 1 };
+                let stride = if per_step { t } else { 1 };
+                let mut rows = (0..n).flat_map(|i| {
+                    all.get(i * stride..)
+                        .unwrap_or_default()
+                        .iter()
+                        .take(used(i))
+                });
+                rows.all(|v| (0..CLASSES).contains(v))
+            }
             Values::Floats(_) => false,
         };
     Ok(Guess {
@@ -110,7 +123,56 @@ fn guess(path: &Path) -> Result<Guess> {
         classes,
         per_step,
         sequences: n,
-        time: t,
+        time: (0..n).map(lens).max().unwrap_or(t).min(t),
         features: f,
     })
+}
+
+/// Those of the sequences, as far as they are said and are some: what is wrong with them, opening the data says.
+fn lengths(path: &Path) -> Result<Vec<usize>> {
+    let [_, _, lengths] = ARRAY_NAMES;
+    let found = read_named(path, lengths, &["*".to_owned()])?;
+    let found = found.into_iter().flatten().next();
+    Ok(match found.map(|array| array.values) {
+        Some(Values::Ints(all)) => {
+            let whole = |v: i64| usize::try_from(v).unwrap_or(0);
+            all.into_iter().map(whole).collect()
+        }
+        _ => vec![],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use minrnn_train::data::write_npz;
+
+    use super::*;
+    use crate::npy;
+
+    /// Of two sequences of up to 4 steps.
+    fn guessed(labels: [i64; 8], lengths: Option<[i64; 2]>) -> (bool, usize) {
+        let mut arrays = vec![
+            ("x", npy::encode(&[2, 4, 1], &[0.5; 8])),
+            ("y", npy::encode_ints(&[2, 4], &labels)),
+        ];
+        arrays.extend(lengths.map(|all| ("lengths", npy::encode_ints(&[2], &all))));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npz");
+        std::fs::write(&path, write_npz(&arrays).unwrap()).unwrap();
+        let guess = guess(&path).unwrap();
+        assert!(guess.per_step);
+        (guess.classes, guess.time)
+    }
+
+    #[test]
+    fn labels_behind_a_sequences_end_are_not_looked_at() {
+        let padded = [0, 1, -1, -1, 1, 0, 1, -1];
+        assert_eq!(guessed(padded, Some([2, 3])), (true, 3));
+        assert_eq!(guessed(padded, Some([3, 3])), (false, 3));
+        assert_eq!(guessed(padded, None), (false, 4));
+        assert_eq!(
+            guessed([0, 1, 0, 1, 1, 0, 1, 2000], Some([4, 3])),
+            (true, 4)
+        );
+    }
 }

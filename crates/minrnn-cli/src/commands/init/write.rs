@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::config::keys::meaning;
+use crate::ui::visible;
 
 /// A file in the making.
 #[derive(Debug, Default)]
@@ -17,9 +18,9 @@ pub(super) enum Value<'a> {
 }
 
 impl Page {
-    /// Lines of comment.
+    /// Lines of comment, in which TOML has no control characters.
     pub(super) fn note(&mut self, text: &str) {
-        for line in text.lines() {
+        for line in visible(text).lines() {
             let _ = writeln!(self.0, "# {line}");
         }
     }

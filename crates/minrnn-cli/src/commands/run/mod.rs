@@ -130,7 +130,7 @@ fn sequences(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result
     let names = Names::of(export, model, Some(&all));
     match &args.out {
         Some(path) => answers.write(path, &names),
-        None => ui.print(&answers.csv(&names)?),
+        None => ui.print_names(&answers.csv(&names)?),
     }
 }
 

@@ -11,7 +11,7 @@ use minrnn_train::data::{
 
 use super::data::Data;
 use crate::args::Run;
-use crate::ui::Ui;
+use crate::ui::{Ui, visible};
 use crate::verify::Export;
 
 /// Sequences one by one, and what they are called.
@@ -143,7 +143,8 @@ impl Sequences {
         let given = |name: &&String| predicted.contains(name) && !used(name);
         if let Some(name) = columns.iter().find(given) {
             ui.note(&format!(
-                "note: column '{name}' is what the model predicts: it is not read"
+                "note: column '{}' is what the model predicts: it is not read",
+                visible(name)
             ));
         }
         let (ids, set) = read_csv_features(path, format, id, &features)?;

@@ -113,7 +113,7 @@ pub(super) const SEQUENCES: Table = Table {
             name: "ignore_columns",
             kind: "list of texts",
             default: Default::Words("none"),
-            meaning: "CSV and Parquet: columns that nothing uses; what is neither used nor named here is refused. `[\"*\"]`: all others.",
+            meaning: "CSV and Parquet: columns that nothing uses (`\"\"`: those without a name); what is neither used nor named here is refused. `[\"*\"]`: all others.",
             example: "[\"time\"]",
         },
         Key {
