@@ -98,6 +98,13 @@ pub(super) fn whole(args: &Train, ui: &Ui) -> Result<Done> {
     if let Some(note) = beyond(&trainer) {
         ui.note(&note);
     }
+    if let (Origin::Run(..), Some(why)) = (&origin, early(&trainer)) {
+        ui.note(&format!(
+            "note: the run in {} ended after step {} ({why}): there is nothing to train; it goes on with another train.patience or train.stop_at_accuracy",
+            dir.display(),
+            trainer.steps_done()
+        ));
+    }
     if matches!(origin, Origin::Run(..)) {
         forget_lost_best(&mut trainer, &dir, ui)?;
     }
@@ -270,18 +277,20 @@ impl Origin {
     }
 }
 
+/// Why a run is over before its last step.
+fn early(trainer: &Trainer) -> Option<&'static str> {
+    let steps = trainer.config().train.steps;
+    match trainer.is_out_of_patience() {
+        _ if trainer.steps_done() >= steps || !trainer.has_ended_early() => None,
+        true => Some("no better for as many evaluations as train.patience says"),
+        false => Some("accuracy reached"),
+    }
+}
+
 fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String {
     let TrainConfig { model, train, .. } = trainer.config();
     let done = trainer.steps_done();
-    let early = if done < train.steps {
-        let why = match trainer.is_out_of_patience() {
-            true => "no better for as many evaluations as train.patience says",
-            false => "accuracy reached",
-        };
-        format!(" of {} ({why})", train.steps)
-    } else {
-        String::new()
-    };
+    let early = early(trainer).map_or(String::new(), |why| format!(" of {} ({why})", train.steps));
     let mut rows = vec![
         (
             "model",
@@ -306,10 +315,17 @@ fn summary(trainer: &Trainer, ended: &Ended, dir: &Path, count: usize) -> String
         rows.push(("at the end", said(metrics)));
     }
     if let Some(best) = &ended.best {
+        let of = match trainer.evaluates_a_part() {
+            true => format!(
+                ", of the first {} validation sequences (train.eval_samples); at the end it was all of them",
+                train.eval_samples
+            ),
+            false => String::new(),
+        };
         rows.push((
             "best",
             format!(
-                "validation {} {}, after step {}",
+                "validation {} {}, after step {}{of}",
                 best.name,
                 number(best.value),
                 best.step

@@ -1,6 +1,7 @@
 //! The file of a training run, with values replaced by `--set`, and with places for messages.
 
 pub(crate) mod keys;
+mod sets;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::files;
+pub(crate) use sets::set_keys;
 use source::{Fault, Source};
 
 /// No configuration is longer, bytes; names of many features fit.

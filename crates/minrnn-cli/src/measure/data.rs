@@ -11,7 +11,7 @@ use minrnn_train::task::{Task, TaskConfig};
 use minrnn_train::trainer::open_data;
 use serde_json::{Value as Json, json};
 
-use crate::config::Config;
+use crate::config::{Config, set_keys};
 use crate::memory;
 
 /// Where the data come from.
@@ -31,6 +31,8 @@ pub(crate) struct Where<'a> {
     pub(crate) flag: &'a str,
     pub(crate) source: Source<'a>,
     pub(crate) sets: &'a [String],
+    /// What the tokens were of the checkpoint whose data they are, where that is no other's configuration.
+    pub(crate) carried: Option<&'a Vocabulary>,
 }
 
 /// Data with what is to be said of them.
@@ -49,7 +51,12 @@ pub(crate) struct Held {
 /// # Errors
 /// Data that mean something else than those of the checkpoint; those of the files.
 pub(crate) fn open(wanted: &Where, checkpoint: &Checkpoint, at: &Path) -> Result<Held> {
-    let Where { flag, source, sets } = *wanted;
+    let Where {
+        flag,
+        source,
+        sets,
+        carried,
+    } = *wanted;
     let model = model_config(checkpoint, at)?;
     let mut config = match source {
         Source::Config(path) => Config::read_for(path, sets, Some(&model))?,
@@ -58,6 +65,11 @@ pub(crate) fn open(wanted: &Where, checkpoint: &Checkpoint, at: &Path) -> Result
     if !matches!(source, Source::Config(_)) {
         config.train.model = model;
     }
+    if let (Source::Own | Source::File(_), Some(carried)) = (source, carried)
+        && !set_keys(sets).iter().any(|key| key == "task.tokenizer")
+    {
+        config.train.task = config.train.task.carrying(carried)?;
+    }
     if let Source::File(path) = source {
         config.train.task = whole(config.train.task, path, flag)?;
     }
@@ -65,7 +77,10 @@ pub(crate) fn open(wanted: &Where, checkpoint: &Checkpoint, at: &Path) -> Result
     let (task, notes) =
         open_data(&config.train, checkpoint, at).map_err(|error| match (error, source) {
             (error @ TrainError::Differs { .. }, _) => config.explain(error),
-            (error, Source::Own) => config.explain(error).context("the data that the checkpoint was trained on cannot be read; --set 'task.path=\"FILE\"' says where they are now"),
+            (error, Source::Own) => {
+                let key = file_of(&config.train.task, &error);
+                config.explain(error).context(format!("the data that the checkpoint was trained on cannot be read; --set '{key}=\"FILE\"' says where they are now"))
+            }
             (error, Source::File(_)) => anyhow::Error::new(error).context(format!("the data of {flag} cannot be read as those that the checkpoint was trained on")),
             (error, Source::Config(_)) => config.explain(error).context(format!("the data of {flag} cannot be read")),
         })?;
@@ -75,6 +90,20 @@ pub(crate) fn open(wanted: &Where, checkpoint: &Checkpoint, at: &Path) -> Result
         whole: matches!(source, Source::File(_)),
         notes,
     })
+}
+
+/// The key of the file that an error is about.
+fn file_of(task: &TaskConfig, error: &TrainError) -> &'static str {
+    let (TrainError::Io { path, .. } | TrainError::Data { path, .. }) = error else {
+        return "task.path";
+    };
+    let is = |file: &Option<PathBuf>| file.as_ref() == Some(path);
+    match task {
+        TaskConfig::Text(options) if is(&options.tokenizer) => "task.tokenizer",
+        TaskConfig::Sequences(options) if is(&options.labels_path) => "task.labels_path",
+        TaskConfig::Sequences(options) if is(&options.lengths_path) => "task.lengths_path",
+        _ => "task.path",
+    }
 }
 
 /// The task with another file, all of which is to be measured.

@@ -28,10 +28,10 @@ pub(super) fn norm(norm: f64) -> String {
     }
 }
 
-/// A share, never rounded up to 100 %.
+/// A share, to the nearest hundredth of a percent; never rounded up to 100 %.
 pub(crate) fn percent(share: f64) -> String {
-    let hundredths = (share * 1e4).floor();
-    format!("{:.2} %", hundredths / 100.0)
+    let most = if share < 1.0 { 99.99 } else { 100.0 };
+    format!("{:.2} %", (100.0 * share).min(most))
 }
 
 #[cfg(test)]
@@ -59,10 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_never_better_than_they_are() {
+    fn shares_are_rounded_but_never_to_the_whole() {
         assert_eq!(
-            [1.0, 0.99999, 0.5].map(percent),
-            ["100.00 %", "99.99 %", "50.00 %"]
+            [1.0, 0.99999, 0.5, 0.973_66, 0.2999, 0.0].map(percent),
+            [
+                "100.00 %", "99.99 %", "50.00 %", "97.37 %", "29.99 %", "0.00 %"
+            ]
         );
     }
 }

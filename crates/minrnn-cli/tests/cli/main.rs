@@ -1,6 +1,7 @@
 //! The program from the outside: what it says, how it ends, and that its parts fit together.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod answers;
 mod bench;
 mod board;
 mod bounded;
@@ -22,6 +23,7 @@ mod init;
 mod interrupt;
 mod lengths;
 mod long;
+mod measured;
 mod onnx;
 mod outputs;
 mod pair;

@@ -146,6 +146,25 @@ fn it_goes_on_where_it_stopped() {
     );
 }
 
+/// What one of its runs refuses is refused before the tables of all others are written anew.
+#[test]
+fn a_sweep_that_is_refused_leaves_the_tables_of_the_finished_one() {
+    let dir = folder("[vary]\ntrain.lr = [1e-3, 1e-2]\ntrain.seed = [0, 1]");
+    minrnn(dir.path(), &["sweep", "sweep.toml"]).good();
+    let tables = || ["sweep.csv", "sweep.md", "sweep.svg"].map(|name| read(dir.path(), name));
+    let before = tables();
+    let more = "config = \"train.toml\"\n[vary]\ntrain.lr = [1e-3, 1e-2]\ntrain.seed = [0, 1, 2]";
+    fs::write(dir.path().join("sweep.toml"), more).unwrap();
+    let ran = minrnn(dir.path(), &["sweep", "sweep.toml"]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("runs/sweep/002 was made with"),
+        "{}",
+        ran.shown()
+    );
+    assert_eq!(tables(), before);
+    assert!(!dir.path().join("runs/sweep/004").exists());
+}
+
 /// Runs that are over are compared with others only on the same data.
 #[test]
 fn other_data_under_the_same_path_are_noticed() {

@@ -191,6 +191,38 @@ fn another_tokenizer_in_the_folder_of_a_checkpoint_is_refused() {
     minrnn(dir.path(), commands[0]).good();
 }
 
+/// The checkpoint has its tokenizer, whatever became of the file that it was read from.
+#[test]
+fn a_run_is_measured_and_writes_without_the_first_tokenizer() {
+    let dir = folder();
+    tokenizer(dir.path());
+    let sets = ["task.tokenizer=\"tokenizer.json\"", "train.steps=8"];
+    train(dir.path(), &sets).good();
+    minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
+    fs::copy(dir.path().join("harbour.txt"), dir.path().join("new.txt")).unwrap();
+    let commands = [
+        &["eval", "run", "--split", "validation"][..],
+        &["eval", "run", "--data", "new.txt"],
+        &["eval", "export", "--data", "run", "--split", "validation"],
+        &["generate", "run", "--length", "20"],
+    ];
+    let said = || commands.map(|args| minrnn(dir.path(), args).good());
+    let before = said();
+    numbered(dir.path(), |i| if i < 2 { i } else { i ^ 1 });
+    assert_eq!(said(), before, "another file in its place");
+    fs::remove_file(dir.path().join("tokenizer.json")).unwrap();
+    assert_eq!(said(), before, "none in its place");
+    minrnn(dir.path(), &["export", "run", "--out", "other", "--eval"]).good();
+    // One that is asked for by name is read, and missed by its own key.
+    let asked = ["--set", "task.tokenizer=\"gone.json\""];
+    let ran = minrnn(dir.path(), &[commands[0], &asked].concat());
+    assert!(
+        ran.code == Some(2) && ran.err.contains("--set 'task.tokenizer=\"FILE\"'"),
+        "{}",
+        ran.shown()
+    );
+}
+
 #[test]
 fn pieces_of_a_tokenizer() {
     let dir = folder();

@@ -45,6 +45,7 @@ fn sample(k: f32) -> Checkpoint {
             schedule: Schedule::cosine(1e-3, 1e-5, 10, 100),
             best: Some(best),
             evals_since_best: 2,
+            reached: Some(0.9375),
             evaluation_due: true,
             roll_backs: 1,
             average_since: 12,

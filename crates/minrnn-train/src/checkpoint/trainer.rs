@@ -60,6 +60,9 @@ pub struct TrainerState {
     /// Evaluations since the best one, for early stopping.
     #[serde(default)]
     pub evals_since_best: u64,
+    /// The accuracy that ended the run (`train.stop_at_accuracy`), of the evaluation behind its last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<f64>,
     /// Whether an evaluation comes before the next step: the checkpoint was taken before it, or within.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evaluation_due: bool,

@@ -93,6 +93,11 @@ impl Statistics {
 
     /// What to know of columns whose values float32 can hardly hold, a line each. `name` is what column `i` is called.
     pub fn remarks(&self, name: impl Fn(usize) -> String) -> Vec<String> {
+        self.remarks_on("the training part", name)
+    }
+
+    /// The same of other rows: `part` is what they are.
+    pub fn remarks_on(&self, part: &str, name: impl Fn(usize) -> String) -> Vec<String> {
         let far = (0..self.mean.len()).filter(|i| self.mean[*i].abs() > FAR * self.std[*i]);
         let far = far.filter(|i| !self.is_constant(*i) || self.mean[*i].abs() > FAR);
         let mut remarks: Vec<String> = far
@@ -100,7 +105,7 @@ impl Statistics {
                 let (name, mean, std) = (name(i), self.mean[i], self.std[i]);
                 if self.is_constant(i) {
                     format!(
-                        "{name} is {mean} in all of the training part, as far as float32 can tell; if it varies, subtract an offset in the data"
+                        "{name} is {mean} in all of {part}, as far as float32 can tell; if it varies, subtract an offset in the data"
                     )
                 } else {
                     format!(

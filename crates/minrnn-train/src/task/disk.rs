@@ -7,7 +7,7 @@ use minrnn_model::graph::{self, OutputKind};
 use super::cut::Cut;
 use super::digest::Hasher;
 use super::row::{Row, Unit};
-use super::text::tokens::{self, Kind as Tokens};
+use super::text::tokens::{self, Halves, Kind as Tokens};
 use super::text::{check_sizes, check_whole};
 use super::{
     Batch, DataDigest, Piece, Split, Task, TaskShape, TextOptions, check_memory, check_range,
@@ -29,6 +29,7 @@ pub(super) struct FromDisk {
     count: usize,
     cut: Cut,
     digest: DataDigest,
+    warnings: Vec<String>,
 }
 
 impl FromDisk {
@@ -96,23 +97,32 @@ impl FromDisk {
                 train: String::new(),
                 validation: String::new(),
             },
+            warnings: vec![],
         };
+        let mut halves = Halves::default();
         task.digest = DataDigest {
-            train: task.digest_of(0..train)?,
-            validation: task.digest_of(train..len)?,
+            train: task.digest_of(0..train, &mut halves)?,
+            validation: task.digest_of(train..len, &mut halves)?,
         };
+        if let Unit::Numbers(width) = task.row.unit() {
+            task.warnings.extend(halves.warning(width));
+        }
         Ok(task)
     }
 
     /// The hash of some of the tokens; of characters whatever their numbers. Holds numbers to their bound on the way.
-    fn digest_of(&self, range: Range<usize>) -> Result<String> {
+    fn digest_of(&self, range: Range<usize>, halves: &mut Halves) -> Result<String> {
         let is_text = self.row.unit() == Unit::Characters;
         let mut hasher = Hasher::new(if is_text { "text" } else { "tokens" });
         for from in range.clone().step_by(PART) {
             let part = from..range.end.min(from + PART);
             match is_text {
                 true => hasher.text(&self.row.text(part)?),
-                false => hasher.words(self.ids(part)?.into_iter()),
+                false => {
+                    let ids = self.ids(part.clone())?;
+                    halves.see(part.start, &ids);
+                    hasher.words(ids.into_iter());
+                }
             }
         }
         Ok(hasher.finish())
@@ -212,6 +222,10 @@ impl Task for FromDisk {
         self.count = vocabulary.len();
         self.vocabulary = Some(vocabulary.clone());
         Ok(())
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     fn digest(&self) -> Option<DataDigest> {

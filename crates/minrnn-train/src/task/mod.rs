@@ -225,6 +225,21 @@ impl TaskConfig {
         self
     }
 
+    /// The same task with the tokenizer that a checkpoint of it carries, so that its file need not be there; a task without a tokenizer
+    /// is as it was.
+    ///
+    /// # Errors
+    /// [`TrainError::Config`] for what is no tokenizer.
+    pub fn carrying(mut self, vocabulary: &minrnn_model::vocabulary::Vocabulary) -> Result<Self> {
+        use minrnn_model::vocabulary::Vocabulary as Plain;
+        if let (Self::Text(options), Plain::Tokenizer(_)) = (&mut self, vocabulary)
+            && options.tokenizer.is_some()
+        {
+            options.carried = Some(crate::data::Vocabulary::of(vocabulary)?);
+        }
+        Ok(self)
+    }
+
     /// Reads the files and checks the options. `seed` decides the order and the content of training samples.
     ///
     /// # Errors

@@ -39,6 +39,9 @@ pub struct TextOptions {
     /// Whether pieces of the file are read as they are needed, in the place of the whole file before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_disk: bool,
+    /// What `tokenizer` was when a checkpoint was made, in the place of its file.
+    #[serde(skip)]
+    pub(crate) carried: Option<Vocabulary>,
     /// All of the file is the test part, and the training part too.
     #[serde(skip)]
     pub(crate) whole: bool,

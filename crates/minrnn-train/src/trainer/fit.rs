@@ -43,6 +43,20 @@ pub struct RolledBack {
     pub factor: f64,
 }
 
+/// Which evaluation of a run.
+#[derive(Debug, Clone, Copy)]
+enum Evaluation {
+    /// One between steps, of as many sequences as the options say.
+    Between,
+    /// The one at the end, of all of them.
+    End {
+        /// What is remembered in its place: the result of as many sequences as before.
+        judged: Option<Metrics>,
+        /// Whether it counts as one without a new best.
+        counts: bool,
+    },
+}
+
 /// What a caller of [`Trainer::fit`] wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
@@ -66,19 +80,14 @@ impl Trainer {
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<Option<Metrics>> {
         let options = self.config.train.clone();
-        while self.state.step < options.steps && !self.is_out_of_patience() {
+        while self.state.step < options.steps && !self.has_ended_early() {
             if !self.state.evaluation_due && self.advance(&options, observe)? == Control::Stop {
                 break;
             }
             // That of the last step is the one at the end.
             if self.state.evaluation_due && self.state.step < options.steps {
-                let (metrics, control) =
-                    self.evaluated(options.eval_samples, (None, true), observe)?;
-                let enough = options
-                    .stop_at_accuracy
-                    .zip(metrics.accuracy)
-                    .is_some_and(|(want, got)| got >= want);
-                if control == Control::Stop || enough {
+                let control = self.evaluated(Evaluation::Between, observe)?.1;
+                if control == Control::Stop {
                     break;
                 }
             }
@@ -93,7 +102,8 @@ impl Trainer {
         };
         // A longer run would have one here too; a run that is over and goes on had it already.
         let counts = self.state.step == options.steps && self.state.evaluation_due;
-        Ok(Some(self.evaluated(0, (judged, counts), observe)?.0))
+        let end = Evaluation::End { judged, counts };
+        Ok(Some(self.evaluated(end, observe)?.0))
     }
 
     /// Whether the task has a validation part: without one there are no evaluations, and no best.
@@ -105,6 +115,24 @@ impl Trainer {
     pub fn is_out_of_patience(&self) -> bool {
         let patience = self.config.train.patience;
         patience.is_some_and(|most| self.state.evals_since_best >= most)
+    }
+
+    /// Whether the newest evaluation between steps reached [`TrainOptions::stop_at_accuracy`].
+    pub fn is_accurate_enough(&self) -> bool {
+        let wanted = self.config.train.stop_at_accuracy;
+        let both = wanted.zip(self.state.reached);
+        both.is_some_and(|(wanted, reached)| reached >= wanted)
+    }
+
+    /// Whether the run is over before its last step: [`Trainer::fit`] makes no more steps, of a run that is resumed either.
+    pub fn has_ended_early(&self) -> bool {
+        self.is_out_of_patience() || self.is_accurate_enough()
+    }
+
+    /// Whether evaluations between steps, by which the best is chosen, are of a part of what the one at the end is of
+    /// ([`TrainOptions::eval_samples`]).
+    pub fn evaluates_a_part(&self) -> bool {
+        self.is_part(&self.config.train)
     }
 
     /// The best result so far counts no longer: the next evaluation is the best.
@@ -169,14 +197,23 @@ impl Trainer {
         Ok((metrics, control))
     }
 
-    /// The same, and remembers the result, or in its place that of other sequences; whether it counts as one without a new best.
+    /// The same, and remembers the result.
     fn evaluated(
         &mut self,
-        samples: u64,
-        (judged, counts): (Option<Metrics>, bool),
+        which: Evaluation,
         observe: &mut dyn FnMut(&Self, Event) -> Result<Control>,
     ) -> Result<(Metrics, Control)> {
+        let (samples, judged, counts) = match which {
+            Evaluation::Between => (self.config.train.eval_samples, None, true),
+            Evaluation::End { judged, counts } => (0, judged, counts),
+        };
         let (metrics, mut control) = self.observed(samples, observe)?;
+        if let Evaluation::Between = which {
+            let wanted = self.config.train.stop_at_accuracy;
+            let both = wanted.zip(metrics.accuracy);
+            // Before anybody takes a checkpoint: what goes on from it ends here too.
+            self.state.reached = both.filter(|(want, got)| got >= want).map(|(_, got)| got);
+        }
         let best = self.note(judged.unwrap_or(metrics), counts);
         self.state.evaluation_due = false;
         let step = self.state.step;

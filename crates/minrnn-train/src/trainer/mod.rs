@@ -184,6 +184,7 @@ impl Trainer {
             schedule: config.train.schedule(),
             best: None,
             evals_since_best: 0,
+            reached: None,
             evaluation_due: false,
             roll_backs: 0,
             average_since: 0,

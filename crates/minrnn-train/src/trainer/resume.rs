@@ -76,8 +76,8 @@ impl Trainer {
         let notes = changed.notes();
         let same_data = origin.same_data(&opened.data);
         let kept = match changed.keeps_best() {
-            true => (state.best.clone(), state.evals_since_best),
-            false => (None, 0),
+            true => (state.best.clone(), state.evals_since_best, state.reached),
+            false => (None, 0, None),
         };
         // Of an average alone no training goes on.
         let averaged = origin.train.as_ref().is_some_and(|t| t.average.is_some());
@@ -108,6 +108,7 @@ impl Trainer {
             schedule: config.train.schedule(),
             best: kept.0,
             evals_since_best: kept.1,
+            reached: kept.2,
             average_since: averages_since(config, checkpoint, state),
             evaluation_due: state.evaluation_due && trainer.has_validation(),
             ..state.clone()

@@ -22,6 +22,7 @@ use crate::outputs::Outputs;
 use crate::ui::Ui;
 use figures::Figures;
 use models::Models;
+use report::remarks;
 pub(super) use report::{Entry, OfClasses, Report, Shown, Value};
 pub(super) use source::{Subject, open as open_data};
 
@@ -69,6 +70,11 @@ pub(super) fn measured(
     }
     let models = Models::open(subject, form, (held, split, windows.count), ui)?;
     let all = measure(&models, held, (split, windows.count), ui, see)?;
+    let remarks = all.first().map(|(_, figures)| remarks(figures, held));
+    for remark in remarks.unwrap_or_default() {
+        ui.note(&format!("note: {remark}"));
+        notes.push(remark);
+    }
     Ok(Report::new(
         subject,
         held,

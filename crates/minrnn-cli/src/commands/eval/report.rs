@@ -260,6 +260,16 @@ fn of_classes(classes: &Classes, loss: f64, held: &Held) -> OfClasses {
     }
 }
 
+/// What to know of targets that float32 can hardly hold, a line each: errors of 0 say little there.
+pub(super) fn remarks(figures: &Figures, held: &Held) -> Vec<String> {
+    let Kind::Values(values) = &figures.kind else {
+        return vec![];
+    };
+    let called = |i| format!("the target {}", name(held, i));
+    let statistics = values.statistics();
+    statistics.remarks_on("what is measured", called)
+}
+
 fn of_values(values: &Values, held: &Held) -> Vec<Value> {
     let value = |(i, s): (usize, super::values::Score)| Value {
         name: name(held, i),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::report::{Class, Entry, OfClasses, Report, Shown, Value};
 use crate::table::{grouped, table, wide};
+use crate::training::percent;
 
 /// Classes that a table shows; of more those with the most targets.
 const CLASSES: usize = 24;
@@ -199,10 +200,6 @@ fn shown(name: &str) -> String {
     } else {
         format!("{name:?}")
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
 }
 
 /// Five digits that mean something.

@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use minrnn_onnx::export::is_unfinished;
 use serde_json::{Value as Json, json};
 
-use crate::args::Eval;
+use crate::args::{Eval, Part};
+use crate::config::set_keys;
 use crate::files::{self, Loaded, MANIFEST};
 use crate::given::Given;
 use crate::measure::{self, Held, Source, Where, checkpoint_of};
@@ -52,7 +53,29 @@ pub(super) fn refuse_unused(args: &Eval, given: &Given, subject: &Subject) -> Re
             path.display()
         );
     }
-    Ok(())
+    refuse_sets(args)
+}
+
+/// The same for values that `--set` replaces. The seed of a training orders its training part alone; a model that a configuration
+/// describes is held against the one that is measured, but for what only training uses.
+fn refuse_sets(args: &Eval) -> Result<()> {
+    let source = named(args).unwrap_or(Source::Own);
+    let train = args.split == Part::Train && !matches!(source, Source::File(_));
+    let used = |key: &str| match key.split_once('.').unwrap_or((key, "")) {
+        ("train", what) => what == "seed" && train,
+        ("model", what) => matches!(source, Source::Config(_)) && what != "dropout",
+        _ => true,
+    };
+    match set_keys(&args.set).iter().find(|key| !used(key)) {
+        Some(key) if key == "train.seed" => bail!(
+            "--set train.seed would change nothing: it orders the training part alone, which --split train measures; leave it out"
+        ),
+        Some(key) => bail!(
+            "--set {key} would change nothing: of the configuration of the data, eval reads [task], and the model is that of {}; leave it out",
+            args.dir.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// What `--data` names, where it is no folder.
@@ -70,14 +93,20 @@ fn named(args: &Eval) -> Option<Source<'_>> {
 
 /// The data, as the model takes them.
 pub(in crate::commands) fn open(args: &Eval, subject: &Subject) -> Result<Held> {
+    let run = match args.data.as_deref().filter(|path| path.is_dir()) {
+        Some(dir) => Some(files::load_checkpoint(dir)?),
+        None => None,
+    };
+    let own = match (subject, &run) {
+        (_, Some(run)) => Some(run),
+        (Subject::Checkpoint(loaded), None) => Some(&**loaded),
+        (Subject::Export(_), None) => None,
+    };
     let wanted = Where {
         flag: "--data",
         source: named(args).unwrap_or(Source::Own),
         sets: &args.set,
-    };
-    let run = match args.data.as_deref().filter(|path| path.is_dir()) {
-        Some(dir) => Some(files::load_checkpoint(dir)?),
-        None => None,
+        carried: own.and_then(|run| run.checkpoint.vocabulary.as_ref()),
     };
     match (subject, &run) {
         (Subject::Checkpoint(loaded), None) => {

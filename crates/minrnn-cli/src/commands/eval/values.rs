@@ -1,5 +1,7 @@
 //! How far predicted values are off.
 
+use minrnn_train::data::Statistics;
+
 /// Sums of the errors of each value, and of its targets.
 #[derive(Debug, Clone)]
 pub(super) struct Values(Vec<Sums>);
@@ -45,6 +47,15 @@ impl Values {
             total += error * error;
         }
         total / want.len() as f64
+    }
+
+    /// Of the targets.
+    pub(super) fn statistics(&self) -> Statistics {
+        let of = |what: fn(&Sums) -> f64| self.0.iter().map(what).collect();
+        Statistics {
+            mean: of(|s| s.mean),
+            std: of(|s| (s.spread / s.count.max(1.0)).sqrt()),
+        }
     }
 
     pub(super) fn scores(&self) -> impl Iterator<Item = Score> {

@@ -104,6 +104,7 @@ impl Data {
             flag: "--eval",
             source: file.map_or(Source::Own, Source::Config),
             sets,
+            carried: loaded.checkpoint.vocabulary.as_ref(),
         };
         let held = measure::open(&wanted, &loaded.checkpoint, &loaded.path)?;
         for note in held.notes {

@@ -5,6 +5,7 @@ use minrnn_train::checkpoint::{BestMetric, TrainerState};
 use serde_json::Value as Json;
 
 use crate::files::{Loaded, METRICS};
+use crate::training::percent;
 
 /// Rows of a table: what was measured, and the figure. Empty where the checkpoint says nothing. Of what was read together with the
 /// weights: a training may have replaced the folder since.
@@ -33,8 +34,7 @@ pub(super) fn figures(loaded: &Loaded) -> Vec<(String, String)> {
         ),
     ];
     if let Some(accuracy) = accuracy(loaded, best) {
-        let share = format!("{:.2} %", 100.0 * accuracy);
-        rows.push(("validation accuracy".to_owned(), share));
+        rows.push(("validation accuracy".to_owned(), percent(accuracy)));
     }
     rows
 }

@@ -7,6 +7,7 @@ use minrnn_model::graph::{Graph, Input};
 use minrnn_onnx::export::{Form, Lowering};
 
 use super::choice::Choice;
+use crate::config::set_keys;
 use crate::given::{Given, flag};
 
 /// Where a flag has no use.
@@ -155,10 +156,7 @@ pub(super) fn refuse_for(given: &Given, graph: &Graph, choice: &Choice) -> Resul
 /// # Errors
 /// As [`refuse`].
 pub(super) fn refuse_sets(sets: &[String], own: bool, calibrates: bool) -> Result<()> {
-    let mut keys = vec![];
-    for table in sets.iter().filter_map(|text| toml::from_str(text).ok()) {
-        leaves("", &table, &mut keys);
-    }
+    let keys = set_keys(sets);
     let used = |key: &str| match key.split_once('.').unwrap_or((key, "")) {
         ("train", what) => what == "seed" && calibrates,
         // Held against the checkpoint, but for what only training uses.
@@ -173,17 +171,6 @@ pub(super) fn refuse_sets(sets: &[String], own: bool, calibrates: bool) -> Resul
             "--set {key} would change nothing: of a configuration, --eval reads [task], and the model is the checkpoint's; leave it out"
         ),
         None => Ok(()),
-    }
-}
-
-/// Dotted keys of all values.
-fn leaves(prefix: &str, table: &toml::Table, keys: &mut Vec<String>) {
-    for (key, value) in table {
-        let name = format!("{prefix}{key}");
-        match value {
-            toml::Value::Table(inner) => leaves(&format!("{name}."), inner, keys),
-            _ => keys.push(name),
-        }
     }
 }
 

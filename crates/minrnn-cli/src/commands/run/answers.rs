@@ -10,6 +10,7 @@ use minrnn_train::data::write_npz;
 use super::lengths::Lengths;
 use super::named::Sequences;
 use crate::measure::likeliest;
+use crate::outputs::is_device;
 use crate::verify::Export;
 use crate::{files, npy};
 
@@ -78,6 +79,25 @@ impl Names {
     }
 }
 
+fn ending(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_str()?;
+    Some(ending.to_ascii_lowercase())
+}
+
+/// Refuses a file whose name promises another format than those that are written. A device or a pipe has no ending: NumPy's goes there.
+pub(super) fn check_ending(out: Option<&Path>) -> Result<()> {
+    let Some(path) = out.filter(|path| !is_device(path)) else {
+        return Ok(());
+    };
+    match ending(path).as_deref() {
+        Some("csv" | "npz" | "npy") => Ok(()),
+        _ => bail!(
+            "--out {}: the ending says what is written: .csv, .npz or .npy; without --out the answers are printed",
+            path.display()
+        ),
+    }
+}
+
 impl Answers {
     /// Of an output of several rows.
     pub(super) fn of(output: Output, lengths: &Lengths) -> Self {
@@ -98,6 +118,14 @@ impl Answers {
         }
     }
 
+    /// None yet, of sequences in an array of T steps.
+    pub(super) fn within(time: usize) -> Self {
+        Self {
+            time,
+            ..Self::default()
+        }
+    }
+
     /// One more sequence: the first of `copies` rows that are the same.
     pub(super) fn add(&mut self, output: Output, copies: usize) {
         self.per_step = output.shape.len() == 3;
@@ -109,8 +137,7 @@ impl Answers {
     }
 
     pub(super) fn write(&self, path: &Path, names: &Names) -> Result<()> {
-        let ending = path.extension().map(|e| e.to_ascii_lowercase());
-        let bytes = match ending.as_ref().and_then(|e| e.to_str()) {
+        let bytes = match ending(path).as_deref() {
             Some("csv") => self.csv(names)?.into_bytes(),
             Some("npz") => self.npz(names)?,
             _ => npy::encode(
@@ -269,6 +296,36 @@ mod tests {
         assert_eq!(answers.shape(2), [2, 2]);
         let error = answers.csv(&names(false, &["level", "day"])).unwrap_err();
         assert!(error.to_string().contains("'day'"));
+    }
+
+    #[test]
+    fn an_array_of_sequences_has_the_steps_of_its_input() {
+        let mut answers = Answers::within(5);
+        for steps in [1, 3] {
+            answers.add(
+                Output {
+                    values: vec![1.0; steps],
+                    shape: vec![1, steps, 1],
+                },
+                1,
+            );
+        }
+        assert_eq!(answers.shape(1), [2, 5, 1]);
+        let all = answers.padded(1, -1, |_| vec![0]);
+        assert_eq!(all, [0, -1, -1, -1, -1, 0, 0, 0, -1, -1]);
+    }
+
+    #[test]
+    fn an_ending_that_promises_another_format_is_refused() {
+        for name in ["a.csv", "a.NPZ", "b/a.npy"] {
+            check_ending(Some(Path::new(name))).unwrap();
+        }
+        check_ending(None).unwrap();
+        for name in ["a.tsv", "a.txt", "a.parquet", "a", "-", "csv"] {
+            let error = check_ending(Some(Path::new(name))).unwrap_err().to_string();
+            let of = ["--out", name, ".csv, .npz or .npy"];
+            assert!(of.iter().all(|part| error.contains(part)), "{error}");
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn check_outputs(args: &Run) -> Result<()> {
 }
 
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
+    answers::check_ending(args.out.as_deref())?;
     check_outputs(args)?;
     let named = named::is_named(&args.input);
     named::refuse_unused(args, named)?;
@@ -103,7 +104,7 @@ fn sequences(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result
         .as_deref()
         .map(|path| begun(model, path, all.data.len()));
     let begin = begin.transpose()?;
-    let (mut answers, mut states) = (Answers::default(), vec![]);
+    let (mut answers, mut states) = (Answers::within(all.time), vec![]);
     for (i, one) in all.data.iter().enumerate() {
         let place = || format!("sequence {}", all.called(i));
         one.check(model.info().input, &usual).with_context(place)?;

@@ -14,9 +14,16 @@ use crate::args::Run;
 use crate::ui::{Ui, visible};
 use crate::verify::Export;
 
+/// The output of a model of classes.
+const LOGITS: &str = "logits";
+/// What a column may be that the model does not take.
+const ID_COLUMN: &str = ", or with --id-column if it tells sequences apart";
+
 /// Sequences one by one, and what they are called.
 pub(super) struct Sequences {
     pub(super) data: Vec<Data>,
+    /// T of an array with all of them: that of the file, or the longest.
+    pub(super) time: usize,
     /// The column that tells them apart, and what stands in it; none: numbers from 0 on.
     pub(super) ids: Option<(String, Vec<String>)>,
 }
@@ -111,7 +118,12 @@ impl Sequences {
             header: !args.no_header,
         };
         let columns = csv_columns(path, format)?;
-        let predicted = export.output_names().unwrap_or_default();
+        if columns.iter().all(String::is_empty) {
+            bail!("{}: is empty", path.display());
+        }
+        // Of classes the names are none of columns.
+        let values = model.info().output.name != LOGITS;
+        let predicted = export.output_names().filter(|_| values).unwrap_or_default();
         let id = args.id_column.as_deref();
         let used = |name: &String| features.contains(name) || id == Some(name.as_str());
         if let Some(id) = id.filter(|id| features.iter().any(|f| f == id)) {
@@ -133,12 +145,18 @@ impl Sequences {
                 columns.join(", ")
             );
         }
+        let hint = match values {
+            true => ID_COLUMN.to_owned(),
+            false => format!(
+                "{ID_COLUMN}; the column of the classes is one of those, since an export does not say what it is called"
+            ),
+        };
         refuse_strangers(
             path,
             &args.ignore,
             &columns,
             ("column", used, known),
-            &features,
+            (&features, &hint),
         )?;
         let given = |name: &&String| predicted.contains(name) && !used(name);
         if let Some(name) = columns.iter().find(given) {
@@ -148,8 +166,9 @@ impl Sequences {
             ));
         }
         let (ids, set) = read_csv_features(path, format, id, &features)?;
-        let data = (0..set.len()).map(|i| one(&set, i)).collect();
+        let data: Vec<Data> = (0..set.len()).map(|i| one(&set, i)).collect();
         Ok(Self {
+            time: data.iter().map(|one| one.time).max().unwrap_or(0),
             data,
             ids: id.map(|id| (id.to_owned(), ids)),
         })
@@ -163,10 +182,18 @@ impl Sequences {
         let used = |name: &String| is(features, name) || is(lengths, name);
         let known = |name: &String| used(name) || is(labels, name);
         let wanted = ["x (or features)".to_owned(), "lengths".to_owned()];
-        refuse_strangers(path, &args.ignore, &arrays, ("array", used, known), &wanted)?;
+        refuse_strangers(
+            path,
+            &args.ignore,
+            &arrays,
+            ("array", used, known),
+            (&wanted, ""),
+        )?;
         let (array, lens) = read_named_features(path)?;
+        let time = array.shape.get(1).copied().unwrap_or(0);
         Ok(Self {
             data: rows(array, lens, path, model.info().input)?,
+            time,
             ids: None,
         })
     }
@@ -178,7 +205,7 @@ fn refuse_strangers(
     ignored: &[String],
     found: &[String],
     (what, used, known): (&str, impl Fn(&String) -> bool, impl Fn(&String) -> bool),
-    takes: &[String],
+    (takes, hint): (&[String], &str),
 ) -> Result<()> {
     let all = ignored.iter().any(|name| name == "*");
     for name in ignored.iter().filter(|name| *name != "*") {
@@ -195,12 +222,8 @@ fn refuse_strangers(
     }
     let stranger = |name: &&String| !known(name) && !all && !ignored.contains(name);
     if let Some(name) = found.iter().find(stranger) {
-        let id = match what {
-            "column" => ", or with --id-column if it tells sequences apart",
-            _ => "",
-        };
         bail!(
-            "{}: nothing uses the {what} '{name}': the model takes {}; name it with --ignore (*: all others){id}",
+            "{}: nothing uses the {what} '{name}': the model takes {}; name it with --ignore (*: all others){hint}",
             path.display(),
             takes.join(", ")
         );

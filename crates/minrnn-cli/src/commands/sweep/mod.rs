@@ -52,38 +52,28 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
             name(plan.runs.len())
         ));
     }
+    // All runs are held before anything is written: tables of a finished sweep stay whole where one of them is refused.
+    let mut outcomes = over(&dir, &plan, args)?;
     let mut rows = vec![];
-    let mut known = known::Known::of(&plan.config);
     for (i, values) in plan.runs.iter().enumerate() {
-        let place = dir.join(name(i));
-        let set = plan.sets(values);
-        let outcome = match finished(&place, &set)? {
-            Some(outcome) => {
-                known.hold(&outcome, &sets(args, &plan, values), &place)?;
-                outcome
-            }
-            None => {
-                ui.note(&format!(
-                    "run {} of {}: {}",
-                    i + 1,
-                    plan.runs.len(),
-                    set.join(" ")
-                ));
-                match one(args, &plan, values, &place, ui)? {
-                    Some(outcome) => outcome,
-                    None => {
-                        ui.error("the same command goes on with the sweep");
-                        return Ok(Code::Interrupted);
-                    }
-                }
-            }
-        };
-        rows.push(Row {
-            run: name(i),
-            values: values.clone(),
-            outcome,
-        });
-        write(&dir, &plan.keys, &mut rows)?;
+        if outcomes[i].is_none() {
+            let place = dir.join(name(i));
+            ui.note(&format!(
+                "run {} of {}: {}",
+                i + 1,
+                plan.runs.len(),
+                plan.sets(values).join(" ")
+            ));
+            let Some(outcome) = one(args, &plan, values, &place, ui)? else {
+                ui.error("the same command goes on with the sweep");
+                return Ok(Code::Interrupted);
+            };
+            outcomes[i] = Some(outcome);
+        } else if !rows.is_empty() {
+            continue;
+        }
+        rows = ranked(&plan, &outcomes);
+        write(&dir, &plan.keys, &rows)?;
     }
     ui.print(&format!("{}\n", show::table(&plan.keys, &rows)))?;
     ui.print(&show::failures(&rows))?;
@@ -138,7 +128,7 @@ fn hold(dir: &Path, plan: &Plan, args: &Sweep) -> Result<()> {
         wanted.push_str(&format!("\n# --set {set}\n"));
     }
     if !path.exists() {
-        if !files::is_free(dir)? {
+        if !files::is_free_but(dir, |left| files::is_beside(CONFIG, left))? {
             bail!(
                 "{} is not empty and no sweep of minrnn; choose another folder with --out",
                 dir.display()
@@ -156,6 +146,36 @@ fn hold(dir: &Path, plan: &Plan, args: &Sweep) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// How each run ended that is over, held to its values and to the data that lie there now.
+fn over(dir: &Path, plan: &Plan, args: &Sweep) -> Result<Vec<Option<Outcome>>> {
+    let mut known = known::Known::of(&plan.config);
+    let mut all = vec![];
+    for (i, values) in plan.runs.iter().enumerate() {
+        let place = dir.join(name(i));
+        let outcome = finished(&place, &plan.sets(values))?;
+        if let Some(outcome) = &outcome {
+            known.hold(outcome, &sets(args, plan, values), &place)?;
+        }
+        all.push(outcome);
+    }
+    Ok(all)
+}
+
+/// The runs that are over, the best first.
+fn ranked(plan: &Plan, outcomes: &[Option<Outcome>]) -> Vec<Row> {
+    let all = plan.runs.iter().zip(outcomes).enumerate();
+    let row = |(i, (values, outcome)): (usize, (&Vec<String>, &Option<Outcome>))| {
+        Some(Row {
+            run: name(i),
+            values: values.clone(),
+            outcome: outcome.clone()?,
+        })
+    };
+    let mut rows: Vec<Row> = all.filter_map(row).collect();
+    show::rank(&mut rows);
+    rows
 }
 
 /// How a run ended, if it is over; its values are these.
@@ -216,8 +236,7 @@ fn why(error: &anyhow::Error) -> String {
 }
 
 /// The tables and the picture of the runs that are over.
-fn write(dir: &Path, keys: &[String], rows: &mut [Row]) -> Result<()> {
-    show::rank(rows);
+fn write(dir: &Path, keys: &[String], rows: &[Row]) -> Result<()> {
     files::write(&dir.join(PICTURE), picture::svg(keys, rows)?.as_bytes())?;
     files::write(&dir.join(CSV), show::csv(keys, rows).as_bytes())?;
     files::write(

@@ -23,8 +23,7 @@ const TRIES: usize = 1000;
 struct File {
     config: PathBuf,
     draws: Option<usize>,
-    #[serde(default)]
-    seed: u64,
+    seed: Option<u64>,
     vary: Table,
 }
 
@@ -52,7 +51,10 @@ impl Plan {
             Some(draws) if draws > RUNS => {
                 bail!("draws is {draws}, and no sweep has more than {RUNS} runs")
             }
-            Some(draws) => drawn(&all, draws, file.seed)?,
+            Some(draws) => drawn(&all, draws, file.seed.unwrap_or(0))?,
+            None if file.seed.is_some() => bail!(
+                "seed would change nothing: without draws every combination is a run, and none is drawn; leave it out, or say how many by draws = N (the seed of a training is vary.train.seed, or train.seed in the configuration)"
+            ),
             None => grid(&all)?,
         };
         Ok(Self {
@@ -162,6 +164,10 @@ mod tests {
             ("[vary]\nn = { from = 0.0, to = 1.0 }", "draws = N"),
             ("draw = 3\n[vary]\nn = [1]", "unknown field `draw`"),
             ("draws = 3", "missing field `vary`"),
+            (
+                "seed = 3\n[vary]\nn = [1]",
+                "seed would change nothing: without draws",
+            ),
         ] {
             let said = format!("{:#}", plan(text).unwrap_err());
             assert!(said.contains(wanted), "{text}: {said}");

@@ -65,15 +65,15 @@ fn begun(dir: &Path) -> Result<bool> {
     let what = || format!("cannot list {}", dir.display());
     for entry in std::fs::read_dir(dir).with_context(what)? {
         let name = entry.with_context(what)?.file_name();
-        if !LEFT.iter().any(|left| name == *left) {
+        if !files::is_beside(files::METRICS, &name) && !LEFT.iter().any(|left| name == *left) {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// What a crash leaves of a run that has neither a log nor a checkpoint.
-const LEFT: [&str; 4] = [".metrics.jsonl.tmp", ".last.tmp", ".best.tmp", lock::NAME];
+/// What a crash leaves of a run that has neither a log nor a checkpoint, beside what it was writing of the log.
+const LEFT: [&str; 3] = [".last.tmp", ".best.tmp", lock::NAME];
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +99,7 @@ mod tests {
         let cut = format!("{line}{{\"event\":\"st");
         assert_eq!(folder(&[("metrics.jsonl", &cut)]), Folder::Begun);
         assert_eq!(folder(&[(".metrics.jsonl.tmp", "")]), Folder::Begun);
+        assert_eq!(folder(&[(".metrics.jsonl.3.tmp", "")]), Folder::Begun);
         // The log of another program is somebody's.
         assert_eq!(
             folder(&[("metrics.jsonl", "{\"loss\":1}\n")]),

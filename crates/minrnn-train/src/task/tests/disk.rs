@@ -17,6 +17,7 @@ fn options(path: &Path, seq_len: usize) -> TextOptions {
         tokenizer: None,
         vocab_size: None,
         from_disk: true,
+        carried: None,
         whole: false,
     }
 }

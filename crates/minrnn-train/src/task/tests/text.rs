@@ -12,6 +12,7 @@ fn text(path: &Path, seq_len: usize, seed: u64) -> Result<Text> {
             tokenizer: None,
             vocab_size: None,
             from_disk: false,
+            carried: None,
             whole: false,
         },
         seed,
@@ -156,6 +157,7 @@ fn a_byte_order_mark_is_no_character() {
             tokenizer: None,
             vocab_size: None,
             from_disk: false,
+            carried: None,
             whole: false,
         };
         let text = Text::open(&options, 0).unwrap();
@@ -184,6 +186,39 @@ fn opened(path: &Path, more: &str) -> Result<Text> {
 fn numbers(values: &[u32], width: usize) -> Vec<u8> {
     let of = |v: &u32| v.to_le_bytes()[..width].to_vec();
     values.iter().flat_map(of).collect()
+}
+
+#[test]
+fn numbers_of_four_bytes_that_are_read_as_two_are_warned_of() {
+    let files = Files::new();
+    let path = files.put("ids.bin", "");
+    let warnings = |ids: &[u32], width: usize, tokens: &str| {
+        std::fs::write(&path, numbers(ids, width)).unwrap();
+        let more = format!("tokens = '{tokens}'\nvocab_size = 70000\nvalidation_fraction = 0.3");
+        let memory = opened(&path, &more).unwrap().warnings().to_vec();
+        let options = format!(
+            "path = '{}'\nseq_len = 4\nfrom_disk = true\n{more}",
+            path.display()
+        );
+        let disk = crate::task::disk::FromDisk::open(&toml::from_str(&options).unwrap(), 0);
+        assert_eq!(disk.unwrap().warnings(), memory);
+        memory
+    };
+    // An odd number of tokens for training, so that places are counted through the whole file.
+    let ids: Vec<u32> = (0..23).map(|i| i * 7 % 40).collect();
+    let said = warnings(&ids, 4, "u16");
+    assert!(
+        said.len() == 1 && said[0].contains("say task.tokens = \"u32\""),
+        "{said:?}"
+    );
+    assert!(warnings(&ids, 4, "u32").is_empty());
+    assert!(warnings(&ids, 2, "u16").is_empty());
+    // Nothing else than 0, and another number at one odd place.
+    assert!(warnings(&[0; 40], 2, "u16").is_empty());
+    let mut others: Vec<u32> = (0..40).map(|i| (i + 1) % 2 * 5).collect();
+    assert_eq!(warnings(&others, 2, "u16").len(), 1);
+    others[39] = 1;
+    assert!(warnings(&others, 2, "u16").is_empty());
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(in crate::task) fn kind(options: &TextOptions) -> Result<Kind> {
         tokens,
         tokenizer,
         vocab_size,
+        carried,
         ..
     } = options;
     let numbers = matches!(tokens, Some(TextTokens::U16 | TextTokens::U32));
@@ -61,7 +62,10 @@ pub(in crate::task) fn kind(options: &TextOptions) -> Result<Kind> {
         let message = "is of files of token numbers (tokens = \"u16\" or \"u32\"); leave it out: how many tokens there are follows from the text";
         return Err(TrainError::config("vocab_size", message));
     }
-    let pieces = tokenizer.as_deref().map(open).transpose()?;
+    let pieces = match carried {
+        Some(carried) => Some(carried.clone()),
+        None => tokenizer.as_deref().map(open).transpose()?,
+    };
     match (tokens, pieces) {
         (Some(TextTokens::U16), pieces) => numbered(2, pieces, *vocab_size),
         (Some(TextTokens::U32), pieces) => numbered(4, pieces, *vocab_size),
@@ -193,12 +197,43 @@ fn of_numbers(
             message,
         ));
     }
+    let mut halves = Halves::default();
+    halves.see(0, &ids);
     Ok(Tokens {
+        warnings: halves.warning(width).into_iter().collect(),
         ids,
         vocabulary,
         count,
-        warnings: vec![],
     })
+}
+
+/// Whether numbers of two bytes look like the halves of numbers of four: every second one is 0, as that above each small u32 is.
+#[derive(Debug, Default)]
+pub(in crate::task) struct Halves {
+    tokens: usize,
+    /// Whether there was another number than 0 at an even place, and at an odd one.
+    others: [bool; 2],
+}
+
+impl Halves {
+    /// Looks at the tokens from place `at` on.
+    pub(in crate::task) fn see(&mut self, at: usize, ids: &[u32]) {
+        self.tokens += ids.len();
+        for (place, _) in (at..).zip(ids).filter(|(_, id)| **id != 0) {
+            self.others[place % 2] = true;
+        }
+    }
+
+    /// What to know of a file of numbers of `width` bytes.
+    pub(in crate::task) fn warning(&self, width: usize) -> Option<String> {
+        let looks = width == 2
+            && self.tokens >= 4
+            && self.tokens.is_multiple_of(2)
+            && self.others == [true, false];
+        looks.then(|| {
+            "task.tokens is \"u16\", and every second token of the file is 0, as where u32 are read so: if the file is of u32, say task.tokens = \"u32\"".to_owned()
+        })
+    }
 }
 
 /// The file as text, or where it stops being UTF-8.

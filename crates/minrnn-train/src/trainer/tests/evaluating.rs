@@ -51,6 +51,50 @@ fn a_run_ends_when_its_patience_does() {
     assert_eq!(again(4), [(10, 4), (10, 4)]);
 }
 
+/// Whenever its checkpoint was taken since the evaluation that ended it.
+#[test]
+fn a_run_that_an_accuracy_ended_stays_over() {
+    let wanting = |accuracy| {
+        let mut config = stands_still(30);
+        config.train.stop_at_accuracy = Some(accuracy);
+        config
+    };
+    let mut trainer = Trainer::new(&wanting(0.0), &Device::Cpu).unwrap();
+    let mut taken = vec![];
+    trainer
+        .fit(&mut |t, event| {
+            if let Event::Eval { .. } = event {
+                taken.push(t.checkpoint()?);
+            }
+            Ok(Control::Continue)
+        })
+        .unwrap();
+    assert!(trainer.is_accurate_enough() && trainer.has_ended_early());
+    taken.push(trainer.checkpoint().unwrap());
+    assert_eq!(taken.len(), 3);
+    for checkpoint in &taken {
+        let again = |accuracy| {
+            let path = Path::new("checkpoint");
+            let options = ResumeOptions::default();
+            let config = wanting(accuracy);
+            let mut trainer =
+                Trainer::resume(&config, checkpoint, path, &Device::Cpu, options).unwrap();
+            let steps: Vec<u64> = counted(&mut trainer)
+                .iter()
+                .map(|(step, _)| *step)
+                .collect();
+            (steps, trainer)
+        };
+        let (steps, over) = again(0.0);
+        assert_eq!(steps, [2]);
+        assert_eq!(&over.checkpoint().unwrap(), taken.last().unwrap());
+        // Where more is wanted, it goes on to its last step.
+        let (steps, on) = again(1.0);
+        assert_eq!((steps[0], steps.last()), (4, Some(&40)));
+        assert!(!on.has_ended_early());
+    }
+}
+
 /// The evaluation at the end of a run counts once, however often the run goes on without a step.
 #[test]
 fn a_run_that_is_over_loses_no_patience() {
