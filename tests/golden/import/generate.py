@@ -322,7 +322,7 @@ def main():
             failed += [file.name] if differs(file, flat(weights), exact) else []
             failed += [output.name] if differs(output, tensors, near) else []
         total += sum(f.stat().st_size for f in (file, output) if f.exists())
-    failed += sorted(f"{p.name} (not made here)" for p in HERE.iterdir() if p.suffix in {".pt", ".safetensors"} and p.name not in known and not p.name.startswith("torch_"))
+    failed += sorted(f"{p.name} (not made here)" for p in HERE.iterdir() if p.suffix in {".pt", ".safetensors"} and p.name not in known and not p.name.startswith(("torch_", "nanogpt")))
     print(f"{len(MODELS)} models, {total} bytes, {'checked' if check else 'written'}")
     if failed:
         sys.exit("differs from what is committed: " + ", ".join(failed))
