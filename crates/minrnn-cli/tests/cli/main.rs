@@ -9,6 +9,7 @@ mod checkpoint;
 mod config;
 mod csv_formats;
 mod diff;
+mod ended;
 mod engines;
 mod eval;
 mod export;

@@ -72,7 +72,7 @@ fn targets_that_float32_hardly_holds_are_told_of() {
         let toml = format!(
             "[task]\nkind = 'sequences'\npath = '{name}.csv'\nid_column = 'run'\nfeature_columns = ['x']\n\
              target_columns = ['level']\ntarget = 'values'\nper = 'step'\n[model]\nwidth = 8\nlayers = 1\n\
-             [train]\nsteps = 2\nbatch = 4\n"
+             [train]\nsteps = 2\nbatch = 4\nlr = 1e-2\n"
         );
         fs::write(dir.path().join(format!("{name}.toml")), toml).unwrap();
         let (toml, run) = (format!("{name}.toml"), format!("run-{name}"));
