@@ -113,6 +113,7 @@ impl Place {
                 average_since: 0,
                 streams: None,
                 skipped: 0,
+                reached: None,
                 loss_scale: None,
             }),
             raw: None,
