@@ -99,10 +99,10 @@ fn every_fault_names_row_and_column() {
         ),
         ("id,a,b,y,a\np,1,2,0,0\n", c, seq, "column 'a' occurs twice"),
         (
-            "id,a,b,y,w,,v\np,1,2,0,0,0,0\n",
+            "id,a,b,y,w,v\np,1,2,0,0,0\n",
             c,
             seq,
-            "row 1: nothing uses column '', 'v', 'w'; name it in feature_columns",
+            "row 1: nothing uses column 'v', 'w'; name it in feature_columns",
         ),
         (
             "id,a,b,y\np,1,2,up\nq,1,2,1\n",
