@@ -21,7 +21,8 @@ fn table(name: &str, cell: impl Fn(usize, usize) -> String) -> String {
 fn counters_are_told_by_their_values() {
     let of = "every row of the file";
     let each = "every row of each sequence";
-    let cases: [(&str, &dyn Fn(usize, usize) -> String, &str); 6] = [
+    type Cell<'a> = &'a dyn Fn(usize, usize) -> String;
+    let cases: [(&str, Cell<'_>, &str); 6] = [
         ("id", &|row, _| row.to_string(), of),
         ("Unnamed: 0", &|row, _| format!("{}.0", 500 + 10 * row), of),
         ("rest", &|row, _| (100 - row).to_string(), of),
