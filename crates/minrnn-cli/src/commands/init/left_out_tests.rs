@@ -19,9 +19,10 @@ fn table(name: &str, cell: impl Fn(usize, usize) -> String) -> String {
 /// A model that is given the number of a row knows where in the file it is.
 #[test]
 fn counters_are_told_by_their_values() {
+    type Cell<'a> = &'a dyn Fn(usize, usize) -> String;
+
     let of = "every row of the file";
     let each = "every row of each sequence";
-    type Cell<'a> = &'a dyn Fn(usize, usize) -> String;
     let cases: [(&str, Cell<'_>, &str); 6] = [
         ("id", &|row, _| row.to_string(), of),
         ("Unnamed: 0", &|row, _| format!("{}.0", 500 + 10 * row), of),
