@@ -6,8 +6,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use minrnn_train::data::{CsvFormat, is_time, whole};
 
-use super::csv::Guess;
-use super::left_out::Counter;
+use super::guess::Guess;
 use crate::args::Init;
 
 /// Rows that are looked at.
@@ -73,8 +72,7 @@ impl Columns<'_> {
         }
         let groups = self.groups(id);
         let all = 0..self.names.len();
-        let counters: Vec<Option<Counter>> =
-            all.clone().map(|i| self.counter(i, &groups)).collect();
+        let counters: Vec<Option<_>> = all.clone().map(|i| self.counter(i, &groups)).collect();
         let free = |i: &usize| *i != id && !given.contains(i) && !self.names[*i].is_empty();
         let usable = |i: &usize| free(i) && !self.is_called(*i, &CLOCKS);
         let rises = |i: &usize| counters[*i].as_ref().is_some_and(|c| c.step > 0);

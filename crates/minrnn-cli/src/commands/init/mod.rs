@@ -3,6 +3,7 @@
 mod columns;
 mod csv;
 mod format;
+mod guess;
 mod left_out;
 mod npz;
 mod text;
