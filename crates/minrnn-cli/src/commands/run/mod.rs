@@ -47,8 +47,8 @@ fn check_outputs(args: &Run) -> Result<()> {
 }
 
 pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
-    answers::check_ending(args.out.as_deref())?;
     check_outputs(args)?;
+    answers::check_ending(args.out.as_deref())?;
     let named = named::is_named(&args.input);
     named::refuse_unused(args, named)?;
     let export = files::open_export(&args.dir)?;
