@@ -41,13 +41,13 @@ pub(super) fn roots(n: usize) -> Vec<Root> {
 pub(super) fn forwards(data: &mut [Point], roots: &[Root]) {
     let mut m = data.len();
     while m > NEAR {
-        stage(data, m, roots);
+        stage(data, m, roots, apart);
         m /= 4;
     }
     for part in data.chunks_exact_mut(m) {
         let mut m = m;
         while m >= 4 {
-            stage(part, m, roots);
+            stage(part, m, roots, apart);
             m /= 4;
         }
         if m == 2 {
@@ -71,20 +71,26 @@ pub(super) fn backwards(data: &mut [Point], roots: &[Root]) {
         }
         let mut m = if odd { 8 } else { 4 };
         while m <= near {
-            stage_back(part, m, roots);
+            stage(part, m, roots, together);
             m *= 4;
         }
     }
     let mut m = near * 4;
     while m <= n {
-        stage_back(data, m, roots);
+        stage(data, m, roots, together);
         m *= 4;
     }
 }
 
-/// One stage of radix 4 over blocks of m points.
+/// One stage of radix 4 over blocks of m points: [`apart`] on the way there, [`together`] on the way back, which undo each other but for
+/// a factor of 4.
 #[inline(always)]
-fn stage(data: &mut [Point], m: usize, roots: &[Root]) {
+fn stage(
+    data: &mut [Point],
+    m: usize,
+    roots: &[Root],
+    four: impl Fn([Point; 4], [Root; 3]) -> [Point; 4],
+) {
     let (quarter, stride) = (m / 4, roots.len() / m);
     for block in data.chunks_exact_mut(m) {
         let (low, high) = block.split_at_mut(2 * quarter);
@@ -92,22 +98,7 @@ fn stage(data: &mut [Point], m: usize, roots: &[Root]) {
         let (p2, p3) = high.split_at_mut(quarter);
         for k in 0..quarter {
             let turns = [1, 2, 3].map(|i| roots[i * k * stride]);
-            [p0[k], p1[k], p2[k], p3[k]] = apart([p0[k], p1[k], p2[k], p3[k]], turns);
-        }
-    }
-}
-
-/// What undoes it, but for a factor of 4.
-#[inline(always)]
-fn stage_back(data: &mut [Point], m: usize, roots: &[Root]) {
-    let (quarter, stride) = (m / 4, roots.len() / m);
-    for block in data.chunks_exact_mut(m) {
-        let (low, high) = block.split_at_mut(2 * quarter);
-        let (p0, p1) = low.split_at_mut(quarter);
-        let (p2, p3) = high.split_at_mut(quarter);
-        for k in 0..quarter {
-            let turns = [1, 2, 3].map(|i| roots[i * k * stride]);
-            [p0[k], p1[k], p2[k], p3[k]] = together([p0[k], p1[k], p2[k], p3[k]], turns);
+            [p0[k], p1[k], p2[k], p3[k]] = four([p0[k], p1[k], p2[k], p3[k]], turns);
         }
     }
 }
