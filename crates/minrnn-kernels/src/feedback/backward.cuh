@@ -2,7 +2,7 @@
 #pragma once
 
 #include "feedback/cells.cuh"
-#include "feedback/cluster.cuh"
+#include "cuda/cluster.cuh"
 #include "feedback/tile.cuh"
 
 template <int PARTS, int QUADS> struct Columns {

@@ -187,14 +187,15 @@ __device__ __forceinline__ void carry_on(const Link &l, unsigned epoch, int lane
   tell<THREADS>(2);
 }
 
-// The number of this launch; a launch of one tile of time needs no scratch.
-__device__ __forceinline__ unsigned this_epoch(const unsigned *scratch, int tiles) {
-  return tiles > 1 ? *(const volatile unsigned *)scratch + 1 : 0;
+// The number of this launch; a launch in which nothing is handed on through it needs no scratch.
+__device__ __forceinline__ unsigned this_epoch(const unsigned *scratch, bool alone) {
+  return alone ? 0 : *(const volatile unsigned *)scratch + 1;
 }
 
-// One thread of each block says that its block has read and published all it will. The last one starts the next epoch.
-__device__ __forceinline__ void leave(unsigned *scratch, unsigned epoch) {
-  if (atomicInc(scratch + 1, gridDim.x - 1) == gridDim.x - 1) *(volatile unsigned *)scratch = epoch;
+// One thread of each of `parties` (a block or a cluster) says that its party has read and published all it will. The last one starts the
+// next epoch.
+__device__ __forceinline__ void leave(unsigned *scratch, unsigned epoch, unsigned parties) {
+  if (atomicInc(scratch + 1, parties - 1) == parties - 1) *(volatile unsigned *)scratch = epoch;
 }
 
 } // namespace rec

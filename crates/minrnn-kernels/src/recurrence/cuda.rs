@@ -127,8 +127,6 @@ impl<'a> Cell<'a> {
         let total = blocks(self.op, tile.total(self.size))?;
         let grid = blocks(self.op, tile.grid(job, limits))?;
         self.sizes(call)?
-            // All sequences of a batch go through time side by side.
-            .i32(int(self.op, "b", self.size.b)?)
             .u32(total)
             .early()
             .launch(

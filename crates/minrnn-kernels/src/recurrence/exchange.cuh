@@ -21,22 +21,32 @@
 // every lane arrive at the mbarrier, and bar.sync in the place of bar.arrive: what is still reported there is none of these.
 #pragma once
 #include "chain.cuh"
+#include "together.cuh"
 
 namespace rec {
 
 // The affine maps of the warps of a block; `a` then becomes the state before each warp.
-// It takes 16 + 8 W CH bytes at the start of the shared memory.
-template <int CH, int W> struct alignas(16) Maps {
-  unsigned long long mapped, unused;
+// It takes 16 + 8 W CH + 4 IN CH bytes at the start of the shared memory.
+// IN: values a channel that come from the other blocks of a cluster, counted by `come`: see together.cuh.
+template <int CH, int W, int IN> struct alignas(16) Maps : Maps<CH, W, 0> {
+  float in[IN][CH];
+};
+template <int CH, int W> struct alignas(16) Maps<CH, W, 0> {
+  unsigned long long mapped, come;
   float a[W][CH];
   float h[W][CH];
 };
+template <int G, int C> constexpr int inbox = C == 1 ? 0 : G > 1 ? 2 * (C - 1) : 1;
 
 // Readies what `exchange` needs.
-template <int CL, int W, int G, class Maps> __device__ __forceinline__ void meet(Maps &maps) {
+template <int CL, int W, int G, int C, class Maps> __device__ __forceinline__ void meet(Maps &maps) {
   if constexpr (G > 1) {
     if (threadIdx.x == 0) Phase(&maps.mapped).init(REC_ARRIVE_EACH ? CL * W : W);
-    __syncthreads();
+    if constexpr (C == 1) __syncthreads();
+  }
+  if constexpr (C > 1) {
+    if (threadIdx.x == 0) await_others<G, C>(maps);
+    cluster_arrive_relaxed<C>();
   }
 }
 
@@ -96,13 +106,14 @@ __device__ __forceinline__ void exchange_alone(Maps &maps, float (&A)[VEC], floa
 }
 
 // Leaves the map of this warp for the chain warp, and gets the state before this thread's slot. (A, H): the
-// map of the slot. LOOPS: whether the block has more than one tile.
-template <class Cell, int CL, int W, int VEC, int G, bool LOOPS, class Maps>
+// map of the slot. LOOPS: whether the block has more than one tile. C: blocks of its cluster.
+template <class Cell, int CL, int W, int VEC, int G, bool LOOPS, int C, class Maps>
 __device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)[VEC], float (&x)[VEC]) {
   constexpr int S = 32 / CL;
   const int warp = threadIdx.x / 32, slot = threadIdx.x % 32 / CL;
   float *a = &maps.a[warp][threadIdx.x % CL * VEC], *h = &maps.h[warp][threadIdx.x % CL * VEC];
   join_slots<Cell, CL>(A, H);
+  if constexpr (C > 1) cluster_wait<C>();  // all know by now that they have met
   if constexpr (LOOPS && S > 1) __syncwarp();  // 3: all lanes have loaded the states of the tile before
   if (slot == S - 1) {
 #pragma unroll

@@ -5,20 +5,20 @@
 #define REC_PASTE(a, b, c, d, e) REC_PASTE_(a, b, c, d, e)
 #define REC_NAME(pass, tile) REC_PASTE(OP, pass, ELEM, KIND, tile)
 
-#define FORWARD(CL, W, L, VEC, G, BLOCKS, STAGES)                                                                     \
-  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                            \
-      REC_NAME(fwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES)(                                           \
-          const void *x0, const void *x1, const float *h0, TYPE *h, unsigned *scratch, int B, int T, int D, int band, \
-          unsigned total) {                                                                                           \
-    rec::forward_tile<CELL, TYPE, CL, W, L, VEC, G, STAGES>(x0, x1, h0, h, scratch, B, T, D, band, total);            \
+#define FORWARD(CL, W, L, VEC, G, BLOCKS, STAGES)                                                                      \
+  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                             \
+      REC_NAME(fwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES)(                                            \
+          const void *x0, const void *x1, const float *h0, TYPE *h, unsigned *scratch, int B, int T, int D,            \
+          unsigned total) {                                                                                            \
+    rec::forward_tile<CELL, TYPE, CL, W, L, VEC, G, STAGES>(x0, x1, h0, h, scratch, B, T, D, total);                   \
   }
-#define BACKWARD(CL, W, L, VEC, G, BLOCKS, STAGES, AGAIN)                                                             \
-  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                            \
-      REC_NAME(bwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES##_##AGAIN)(                                 \
-          const void *x0, const void *x1, const float *h0, const TYPE *h, const TYPE *dh, void *dx0, void *dx1,       \
-          float *dh0, unsigned *scratch, int B, int T, int D, int band, unsigned total) {                             \
-    rec::backward_tile<CELL, TYPE, CL, W, L, VEC, G, STAGES, AGAIN>(x0, x1, h0, h, dh, dx0, dx1, dh0, scratch, B, T,  \
-                                                                    D, band, total);                                  \
+#define BACKWARD(CL, W, L, VEC, G, BLOCKS, STAGES, AGAIN)                                                              \
+  extern "C" __global__ void __launch_bounds__(32 * (W + (G > 0)), BLOCKS)                                             \
+      REC_NAME(bwd, _##CL##_##W##_##L##_##VEC##_##G##_##BLOCKS##_##STAGES##_##AGAIN)(                                  \
+          const void *x0, const void *x1, const float *h0, const TYPE *h, const TYPE *dh, void *dx0, void *dx1,        \
+          float *dh0, unsigned *scratch, int B, int T, int D, unsigned total) {                                        \
+    rec::backward_tile<CELL, TYPE, CL, W, L, VEC, G, STAGES, AGAIN>(x0, x1, h0, h, dh, dx0, dx1, dh0, scratch, B, T,   \
+                                                                    D, total);                                         \
   }
 
 FORWARD(32, 15, 8, 1, 8, 2, 0)

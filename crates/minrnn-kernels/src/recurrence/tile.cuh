@@ -5,7 +5,7 @@
 // map; one more warp of the block finds the state before each slot, see chain.cuh; then every slot runs its
 // steps again from registers. STAGES: a block takes every gridDim.x-th tile, and so many tiles ahead are on their
 // way into shared memory; 0: a block has one tile, loaded straight into registers. G = 0: a tile has all steps, so that there is
-// nothing to hand on and no chain warp.
+// nothing to hand on and no chain warp. C > 1: so many blocks, each with one tile, are a cluster, see together.cuh.
 #pragma once
 #include "../cuda/turns.cuh"
 #include "cells.cuh"
@@ -83,34 +83,28 @@ struct Divisor {
   }
 };
 
-// How the tiles are numbered: channels fastest, then the `band` sequences of a band, then time, then bands.
-// Those of the last, narrower band come last.
-template <int CL, int W, int L, int VEC> struct Plan {
+// How the tiles are numbered: channels fastest, then sequences, then time. A cluster of C blocks has C tiles of time, one behind the
+// other, of the same channels, and is numbered as one tile of so many steps; of the last in time some may lie behind all steps.
+template <int CL, int W, int L, int VEC, int C = 1> struct Plan {
   static constexpr int S = 32 / CL, CH = CL * VEC, SLOTS = W * S, ROWS = SLOTS * L;
-  Divisor whole, stretches, chains, last;  // tiles of a band; stretches of channels; of those in a full band, in the last
-  unsigned full;                           // tiles of all full bands
-  int B, T, D, band, tiles;
+  Divisor stretches, chains;  // stretches of channels of one sequence, of all
+  int B, T, D, tiles;
 
-  __device__ __forceinline__ Plan(int B, int T, int D, int band)
-      : whole(rows(T) * band * wide(D)), stretches(wide(D)), chains(band * wide(D)),
-        last(max(B % band, 1) * wide(D)), full(B / band * rows(T) * band * wide(D)), B(B), T(T), D(D), band(band),
-        tiles(rows(T)) {}
+  __device__ __forceinline__ Plan(int B, int T, int D)
+      : stretches(wide(D)), chains(B * wide(D)), B(B), T(T), D(D), tiles(((unsigned)T + ROWS - 1) / ROWS) {}
   __device__ static __forceinline__ unsigned wide(int D) { return ((unsigned)D + CH - 1) / CH; }
-  __device__ static __forceinline__ unsigned rows(int T) { return ((unsigned)T + ROWS - 1) / ROWS; }
 };
 
-// Which part of tile `n` a thread has.
-template <int CL, int W, int L, int VEC> struct Spot {
-  using Tiles = Plan<CL, W, L, VEC>;
+// Which part of the tile of `block` a thread has.
+template <int CL, int W, int L, int VEC, int C = 1> struct Spot {
+  using Tiles = Plan<CL, W, L, VEC, C>;
   static constexpr int CH = Tiles::CH, ROWS = Tiles::ROWS;
   int b, c0, c, tile, step;
 
-  __device__ __forceinline__ Spot(const Tiles &p, unsigned n) {
-    unsigned within, rest, stretch;
-    const unsigned k = p.whole.of(n, within);
-    if (n < p.full) tile = p.chains.of(within, rest);
-    else tile = p.last.of(within, rest);
-    b = k * p.band + p.stretches.of(rest, stretch);
+  __device__ __forceinline__ Spot(const Tiles &p, unsigned block) {
+    unsigned rest, stretch;
+    tile = p.chains.of(block / C, rest) * C + block % C;
+    b = p.stretches.of(rest, stretch);
     c0 = stretch * CH;
     c = c0 + threadIdx.x % CL * VEC;
     step = tile * ROWS + threadIdx.x / CL * L;
@@ -179,6 +173,18 @@ template <class Cell, class E, int L, int VEC> struct BackwardInput {
   R row[L];
   Pack<E, VEC> prev[L], grad[L];
 
+  // One step from shared memory, behind all that stands before it: no step's values wait in registers for their turn.
+  template <int THREADS> __device__ __forceinline__ void take(const Inbox<THREADS> &in, int i) {
+    asm volatile("" ::: "memory");
+    bring<Way::Take>(in, row[i].first, i * ROW, (const typename Place<Cell, E>::First *)nullptr);
+#pragma unroll
+    for (int p = 0; p < Cell::PARTS - 1; p++) {
+      if (p < READ - 1) bring<Way::Take>(in, row[i].rest[p], i * ROW + FIRST + p * REST, (const E *)nullptr);
+      else row[i].rest[p].zero();
+    }
+    bring<Way::Take>(in, grad[i], i * ROW + FIRST + (READ - 1) * REST, (const E *)nullptr);
+    bring<Way::Take>(in, prev[i], i * ROW + FIRST + READ * REST, (const E *)nullptr);
+  }
   template <Way WAY, int THREADS, class At>
   __device__ __forceinline__ void bring_all(const Inbox<THREADS> &in, const At &at, const void *x0, const void *x1,
                                             const E *h, const E *dh, int T, int D) {
@@ -222,38 +228,43 @@ template <class Cell, class E, int L, int VEC> struct BackwardInput {
 };
 
 // What the chain warp of a block does.
-template <class Cell, int G, int CL, int W, int L, int VEC, int STAGES, class Maps, class Start>
-__device__ __forceinline__ void chain_warp(const Plan<CL, W, L, VEC> &plan, Maps &maps, unsigned *scratch,
+template <class Cell, int G, int CL, int W, int L, int VEC, int STAGES, int C, class Maps, class Start>
+__device__ __forceinline__ void chain_warp(const Plan<CL, W, L, VEC, C> &plan, Maps &maps, unsigned *scratch,
                                            unsigned total, Start start) {
-  using P = Plan<CL, W, L, VEC>;
+  using P = Plan<CL, W, L, VEC, C>;
+  constexpr int THREADS = 32 * (W + 1);
   const int lane = threadIdx.x % 32;
-  const unsigned epoch = this_epoch(scratch, plan.tiles);
+  const bool alone = plan.tiles <= C;  // no other block, or cluster, is asked
+  const unsigned epoch = this_epoch(scratch, alone);
   Phase mapped(&maps.mapped);
   for (unsigned n = blockIdx.x; n < total; n += gridDim.x) {
-    const Spot<CL, W, L, VEC> at(plan, n);
+    const Spot<CL, W, L, VEC, C> at(plan, n);
     const long long q = at.channel(plan);
     const Link link{scratch, at.tile, plan.tiles, q, (long long)plan.B * plan.D};
-    carry_on<Cell, G, P::CH, W, 32 * (W + 1)>(link, epoch, lane, min(P::CH, plan.D - at.c0), mapped, maps.a,
-                                                     maps.h,
-                                                     [&](int c) { return start(q + c); });
+    const int count = min(P::CH, plan.D - at.c0);
+    auto begin = [&](int c) { return start(q + c); };
+    if constexpr (C > 1) carry_together<Cell, G, C, THREADS>(link, epoch, lane, count, mapped, maps, begin);
+    else carry_on<Cell, G, P::CH, W, THREADS>(link, epoch, lane, count, mapped, maps.a, maps.h, begin);
     if constexpr (STAGES == 0) break;
   }
-  if (plan.tiles > 1 && lane == 0) leave(scratch, epoch);
+  // Who carries last in its cluster does so behind all others of it.
+  if (!alone && lane == 0 && blockIdx.x % C == C - 1) leave(scratch, epoch, gridDim.x / C);
 }
 
 // h [B,T,D] from the parts and h0 [B,D] (null: zeros).
-template <class Cell, class E, int CL, int W, int L, int VEC, int G, int STAGES>
+template <class Cell, class E, int CL, int W, int L, int VEC, int G, int STAGES, int C = 1>
 __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, const float *h0, E *h, unsigned *scratch,
-                                             int B, int T, int D, int band, unsigned total) {
-  using At = Spot<CL, W, L, VEC>;
-  using Tiles = Plan<CL, W, L, VEC>;
+                                             int B, int T, int D, unsigned total) {
+  using At = Spot<CL, W, L, VEC, C>;
+  using Tiles = Plan<CL, W, L, VEC, C>;
   using Input = ForwardInput<Cell, E, L, VEC>;
   constexpr int DATA = 32 * W;
   extern __shared__ __align__(16) char all[];
-  auto &maps = *reinterpret_cast<Maps<Tiles::CH, W> *>(all);
+  auto &maps = *reinterpret_cast<Maps<Tiles::CH, W, inbox<G, C>> *>(all);
   char *const memory = all + sizeof(maps);
-  const Tiles plan(B, T, D, band);
-  meet<CL, W, G>(maps);
+  const Tiles plan(B, T, D);
+  At at(plan, blockIdx.x);
+  meet<CL, W, G, C>(maps);
   take_turns();
   if constexpr (G > 0) {
     if (threadIdx.x >= DATA) {
@@ -276,7 +287,7 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
     in.memory = s + 1 < STAGES ? in.memory + Input::BYTES * DATA : memory;
   }
   for (unsigned n = blockIdx.x; n < total; n += gridDim.x) {
-    const At at(plan, n);
+    if constexpr (STAGES > 0) at = At(plan, n);
     // How many of the L steps exist. Those that do not lie behind all others, where their maps reach nothing.
     const int steps = at.c < D ? T - at.step : 0;
     if constexpr (STAGES > 0) {
@@ -312,7 +323,7 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
                       : memory;
     }
     if constexpr (G == 0) exchange_alone<Cell, CL, W>(maps, A, H, state);
-    else exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, state);
+    else exchange<Cell, CL, W, VEC, G, (STAGES > 0), C>(maps, A, H, state);
     E *out = h + ((long long)at.b * T + at.step) * D + at.c;
 #pragma unroll
     for (int i = 0; i < L; i++) {
@@ -330,19 +341,21 @@ __device__ __forceinline__ void forward_tile(const void *x0, const void *x1, con
 // The gradients dx of the parts and dh0 [B,D] (null: not wanted) from the parts, h0, h and dh. Scan steps run
 // backward in time: u[t] = a[t] (dh[t] + u[t+1]) is what reaches h[t-1]. AGAIN: gates are computed twice
 // instead of kept.
-template <class Cell, class E, int CL, int W, int L, int VEC, int G, int STAGES, bool AGAIN>
+template <class Cell, class E, int CL, int W, int L, int VEC, int G, int STAGES, int AGAIN, int C = 1>
 __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, const float *h0, const E *h, const E *dh,
                                               void *dx0, void *dx1, float *dh0, unsigned *scratch, int B, int T,
-                                              int D, int band, unsigned total) {
-  using At = Spot<CL, W, L, VEC>;
-  using Tiles = Plan<CL, W, L, VEC>;
+                                              int D, unsigned total) {
+  using At = Spot<CL, W, L, VEC, C>;
+  using Tiles = Plan<CL, W, L, VEC, C>;
   using Input = BackwardInput<Cell, E, L, VEC>;
   constexpr int DATA = 32 * W, P = Cell::PARTS;
+  static_assert(AGAIN < 2 || STAGES == 0, "a block with several tiles has the next one there");
   extern __shared__ __align__(16) char all[];
-  auto &maps = *reinterpret_cast<Maps<Tiles::CH, W> *>(all);
+  auto &maps = *reinterpret_cast<Maps<Tiles::CH, W, inbox<G, C>> *>(all);
   char *const memory = all + sizeof(maps);
-  const Tiles plan(B, T, D, band);
-  meet<CL, W, G>(maps);
+  const Tiles plan(B, T, D);
+  At at(plan, blockIdx.x);
+  meet<CL, W, G, C>(maps);
   take_turns();
   if constexpr (G > 0) {
     if (threadIdx.x >= DATA) {
@@ -365,13 +378,17 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
     in.memory = s + 1 < STAGES ? in.memory + Input::BYTES * DATA : memory;
   }
   for (unsigned n = blockIdx.x; n < total; n += gridDim.x) {
-    const At at(plan, n);
+    if constexpr (STAGES > 0) at = At(plan, n);
     const int t = T - 1 - at.step;                     // of the first step of this slot
     const int steps = at.c < D ? t + 1 : 0;            // how many of the L steps exist; the others lie behind all that do
     const bool first = (at.tile + 1) * At::ROWS >= T;  // whether step t = 0 is in this tile
     if constexpr (STAGES > 0) {
       answered<STAGES - 1>();
       input.template bring_all<Way::Take>(in, at, x0, x1, h, dh, T, D);
+    } else if constexpr (AGAIN == 2) {
+      input.template bring_all<Way::Ask>(in, at, x0, x1, h, dh, T, D);
+      batch();
+      answered<0>();
     } else {
       input.template bring_all<Way::Load>(in, at, x0, x1, h, dh, T, D);
     }
@@ -388,12 +405,13 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
 #pragma unroll
     for (int i = 0; i < L; i++) {
       float y[VEC];
-      if constexpr (!AGAIN) previous(i, y);
+      if constexpr (AGAIN == 2) input.take(in, i);
+      if constexpr (AGAIN == 0) previous(i, y);
 #pragma unroll
       for (int j = 0; j < VEC; j++) {
         float x[3];
         input.row[i].get(j, x);
-        if constexpr (AGAIN) a[i][j] = Cell::keep(x);
+        if constexpr (AGAIN > 0) a[i][j] = Cell::keep(x);
         else Cell::slopes(x, y[j], a[i][j], f[i][j]);
         const float ag = a[i][j] * input.grad[i].get(j);
         if (i == 0) {
@@ -415,7 +433,7 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
       for (int j = 0; j < VEC; j++) u[j] = 0.f;
       exchange_alone<Cell, CL, W>(maps, A, H, u);
     } else {
-      exchange<Cell, CL, W, VEC, G, (STAGES > 0)>(maps, A, H, u);
+      exchange<Cell, CL, W, VEC, G, (STAGES > 0), C>(maps, A, H, u);
     }
     const long long stride = Place<Cell, E>::stride(D), here = (long long)at.b * T + t;
     Place<Cell, E> out(dx0, dx1, D);
@@ -423,15 +441,16 @@ __device__ __forceinline__ void backward_tile(const void *x0, const void *x1, co
 #pragma unroll
     for (int i = 0; i < L; i++) {
       float y[VEC], part[P][VEC];
-      if constexpr (AGAIN) {
+      if constexpr (AGAIN == 2) input.take(in, i);
+      if constexpr (AGAIN == 1) {
         input.row[i].forget(zero);
         input.prev[i].forget(zero);
         input.grad[i].forget(zero);
-        previous(i, y);
       }
+      if constexpr (AGAIN > 0) previous(i, y);
 #pragma unroll
       for (int j = 0; j < VEC; j++) {
-        if constexpr (AGAIN) {
+        if constexpr (AGAIN > 0) {
           float x[3];
           input.row[i].get(j, x);
           Cell::slopes(x, y[j], a[i][j], f[i][j]);

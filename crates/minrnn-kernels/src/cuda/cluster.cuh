@@ -14,6 +14,10 @@ template <int BLOCKS> __device__ __forceinline__ int cluster_rank() {
 template <int BLOCKS> __device__ __forceinline__ void cluster_arrive() {
     if constexpr (BLOCKS > 1) asm volatile("barrier.cluster.arrive.release;" ::: "memory");
 }
+// The same, where all that the others count on is that mbarriers are there, behind `Arrivals::init`'s fence.
+template <int BLOCKS> __device__ __forceinline__ void cluster_arrive_relaxed() {
+    if constexpr (BLOCKS > 1) asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
 template <int BLOCKS> __device__ __forceinline__ void cluster_wait() {
     if constexpr (BLOCKS > 1) asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
     else __syncthreads();
@@ -65,6 +69,18 @@ struct Arrivals {
         } while (over == 0);
     }
 };
+
+// 4 and 8 bytes, the same way.
+__device__ __forceinline__ void send1(float *own, int rank, float x, unsigned long long *arrivals) {
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.f32 [%0], %1, [%2];" ::"r"(at_rank(own, rank)), "f"(x),
+                 "r"(at_rank(arrivals, rank))
+                 : "memory");
+}
+__device__ __forceinline__ void send2(float *own, int rank, float x, float y, unsigned long long *arrivals) {
+    asm volatile("st.async.shared::cluster.mbarrier::complete_tx::bytes.v2.f32 [%0], {%1, %2}, [%3];" ::"r"(at_rank(own, rank)),
+                 "f"(x), "f"(y), "r"(at_rank(arrivals, rank))
+                 : "memory");
+}
 
 // 16 bytes to where `own` lies in the block `rank`, counted by its `arrivals`.
 __device__ __forceinline__ void send4(float *own, int rank, const float (&x)[4], unsigned long long *arrivals) {
