@@ -29,6 +29,11 @@ __device__ __forceinline__ unsigned at_rank(const void *own, int rank) {
     return there;
 }
 
+// 4 bytes to where `own` lies in the block `rank`, to be read behind a barrier of the cluster.
+__device__ __forceinline__ void store1(float *own, int rank, float x) {
+    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(at_rank(own, rank)), "f"(x) : "memory");
+}
+
 // What blocks of the cluster send to this one, counted: a phase is over when as many bytes have come as were expected. No fence is
 // needed, which would wait for every write to memory before it: a sender's bytes are counted where they arrive.
 //

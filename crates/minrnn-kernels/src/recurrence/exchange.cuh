@@ -129,6 +129,7 @@ __device__ __forceinline__ void exchange(Maps &maps, float (&A)[VEC], float (&H)
     if (REC_ARRIVE_EACH ? slot == S - 1 : threadIdx.x % 32 == 0) Phase(&maps.mapped).arrive();
   }
   step_back<CL>(A, H);
+  if constexpr (C > 1) turns<C>(TURNS<G, C>);
   await_all<32 * (W + 1)>(2);
 #pragma unroll
   for (int j = 0; j < VEC; j++) x[j] = S > 1 && slot > 0 ? Cell::apply(A[j], H[j], a[j]) : a[j];

@@ -11,11 +11,44 @@
 // What orders each access: the bytes that come, as in cuda/cluster.cuh, 1 and 4. Each place is written once in a launch, so that 2 and 3 have no
 // case here. That the other's mbarrier is there before the first byte: `init` with its fence before the arrival at the barrier of the
 // cluster in `meet`, its wait before the first `send`. Within a block, as exchange.cuh says.
+//
+// With REC_ARRIVE_EACH=1, for checkers that do not count bytes, nothing is counted: values are stored plainly, and all threads of the cluster
+// meet (`turn`) between the stores and the loads of each turn, of which there is one, or with G = 1 one a hand-over.
 #pragma once
 #include "../cuda/cluster.cuh"
 #include "chain.cuh"
 
 namespace rec {
+
+constexpr bool COUNTED = !REC_ARRIVE_EACH;
+
+// One turn of the hand-over is over, in all blocks; where bytes are counted, nobody meets for it.
+template <int C> __device__ __forceinline__ void turn() {
+  if constexpr (!COUNTED) {
+    __syncwarp();
+    cluster_arrive<C>();
+    cluster_wait<C>();
+  }
+}
+template <int C> __device__ __forceinline__ void turns(int n) {
+  if constexpr (!COUNTED)
+    for (int i = 0; i < n; i++) turn<C>();
+}
+template <int G, int C> constexpr int TURNS = C == 1 ? 0 : G > 1 ? 1 : C - 1;
+
+// One value, or two, to where `own` lies in the block `rank`.
+__device__ __forceinline__ void hand(float *own, int rank, float x, unsigned long long *come) {
+  if constexpr (COUNTED) send1(own, rank, x, come);
+  else store1(own, rank, x);
+}
+__device__ __forceinline__ void hand(float *own, int rank, float x, float y, unsigned long long *come) {
+  if constexpr (COUNTED) {
+    send2(own, rank, x, y, come);
+  } else {
+    store1(own, rank, x);
+    store1(own + 1, rank, y);
+  }
+}
 
 // Readies the place for what comes from the others; as many bytes come in every block of a rank, whatever D is.
 template <int G, int C, class Maps> __device__ __forceinline__ void await_others(Maps &maps) {
@@ -49,10 +82,11 @@ __device__ __forceinline__ void carry_together(const Link &l, unsigned epoch, in
 #pragma unroll
         for (int w = 0; w < W; w++) Cell::join(A, H, maps.a[w][c], maps.h[w][c]);
         float *to = &maps.in[2 * rank][0] + 2 * c;
-        for (int r = rank + 1; r < C; r++) send2(to, r, A, H, &maps.come);
+        for (int r = rank + 1; r < C; r++) hand(to, r, A, H, &maps.come);
       }
     }
-    if (rank > 0) Arrivals(&maps.come).wait(0);
+    turn<C>();
+    if (COUNTED && rank > 0) Arrivals(&maps.come).wait(0);
 #pragma unroll
     for (int k = 0; k < CPL; k++) {
       const int c = lane + 32 * k;
@@ -78,8 +112,9 @@ __device__ __forceinline__ void carry_together(const Link &l, unsigned epoch, in
       for (int k = 0; k < CPL; k++) x[k] = lane + 32 * k < count ? value_of(word[k]) : 0.f;
     }
     await_all<THREADS>(1);
+    turns<C>(rank);
     if (rank > 0) {
-      Arrivals(&maps.come).wait(0);
+      if constexpr (COUNTED) Arrivals(&maps.come).wait(0);
 #pragma unroll
       for (int k = 0; k < CPL; k++) x[k] = maps.in[0][lane + 32 * k];
     }
@@ -91,10 +126,11 @@ __device__ __forceinline__ void carry_together(const Link &l, unsigned epoch, in
         float y = x[k];
 #pragma unroll
         for (int w = 0; w < W; w++) y = Cell::apply(maps.a[w][c], maps.h[w][c], y);
-        if (rank < C - 1) send1(&maps.in[0][c], rank + 1, y, &maps.come);
+        if (rank < C - 1) hand(&maps.in[0][c], rank + 1, y, &maps.come);
         else if (c < count) publish(carries + c, tagged(y, epoch));
       }
     }
+    turns<C>(C - 1 - rank);
   }
 #pragma unroll
   for (int k = 0; k < CPL; k++) {
