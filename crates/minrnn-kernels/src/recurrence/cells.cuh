@@ -89,21 +89,10 @@ template <bool G, bool N> struct MinLstm : Bounded {
   static constexpr int PARTS = 3, READ_BACK = 3;
   static constexpr bool PACKED = true;
 
-  // Both gates multiplied by e^m (1 + e^-p)(1 + e^-q), m = min(0,p,q): their sum lies in [1,4]. Of 1, e^m-p and e^m-q, which they are
-  // made of, one is 1; `near` and `far` are the others: e^-|p| and e^-|q| where m = 0, else e^-|p-q| and e^m.
-  __device__ static __forceinline__ Two sums(float p, float q, bool open, float near, float far) {
-    const float one = 1.f + far, both = near + far;
-    return {open || !(p < q) ? one : both, open ? 1.f + near : p < q ? one : both};
-  }
+  // Both gates multiplied by e^m (1 + e^-p)(1 + e^-q), m = min(0,p,q): their sum lies in [1,4].
   __device__ static __forceinline__ Two scaled(float p, float q) {
-    const bool open = p >= 0.f && q >= 0.f;
-    return sums(p, q, open, exp_neg_abs(open ? p : p - q), exp_neg_abs(open ? q : fminf(p, q)));
-  }
-  // The same from `ep` = e^-|p| and `eq` = e^-|q|.
-  __device__ static __forceinline__ Two scaled(float p, float q, float ep, float eq) {
-    const bool open = p >= 0.f && q >= 0.f;
-    const float apart = exp_neg_abs(p - q);
-    return sums(p, q, open, open ? ep : apart, open || !(p < q) ? eq : ep);
+    const float m = fminf(fminf(p, q), 0.f), e = exp_neg(m);
+    return {e + exp_neg(m - q), e + exp_neg(m - p)};
   }
   __device__ static __forceinline__ void gates(const float (&x)[3], float &a, float &b) {
     float ev = 0.f, pv = 1.f, share;  // share: the input gate over pv
@@ -141,7 +130,7 @@ template <bool G, bool N> struct MinLstm : Bounded {
       pv = 1.f + ev;
     }
     if constexpr (N) {
-      s = scaled(x[0], x[1], ep, eq);
+      s = scaled(x[0], x[1]);
       total = s.first + s.second;
     }
     // One reciprocal for all of them.
