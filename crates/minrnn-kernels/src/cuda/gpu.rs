@@ -28,9 +28,8 @@ struct Inner {
     blas: Mutex<Option<Arc<Blas>>>,
     multiprocessors: u32,
     launches: AtomicU64,
-    /// Whether the kernels that this GPU takes have the instruction by which they wait.
-    #[cfg(test)]
-    waits: bool,
+    /// Whether the kernels that this GPU takes are built for what came with compute capability 9.0: the instruction by which they wait, and clusters.
+    hopper: bool,
     /// Whether they are to use it.
     early: AtomicBool,
 }
@@ -90,7 +89,7 @@ impl Gpu {
         let own = context
             .compute_capability()
             .map_err(|e| CudaError::driver("ask for the compute capability", e))?;
-        let waits = Module::taken_by(own) >= Some(90);
+        let hopper = Module::taken_by(own) >= Some(90);
         Ok(Self {
             inner: Arc::new(Inner {
                 context,
@@ -100,9 +99,8 @@ impl Gpu {
                 blas: Mutex::default(),
                 multiprocessors: multiprocessors.max(1) as u32,
                 launches: AtomicU64::new(0),
-                #[cfg(test)]
-                waits,
-                early: AtomicBool::new(EARLY && waits),
+                hopper,
+                early: AtomicBool::new(EARLY && hopper),
             }),
         })
     }
@@ -154,6 +152,12 @@ impl Gpu {
         self.inner.multiprocessors
     }
 
+    /// Whether up to 8 blocks of a kernel can be a cluster: on every GPU that has clusters, but parts of one that are smaller than the
+    /// 16 to 18 multiprocessors among which clusters are formed.
+    pub(crate) fn clusters(&self) -> bool {
+        self.inner.hopper && self.inner.multiprocessors >= 16
+    }
+
     /// Whether launches of kernels that wait by themselves (`take_turns`) may begin before those in front of them have ended.
     pub(super) fn early(&self) -> bool {
         self.inner.early.load(Ordering::Relaxed)
@@ -163,7 +167,7 @@ impl Gpu {
     pub(crate) fn set_early(&self, on: bool) {
         self.inner
             .early
-            .store(on && self.inner.waits, Ordering::Relaxed);
+            .store(on && self.inner.hopper, Ordering::Relaxed);
     }
 
     /// Launches so far, kernels and matrix products.

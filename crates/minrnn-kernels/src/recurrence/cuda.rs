@@ -126,14 +126,11 @@ impl<'a> Cell<'a> {
     fn launch(&self, call: Call<'_>, tile: Tile, job: Job, limits: Limits) -> Result<()> {
         let total = blocks(self.op, tile.total(self.size))?;
         let grid = blocks(self.op, tile.grid(job, limits))?;
-        self.sizes(call)?
-            .u32(total)
-            .early()
-            .launch(
-                (grid, 1, 1),
-                (tile.threads(), 1, 1),
-                tile.shared(job) as u32,
-            )
+        self.sizes(call)?.u32(total).early().launch(
+            (grid, 1, 1),
+            (tile.threads(), 1, 1),
+            tile.shared(job) as u32,
+        )
     }
 
     /// What [`Cell::forward`] does into `h`, and in which tile.
@@ -296,6 +293,7 @@ fn limits(gpu: &Gpu) -> Result<Limits> {
             .map_err(|e| CudaError::driver("ask for the shared memory", e))
     };
     Ok(Limits {
+        clusters: gpu.clusters(),
         multiprocessors: gpu.multiprocessors() as usize,
         shared: ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_MULTIPROCESSOR)?,
         shared_block: ask(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?,

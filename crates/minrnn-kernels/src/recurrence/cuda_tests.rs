@@ -169,7 +169,7 @@ impl<'r> Problem<'r> {
             got.close(what, want, tolerance + 2.0 * rounding(self.elem));
         };
         let some = |tiles: Vec<Tile>| tiles.into_iter().map(Some).chain([None]);
-        for tile in some(Tile::all(self.forward_job(bench))) {
+        for tile in some(Tile::all(self.forward_job(bench), bench.gpu.clusters())) {
             let what = what("h", &tile);
             let h = self.forward(bench, scratch, tile);
             h.close(&what, &self.h, tolerance);
@@ -177,7 +177,7 @@ impl<'r> Problem<'r> {
             assert!(h.bits() == again.bits(), "{what}: other bits");
         }
         let (_, _, job) = self.backward(bench, scratch, None, false);
-        for tile in some(Tile::all(job)) {
+        for tile in some(Tile::all(job, bench.gpu.clusters())) {
             let what = what("gradients", &tile);
             let (dx, dh0, _) = self.backward(bench, scratch, tile, false);
             for (dx, want) in dx.iter().zip(&self.dx) {
@@ -222,6 +222,7 @@ pub(crate) fn check(what: &str, op: &dyn Recurrence) {
         [3, 130, 64],
         [5, 77, 20],
         [2, 700, 40],
+        [3, 512, 40],
         [2, 500, 129],
         [1, 1024, 384],
         [4, 4200, 8],
@@ -264,7 +265,7 @@ pub(crate) fn nan_stays_in_its_channel(what: &str, op: &dyn Recurrence) {
         let mut problem = Problem::new(op, Size { b, t, d }, elem, true, false);
         let width = problem.x[0].len() / (b * t);
         problem.x[0][(t + 300) * width + 5] = f64::NAN;
-        for tile in Tile::all(problem.forward_job(&bench)) {
+        for tile in Tile::all(problem.forward_job(&bench), bench.gpu.clusters()) {
             let h = problem.forward(&bench, view, Some(tile)).values();
             for (i, x) in h.iter().enumerate() {
                 let (row, channel) = (i / d, i % d);

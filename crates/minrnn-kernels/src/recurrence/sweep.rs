@@ -172,15 +172,10 @@ impl<'r> Set<'r> {
 }
 
 /// The tiles of a pass that are written down, of several channels a lane.
-fn written(pass: Pass, steps: usize) -> Vec<Tile> {
-    let begin = match pass {
-        Pass::Forward => "FORWARD(",
-        Pass::Backward => "BACKWARD(",
-    };
+fn written(pass: Pass, steps: usize, clusters: bool) -> Vec<Tile> {
     let mut all: Vec<Tile> = vec![];
     for line in include_str!("kernels.cuh").lines() {
-        let numbers = line.strip_prefix(begin).and_then(|l| l.strip_suffix(')'));
-        let tile = numbers.and_then(Tile::written);
+        let tile = Tile::written(pass, line).filter(|t| clusters || t.cluster() == 1);
         all.extend(tile.filter(|t| t.vec() > 1 && t.reaches(steps) && !all.contains(t)));
     }
     all
@@ -217,7 +212,7 @@ fn entries(
     let bits = set.result(gpu, job, Some((shipped, false)), scratch)?;
     let mut tiles = vec![shipped];
     tiles.extend(
-        written(job.pass, set.size.t)
+        written(job.pass, set.size.t, gpu.clusters())
             .into_iter()
             .filter(|t| *t != shipped),
     );

@@ -43,6 +43,8 @@ pub(crate) struct Limits {
     /// Bytes of shared memory of a multiprocessor, and what a block may have of it.
     pub(crate) shared: usize,
     pub(crate) shared_block: usize,
+    /// Whether up to 8 blocks can be a cluster, and the kernels were built for that.
+    pub(crate) clusters: bool,
 }
 
 /// A tile: `lanes` lanes of `vec` channels side by side, `warps` warps of `32 / lanes` slots of `steps` steps each.
@@ -58,11 +60,14 @@ pub(crate) struct Tile {
     blocks: usize,
     /// Tiles on their way into shared memory; 0: one tile a block, straight into registers.
     stages: usize,
-    /// Backward: whether gates are computed twice.
-    again: bool,
+    /// Backward: 0 where gates are kept from before the hand-over to behind it, 1 where they are computed twice, 2 where inputs wait for that in
+    /// shared memory.
+    again: usize,
+    /// Blocks of a cluster, each with one tile, one behind the other in time.
+    cluster: usize,
 }
 
-const fn tile([lanes, warps, steps, vec, group, blocks, stages]: [usize; 7], again: bool) -> Tile {
+const fn tile([lanes, warps, steps, vec, group, blocks, stages]: [usize; 7], again: usize) -> Tile {
     Tile {
         lanes,
         warps,
@@ -72,11 +77,17 @@ const fn tile([lanes, warps, steps, vec, group, blocks, stages]: [usize; 7], aga
         blocks,
         stages,
         again,
+        cluster: 1,
     }
 }
 
+/// So many of them are a cluster.
+const fn by(cluster: usize, tile: Tile) -> Tile {
+    Tile { cluster, ..tile }
+}
+
 /// One channel at a time, for rows that are not aligned.
-const ANY: Tile = tile([32, 15, 8, 1, 8, 2, 0], false);
+const ANY: Tile = tile([32, 15, 8, 1, 8, 2, 0], 0);
 
 /// The tiles for one pass and one width of elements.
 struct Table {
@@ -88,6 +99,9 @@ struct Table {
     streams: Tile,
     /// For few channels and long sequences: carries go on group by group.
     few: Tile,
+    /// In the place of small and of wide ones, where clusters are.
+    small_by: Option<Tile>,
+    wide_by: Option<Tile>,
 }
 
 /// The tiles for a job. `eight`: small ones are cut by eight warps in the place of seven, [`Tile::even`].
@@ -101,29 +115,41 @@ fn table(job: Job, eight: bool) -> Table {
     let blocks = if thin { 3 } else { 2 };
     match (job.pass, job.elem) {
         (Pass::Forward, 4) => Table {
-            small: tile([8, 7, 4, 4, 8, 4, 0], false),
-            wide: Some(tile([16, 8, 4, 4, 1, 3, 0], false)),
-            streams: tile([32, 7, 8, 2, 1, 3, 2], false),
-            few: tile([8, 7, 8, 4, 8, 2, 1], false),
+            small: tile([8, 7, 4, 4, 8, 4, 0], 0),
+            wide: Some(tile([16, 8, 4, 4, 1, 3, 0], 0)),
+            streams: tile([32, 7, 8, 2, 1, 3, 2], 0),
+            few: tile([8, 7, 8, 4, 8, 2, 1], 0),
+            small_by: None,
+            wide_by: Some(by(2, tile([16, 8, 4, 4, 1, 3, 0], 0))),
         },
         (Pass::Forward, _) => Table {
-            small: tile([8, warps, 4, 4, 8, 4, 0], false),
-            wide: Some(tile([32, 8, 4, 4, 1, 4, 0], false)),
-            streams: tile([16, 15, 8, 4, 1, 1, 2], false),
-            few: tile([8, 7, 8, 4, 8, 2, 2], false),
+            small: tile([8, warps, 4, 4, 8, 4, 0], 0),
+            wide: Some(tile([32, 8, 4, 4, 1, 4, 0], 0)),
+            streams: tile([16, 15, 8, 4, 1, 1, 2], 0),
+            few: tile([8, 7, 8, 4, 8, 2, 2], 0),
+            small_by: eight.then_some(by(2, tile([8, 16, 4, 4, 8, 2, 0], 0))),
+            wide_by: None,
         },
         (Pass::Backward, 4) => Table {
-            small: tile([8, 7, 4, 4, 8, 2, 0], false),
+            small: tile([8, 7, 4, 4, 8, 2, 0], 0),
             // By eight warps the compiler spills 92 words of a minLSTM.
-            wide: Some(tile([16, if thin { 8 } else { 7 }, 4, 4, 1, 2, 0], false)),
-            streams: tile([32, 15, 4, 2, 1, 1, 2], false),
-            few: tile([8, 7, 4, 4, 8, 2, 1], false),
+            wide: Some(tile([16, if thin { 8 } else { 7 }, 4, 4, 1, 2, 0], 0)),
+            streams: tile([32, 15, 4, 2, 1, 1, 2], 0),
+            few: tile([8, 7, 4, 4, 8, 2, 1], 0),
+            small_by: None,
+            wide_by: Some(if thin && job.part_bytes == 8 {
+                by(4, tile([8, 8, 4, 4, 8, 2, 0], 0))
+            } else {
+                by(8, tile([8, 4, 4, 4, 8, 6, 0], 2))
+            }),
         },
         (Pass::Backward, _) => Table {
-            small: tile([8, warps, 4, 4, 8, blocks, 0], true),
-            wide: Some(tile([32, 8, 4, 4, 1, blocks, 0], true)),
-            streams: tile([16, 15, 4, 4, 1, 1, 2], false),
-            few: tile([8, 7, 4, 4, 8, 2, 2], false),
+            small: tile([8, warps, 4, 4, 8, blocks, 0], 1),
+            wide: Some(tile([32, 8, 4, 4, 1, blocks, 0], 1)),
+            streams: tile([16, 15, 4, 4, 1, 1, 2], 0),
+            few: tile([8, 7, 4, 4, 8, 2, 2], 0),
+            small_by: (eight && thin).then_some(by(2, tile([8, 16, 4, 4, 8, 2, 0], 2))),
+            wide_by: None,
         },
     }
 }
@@ -139,6 +165,8 @@ impl Table {
         if job.all {
             tiles.extend(self.wide);
             tiles.extend([self.streams, self.few]);
+            tiles.extend(self.small_by);
+            tiles.extend(self.wide_by);
         }
         tiles
     }
@@ -171,11 +199,23 @@ impl Tile {
         let usable = |t: &Self| job.all && fits(t) && keeps_up(t);
         let long = elements >= LONG;
         let wide = table.wide.filter(|t| elements >= MIDDLE && usable(t));
+        let by = |t: Option<Self>| {
+            t.filter(|t| limits.clusters && job.all && fits(t) && t.is_even(job.size.t))
+        };
         Some(table.streams)
             .filter(|t| long && usable(t))
-            .or(wide.filter(|_| !long))
+            .or(wide
+                .filter(|_| !long)
+                .map(|t| by(table.wide_by).unwrap_or(t)))
             .or(Some(table.few).filter(|t| long && usable(t)))
+            .or_else(|| by(table.small_by))
             .unwrap_or(table.small)
+    }
+
+    /// Whether a cluster has no block without work, where it has whole sequences: those that were timed. Other lengths keep their tiles,
+    /// and so their bits.
+    fn is_even(&self, steps: usize) -> bool {
+        self.group == 1 || steps == self.cluster * self.rows()
     }
 
     /// Whether a sequence is cut without a rest, and a launch into few enough blocks that one that is nearly empty would show.
@@ -186,30 +226,58 @@ impl Tile {
 
     /// Every tile that could serve a job, whatever its size.
     #[cfg(test)]
-    pub(super) fn all(job: Job) -> Vec<Self> {
+    pub(super) fn all(job: Job, clusters: bool) -> Vec<Self> {
         let mut all = table(job, false).all(job);
         for tile in table(job, true).all(job) {
             if !all.contains(&tile) {
                 all.push(tile);
             }
         }
+        all.retain(|t| t.reaches(job.size.t) && (clusters || t.cluster == 1));
         all
     }
 
-    /// As its kernel is written in `kernels.cuh`: what stands in the brackets.
+    /// From the line that writes its kernel in `kernels.cuh`.
     #[cfg(test)]
-    pub(super) fn written(numbers: &str) -> Option<Self> {
-        let numbers: Vec<usize> = (numbers.split(',').map(|n| n.trim().parse()))
+    pub(super) fn written(pass: Pass, line: &str) -> Option<Self> {
+        let (name, numbers) = line.strip_suffix(')')?.split_once('(')?;
+        let mut numbers: Vec<usize> = (numbers.split(',').map(|n| n.trim().parse()))
             .collect::<std::result::Result<_, _>>()
             .ok()?;
-        let again = numbers.get(7).is_some_and(|again| *again == 1);
-        Some(tile(*numbers.first_chunk::<7>()?, again))
+        let cluster = match name.strip_suffix("_BY") {
+            Some(_) => numbers.pop()?,
+            None => 1,
+        };
+        let again = match pass {
+            Pass::Forward => 0,
+            Pass::Backward => numbers.pop()?,
+        };
+        let tile = by(cluster, tile(*numbers.first_chunk::<7>()?, again));
+        (numbers.len() == 7 && tile.line(pass) == line).then_some(tile)
+    }
+
+    /// The line that writes its kernel.
+    #[cfg(test)]
+    pub(super) fn line(self, pass: Pass) -> String {
+        let name = self.name(pass);
+        let (numbers, by) = match name.split_once("_by_") {
+            Some((numbers, blocks)) => (format!("{numbers}_{blocks}"), "_BY"),
+            None => (name, ""),
+        };
+        let pass = format!("{pass:?}").to_uppercase();
+        format!("{pass}{by}({})", numbers.replace('_', ", "))
     }
 
     /// Channels that a lane has side by side.
     #[cfg(test)]
     pub(super) fn vec(self) -> usize {
         self.vec
+    }
+
+    /// Blocks of its cluster.
+    #[cfg(test)]
+    pub(super) fn cluster(self) -> usize {
+        self.cluster
     }
 
     /// The last words of the kernel's name.
@@ -223,12 +291,16 @@ impl Tile {
             blocks,
             stages,
             again,
+            cluster,
         } = self;
-        let name = format!("{lanes}_{warps}_{steps}_{vec}_{group}_{blocks}_{stages}");
-        match pass {
-            Pass::Forward => name,
-            Pass::Backward => format!("{name}_{}", u8::from(again)),
+        let mut name = format!("{lanes}_{warps}_{steps}_{vec}_{group}_{blocks}_{stages}");
+        if pass == Pass::Backward {
+            name += &format!("_{again}");
         }
+        if cluster > 1 {
+            name += &format!("_by_{cluster}");
+        }
+        name
     }
 
     fn channels(self) -> usize {
@@ -242,9 +314,10 @@ impl Tile {
     fn tiles(self, size: Size) -> usize {
         size.t.div_ceil(self.rows())
     }
-    /// Tiles in all.
+    /// Tiles in all; of a cluster some may lie behind all steps.
     pub(crate) fn total(self, size: Size) -> usize {
-        self.tiles(size) * size.b * size.d.div_ceil(self.channels())
+        let tiles = self.tiles(size).next_multiple_of(self.cluster);
+        tiles * size.b * size.d.div_ceil(self.channels())
     }
     /// Threads of a block: where there is something to hand on, one warp more than those with data.
     pub(crate) fn threads(self) -> u32 {
@@ -253,16 +326,26 @@ impl Tile {
     /// Whether it can serve so many steps.
     #[cfg(test)]
     pub(super) fn reaches(self, steps: usize) -> bool {
-        self.group > 0 || steps <= self.rows()
+        let whole = self.group == 0 || self.cluster > 1 && self.group > 1;
+        !whole || steps <= self.cluster * self.rows()
     }
-    /// Bytes of shared memory of a block: the maps of its warps, and the tiles on their way.
+    /// Values a channel that come from the other blocks of a cluster.
+    fn inbox(self) -> usize {
+        match (self.cluster, self.group) {
+            (1, _) => 0,
+            (_, 1) => 1,
+            (blocks, _) => 2 * (blocks - 1),
+        }
+    }
+    /// Bytes of shared memory of a block: the maps of its warps, what comes from other blocks, the tiles on their way or that wait.
     pub(crate) fn shared(self, job: Job) -> usize {
         let read = match job.pass {
             Pass::Forward => job.part_bytes,
             Pass::Backward => job.part_bytes + 2 * job.elem,
         };
-        let maps = 16 + 8 * self.warps * self.channels();
-        maps + self.stages * 32 * self.warps * self.steps * self.vec * read
+        let maps = 16 + (8 * self.warps + 4 * self.inbox()) * self.channels();
+        let tiles = self.stages + usize::from(self.again == 2);
+        maps + tiles * 32 * self.warps * self.steps * self.vec * read
     }
     /// Blocks of a launch. Where a block takes several tiles, all blocks must be on the device at once: a tile waits for
     /// earlier ones, whichever block has them.
@@ -279,7 +362,7 @@ impl Tile {
     /// Words of scratch: 4 of the protocol, the maps of the tiles, the carries of the groups.
     pub(crate) fn scratch(self, size: Size) -> usize {
         let tiles = self.tiles(size);
-        if tiles == 1 {
+        if tiles <= self.cluster {
             return 4;
         }
         let maps = if self.group > 1 { 4 * tiles } else { 0 };
@@ -310,6 +393,7 @@ pub(crate) fn scratch_len(size: Size) -> usize {
                 multiprocessors: 1,
                 shared,
                 shared_block: shared,
+                clusters: false,
             };
             most = most.max(Tile::choose(job, limits).scratch(size));
         }
