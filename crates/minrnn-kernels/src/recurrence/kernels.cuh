@@ -1,6 +1,6 @@
 // The kernels of one cell for one element type. Before it is included: OP, KIND, ELEM (words of the kernels' names),
-// CELL, TYPE, ELEM_BYTES, CELL_PARTS; ALL for every tile, else only those that serve any shape. The tiles stand in `tiles.rs` too, which
-// chooses among them: CL_W_L_VEC_G_BLOCKS_STAGES, and AGAIN at the end of a backward tile; behind both, `by` the C blocks of a cluster.
+// CELL, TYPE, ELEM_BYTES, CELL_PARTS; ALL for every tile, else only those that serve any shape. The tiles stand in `tables.rs` too, of which
+// `tiles.rs` chooses: CL_W_L_VEC_G_BLOCKS_STAGES, and AGAIN at the end of a backward tile; behind both, `by` the C blocks of a cluster.
 #define REC_PASTE_(a, b, c, d, e) a##_##b##_##c##_##d##e
 #define REC_PASTE(a, b, c, d, e) REC_PASTE_(a, b, c, d, e)
 #define REC_NAME(pass, tile) REC_PASTE(OP, pass, ELEM, KIND, tile)

@@ -16,6 +16,8 @@ pub(crate) mod packed;
 #[cfg(test)]
 pub(crate) mod sweep;
 #[cfg(feature = "cuda")]
+mod tables;
+#[cfg(feature = "cuda")]
 mod tiles;
 
 use candle_core::{Result, Shape, Tensor};
