@@ -13,7 +13,7 @@ pub(crate) enum ReproName {
     Shakespeare,
     /// Selective copying at T = 4096, and far longer than trained (Table 2)
     SelectiveCopying,
-    /// Time and memory of a training step against T (Figure 1)
+    /// Time and memory of a training step against T (Figure 1), on a GPU and on the CPU; time of inference (appendix D.2)
     Efficiency,
     /// The least loss on tinyshakespeare with at most 10.7 M parameters
     Record,

@@ -4,15 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use minrnn_model::model::Model;
-use minrnn_model::params::Params;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::export::{DirOptions, write_export};
 use minrnn_runtime::{Input, Model as File, Session};
-use minrnn_train::task::Task;
-use minrnn_train::trainer::resolve;
 
-use super::context::{Context, remove};
+use super::context::Context;
+use super::fresh::Fresh;
 use super::outcome::Done;
 use super::queue::Item;
 use super::train::Ran;
@@ -22,18 +18,8 @@ const PIECE: usize = 1000;
 
 pub(super) fn run(cx: &Context, item: &Item) -> Result<Ran> {
     let start = Instant::now();
-    let config = cx.config(item.row, 0, None)?;
-    let task: Box<dyn Task> = config.train.task.open(0)?;
-    let model = Model::from_config(&resolve(&config.train.model, &*task)?)?;
-    let params = Params::init(model.graph(), config.train.train.seed);
-    let out = cx.runs().join(item.key());
-    remove(&out)?;
-    std::fs::create_dir_all(cx.runs())?;
-    write_export(&out, &model, &params, &DirOptions::default())?;
-    let step = Arc::new(File::open(out.join("model.step.onnx"))?);
-    let sequence = File::open(out.join("model.parallel.onnx"))?;
-    let differing = differing(&step, &sequence, item.case as usize)?;
-    remove(&out)?;
+    let fresh = Fresh::of(cx, item)?;
+    let differing = differing(&fresh.step, &fresh.sequence, item.case as usize)?;
     let mut done = Done::new(&item.row.name, &item.case(), "cpu");
     done.figure("steps", item.case as f64);
     done.figure("differing", differing as f64);

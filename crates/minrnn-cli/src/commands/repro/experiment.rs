@@ -35,6 +35,9 @@ pub(super) struct Experiment {
     /// Whether it is of the CPU alone.
     #[serde(default)]
     pub(super) cpu_only: bool,
+    /// Whether what runs on the CPU and on a GPU are two results, side by side in the table.
+    #[serde(default)]
+    pub(super) by_device: bool,
     #[serde(default = "one_seed")]
     pub(super) seeds: Vec<u64>,
     /// What an evaluation's curve shows.
@@ -117,6 +120,8 @@ pub(super) struct PlotSpec {
     pub(super) y: String,
     /// Figures `{prefix}{number}`, the number along x; left out: the curves of the runs.
     pub(super) prefix: Option<String>,
+    /// Only rows whose titles, with their device, end so; left out: all.
+    pub(super) ends: Option<String>,
     /// Behind the point, in its table.
     #[serde(default)]
     pub(super) digits: usize,
@@ -139,10 +144,32 @@ pub(super) enum Kind {
     Step,
     /// The same by PyTorch, where there is a Python.
     Torch,
+    /// Measures the exported model, step by step and behind a context, for each length; by the CPU, whatever trains.
+    Infer,
     /// Measures the error of two scans for each length.
     ScanError,
     /// Holds a long stream, step by step, to whole pieces, bit for bit.
     Exact,
+}
+
+impl Kind {
+    /// Where a run computes what is its result, if others of the call do on `device`.
+    pub(super) fn place<'a>(self, device: &'a str) -> &'a str {
+        match self {
+            Self::Infer | Self::Stream | Self::ScanError | Self::Exact => "cpu",
+            Self::Train | Self::Step | Self::Torch => device,
+        }
+    }
+
+    /// The name of a case: `s0`, `t512`, `g3`.
+    pub(super) fn case(self, case: u64) -> String {
+        let letter = match self {
+            Self::Train => 's',
+            Self::Stream => 'g',
+            Self::Step | Self::Torch | Self::Infer | Self::ScanError | Self::Exact => 't',
+        };
+        format!("{letter}{case}")
+    }
 }
 
 /// What is measured of a model after its training.
@@ -185,6 +212,9 @@ pub(super) struct Row {
     pub(super) of: Option<String>,
     pub(super) sequences: Option<u64>,
     pub(super) group: Option<u64>,
+    /// Of inference: how many sequences side by side, each in its turn.
+    #[serde(default)]
+    pub(super) batches: Vec<usize>,
     /// Of PyTorch: what computes the steps.
     pub(super) engine: Option<String>,
     /// Longest sequence of the verification, steps.

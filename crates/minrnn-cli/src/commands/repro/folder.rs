@@ -102,7 +102,7 @@ impl<'e> Folder<'e> {
         let mut notes = vec![];
         for run in self.there(other, "leave it out of --from")? {
             let key = run.key();
-            if self.has(&run.outcome.row, &run.outcome.case) {
+            if self.done.iter().any(|d| self.is_the_same(d, &run)) {
                 notes.push(format!(
                     "{key} of {at} is left there: this folder has its own"
                 ));
@@ -142,24 +142,31 @@ impl<'e> Folder<'e> {
             true => read(&dir.join(TIMES))?,
             false => AllTimes::of(vec![]),
         };
-        let mut of_run: BTreeMap<(String, String), Times> = BTreeMap::new();
+        let mut of_run: BTreeMap<[String; 3], Times> = BTreeMap::new();
         for times in times.runs {
-            of_run.insert((times.row.clone(), times.case.clone()), times);
+            let key = [&times.row, &times.case, &times.device].map(String::clone);
+            of_run.insert(key, times);
         }
         let done = |outcome: Outcome| {
-            let key = (outcome.row.clone(), outcome.case.clone());
-            let empty = Done::new(&outcome.row, &outcome.case, &outcome.device).times;
-            Done {
-                times: of_run.remove(&key).unwrap_or(Times {
-                    finished: 0,
-                    ..empty
-                }),
-                outcome,
-            }
+            let key = |on: &str| [outcome.row.as_str(), &outcome.case, on].map(str::to_owned);
+            // Older files do not say the device: a run had one result.
+            let times = of_run
+                .remove(&key(&outcome.device))
+                .or_else(|| of_run.remove(&key("")));
+            let unknown = || Times {
+                finished: 0,
+                ..Done::new(&outcome.row, &outcome.case, &outcome.device).times
+            };
+            let times = times.map_or_else(unknown, |times| Times {
+                device: outcome.device.clone(),
+                ..times
+            });
+            Done { outcome, times }
         };
         let mut all: Vec<Done> = vec![];
         for run in results.runs.into_iter().map(done) {
-            if !is_named_as_ours(&run) || all.iter().any(|d| d.key() == run.key()) {
+            let twice = all.iter().any(|d| self.is_the_same(d, &run));
+            if twice || !is_named_as_ours(&run) {
                 bail!(
                     "{}: {} was not written by minrnn repro, or stands there twice; {mend}",
                     dir.join(RESULTS).display(),
@@ -181,7 +188,7 @@ impl<'e> Folder<'e> {
         let number = |case: &str| case.get(1..).and_then(|n| n.parse::<u64>().ok());
         self.done.sort_by_key(|d| {
             let row = rows.iter().position(|r| r.name == d.outcome.row);
-            (row, number(&d.outcome.case))
+            (row, number(&d.outcome.case), d.outcome.device.clone())
         });
     }
 
@@ -189,8 +196,16 @@ impl<'e> Folder<'e> {
         &self.of
     }
 
-    pub(super) fn has(&self, row: &str, case: &str) -> bool {
-        self.done.iter().any(|d| d.is_of(row, case))
+    /// Whether a run is there; one of that device, where runs of both are two results.
+    pub(super) fn has(&self, row: &str, case: &str, device: &str) -> bool {
+        let by_device = self.experiment.by_device;
+        let on = |d: &Done| !by_device || d.outcome.device == device;
+        self.done.iter().any(|d| d.is_of(row, case) && on(d))
+    }
+
+    fn is_the_same(&self, a: &Done, b: &Done) -> bool {
+        let on_one = !self.experiment.by_device || a.outcome.device == b.outcome.device;
+        on_one && a.is_of(&b.outcome.row, &b.outcome.case)
     }
 
     /// Takes a run in, and writes what is known; streams that went through a model that is now no more the best one, in notes.
@@ -425,7 +440,7 @@ mod tests {
             notes.len() == 1 && notes[0].contains("min-gru-65536-g0"),
             "{notes:?}"
         );
-        assert!(!folder.has("min-gru-65536", "g0"));
+        assert!(!folder.has("min-gru-65536", "g0", "cpu"));
         assert_eq!(folder.best("min-gru").unwrap().key(), "min-gru-s3");
     }
 

@@ -7,12 +7,16 @@ mod cost;
 mod exact;
 mod experiment;
 mod folder;
+mod fresh;
+mod infer;
+mod missing;
 mod outcome;
 mod parcel;
 mod plot;
 mod proof;
 mod python;
 mod queue;
+mod ratio;
 mod scan_error;
 mod settings;
 mod step;
@@ -38,7 +42,7 @@ use budget::Budget;
 use context::Context;
 use experiment::{Experiment, Kind};
 use folder::{Folder, Identity, RESULTS};
-use queue::{Asked, Item, cases, queue};
+use queue::{Asked, Item, queue};
 use train::Ran;
 
 const MARKDOWN: &str = "table.md";
@@ -103,8 +107,7 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
     }
     let ended = work(&cx, &items, &mut folder)?;
     cx.tidy();
-    let missing = missing(&experiment, asked, &folder);
-    write(&cx, &folder, &missing)?;
+    write(&cx, &folder)?;
     ui.print(&format!(
         "{}\n",
         table::table(&experiment, &folder.done, cx.small)
@@ -113,8 +116,7 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
         "tables: {}, {CSV}, {RESULTS}",
         cx.dir.join(MARKDOWN).display()
     ));
-    let left = items.iter().filter(|i| !folder.has(&i.row.name, &i.case()));
-    let left = left.count();
+    let left = items.iter().filter(|i| !is_there(&cx, i, &folder)).count();
     if left > 0 {
         ui.error(&format!(
             "{} of {} runs are done; the same command goes on",
@@ -131,11 +133,15 @@ pub(super) fn run(args: &Repro, ui: &Ui) -> Result<Code> {
     })
 }
 
+fn is_there(cx: &Context, item: &Item, folder: &Folder) -> bool {
+    folder.has(&item.row.name, &item.case(), item.row.kind.place(cx.place))
+}
+
 /// Works through the queue as far as the budget goes; whether a signal ended it.
 fn work(cx: &Context, items: &[Item], folder: &mut Folder<'_>) -> Result<bool> {
     let mut begun = false;
     for item in items {
-        if folder.has(&item.row.name, &item.case()) {
+        if is_there(cx, item, folder) {
             continue;
         }
         if begun && cx.budget.is_over() {
@@ -155,7 +161,7 @@ fn work(cx: &Context, items: &[Item], folder: &mut Folder<'_>) -> Result<bool> {
             Ran::Saved if interrupt::asked() => return Ok(true),
             Ran::Saved | Ran::Later => break,
         }
-        write(cx, folder, &[])?;
+        write(cx, folder)?;
         if interrupt::asked() {
             return Ok(true);
         }
@@ -168,7 +174,7 @@ fn one(cx: &Context, item: &Item, folder: &Folder<'_>, begun: bool) -> Result<Ra
         folder
             .done
             .iter()
-            .filter(|d| d.outcome.row == row)
+            .filter(|d| d.outcome.row == row && d.outcome.device == cx.place)
             .collect()
     };
     match item.row.kind {
@@ -179,6 +185,7 @@ fn one(cx: &Context, item: &Item, folder: &Folder<'_>, begun: bool) -> Result<Ra
         }
         Kind::Step => step::run(cx, item, &of(&item.row.name)),
         Kind::Torch => torch::run(cx, item, &of(&item.row.name)),
+        Kind::Infer => infer::run(cx, item),
         Kind::ScanError => scan_error::run(cx, item),
         Kind::Exact => exact::run(cx, item),
     }
@@ -225,27 +232,8 @@ fn identity(cx: &Context) -> Result<Identity> {
     })
 }
 
-/// Runs of the whole experiment that are not there.
-fn missing(experiment: &Experiment, asked: Asked, folder: &Folder<'_>) -> Vec<String> {
-    let all = Asked {
-        seeds: &[],
-        only: &[],
-        ..asked
-    };
-    let mut missing = vec![];
-    for row in &experiment.row {
-        for case in cases(experiment, row, all) {
-            let item = Item { row, case };
-            if !folder.has(&row.name, &item.case()) {
-                missing.push(item.key());
-            }
-        }
-    }
-    missing
-}
-
 /// The tables and the pictures of the runs that are over.
-fn write(cx: &Context, folder: &Folder<'_>, missing: &[String]) -> Result<()> {
+fn write(cx: &Context, folder: &Folder<'_>) -> Result<()> {
     let (experiment, done) = (cx.experiment, &folder.done);
     let mut pictures = vec![];
     for spec in &experiment.plot {
@@ -255,6 +243,7 @@ fn write(cx: &Context, folder: &Folder<'_>, missing: &[String]) -> Result<()> {
         }
     }
     files::write(&cx.dir.join(CSV), table::csv(experiment, done).as_bytes())?;
-    let page = table::markdown(experiment, folder.of(), done, (missing, &pictures));
+    let gaps = missing::gaps(experiment, cx.small, folder);
+    let page = table::markdown(experiment, folder.of(), done, (&gaps, &pictures));
     files::write(&cx.dir.join(MARKDOWN), page.as_bytes())
 }

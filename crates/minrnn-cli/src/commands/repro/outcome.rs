@@ -52,6 +52,9 @@ pub(super) struct Trained {
 pub(super) struct Times {
     pub(super) row: String,
     pub(super) case: String,
+    /// Of the run; of older files nothing.
+    #[serde(default)]
+    pub(super) device: String,
     /// When it was over, seconds since 1970.
     pub(super) finished: u64,
     /// Of the whole run, those of calls before too where it trained.
@@ -87,6 +90,7 @@ impl Done {
             times: Times {
                 row: row.to_owned(),
                 case: case.to_owned(),
+                device: device.to_owned(),
                 finished: since.map_or(0, |t| t.as_secs()),
                 seconds: 0.0,
                 figures: BTreeMap::new(),

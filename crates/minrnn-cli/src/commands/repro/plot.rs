@@ -34,7 +34,7 @@ pub(super) fn svg(
     done: &[Done],
 ) -> Result<Option<String>> {
     let mut lines = match &spec.prefix {
-        Some(prefix) => figures(experiment, prefix, done),
+        Some(_) => figures(experiment, spec, done),
         None => curves(experiment, done),
     };
     let fits = |v: f64, log: bool| v.is_finite() && (!log || v > 0.0);
@@ -57,7 +57,7 @@ fn curves(experiment: &Experiment, done: &[Done]) -> Vec<Line> {
         for (n, run) in summary.runs.iter().enumerate() {
             let points = run.outcome.curve.iter().map(|(x, y)| (*x as f64, *y));
             let name = if n == 0 {
-                summary.row.title.clone()
+                summary.title.clone()
             } else {
                 String::new()
             };
@@ -67,10 +67,14 @@ fn curves(experiment: &Experiment, done: &[Done]) -> Vec<Line> {
     lines
 }
 
-/// Means of the figures `{prefix}{number}` of each row.
-pub(super) fn figures(experiment: &Experiment, prefix: &str, done: &[Done]) -> Vec<Line> {
+/// Means of the figures `{prefix}{number}` of each row that the picture is of.
+pub(super) fn figures(experiment: &Experiment, spec: &PlotSpec, done: &[Done]) -> Vec<Line> {
+    let prefix = spec.prefix.as_deref().unwrap_or_default();
+    let ends = spec.ends.as_deref().unwrap_or_default();
+    let mut all = summary::all(experiment, done);
+    all.retain(|s| s.title.ends_with(ends));
     let mut lines = vec![];
-    for (i, summary) in summary::all(experiment, done).iter().enumerate() {
+    for (i, summary) in all.iter().enumerate() {
         let keys = summary.runs.iter().flat_map(|d| {
             let (a, b) = (&d.outcome.figures, &d.times.figures);
             a.keys().chain(b.keys()).cloned().collect::<Vec<_>>()
@@ -82,7 +86,7 @@ pub(super) fn figures(experiment: &Experiment, prefix: &str, done: &[Done]) -> V
         let mut points: Vec<(f64, f64)> = keys.filter_map(point).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points.dedup_by(|a, b| a.0 == b.0);
-        lines.push((summary.row.title.clone(), i, points));
+        lines.push((summary.title.clone(), i, points));
     }
     lines
 }

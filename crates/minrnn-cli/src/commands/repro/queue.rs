@@ -15,12 +15,7 @@ pub(super) struct Item<'e> {
 impl Item<'_> {
     /// The case by its name: `s0`, `t512`, `g3`.
     pub(super) fn case(&self) -> String {
-        let letter = match self.row.kind {
-            Kind::Train => 's',
-            Kind::Stream => 'g',
-            Kind::Step | Kind::Torch | Kind::ScanError | Kind::Exact => 't',
-        };
-        format!("{letter}{}", self.case)
+        self.row.kind.case(self.case)
     }
 
     /// The name of its files.
@@ -101,7 +96,7 @@ pub(super) fn cases(experiment: &Experiment, row: &Row, asked: Asked) -> Vec<u64
                 .div_ceil(row.group.unwrap_or(1).max(1));
             (0..if asked.small { 1 } else { all }).collect()
         }
-        Kind::Step | Kind::Torch | Kind::ScanError | Kind::Exact => {
+        Kind::Step | Kind::Torch | Kind::Infer | Kind::ScanError | Kind::Exact => {
             lengths(row, asked.small).to_vec()
         }
     }

@@ -24,6 +24,9 @@ impl Experiment {
         say("engine", format!("{:?}", row.engine));
         say("verify", format!("{:?}", row.verify));
         say("cut", format!("{:?}", row.cut));
+        if !row.batches.is_empty() {
+            say("batches", format!("{:?}", row.batches));
+        }
         if matches!(row.kind, Kind::Train | Kind::Stream) {
             let lengths = super::queue::lengths(row, small);
             say("lengths", format!("{lengths:?}"));

@@ -6,20 +6,52 @@ use super::outcome::Done;
 /// A row with its runs.
 pub(super) struct Summary<'a> {
     pub(super) row: &'a Row,
+    /// The row's, with the device where there are results of both.
+    pub(super) title: String,
     pub(super) runs: Vec<&'a Done>,
 }
 
-/// Rows that have a run, in the order of the experiment.
+/// Rows that have a run, in the order of the experiment; those of the CPU behind, where runs of both devices are two results.
 pub(super) fn all<'a>(experiment: &'a Experiment, done: &'a [Done]) -> Vec<Summary<'a>> {
-    let of = |row: &'a Row| Summary {
-        row,
-        runs: done.iter().filter(|d| d.outcome.row == row.name).collect(),
+    let of = |row: &'a Row, on: &dyn Fn(&Done) -> bool, device: &str| {
+        let is = |d: &&Done| d.outcome.row == row.name && on(d);
+        Summary {
+            row,
+            title: titled(experiment, row, device),
+            runs: done.iter().filter(is).collect(),
+        }
     };
-    let rows = experiment.row.iter().map(of);
-    rows.filter(|s| !s.runs.is_empty()).collect()
+    let rows = experiment.row.iter();
+    let rows: Vec<Summary> = match experiment.by_device {
+        false => rows.map(|row| of(row, &|_| true, "")).collect(),
+        true => ["cuda", "cpu"]
+            .into_iter()
+            .flat_map(|device| {
+                let on = move |d: &Done| d.outcome.device == device;
+                let rows = experiment.row.iter();
+                rows.map(move |row| of(row, &on, device))
+            })
+            .collect(),
+    };
+    rows.into_iter().filter(|s| !s.runs.is_empty()).collect()
+}
+
+/// What a row is called: with its device, where there may be results of both.
+pub(super) fn titled(experiment: &Experiment, row: &Row, device: &str) -> String {
+    match experiment.by_device && device == "cpu" {
+        true => format!("{}, CPU", row.title),
+        false => row.title.clone(),
+    }
 }
 
 impl Summary<'_> {
+    /// What the title has of the device.
+    pub(super) fn on(&self) -> &str {
+        self.title
+            .strip_prefix(self.row.title.as_str())
+            .unwrap_or_default()
+    }
+
     /// A figure of all of its runs.
     pub(super) fn values(&self, key: &str) -> Vec<f64> {
         self.runs.iter().filter_map(|d| d.get(key)).collect()
@@ -85,6 +117,11 @@ pub(super) fn figure(value: f64, digits: usize) -> String {
         true => format!("{value:.1e}"),
         false => format!("{value:.digits$}"),
     }
+}
+
+/// As the experiment's file has it.
+pub(super) fn plain(value: f64) -> String {
+    format!("{value}")
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::experiment::{Experiment, PlotSpec, Ratio, TEXT};
+use super::experiment::{Experiment, PlotSpec, TEXT};
 use super::folder::Identity;
+use super::missing::{self, Gap};
 use super::outcome::Done;
 use super::plot;
-use super::summary::{self, Summary, figure};
+use super::ratio;
+use super::summary::{self, Summary, figure, plain};
 use crate::table::{escaped, quoted, wide};
 
 /// The rows for people. The small version's figures are held to nobody's.
@@ -29,7 +31,7 @@ pub(super) fn table(experiment: &Experiment, done: &[Done], small: bool) -> comf
     header.extend(held.then_some(against));
     header.extend(verified.then(|| "verified".to_owned()));
     let rows = all.iter().map(|s| {
-        let mut cells = vec![s.row.title.clone(), s.runs.len().to_string()];
+        let mut cells = vec![s.title.clone(), s.runs.len().to_string()];
         for column in &columns {
             cells.push(s.cell(column));
             if all.iter().any(|s| s.row.paper.contains_key(&column.key)) {
@@ -51,11 +53,6 @@ fn shown<'e>(experiment: &'e Experiment, all: &[Summary]) -> Vec<&'e super::expe
     experiment.column.iter().filter(has).collect()
 }
 
-/// As the experiment's file has it.
-fn plain(value: f64) -> String {
-    format!("{value}")
-}
-
 /// What is to be said of a text that is not the experiment's.
 pub(super) fn other_text(of: &Identity) -> Option<String> {
     let (bytes, known) = TEXT;
@@ -73,7 +70,7 @@ pub(super) fn markdown(
     experiment: &Experiment,
     of: &Identity,
     done: &[Done],
-    (missing, pictures): (&[String], &[String]),
+    (gaps, pictures): (&[Gap], &[String]),
 ) -> String {
     let mut text = format!("# {}\n\n", experiment.title);
     if of.small {
@@ -96,23 +93,13 @@ pub(super) fn markdown(
     for spec in &experiment.plot {
         text += &by_number(experiment, spec, done);
     }
-    text += &ratios(experiment, done);
-    if !missing.is_empty() {
-        text += &format!("Not run yet: {}.\n\n", some_of(missing));
-    }
-    for summary in summary::all(experiment, done) {
+    text += &ratio::said(experiment, done);
+    text += &missing::said(gaps);
+    for summary in &summary::all(experiment, done) {
         if let Some(remark) = &summary.row.remark {
-            text += &format!("- {}: {remark}\n", summary.row.title);
+            text += &format!("- {}: {remark}\n", summary.title);
         }
-        for run in summary.runs.iter().filter(|d| d.outcome.failed.is_some()) {
-            let why = run.outcome.failed.as_deref().unwrap_or_default();
-            text += &format!(
-                "- {}-{}: {}\n",
-                run.outcome.row,
-                run.outcome.case,
-                escaped(why)
-            );
-        }
+        text += &failures(summary);
     }
     text += &models(done);
     for note in &experiment.note {
@@ -121,21 +108,46 @@ pub(super) fn markdown(
     text + &origins(experiment)
 }
 
-/// Names, the first ones where there are many.
-fn some_of(names: &[String]) -> String {
-    const MOST: usize = 12;
-    match names.len().saturating_sub(MOST) {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names[..MOST].join(", ")),
+/// Why runs of a row have no figures; those for one reason together.
+fn failures(summary: &Summary) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = vec![];
+    for run in &summary.runs {
+        let Some(why) = run.outcome.failed.as_deref() else {
+            continue;
+        };
+        let case = case(&run.outcome.case);
+        match reasons.last_mut().filter(|(before, _)| *before == why) {
+            Some((_, cases)) => cases.push(case),
+            None => reasons.push((why, vec![case])),
+        }
+    }
+    let line = |(why, cases): &(&str, Vec<String>)| {
+        format!(
+            "- {}, {}: {}\n",
+            summary.title,
+            cases.join(", "),
+            escaped(why)
+        )
+    };
+    reasons.iter().map(line).collect()
+}
+
+/// A case by its name, in words.
+fn case(name: &str) -> String {
+    match name.split_at_checked(1) {
+        Some(("s", n)) => format!("seed {n}"),
+        Some(("g", n)) => format!("group {n}"),
+        Some(("t", n)) => format!("T = {n}"),
+        _ => name.to_owned(),
     }
 }
 
 /// Figures of a picture that go by a number, a column for each.
 fn by_number(experiment: &Experiment, spec: &PlotSpec, done: &[Done]) -> String {
-    let Some(prefix) = &spec.prefix else {
+    if spec.prefix.is_none() {
         return String::new();
-    };
-    let lines = plot::figures(experiment, prefix, done);
+    }
+    let lines = plot::figures(experiment, spec, done);
     let numbers: BTreeSet<u64> = lines
         .iter()
         .flat_map(|(.., points)| points.iter().map(|p| p.0 as u64))
@@ -199,32 +211,6 @@ fn models(done: &[Done]) -> String {
     let mut table = wide(header.map(str::to_owned).to_vec(), rows, 1..2);
     table.load_style(comfy_table::presets::ASCII_MARKDOWN);
     format!("\n## Every model\n\n{table}\n")
-}
-
-/// Quotients of two rows.
-fn ratios(experiment: &Experiment, done: &[Done]) -> String {
-    let all = summary::all(experiment, done);
-    let find = |name: &str| all.iter().find(|s| s.row.name == name);
-    let rows: Vec<Vec<String>> = experiment
-        .ratio
-        .iter()
-        .map(|ratio: &Ratio| {
-            let value = |name: &str| find(name).and_then(|s| s.mean(&ratio.key));
-            let ours = match (value(&ratio.of), value(&ratio.to)) {
-                (Some(of), Some(to)) => figure(of / to, 2),
-                _ => "not measured".into(),
-            };
-            let paper = ratio.paper.map_or(String::new(), plain);
-            vec![ratio.title.clone(), ours, paper]
-        })
-        .collect();
-    if rows.is_empty() {
-        return String::new();
-    }
-    let header = vec!["quotient".into(), "ours".into(), experiment.beside.clone()];
-    let mut table = wide(header, rows, 1..3);
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-    format!("{table}\n\n")
 }
 
 /// Where the settings come from.
