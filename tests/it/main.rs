@@ -7,6 +7,7 @@ mod engines_candle;
 mod attention;
 mod circles;
 mod convolutions;
+mod counts;
 mod decision_transformer;
 mod exact;
 mod examples;
