@@ -24,6 +24,7 @@ mod manifest;
 mod matrix;
 mod models;
 mod mutations;
+mod narrow;
 mod opsets;
 mod own_models;
 mod padding;
