@@ -38,7 +38,36 @@ fn random_state(model: &minrnn_runtime::Model, batch: usize, rng: &mut Rng) -> S
         let values: Vec<f32> = (0..len).map(|_| value(rng)).collect();
         state.set(&name, &values).unwrap();
     }
+    begun(&mut state);
     state
+}
+
+/// Makes all counts of a row its first one, and windows without anything of before the begin.
+fn begun(state: &mut State) {
+    let names: Vec<String> = state.names().map(str::to_owned).collect();
+    let counts: Vec<&String> = names.iter().filter(|n| n.ends_with(".n")).collect();
+    let Some(first) = counts.first() else { return };
+    let rank = state.shape(first).unwrap().len() + 1;
+    let each = state.get(first).unwrap().len() / state.rows();
+    let steps: Vec<f32> = state.get(first).unwrap().to_vec();
+    let steps: Vec<f32> = steps.into_iter().step_by(each).collect();
+    for name in &names {
+        let shape = state.shape(name).unwrap().to_vec();
+        let mut values = state.get(name).unwrap().to_vec();
+        let each = values.len() / steps.len();
+        for (row, of_row) in values.chunks_mut(each).enumerate() {
+            if counts.contains(&name) {
+                of_row.fill(steps[row]);
+            } else if let [.., lag, width] = shape[..]
+                && shape.len() == rank
+            {
+                let older = lag.saturating_sub(steps[row] as usize) * width;
+                let windows = of_row.chunks_mut(lag * width);
+                windows.for_each(|window| window[..older].fill(0.0));
+            }
+        }
+        state.set(name, &values).unwrap();
+    }
 }
 
 /// Counts of steps begin again, so that more of them fit.
@@ -48,6 +77,7 @@ fn recounted(state: &mut State) {
         let ones = vec![1.0; state.get(name).unwrap().len()];
         state.set(name, &ones).unwrap();
     }
+    begun(state);
 }
 
 /// Value for value; what is no number equals nothing.

@@ -158,7 +158,10 @@ fn the_parallel_form_is_refused_by_name_and_the_others_are_exact() {
             "{error}"
         );
         let says = error.to_string();
-        assert!(says.contains("choose the forms scan and step"), "{says}");
+        assert!(
+            says.contains("choose the form scan or step, or all that the model has"),
+            "{says}"
+        );
         assert_eq!(Form::of(model.graph()), [Form::Scan, Form::Step]);
         for form in [Form::Scan, Form::Step] {
             for more in [false, true] {

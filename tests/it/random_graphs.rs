@@ -50,10 +50,12 @@ impl Case {
             let whole = |v: f64| if count { (4.0 * v.abs()).floor() } else { v };
             values.into_iter().map(f64::from).map(whole).collect()
         });
+        let mut states: Vec<Vec<f64>> = states.collect();
+        graph.begun(&mut states, batch);
         Self {
             batch,
             time,
-            states: states.collect(),
+            states,
             features,
             ids: (0..batch * time).map(|_| rng.below(5) as u32).collect(),
             lens: lens.then(|| (0..batch).map(|_| 1 + rng.below(time)).collect()),

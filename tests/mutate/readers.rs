@@ -115,6 +115,7 @@ impl Place {
                 skipped: 0,
                 reached: None,
                 loss_scale: None,
+                parts: Default::default(),
             }),
             raw: None,
             states: None,

@@ -52,6 +52,7 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Inf
         lowering: meta.lowering,
         head: meta.head,
         input,
+        range: None,
         output,
         states: meta.states,
         batch,

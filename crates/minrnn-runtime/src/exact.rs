@@ -7,12 +7,15 @@ use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input};
 use crate::kernels::Cpu;
+use crate::narrow::FeatureRange;
 use crate::panics;
 
 /// A compiled file, and the buffers of those who run it.
 #[derive(Debug)]
 pub(crate) struct Exact {
     program: Program,
+    /// Features that are numbers to the file.
+    range: Option<FeatureRange>,
     cpu: Cpu,
     threads: usize,
     /// One team of workspaces for each call that runs at the same time.
@@ -37,9 +40,10 @@ impl RowStates for Batch<'_> {
 }
 
 impl Exact {
-    pub(crate) fn new(program: Program, threads: usize, cpu: Cpu) -> Self {
+    pub(crate) fn new(program: Program, info: &Info, threads: usize, cpu: Cpu) -> Self {
         Self {
             program,
+            range: info.range.clone(),
             cpu,
             threads: threads.max(1),
             teams: Mutex::default(),
@@ -74,7 +78,7 @@ impl Exact {
         self.with_team(|team| self.program.sequence(team, cpu, &mut sequence))
     }
 
-    /// Runs one step. Rows whose features or new state are not finite are added to `bad`, in order, and their outputs are NaN.
+    /// Runs one step. Rows whose features are no numbers to the file, or whose new state is not finite, are added to `bad`, in order, and their outputs are NaN.
     pub(crate) fn step<S: RowStates>(
         &self,
         cpu: Cpu,
@@ -92,8 +96,9 @@ impl Exact {
             out,
         };
         self.with_team(|team| self.program.step(team, cpu, &mut step, states, bad))?;
-        // Not all that goes in comes out: a product of bytes has no NaN.
-        let poor = (0..rows).filter(|row| !input.is_finite_at(*row));
+        // Not all that goes in comes out: a product of bytes has no NaN, a gate of infinity is a number.
+        let range = self.range.as_ref();
+        let poor = (0..rows).filter(|row| !input.is_finite_at(*row, range));
         bad.extend(poor);
         bad.sort_unstable();
         bad.dedup();

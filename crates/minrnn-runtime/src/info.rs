@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::narrow::FeatureRange;
+
 /// The form of an exported graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -261,6 +263,8 @@ pub struct Info {
     pub head: Head,
     /// The data input.
     pub input: InputSpec,
+    /// Features that the file takes as numbers, where it makes them float16; `None`: all.
+    pub range: Option<FeatureRange>,
     /// The data output.
     pub output: OutputSpec,
     /// The states, in the order of `minrnn.states`.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::info::{Form, Info, InputSpec};
+use crate::narrow::FeatureRange;
 
 /// The data of one call, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -111,18 +112,18 @@ impl<'a> Input<'a> {
         self.check_values(info)
     }
 
-    /// As [`Input::check`], but for the finiteness of features: that is each stream's own matter.
+    /// As [`Input::check`], but for features that are no numbers to the file: that is each stream's own matter.
     pub(crate) fn check_together(&self, info: &Info) -> Result<()> {
         self.check_lengths(info)?;
         self.check_counts(info)
     }
 
-    /// Whether the features of `row` of a step are finite. Ids always are.
-    pub(crate) fn is_finite_at(&self, row: usize) -> bool {
+    /// Whether the features of `row` of a step are finite, and within what the file takes. Ids always are.
+    pub(crate) fn is_finite_at(&self, row: usize, range: Option<&FeatureRange>) -> bool {
         match self {
             Self::Features { values, width, .. } => {
                 let row = &values[row * width..(row + 1) * width];
-                row.iter().all(|v| v.is_finite())
+                row.iter().all(|v| v.is_finite()) && range.is_none_or(|range| range.fits(row))
             }
             Self::Tokens { .. } => true,
         }
@@ -132,12 +133,17 @@ impl<'a> Input<'a> {
     pub(crate) fn check_values(&self, info: &Info) -> Result<()> {
         self.check_counts(info)?;
         match self {
-            Self::Features { values, .. } => check_finite(self.name(), values),
+            Self::Features { values, .. } => {
+                check_finite(self.name(), values)?;
+                info.range
+                    .as_ref()
+                    .map_or(Ok(()), |range| range.check(self))
+            }
             Self::Tokens { .. } => Ok(()),
         }
     }
 
-    /// As [`Input::check_values`], but for the finiteness of features.
+    /// As [`Input::check_values`], but for what features are.
     fn check_counts(&self, info: &Info) -> Result<()> {
         let name = self.name();
         let refuse = |what: String, mend: &str| Err(Error::input(name, what, mend));

@@ -38,8 +38,9 @@
 //!
 //! # What is refused
 //! Everything that would be silently wrong. A file that contradicts its metadata ([`Error::Contract`]); T = 0, T beyond
-//! the length a graph was made for, ids outside the vocabulary, values that are not finite, a state of other weights or
-//! of another batch ([`Error::Input`]). Each says what, where, and what would mend it; [`Error::kind`] tells them apart.
+//! the length a graph was made for, ids outside the vocabulary, values that are not finite, features that are infinite in the
+//! float16 that a file makes them ([`FeatureRange`]), a state of other weights, of another batch, or that counts steps as no run
+//! leaves it ([`Error::Input`]). Each says what, where, and what would mend it; [`Error::kind`] tells them apart.
 //!
 //! # Panics
 //! Reading, planning and running happen behind `catch_unwind`, so a panic of tract or of this crate becomes [`Error::Load`] or
@@ -82,6 +83,7 @@ mod limits;
 mod metadata;
 mod model;
 mod names;
+mod narrow;
 mod operator;
 mod options;
 pub mod panics;
@@ -108,6 +110,7 @@ pub use info::{
 pub use input::{Extras, Input, Output};
 pub use kernels::Kernels;
 pub use model::Model;
+pub use narrow::FeatureRange;
 pub use options::{Execution, Options};
 pub use self_check::SelfCheck;
 pub use session::Session;

@@ -1,6 +1,8 @@
 //! How many steps a sequence may have: the rows of the tables that a file reads by what it counts. A call that fails is held against them, so that
 //! a sequence which is too long is an error of its caller's with a name, whoever ran it.
 
+mod counts;
+
 use std::collections::BTreeMap;
 
 use crate::error::Error;
@@ -104,15 +106,10 @@ impl Call<'_> {
 
 impl Table {
     fn error(&self, state: &str, row: usize, step: usize) -> Error {
-        let Self { name, steps, limit } = self;
-        let what = match limit {
-            true => format!(
-                "row {row} comes to step {step} of its sequence, counted from 0, and the model takes sequences of {steps} steps"
-            ),
-            false => format!(
-                "row {row} comes to step {step} of its sequence, counted from 0, and the table of positions `{name}` has {steps} rows"
-            ),
-        };
+        let what = format!(
+            "row {row} comes to step {step} of its sequence, counted from 0, and {}",
+            self.words()
+        );
         Error::input(
             state,
             what,

@@ -134,6 +134,23 @@ impl<'a> Tract<'a> {
         self.model.info()
     }
 
+    /// Whether it takes no sequence of these features again and again, from its first states.
+    pub(super) fn refuses(&self, features: &[f32]) -> bool {
+        let (batch, time) = (
+            self.info().batch.unwrap_or(1),
+            self.info().seq_len.unwrap_or(1),
+        );
+        let input = runtime::Input::Features {
+            values: &features.repeat(batch * time),
+            batch,
+            time,
+            width: features.len(),
+        };
+        let run = |state| self.model.run(input, &state);
+        let done = self.model.initial_state(batch).and_then(run);
+        done.is_err_and(|e| e.kind() == runtime::ErrorKind::Input)
+    }
+
     fn state(&self, case: &Case) -> Result<runtime::State> {
         let mut state = self.model.initial_state(case.batch)?;
         if let Some(states) = &case.states {

@@ -12,7 +12,7 @@ use super::engine::{Candle, Engine, Symbolic, Tract};
 use super::golden::Known;
 use super::grade::StepErrors;
 use super::report::Tally;
-use super::{Grade, Row, fresh, grade, plan};
+use super::{Grade, Row, fresh, grade, plan, range};
 
 /// All that runs; an export may lack forms.
 pub(super) struct Forms<'a> {
@@ -61,6 +61,28 @@ impl<'a> Forms<'a> {
             pieces: export.fixed().1.is_none(),
             limit,
         })
+    }
+
+    /// The forms that are there, by name.
+    pub(super) fn named(&self) -> Vec<(&'static str, &Tract<'a>)> {
+        let all = [
+            ("parallel", &self.parallel),
+            ("scan", &self.scan),
+            ("step", &self.step),
+        ];
+        all.into_iter()
+            .filter_map(|(name, form)| Some((name, form.as_ref()?)))
+            .collect()
+    }
+
+    /// Leaves out cases with features that the files refuse; how many, in words.
+    pub(super) fn left_out(&self, cases: &mut Vec<Case>) -> Option<String> {
+        let before = cases.len();
+        let named = self.named();
+        cases.retain(|case| named.iter().all(|(_, form)| range::fits(form, case)));
+        let out = before - cases.len();
+        (out > 0)
+            .then(|| format!("{out} cases are left out: their features are infinite in float16"))
     }
 
     /// A form over the whole sequence.

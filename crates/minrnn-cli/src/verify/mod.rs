@@ -22,6 +22,7 @@ mod plan;
 mod portable;
 mod probe;
 mod proof;
+mod range;
 mod report;
 mod rewind;
 mod show;

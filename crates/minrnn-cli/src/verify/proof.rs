@@ -14,7 +14,7 @@ use super::engine::Numbers;
 use super::forms::{Errors, Forms, TRACT};
 use super::hold::{Held, hold};
 use super::portable::{self, Tallies, Trial};
-use super::{Check, Observer, Options, Report, exact, extras, golden, plan, probe, rewind};
+use super::{Check, Observer, Options, Report, exact, extras, golden, plan, probe, range, rewind};
 
 const ANEW: &str = "the folder has no step form: how far steps are from the oracle is measured with one that was made anew of the same weights";
 
@@ -57,17 +57,19 @@ pub fn verify(
     let (limit, mut notes) = plan::longest(export, graph, options);
     let forms = Forms::open(export, graph, &stored, rounding.is_none(), limit)?;
     let mut exact = exact::Exact::open(export, graph, &stored)?;
-    let cases = plan::cases(
+    let mut cases = plan::cases(
         export,
         source,
         (limit, options.quick),
         &mut Rng::named(options.seed, "verify"),
     )?;
+    notes.extend(forms.left_out(&mut cases));
     let operators = export.told("scan")?.is_some_and(|(_, o)| o.fused_cells);
     let unlike = portable::unlike(graph, &stored.weights, operators);
     let mut tallies = Tallies::new(graph, unlike);
     let mut errors = Errors::default();
-    let calibration = plan::calibration(export, source, (options.seed, options.quick))?;
+    let mut calibration = plan::calibration(export, source, (options.seed, options.quick))?;
+    forms.left_out(&mut calibration);
     let work = |case: &Case| course::all_forms(case, plan::is_planned(case.time, limit));
     let mut course = Course::new(
         &mut observe,
@@ -111,6 +113,10 @@ pub fn verify(
         let (exact_rows, unknown) = exact.rows();
         rows.extend(exact_rows);
         notes.extend(unknown);
+    }
+    if let Some((row, note)) = range::row(&forms.named(), usual) {
+        notes.push(note);
+        rows.extend(on(Check::Portable).then_some(row));
     }
     if on(Check::Extras) {
         rows.extend(extras::rows(

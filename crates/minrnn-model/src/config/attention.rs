@@ -73,15 +73,86 @@ impl Attention {
     pub(super) fn validate(&self, width: usize) -> Result<()> {
         let channels = self.channels(width)?;
         if self.heads == 0 || !channels.is_multiple_of(self.heads) {
-            let what = format!("must divide {channels}, the channels of all heads");
+            let what = format!(
+                "is {}; it must divide {channels}, the channels of all heads (width times cell.expansion)",
+                self.heads
+            );
             return Err(ModelError::config("cell.heads", what));
         }
         match self.window {
             Some(n) if !(2..=LONGEST).contains(&n) => Err(ModelError::config(
                 "cell.window",
-                format!("must be between 2 and {LONGEST}"),
+                format!(
+                    "is {n}; it must be between 2 and {LONGEST}, the steps that a step sees, itself among them; leave it out to see as many as there are positions"
+                ),
             )),
             _ => Ok(()),
         }
+    }
+
+    /// Whether as many positions can be the window, where nobody says another.
+    pub(super) fn validate_positions(&self, positions: usize) -> Result<()> {
+        if self.window.is_some() || positions <= LONGEST {
+            return Ok(());
+        }
+        let what = format!(
+            "is {positions}, and attention sees as many steps where cell.window is left out; no window is longer than {LONGEST}: set cell.window, or have fewer positions"
+        );
+        Err(ModelError::config("positions", what))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::ModelConfig;
+
+    fn refused(rest: &str) -> String {
+        let text = format!("width = 8\nlayers = 1\n{rest}");
+        let config: ModelConfig = toml::from_str(&text).expect(rest);
+        config.validate().expect_err(rest).to_string()
+    }
+
+    /// What people wrote is named, not what it stands for.
+    #[test]
+    fn errors_have_the_key_and_its_value() {
+        for (rest, wanted) in [
+            (
+                "positions = 1\ncell = { kind = 'attention' }",
+                "positions: is 1; it must be between 2 and",
+            ),
+            (
+                "positions = 70000\ncell = { kind = 'attention' }",
+                "positions: is 70000, and attention sees as many steps where cell.window is left out",
+            ),
+            (
+                "cell = { kind = 'attention', window = 0 }",
+                "cell.window: is 0; it must be between 2 and",
+            ),
+            (
+                "positions = 4\ncell = { kind = 'attention', heads = 5 }",
+                "cell.heads: is 5; it must divide 8, the channels",
+            ),
+            (
+                "cell = { kind = 'hyena', longest = 1 }",
+                "cell.longest: is 1; it must be between 2 and",
+            ),
+            (
+                "cell = { kind = 'gru', expansion = 2, output_projection = false }",
+                "cell.output_projection: is false, and the cell has 16 channels in a model of width 8",
+            ),
+        ] {
+            let said = refused(rest);
+            assert!(said.starts_with(wanted), "{rest}: {said}");
+        }
+        let with =
+            "width = 8\nlayers = 1\npositions = 70000\ncell = { kind = 'attention', window = 9 }";
+        let config: ModelConfig = toml::from_str(with).expect(with);
+        config.validate().expect("a window of its own");
+    }
+
+    #[test]
+    fn null_is_no_number_of_heads() {
+        let json = r#"{"width": 8, "layers": 1, "cell": {"kind": "attention", "window": 4, "heads": null}}"#;
+        serde_json::from_str::<ModelConfig>(json).expect_err("null");
     }
 }

@@ -76,11 +76,12 @@ impl Rnn {
     }
 
     pub(super) fn validate(&self, width: usize) -> Result<()> {
-        if self.channels(width)? != width && !self.output_projection {
-            return Err(ModelError::config(
-                "cell.output_projection",
-                "must be true where cell.expansion is not 1",
-            ));
+        let channels = self.channels(width)?;
+        if channels != width && !self.output_projection {
+            let what = format!(
+                "is false, and the cell has {channels} channels in a model of width {width} (cell.expansion); set it to true, or cell.expansion to 1"
+            );
+            return Err(ModelError::config("cell.output_projection", what));
         }
         Ok(())
     }

@@ -62,11 +62,17 @@ impl Hyena {
     pub(super) fn validate(&self, width: usize) -> Result<()> {
         self.channels(width)?;
         if !(2..=LONGEST).contains(&self.longest) {
-            let what = format!("must be between 2 and {LONGEST}");
+            let what = format!(
+                "is {}; it must be between 2 and {LONGEST}, the steps of the longest sequence",
+                self.longest
+            );
             return Err(ModelError::config("cell.longest", what));
         }
         if !(1..=WIDEST).contains(&self.filter_width) {
-            let what = format!("must be between 1 and {WIDEST}");
+            let what = format!(
+                "is {}; it must be between 1 and {WIDEST}, the channels of the network that makes the filter",
+                self.filter_width
+            );
             return Err(ModelError::config("cell.filter_width", what));
         }
         Ok(())

@@ -89,6 +89,7 @@ pub(super) struct Keys {
     pub(super) longest: Option<usize>,
     #[serde(deserialize_with = "given")]
     pub(super) filter_width: Option<usize>,
+    #[serde(deserialize_with = "given")]
     pub(super) heads: Option<usize>,
     #[serde(deserialize_with = "given")]
     pub(super) window: Option<usize>,

@@ -279,12 +279,20 @@ impl ModelConfig {
         if !(f64::from(f32::MIN_POSITIVE)..=1.0).contains(&*self.norm_eps) {
             return fail("norm_eps", "must be between 1.2e-38 and 1");
         }
+        if let Some(positions) = self.positions {
+            if !(2..=1 << 20).contains(&positions) {
+                let what = format!(
+                    "is {positions}; it must be between 2 and 1048576, the steps of the longest sequence"
+                );
+                return fail("positions", &what);
+            }
+            if let CellConfig::Attention(keys) = &self.cell {
+                keys.validate_positions(positions)?;
+            }
+        }
         self.cell
             .with_positions(self.positions)
             .validate(self.width)?;
-        if self.positions.is_some_and(|n| !(2..=1 << 20).contains(&n)) {
-            return fail("positions", "must be between 2 and 1048576");
-        }
         self.block.validate()?;
         if self
             .conv

@@ -10,13 +10,14 @@
 //! | `op`, `functions` | the primitives |
 //! | `shape` | what each takes, and the shape of its result |
 //! | `convolution` | of convolutions and limits: their shapes, their short names, the longest sequence |
-//! | `state` | states |
+//! | `state`, `begun` | states; those that somebody makes up |
 //! | `fold` | feedback of any kind, step by step |
 //! | `fused` | layers, and what an interpreter may run as a whole |
 //! | `build`, `write` | tracing; short names for what layers write most |
 //! | `check`, `limits`, `uses` | what a finished graph must keep; what any may hold; what parameters are read as |
 
 mod affine;
+mod begun;
 mod build;
 mod check;
 mod convolution;

@@ -86,7 +86,7 @@ impl Case {
         }
     }
 
-    /// Random inputs and pieces, and random states if `states`; counters of steps have a few.
+    /// Random inputs and pieces, and random states if `states`; counters of steps have a few, and windows nothing of before them.
     pub fn random(graph: &Graph, size: (usize, usize), states: bool, rng: &mut Rng) -> Self {
         let mut case = Self::of(graph.input(), size, rng);
         if states {
@@ -98,7 +98,9 @@ impl Case {
                 };
                 (0..s.len() * case.batch).map(value).collect()
             };
-            case.states = Some(graph.states().iter().enumerate().map(one).collect());
+            let mut all: Vec<Vec<f32>> = graph.states().iter().enumerate().map(one).collect();
+            graph.begun(&mut all, case.batch);
+            case.states = Some(all);
         }
         case.pieces = pieces(case.time, rng);
         case

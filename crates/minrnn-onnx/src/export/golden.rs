@@ -5,7 +5,7 @@
 //! | `input_ids` i64 `[B, T]` or `features` f32 `[B, T, F]` | the input of both runs |
 //! | `initial.state.{i}.{name}` | the model's own initial states |
 //! | `initial.{output}`, `initial.next_state.{i}.{name}` | what comes out of them |
-//! | `given.state.{i}.{name}` | other states, none of them zero |
+//! | `given.state.{i}.{name}` | other states, none of them zero but what a window has of before its begin |
 //! | `given.{output}`, `given.next_state.{i}.{name}` | what comes out of these |
 //! | `lengths` i64 `[B]`, `reset` bool `[B, T]` | where the files take them |
 //! | `{entry}.bound` | how far any right f32 engine is from the entry at most |
@@ -223,6 +223,7 @@ fn given_states(graph: &Graph, batch: usize, time: usize) -> Vec<Vec<f64>> {
         let before = most.saturating_sub(time).min(3);
         states[state.index()].fill(before as f64);
     }
+    graph.begun(&mut states, batch);
     states
 }
 

@@ -18,7 +18,7 @@ pub(super) fn check(graph: &Graph, options: &ExportOptions) -> Result<(), Export
         Some(fold) if options.form == Form::Parallel => Err(ExportError::Option {
             option: "form",
             what: format!(
-                "parallel: `{}` feeds back step by step, and no parallel form of that is known; choose the forms scan and step",
+                "parallel: `{}` feeds back step by step, and no parallel form of that is known; choose the form scan or step, or all that the model has",
                 graph.nodes()[fold.nodes.start].scope
             ),
         }),

@@ -10,6 +10,7 @@ use crate::exact::{Exact, words};
 use crate::info::Info;
 use crate::kernels::Cpu;
 use crate::limits::Limits;
+use crate::narrow::FeatureRange;
 use crate::options::{Execution, Options};
 use crate::proto::{self, GraphProto, ModelProto};
 use crate::state::Layout;
@@ -112,7 +113,7 @@ impl Model {
                 let graph = written_out.as_ref().unwrap_or(graph);
                 match Program::compile(graph, &info, &options.weights) {
                     Ok(program) => {
-                        let exact = Exact::new(program, options.threads, cpu);
+                        let exact = Exact::new(program, &info, options.threads, cpu);
                         let runner = Runner::Exact(Box::new(exact));
                         return Ok(Self::of(file, info, limits, runner));
                     }
@@ -189,12 +190,13 @@ fn check(
         return Ok(None);
     };
     let graph = structure::check(proto, size)?;
-    let info = contract::check(graph, meta, size)?;
+    let mut info = contract::check(graph, meta, size)?;
     let mut shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
     let probe = shapes.probe(&info)?;
     contract::formula::check(graph, &info, &shapes, &probe)?;
     let short = probe.short();
     drop(probe);
     shapes.settle(short);
+    info.range = FeatureRange::of(graph, &info);
     Ok(Some((info, graph, shapes)))
 }

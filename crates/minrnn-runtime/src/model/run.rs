@@ -19,12 +19,14 @@ impl Model {
         State::initial(self.layout.clone(), &self.info, batch)
     }
 
-    /// [`State::from_bytes`], its tensors in the model's order; refuses a state of another model.
+    /// [`State::from_bytes`], its tensors in the model's order; refuses a state of another model, and one whose counts of steps no run leaves.
     ///
     /// # Errors
     /// [`Error::Input`].
     pub fn state_from_bytes(&self, bytes: &[u8]) -> Result<State> {
-        State::from_bytes(bytes)?.fitted(&self.layout)
+        let state = State::from_bytes(bytes)?.fitted(&self.layout)?;
+        self.check_state(&state, state.rows)?;
+        Ok(state)
     }
 
     /// Makes the plan for `batch` rows of `time` steps now, so that the first run does not pay for it.
@@ -138,8 +140,15 @@ impl Model {
     }
 
     pub(crate) fn check(&self, input: &Input<'_>, state: &State) -> Result<()> {
+        self.limits.check_length(input, &self.info)?;
         input.check(&self.info)?;
-        state.check(&self.layout, input.batch())
+        self.check_state(state, input.batch())
+    }
+
+    /// Whether a run of `rows` rows may start from `state`.
+    pub(crate) fn check_state(&self, state: &State, rows: usize) -> Result<()> {
+        state.check(&self.layout, rows)?;
+        self.limits.check(&self.info, state)
     }
 
     /// `input` and `state` have passed [`Model::check`].

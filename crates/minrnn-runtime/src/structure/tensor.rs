@@ -64,7 +64,7 @@ pub(super) fn check(tensor: &TensorProto, place: &str, rules: Rules) -> Result<(
 }
 
 /// The values of an int64 tensor; `None` for another type.
-pub(super) fn int64s(tensor: &TensorProto) -> Option<Vec<i64>> {
+pub(crate) fn int64s(tensor: &TensorProto) -> Option<Vec<i64>> {
     if tensor.data_type != DataType::Int64 as i32 {
         return None;
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::parts::{self, Summed, Sums};
 use super::{Checkpoint, TensorData, TrainerState, tensors};
 use crate::data::read_at_most;
 use crate::error::{CheckpointProblem, Result, TrainError};
@@ -65,16 +66,16 @@ pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> 
             )?,
         ));
     }
-    if let Some(trainer) = &checkpoint.trainer {
-        check_trainer(trainer)?;
-        refuse_contradiction(path, checkpoint)?;
-        files.push((TRAINER, json(trainer)?));
-    }
     for (file, tensors) in [(RAW, &checkpoint.raw), (STATES, &checkpoint.states)] {
         if let Some(tensors) = tensors {
             let all = tensors.iter().map(|(n, t)| (n.clone(), t)).collect();
             files.push((file, finite_tensors(path, file, &all, None)?));
         }
+    }
+    if let Some(trainer) = &checkpoint.trainer {
+        check_trainer(trainer)?;
+        refuse_contradiction(path, checkpoint)?;
+        files.push((TRAINER, json(&parts::beside(trainer, &files))?));
     }
     match &checkpoint.vocabulary {
         Some(Vocabulary::Tokenizer(file)) => files.push((TOKENIZER, file.to_vec())),
@@ -131,8 +132,7 @@ fn refuse_contradiction(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let hex = |byte: &u8| format!("{byte:02x}");
-    Sha256::digest(bytes).iter().map(hex).collect()
+    parts::hex(&Sha256::digest(bytes))
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {
@@ -145,31 +145,29 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 /// Reads the files of the folder; `all`: also what only training needs.
 pub(super) fn decode(folder: &Path, all: bool) -> Result<Checkpoint> {
     let config = parse(folder, CONFIG)?.ok_or_else(|| missing(folder, CONFIG))?;
-    let model = read_tensors(folder, MODEL)?.ok_or_else(|| missing(folder, MODEL))?;
-    let checkpoint = Checkpoint {
+    let mut sums = all.then(Sums::new);
+    let model = read_tensors(folder, MODEL, &mut sums)?;
+    let model = model.ok_or_else(|| missing(folder, MODEL))?;
+    let mut also = |file| match all {
+        true => read_tensors(folder, file, &mut sums),
+        false => Ok(None),
+    };
+    let mut checkpoint = Checkpoint {
         config,
         params: model.tensors,
-        optimizer: match all {
-            true => read_tensors(folder, OPTIMIZER)?
-                .map(|d| optimizer(folder, d))
-                .transpose()?,
-            false => None,
-        },
+        optimizer: also(OPTIMIZER)?.map(|d| optimizer(folder, d)).transpose()?,
+        raw: also(RAW)?.map(|d| d.tensors),
+        states: also(STATES)?.map(|d| d.tensors),
         trainer: match all {
             true => trainer(folder)?,
             false => remembered(folder),
         },
-        raw: match all {
-            true => read_tensors(folder, RAW)?.map(|d| d.tensors),
-            false => None,
-        },
-        states: match all {
-            true => read_tensors(folder, STATES)?.map(|d| d.tensors),
-            false => None,
-        },
         vocabulary: words(folder, model.metadata.get(SHA256))?,
     };
     refuse_contradiction(folder, &checkpoint)?;
+    if let Some(state) = &mut checkpoint.trainer {
+        parts::hold(folder, state, &sums.unwrap_or_default())?;
+    }
     Ok(checkpoint)
 }
 
@@ -272,8 +270,13 @@ fn parse<T: DeserializeOwned>(folder: &Path, file: &str) -> Result<Option<T>> {
         .map_err(|e| TrainError::checkpoint(&path, malformed(e)))
 }
 
-fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
-    let path = folder.join(file);
+/// The tensors of a file, or `None` where it is absent; its digest goes to `sums`, where one is asked for.
+fn read_tensors(
+    folder: &Path,
+    name: &str,
+    sums: &mut Option<Sums>,
+) -> Result<Option<tensors::Decoded>> {
+    let path = folder.join(name);
     if !is_plain(&path)? {
         return Ok(None);
     }
@@ -286,7 +289,16 @@ fn read_tensors(folder: &Path, file: &str) -> Result<Option<tensors::Decoded>> {
         .metadata()
         .map_err(TrainError::io("read", &path))?
         .len();
-    match tensors::decode_from(&mut file, size) {
+    let decoded = match sums {
+        None => tensors::decode_from(&mut file, size),
+        Some(sums) => {
+            let mut summed = Summed::new(file);
+            let decoded = tensors::decode_from(&mut summed, size);
+            sums.insert(name.to_owned(), summed.sum());
+            decoded
+        }
+    };
+    match decoded {
         Ok(decoded) => Ok(Some(decoded)),
         Err(tensors::ReadError::Problem(problem)) => Err(TrainError::checkpoint(&path, problem)),
         Err(tensors::ReadError::Io(e)) => Err(TrainError::io("read", &path)(e)),

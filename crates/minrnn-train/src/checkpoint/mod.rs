@@ -16,6 +16,7 @@
 
 mod files;
 mod load;
+mod parts;
 mod replace;
 mod siblings;
 mod tensor;

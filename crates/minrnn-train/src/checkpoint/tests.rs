@@ -1,3 +1,4 @@
+mod parts;
 mod replaced;
 
 use super::*;
@@ -60,6 +61,7 @@ fn sample(k: f32) -> Checkpoint {
                 streams: 3,
                 steps: 5,
             }),
+            parts: BTreeMap::new(),
         }),
         raw: Some(all(k + 4.0)),
         states: Some(all(k + 3.0)),

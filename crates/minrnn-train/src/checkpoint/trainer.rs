@@ -1,5 +1,7 @@
 //! Where a training run stands.
 
+use std::collections::BTreeMap;
+
 use minrnn_kernels::loss_scale::LossScale;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +83,9 @@ pub struct TrainerState {
     /// Where the streams stand, if states are carried from step to step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<StreamPlace>,
+    /// In a folder: the sha256 of each file of tensors that it was written beside, by name. None in memory, and in folders of older versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, String>,
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -11,7 +11,7 @@ use minrnn_model::stated::Stated;
 use super::error::{ImportProblem, Result};
 use super::found::{Layout, Tensors, shape};
 use super::rows::{How, Rows};
-use super::settings::Gpt2;
+use super::settings::{Gpt2, POSITIONS};
 use super::state_space::HEAD;
 use super::{Options, Plan, ratio};
 
@@ -27,7 +27,7 @@ pub(super) struct Named<'a> {
 
 /// What is in a file of nanoGPT beside the weights, or is given.
 pub(super) struct Beside {
-    /// The whole numbers of its `model_args`.
+    /// The whole numbers of its `model_args`; True is 1, as in Python.
     pub(super) arguments: Vec<(String, usize)>,
     /// Whether the head is the table of embeddings, bit for bit, or is not there.
     pub(super) tied: bool,
@@ -40,6 +40,14 @@ pub(super) fn find(tensors: &Tensors) -> Option<Named<'_>> {
         .into_iter()
         .find(|before| tensors.contains_key(&format!("{before}{FIRST}")))?;
     Some(Named { tensors, before })
+}
+
+/// The name that such a model lies under, inside of a larger one, and what it is.
+pub(super) fn below(tensors: &Tensors) -> Option<(&str, &'static str)> {
+    let prefix = tensors.keys().find_map(|n| n.strip_suffix(FIRST))?;
+    let prefix = prefix.strip_suffix(WRAPPED).unwrap_or(prefix);
+    let prefix = prefix.strip_suffix('.').filter(|p| !p.is_empty())?;
+    Some((prefix, "a GPT-2 or nanoGPT"))
 }
 
 /// Which biases there are.
@@ -115,10 +123,10 @@ impl Named<'_> {
             return Err(ImportProblem::option(flag, message));
         }
         let s = self.sizes(beside, options)?;
-        let has = |rest: &str| self.tensors.contains_key(&self.name(rest));
+        let all = self.biases(beside, s.layers)?;
         let biases = Biases {
-            linear: has("h.0.attn.c_attn.bias"),
-            norms: has("h.0.ln_1.bias"),
+            linear: all,
+            norms: all,
         };
         let mut notes = vec![];
         if options.activation.is_none() {
@@ -133,9 +141,57 @@ impl Named<'_> {
         self.plan(&s, biases, Layout::NanoGpt, notes)
     }
 
+    /// Whether its linear maps and norms have biases: `bias` of a nanoGPT is for all of them.
+    fn biases(&self, beside: &Beside, layers: usize) -> Result<bool> {
+        let parts = [
+            "ln_1",
+            "attn.c_attn",
+            "attn.c_proj",
+            "ln_2",
+            "mlp.c_fc",
+            "mlp.c_proj",
+        ];
+        let layer = |i: usize| parts.iter().map(move |part| format!("h.{i}.{part}.bias"));
+        let names = (0..layers).flat_map(layer).chain(["ln_f.bias".to_owned()]);
+        let names = names.map(|rest| self.name(&rest));
+        let (there, missing): (Vec<_>, Vec<_>) =
+            names.partition(|name| self.tensors.contains_key(name));
+        if let (Some(there), Some(missing)) = (there.first(), missing.first()) {
+            return Err(ImportProblem::tensor(
+                missing,
+                format!(
+                    "is missing, and `{there}` is there: a nanoGPT has biases in all linear maps and norms (`bias` = True) or in none; save the whole state_dict, with zeros where there is no bias"
+                ),
+            ));
+        }
+        let found = missing.is_empty();
+        match (beside.said("bias"), there.first().or(missing.first())) {
+            (Some(said), Some(name)) if (said != 0) != found => Err(ImportProblem::tensor(
+                name,
+                format!(
+                    "is {}, and model_args says `bias` = {}: weights and model_args are of two models; save both of one",
+                    if found { "there" } else { "missing" },
+                    if found { "False" } else { "True" }
+                ),
+            )),
+            _ => Ok(found),
+        }
+    }
+
     fn sizes(&self, beside: &Beside, options: &Options) -> Result<Gpt2> {
         let [vocab, width] = shape(self.tensors, &self.table())?;
-        let [positions, _] = shape(self.tensors, &self.name("wpe.weight"))?;
+        let table = self.name("wpe.weight");
+        let [positions, _] = shape(self.tensors, &table)?;
+        if !POSITIONS.contains(&positions) {
+            return Err(ImportProblem::tensor(
+                &table,
+                format!(
+                    "has {positions} rows, and a step sees as many steps as there are positions, {} to {}; save fewer rows of it",
+                    POSITIONS.start(),
+                    POSITIONS.end()
+                ),
+            ));
+        }
         let [inner, _] = shape(self.tensors, &self.name("h.0.mlp.c_fc.weight"))?;
         let layer = |i: &usize| {
             let name = self.name(&format!("h.{i}.attn.c_attn.weight"));
@@ -150,7 +206,7 @@ impl Named<'_> {
         ] {
             if let Some(said) = beside.said(key).filter(|said| *said != found) {
                 return Err(ImportProblem::format(format!(
-                    "model_args says `{key}` = {said}, and the weights have {found}"
+                    "model_args says `{key}` = {said}, and the weights have {found}: they are of two models; save both of one"
                 )));
             }
         }
@@ -234,7 +290,9 @@ fn heads(said: Option<usize>, given: Option<usize>, width: usize) -> Result<usiz
         }
     };
     if heads == 0 || !width.is_multiple_of(heads) {
-        return fail(format!("{heads} heads do not divide the width {width}"));
+        return fail(format!(
+            "{heads} heads do not divide the width {width}; give the n_head of the training"
+        ));
     }
     Ok(heads)
 }

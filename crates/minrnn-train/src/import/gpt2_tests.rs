@@ -122,11 +122,143 @@ fn what_model_args_say_is_held_against_the_weights() {
 fn tensors_that_do_not_fit_are_named() {
     let square = with(nano_gpt(), "transformer.h.0.attn.c_attn.weight", &[6, 6]);
     refused(&square, &heads(2), &["c_attn.weight", "[6, 6]", "nanoGPT"]);
-    let one = with(nano_gpt(), "transformer.h.0.attn.c_attn.bias", &[18]);
-    refused(&one, &heads(2), &["missing", "c_proj.bias"]);
     let more = with(nano_gpt(), "transformer.h.0.attn.rotary", &[3]);
     refused(&more, &heads(2), &["unexpected", "attn.rotary"]);
     // A linear weight as transformers has it, and nothing beside it.
     let turned = with(nano_gpt(), "transformer.h.0.attn.c_attn.weight", &[6, 18]);
     refused(&turned, &Options::default(), &["GPT-2", "config.json"]);
+}
+
+/// With the biases of all linear maps and norms.
+fn biased() -> Shapes {
+    let weights = nano_gpt().into_iter();
+    let biases = weights.filter_map(|(name, shape)| {
+        let part = name.strip_suffix(".weight")?;
+        let table = part.ends_with("wte") || part.ends_with("wpe") || part == "lm_head";
+        (!table).then(|| (format!("{part}.bias"), vec![shape[0]]))
+    });
+    nano_gpt().into_iter().chain(biases).collect()
+}
+
+/// `bias` of a nanoGPT is for all linear maps and norms: any one that is missing, or alone, is named, and so is what model_args contradict.
+#[test]
+fn biases_are_there_or_not() {
+    let all = biased();
+    let found = imported_from(&source(&all), &heads(2)).unwrap();
+    let CellConfig::Attention(cell) = &found.config.cell else {
+        panic!("{:?}", found.config.cell);
+    };
+    assert!(cell.bias && found.config.mlp.is_some_and(|mlp| mlp.bias));
+    for (name, shape) in all.iter().filter(|(name, _)| name.ends_with(".bias")) {
+        let less = without(all.clone(), name);
+        let missing = format!("`{name}` is missing, and `transformer.");
+        refused(
+            &less,
+            &heads(2),
+            &[&missing, "in all linear maps and norms"],
+        );
+        let alone = with(nano_gpt(), name, shape);
+        let there = format!("`{name}` is there");
+        refused(&alone, &heads(2), &["is missing, and", &there]);
+    }
+    for (shapes, said, wanted) in [
+        (
+            &all,
+            0,
+            ["`transformer.h.0.ln_1.bias` is there", "`bias` = False"],
+        ),
+        (
+            &nano_gpt(),
+            1,
+            ["`transformer.h.0.ln_1.bias` is missing", "`bias` = True"],
+        ),
+    ] {
+        let mut file = source(shapes);
+        file.arguments = vec![("n_head".into(), 2), ("bias".into(), said)];
+        let error = imported_from(&file, &Options::default()).unwrap_err();
+        let error = error.to_string();
+        for wanted in wanted.into_iter().chain(["of two models"]) {
+            assert!(error.contains(wanted), "{wanted}: {error}");
+        }
+        file.arguments[1].1 = 1 - said;
+        imported_from(&file, &Options::default()).unwrap();
+    }
+}
+
+#[test]
+fn tables_that_no_window_is_as_long_as_are_named() {
+    for rows in [1, 65_537] {
+        let other = with(nano_gpt(), "transformer.wpe.weight", &[rows, 6]);
+        let wanted = format!("has {rows} rows");
+        refused(&other, &heads(2), &["wpe.weight", &wanted, "2 to 65536"]);
+    }
+}
+
+#[test]
+fn a_model_under_another_name_is_offered() {
+    let all: Shapes = nano_gpt()
+        .into_iter()
+        .map(|(name, shape)| (format!("policy.gpt.{name}"), shape))
+        .chain([("value.weight".to_owned(), vec![2, 2])])
+        .collect();
+    refused(
+        &all,
+        &heads(2),
+        &["a GPT-2 or nanoGPT", "--prefix policy.gpt takes"],
+    );
+    let options = Options {
+        prefix: Some("policy.gpt".into()),
+        ..heads(2)
+    };
+    imported_from(&source(&all), &options).unwrap();
+}
+
+/// What `config.json` says that no model of ours has: the key, what is known, and what to do.
+#[test]
+fn settings_of_other_gpt2s_are_refused_by_key() {
+    use super::settings::Gpt2;
+    let usual = serde_json::json!({
+        "model_type": "gpt2", "n_embd": 6, "vocab_size": 5, "n_layer": 1, "n_head": 2, "n_positions": 9,
+    });
+    Gpt2::read(usual.to_string().as_bytes()).unwrap();
+    for (key, value, wanted) in [
+        (
+            "scale_attn_by_inverse_layer_idx",
+            true.into(),
+            "divide the queries of layer i",
+        ),
+        ("scale_attn_weights", false.into(), "multiply the queries"),
+        ("reorder_and_upcast_attn", true.into(), "write false"),
+        ("add_cross_attention", true.into(), "has no equal here"),
+        (
+            "activation_function",
+            "relu".into(),
+            "`gelu_new` and `gelu_pytorch_tanh` (by tanh), `gelu` (by the error function)",
+        ),
+        ("n_inner", 0.into(), "a whole number"),
+        ("n_head", 4.into(), "it must divide `n_embd`, 6"),
+        ("n_positions", 1.into(), "2 to 65536"),
+        ("n_positions", 70_000.into(), "2 to 65536"),
+        ("n_ctx", 8.into(), "`n_positions` is 9"),
+        ("layer_norm_epsilon", 2.into(), "from 1.2e-38 to 1"),
+        ("use_alibi", true.into(), "the key is not known"),
+    ] {
+        let value: serde_json::Value = value;
+        let mut json = usual.clone();
+        json[key] = value.clone();
+        let error = Gpt2::read(json.to_string().as_bytes()).unwrap_err();
+        let error = error.to_string();
+        let place = format!("`{key}` = {value} in config.json");
+        assert!(error.contains(&place) && error.contains(wanted), "{error}");
+    }
+    for (name, wanted) in [
+        ("gelu_new", Activation::GeluTanh),
+        ("gelu", Activation::Gelu),
+        ("silu", Activation::Silu),
+    ] {
+        let mut json = usual.clone();
+        json["activation_function"] = name.into();
+        let read = Gpt2::read(json.to_string().as_bytes()).unwrap();
+        assert_eq!(read.activation, wanted);
+    }
 }

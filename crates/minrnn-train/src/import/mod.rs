@@ -15,9 +15,11 @@ mod gpt2_tests;
 mod lists;
 mod lm;
 mod names;
+mod notes;
 mod rows;
 mod separate;
 mod settings;
+mod size;
 mod source;
 mod state_space;
 #[cfg(test)]
@@ -45,7 +47,7 @@ use error::Result;
 use found::{CellFound, PaperCell, Tensors};
 use rows::Rows;
 use settings::{Gpt2, Settings};
-use source::{Dtype, Source};
+use source::Source;
 
 /// What a file does not say by itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -167,7 +169,7 @@ fn import_source(
     } else if torch_rnn::is(tensors) {
         of_torch(tensors, options)?
     } else {
-        plan(tensors, options)?
+        plan(tensors, &named.cut, options)?
     };
     if let Some(wanted) = options.layout.filter(|l| *l != found.layout) {
         let (wanted, has) = (wanted.name(), found.layout.name());
@@ -179,7 +181,7 @@ fn import_source(
         return Err(ImportProblem::option("--heads", message));
     }
     let plan = &found.plan;
-    check_size(source, tensors, &plan.rows)?;
+    size::check(source, tensors, &plan.rows)?;
     let model = Model::from_config(&plan.config)?;
     check_vocabulary(&plan.config, options)?;
     let params = plan.rows.apply(source, &named.long, tensors)?;
@@ -188,7 +190,7 @@ fn import_source(
         .iter()
         .map(|(n, t)| (n.clone(), (t.shape.clone(), t.data.clone())));
     Params::from_named(model.graph(), values.collect())?;
-    let mut notes = notes(tensors, &found, options);
+    let mut notes = notes::of(tensors, &found, options);
     if !named.cut.is_empty() {
         notes.insert(0, format!("names without their prefix `{}`", named.cut));
     }
@@ -297,7 +299,7 @@ fn check_tied(
     ))
 }
 
-fn plan(tensors: &Tensors, options: &Options) -> Result<Found> {
+fn plan(tensors: &Tensors, cut: &str, options: &Options) -> Result<Found> {
     if let Some(name) = tensors
         .keys()
         .find(|n| n.contains(".to_qkv.") || n.starts_with("to_qkv."))
@@ -313,7 +315,7 @@ fn plan(tensors: &Tensors, options: &Options) -> Result<Found> {
     ) {
         (true, _) => "",
         (_, true) => "layers.0.2.",
-        _ => return Err(unknown(tensors)),
+        _ => return Err(unknown(tensors, cut)),
     };
     let cell = found::cell(tensors, prefix)?;
     let plan = if prefix.is_empty() {
@@ -329,15 +331,21 @@ fn plan(tensors: &Tensors, options: &Options) -> Result<Found> {
     })
 }
 
-fn unknown(tensors: &Tensors) -> ImportProblem {
+/// `cut`: what was cut off the names in the file.
+fn unknown(tensors: &Tensors, cut: &str) -> ImportProblem {
     if let Some(problem) = separate::layers(tensors) {
         return problem;
     }
     let cells = tensors.keys().find(|n| n.contains("to_hidden_and_"));
+    if let Some((prefix, what)) = torch_rnn::below(tensors).or_else(|| gpt2::below(tensors)) {
+        return ImportProblem::format(format!(
+            "{what} lies under a name of its own: --prefix {cut}{prefix} takes it alone"
+        ));
+    }
     let names: Vec<_> = tensors.keys().take(6).map(|n| format!("`{n}`")).collect();
     ImportProblem::format(match cells {
         Some(name) => format!(
-            "`{name}` is a recurrent layer inside of a model that is not known; --prefix {} takes this layer alone",
+            "`{name}` is a recurrent layer inside of a model that is not known; --prefix {cut}{} takes this layer alone",
             name.split(".to_hidden_and_").next().unwrap_or_default()
         ),
         None => format!(
@@ -345,25 +353,6 @@ fn unknown(tensors: &Tensors) -> ImportProblem {
             names.join(", ")
         ),
     })
-}
-
-/// Tensors may share a storage (tied weights), but a small file does not hold a large model.
-fn check_size(source: &Source, tensors: &Tensors, rows: &Rows) -> Result<()> {
-    let limit = source.len().saturating_mul(8);
-    let values = |name: &String| tensors.get(name).map_or(0, |i| i.shape.iter().product());
-    let from = rows.rows.iter().flat_map(|r| &r.from);
-    let total = from.fold(0_usize, |n, (name, _)| n.saturating_add(values(name)));
-    let made = rows.rows.iter().fold(0_usize, |n, r| {
-        n.saturating_add(r.shape.iter().fold(1, |n, d| n.saturating_mul(*d)))
-    });
-    if total > limit || made > limit.saturating_mul(16) {
-        let message = format!(
-            "{total} weights are said to be in a file of {} bytes",
-            source.len()
-        );
-        return Err(ImportProblem::format(message));
-    }
-    Ok(())
 }
 
 fn check_vocabulary(config: &ModelConfig, options: &Options) -> Result<()> {
@@ -392,38 +381,6 @@ fn kind(cell: &CellFound) -> &'static str {
         PaperCell::MinGru => "minGRU",
         PaperCell::MinLstm => "minLSTM",
     }
-}
-
-fn notes(tensors: &Tensors, found: &Found, options: &Options) -> Vec<String> {
-    let plan = &found.plan;
-    let mut notes = plan.notes.clone();
-    let has = |dtype: &[Dtype]| tensors.values().any(|i| dtype.contains(&i.dtype));
-    if has(&[Dtype::F64]) {
-        notes.push("float64 weights are rounded to float32".into());
-    }
-    let Some(cell) = &found.cell else {
-        return notes;
-    };
-    let own_eps = plan
-        .rows
-        .rows
-        .iter()
-        .any(|r| r.name == "head.norm.weight" && r.how == How::Copied);
-    if has(&[Dtype::F16, Dtype::Bf16]) && own_eps && options.norm_eps.is_none() {
-        notes.push(format!(
-            "the weights are half precision, and torch.nn.RMSNorm takes its epsilon from the type it runs in: {:e} of float32 is \
-             taken; --norm-eps gives another",
-            lm::F32_EPSILON
-        ));
-    }
-    if (cell.layout, cell.kind) == (Layout::Lucidrains, PaperCell::MinLstm) {
-        notes.push(
-            "minGRU-pytorch's minLSTM (as of 0.2.1) treats a carried state in two ways: as it is for a single step, and through g for \
-             longer sequences. The imported model takes it as it is, in every form; without a carried state both are equal"
-                .into(),
-        );
-    }
-    notes
 }
 
 /// The factor that gives `part` channels for `width`.

@@ -6,7 +6,7 @@ mod mamba;
 use serde_json::{Map, Value as Json};
 
 use super::error::{ImportProblem, Result};
-pub(super) use gpt2::Gpt2;
+pub(super) use gpt2::{Gpt2, POSITIONS};
 pub(super) use mamba::{Family, Settings};
 
 /// The keys that nobody has taken yet.
@@ -73,8 +73,10 @@ impl Keys {
 
     /// Epsilon of the norms; 1e-5 where it is missing.
     pub(super) fn epsilon(&mut self) -> Result<f64> {
-        let eps = self.take("layer_norm_epsilon", "it must be a positive number", |v| {
-            v.as_f64().filter(|e| *e > 0.0)
+        let wanted = "it must be a number from 1.2e-38 to 1: what the model was trained with";
+        let least = f64::from(f32::MIN_POSITIVE);
+        let eps = self.take("layer_norm_epsilon", wanted, |v| {
+            v.as_f64().filter(|e| (least..=1.0).contains(e))
         })?;
         Ok(eps.unwrap_or(1e-5))
     }

@@ -5,25 +5,28 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::source::Source;
 use super::*;
 
+mod sizes;
+mod wrapped;
+
 pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// A safetensors file of small numbers.
 pub(super) fn source(shapes: &Shapes) -> Source {
-    let bytes: Vec<Vec<u8>> = shapes
-        .values()
-        .map(|s| {
-            (0..s.iter().product::<usize>())
-                .flat_map(|i| (0.01 * i as f32).to_le_bytes())
-                .collect()
-        })
-        .collect();
-    let view = |((name, shape), bytes): ((&String, &Vec<usize>), &'_ Vec<u8>)| {
-        (name.clone(), shape.clone(), bytes.clone())
+    source_of(shapes, |_, i| 0.01 * i as f32)
+}
+
+/// A safetensors file whose values are those of a name and a flat index.
+pub(super) fn source_of(shapes: &Shapes, value: impl Fn(&str, usize) -> f32) -> Source {
+    let bytes = |(name, shape): (&String, &Vec<usize>)| -> Vec<u8> {
+        (0..shape.iter().product::<usize>())
+            .flat_map(|i| value(name, i).to_le_bytes())
+            .collect()
     };
-    let all: Vec<_> = shapes.iter().zip(&bytes).map(view).collect();
-    let views = all
-        .iter()
-        .map(|(n, s, b)| (n, TensorView::new(Dtype::F32, s.clone(), b).unwrap()));
+    let all: Vec<_> = shapes.iter().map(|one| (one, bytes(one))).collect();
+    let views = all.iter().map(|((name, shape), bytes)| {
+        let view = TensorView::new(Dtype::F32, (*shape).clone(), bytes);
+        (*name, view.unwrap())
+    });
     Source::read(safetensors::serialize(views, None).unwrap(), None).unwrap()
 }
 
@@ -323,100 +326,6 @@ fn factors_need_not_be_short() {
 }
 
 #[test]
-fn wrappers_are_cut_off() {
-    let wrapped = |f: &dyn Fn(&str) -> String| {
-        lucidrains()
-            .iter()
-            .map(|(n, s)| (f(n), s.clone()))
-            .collect::<Shapes>()
-    };
-    let plain = imported_from(&source(&lucidrains()), &Options::default()).unwrap();
-    for f in [
-        &(|n: &str| format!("module.{n}")) as &dyn Fn(&str) -> String,
-        &|n| format!("_orig_mod.module.{n}"),
-        &|n| format!("model.net.{n}"),
-        &|n| n.replace("layers.1.2.", "layers.1.2._orig_mod."),
-    ] {
-        // The order of the file's tensors gives their values, hence names only.
-        let imported = imported_from(&source(&wrapped(f)), &Options::default()).unwrap();
-        assert_eq!(imported.rows, plain.rows);
-    }
-    let both = with(lucidrains(), "layers.1.2._orig_mod.to_out.weight", &[4, 6]);
-    refused(
-        &both,
-        &Options::default(),
-        &["`layers.1.2.to_out.weight`", "torch.compile"],
-    );
-}
-
-/// The whole model of `lucidrains` under a name, with a counter or a metric beside it.
-#[test]
-fn the_prefix_of_the_whole_model_is_offered() {
-    let under = |prefix: &str, beside: &[&str]| -> Shapes {
-        let mut all: Shapes = lucidrains()
-            .into_iter()
-            .map(|(n, s)| (format!("{prefix}{n}"), s))
-            .collect();
-        all.extend(beside.iter().map(|n| ((*n).to_owned(), vec![1])));
-        all
-    };
-    for (prefix, beside) in [
-        ("ema_model.", &[][..]),
-        ("ema_model.", &["step", "initted"]),
-        ("lm.", &[]),
-        ("_fsdp_wrapped_module.", &[]),
-        ("module.", &["n_averaged"]),
-        ("model.", &["val_metric"]),
-        ("_orig_mod.", &["n_averaged"]),
-        ("model.net.", &["model.val_metric", "other"]),
-    ] {
-        let file = under(prefix, beside);
-        let flag = prefix.trim_end_matches('.');
-        let error = imported_from(&source(&file), &Options::default()).expect_err(prefix);
-        let error = error.to_string();
-        assert!(
-            error.contains(&format!("--prefix {flag} takes it")),
-            "{error}"
-        );
-        assert!(!error.contains("layers.0.2"), "{error}");
-        assert!(beside.is_empty() || error.contains("beside `"), "{error}");
-        let options = Options {
-            prefix: Some(flag.to_owned()),
-            ..Options::default()
-        };
-        let imported = imported_from(&source(&file), &options).expect(prefix);
-        assert_eq!(imported.config.layers, 2, "{prefix}");
-    }
-    // FSDP wraps parts, too.
-    let inside: Shapes = under("_fsdp_wrapped_module.", &[])
-        .into_iter()
-        .map(|(n, s)| (n.replace("layers.1.", "layers.1._fsdp_wrapped_module."), s))
-        .collect();
-    let options = Options {
-        prefix: Some("_fsdp_wrapped_module".into()),
-        ..Options::default()
-    };
-    assert!(imported_from(&source(&inside), &options).is_ok());
-}
-
-#[test]
-fn of_several_models_each_is_offered() {
-    let mut all = Shapes::new();
-    for (name, shape) in lucidrains() {
-        all.insert(format!("online_model.{name}"), shape.clone());
-        all.insert(format!("ema_model.{name}"), shape);
-    }
-    refused(
-        &all,
-        &Options::default(),
-        &[
-            "2 whole models",
-            "--prefix ema_model, or --prefix online_model",
-        ],
-    );
-}
-
-#[test]
 fn separate_layers_are_refused_by_what_they_are() {
     let gru = shapes([
         ("rnn.linear_z.weight", &[6, 4][..]),
@@ -441,67 +350,6 @@ fn separate_layers_are_refused_by_what_they_are() {
         &lstm,
         &Options::default(),
         &["a minLSTM", "to_hidden_and_f_i_gate"],
-    );
-}
-
-#[test]
-fn the_index_of_a_sharded_model_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let all = lucidrains();
-    let whole = imported_from(&source(&all), &Options::default()).unwrap();
-    let part = |first: bool| -> Shapes {
-        let mine = all
-            .iter()
-            .filter(|(n, _)| n.starts_with("layers.0") == first);
-        mine.map(|(n, s)| (n.clone(), s.clone())).collect()
-    };
-    let mut map = BTreeMap::new();
-    for (first, file) in [
-        (true, "m-1-of-2.safetensors"),
-        (false, "m-2-of-2.safetensors"),
-    ] {
-        std::fs::write(dir.path().join(file), source(&part(first)).bytes()).unwrap();
-        map.extend(part(first).into_keys().map(|name| (name, file)));
-    }
-    let index = dir.path().join("m.safetensors.index.json");
-    let write = |map: &BTreeMap<String, &str>| {
-        let json = serde_json::json!({ "metadata": { "total_size": 7 }, "weight_map": map });
-        std::fs::write(&index, json.to_string()).unwrap();
-    };
-    write(&map);
-    let imported = import(&index, &Options::default()).unwrap();
-    assert_eq!(
-        (&imported.rows, imported.config),
-        (&whole.rows, whole.config)
-    );
-    // The first value of every tensor is 0, the second 0.01, wherever it lies.
-    assert!(imported.checkpoint.params["input.embedding.weight"].data[1] == 0.01);
-    let edits: [(&str, &str, &str); 3] = [
-        ("norm.weight", "../x.safetensors", "no file of its folder"),
-        ("norm.weight", "absent.safetensors", "cannot be read"),
-        (
-            "norm.weight",
-            "m-1-of-2.safetensors",
-            "has no tensor `norm.weight`",
-        ),
-    ];
-    for (name, file, wanted) in edits {
-        let mut other = map.clone();
-        other.insert(name.into(), file);
-        write(&other);
-        let error = import(&index, &Options::default()).unwrap_err().to_string();
-        assert!(error.contains(wanted), "{error}");
-    }
-}
-
-#[test]
-fn small_files_make_no_large_models() {
-    // A layer of one channel over 30,000 inputs would need identities of 900 million values.
-    let wide = shapes([("to_hidden_and_gate.weight", &[2, 30_000][..])]);
-    refused(
-        &wide,
-        &Options::default(),
-        &["weights are said to be in a file of"],
     );
 }
 

@@ -1,7 +1,8 @@
 //! `torch.nn.GRU` and `torch.nn.LSTM`: their order of gates is ours, so that weights are turned and nothing else.
 //!
-//! Our model around the layers has maps of zeros and ones only, which change no value: its width holds the larger of their input and
-//! hidden sizes.
+//! Our model around the layers has maps of zeros and ones only, which change no value. Its width holds the larger of their input and
+//! hidden sizes; where there are more inputs than gates have rows, these maps would be larger than the file, and the model's input projection
+//! is the first layer's `weight_ih` instead, so that ours is never more than a few times what lies in the file.
 
 use minrnn_model::config::{
     BlockConfig, CellConfig, HeadConfig, InputConfig, ModelConfig, NormConfig, Rnn,
@@ -22,6 +23,16 @@ pub(super) fn is(tensors: &Tensors) -> bool {
     tensors.contains_key(FIRST)
 }
 
+/// The name that such layers lie under, inside of a larger model, and what they are.
+pub(super) fn below(tensors: &Tensors) -> Option<(&str, &'static str)> {
+    let find = |end: &str| tensors.keys().find_map(|n| n.strip_suffix(end));
+    let prefix = find(".weight_ih_l0").filter(|at| {
+        let hidden = format!("{at}.weight_hh_l0");
+        tensors.contains_key(&hidden)
+    });
+    prefix.map(|prefix| (prefix, "a recurrent layer of torch.nn"))
+}
+
 /// What the layers are.
 struct Found {
     kind: &'static str,
@@ -40,15 +51,14 @@ struct Found {
 pub(super) fn whole(tensors: &Tensors, options: &Options) -> Result<Plan> {
     unused(options)?;
     let found = found(tensors)?;
-    let width = found.inputs.max(found.hidden);
+    let width = found.width();
     let mut rows = Rows::default();
+    let (how, from) = match found.is_wide() {
+        true => (How::Transposed(vec![0]), found.inputs_of(0)),
+        false => (How::Identity, vec![]),
+    };
     let projection = [found.inputs, width];
-    rows.add(
-        "input.projection.weight",
-        &projection,
-        How::Identity,
-        vec![],
-    );
+    rows.add("input.projection.weight", &projection, how, from);
     rows.add("input.projection.bias", &[width], How::Zeros, vec![]);
     for layer in 0..found.layers {
         found.rows(&mut rows, layer, width);
@@ -155,24 +165,62 @@ fn found(tensors: &Tensors) -> Result<Found> {
     };
     // The others are held to these by their names.
     let layers = (0..).take_while(|i| tensors.contains_key(&format!("weight_ih_l{i}")));
+    let layers = layers.count();
+    let numbers = tensors.keys();
+    let numbers = numbers.filter_map(|n| n.strip_prefix("weight_ih_l")?.parse::<usize>().ok());
+    if let Some(last) = numbers.max().filter(|last| *last >= layers) {
+        let message = format!(
+            "is missing, and there is `weight_ih_l{last}`: a layer reads what the one before it gives; save the whole state_dict"
+        );
+        return Err(ImportProblem::tensor(
+            &format!("weight_ih_l{layers}"),
+            message,
+        ));
+    }
     Ok(Found {
         kind,
         gates,
         inputs,
         hidden,
-        layers: layers.count(),
+        layers,
         bias: tensors.contains_key("bias_ih_l0"),
     })
 }
 
 impl Found {
+    /// Whether there are more inputs than rows of the gates.
+    fn is_wide(&self) -> bool {
+        self.inputs > self.gates * self.hidden
+    }
+
+    /// M.
+    fn width(&self) -> usize {
+        match self.is_wide() {
+            true => self.gates * self.hidden,
+            false => self.inputs.max(self.hidden),
+        }
+    }
+
+    /// The weight of a layer's inputs, as it is in the file.
+    fn inputs_of(&self, layer: usize) -> Vec<(String, Vec<usize>)> {
+        let inputs = if layer == 0 { self.inputs } else { self.hidden };
+        let shape = vec![self.gates * self.hidden, inputs];
+        vec![(format!("weight_ih_l{layer}"), shape)]
+    }
+
     fn rows(&self, rows: &mut Rows, layer: usize, width: usize) {
         let (h, wide) = (self.hidden, self.gates * self.hidden);
-        let own = if layer == 0 { self.inputs } else { h };
         let ours = |name: &str| format!("layers.{layer}.rnn.{name}");
-        for (name, theirs, inputs, columns) in [("in", "ih", own, width), ("hidden", "hh", h, h)] {
-            let from = vec![(format!("weight_{theirs}_l{layer}"), vec![wide, inputs])];
-            let how = How::Transposed(vec![0]);
+        let turned = || How::Transposed(vec![0]);
+        let into = match layer == 0 && self.is_wide() {
+            true => (How::Identity, vec![]),
+            false => (turned(), self.inputs_of(layer)),
+        };
+        let hidden = vec![(format!("weight_hh_l{layer}"), vec![wide, h])];
+        for (name, theirs, columns, (how, from)) in [
+            ("in", "ih", width, into),
+            ("hidden", "hh", h, (turned(), hidden)),
+        ] {
             rows.add(ours(&format!("{name}.weight")), &[columns, wide], how, from);
             if self.bias {
                 let from = vec![(format!("bias_{theirs}_l{layer}"), vec![wide])];

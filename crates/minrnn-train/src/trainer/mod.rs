@@ -191,6 +191,7 @@ impl Trainer {
             skipped: 0,
             loss_scale: None,
             streams: streams::first(&config.train, &*task)?,
+            parts: BTreeMap::new(),
         };
         let mut trainer = Self {
             config,

@@ -1,5 +1,6 @@
 //! `minrnn sweep`: one configuration, many runs.
 
+mod compared;
 mod known;
 mod outcome;
 mod picture;
@@ -20,6 +21,7 @@ use crate::config::Config;
 use crate::files;
 use crate::lock::Lock;
 use crate::ui::Ui;
+use compared::Measured;
 use outcome::Outcome;
 use plan::Plan;
 use show::Row;
@@ -38,9 +40,14 @@ pub(super) fn run(args: &Sweep, ui: &Ui) -> Result<Code> {
         .unwrap_or_else(|| Path::new("runs").join(args.file.file_stem().unwrap_or_default()));
     // What is wrong is wrong before the first run and not after the tenth.
     let mut tasks = Tasks::default();
+    let mut measured = vec![];
     for (i, run) in plan.runs.iter().enumerate() {
-        check(args, &plan, run, &mut tasks)
-            .with_context(|| format!("run {}: {}", name(i), plan.sets(run).join(" ")))?;
+        let one = check(args, &plan, run, &mut tasks);
+        measured
+            .push(one.with_context(|| format!("run {}: {}", name(i), plan.sets(run).join(" ")))?);
+    }
+    if let Some(note) = compared::hold(&plan, &measured)? {
+        ui.error(&note);
     }
     let _lock = Lock::inside(&dir, ui)?;
     hold(&dir, &plan, args)?;
@@ -92,27 +99,43 @@ fn name(i: usize) -> String {
     format!("{i:03}")
 }
 
+/// A task that was opened: what makes it, itself, and the hash of its validation part once it was asked for.
+struct Opened {
+    key: serde_json::Value,
+    task: Box<dyn Task>,
+    validation: Option<Option<String>>,
+}
+
 /// Tasks that were opened, the last one: runs of one task read its data once.
 #[derive(Default)]
-struct Tasks(Option<(serde_json::Value, Box<dyn Task>)>);
+struct Tasks(Option<Opened>);
 
-/// Holds the configuration of a run to its task, as a training does before its first step.
-fn check(args: &Sweep, plan: &Plan, run: &[String], tasks: &mut Tasks) -> Result<()> {
+/// Holds the configuration of a run to its task, as a training does before its first step; gives what its losses are of.
+fn check(args: &Sweep, plan: &Plan, run: &[String], tasks: &mut Tasks) -> Result<Measured> {
     let config = Config::read_for(&plan.config, &sets(args, plan, run), None)?;
     let train = &config.train;
-    let mut held = || -> Result<(), TrainError> {
+    let mut held = || -> Result<Option<String>, TrainError> {
         train.validate()?;
         let key = serde_json::json!([train.task, train.train.seed]);
-        let task = match tasks.0.take() {
-            Some((known, task)) if known == key => task,
-            _ => train
-                .task
-                .open_within(train.train.seed, crate::memory::available())?,
+        let opened = match tasks.0.take() {
+            Some(opened) if opened.key == key => opened,
+            _ => Opened {
+                key,
+                task: (train.task).open_within(train.train.seed, crate::memory::available())?,
+                validation: None,
+            },
         };
-        let (_, task) = tasks.0.insert((key, task));
-        minrnn_train::trainer::fits(train, &**task)
+        let opened = tasks.0.insert(opened);
+        minrnn_train::trainer::fits(train, &*opened.task)?;
+        // Where no key is of the data, all runs have the same.
+        if !plan.keys.iter().any(|key| compared::is_of_data(key)) {
+            return Ok(None);
+        }
+        let hash = || opened.task.digest().map(|data| data.validation);
+        Ok(opened.validation.get_or_insert_with(hash).clone())
     };
-    held().map_err(|e| config.explain(e))
+    let validation = held().map_err(|e| config.explain(e))?;
+    Ok(Measured::of(&config, validation))
 }
 
 /// What all runs share, then what this one has alone.

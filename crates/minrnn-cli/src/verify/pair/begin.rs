@@ -67,11 +67,16 @@ impl Two {
                 states = reached.iter().flatten().map(Tensor::settled).collect();
             }
         }
+        // All that counts in a row counts the same steps.
+        let steps: Vec<f64> = (0..batch)
+            .map(|_| rng.below(before.min(COUNTED) + 1) as f64)
+            .collect();
         for (state, t) in face.states.iter().zip(&mut states) {
             let values: Vec<f64> = if state.counts {
                 let first = initial(state, batch, others)?.values(Reading::Exact);
-                let more = |v: f64| v + rng.below(before.min(COUNTED) + 1) as f64;
-                first.into_iter().map(more).collect()
+                let each = first.len() / batch;
+                let more = |(i, v): (usize, f64)| v + steps[i / each.max(1)];
+                first.into_iter().enumerate().map(more).collect()
             } else if state.any_value {
                 let count: usize = t.shape().iter().product();
                 (0..count).map(|_| f64::from(rng.normal() as f32)).collect()
@@ -80,6 +85,30 @@ impl Two {
             };
             *t = Tensor::floats(Elem::F64, t.shape(), &values)?;
         }
+        let counter = face.states.iter().position(|s| s.counts);
+        if let Some(rank) = counter.map(|at| states[at].shape().len() + 1) {
+            for (state, t) in face.states.iter().zip(&mut states) {
+                let first = initial(state, batch, others)?.values(Reading::Exact);
+                if t.shape().len() == rank && first.iter().all(|v| *v == 0.0) {
+                    *t = begun(t, &steps)?;
+                }
+            }
+        }
         Ok(states)
     }
+}
+
+/// A window `[B, .., rows, width]` that has nothing of before the begin, of a sequence of so many steps in each row of the batch.
+fn begun(window: &Tensor, steps: &[f64]) -> Result<Tensor> {
+    let shape = window.shape();
+    let mut values = window.values(Reading::Exact);
+    let [.., rows, width] = shape[..] else {
+        return Ok(window.clone());
+    };
+    let (one, each) = ((rows * width).max(1), values.len() / steps.len().max(1));
+    for (at, part) in values.chunks_mut(one).enumerate() {
+        let seen = steps[at * one / each.max(1)] as usize;
+        part[..rows.saturating_sub(seen) * width].fill(0.0);
+    }
+    Tensor::floats(Elem::F64, shape, &values)
 }

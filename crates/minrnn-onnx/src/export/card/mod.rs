@@ -137,6 +137,13 @@ fn about(out: &mut String, c: &Content<'_>) {
         average.unwrap_or_default(),
         c.forms[0].options.target.name(),
     );
+    if c.forms[0].options.weights == Weights::F16
+        && matches!(c.graph.input(), Input::Features { .. })
+    {
+        out.push_str(
+            "- Features are made float16 before the first product, after their normalisation if the model has one. Beyond 65504 they are\n             \x20 infinite there, and gates saturate without a word: minrnn-runtime refuses such a call, other engines do not.\n",
+        );
+    }
 }
 
 /// The names of channels, as far as they fit into a line.

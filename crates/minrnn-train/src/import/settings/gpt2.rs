@@ -31,6 +31,9 @@ const IDLE: &[&str] = &[
     "use_cache",
 ];
 
+/// Rows that a table of positions may have, where they are the window of the attention too.
+pub(in crate::import) const POSITIONS: std::ops::RangeInclusive<usize> = 2..=1 << 16;
+
 /// A GPT-2, or a nanoGPT.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::import) struct Gpt2 {
@@ -86,7 +89,7 @@ impl Keys {
     }
 
     fn activation(&mut self) -> Result<Option<Activation>> {
-        let wanted = "known are `gelu_new`, `gelu_pytorch_tanh`, `gelu` and `silu`";
+        let wanted = "known are `gelu_new` and `gelu_pytorch_tanh` (by tanh), `gelu` (by the error function) and `silu`; train the model with one of these";
         self.take("activation_function", wanted, |v| match v.as_str()? {
             "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
             "gelu" => Some(Activation::Gelu),
@@ -98,8 +101,19 @@ impl Keys {
     /// What must have one value.
     fn held_of_gpt2(&mut self, s: &Gpt2) -> Result<()> {
         if !s.width.is_multiple_of(s.heads) {
-            let wanted = format!("it must divide `n_embd`, {}", s.width);
+            let wanted = format!(
+                "it must divide `n_embd`, {}; write what the model was trained with",
+                s.width
+            );
             return Err(refused("n_head", &s.heads.into(), &wanted));
+        }
+        if !POSITIONS.contains(&s.positions) {
+            let wanted = format!(
+                "a step sees as many steps as there are positions, {} to {}; cut `wpe.weight` to fewer rows, and write their number",
+                POSITIONS.start(),
+                POSITIONS.end()
+            );
+            return Err(refused("n_positions", &s.positions.into(), &wanted));
         }
         let wanted = format!("`n_positions` is {}", s.positions);
         self.take("n_ctx", &wanted, |v| {
@@ -109,22 +123,22 @@ impl Keys {
             (
                 "scale_attn_weights",
                 true,
-                "known are scores that are divided by the root of a head's channels, true",
+                "known are scores that are divided by the root of a head's channels, true; multiply the queries of `c_attn` (weight and bias) by that root, and write true",
             ),
             (
                 "scale_attn_by_inverse_layer_idx",
                 false,
-                "known are scores of one scale in all layers, false",
+                "known are scores of one scale in all layers, false; divide the queries of layer i, counted from 1, in `c_attn` (weight and bias) by i, and write false",
             ),
             (
                 "reorder_and_upcast_attn",
                 false,
-                "known are scores in the type of the model, false",
+                "known are scores in the type of the model, false; all of ours are float32, where it changes nothing but roundings: write false",
             ),
             (
                 "add_cross_attention",
                 false,
-                "known are models that read one sequence, false",
+                "known are models that read one sequence, false; a model that reads a second one has no equal here",
             ),
         ] {
             self.take(key, wanted, |v: &Json| {

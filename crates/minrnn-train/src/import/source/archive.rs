@@ -61,7 +61,11 @@ fn arguments(pickle: &Pickle) -> Vec<(String, usize)> {
     let mut entries = items(pickle.root()).iter();
     let entry = entries.find(|(name, _)| pickle.text(*name) == Some(ARGUMENTS));
     let all = entry.map_or(&[][..], |(_, value)| items(*value)).iter();
-    all.filter_map(|(name, value)| Some((pickle.text(*name)?.to_owned(), pickle.count(*value)?)))
+    let number = |id: Id| match pickle.node(id) {
+        Node::Bool(said) => Some(usize::from(*said)),
+        _ => pickle.count(id),
+    };
+    all.filter_map(|(name, value)| Some((pickle.text(*name)?.to_owned(), number(*value)?)))
         .collect()
 }
 

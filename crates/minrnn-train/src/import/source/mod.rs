@@ -95,7 +95,7 @@ pub(super) struct Source {
     pub(super) tensors: BTreeMap<String, Info>,
     /// Format, and the entry of the file that the tensors were found in.
     pub(super) format: String,
-    /// The whole numbers of the entry `model_args` of an archive, by name: what a nanoGPT was made by.
+    /// The whole numbers and truth values (1, 0) of the entry `model_args` of an archive, by name: what a nanoGPT was made by.
     pub(super) arguments: Vec<(String, usize)>,
 }
 
