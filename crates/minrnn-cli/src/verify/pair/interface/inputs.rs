@@ -170,7 +170,9 @@ impl Finder<'_> {
             "" => error,
             more => anyhow::anyhow!("{error:#}{more}"),
         })?;
+        let past = self.past(x, y);
         Ok(Link {
+            past,
             names: [x.name.clone(), y.name.clone()],
             elem,
             roles,
