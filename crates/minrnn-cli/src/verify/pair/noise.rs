@@ -23,7 +23,7 @@ const RUNS: u64 = 4;
 /// The same of constants: a value may hang on one of them.
 const CONSTANTS: u64 = 6;
 /// What moves by more than this, of the largest value, shows nothing: it is no rounding that tells two files apart there.
-const MOST: f64 = 0.01;
+const MOST: f64 = 0.1;
 
 /// By tensor, what is allowed of each value.
 pub(super) struct Noise(Vec<Vec<f64>>);

@@ -62,7 +62,9 @@ fn constants_that_were_folded_before_a_saturated_gate_hold() {
             let right = pair(0.0);
             let told = || (&right.rows, &right.notes);
             assert!(right.holds, "{gate} {scale}: {:#?}", told());
-            assert!(!pair(1e-4).holds, "{gate} {scale}");
+            // Of a steep gate few values lie where a small change shows.
+            let wrong = if scale > 100.0 { 0.05 } else { 1e-4 };
+            assert!(!pair(wrong).holds, "{gate} {scale}");
         }
     }
 }
