@@ -78,7 +78,7 @@ pub(crate) struct Pair {
     /// A state of the step file, input and output; may be repeated. VALUE: zero, a number or FILE.npy. first: its names in the other file, if they are others; A+B: two tensors that are one in the other file; counts: it counts the steps [default: as the metadata of a minrnn file says]
     #[arg(
         long,
-        value_name = "IN=OUT[:batch=AXIS,init=VALUE,first=IN=OUT,counts=true]"
+        value_name = "IN=OUT[:batch=AXIS,axis=AXIS,init=VALUE,first=IN=OUT,counts=true]"
     )]
     pub(crate) state: Vec<StateSpec>,
     /// States from a file: tables [[state]] with input, output, batch, initial, first, counts

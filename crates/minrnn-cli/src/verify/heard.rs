@@ -5,7 +5,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::contender::Roster;
 use super::contract::Export;
-use super::pair::{self, Case, Heard, Request, Tensor, Two};
+use super::pair::{self, Case, Draw, Heard, Request, Tensor, Two};
 use super::picture::ByLength;
 use super::report::JUDGE;
 use super::{Grade, Observer, Row};
@@ -195,8 +195,7 @@ fn golden(export: &Export, two: &Two) -> Result<Vec<Case>> {
         lengths: None,
         ends: vec![],
         own: true,
-        large: false,
-        marked: false,
+        draw: Draw::Usual,
     };
     let states = given.filter(|all| !all.is_empty()).map(|states| Case {
         states: Some(states),

@@ -17,9 +17,9 @@ pub(super) fn lengths(limit: usize) -> Vec<usize> {
     all
 }
 
-/// The same in short: one step, two, around a block, and the limit.
+/// The same in short: one step, two, around a block, one that is a whole number of no chunk, and the limit.
 pub(super) fn few_lengths(limit: usize) -> Vec<usize> {
-    let mut all = vec![1, 2, 15, 16, 17, 33];
+    let mut all = vec![1, 2, 15, 16, 17, 33, 67];
     all.retain(|t| *t < limit);
     all.push(limit);
     all
@@ -37,7 +37,7 @@ mod tests {
         }
         assert_eq!(lengths(5), [1, 2, 3, 4, 5]);
         assert_eq!(lengths(1), [1]);
-        assert_eq!(few_lengths(130), [1, 2, 15, 16, 17, 33, 130]);
+        assert_eq!(few_lengths(130), [1, 2, 15, 16, 17, 33, 67, 130]);
         assert_eq!(
             (few_lengths(1), few_lengths(16)),
             (vec![1], vec![1, 2, 15, 16])

@@ -6,7 +6,7 @@ use super::number::unit;
 use crate::ir::Node;
 
 /// Operators whose results engines round differently: those that add up, and functions that no standard rounds.
-const ROUNDS: [&str; 52] = [
+const ROUNDS: [&str; 53] = [
     "Acos",
     "Acosh",
     "Asin",
@@ -21,6 +21,7 @@ const ROUNDS: [&str; 52] = [
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumProd",
     "CumSum",
     "Einsum",
     "Elu",
@@ -78,6 +79,8 @@ const SUMS: [&str; 9] = [
 fn terms(node: &Node, first: Option<&Array>, read: usize, outputs: usize) -> usize {
     let inner = match node.op_type.as_str() {
         "MatMul" | "Gemm" => first.and_then(|a| a.dims().iter().rev().take(2).max().copied()),
+        // Each is a sum of all before it.
+        "CumSum" | "CumProd" => first.and_then(|a| a.dims().iter().max().copied()),
         _ => None,
     };
     inner.unwrap_or(read / outputs.max(1)).max(1)

@@ -15,7 +15,7 @@ use anyhow::Result;
 use minrnn_model::rng::Rng;
 use serde::Serialize;
 
-use super::pair::{Case, Request, Two, number};
+use super::pair::{Case, Draw, Request, Two, number};
 
 /// Where two graphs part.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -143,14 +143,14 @@ pub(crate) struct Found {
     pub(crate) why: Option<String>,
 }
 
-/// Searches two files. `worst`: batch, length and other lengths of a case in which they were found to differ, and whether its inputs are
-/// large.
+/// Searches two files. `worst`: batch, length and other lengths of a case in which they were found to differ, and how its inputs are
+/// drawn.
 pub(crate) fn pair(
     two: &Two,
     request: &Request,
-    worst: Option<(usize, usize, Vec<usize>, bool)>,
+    worst: Option<(usize, usize, Vec<usize>, Draw)>,
 ) -> Result<Found> {
-    let far = worst.as_ref().is_some_and(|(.., large)| *large);
+    let draw = worst.as_ref().map_or(Draw::Usual, |(.., draw)| *draw);
     let worst = worst.map(|(batch, time, others, _)| (batch, time, others));
     let mut rng = Rng::named(request.seed, "bisect");
     let batch = two.face.batch.unwrap_or(3);
@@ -164,14 +164,14 @@ pub(crate) fn pair(
     for (i, size) in sizes.into_iter().flatten().enumerate() {
         let (batch, others) = (size.0, size.2.clone());
         let mut case = whole(two, size, &mut rng)?;
-        if let (Some(large), true) = (case.enlarged(two)?, far && i > 0) {
-            case = large;
-        }
+        let draw = match draw {
+            Draw::Usual => Draw::Marked,
+            other => other,
+        };
         if i > 0
-            && !far
-            && let Some(marked) = two.marked(&case, &mut rng)?
+            && let Some(redrawn) = case.redrawn(two, draw, &mut rng)?
         {
-            case = marked;
+            case = redrawn;
         }
         if two.takes_states() {
             let before = two.before(case.time, two.most);
@@ -220,7 +220,7 @@ fn whole(
 }
 
 /// What a node is called: by its name, else by what it makes.
-fn label(node: &minrnn_onnx::ir::Node) -> String {
+pub(crate) fn label(node: &minrnn_onnx::ir::Node) -> String {
     match node.name.is_empty() {
         true => node.outputs.first().cloned().unwrap_or_default(),
         false => node.name.clone(),

@@ -167,6 +167,7 @@ pub(super) fn shared(two: &Two) -> Vec<Shared> {
         .nodes
         .iter()
         .enumerate()
+        .filter(|(_, n)| !n.name.is_empty())
         .map(|(i, n)| (n.name.as_str(), i))
         .collect();
     let there = makers(a);

@@ -7,6 +7,7 @@ use minrnn_model::rng::Rng;
 
 use super::OPENING;
 use super::case::{Case, Two};
+use super::draw::Draw;
 use super::interface::Kind;
 use super::rounding::Rounding;
 use super::sizes::pieces;
@@ -36,7 +37,7 @@ pub(crate) fn alone(
     let mut witnesses = two.witnesses(request, &[(SIDE, "file")]);
     let mut cases = given(&two)?;
     let drawn = two.cases(limit, &mut rng)?.into_iter();
-    cases.extend(drawn.filter(|case| case.own && !case.large && !case.marked));
+    cases.extend(drawn.filter(|case| case.own && case.draw == Draw::Usual));
     let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
     for case in &cases {
         course.begin(case.work(), &case.name());

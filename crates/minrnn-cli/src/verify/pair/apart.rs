@@ -11,7 +11,7 @@ use super::file::By;
 use super::groups::{Groups, coarser};
 use super::interface::{Ends, Filled, Interface, Kind, Length};
 use super::least::is_limit;
-use super::sizes::{BATCHES, LENGTHS};
+use super::sizes::{BATCHES, LENGTHS, RAGGED};
 use super::spec::{Fill, Role};
 
 /// T and other lengths of a run that tries whether they may differ.
@@ -285,7 +285,9 @@ impl Two {
     /// The sizes of a length at which both files run: those that are tried of every length, the least and the largest.
     fn find_sizes(&mut self, k: usize) -> Result<()> {
         let usual = self.face.lengths[k].usual;
-        let longer = LENGTHS.into_iter().filter(|n| *n > 17 && *n <= LONGEST);
+        let ragged = RAGGED.into_iter().map(|(n, _)| n).step_by(2);
+        let longer = LENGTHS.into_iter().chain(ragged);
+        let longer = longer.filter(|n| *n > 17 && *n <= LONGEST);
         let mut all: Vec<usize> = SMALL.into_iter().chain(longer).chain([usual]).collect();
         all.retain(|n| *n <= self.most);
         all.extend(self.face.may_be_empty(k).then_some(0));

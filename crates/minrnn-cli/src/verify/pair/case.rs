@@ -3,12 +3,13 @@
 use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
+use super::draw::Draw;
 use super::file::{BYTES, GraphFile};
 use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
 use super::spec::{Fill, Init, Role};
-use super::tensor::{Reading, Tensor};
+use super::tensor::Tensor;
 
 /// The two files and what they share.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Two {
     pub(crate) most: usize,
     /// Whether rows of length 0 are drawn.
     pub(crate) empty_rows: bool,
+    /// Whether a piece of a sequence, from the states before it, is what the whole has there.
+    pub(crate) pieces_hold: bool,
 }
 
 /// Inputs of one run.
@@ -41,14 +44,9 @@ pub(crate) struct Case {
     pub(crate) ends: Vec<Vec<usize>>,
     /// Inputs of which both files have a default are not given: each file has its own.
     pub(crate) own: bool,
-    /// Floats are [`LARGE`] times as large as usual.
-    pub(crate) large: bool,
-    /// Among floats are values that the files look for.
-    pub(crate) marked: bool,
+    /// How its floats are drawn.
+    pub(crate) draw: Draw,
 }
-
-/// How many times as large inputs are in some cases.
-const LARGE: f64 = 100.0;
 
 /// What came out: outputs, whole, then last states, where a file has them.
 #[derive(Debug, Clone)]
@@ -111,29 +109,8 @@ impl Case {
             states: None,
             lengths,
             own: true,
-            large: false,
-            marked: false,
+            draw: Draw::Usual,
         })
-    }
-
-    /// The same with larger inputs, from the initial states; `None`: it has no floats.
-    pub(crate) fn enlarged(&self, two: &Two) -> Result<Option<Self>> {
-        let mut case = Self {
-            large: true,
-            states: None,
-            ..self.clone()
-        };
-        let mut any = false;
-        for (i, t) in case.data.iter_mut().enumerate() {
-            let elem = two.face.links[i].elem;
-            if elem.is_float() && !two.keeps(i) {
-                any = true;
-                let values = t.values(Reading::Exact);
-                let values: Vec<f64> = values.iter().map(|v| v * LARGE).collect();
-                *t = Tensor::floats(elem, t.shape(), &values)?;
-            }
-        }
-        Ok(any.then_some(case))
     }
 
     /// The steps `from..to` of every row, beginning with `states`.
@@ -166,8 +143,7 @@ impl Case {
             lengths: None,
             ends: self.ends.clone(),
             own: self.own,
-            large: self.large,
-            marked: self.marked,
+            draw: self.draw,
         })
     }
 
@@ -186,14 +162,6 @@ impl Case {
             Some(all) => format!(", lengths {all:?}"),
             None => String::new(),
         };
-        let large = match self.large {
-            true => ", inputs 100 times as large",
-            false => "",
-        };
-        let marked = match self.marked {
-            true => ", with values that the files look for",
-            false => "",
-        };
         let own = match self.own {
             true => "",
             false => ", other values than the defaults",
@@ -204,8 +172,10 @@ impl Case {
             None => String::new(),
         };
         format!(
-            "B={}, T={}{others}, {states} states{lengths}{own}{large}{marked}",
-            self.batch, self.time
+            "B={}, T={}{others}, {states} states{lengths}{own}{}",
+            self.batch,
+            self.time,
+            self.draw.words()
         )
     }
 }
@@ -217,7 +187,13 @@ fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
         usize::try_from(high.saturating_sub(low)).map_or(usize::MAX, |n| n.saturating_add(1));
     if !link.elem.is_float() {
         let mut one = || i128::from(low) + rng.below(span) as i128;
-        let values: Vec<i128> = (0..count).map(|_| one()).collect();
+        let mut values: Vec<i128> = (0..count).map(|_| one()).collect();
+        // Both ends of the range are drawn, wherever there is room for them.
+        if span > 2 && count > 2 {
+            let at = rng.below(count);
+            values[at] = low.into();
+            values[(at + 1 + rng.below(count - 1)) % count] = high.into();
+        }
         return Tensor::ints(link.elem, &shape, &values)
             .with_context(|| format!("input `{}`", link.names[0]));
     }
@@ -230,7 +206,7 @@ fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
     Tensor::floats(link.elem, &shape, &values)
 }
 
-/// Lengths of rows, the first one T; `None`: all T.
+/// Lengths of rows, one of them T and of three or more one 0, by chance which; `None`: all T.
 fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
     let given = two.face.filled.iter().any(Filled::ends_rows);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
@@ -239,11 +215,12 @@ fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Opti
         if let (Some(last), true) = (all.get_mut(2), two.empty_rows) {
             *last = 0;
         }
+        all.rotate_right(rng.below(batch));
         all
     })
 }
 
-/// How much each row has of the lengths that are not T, where inputs say it: the first all, others some.
+/// How much each row has of the lengths that are not T, where inputs say it: one all, by chance which, others some.
 fn draw_ends(two: &Two, batch: usize, others: &[usize], rng: &mut Rng) -> Vec<Vec<usize>> {
     let one = |(k, size): (usize, &usize)| {
         let mut filled = two.face.filled.iter();
@@ -251,7 +228,9 @@ fn draw_ends(two: &Two, batch: usize, others: &[usize], rng: &mut Rng) -> Vec<Ve
             return vec![];
         }
         let rest = (1..batch).map(|_| 1 + rng.below(*size));
-        std::iter::once(*size).chain(rest).collect()
+        let mut all: Vec<usize> = std::iter::once(*size).chain(rest).collect();
+        all.rotate_right(rng.below(batch));
+        all
     };
     others.iter().enumerate().map(one).collect()
 }

@@ -69,6 +69,26 @@ impl Checks {
         )
     }
 
+    /// What is to be said of values that were held to how far they move where last places before them do.
+    pub(super) fn noisy(&self) -> Vec<String> {
+        let all = [&self.whole, &self.rounded, &self.large];
+        let of = |check: &&Check| {
+            let what = match check.held() {
+                Held::Meaning => "constants",
+                _ => "sums and functions",
+            };
+            let all = check.noisy().map(|(tensor, count)| {
+                format!(
+                    "{}, `{tensor}`: {count} values hang on the last places of {what} by more than the usual tolerance: they were held to how \
+                     far they move with them in the file that moves less",
+                    check.name()
+                )
+            });
+            all.collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of).collect()
+    }
+
     /// What is to be said of values that are far larger than what varies in them.
     pub(super) fn offsets(&self) -> Vec<String> {
         self.whole.offsets().collect()

@@ -5,6 +5,7 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Ran, Two};
 use super::checks::Checks;
+use super::draw::Draw;
 use super::file::By;
 use super::interface::Kind;
 use super::notes::untold;
@@ -52,12 +53,16 @@ impl Two {
                 stops.add(self, case, request.longest.is_some(), why)?;
             }
         }
+        let past = self.past_tables(limit, &mut checks, &mut costs)?;
+        notes.extend(past.iter().filter_map(|r| r.said.clone()));
         let (stopped, said) = stops.finish(!checks.hold())?;
         notes.extend(said);
         let (lost, beyond) = (checks.lost(), checks.beyond());
         notes.extend(checks.offsets());
+        notes.extend(checks.noisy());
         let mut rows = checks.rows();
         rows.extend(stopped);
+        rows.extend(past);
         notes.extend(lost.map(str::to_owned));
         notes.extend(beyond);
         notes.extend(untold(&rows));
@@ -91,7 +96,7 @@ impl Two {
         let worst = decide()
             .filter(|r| !r.holds && r.by == JUDGE)
             .find_map(|r| r.worst.as_ref())
-            .map(|w| (w.batch, w.time, w.others.clone(), w.large));
+            .map(|w| (w.batch, w.time, w.others.clone(), w.draw));
         let bisect = match request.bisect {
             true => bisect::pair(self, request, worst)?,
             false => bisect::Found::default(),
@@ -155,7 +160,7 @@ impl Two {
         let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
         for _ in 0..CALIBRATIONS {
             let case = Case::random(self, (self.face.batch.unwrap_or(BATCHES[1]), time), rng)?;
-            if let Some(far) = case.enlarged(self)? {
+            if let Some(far) = case.redrawn(self, Draw::Large, rng)? {
                 for side in sides {
                     // What a file refuses of such inputs is said where they are compared.
                     let _ = self.judged(*side, &far, costs);
@@ -193,7 +198,13 @@ impl Two {
         (checks, witnesses): (&mut Checks, &mut [Witness]),
         rng: &mut Rng,
     ) -> Result<()> {
-        if case.large {
+        if matches!(case.draw, Draw::Small | Draw::Silent) {
+            let first = self.judged(0, case, costs)?;
+            let second = self.judged(1, case, costs)?;
+            self.hold(&mut checks.whole, case, (&first, &second), costs);
+            return Ok(());
+        }
+        if case.draw == Draw::Large {
             if let Err(error) = self.far(case, costs, checks) {
                 checks.refused.get_or_insert(error.root_cause().to_string());
             }
@@ -201,8 +212,8 @@ impl Two {
         }
         let first = self.judged(0, case, costs)?;
         let second = self.judged(1, case, costs)?;
-        checks.whole.add(case, &first, &second, costs);
-        checks.rounded.add(case, &first, &second, costs);
+        self.hold(&mut checks.whole, case, (&first, &second), costs);
+        self.hold(&mut checks.rounded, case, (&first, &second), costs);
         let unit = self.face.unit();
         let free = self.is_free(case);
         let back = self
@@ -210,20 +221,23 @@ impl Two {
             .then(|| unit * (1 + rng.below(case.time / unit - 1)));
         if let Some(at) = back {
             let ran = self.rewound(By::Judge, case, at)?;
-            checks.rewind.add(case, &ran, &second, costs);
+            self.hold(&mut checks.rewind, case, (&ran, &second), costs);
         }
         if self.kind == Kind::Step && free && self.face.states.iter().all(|s| s.first.1.is_some()) {
             let at = unit * piece(case.time / unit - 1, rng);
             let ran = self.then_steps(case, at)?;
-            checks.then.add(case, &ran, &second, costs);
+            self.hold(&mut checks.then, case, (&ran, &second), costs);
         }
         if self.takes_pieces(case) {
             let pieces = pieces(case.time, rng);
             let ran = self.pieces(By::Judge, case, &pieces)?;
-            checks.chunks.add(case, &ran, &second, costs);
+            self.hold(&mut checks.chunks, case, (&ran, &second), costs);
         }
         // Engines take what they must be given: other values for defaults are a question to the files.
-        for witness in witnesses.iter_mut().filter(|_| case.own && !case.marked) {
+        for witness in witnesses
+            .iter_mut()
+            .filter(|_| case.own && case.draw == Draw::Usual)
+        {
             witness.add(self, case, back, [&first, &second], costs);
         }
         Ok(())
@@ -233,8 +247,8 @@ impl Two {
     pub(super) fn far(&self, case: &Case, costs: &mut Rounding, checks: &mut Checks) -> Result<()> {
         let first = self.judged(0, case, costs)?;
         let second = self.judged(1, case, costs)?;
-        checks.large.add(case, &first, &second, costs);
-        checks.large_rounded.add(case, &first, &second, costs);
+        self.hold(&mut checks.large, case, (&first, &second), costs);
+        self.hold(&mut checks.large_rounded, case, (&first, &second), costs);
         Ok(())
     }
 }

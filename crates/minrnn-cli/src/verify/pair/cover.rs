@@ -1,4 +1,4 @@
-//! Integers that index a table: each of its rows is read, as far as that can be afforded.
+//! Integers that index a table: each of its rows is read, as far as that can be afforded; the others are compared in the tables.
 
 use anyhow::Result;
 use minrnn_model::rng::Rng;
@@ -7,6 +7,7 @@ use super::case::{Case, Two};
 use super::file::By;
 use super::interface::Link;
 use super::port::Elem;
+use super::show::number;
 use super::tensor::{Reading, Tensor};
 
 /// Operations of the judge that are spent on that beside the usual cases.
@@ -32,6 +33,7 @@ impl Two {
                 false => vec![],
             });
         }
+        let apart = self.first_those_apart(&mut missing, limit);
         let mut cases = vec![];
         let mut left = None;
         while missing.iter().any(|m| !m.is_empty()) && left.is_none_or(|n| cases.len() < n) {
@@ -56,16 +58,25 @@ impl Two {
             left.get_or_insert_with(|| self.afforded(&case));
             cases.push(case);
         }
-        let open = self.face.links.iter().zip(&missing);
-        let note = open.filter(|(_, m)| !m.is_empty()).map(|(link, m)| {
-            let all = span(link);
-            format!(
-                "of the {all} integers that `{}` takes, {} were tried: what stands at the others was not compared; a larger --max-len tries more",
-                link.names[0],
-                all - m.len()
-            )
-        });
+        let open = self.face.links.iter().zip(&missing).zip(&apart);
+        let open = open.filter(|((_, m), _)| !m.is_empty());
+        let note = open.map(|((link, m), apart)| not_tried(link, m, apart.as_deref()));
         Ok((cases, note.collect()))
+    }
+
+    /// Of integers that may be too many to be tried, those come first whose rows in the two files' tables are the furthest apart. By
+    /// input how far they all are, where that is known.
+    fn first_those_apart(&self, missing: &mut [Vec<i64>], limit: usize) -> Vec<Option<Vec<f64>>> {
+        let links = self.face.links.iter().zip(missing);
+        let one = |(link, missing): (&Link, &mut Vec<i64>)| {
+            if missing.len() <= self.face.length.unwrap_or(limit) {
+                return None;
+            }
+            let apart = self.rows_apart_by(link)?;
+            missing.sort_by(|a, b| apart[*b as usize].total_cmp(&apart[*a as usize]));
+            Some(apart)
+        };
+        links.map(one).collect()
     }
 
     /// How many such cases can be afforded.
@@ -78,6 +89,32 @@ impl Two {
             spent += self.files[side].took();
         }
         usize::try_from(SPENT / spent).map_or(CASES, |n| n.clamp(1, CASES))
+    }
+}
+
+/// What is said of integers that were not tried; `apart`: how far the rows are that the two files have for each.
+fn not_tried(link: &Link, missing: &[i64], apart: Option<&[f64]>) -> String {
+    let (all, name) = (span(link), &link.names[0]);
+    let tried = all - missing.len();
+    match apart {
+        Some(apart) => {
+            let far = missing.iter().map(|n| apart[*n as usize]);
+            let far = far.fold(0.0, f64::max);
+            format!(
+                "of the {all} integers that `{name}` takes, {tried} were tried, those first whose rows in the two tables differ the most; \
+                 the rows of the others were compared in the tables: {}",
+                match far == 0.0 {
+                    true => "they are the same".to_owned(),
+                    false => format!(
+                        "they are apart by {} of the largest value, or less",
+                        number(far)
+                    ),
+                }
+            )
+        }
+        None => format!(
+            "of the {all} integers that `{name}` takes, {tried} were tried: what stands at the others was not compared; a larger --max-len tries more"
+        ),
     }
 }
 

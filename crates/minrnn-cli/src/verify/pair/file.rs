@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use minrnn_model::config::ModelConfig;
@@ -11,6 +12,7 @@ use minrnn_onnx::eval::{Carried, Limits, Session};
 use minrnn_onnx::ir;
 use minrnn_train::data::read_data;
 
+use super::nudged::nudged;
 use super::port::{self, Elem, Port};
 use super::tensor::Tensor;
 use crate::verify::contender::{Failure, Opened};
@@ -25,6 +27,8 @@ pub(crate) struct GraphFile {
     defaults: Vec<Port>,
     outputs: Vec<Port>,
     judge: Session,
+    /// The last one of [`By::Nudged`].
+    nudged: RefCell<Option<(u64, Rc<Session>)>>,
     short: bool,
     fuses: bool,
     /// Operations that the judge took so far.
@@ -44,6 +48,8 @@ pub(crate) enum By<'a> {
     Fused,
     /// Results of sums, products and functions moved by some last places, others with another number.
     Moved(u64),
+    /// Constants moved by a last place, others with another number.
+    Nudged(u64),
     /// An engine that has the file open.
     Engine(&'a RefCell<Box<dyn Opened>>),
 }
@@ -89,6 +95,7 @@ impl GraphFile {
             fuses: fuses(&model),
             model,
             judge,
+            nudged: RefCell::default(),
             spent: Cell::new(0),
             undecided: RefCell::default(),
         })
@@ -176,7 +183,7 @@ impl GraphFile {
             given.push((*name, value.with_context(|| format!("input `{name}`"))?));
         }
         match by {
-            By::Judge | By::Unrounded | By::Fused | By::Moved(_) => {
+            By::Judge | By::Unrounded | By::Fused | By::Moved(_) | By::Nudged(_) => {
                 let given = given.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
                 self.judged(given, wanted, by)
             }
@@ -193,16 +200,36 @@ impl GraphFile {
         }
     }
 
+    /// The judge of the file with its constants moved. Kept: a step file is called again and again.
+    fn nudged(&self, seed: u64) -> Result<Rc<Session>> {
+        if let Some((number, judge)) = &*self.nudged.borrow()
+            && *number == seed
+        {
+            return Ok(judge.clone());
+        }
+        let judge = Rc::new(Session::open(
+            &nudged(&self.model, seed),
+            self.path.parent(),
+        )?);
+        *self.nudged.borrow_mut() = Some((seed, judge.clone()));
+        Ok(judge)
+    }
+
     fn judged(&self, given: Carried, wanted: &[&str], by: By) -> Result<Vec<Tensor>> {
         let limits = Limits {
             bytes: BYTES,
             ..Limits::default()
         };
         let is_output = |name: &&str| self.outputs.iter().any(|o| o.name == *name);
+        let nudged;
         let ran = match (by, wanted.iter().all(is_output)) {
             (By::Unrounded, _) => self.judge.unrounded(&given, &limits),
             (By::Fused, _) => self.judge.fused(&given, &limits),
             (By::Moved(seed), _) => self.judge.moved(&given, &limits, seed),
+            (By::Nudged(seed), _) => {
+                nudged = self.nudged(seed)?;
+                nudged.run_on(&given, &limits)
+            }
             (_, true) => self.judge.run_on(&given, &limits),
             (_, false) => self.judge.trace_on(&given, &limits),
         };
@@ -219,41 +246,6 @@ impl GraphFile {
             all.push(Tensor { value });
         }
         Ok(all)
-    }
-
-    /// How many rows the table has that integers of this input choose from, following them through nodes that only move
-    /// values.
-    pub(crate) fn vocabulary(&self, input: &str) -> Option<usize> {
-        const MOVES: &[&str] = &[
-            "Cast",
-            "Concat",
-            "Expand",
-            "Flatten",
-            "Identity",
-            "Mul",
-            "Pad",
-            "Reshape",
-            "Slice",
-            "Squeeze",
-            "Transpose",
-            "Unsqueeze",
-        ];
-        let graph = &self.model.graph;
-        let mut moved = vec![input];
-        let mut rows = vec![];
-        for node in &graph.nodes {
-            let reads = |i: usize| {
-                node.inputs
-                    .get(i)
-                    .is_some_and(|n| moved.contains(&n.as_str()))
-            };
-            if node.op_type == "Gather" && reads(1) && node.int("axis").unwrap_or(0) == 0 {
-                rows.extend(table(graph, &node.inputs[0]));
-            } else if MOVES.contains(&node.op_type.as_str()) && (0..node.inputs.len()).any(reads) {
-                moved.extend(node.outputs.iter().map(String::as_str));
-            }
-        }
-        rows.into_iter().min()
     }
 
     /// The type that an input is declared with.
@@ -295,18 +287,4 @@ fn fuses(model: &ir::Model) -> bool {
         })
     }
     any(&model.graph.nodes) || model.functions.iter().any(|f| any(&f.nodes))
-}
-
-/// Rows of a constant of the graph.
-fn table(graph: &ir::Graph, name: &str) -> Option<usize> {
-    let rows = |dims: &[i64]| usize::try_from(*dims.first()?).ok();
-    if let Some(t) = graph.initializers.iter().find(|t| t.name == name) {
-        return rows(&t.dims);
-    }
-    let makes = |n: &&ir::Node| n.outputs.iter().any(|o| o == name);
-    let node = graph.nodes.iter().find(makes)?;
-    match (node.op_type.as_str(), node.attr("value")) {
-        ("Constant", Some(ir::Attr::Tensor(t))) => rows(&t.dims),
-        _ => None,
-    }
 }

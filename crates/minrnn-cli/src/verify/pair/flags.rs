@@ -6,12 +6,12 @@ use std::str::FromStr;
 use super::interface::less;
 use super::spec::{BEYOND, Fill, Init, InputSpec, Role, StateSpec};
 
-/// `IN=OUT[:batch=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT,counts=true]`, where `A+B` stands for two tensors that are one in the other file
+/// `IN=OUT[:batch=AXIS,axis=AXIS,init=zero|NUMBER|FILE.npy,first=IN=OUT,counts=true]`, where `A+B` stands for two tensors that are one in the other file
 impl FromStr for StateSpec {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (names, options) = split_options(text, &["batch", "init", "first", "counts"]);
+        let (names, options) = split_options(text, &["batch", "axis", "init", "first", "counts"]);
         let (input, output) = names
             .split_once('=')
             .filter(|(i, o)| !i.is_empty() && !o.is_empty())
@@ -27,11 +27,13 @@ impl FromStr for StateSpec {
             }
             told.push(key);
             match option.split_once('=') {
-                Some(("batch", axis)) => {
-                    let axis = axis
-                        .parse()
-                        .map_err(|_| format!("batch={axis} is no axis"))?;
-                    state.batch = Some(axis);
+                Some((key @ ("batch" | "axis"), axis)) => {
+                    let number = axis.parse();
+                    let number = number.map_err(|_| format!("{key}={axis} is no axis"))?;
+                    match key {
+                        "batch" => state.batch = Some(number),
+                        _ => state.axis = Some(number),
+                    }
                 }
                 Some(("init", value)) => state.init = init(value)?,
                 Some(("first", names)) => {
@@ -45,7 +47,7 @@ impl FromStr for StateSpec {
                 Some(("counts", "true")) => state.counts = true,
                 _ => {
                     return Err(format!(
-                        "`{option}` is neither batch=AXIS, init=VALUE, first=IN=OUT nor counts=true"
+                        "`{option}` is neither batch=AXIS, axis=AXIS, init=VALUE, first=IN=OUT nor counts=true"
                     ));
                 }
             }

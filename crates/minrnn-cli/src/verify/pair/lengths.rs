@@ -161,8 +161,7 @@ impl Two {
                 .map(|all| all.get(b).copied().into_iter().collect())
                 .collect(),
             own: case.own,
-            large: case.large,
-            marked: case.marked,
+            draw: case.draw,
         })
     }
 }

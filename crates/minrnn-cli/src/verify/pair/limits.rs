@@ -104,16 +104,15 @@ impl Two {
 
     /// Operations of all cases up to a length.
     fn all(&self, costs: [Cost; 2], limit: usize) -> f64 {
-        let lengths = self.lengths(limit).into_iter();
-        let rows = self.face.batch;
-        let rows = rows.unwrap_or(self.face.batches.iter().sum());
         let kinds = if self.takes_states() { 2.0 } else { 1.0 };
         let [first, second] = match self.kind {
             Kind::Step => [1.0 + kinds, 2.0],
             Kind::Same => [kinds, 1.0],
         };
-        lengths
-            .map(|t| kinds * rows as f64 * (first * costs[0].at(t) + second * costs[1].at(t)))
-            .sum()
+        let of = |(t, rows): (usize, Vec<usize>)| {
+            let rows: usize = rows.iter().sum();
+            kinds * rows as f64 * (first * costs[0].at(t) + second * costs[1].at(t))
+        };
+        self.sizes(limit).into_iter().map(of).sum()
     }
 }

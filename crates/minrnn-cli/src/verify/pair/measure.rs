@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::costs::Channels;
+use super::draw::Draw;
 use super::offset::offsets;
 use super::rounding::{Allowed, Held};
 use super::tensor::{Reading, Tensor};
@@ -69,9 +70,7 @@ impl Furthest {
 /// What two tensors are held to each other by.
 pub(super) struct Measure<'a> {
     pub(super) held: Held,
-    pub(super) large: bool,
-    /// Whether inputs may be beyond what both files are for: large, or masked to the last one.
-    pub(super) strange: bool,
+    pub(super) draw: Draw,
     pub(super) allowed: Allowed,
     /// Of large inputs: beyond what is allowed and within this it cannot be told, since one of the files loses its digits there, in
     /// float64 too perhaps.
@@ -100,7 +99,7 @@ impl Measure<'_> {
         };
         let steps = [a, b].map(|t| t.values(Reading::Rounded));
         let exact = [a, b].map(|t| t.values(Reading::Exact));
-        let offsets = match self.held == Held::Meaning && !self.large {
+        let offsets = match self.held == Held::Meaning && !self.draw.is_apart() {
             true => offsets(&exact[0], &exact[1], self.channels, &self.allowed),
             false => vec![],
         };
@@ -132,10 +131,6 @@ impl Measure<'_> {
             let channel = self.channels.at(index);
             let (allowed, mut tells) = self.allowed.of(channel, size);
             let mut tolerance = allowed + moved;
-            if let (Some(all), true) = (&self.most, parts(got, want, tolerance) > 1.0) {
-                tolerance = all.of(channel, size).0 + moved;
-                tells = !(tolerance.is_infinite() || parts(got, want, tolerance) <= 1.0);
-            }
             let moves = self
                 .noise
                 .and_then(|n| n.get(index))
@@ -145,7 +140,11 @@ impl Measure<'_> {
                 tolerance = moves;
                 most.noisy += usize::from(parts(got, want, tolerance) <= 1.0);
             }
-            most.untold += usize::from(!tells);
+            if let (Some(all), true) = (&self.most, parts(got, want, tolerance) > 1.0) {
+                tolerance = all.of(channel, size).0 + moved;
+                tells = !(tolerance.is_infinite() || parts(got, want, tolerance) <= 1.0);
+            }
+            most.untold += usize::from(!tells && !matches!(self.draw, Draw::Small | Draw::Silent));
             let (mut got, mut want) = (got, want);
             if let Some(Some(offset)) = offsets.get(channel)
                 && offset.tolerance() < tolerance
@@ -192,7 +191,7 @@ impl Measure<'_> {
                 let alike = got.is_nan() || rounded.is_nan() || got == rounded;
                 !got.is_finite() && !rounded.is_finite() && want.is_finite() && alike
             }
-            Held::Meaning if !self.large => {
+            Held::Meaning if !self.draw.is_apart() => {
                 let [x, y] = exact;
                 let finite = x.is_finite() && y.is_finite();
                 let size = x.abs().max(y.abs());
@@ -206,7 +205,7 @@ impl Measure<'_> {
     }
 
     fn says_nothing(&self) -> bool {
-        self.strange || matches!(self.held, Held::Engine(_))
+        self.draw.is_strange() || matches!(self.held, Held::Engine(_))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod alone;
 mod apart;
+mod backward;
 mod begin;
 mod case;
 mod check;
@@ -10,6 +11,7 @@ mod compare;
 mod costs;
 mod cover;
 mod defaults;
+mod draw;
 mod file;
 mod flags;
 mod groups;
@@ -17,9 +19,11 @@ mod interface;
 mod least;
 mod lengths;
 mod limits;
+mod looked;
 mod measure;
 mod noise;
 mod notes;
+mod nudged;
 mod offset;
 mod outputs;
 mod past_end;
@@ -36,6 +40,7 @@ mod special;
 mod states;
 mod stops;
 mod summed;
+mod tables;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -48,6 +53,7 @@ use anyhow::{Context, Result};
 
 pub(crate) use alone::alone;
 pub(crate) use case::{Case, Two};
+pub(crate) use draw::Draw;
 pub(crate) use file::{By, GraphFile};
 pub(crate) use flags::{dim_spec, input_spec, map_spec, value_spec};
 pub(crate) use interface::Kind;
@@ -112,6 +118,7 @@ impl Two {
             shapes: vec![],
             most: usize::MAX,
             empty_rows: false,
+            pieces_hold: true,
         };
         two.most = two.stated().unwrap_or(usize::MAX);
         if let Some(longest) = request.longest {
@@ -136,7 +143,10 @@ impl Two {
         };
         let (empty_rows, note) = two.takes_empty_rows()?;
         two.empty_rows = empty_rows;
-        two.face.notes.extend(given.into_iter().chain(note));
+        let backward = two.no_pieces();
+        two.pieces_hold = backward.is_none();
+        let notes = given.into_iter().chain(note).chain(backward);
+        two.face.notes.extend(notes);
         Ok(two)
     }
 

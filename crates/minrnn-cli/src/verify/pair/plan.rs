@@ -4,20 +4,17 @@ use anyhow::Result;
 use minrnn_model::rng::Rng;
 
 use super::case::{Case, Two};
-use super::sizes::LENGTHS;
+use super::sizes::{CALLS, LENGTHS, RAGGED};
 use super::spec::Request;
 
 /// The longest sequence if nothing says another one.
 const LONGEST: usize = 1024;
 
 /// And of files that take several steps a call, the most calls.
-const CALLS: usize = 16;
+const MOST_CALLS: usize = 16;
 
 /// The longest case in which a state is gone back to.
 const REWOUND: usize = 64;
-
-/// The longest case with large inputs, but of files of one length.
-const FAR: usize = 17;
 
 impl Two {
     /// Whether a case may be cut. Rows of unequal length end where they end: pieces of them are another question.
@@ -28,6 +25,7 @@ impl Two {
             && (self.face.least, self.face.grain) == (1, 1)
             // Of a piece the sequence file would read as many entries as the piece has steps.
             && !self.face.lengths.iter().any(|l| l.as_time)
+            && self.pieces_hold
             && self.step_by_step()
     }
 
@@ -40,7 +38,7 @@ impl Two {
         // Of a file that takes so many steps and no others, a few calls show it all.
         let usual = match self.face.call() {
             1 => LONGEST,
-            unit => LONGEST.min(CALLS * unit),
+            unit => LONGEST.min(MOST_CALLS * unit),
         };
         let longest = request.longest.unwrap_or(usual).clamp(1, self.most);
         self.face.steps(longest)
@@ -58,6 +56,29 @@ impl Two {
         all
     }
 
+    /// T and B of all cases up to a length, by T.
+    pub(super) fn sizes(&self, limit: usize) -> Vec<(usize, Vec<usize>)> {
+        let rows = |n: usize| vec![self.face.batch.unwrap_or(n)];
+        let all = match self.face.batch {
+            Some(n) => vec![n],
+            None => self.face.batches.clone(),
+        };
+        let usual = self.lengths(limit);
+        let mut sizes: Vec<_> = usual.into_iter().map(|t| (t, all.clone())).collect();
+        if self.face.length.is_none() {
+            let unit = self.face.unit();
+            let calls = CALLS.iter().filter(|_| unit > 1).map(|n| (n * unit, 1));
+            for (time, batch) in RAGGED.into_iter().chain(calls) {
+                let time = self.face.steps(time);
+                if time < limit && !sizes.iter().any(|(t, _)| *t == time) {
+                    sizes.push((time, rows(batch)));
+                }
+            }
+        }
+        sizes.sort_by_key(|(time, _)| *time);
+        sizes
+    }
+
     /// Whether a case is one to go back in: the second file goes call by call, and the case is short.
     pub(super) fn rewinds(&self, case: &Case) -> bool {
         self.face.frames[1].is_some()
@@ -69,19 +90,21 @@ impl Two {
     }
 
     pub(super) fn cases(&self, limit: usize, rng: &mut Rng) -> Result<Vec<Case>> {
-        let times = self.lengths(limit);
-        let batches = self.face.batch;
-        let batches = batches.map_or(self.face.batches.clone(), |b| vec![b]);
+        let sizes = self.sizes(limit);
         let kinds = if self.takes_states() { 2 } else { 1 };
-        let sizes = times.iter().flat_map(|t| batches.iter().map(|b| (*b, *t)));
-        let sizes: Vec<_> = sizes.flat_map(|s| std::iter::repeat_n(s, kinds)).collect();
-        let sizes = sizes.into_iter().map(|s| (s, self.face.usual(s.1)));
-        let sizes: Vec<_> = sizes.collect();
-        self.room(&sizes)?;
+        let room = sizes.iter().flat_map(|(t, rows)| {
+            let each = rows.iter().map(|b| ((*b, *t), self.face.usual(*t)));
+            each.flat_map(|size| std::iter::repeat_n(size, kinds))
+        });
+        self.room(&room.collect::<Vec<_>>())?;
         let mut cases = vec![];
-        for (i, time) in times.into_iter().enumerate() {
-            for (j, batch) in batches.iter().enumerate() {
-                let others = self.face.other_lengths(i * batches.len() + j, time);
+        let mut drawn = 0;
+        for (time, batches) in sizes {
+            // Frames of zeros and the like are drawn for as many rows as are usual.
+            let usual = self.face.batch.is_some() || batches == self.face.batches;
+            for batch in &batches {
+                let others = self.face.other_lengths(drawn, time);
+                drawn += 1;
                 let case = Case::sized(self, (*batch, time), others.clone(), rng)?;
                 if self.takes_states() {
                     let before = self.before(time, limit);
@@ -93,8 +116,10 @@ impl Two {
                     });
                 }
                 cases.extend(self.overridden(&case, rng)?);
-                if time <= FAR.max(self.face.length.unwrap_or(0)) && Some(batch) == batches.last() {
-                    cases.extend(case.enlarged(self)?);
+                if usual && Some(batch) == batches.last() {
+                    for draw in case.otherwise(self, limit) {
+                        cases.extend(case.redrawn(self, draw, rng)?);
+                    }
                 }
                 let marked = Rng::named(time as u64, "marked");
                 cases.extend(self.marked(&case, &mut { marked })?);

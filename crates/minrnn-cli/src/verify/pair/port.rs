@@ -48,6 +48,21 @@ impl Port {
     }
 }
 
+/// The integers that a type holds, as far as options can say them; `None`: it holds none that are drawn.
+pub(super) fn integers(elem: Elem) -> Option<(i64, i64)> {
+    Some(match elem {
+        Elem::I8 => (i8::MIN.into(), i8::MAX.into()),
+        Elem::I16 => (i16::MIN.into(), i16::MAX.into()),
+        Elem::I32 => (i32::MIN.into(), i32::MAX.into()),
+        Elem::I64 => (i64::MIN, i64::MAX),
+        Elem::U8 => (0, u8::MAX.into()),
+        Elem::U16 => (0, u16::MAX.into()),
+        Elem::U32 => (0, u32::MAX.into()),
+        Elem::U64 => (0, i64::MAX),
+        _ => return None,
+    })
+}
+
 /// What a caller must give: an input that is a constant as well has its value already.
 pub(super) fn inputs(graph: &ir::Graph) -> Vec<Port> {
     let free = graph.inputs.iter().filter(|i| !is_known(graph, &i.name));

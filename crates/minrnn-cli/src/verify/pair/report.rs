@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::draw::Draw;
 use crate::verify::bisect::Culprit;
 use crate::verify::picture::ByLength;
 use crate::verify::who::Who;
@@ -162,9 +163,9 @@ pub(crate) struct Place {
     #[serde(skip)]
     pub(crate) others: Vec<usize>,
     pub(crate) index: Vec<usize>,
-    /// Whether the inputs of the case are far beyond the usual.
+    /// How the inputs of the case are drawn.
     #[serde(skip)]
-    pub(crate) large: bool,
+    pub(crate) draw: Draw,
     pub(crate) first: f64,
     pub(crate) second: f64,
 }

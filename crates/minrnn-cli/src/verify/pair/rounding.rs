@@ -15,6 +15,7 @@ use minrnn_onnx::eval::Array;
 
 use super::case::{Case, Ran};
 use super::costs::{Channels, Costs, Scales, Which};
+use super::draw::Draw;
 use super::port::Elem;
 use super::tensor::{Reading, Tensor};
 
@@ -32,10 +33,10 @@ pub(super) enum Held {
 /// What was seen of two files.
 #[derive(Debug, Default)]
 pub(super) struct Rounding {
-    /// By file, and whether inputs are large: of each tensor.
-    seen: [Seen<bool, Vec<Costs>>; 2],
+    /// By file, and how inputs are drawn: of each tensor.
+    seen: [Seen<Draw, Vec<Costs>>; 2],
     /// The same, of what engines may round beside that.
-    inside: [Seen<bool, Vec<Costs>>; 2],
+    inside: [Seen<Draw, Vec<Costs>>; 2],
     /// By tensor, its axis of time.
     times: Vec<Option<usize>>,
     /// A tolerance that the caller chose.
@@ -85,7 +86,7 @@ impl Rounding {
         for (i, t) in tensors(ran).enumerate() {
             if let Some(t) = t {
                 let channels = self.channels(i, t.value.exact().dims());
-                let all = self.inside[side].of(case.large, case.longest());
+                let all = self.inside[side].of(kind(case), case.longest());
                 if all.len() <= i {
                     all.resize_with(i + 1, Costs::default);
                 }
@@ -105,12 +106,12 @@ impl Rounding {
 
     fn add(&mut self, side: usize, case: &Case, tensor: usize, [a, b]: [&Array; 2]) {
         let channels = self.channels(tensor, a.dims());
-        self.of(side, (case.large, case.longest()), tensor)
+        self.of(side, (kind(case), case.longest()), tensor)
             .learn(a, b, channels);
     }
 
-    fn of(&mut self, side: usize, (large, time): (bool, usize), tensor: usize) -> &mut Costs {
-        let all = self.seen[side].of(large, time);
+    fn of(&mut self, side: usize, (draw, time): (Draw, usize), tensor: usize) -> &mut Costs {
+        let all = self.seen[side].of(draw, time);
         if all.len() <= tensor {
             all.resize_with(tensor + 1, Costs::default);
         }
@@ -120,7 +121,7 @@ impl Rounding {
     /// Remembers that values as large as `value` of the one channel of one tensor cost that.
     #[cfg(test)]
     pub(super) fn saw(&mut self, side: usize, time: usize, (value, cost): (f64, f64)) {
-        self.of(side, (false, time), 0).saw(value, cost);
+        self.of(side, (Draw::Usual, time), 0).saw(value, cost);
     }
 
     /// What is allowed of a tensor of a case: of what is held to what, of types `elems`. Runs with inputs of that kind that are no longer
@@ -147,10 +148,14 @@ impl Rounding {
         case: &Case,
         (tensor, elems): (usize, [Elem; 2]),
     ) -> Allowed {
-        let of = |all: &mut Costs, seen: &Seen<bool, Vec<Costs>>| {
-            for tensors in seen.up_to(case.large, case.longest()) {
-                if let Some(costs) = tensors.get(tensor) {
-                    all.merge(costs);
+        // Between frames of zeros the numbers are the usual ones.
+        let beside = (case.draw == Draw::Silent).then_some(Draw::Usual);
+        let of = |all: &mut Costs, seen: &Seen<Draw, Vec<Costs>>| {
+            for draw in std::iter::once(kind(case)).chain(beside) {
+                for tensors in seen.up_to(draw, case.longest()) {
+                    if let Some(costs) = tensors.get(tensor) {
+                        all.merge(costs);
+                    }
                 }
             }
         };
@@ -213,6 +218,14 @@ impl Allowed {
     /// Half of the digits of the type.
     pub(super) fn half_of_the_digits(&self) -> f64 {
         self.eps.sqrt()
+    }
+}
+
+/// What the runs of a case speak for.
+fn kind(case: &Case) -> Draw {
+    match case.draw.is_apart() {
+        true => case.draw,
+        false => Draw::Usual,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct StateSpec {
     pub(crate) output: String,
     /// The axis of the rows; `None`: found from the file.
     pub(crate) batch: Option<usize>,
+    /// Of a tensor that holds several states, the axis along which they lie; `None`: found from the shapes.
+    pub(crate) axis: Option<usize>,
     pub(crate) init: Init,
     /// Whether random values may be put there; else random states are such that the model reaches.
     pub(crate) any_value: bool,
@@ -97,6 +99,7 @@ impl StateSpec {
             input: input.into(),
             output: output.into(),
             batch: None,
+            axis: None,
             init: Init::Fill(0.0),
             any_value: false,
             counts: false,

@@ -3,79 +3,41 @@
 //! Inputs of floats are followed through what keeps their values to a comparison, a choice or a cast that decides; cases of a few steps are
 //! run once more with the numbers that stand there, and 0 and 1, among the others.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 use minrnn_model::rng::Rng;
-use minrnn_onnx::ir::{Attr, DType, Graph, Node, Tensor as Constant};
 
 use super::case::{Case, Two};
+use super::draw::Draw;
 use super::interface::Link;
+use super::looked::looked_for;
+use super::port::Elem;
 use super::spec::Role;
 use super::tensor::{Reading, Tensor};
 
 /// The longest case with such values.
 const LONGEST: usize = 64;
 
-/// The most numbers of a constant that are taken for values to look for.
-const FEW: usize = 16;
-
-/// Operators through which a value stays what it is, or is 0 if it was.
-const KEEP: [&str; 24] = [
-    "Abs",
-    "Add",
-    "Concat",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "Identity",
-    "Max",
-    "Min",
-    "Mul",
-    "Neg",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceMax",
-    "ReduceMin",
-    "ReduceSum",
-    "ReduceSumSquare",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Squeeze",
-    "Sub",
-    "Transpose",
-    "Unsqueeze",
-];
-
-/// Operators that decide by a value.
-const DECIDE: [&str; 8] = [
-    "Compress",
-    "Equal",
-    "Greater",
-    "GreaterOrEqual",
-    "Less",
-    "LessOrEqual",
-    "NonZero",
-    "Sign",
-];
-
 impl Two {
     /// A case with the values that the files look for among its inputs, from the initial states; `None`: they look for none, or it is long.
     pub(crate) fn marked(&self, case: &Case, rng: &mut Rng) -> Result<Option<Case>> {
         let mut marked = Case {
-            marked: true,
+            draw: Draw::Marked,
             states: None,
             ..case.clone()
         };
         let mut any = false;
         let short = case.time <= LONGEST.max(self.face.length.unwrap_or(0));
         for (i, link) in self.face.links.iter().enumerate() {
-            if !link.elem.is_float() || self.keeps(i) || !short {
+            if [Elem::Bool, Elem::Str].contains(&link.elem) || self.keeps(i) || !short {
                 continue;
             }
-            let sides = [0, 1].map(|k| looked_for(&self.files[k].model.graph, &link.names[k]));
-            let all: Vec<f64> = sides.into_iter().flatten().collect();
+            let sides = [0, 1].map(|k| looked_for(&self.files[k].model, &link.names[k]));
+            let mut all: Vec<f64> = sides.into_iter().flatten().collect();
+            if !link.elem.is_float() {
+                let (low, high) = link.range;
+                all.iter_mut().for_each(|v| *v = v.round());
+                all.retain(|v| (low as f64..=high as f64).contains(v));
+            }
             if !all.is_empty() {
                 any = true;
                 marked.data[i] = mark(link, &marked.data[i], &all, rng)?;
@@ -86,9 +48,22 @@ impl Two {
 }
 
 /// The same tensor with these values in places: whole steps of a row, and entries alone. The first step stays as it is: a row that is masked
-/// wholly is another question.
+/// wholly is another question. What is infinite or no number stands at one place each: behind it there may be no other number.
 fn mark(link: &Link, t: &Tensor, all: &[f64], rng: &mut Rng) -> Result<Tensor> {
     let mut values = t.values(Reading::Exact);
+    let mut unlike: Vec<f64> = vec![];
+    for v in all {
+        if !unlike.iter().any(|u| u.to_bits() == v.to_bits()) {
+            unlike.push(*v);
+        }
+    }
+    let (finite, strange): (Vec<f64>, Vec<f64>) = unlike.into_iter().partition(|v| v.is_finite());
+    // One after the other, so that each has its place where there are a few.
+    let mut next = rng.below(finite.len().max(1));
+    let mut value = || {
+        next += 1;
+        finite.get(next % finite.len().max(1)).copied()
+    };
     let shape = t.shape();
     let of_step = |r: &Role| matches!(r, Role::Batch | Role::Time);
     // What stands behind the last axis of rows or steps belongs to one step.
@@ -100,80 +75,30 @@ fn mark(link: &Link, t: &Tensor, all: &[f64], rng: &mut Rng) -> Result<Tensor> {
     let steps = link.time().map_or(1, |axis| shape[axis]);
     for (i, step) in values.chunks_mut(width.max(1)).enumerate() {
         let whole = rng.below(3) == 0;
-        let value = all[rng.below(all.len())];
+        let alike = whole.then(&mut value).flatten();
         let at = i * width.max(1) / inner.max(1);
         let first = inner > 0 && at.is_multiple_of(steps.max(1));
         for v in step.iter_mut().filter(|_| !first) {
-            if whole || rng.below(8) == 0 {
-                *v = value;
+            if whole {
+                *v = alike.unwrap_or(*v);
+            } else if rng.below(4) == 0 {
+                *v = value().unwrap_or(*v);
             }
         }
     }
-    Tensor::floats(link.elem, shape, &values)
-}
-
-/// The numbers that a graph looks for in an input; empty: it does not decide by its values.
-fn looked_for(graph: &Graph, input: &str) -> Vec<f64> {
-    let mut of_input: BTreeSet<&str> = [input].into();
-    let mut found: Vec<f64> = vec![];
-    let mut decides = false;
-    for node in &graph.nodes {
-        let at = node
-            .inputs
-            .iter()
-            .position(|i| of_input.contains(i.as_str()));
-        let Some(at) = at else {
-            continue;
-        };
-        let op = node.op_type.as_str();
-        let others = || node.inputs.iter().enumerate().filter(|(i, _)| *i != at);
-        let narrow = op == "Cast" && !node.int("to").is_some_and(is_float);
-        if DECIDE.contains(&op) || narrow {
-            decides = true;
-            found.extend(others().flat_map(|(_, name)| numbers(graph, name)));
-        }
-        let data = at == 0 || !["Gather", "Slice", "Reshape", "Expand"].contains(&op);
-        if (KEEP.contains(&op) || op == "Cast") && data {
-            of_input.extend(node.outputs.iter().map(String::as_str));
+    let count = values.len();
+    for (k, value) in strange.iter().enumerate() {
+        // The later half of a row, one row each as far as there are so many.
+        let at = count.checked_sub(1 + k * count / strange.len().max(1));
+        if let Some(v) = at.and_then(|at| values.get_mut(at)) {
+            *v = *value;
         }
     }
-    if decides {
-        found.extend([0.0, 0.0, 1.0]);
-    }
-    found
-}
-
-fn is_float(to: i64) -> bool {
-    [DType::F32, DType::F64, DType::F16, DType::BF16]
-        .iter()
-        .any(|d| i64::from(d.code()) == to)
-}
-
-/// The numbers of a small constant.
-fn numbers(graph: &Graph, name: &str) -> Vec<f64> {
-    let made = |n: &&Node| n.op_type == "Constant" && n.outputs.iter().any(|o| o == name);
-    let attribute = graph.nodes.iter().find(made);
-    let attribute = attribute.and_then(|n| n.attributes.first());
-    match attribute {
-        Some((_, Attr::Float(v))) => return vec![f64::from(*v)],
-        Some((_, Attr::Int(v))) => return vec![*v as f64],
-        Some((_, Attr::Tensor(t))) => return few(t),
-        _ => {}
-    }
-    let initializer = graph.initializers.iter().find(|t| t.name == name);
-    initializer.map_or_else(Vec::new, few)
-}
-
-fn few(t: &Constant) -> Vec<f64> {
-    let floats = t
-        .to_f32()
-        .map(|v| v.iter().map(|x| f64::from(*x)).collect());
-    let ints = || t.to_i64().map(|v| v.iter().map(|n| *n as f64).collect());
-    let all: Vec<f64> = floats.or_else(ints).unwrap_or_default();
-    let finite = all.iter().all(|v| v.is_finite());
-    if all.len() <= FEW && finite {
-        all
-    } else {
-        vec![]
+    match link.elem.is_float() {
+        true => Tensor::floats(link.elem, shape, &values),
+        false => {
+            let ints: Vec<i128> = values.iter().map(|v| *v as i128).collect();
+            Tensor::ints(link.elem, shape, &ints)
+        }
     }
 }

@@ -22,6 +22,7 @@ struct StateEntry {
     input: String,
     output: String,
     batch: Option<usize>,
+    axis: Option<usize>,
     initial: Option<toml::Value>,
     /// `IN=OUT` in the first file.
     first: Option<String>,
@@ -61,6 +62,7 @@ pub(crate) fn states_file(path: &Path) -> Result<Vec<StateSpec>> {
         });
         Ok(StateSpec {
             batch: entry.batch,
+            axis: entry.axis,
             init,
             first: first.transpose()?,
             counts: entry.counts,

@@ -11,6 +11,7 @@ use super::interface::Kind;
 use super::report::Row;
 use super::rounding::{Held, Rounding};
 use super::tensor::{Reading, Tensor};
+use crate::verify::bisect::label;
 use crate::verify::contender::{Asked, Contender, Failure, Opened};
 use crate::verify::who::Who;
 
@@ -282,7 +283,7 @@ fn first_wrong(
         let far = |i: &usize| wrong(&judged[*i], &got[*i]);
         (0..names.len()).find(far).map(|i| {
             let node = list[i].0;
-            format!("node `{}` ({})", node.name, node.op_type)
+            format!("node `{}` ({})", label(node), node.op_type)
         })
     };
     if side == 0 || two.kind == Kind::Same {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 
-use super::axes::shown;
+use super::axes::{quoted, shown};
 use super::clues::Time;
 use super::flow::Meaning;
 use super::{Elem, Fill, Filled, Finder, Kind, Link, Port, Role, State};
@@ -43,12 +43,16 @@ impl Finder<'_> {
                 let name = &port.name;
                 let file = self.files[side].name();
                 let hint = if side == 1 && self.kind == Kind::Step {
-                    format!("a state is given as --state {name}=OUT, ")
+                    format!(
+                        "a state is given as --state {}, ",
+                        quoted(&format!("{name}=OUT"))
+                    )
                 } else {
                     String::new()
                 };
                 bail!(
-                    "{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {name}=N{}",
+                    "{file}: input `{name}` has no counterpart in the other file; {hint}a pair of inputs as --map A=B, a value for it as --value {}{}",
+                    quoted(&format!("{name}=N")),
                     self.or_total(port)
                 );
             }
@@ -170,7 +174,9 @@ impl Finder<'_> {
             "" => error,
             more => anyhow::anyhow!("{error:#}{more}"),
         })?;
+        let past = self.past(x, y);
         Ok(Link {
+            past,
             names: [x.name.clone(), y.name.clone()],
             elem,
             roles,

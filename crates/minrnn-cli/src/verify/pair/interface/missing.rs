@@ -258,7 +258,7 @@ impl Finder<'_> {
             .collect();
         let ports = |all: &[(Port, String)]| all.iter().map(|(p, _)| p.clone()).collect::<Vec<_>>();
         let holds = |one: &[(Port, String)], many: &[(Port, String)]| {
-            one.len() == 1 && many.len() > 1 && self.parts(&ports(one), &ports(many)).is_ok()
+            one.len() == 1 && many.len() > 1 && self.holds(&ports(one), &ports(many))
         };
         if holds(&new, &theirs) || holds(&theirs, &new) {
             let ((input, output), (i, o)) = (together(&new), together(&theirs));

@@ -49,7 +49,7 @@ impl Finder<'_> {
                 spec.input
             );
         }
-        let parts = self.parts(&first_in, &second_in)?;
+        let parts = self.parts(&first_in, &second_in, spec.axis)?;
         let one = |i: usize| {
             let at = |list: &[Port]| {
                 list.get(if list.len() == 1 { 0 } else { i })
@@ -96,14 +96,27 @@ impl Finder<'_> {
     }
 
     /// By file, which parts of its tensors states are; nothing, where they are all of them.
-    pub(super) fn parts(&self, first: &[Port], second: &[Port]) -> Result<[Vec<Part>; 2]> {
+    ///
+    /// `axis`: along which they lie in the one that holds several, where somebody said it.
+    pub(super) fn parts(
+        &self,
+        first: &[Port],
+        second: &[Port],
+        axis: Option<usize>,
+    ) -> Result<[Vec<Part>; 2]> {
         match (first, second) {
-            ([one], many) if many.len() > 1 => self.cut(one, many),
+            ([one], many) if many.len() > 1 => self.cut(one, many, axis),
             (many, [one]) if many.len() > 1 => {
-                let [whole, each] = self.cut(one, many)?;
+                let [whole, each] = self.cut(one, many, axis)?;
                 Ok([each, whole])
             }
             _ => {
+                if let (Some(axis), Some(port)) = (axis, second.first()) {
+                    bail!(
+                        "axis={axis} of state `{}` would change nothing: no tensor holds several states; leave it out",
+                        port.name
+                    );
+                }
                 let parts = [self.alone(first, second)?, self.alone(second, first)?];
                 if parts.iter().all(Vec::is_empty) {
                     self.refuse_unlike(first, second)?;
@@ -134,7 +147,7 @@ impl Finder<'_> {
     }
 
     /// Where the many are in the one, and what they are of their own tensors.
-    fn cut(&self, one: &Port, many: &[Port]) -> Result<[Vec<Part>; 2]> {
+    fn cut(&self, one: &Port, many: &[Port], said: Option<usize>) -> Result<[Vec<Part>; 2]> {
         let shapes: Option<Vec<&Vec<Dim>>> = many.iter().map(|p| p.dims.as_ref()).collect();
         let (Some(whole), Some(shapes)) = (&one.dims, shapes) else {
             bail!(
@@ -145,6 +158,23 @@ impl Finder<'_> {
         let mut found = self.within(whole, &shapes);
         if found.is_empty() {
             found = self.within_units(whole, &shapes);
+        }
+        let along = |parts: &[Vec<Part>; 2]| parts[0].first().map(|p| p.axis);
+        let axes: Vec<String> = found
+            .iter()
+            .filter_map(along)
+            .map(|a| a.to_string())
+            .collect();
+        if let (Some(axis), false) = (said, axes.is_empty()) {
+            found.retain(|parts| along(parts) == Some(axis));
+            if found.is_empty() {
+                bail!(
+                    "state `{}` [{}]: its parts do not lie along axis {axis}, but along axis {}",
+                    one.name,
+                    super::axes::shown(whole),
+                    axes.join(" or ")
+                );
+            }
         }
         match found.len() {
             1 => Ok(found.remove(0)),
@@ -158,11 +188,24 @@ impl Finder<'_> {
                     .join(", ")
             ),
             _ => bail!(
-                "state `{}` [{}]: its parts may lie along more than one axis; name its dimensions by --dim",
+                "state `{}` [{}]: its parts may lie along axis {}; say which by axis={} behind its --state",
                 one.name,
-                super::axes::shown(whole)
+                super::axes::shown(whole),
+                axes.join(" or "),
+                axes.first().map_or("", String::as_str)
             ),
         }
+    }
+
+    /// Whether one tensor of a file holds what several of the other do: along one axis, or along one that has to be said.
+    pub(super) fn holds(&self, one: &[Port], many: &[Port]) -> bool {
+        let ([whole], true) = (one, many.len() > 1) else {
+            return false;
+        };
+        let axes = 0..whole.dims.as_ref().map_or(0, Vec::len);
+        let said = std::iter::once(None).chain(axes.map(Some));
+        said.into_iter()
+            .any(|axis| self.cut(whole, many, axis).is_ok())
     }
 
     /// One to one, but with an axis of one entry more: `[1, B, D]` for `[B, D]`.

@@ -5,7 +5,9 @@ use anyhow::{Result, bail};
 use super::axes::shown;
 use super::clues::{is_rows, mixes};
 use super::{Dim, Elem, Finder, Link, Port, Role};
+use crate::verify::pair::port::integers;
 use crate::verify::pair::sizes::BATCHES;
+use crate::verify::pair::tables::{Table, past};
 
 /// Rows of an axis that an operator mixes along: as many as show what lies some entries apart.
 const MIXED: usize = 33;
@@ -144,20 +146,48 @@ impl Finder<'_> {
                 x.name
             );
         }
-        if let Some(range) = given {
-            return Ok(range);
+        let name = &x.name;
+        let Some((least, most)) = held([x, y]) else {
+            bail!("input `{name}` is of type {elem}, of which no values are drawn");
+        };
+        if let Some((low, high)) = given {
+            if low < least || high > most {
+                bail!(
+                    "--input {name}=..:int={low}..{high}: `{name}` takes {least} to {most}, by the types that the files declare"
+                );
+            }
+            return Ok((low, high));
         }
-        let rows = [
-            self.files[0].vocabulary(&x.name),
-            self.files[1].vocabulary(&y.name),
-        ];
+        let rows = self.tables(x, y).map(|t| t.map(|t| t.rows));
         match rows.into_iter().flatten().min() {
-            Some(rows) if rows > 0 => Ok((0, rows as i64 - 1)),
+            Some(rows) if rows > 0 => Ok((0, (rows as i64 - 1).min(most))),
             _ => bail!(
-                "input `{}` takes integers, and no table tells which; give --input {}=..:int=LOW..HIGH",
-                x.name,
-                x.name
+                "input `{name}` takes integers, and no table tells which; give --input {name}=..:int=LOW..HIGH"
             ),
         }
     }
+
+    fn tables(&self, x: &Port, y: &Port) -> [Option<Table>; 2] {
+        [self.files[0].table(&x.name), self.files[1].table(&y.name)]
+    }
+
+    /// Ranges of integers past the smaller of two tables, of those that the types hold; none, if a range was said.
+    pub(super) fn past(&self, x: &Port, y: &Port) -> Vec<(i64, i64)> {
+        let inputs = &self.request.inputs;
+        let said = |p: &Port| inputs.get(&p.name).is_some_and(|s| s.range.is_some());
+        let (Some((_, most)), false) = (held([x, y]), said(x) || said(y)) else {
+            return vec![];
+        };
+        let [first, second] = self.tables(x, y);
+        let all = past([first.as_ref(), second.as_ref()]).into_iter();
+        let all = all.filter(|(low, _)| *low <= most);
+        all.map(|(low, high)| (low, high.min(most))).collect()
+    }
+}
+
+/// The integers that two inputs hold both.
+fn held(ports: [&Port; 2]) -> Option<(i64, i64)> {
+    let [a, b] = ports.map(|p| p.elem.and_then(integers));
+    let ((a, b), (c, d)) = (a?, b?);
+    (a.max(c) <= b.min(d)).then_some((a.max(c), b.min(d)))
 }

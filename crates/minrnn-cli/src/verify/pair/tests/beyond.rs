@@ -211,7 +211,11 @@ fn an_engine_that_overflows_as_its_file_cannot_be_told() {
         let ran = two.whole(0, By::Engine(&engine), &case).unwrap();
         let who = crate::verify::who::Who::judge();
         let mut check = Check::new("engine", &who, Held::Engine(0), &two);
-        assert_eq!(check.add(&case, &ran, &judged, &costs), right, "{more}");
+        assert_eq!(
+            check.add_within(&case, (&ran, &judged), &costs, None),
+            right,
+            "{more}"
+        );
         let (tensor, [count, all], _) = check.outside().next().unwrap();
         assert!(tensor == "y" && count > 0 && count < all / 8, "{count}");
     }
@@ -223,7 +227,7 @@ fn an_engine_that_overflows_as_its_file_cannot_be_told() {
     let ran = plain.whole(0, By::Engine(&engine), &case).unwrap();
     let who = crate::verify::who::Who::judge();
     let mut check = Check::new("engine", &who, Held::Engine(0), &plain);
-    assert!(!check.add(&case, &ran, &judged, &costs));
+    assert!(!check.add_within(&case, (&ran, &judged), &costs, None));
     assert!(check.outside().next().is_none());
 }
 

@@ -2,11 +2,13 @@
 
 mod ahead;
 mod apart;
+mod backward;
 mod beyond;
 mod cases;
 mod counters;
 mod drawn;
 mod ends;
+mod folded;
 pub(super) mod graphs;
 mod guesses;
 mod looked_for;
@@ -16,8 +18,11 @@ mod noise;
 mod norms;
 mod pasts;
 mod people;
+mod quiet;
+mod ragged;
 mod scales;
 mod spans;
+mod tables;
 mod together;
 mod totals;
 
@@ -58,8 +63,7 @@ fn the_smaller_cost_measures() {
         lengths: None,
         ends: vec![],
         own: true,
-        large: false,
-        marked: false,
+        draw: Draw::Usual,
     };
     let of = |costs: &Rounding, held| costs.allowed(held, &case, 0, [Elem::F32; 2]).of(0, 2.0).0;
     assert_eq!(

@@ -107,7 +107,10 @@ fn is_all_rounding(graph: Graph) {
         let ran = two.whole(0, By::Engine(&engine), &case).unwrap();
         let who = crate::verify::who::Who::judge();
         let check = || Check::new("engine", &who, Held::Engine(0), &two);
-        assert!(!check().add(&case, &ran, &judged, &costs), "{more}");
+        assert!(
+            !check().add_within(&case, (&ran, &judged), &costs, None),
+            "{more}"
+        );
         let mut within = check();
         let held = within.add_within(&case, (&ran, &judged), &costs, Some(&noise));
         assert_eq!(held, right, "{more}");

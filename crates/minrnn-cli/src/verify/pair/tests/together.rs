@@ -144,3 +144,53 @@ fn one_state_is_no_other_shape() {
         "{error}"
     );
 }
+
+/// Two states of two entries in `[B, 2, 2]` may lie along either axis: that is asked for, and what is asked for is taken.
+#[test]
+fn the_axis_of_joined_states_is_asked_for() {
+    let folder = Folder::new();
+
+    let whole = |joined: bool| {
+        let states = match joined {
+            true => vec![floats("s", "B,2,2")],
+            false => vec![floats("h", "B,2"), floats("c", "B,2")],
+        };
+        let mut outputs = vec![floats("y", "B,T,2")];
+        let mut nodes = vec![node("Tanh", &["x"], &["y"], &[])];
+        for s in &states {
+            let next = format!("{}_next", s.name);
+            nodes.push(node("Identity", &[&s.name], &[&next], &[]));
+            outputs.push(minrnn_onnx::ir::ValueInfo {
+                name: next,
+                ..s.clone()
+            });
+        }
+        Graph {
+            inputs: [vec![floats("x", "B,T,2")], states].concat(),
+            outputs,
+            nodes,
+            ..Graph::default()
+        }
+    };
+    let a = folder.write("a.onnx", whole(true));
+    let b = folder.write("b.onnx", whole(false));
+    let ask = |state: &str| {
+        let request = Request {
+            longest: Some(3),
+            states: vec![state.parse().unwrap()],
+            ..Request::default()
+        };
+        compare(&a, &b, Kind::Same, &request, &mut |_, _, _| ())
+    };
+    let line = "h+c=h_next+c_next:first=s=s_next";
+    let error = format!("{:#}", ask(line).unwrap_err());
+    assert!(
+        error.contains("axis 1 or 2; say which by axis=1"),
+        "{error}"
+    );
+    for axis in [1, 2] {
+        assert!(ask(&format!("{line},axis={axis}")).unwrap().holds);
+    }
+    let error = format!("{:#}", ask(&format!("{line},axis=0")).unwrap_err());
+    assert!(error.contains("but along axis 1 or 2"), "{error}");
+}
