@@ -69,7 +69,7 @@ impl Limits {
         let values = &state.values[at][row * spec.len()..(row + 1) * spec.len()];
         let refuse = |what: String| Err(Error::input(&*spec.input, what, MEND));
         let count = values.first().copied().unwrap_or_default();
-        if let Some(other) = values.iter().find(|v| **v != count) {
+        if let Some(other) = values.iter().find(|v| count.is_finite() && **v != count) {
             return refuse(format!("row {row} counts {count} steps and {other} steps"));
         }
         if count.fract() != 0.0 || !(0.0..=MOST).contains(&count) {

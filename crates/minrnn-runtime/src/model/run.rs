@@ -25,7 +25,7 @@ impl Model {
     /// [`Error::Input`].
     pub fn state_from_bytes(&self, bytes: &[u8]) -> Result<State> {
         let state = State::from_bytes(bytes)?.fitted(&self.layout)?;
-        self.check_state(&state, state.rows)?;
+        self.limits.check(&self.info, &state)?;
         Ok(state)
     }
 
