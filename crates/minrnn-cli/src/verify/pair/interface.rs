@@ -44,8 +44,8 @@ pub(crate) struct Link {
     pub(crate) lacks: [bool; 2],
     /// Integers are drawn from this range.
     pub(crate) range: (i64, i64),
-    /// Integers past the smaller of two tables, where a file has something for them and nobody said a range.
-    pub(crate) past: Option<(i64, i64)>,
+    /// Ranges of integers past the smaller of two tables, where a file has something for them and nobody said a range.
+    pub(crate) past: Vec<(i64, i64)>,
 }
 
 impl Link {

@@ -51,8 +51,19 @@ impl Two {
 /// wholly is another question. What is infinite or no number stands at one place each: behind it there may be no other number.
 fn mark(link: &Link, t: &Tensor, all: &[f64], rng: &mut Rng) -> Result<Tensor> {
     let mut values = t.values(Reading::Exact);
-    let (finite, mut strange): (Vec<f64>, Vec<f64>) = all.iter().partition(|v| v.is_finite());
-    strange.dedup_by(|a, b| a.to_bits() == b.to_bits());
+    let mut unlike: Vec<f64> = vec![];
+    for v in all {
+        if !unlike.iter().any(|u| u.to_bits() == v.to_bits()) {
+            unlike.push(*v);
+        }
+    }
+    let (finite, strange): (Vec<f64>, Vec<f64>) = unlike.into_iter().partition(|v| v.is_finite());
+    // One after the other, so that each has its place where there are a few.
+    let mut next = rng.below(finite.len().max(1));
+    let mut value = || {
+        next += 1;
+        finite.get(next % finite.len().max(1)).copied()
+    };
     let shape = t.shape();
     let of_step = |r: &Role| matches!(r, Role::Batch | Role::Time);
     // What stands behind the last axis of rows or steps belongs to one step.
@@ -64,12 +75,14 @@ fn mark(link: &Link, t: &Tensor, all: &[f64], rng: &mut Rng) -> Result<Tensor> {
     let steps = link.time().map_or(1, |axis| shape[axis]);
     for (i, step) in values.chunks_mut(width.max(1)).enumerate() {
         let whole = rng.below(3) == 0;
-        let value = finite.get(rng.below(finite.len().max(1))).copied();
+        let alike = whole.then(&mut value).flatten();
         let at = i * width.max(1) / inner.max(1);
         let first = inner > 0 && at.is_multiple_of(steps.max(1));
         for v in step.iter_mut().filter(|_| !first) {
-            if whole || rng.below(8) == 0 {
-                *v = value.unwrap_or(*v);
+            if whole {
+                *v = alike.unwrap_or(*v);
+            } else if rng.below(4) == 0 {
+                *v = value().unwrap_or(*v);
             }
         }
     }

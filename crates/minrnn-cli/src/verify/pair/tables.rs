@@ -176,16 +176,16 @@ fn rows(graph: &Graph, name: &str) -> Option<usize> {
     }
 }
 
-/// Integers past the smaller table, where a file has something for them: what stands in the larger one, or what brings them within.
-pub(super) fn past(tables: [Option<&Table>; 2]) -> Option<(i64, i64)> {
-    let [a, b] = [tables[0]?, tables[1]?];
-    let (least, most) = (a.rows.min(b.rows) as i64, a.rows.max(b.rows) as i64);
-    let last = if a.guarded || b.guarded {
-        most + PAST - 1
-    } else {
-        most - 1
+/// Integers past the smaller table, where a file has something for them: what stands in the larger one, and what is brought within.
+pub(super) fn past(tables: [Option<&Table>; 2]) -> Vec<(i64, i64)> {
+    let [Some(a), Some(b)] = tables else {
+        return vec![];
     };
-    (last >= least).then_some((least, last))
+    let (least, most) = (a.rows.min(b.rows) as i64, a.rows.max(b.rows) as i64);
+    let guarded = a.guarded || b.guarded;
+    let larger = (least < most).then_some((least, most - 1));
+    let within = guarded.then_some((most, most + PAST - 1));
+    larger.into_iter().chain(within).collect()
 }
 
 impl Two {
@@ -266,10 +266,11 @@ impl Two {
         costs: &mut Rounding,
     ) -> Result<Vec<Row>> {
         let mut rows = vec![];
-        for (i, link) in self.face.links.iter().enumerate() {
-            let Some((low, high)) = link.past.filter(|_| !self.keeps(i)) else {
-                continue;
-            };
+        let links = self.face.links.iter().enumerate();
+        let links = links.filter(|(i, _)| !self.keeps(*i));
+        for (i, link, (low, high)) in
+            links.flat_map(|(i, link)| link.past.iter().map(move |range| (i, link, *range)))
+        {
             let mut rng = Rng::named(i as u64, "past tables");
             let batch = self.face.batch.unwrap_or(1);
             let time = self.face.length.unwrap_or(self.face.steps(limit.min(17)));
@@ -298,7 +299,7 @@ impl Two {
                     let said = format!(
                         "`{name}`: {takes} takes {low} to {high} and {refuses} refuses some of them: what stands there cannot be compared; \
                          --input {name}=:int=0..{} says that they are not meant",
-                        low - 1
+                        link.range.1
                     );
                     rows.push(Row {
                         tensor: name.clone(),

@@ -43,7 +43,10 @@ impl Finder<'_> {
                 let name = &port.name;
                 let file = self.files[side].name();
                 let hint = if side == 1 && self.kind == Kind::Step {
-                    format!("a state is given as --state {}, ", quoted(&format!("{name}=OUT")))
+                    format!(
+                        "a state is given as --state {}, ",
+                        quoted(&format!("{name}=OUT"))
+                    )
                 } else {
                     String::new()
                 };

@@ -171,18 +171,17 @@ impl Finder<'_> {
         [self.files[0].table(&x.name), self.files[1].table(&y.name)]
     }
 
-    /// Integers past the smaller of two tables, of those that the type holds; `None`: a range was said, or there are none.
-    pub(super) fn past(&self, x: &Port, y: &Port) -> Option<(i64, i64)> {
-        let said = |p: &Port| {
-            self.request
-                .inputs
-                .get(&p.name)
-                .is_some_and(|s| s.range.is_some())
+    /// Ranges of integers past the smaller of two tables, of those that the types hold; none, if a range was said.
+    pub(super) fn past(&self, x: &Port, y: &Port) -> Vec<(i64, i64)> {
+        let inputs = &self.request.inputs;
+        let said = |p: &Port| inputs.get(&p.name).is_some_and(|s| s.range.is_some());
+        let (Some((_, most)), false) = (held([x, y]), said(x) || said(y)) else {
+            return vec![];
         };
         let [first, second] = self.tables(x, y);
-        let (low, high) = past([first.as_ref(), second.as_ref()])?;
-        let (_, most) = held([x, y])?;
-        (![x, y].into_iter().any(said) && low <= most).then_some((low, high.min(most)))
+        let all = past([first.as_ref(), second.as_ref()]).into_iter();
+        let all = all.filter(|(low, _)| *low <= most);
+        all.map(|(low, high)| (low, high.min(most))).collect()
     }
 }
 
