@@ -154,7 +154,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Where a run computes what is its result, if others of the call do on `device`.
-    pub(super) fn place<'a>(self, device: &'a str) -> &'a str {
+    pub(super) fn place(self, device: &str) -> &str {
         match self {
             Self::Infer | Self::Stream | Self::ScanError | Self::Exact => "cpu",
             Self::Train | Self::Step | Self::Torch => device,

@@ -71,7 +71,7 @@ impl Case {
             Draw::Marked => two.marked(self, rng),
             Draw::Large => self.changed(two, draw, |_, t| scaled(t, |_| LARGE)),
             Draw::Small => self.changed(two, draw, small),
-            Draw::Silent => self.changed(two, draw, |link, t| silent(link, t)),
+            Draw::Silent => self.changed(two, draw, silent),
         }
     }
 
@@ -83,7 +83,7 @@ impl Case {
             all.push(Draw::Large);
         }
         let near = |t: &usize| two.face.steps(*t).min(limit) == self.time;
-        if SILENT.iter().any(|t| near(t)) || only {
+        if SILENT.iter().any(near) || only {
             all.push(Draw::Silent);
             if self.time <= FAR || only {
                 all.push(Draw::Small);
