@@ -7,8 +7,8 @@ use crate::engine::{Data, Fault, Program, RowStates, Sequence, Step, Workspace};
 use crate::info::{Head, Info};
 use crate::input::{Extras, Input};
 use crate::kernels::Cpu;
-use crate::narrow::FeatureRange;
 use crate::panics;
+use crate::range::FeatureRange;
 
 /// A compiled file, and the buffers of those who run it.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::narrow::FeatureRange;
+use crate::range::FeatureRange;
 
 /// The form of an exported graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, Result};
 use crate::info::{Form, Info, InputSpec};
-use crate::narrow::FeatureRange;
+use crate::range::FeatureRange;
 
 /// The data of one call, row-major.
 #[derive(Debug, Clone, Copy)]
@@ -133,11 +133,16 @@ impl<'a> Input<'a> {
     pub(crate) fn check_values(&self, info: &Info) -> Result<()> {
         self.check_counts(info)?;
         match self {
-            Self::Features { values, .. } => {
+            Self::Features {
+                values,
+                time,
+                width,
+                ..
+            } => {
                 check_finite(self.name(), values)?;
                 info.range
                     .as_ref()
-                    .map_or(Ok(()), |range| range.check(self))
+                    .map_or(Ok(()), |range| range.check(values, *time, *width))
             }
             Self::Tokens { .. } => Ok(()),
         }

@@ -90,6 +90,7 @@ pub mod panics;
 #[cfg(feature = "tract")]
 mod plan;
 mod proto;
+mod range;
 #[cfg(feature = "tract")]
 mod referee;
 mod self_check;
@@ -110,8 +111,8 @@ pub use info::{
 pub use input::{Extras, Input, Output};
 pub use kernels::Kernels;
 pub use model::Model;
-pub use narrow::FeatureRange;
 pub use options::{Execution, Options};
+pub use range::FeatureRange;
 pub use self_check::SelfCheck;
 pub use session::Session;
 pub use state::State;

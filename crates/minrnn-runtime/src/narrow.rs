@@ -6,79 +6,28 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
 use crate::info::{Info, InputSpec};
-use crate::input::Input;
 use crate::proto::{DataType, GraphProto, NodeProto, TensorProto};
+use crate::range::FeatureRange;
 use crate::structure::int64s;
 
 /// The least number that float16 rounds to infinity.
 const INFINITE: f32 = 65_520.0;
 
-/// By channel the least and the largest feature that the file takes as a number.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FeatureRange {
-    each: Vec<(f32, f32)>,
-}
-
-impl FeatureRange {
-    /// Of a checked graph; `None`: it makes no features float16 before it computes with them.
-    pub(crate) fn of(graph: &GraphProto, info: &Info) -> Option<Self> {
-        let InputSpec::Features { width } = info.input else {
-            return None;
-        };
-        let walk = Walk::of(graph, width, info.form.is_sequence());
-        let chains = walk.casts(info.input.name());
-        let all = |channel: usize| {
-            let each = chains.iter().map(|c| c.range(channel));
-            each.fold((f32::MIN, f32::MAX), |a, b| (a.0.max(b.0), a.1.min(b.1)))
-        };
-        (!chains.is_empty()).then(|| Self {
-            each: (0..width).map(all).collect(),
-        })
-    }
-
-    /// The least and the largest feature of each channel.
-    pub fn channels(&self) -> &[(f32, f32)] {
-        &self.each
-    }
-
-    /// The first of the channels of a step that does not fit.
-    fn beyond(&self, step: &[f32]) -> Option<usize> {
-        let fits = |(x, (least, most)): (&f32, &(f32, f32))| least <= x && x <= most;
-        step.iter().zip(&self.each).position(|pair| !fits(pair))
-    }
-
-    /// Whether the features of a step fit.
-    pub(crate) fn fits(&self, step: &[f32]) -> bool {
-        self.beyond(step).is_none()
-    }
-
-    /// Refuses features that are numbers, and none in float16.
-    pub(crate) fn check(&self, input: &Input<'_>) -> Result<()> {
-        let Input::Features {
-            values,
-            time,
-            width,
-            ..
-        } = *input
-        else {
-            return Ok(());
-        };
-        for (at, step) in values.chunks_exact(width.max(1)).enumerate() {
-            let Some(channel) = self.beyond(step) else {
-                continue;
-            };
-            let ((least, most), value) = (self.each[channel], step[channel]);
-            let (row, step) = (at / time, at % time);
-            let what = format!(
-                "row {row}, step {step}, channel {channel}: {value:?} is outside of {least:?} to {most:?}, beyond which the file's float16 has infinity"
-            );
-            let mend = "normalise the units of the features, or export as f32 or bf16";
-            return Err(Error::input("features", what, mend));
-        }
-        Ok(())
-    }
+/// Of a checked graph; `None`: it makes no features float16 before it computes with them.
+pub(crate) fn features(graph: &GraphProto, info: &Info) -> Option<FeatureRange> {
+    let InputSpec::Features { width } = info.input else {
+        return None;
+    };
+    let walk = Walk::of(graph, width, info.form.is_sequence());
+    let chains = walk.casts(info.input.name());
+    let all = |channel: usize| {
+        let each = chains.iter().map(|c| c.range(channel));
+        each.fold((f32::MIN, f32::MAX), |a, b| (a.0.max(b.0), a.1.min(b.1)))
+    };
+    (!chains.is_empty()).then(|| FeatureRange {
+        each: (0..width).map(all).collect(),
+    })
 }
 
 /// Arithmetic with a constant.

@@ -13,6 +13,8 @@ pub mod cuda;
 pub(crate) mod cuda_tests;
 pub(crate) mod packed;
 #[cfg(feature = "cuda")]
+mod shape;
+#[cfg(feature = "cuda")]
 #[cfg(test)]
 pub(crate) mod sweep;
 #[cfg(feature = "cuda")]

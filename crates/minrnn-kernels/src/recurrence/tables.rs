@@ -1,6 +1,6 @@
 //! The tiles that `kernels.cuh` has, by what they are for.
 
-use super::tiles::{Job, Pass, Tile, by, tile};
+use super::shape::{Job, Pass, Tile, by, tile};
 
 /// One channel at a time, for rows that are not aligned.
 pub(super) const ANY: Tile = tile([32, 15, 8, 1, 8, 2, 0], 0);

@@ -10,7 +10,6 @@ use crate::exact::{Exact, words};
 use crate::info::Info;
 use crate::kernels::Cpu;
 use crate::limits::Limits;
-use crate::narrow::FeatureRange;
 use crate::options::{Execution, Options};
 use crate::proto::{self, GraphProto, ModelProto};
 use crate::state::Layout;
@@ -197,6 +196,6 @@ fn check(
     let short = probe.short();
     drop(probe);
     shapes.settle(short);
-    info.range = FeatureRange::of(graph, &info);
+    info.range = crate::narrow::features(graph, &info);
     Ok(Some((info, graph, shapes)))
 }

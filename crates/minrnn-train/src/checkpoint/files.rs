@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::parts::{self, Summed, Sums};
+use super::parts::{self, File, Summed, Sums};
 use super::{Checkpoint, TensorData, TrainerState, tensors};
 use crate::data::read_at_most;
 use crate::error::{CheckpointProblem, Result, TrainError};
@@ -33,9 +33,6 @@ const SHA256: &str = "tokenizer_sha256";
 
 /// Longest of the files that are text: names of many features and tokens fit, a device does not.
 const MOST_TEXT: u64 = 64 << 20;
-
-/// Name and bytes.
-pub(super) type File = (&'static str, Vec<u8>);
 
 /// All files. Refuses what [`decode`] would refuse, so that a good checkpoint is never replaced by a useless one.
 pub(super) fn encode(checkpoint: &Checkpoint, path: &Path) -> Result<Vec<File>> {

@@ -8,11 +8,13 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::TrainerState;
-use super::files::File;
 use crate::error::{CheckpointProblem, Result, TrainError};
 
 /// The digests of files that are read, by name.
 pub(super) type Sums = BTreeMap<String, String>;
+
+/// Name and bytes of a file.
+pub(super) type File = (&'static str, Vec<u8>);
 
 /// The state as it is written beside these files.
 pub(super) fn beside(state: &TrainerState, files: &[File]) -> TrainerState {

@@ -7,11 +7,11 @@ use minrnn_model::rng::Rng;
 
 use super::OPENING;
 use super::case::{Case, Two};
-use super::draw::Draw;
 use super::interface::Kind;
 use super::rounding::Rounding;
 use super::sizes::pieces;
 use super::spec::Request;
+use super::way::Draw;
 use super::witness::{Heard, Witness};
 use crate::verify::course::Course;
 

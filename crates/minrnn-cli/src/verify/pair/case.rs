@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, bail};
 use minrnn_model::rng::Rng;
 
-use super::draw::Draw;
 use super::file::{BYTES, GraphFile};
 use super::interface::{Ends, Filled, Interface, Kind, Link, State};
 use super::port::Elem;
 use super::shape::Shape;
 use super::spec::{Fill, Init, Role};
 use super::tensor::Tensor;
+use super::way::Draw;
 
 /// The two files and what they share.
 #[derive(Debug)]

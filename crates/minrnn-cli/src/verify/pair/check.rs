@@ -3,13 +3,13 @@
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
-use super::draw::Draw;
 use super::measure::{Furthest, Measure, on_edge};
 use super::noise::Noise;
 use super::report::{Place, Row};
 use super::rounding::{Held, Rounding, rounds, tensors};
 use super::show::number;
 use super::tensor::{Reading, Tensor};
+use super::way::Draw;
 use crate::verify::argmax;
 use crate::verify::picture::ByLength;
 use crate::verify::who::Who;

@@ -5,7 +5,6 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Ran, Two};
 use super::checks::Checks;
-use super::draw::Draw;
 use super::file::By;
 use super::interface::Kind;
 use super::notes::untold;
@@ -14,6 +13,7 @@ use super::rounding::Rounding;
 use super::sizes::{BATCHES, LENGTHS, piece, pieces};
 use super::spec::Request;
 use super::stops::{Stops, is_of_values};
+use super::way::Draw;
 use super::witness::{BOTH, Witness};
 use crate::verify::bisect;
 use crate::verify::contender::Contender;

@@ -11,22 +11,7 @@ use super::interface::Link;
 use super::port::Elem;
 use super::spec::Role;
 use super::tensor::{Reading, Tensor};
-
-/// How floats are drawn.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Draw {
-    /// Normal numbers.
-    #[default]
-    Usual,
-    /// [`LARGE`] times as large.
-    Large,
-    /// As small as [`SMALL`] says.
-    Small,
-    /// Frames of zeros among them.
-    Silent,
-    /// Values that the files look for among them.
-    Marked,
-}
+use super::way::Draw;
 
 /// How many times as large inputs are in some cases.
 const LARGE: f64 = 100.0;
@@ -39,29 +24,6 @@ const FAR: usize = 17;
 
 /// T of cases with frames of zeros, and of small inputs: within a block, and past one.
 const SILENT: [usize; 3] = [3, 17, 64];
-
-impl Draw {
-    /// How a case is told of in messages.
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Self::Usual => "",
-            Self::Large => ", inputs 100 times as large",
-            Self::Small => ", inputs 1000 and a million times as small",
-            Self::Silent => ", with frames of zeros",
-            Self::Marked => ", with values that the files look for",
-        }
-    }
-
-    /// Cases that are drawn so speak for themselves alone, and not for others.
-    pub(super) fn is_apart(self) -> bool {
-        matches!(self, Self::Large | Self::Small | Self::Silent)
-    }
-
-    /// Whether inputs may be beyond what both files are for: what is no number in both says nothing against them then.
-    pub(super) fn is_strange(self) -> bool {
-        matches!(self, Self::Large | Self::Silent | Self::Marked)
-    }
-}
 
 impl Case {
     /// The same drawn in another way, from the initial states; `None`: it has no floats for that.

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::costs::Channels;
-use super::draw::Draw;
 use super::offset::offsets;
 use super::rounding::{Allowed, Held};
 use super::tensor::{Reading, Tensor};
+use super::way::Draw;
 
 /// What else each value that hangs on an edge may be, by position: in the first, in the second.
 pub(super) type Edges = BTreeMap<usize, [Option<f64>; 2]>;

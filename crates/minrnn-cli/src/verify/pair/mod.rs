@@ -15,6 +15,7 @@ mod draw;
 mod file;
 mod flags;
 mod groups;
+mod hold;
 mod interface;
 mod least;
 mod lengths;
@@ -45,6 +46,7 @@ mod tensor;
 #[cfg(test)]
 mod tests;
 mod unused;
+mod way;
 mod witness;
 
 use std::path::Path;
@@ -53,7 +55,6 @@ use anyhow::{Context, Result};
 
 pub(crate) use alone::alone;
 pub(crate) use case::{Case, Two};
-pub(crate) use draw::Draw;
 pub(crate) use file::{By, GraphFile};
 pub(crate) use flags::{dim_spec, input_spec, map_spec, value_spec};
 pub(crate) use interface::Kind;
@@ -63,6 +64,7 @@ pub(crate) use spec::{Fill, InputSpec, Request, StateSpec};
 pub(crate) use states::states_file;
 pub(crate) use tensor::{Reading, Tensor};
 pub(crate) use unused::once;
+pub(crate) use way::Draw;
 pub(crate) use witness::Heard;
 
 /// Opens two files, finds what belongs together, and compares them.

@@ -13,10 +13,8 @@ use anyhow::Result;
 use minrnn_model::ruler::ACROSS;
 
 use super::case::{Case, Ran, Two};
-use super::check::Check;
-use super::draw::Draw;
 use super::file::By;
-use super::rounding::{Held, Rounding, tensors};
+use super::rounding::tensors;
 
 /// Runs with last places moved: one alone may move a value by nothing.
 const RUNS: u64 = 4;
@@ -48,7 +46,7 @@ impl Noise {
     }
 
     /// Of what both move by, the less; nothing where that is more than rounding.
-    fn smaller(self, other: &Self, of: &Ran) -> Self {
+    pub(super) fn smaller(self, other: &Self, of: &Ran) -> Self {
         let largest: Vec<f64> = tensors(of)
             .map(|t| t.map_or(0.0, |t| t.largest()))
             .collect();
@@ -64,9 +62,6 @@ impl Noise {
         Self(self.0.into_iter().enumerate().map(one).collect())
     }
 }
-
-/// Two runs of the judge, and what was measured of them so far.
-pub(super) type Runs<'a> = (&'a Ran, &'a Ran);
 
 impl Two {
     /// What is allowed of the values of a case in an engine that rounds otherwise than the judge.
@@ -88,7 +83,7 @@ impl Two {
     }
 
     /// By how much values hang on the last places of a file's constants.
-    fn by_constants(&self, side: usize, case: &Case) -> Result<Noise> {
+    pub(super) fn by_constants(&self, side: usize, case: &Case) -> Result<Noise> {
         let usual = self.whole(side, By::Judge, case)?;
         let mut all = Noise(vec![]);
         for seed in 0..CONSTANTS {
@@ -103,25 +98,5 @@ impl Two {
             }
         }
         Ok(all)
-    }
-
-    /// Holds two runs of the judge to each other. Where they are off, by what moves in both files too: asked as long as nothing is known
-    /// to be wrong. Values that files look for lie at bounds, where all moves by much.
-    pub(super) fn hold(&self, check: &mut Check, case: &Case, runs: Runs<'_>, costs: &Rounding) {
-        let mut plain = check.clone();
-        let holds = plain.add_within(case, runs, costs, None);
-        if holds || !check.holds() || case.draw == Draw::Marked {
-            *check = plain;
-            return;
-        }
-        let both = [0, 1].map(|side| match check.held() {
-            Held::Meaning => self.by_constants(side, case),
-            _ => self.noise(side, case),
-        });
-        let noise = match both {
-            [Ok(first), Ok(second)] => Some(first.smaller(&second, runs.0)),
-            _ => None,
-        };
-        check.add_within(case, runs, costs, noise.as_ref());
     }
 }

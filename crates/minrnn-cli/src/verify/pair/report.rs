@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::draw::Draw;
+use super::way::Draw;
 use crate::verify::bisect::Culprit;
 use crate::verify::picture::ByLength;
 use crate::verify::who::Who;

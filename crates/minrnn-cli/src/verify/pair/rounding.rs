@@ -15,9 +15,9 @@ use minrnn_onnx::eval::Array;
 
 use super::case::{Case, Ran};
 use super::costs::{Channels, Costs, Scales, Which};
-use super::draw::Draw;
 use super::port::Elem;
 use super::tensor::{Reading, Tensor};
+use super::way::Draw;
 
 /// What is held to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

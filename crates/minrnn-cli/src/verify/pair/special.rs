@@ -7,12 +7,12 @@ use anyhow::Result;
 use minrnn_model::rng::Rng;
 
 use super::case::{Case, Two};
-use super::draw::Draw;
 use super::interface::Link;
 use super::looked::looked_for;
 use super::port::Elem;
 use super::spec::Role;
 use super::tensor::{Reading, Tensor};
+use super::way::Draw;
 
 /// The longest case with such values.
 const LONGEST: usize = 64;

@@ -7,9 +7,9 @@ use anyhow::Error;
 use minrnn_onnx::eval::{EvalError, EvalErrorKind};
 
 use super::case::{Case, Two};
-use super::draw::Draw;
 use super::file::By;
 use super::report::Row;
+use super::way::Draw;
 use crate::verify::who::Who;
 
 /// What did not run.
