@@ -15,7 +15,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::files::{ALL, CONFIG, File, MODEL};
+use super::files::{ALL, CONFIG, MODEL};
+use super::parts::File;
 use super::siblings::Siblings;
 use crate::error::{CheckpointProblem, Result, TrainError};
 
