@@ -49,15 +49,15 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tile {
     lanes: usize,
-    warps: usize,
+    pub(super) warps: usize,
     steps: usize,
-    vec: usize,
+    pub(super) vec: usize,
     /// Tiles of time whose maps are folded before a carry goes on; 0: a tile has all steps.
     pub(super) group: usize,
     /// Blocks that a multiprocessor has registers for.
     blocks: usize,
     /// Tiles on their way into shared memory; 0: one tile a block, straight into registers.
-    stages: usize,
+    pub(super) stages: usize,
     /// Backward: 0 where gates are kept from before the hand-over to behind it, 1 where they are computed twice, 2 where inputs wait for that in
     /// shared memory.
     again: usize,
@@ -166,7 +166,7 @@ impl Tile {
         name
     }
 
-    fn channels(self) -> usize {
+    pub(super) fn channels(self) -> usize {
         self.lanes * self.vec
     }
     /// Steps of time.
