@@ -61,7 +61,7 @@ fn features_beyond_float16_are_refused_in_every_form_and_execution() {
         Options::referee(),
     ];
     for (statistics, wanted) in MODELS {
-        for cell in ["gru", "min_gru", "attention"] {
+        for cell in ["gru", "min_gru"] {
             for form in [Form::Step, Form::Scan, Form::Parallel] {
                 if (cell, form) == ("gru", Form::Parallel) {
                     continue;
