@@ -11,6 +11,9 @@ use crate::proto::{DataType, GraphProto, NodeProto, TensorProto};
 use crate::range::FeatureRange;
 use crate::structure::int64s;
 
+/// Most operations on the way of a feature: a normalisation has two, and a padding one. A file with more is not followed.
+const MOST: usize = 16;
+
 /// The least number that float16 rounds to infinity.
 const INFINITE: f32 = 65_520.0;
 
@@ -184,6 +187,9 @@ impl<'a> Walk<'a> {
         };
         let other = node.input.get(usize::from(first))?;
         let by = self.constant(other)?;
+        if chain.0.len() == MOST {
+            return None;
+        }
         let mut chain = chain.clone();
         chain.0.push((op, by));
         Some(chain)
