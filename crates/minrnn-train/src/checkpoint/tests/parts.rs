@@ -21,10 +21,11 @@ fn any_file_of_another_checkpoint_is_named() {
             assert!(error.contains(wanted), "{part}: {error}");
         }
         Checkpoint::load_weights(&own.path).unwrap();
-        // All of them together are that other checkpoint, but for its trainer's state.
-        let trainer = "trainer_state.json";
-        fs::copy(other.path.join(trainer), own.path.join(trainer)).unwrap();
-        for part in PARTS {
+        // All of them together are that other checkpoint.
+        for part in ["trainer_state.json", "config.json"]
+            .into_iter()
+            .chain(PARTS)
+        {
             fs::copy(other.path.join(part), own.path.join(part)).unwrap();
         }
         assert_eq!(Checkpoint::load(&own.path).unwrap(), sample(2.0));
