@@ -42,20 +42,17 @@ fn more_values_than_an_f32_can_count() {
 /// tract picks its kernels by the vendor that this variable names. The referee runs in tract, exact execution must not care.
 #[test]
 fn whatever_cpu_tract_takes_the_machine_for() {
-    let tests = [
-        "exact::all_forms_agree_bit_for_bit",
-        "exact::referee::at_every_width_exact_execution_equals_the_referee",
-    ];
+    let test = "exact::referee::at_every_width_exact_execution_equals_the_referee";
     for kind in ["intel", "amd", "other"] {
         let mut child = Command::new(std::env::current_exe().unwrap());
         let done = child
             .arg("--exact")
-            .args(tests)
+            .arg(test)
             .env("TRACT_X86_KIND", kind)
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&done.stdout);
         assert!(done.status.success(), "{kind}: {text}");
-        assert!(text.contains("2 passed"), "{kind}: {text}");
+        assert!(text.contains("1 passed"), "{kind}: {text}");
     }
 }

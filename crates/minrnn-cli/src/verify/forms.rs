@@ -25,6 +25,8 @@ pub(super) struct Forms<'a> {
     pub(super) anew: Option<Tract<'a>>,
     /// Whether sequence files take pieces: not if their length is fixed.
     pub(super) pieces: bool,
+    /// Of every file, where it is fixed.
+    rows: Option<usize>,
     /// The longest sequence of all.
     limit: usize,
 }
@@ -59,6 +61,7 @@ impl<'a> Forms<'a> {
             step,
             anew,
             pieces: export.fixed().1.is_none(),
+            rows: export.fixed().0,
             limit,
         })
     }
@@ -87,7 +90,7 @@ impl<'a> Forms<'a> {
 
     /// A form over the whole sequence.
     pub(super) fn whole(&self, form: &Tract, case: &Case) -> Result<Outcome> {
-        match plan::is_planned(case.time, self.limit) || !self.pieces {
+        match plan::is_planned(case, self.rows, self.limit) || !self.pieces {
             true => form.run(case),
             false => Symbolic(form).run(case),
         }

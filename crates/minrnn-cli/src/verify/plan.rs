@@ -98,10 +98,14 @@ pub(super) fn has_ragged_mean(graph: &Graph) -> bool {
 /// Longest sequence that candle is given step by step: half a millisecond a step, and it is the trainer's engine, not a file's.
 pub(super) const STEPPED: usize = 600;
 
-/// Whether tract plans for that very length: one step, past a block of the default lowering, and the longest. A plan takes longer than
-/// most runs; the other lengths run in the one for all lengths, as a service runs them.
-pub(super) fn is_planned(time: usize, limit: usize) -> bool {
-    [1, 17, limit].contains(&time)
+/// Rows of most cases.
+const ROWS: usize = 2;
+
+/// Whether tract plans for that very size: one step, past a block of the default lowering, and the longest. A plan takes longer than
+/// most runs; the other sizes run in the one for all of them, as a service runs them. `rows`: of files with a fixed batch.
+pub(super) fn is_planned(case: &Case, rows: Option<usize>, limit: usize) -> bool {
+    let past_a_block = case.time == 17 && limit > 2 * 17;
+    case.batch == rows.unwrap_or(ROWS) && (past_a_block || [1, limit].contains(&case.time))
 }
 
 /// Lengths at which features are drawn in other ways too: within a block of the default lowering, and past one.
@@ -157,7 +161,7 @@ pub(super) fn cases(
         Ok(())
     };
     for (i, time) in times.iter().copied().enumerate() {
-        add(batch.unwrap_or(2), time, i % 3 != 2, Draw::Usual)?;
+        add(batch.unwrap_or(ROWS), time, i % 3 != 2, Draw::Usual)?;
         if batch.is_none() && [1, 2, 16, 33, 129].contains(&time) {
             add(1, time, true, Draw::Usual)?;
             add(1, time, false, Draw::Usual)?;
@@ -166,7 +170,7 @@ pub(super) fn cases(
     }
     for draw in otherwise(source.graph, source.usual) {
         for time in OTHERWISE.map(|t| time.unwrap_or(t.min(limit))) {
-            add(batch.unwrap_or(2), time, true, draw)?;
+            add(batch.unwrap_or(ROWS), time, true, draw)?;
             add(batch.unwrap_or(3), time, false, draw)?;
         }
     }

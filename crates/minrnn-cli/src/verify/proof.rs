@@ -70,7 +70,8 @@ pub fn verify(
     let mut errors = Errors::default();
     let mut calibration = plan::calibration(export, source, (options.seed, options.quick))?;
     forms.left_out(&mut calibration);
-    let work = |case: &Case| course::all_forms(case, plan::is_planned(case.time, limit));
+    let rows = export.fixed().0;
+    let work = |case: &Case| course::all_forms(case, plan::is_planned(case, rows, limit));
     let mut course = Course::new(
         &mut observe,
         [
