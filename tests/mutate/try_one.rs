@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use minrnn_runtime::{Error, ErrorKind, Form, Input, InputSpec, Model, Session};
+use minrnn_runtime::{Error, ErrorKind, Form, Input, InputSpec, Model, Options, Session};
 use peak_alloc::PeakAlloc;
 
 /// Memory that a file may take beyond its own size.
 pub(crate) const MEMORY: usize = 64 << 20;
+/// What a caller who opens files of strangers lets them ask for ([`Options::memory`]).
+const STRANGERS: u64 = 32 << 20;
 /// Time that a file may take.
 pub(crate) const TIME: Duration = Duration::from_secs(1);
 /// Rows or steps that are tried; files that ask for more are only opened.
@@ -112,7 +114,9 @@ fn on_cpu() -> Option<Duration> {
 /// Opens the file; runs it for a few steps, and a session for one.
 pub(crate) fn try_one(bytes: &[u8], memory: &PeakAlloc) -> Took {
     measured(memory, |opened| {
-        let model = Model::from_bytes(bytes);
+        let mut options = Options::default();
+        options.memory = STRANGERS;
+        let model = Model::from_bytes_with(bytes, &options);
         opened();
         match model {
             Ok(model) => run(model).unwrap_or_else(|e| End::Failed(word(&e))),

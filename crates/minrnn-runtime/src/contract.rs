@@ -8,6 +8,7 @@ use crate::proto::{DataType, GraphProto};
 
 pub(crate) mod formula;
 mod port;
+mod read;
 mod recurrence;
 
 /// Values of states that a file of any size may have for each row.
@@ -23,8 +24,14 @@ pub(crate) const LENGTHS: &str = "lengths";
 /// Name of the input with the steps at which states begin anew.
 pub(crate) const RESET: &str = "reset";
 
-/// Checks `graph` against its metadata and says what the file is. `size`: bytes of the file and of those beside it.
-pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Info, Breach> {
+/// Checks `graph` against its metadata and says what the file is. `size`: bytes of the file and of those beside it; `memory`: what
+/// the states of a row may take.
+pub(crate) fn check(
+    graph: &GraphProto,
+    meta: Metadata,
+    size: u64,
+    memory: u64,
+) -> Result<Info, Breach> {
     let inputs = Ports::of(&graph.input, "input")?;
     let outputs = Ports::of(&graph.output, "output")?;
     let data = data_input(&inputs)?;
@@ -43,7 +50,8 @@ pub(crate) fn check(graph: &GraphProto, meta: Metadata, size: u64) -> Result<Inf
         state_port(inputs.get(&state.input)?, state, &mut dims)?;
         state_port(outputs.get(&state.output)?, state, &mut dims)?;
     }
-    states_of_size(&meta, size)?;
+    states_of_size(&meta, size, memory)?;
+    read::check(graph, &meta)?;
     recurrence::check(graph, &meta)?;
     let (batch, seq_len) = (fixed(dims.batch), fixed(dims.time));
     lengths(&meta, seq_len)?;
@@ -189,18 +197,20 @@ fn state_port(port: &Port, state: &StateSpec, dims: &mut Dims) -> Result<(), Bre
     Err(Breach::new(&port.place, what))
 }
 
-/// A state has weights that make it, so it is never larger than they are. Without this a file of a few lines could ask for
-/// any amount of memory in each of its states.
-fn states_of_size(meta: &Metadata, size: u64) -> Result<(), Breach> {
+/// A window has as many steps as its model says, whatever its weights are; without a limit a file of a few lines could ask for any
+/// amount of memory in each of its states.
+fn states_of_size(meta: &Metadata, size: u64, memory: u64) -> Result<(), Breach> {
     let all = meta
         .states
         .iter()
         .fold(0u64, |n, s| n.saturating_add(s.len() as u64));
-    if all <= size.saturating_add(SMALL_STATES) {
+    if all <= size.saturating_add(SMALL_STATES) || all.saturating_mul(4) <= memory {
         return Ok(());
     }
-    let what = format!("has states of {all} values for each row, in a file of {size} bytes");
-    Err(Breach::new("metadata `minrnn.states`", what))
+    let what = format!(
+        "has states of {all} values for each row, in a file of {size} bytes: more than {memory} bytes"
+    );
+    Err(Breach::new("metadata `minrnn.states`", what).mend(crate::structure::RAISE))
 }
 
 /// A doubling graph is silently wrong beyond the length it was made for, so it must say that length.

@@ -78,7 +78,7 @@ impl Exact {
         self.with_team(|team| self.program.sequence(team, cpu, &mut sequence))
     }
 
-    /// Runs one step. Rows whose features are no numbers to the file, or whose new state is not finite, are added to `bad`, in order, and their outputs are NaN.
+    /// Runs one step. Rows whose features are no numbers to the file, or whose new state or output is not finite, are added to `bad`, in order, and their outputs are NaN.
     pub(crate) fn step<S: RowStates>(
         &self,
         cpu: Cpu,
@@ -98,11 +98,14 @@ impl Exact {
         self.with_team(|team| self.program.step(team, cpu, &mut step, states, bad))?;
         // Not all that goes in comes out: a product of bytes has no NaN, a gate of infinity is a number.
         let range = self.range.as_ref();
-        let poor = (0..rows).filter(|row| !input.is_finite_at(*row, range));
+        let width = out.len() / rows.max(1);
+        let poor = (0..rows).filter(|row| {
+            let made = &out[*row * width..][..width];
+            !input.is_finite_at(*row, range) || made.iter().any(|v| !v.is_finite())
+        });
         bad.extend(poor);
         bad.sort_unstable();
         bad.dedup();
-        let width = out.len() / rows.max(1);
         for row in bad {
             out[*row * width..][..width].fill(f32::NAN);
         }

@@ -210,10 +210,10 @@ impl<'a> Input<'a> {
         }
         if let Some(max) = info.max_seq_len.filter(|n| time > *n) {
             let what = format!("T = {time} is longer than the {max} steps this file was made for");
-            return refuse(
-                what,
-                "split the sequence and hand the state on, or export a longer file",
+            let mend = format!(
+                "give parts of up to {max} steps and hand the state on, or run the step file (--form step), which takes any number"
             );
+            return refuse(what, &mend);
         }
         Ok(())
     }

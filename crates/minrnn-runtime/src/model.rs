@@ -11,7 +11,7 @@ use std::sync::Arc;
 use self::portable::Portable;
 use crate::error::Error;
 use crate::exact::Exact;
-use crate::info::Info;
+use crate::info::{Dtype, Info, InputSpec};
 use crate::limits::Limits;
 use crate::options::Execution;
 use crate::state::Layout;
@@ -102,6 +102,35 @@ impl Model {
         }
     }
 
+    /// Of a state, or of the output `name`, that is no number in `row`, at `step` where there are several.
+    pub(crate) fn overflowed(&self, name: &str, row: usize, step: Option<usize>) -> Error {
+        let step = step.map_or(String::new(), |t| format!(", step {t}"));
+        Error::Run {
+            file: self.file.clone(),
+            what: format!("`{name}` is not finite in row {row}{step} (counted from 0)"),
+            source: self.overflow().into(),
+        }
+    }
+
+    /// Why a number of this file may be none, and what mends it.
+    pub(crate) fn overflow(&self) -> String {
+        let of = match self.info.input {
+            InputSpec::Features { .. } => "features, states or weights of this size",
+            InputSpec::Tokens { .. } => "states or weights of this size",
+        };
+        let units = match self.info.input {
+            InputSpec::Features { .. } => "normalise the units of the features",
+            InputSpec::Tokens { .. } => "take a checkpoint from before the training diverged",
+        };
+        let wider = match self.info.dtype {
+            Dtype::F32 => "",
+            _ => ", or export as f32 or bf16",
+        };
+        let dtype = self.info.dtype.as_str();
+        format!("{of} overflow in the types of this file ({dtype}): {units}{wider}")
+    }
+
+    #[cfg(feature = "tract")]
     fn broken(&self, name: &str, what: String) -> Error {
         Error::Run {
             file: self.file.clone(),

@@ -30,9 +30,10 @@ pub struct Options {
     /// Portable execution, and the referee's: how many plans are kept, one for each batch and length in use, each with its own packed copy of
     /// the weights. Default 8, at least 1; the plan not used for longest goes first.
     pub plans: usize,
-    /// Bytes that the tensors of a short call (8 rows times steps) may take at once beyond 8 for each byte of the file;
-    /// longer calls in proportion. A file that asks for more is refused before anything is run. Default 32 MiB, more
-    /// than any export of the lowerings without padding to a longest length needs.
+    /// Bytes that the tensors of a short call (8 rows times steps) may take at once beyond 8 for each byte of the file, and
+    /// that the states of one row may take; longer calls in proportion. A file that asks for more is refused before anything is
+    /// run. Default 1 GiB: windows of attention and filters of Hyena are larger than the weights that fill them. For files of
+    /// strangers set less.
     pub memory: u64,
     /// Where packed weights are held, to share them between models. Default: of this model alone. Exact execution only.
     pub weights: Weights,
@@ -46,7 +47,7 @@ impl Default for Options {
             execution: Execution::Exact,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             plans: 8,
-            memory: 32 << 20,
+            memory: 1 << 30,
             weights: Weights::default(),
             kernels: Kernels::Best,
         }

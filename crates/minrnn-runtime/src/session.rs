@@ -99,7 +99,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether a row whose features or new state are NaN or infinite begins anew at the initial state, with outputs of NaN for
+    /// Whether a row whose features, new state or output are NaN or infinite begins anew at the initial state, with outputs of NaN for
     /// this step; the others go on. Default: no, the step is refused and all rows stay where they were. Exact execution only.
     pub fn set_begin_anew(&mut self, begin_anew: bool) {
         self.begin_anew = begin_anew;
@@ -186,7 +186,10 @@ impl Session {
         })?;
         if !self.bad.is_empty() {
             if !self.begin_anew {
-                let what = format!("the state of row {} is not finite after it", self.bad[0]);
+                let row = self.bad[0];
+                let why = self.model.overflow();
+                let what =
+                    format!("the state or the output of row {row} is not finite after it: {why}");
                 return Err(self.model.not_finite(what));
             }
             for &row in &self.bad {
@@ -207,7 +210,7 @@ impl Session {
     /// layer, and handed back. Each session may be at another step of another stream, and gets the bits that it would get
     /// alone. `ids`: one for each row of each session, in order; `out`: `[rows, C]`.
     ///
-    /// Returns the places of the sessions that did not step, because their features or new states are not finite: they stay
+    /// Returns the places of the sessions that did not step, because their features, new states or outputs are not finite: they stay
     /// where they were, or begin anew if they were told to ([`Session::set_begin_anew`]). Outputs of such rows are NaN.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ mod scan;
 mod shape;
 mod tensor;
 
-pub(crate) use shape::{Probe, Shapes, Sizes, axis, broadcast};
+pub(crate) use shape::{Probe, RAISE, Shapes, Sizes, axis, broadcast};
 pub(crate) use tensor::int64s;
 
 /// The tensors that a node may read, by name; with its data where a tensor stands in the file.

@@ -189,7 +189,7 @@ fn check(
         return Ok(None);
     };
     let graph = structure::check(proto, size)?;
-    let mut info = contract::check(graph, meta, size)?;
+    let mut info = contract::check(graph, meta, size, memory)?;
     let mut shapes = Shapes::of(graph, structure::opset_of(proto), size, memory);
     let probe = shapes.probe(&info)?;
     contract::formula::check(graph, &info, &shapes, &probe)?;

@@ -8,7 +8,7 @@ use crate::contract;
 use crate::error::Result;
 use crate::exact::output_shape;
 use crate::info::{Info, StateSpec};
-use crate::input::{Extras, Input, Output, check_finite};
+use crate::input::{Extras, Input, Output};
 use crate::options::{Execution, Options};
 use crate::plan::{Engine, Key, Plan};
 use crate::proto::{self, GraphProto, ModelProto};
@@ -164,7 +164,7 @@ impl Model {
         if results.len() != portable.outputs.len() {
             return Err(self.broken("the outputs", format!("{} came back", results.len())));
         }
-        self.unpack(&portable.outputs, &results, input, state.rows)
+        self.unpack(&portable.outputs, &results, input, extras, state.rows)
     }
 
     fn data(&self, input: &Input<'_>) -> TractResult<TValue> {
@@ -192,6 +192,7 @@ impl Model {
         ports: &[Port],
         results: &[TValue],
         input: &Input<'_>,
+        extras: &Extras<'_>,
         rows: usize,
     ) -> Result<(Output, State)> {
         let shape = output_shape(&self.info, input);
@@ -205,8 +206,6 @@ impl Model {
                     let (slot, name) = (&self.layout.slots[*at], &self.info.states[*at].output);
                     let wanted: Vec<usize> = [&[rows], slot.shape.as_slice()].concat();
                     values[*at] = self.values(name, result, &wanted)?;
-                    check_finite(name, &values[*at])
-                        .map_err(|e| self.broken(name, e.to_string()))?;
                 }
             }
         }
@@ -220,6 +219,7 @@ impl Model {
             values: output,
             shape,
         };
+        self.finite(&output, &state, extras)?;
         Ok((output, state))
     }
 

@@ -4,7 +4,7 @@ use super::{Model, Runner};
 use crate::engine::Fault;
 use crate::error::{Error, Result};
 use crate::exact::{Batch, Exact, output_shape};
-use crate::input::{Extras, Input, Output, check_batch, check_finite};
+use crate::input::{Extras, Input, Output, check_batch};
 use crate::kernels::Cpu;
 use crate::limits::Call;
 use crate::state::State;
@@ -61,7 +61,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Input`] before anything is run; [`Error::Load`] if no plan can be made; [`Error::Run`] if the engine
-    /// fails, returns another shape than the file declares, or leaves a state that is not finite.
+    /// fails, returns another shape than the file declares, or leaves a state or an output that is not finite.
     pub fn run(&self, input: Input<'_>, state: &State) -> Result<(Output, State)> {
         self.run_with(input, &Extras::default(), state)
     }
@@ -181,11 +181,32 @@ impl Model {
             let done = exact.step(cpu, input, extras.reset, &mut states, out, &mut vec![]);
             done.map_err(|fault| self.failed(&fault))?;
         }
-        for (spec, values) in self.info.states.iter().zip(&next.values) {
-            check_finite(&spec.output, values)
-                .map_err(|e| self.broken(&spec.output, e.to_string()))?;
-        }
+        self.finite(&output, &next, extras)?;
         Ok((output, next))
+    }
+
+    /// Whether all that a call made is numbers; what stands behind a row's own end is nobody's.
+    pub(super) fn finite(&self, output: &Output, next: &State, extras: &Extras<'_>) -> Result<()> {
+        let none = |values: &[f32]| values.iter().position(|v| !v.is_finite());
+        for (spec, values) in self.info.states.iter().zip(&next.values) {
+            if let Some(at) = none(values) {
+                return Err(self.overflowed(&spec.output, at / spec.len().max(1), None));
+            }
+        }
+        let name = &self.info.output.name;
+        let (width, steps) = match *output.shape.as_slice() {
+            [_, time, width] => (width, Some(time)),
+            _ => (self.info.output.width, None),
+        };
+        let size = (steps.unwrap_or(1) * width).max(1);
+        for (row, values) in output.values.chunks(size).enumerate() {
+            let own = extras.lengths.and_then(|l| usize::try_from(l[row]).ok());
+            let end = own.filter(|_| steps.is_some()).map_or(size, |n| n * width);
+            if let Some(at) = none(&values[..end.min(values.len())]) {
+                return Err(self.overflowed(name, row, steps.map(|_| at / width)));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn not_finite(&self, what: String) -> Error {

@@ -233,5 +233,6 @@ fn recurrence(
     Ok(())
 }
 
-const RAISE: &str = "if the file is to be trusted, open it with a larger Options::memory";
+/// What mends a refusal for the memory that a file asks for.
+pub(crate) const RAISE: &str = "if the file is to be trusted, give it more: --memory BYTES of the command, Options::memory of the library";
 const RECURRENCES: &str = "metadata `minrnn.recurrences`";

@@ -39,6 +39,43 @@ pub(crate) fn breach_of(spec: &Spec, place: &str, words: &str, change: impl FnOn
     assert!(text.contains(words), "words: {text}");
 }
 
+/// A state that is taken and never read: a stream would begin anew with each call, silently.
+#[test]
+fn a_state_that_no_output_depends_on() {
+    for made_of in [&["state.0.conv"][..], &["state.1.w"]] {
+        let change = |f: &mut File| {
+            let mut port = f.input("state.0.conv").clone();
+            port.name = "state.1.w".into();
+            f.graph.inputs.push(port);
+            let mut port = f.output("next_state.0.conv").clone();
+            port.name = "next_state.1.w".into();
+            f.graph.outputs.push(port);
+            let mut copy = f.node("Identity").clone();
+            copy.inputs = made_of.iter().map(|i| (*i).to_owned()).collect();
+            copy.outputs = vec!["next_state.1.w".into()];
+            f.graph.nodes.push(copy);
+            let states = f.props.iter().find(|(k, _)| k == "minrnn.states");
+            let states = states.unwrap().1.clone();
+            let mut all: serde_json::Value = serde_json::from_str(&states).unwrap();
+            let all = all.as_array_mut().unwrap();
+            let conv = all.iter().find(|s| s["input"] == "state.0.conv");
+            let mut more = conv.unwrap().clone();
+            more["input"] = "state.1.w".into();
+            more["output"] = "next_state.1.w".into();
+            all.push(more);
+            let all = serde_json::to_string(&all).unwrap();
+            f.prop("minrnn.states", &all);
+        };
+        if made_of == ["state.1.w"] {
+            let mut file = spec().file();
+            change(&mut file);
+            Model::from_bytes(&file.to_bytes()).unwrap();
+        } else {
+            breach("input `state.1.w`", "no output depends on it", change);
+        }
+    }
+}
+
 #[test]
 fn the_untouched_files_are_taken() {
     for form in [Form::Step, Form::Scan, Form::KoggeStone(32)] {

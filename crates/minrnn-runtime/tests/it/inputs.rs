@@ -317,3 +317,63 @@ fn plans_are_bounded_and_reused() {
         }
     }
 }
+
+/// The same model with a head whose sums overflow for all but zeros.
+fn steep(form: Form) -> Model {
+    let mut file = Spec::gated(form).file();
+    let all = &mut file.graph.weights;
+    let head = all.iter_mut().find(|w| w.name == "out.weight").unwrap();
+    head.raw = head
+        .raw
+        .chunks(4)
+        .flat_map(|_| 3e38f32.to_le_bytes())
+        .collect();
+    Model::from_bytes(&file.to_bytes()).unwrap()
+}
+
+/// An output that is infinite is no answer, though all states are numbers: named, by row and step.
+#[test]
+fn outputs_that_are_not_finite() {
+    let large = |rows: usize, steps: usize| {
+        let mut values = vec![0.0; rows * steps * 5];
+        values[(rows * steps - 1) * 5..].fill(1e4);
+        values
+    };
+    let model = steep(Form::Scan);
+    let run =
+        |values: &[f32]| model.run(features(values, 2, 3, 5), &model.initial_state(2).unwrap());
+    let (out, _) = run(&[0.0; 30]).unwrap();
+    assert!(out.values.iter().all(|v| v.is_finite()));
+    let error = run(&large(2, 3)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Run, "{error}");
+    for words in [
+        "` is not finite in row 1, step 2",
+        "(f32): normalise the units",
+    ] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
+    let model = steep(Form::Step);
+    let error = model
+        .run(
+            features(&large(2, 1), 2, 1, 5),
+            &model.initial_state(2).unwrap(),
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("row 1"), "{error}");
+}
+
+/// A state of features that overflow is not called something else than what it is.
+#[test]
+fn states_that_overflow() {
+    let model = Spec::raw(Form::Scan, 1).model();
+    let state = model.initial_state(1).unwrap();
+    let error = model.run(features(&[1.0, 3e38, 1.0, 3e38], 1, 2, 2), &state);
+    let error = error.unwrap_err().to_string();
+    for words in [
+        "`next_state.0.h` is not finite in row 0",
+        "overflow in the types",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(!error.contains("give finite values"), "{error}");
+}

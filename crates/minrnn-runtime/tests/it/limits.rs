@@ -48,7 +48,7 @@ fn doubling_by_concat() {
 fn outer_products() {
     for (op, words) in [("Add", "bytes at once"), ("MatMul", "bytes at once")] {
         refused(&format!("node `/{op}"), words, |f| {
-            let (n, column, row) = (1 << 13, "column", "row");
+            let (n, column, row) = (1 << 15, "column", "row");
             f.graph
                 .weights
                 .push(Tensor::f32(column, &[n, 1], &vec![0.5; n as usize]));
@@ -168,11 +168,15 @@ fn the_limit_can_be_raised() {
         .nodes
         .push(node("Expand", &["one", "shape"], "big", &[]));
     let bytes = file.to_bytes();
-    let error = Model::from_bytes(&bytes).unwrap_err();
-    assert!(error.to_string().contains("Options::memory"), "{error}");
     let mut options = Options::default();
+    options.memory = 32 << 20;
+    let error = Model::from_bytes_with(&bytes, &options).unwrap_err();
+    for named in ["Options::memory", "--memory"] {
+        assert!(error.to_string().contains(named), "{error}");
+    }
     options.memory = 64 << 20;
     Model::from_bytes_with(&bytes, &options).expect("48 MiB are within 64");
+    Model::from_bytes(&bytes).expect("and within what is usual");
 }
 
 #[test]
@@ -198,7 +202,43 @@ fn states_larger_than_the_file() {
     use crate::support::proto::Dim;
     file.input("state.0.h").dims[1] = Dim::N(shape);
     file.output("next_state.0.h").dims[1] = Dim::N(shape);
-    let error = Model::from_bytes(&file.to_bytes()).unwrap_err();
+    let mut options = Options::default();
+    options.memory = 1 << 20;
+    let error = Model::from_bytes_with(&file.to_bytes(), &options).unwrap_err();
+    assert_eq!(error.place(), Some("metadata `minrnn.states`"), "{error}");
+    assert!(error.to_string().contains("--memory"), "{error}");
+}
+
+/// A window is as long as its model says, whatever its weights are: 4 MB in a file of a few KB.
+#[test]
+fn windows_larger_than_the_file() {
+    let mut file = Spec::gated(Form::Scan).file();
+    let window = 1 << 20;
+    use crate::support::proto::{Dim, Port};
+    let port = |name: &str| Port {
+        name: name.into(),
+        elem: 1,
+        dims: vec![Dim::S("batch"), Dim::N(window)],
+    };
+    file.graph.inputs.push(port("state.1.w"));
+    file.graph.outputs.push(port("next_state.1.w"));
+    let h = &["state.1.w"];
+    file.graph
+        .nodes
+        .push(node("Identity", h, "next_state.1.w", &[]));
+    let state = |at: &str, n: i64| {
+        format!(
+            r#"{{"input":"state.{at}","output":"next_state.{at}","shape":[{n}],"init":"zero"}}"#
+        )
+    };
+    let d = Spec::gated(Form::Scan).d as i64;
+    let both = format!("[{},{}]", state("0.h", d), state("1.w", window));
+    file.prop("minrnn.states", &both);
+    let bytes = file.to_bytes();
+    Model::from_bytes(&bytes).unwrap();
+    let mut options = Options::default();
+    options.memory = 1 << 20;
+    let error = Model::from_bytes_with(&bytes, &options).unwrap_err();
     assert_eq!(error.place(), Some("metadata `minrnn.states`"), "{error}");
 }
 

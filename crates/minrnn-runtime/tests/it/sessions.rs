@@ -599,6 +599,35 @@ fn a_row_that_is_not_finite_begins_anew_alone() {
     assert_eq!(a.state().select(&[1]).unwrap(), start);
 }
 
+/// An output that overflows from a state that is a number.
+#[test]
+fn a_step_whose_output_is_not_finite_is_refused() {
+    let mut file = Spec::gated(Form::Step).file();
+    let all = &mut file.graph.weights;
+    let head = all.iter_mut().find(|w| w.name == "out.weight").unwrap();
+    head.raw = head
+        .raw
+        .chunks(4)
+        .flat_map(|_| 3e38f32.to_le_bytes())
+        .collect();
+    let model = Arc::new(Model::from_bytes(&file.to_bytes()).unwrap());
+    let mut session = Session::new(model.clone(), 2).unwrap();
+    let mut data = vec![0.0; 2 * 5];
+    session.step_features(&data).unwrap();
+    let before = session.state().clone();
+    data[5..].fill(1e4);
+    let error = session.step_features(&data).unwrap_err().to_string();
+    for words in ["output of row 1 is not finite", "normalise the units"] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(*session.state(), before);
+    session.set_begin_anew(true);
+    let out = session.step_features(&data).unwrap().values;
+    assert_eq!(session.began_anew(), [1]);
+    let (good, poor) = out.split_at(out.len() / 2);
+    assert!(good.iter().all(|v| v.is_finite()) && poor.iter().all(|v| v.is_nan()));
+}
+
 #[test]
 fn a_step_into_room_of_the_caller() {
     let spec = Spec::gated(Form::Step);

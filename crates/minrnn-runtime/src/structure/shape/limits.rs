@@ -6,7 +6,9 @@ use super::fact::Fact;
 /// Bytes more for each byte of the file: weights are made wider, transposed, cut.
 const BYTES_PER_BYTE: u64 = 8;
 /// Operations for each byte of memory that a graph may ask for.
-const WORK_PER_MEMORY: u64 = 16;
+const WORK_PER_MEMORY: u64 = 2;
+/// Operations that a short call may ask for in any case.
+const LEAST_WORK: u64 = 1 << 29;
 /// Operations more for each byte of the file: a weight is used once for each row of a block.
 const WORK_PER_BYTE: u64 = 64;
 /// Rows times steps from which on the limits grow in proportion.
@@ -42,7 +44,7 @@ impl Limits {
     /// rows times steps.
     pub(super) fn of_file(size: u64, memory: u64, cells: u64) -> Self {
         let times = cells.div_ceil(FEW).max(1);
-        let work = memory.saturating_mul(WORK_PER_MEMORY);
+        let work = memory.saturating_mul(WORK_PER_MEMORY).max(LEAST_WORK);
         let limit = |base: u64, each: u64| {
             let one = base.saturating_add(each.saturating_mul(size));
             one.saturating_mul(times)
