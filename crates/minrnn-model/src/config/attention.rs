@@ -90,8 +90,14 @@ impl Attention {
         }
     }
 
-    /// Whether as many positions can be the window, where nobody says another.
+    /// Whether as many positions can be the window, where nobody says another, and can fill the one that somebody says.
     pub(super) fn validate_positions(&self, positions: usize) -> Result<()> {
+        if let Some(window) = self.window.filter(|window| *window > positions) {
+            let what = format!(
+                "is {window}, and positions is {positions}: no sequence is longer than its positions, so that the window never fills; set it to at most {positions}, leave it out (it is positions then), or have more positions"
+            );
+            return Err(ModelError::config("cell.window", what));
+        }
         if self.window.is_some() || positions <= LONGEST {
             return Ok(());
         }
@@ -123,6 +129,10 @@ mod tests {
             (
                 "positions = 70000\ncell = { kind = 'attention' }",
                 "positions: is 70000, and attention sees as many steps where cell.window is left out",
+            ),
+            (
+                "positions = 16\ncell = { kind = 'attention', window = 17 }",
+                "cell.window: is 17, and positions is 16: no sequence is longer",
             ),
             (
                 "cell = { kind = 'attention', window = 0 }",
