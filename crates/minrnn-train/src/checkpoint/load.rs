@@ -86,7 +86,23 @@ fn checked(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<()> {
     check_buffers(checkpoint, model, path)
 }
 
-/// Buffers are what the configuration says, to the last bit: statistics of the data, without which the weights mean nothing.
+/// What in `config.json` a buffer follows from.
+fn source_of_buffer(name: &str) -> &'static str {
+    match (name.ends_with(".shift") || name.ends_with(".scale"), name) {
+        (true, name) if name.starts_with("input.") => {
+            "the statistics in config.json (mean and std of model.input)"
+        }
+        (true, name) if name.starts_with("head.") => {
+            "the statistics in config.json (mean and std of model.head)"
+        }
+        _ => {
+            "the keys of model.cell in config.json, which all of it follows from (of Hyena `longest` and the channels),"
+        }
+    }
+}
+
+/// Buffers are what the configuration says, to the last bit: statistics of the data, without which the weights mean nothing, and codes
+/// that a layer follows from.
 fn check_buffers(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<()> {
     for spec in model.graph().params() {
         let Role::Buffer { values } = &spec.role else {
@@ -96,12 +112,60 @@ fn check_buffers(checkpoint: &Checkpoint, model: &Model, path: &Path) -> Result<
         let differs = |(a, b): (&f32, &f32)| a.to_bits() != b.to_bits();
         if let Some(i) = found.iter().zip(values).position(differs) {
             let (name, found, wanted) = (&spec.name, found[i], values[i]);
+            let source = source_of_buffer(name);
             let message = format!(
-                "`{name}` has {found} at {i}, where the statistics in config.json (mean and std of model.input and model.head) give {wanted}; one of the two was changed"
+                "`{name}` has {found} at {i}, where {source} give {wanted}; one of the two was changed"
             );
             let problem = CheckpointProblem::Malformed { message };
             return Err(TrainError::checkpoint(path, problem));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TensorData;
+    use super::*;
+
+    /// A buffer that was changed is told with what it follows from: statistics of the one end or the other, or a layer's own keys.
+    #[test]
+    fn buffers_are_told_with_what_they_follow_from() {
+        let text = "width = 4\nlayers = 1\n[input]\nfeatures = 1\nmean = [1.0]\nstd = [2.0]\n\
+            [cell]\nkind = 'hyena'\nlongest = 8\n[head]\nwidth = 1\nkind = 'values'\nmean = [1.0]\nstd = [2.0]\n";
+        let config: ModelConfig = toml::from_str(text).unwrap();
+        let model = Model::from_config(&config).unwrap();
+        let mut seen = vec![];
+        for spec in model.graph().params() {
+            let Role::Buffer { .. } = &spec.role else {
+                continue;
+            };
+            let named = Params::init(model.graph(), 0)
+                .to_named(model.graph())
+                .into_iter();
+            let mut checkpoint = Checkpoint {
+                config: serde_json::json!({ "model": model.config() }),
+                params: named
+                    .map(|(name, (shape, data))| (name, TensorData { shape, data }))
+                    .collect(),
+                optimizer: None,
+                trainer: None,
+                raw: None,
+                states: None,
+                vocabulary: None,
+            };
+            checkpoint.params.get_mut(&spec.name).unwrap().data[0] += 1.0;
+            let error = load_model(&checkpoint, Path::new("c")).unwrap_err();
+            let wanted = match spec.name.split('.').next() {
+                Some("input") => "model.input) give",
+                Some("head") => "model.head) give",
+                _ => "model.cell in config.json",
+            };
+            let error = error.to_string();
+            assert!(error.contains(wanted), "{}: {error}", spec.name);
+            seen.push(wanted);
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 3, "{seen:?}");
+    }
 }

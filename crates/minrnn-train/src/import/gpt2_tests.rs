@@ -3,7 +3,8 @@
 use minrnn_model::config::CellConfig;
 use minrnn_model::layers::Activation;
 
-use super::tests::{Shapes, imported_from, refused, shapes, source, with, without};
+use super::source::Argument;
+use super::tests::{Shapes, imported_from, refused, shapes, source, source_of, with, without};
 use super::*;
 
 /// Width 6, 5 tokens, 9 positions, one block, no biases.
@@ -27,6 +28,19 @@ fn heads(n: usize) -> Options {
         heads: Some(n),
         ..Options::default()
     }
+}
+
+fn said(all: &[(&str, usize)]) -> Vec<(String, Argument)> {
+    let one = |(name, n): &(&str, usize)| ((*name).to_owned(), Argument::Count(*n));
+    all.iter().map(one).collect()
+}
+
+/// A file whose masks, `[1, 1, 9, 9]`, show what `sees` says of row and column.
+fn masked(shapes: &Shapes, sees: impl Fn(usize, usize) -> bool) -> Source {
+    source_of(shapes, |name, i| match name.ends_with("attn.bias") {
+        true => f32::from(u8::from(sees(i / 9, i % 9))),
+        false => 0.01 * i as f32,
+    })
 }
 
 #[test]
@@ -54,7 +68,7 @@ fn a_nano_gpt_is_found_by_its_shapes() {
         activation: Some(Activation::GeluTanh),
         ..heads(2)
     };
-    let found = imported_from(&source(&other), &said).unwrap();
+    let found = imported_from(&masked(&other, |row, column| column <= row), &said).unwrap();
     let mlp = found.config.mlp.expect("feed-forward layers");
     assert_eq!(mlp.activation, Activation::GeluTanh);
     assert!(!found.notes.iter().any(|n| n.contains("--activation")));
@@ -101,7 +115,7 @@ fn what_no_tensor_says_is_asked_for_by_name() {
 #[test]
 fn what_model_args_say_is_held_against_the_weights() {
     let mut file = source(&nano_gpt());
-    file.arguments = vec![("n_head".into(), 3), ("n_layer".into(), 1)];
+    file.arguments = said(&[("n_head", 3), ("n_layer", 1)]);
     let found = imported_from(&file, &Options::default()).unwrap();
     assert!(found.architecture.contains("3 heads"));
     let error = imported_from(&file, &heads(2)).unwrap_err().to_string();
@@ -109,13 +123,90 @@ fn what_model_args_say_is_held_against_the_weights() {
         error.contains("model_args in the file says `n_head` = 3"),
         "{error}"
     );
-    file.arguments.push(("block_size".into(), 8));
+    file.arguments.extend(said(&[("block_size", 8)]));
     let error = imported_from(&file, &Options::default()).unwrap_err();
     let error = error.to_string();
     assert!(
         error.contains("`block_size` = 8, and the weights have 9"),
         "{error}"
     );
+}
+
+/// What no nanoGPT is made by, and what is no number of heads: named as it stands in the file, no flag is blamed.
+#[test]
+fn model_args_that_no_nano_gpt_has_are_refused() {
+    let words = |text: &str| Argument::Other(text.into());
+    for (key, value, wanted) in [
+        ("rope", Argument::Flag(true), "`rope` = True in model_args"),
+        (
+            "activation",
+            words("\"relu\""),
+            "`activation` = \"relu\" in model_args",
+        ),
+        ("n_head", words("-2"), "`n_head` = -2, and it is a whole"),
+        (
+            "n_head",
+            Argument::Count(0),
+            "`n_head` = 0, and it is a whole",
+        ),
+        ("n_head", Argument::Flag(true), "`n_head` = True"),
+        ("n_head", Argument::Count(4), "`n_head` = 4, which does not"),
+        ("bias", Argument::Count(2), "`bias` = 2, and it is True or"),
+    ] {
+        let mut file = source(&nano_gpt());
+        file.arguments = said(&[("n_head", 2)]);
+        file.arguments.retain(|(name, _)| name != key);
+        file.arguments.push((key.into(), value));
+        let options = match key {
+            "n_head" => Options::default(),
+            _ => heads(2),
+        };
+        let error = imported_from(&file, &options).unwrap_err().to_string();
+        assert!(
+            error.contains(wanted) && !error.contains("--heads"),
+            "{error}"
+        );
+    }
+    let mut file = source(&nano_gpt());
+    file.arguments = said(&[("n_head", 2)]);
+    file.arguments.push(("dropout".into(), words("0.5")));
+    imported_from(&file, &Options::default()).unwrap();
+}
+
+/// A mask that hides an earlier step, or shows a later one, is of another model.
+#[test]
+fn masks_of_a_nano_gpt_are_causal() {
+    let shapes = with(nano_gpt(), "transformer.h.0.attn.bias", &[1, 1, 9, 9]);
+    imported_from(&masked(&shapes, |row, column| column <= row), &heads(2)).unwrap();
+    let all = masked(&shapes, |_, _| true);
+    let band = masked(&shapes, |row, column| column <= row && row < column + 3);
+    for (file, place) in [(all, "row 0, column 1"), (band, "row 3, column 0")] {
+        let error = imported_from(&file, &heads(2)).unwrap_err().to_string();
+        for wanted in ["`transformer.h.0.attn.bias` has", place, "no equal here"] {
+            assert!(error.contains(wanted), "{wanted}: {error}");
+        }
+    }
+    let other = with(nano_gpt(), "transformer.h.0.attn.bias", &[1, 9, 9, 1]);
+    refused(&other, &heads(2), &["[1, 9, 9, 1]", "no mask"]);
+}
+
+/// Weights as nanoGPT has them beside a configuration of transformers: one of the two is wrong.
+#[test]
+fn a_config_json_of_a_gpt2_is_of_no_nano_gpt() {
+    let run = |options: &Options, text: &str| {
+        import_source(&source(&nano_gpt()), options, &|_| Ok(text.into()))
+    };
+    let gpt2 = r#"{"model_type": "gpt2"}"#;
+    let error = run(&heads(2), gpt2).unwrap_err().to_string();
+    for wanted in ["c_attn.weight` is", "config.json", "--layout nanogpt"] {
+        assert!(error.contains(wanted), "{wanted}: {error}");
+    }
+    let named = Options {
+        layout: Some(Layout::NanoGpt),
+        ..heads(2)
+    };
+    run(&named, gpt2).unwrap();
+    run(&heads(2), r#"{"model_type": "llama"}"#).unwrap();
 }
 
 #[test]
@@ -161,26 +252,29 @@ fn biases_are_there_or_not() {
         let there = format!("`{name}` is there");
         refused(&alone, &heads(2), &["is missing, and", &there]);
     }
-    for (shapes, said, wanted) in [
+    for (shapes, bias, wanted) in [
         (
             &all,
-            0,
+            false,
             ["`transformer.h.0.ln_1.bias` is there", "`bias` = False"],
         ),
         (
             &nano_gpt(),
-            1,
+            true,
             ["`transformer.h.0.ln_1.bias` is missing", "`bias` = True"],
         ),
     ] {
         let mut file = source(shapes);
-        file.arguments = vec![("n_head".into(), 2), ("bias".into(), said)];
+        file.arguments = vec![
+            ("n_head".into(), Argument::Count(2)),
+            ("bias".into(), Argument::Flag(bias)),
+        ];
         let error = imported_from(&file, &Options::default()).unwrap_err();
         let error = error.to_string();
         for wanted in wanted.into_iter().chain(["of two models"]) {
             assert!(error.contains(wanted), "{wanted}: {error}");
         }
-        file.arguments[1].1 = 1 - said;
+        file.arguments[1].1 = Argument::Flag(!bias);
         imported_from(&file, &Options::default()).unwrap();
     }
 }
@@ -190,7 +284,16 @@ fn tables_that_no_window_is_as_long_as_are_named() {
     for rows in [1, 65_537] {
         let other = with(nano_gpt(), "transformer.wpe.weight", &[rows, 6]);
         let wanted = format!("has {rows} rows");
-        refused(&other, &heads(2), &["wpe.weight", &wanted, "2 to 65536"]);
+        let mend = if rows == 1 {
+            "one position"
+        } else {
+            "fewer rows"
+        };
+        refused(
+            &other,
+            &heads(2),
+            &["wpe.weight", &wanted, "2 to 65536", mend],
+        );
     }
 }
 

@@ -239,6 +239,12 @@ fn attention(
             of.of_transformers(&settings, options)?,
         )
     } else {
+        not_of_transformers(of, options, settings)?;
+        for name in of.masks() {
+            let mask = &named.tensors[&name];
+            let values = source.values(named.name(&name), mask)?;
+            gpt2::check_mask(&name, &mask.shape, &values)?;
+        }
         let beside = gpt2::Beside {
             arguments: source.arguments.clone(),
             tied: same_as_table(source, named, &of.table())?,
@@ -251,6 +257,26 @@ fn attention(
         what: plan.what.clone(),
         plan,
     })
+}
+
+/// Refuses linear weights as nanoGPT has them beside a configuration of a GPT-2 of transformers, unless the layout is said.
+fn not_of_transformers(
+    of: &gpt2::Named<'_>,
+    options: &Options,
+    settings: &dyn Fn(&str) -> Result<Vec<u8>>,
+) -> Result<()> {
+    let beside = || {
+        settings("GPT-2")
+            .ok()
+            .filter(|text| settings::is_gpt2(text))
+    };
+    if options.layout == Some(Layout::NanoGpt) || beside().is_none() {
+        return Ok(());
+    }
+    Err(ImportProblem::tensor(
+        &of.first(),
+        "is [3 width, width], as nanoGPT has it, and config.json beside the weights says `model_type` = \"gpt2\", whose linear weights are [in, out]: turn them, or say --layout nanogpt if the weights are of a nanoGPT",
+    ))
 }
 
 /// Whether a head is not there, or is the table of embeddings, bit for bit.
@@ -295,7 +321,7 @@ fn check_tied(
     }
     Err(ImportProblem::tensor(
         head,
-        "differs from the embedding, and config.json says `tie_word_embeddings` = true: set it to false if the head is one of its own",
+        "differs from the embedding, and config.json says that it is the embedding (`tie_word_embeddings` = true, or no such key): write `tie_word_embeddings`: false if the head is one of its own",
     ))
 }
 

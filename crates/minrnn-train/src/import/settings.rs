@@ -14,6 +14,11 @@ pub(super) struct Keys {
     map: Map<String, Json>,
 }
 
+/// Whether the text is the configuration of a GPT-2.
+pub(super) fn is_gpt2(text: &[u8]) -> bool {
+    Keys::read(text).is_ok_and(|keys| keys.text("model_type") == Some("gpt2"))
+}
+
 pub(super) fn refused(key: &str, value: &Json, wanted: &str) -> ImportProblem {
     ImportProblem::Unsupported {
         what: format!("`{key}` = {value} in config.json"),

@@ -108,8 +108,12 @@ impl Keys {
             return Err(refused("n_head", &s.heads.into(), &wanted));
         }
         if !POSITIONS.contains(&s.positions) {
+            let mend = match s.positions < *POSITIONS.start() {
+                true => "a model of one position sees nothing before it, and has no equal here",
+                false => "cut `wpe.weight` to fewer rows, and write their number",
+            };
             let wanted = format!(
-                "a step sees as many steps as there are positions, {} to {}; cut `wpe.weight` to fewer rows, and write their number",
+                "a step sees as many steps as there are positions, {} to {}; {mend}",
                 POSITIONS.start(),
                 POSITIONS.end()
             );

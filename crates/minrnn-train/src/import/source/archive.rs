@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::pickle::{Id, Node, Pickle};
 use super::zip::Zip;
-use super::{Dtype, Info, Place};
+use super::{Argument, Dtype, Info, Place};
 use crate::import::error::{ImportProblem, Result};
 
 const PICKLE: &str = "data.pkl";
@@ -16,8 +16,8 @@ const KEYS: [&str; 3] = ["model", "state_dict", "model_state_dict"];
 /// The entry in which nanoGPT keeps what its model is made by.
 const ARGUMENTS: &str = "model_args";
 
-/// The tensors of an archive, in words where they were, and the whole numbers of the arguments beside them.
-type Found = (BTreeMap<String, Info>, String, Vec<(String, usize)>);
+/// The tensors of an archive, in words where they were, and the arguments beside them.
+type Found = (BTreeMap<String, Info>, String, Vec<(String, Argument)>);
 
 pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<Found> {
     let zip = Zip::open(bytes)?;
@@ -56,17 +56,28 @@ pub(super) fn tensors(bytes: &[u8], key: Option<&str>) -> Result<Found> {
     Ok((tensors, format, arguments(&pickle)))
 }
 
-fn arguments(pickle: &Pickle) -> Vec<(String, usize)> {
+fn arguments(pickle: &Pickle) -> Vec<(String, Argument)> {
     let items = |id: Id| pickle.items(id).unwrap_or_default();
     let mut entries = items(pickle.root()).iter();
     let entry = entries.find(|(name, _)| pickle.text(*name) == Some(ARGUMENTS));
     let all = entry.map_or(&[][..], |(_, value)| items(*value)).iter();
-    let number = |id: Id| match pickle.node(id) {
-        Node::Bool(said) => Some(usize::from(*said)),
-        _ => pickle.count(id),
+    let name = |id: Id| {
+        let text = pickle.text(id).map(str::to_owned);
+        text.unwrap_or_else(|| pickle.describe(id))
     };
-    all.filter_map(|(name, value)| Some((pickle.text(*name)?.to_owned(), number(*value)?)))
+    all.map(|(key, value)| (name(*key), argument(pickle, *value)))
         .collect()
+}
+
+fn argument(pickle: &Pickle, id: Id) -> Argument {
+    match (pickle.node(id), pickle.count(id)) {
+        (_, Some(n)) => Argument::Count(n),
+        (Node::Bool(said), _) => Argument::Flag(*said),
+        (Node::Int(n), _) => Argument::Other(n.to_string()),
+        (Node::Text(text), _) => Argument::Other(format!("{text:?}")),
+        (Node::Other, _) => Argument::Other("(None, a number with a point, or a list)".into()),
+        _ => Argument::Other(format!("({})", pickle.describe(id))),
+    }
 }
 
 /// The folder in the archive that everything is in, with its slash.

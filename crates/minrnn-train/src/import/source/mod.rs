@@ -87,6 +87,26 @@ pub(super) struct Info {
     place: Place,
 }
 
+/// One of the arguments that a model was made by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Argument {
+    Count(usize),
+    Flag(bool),
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl std::fmt::Display for Argument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(n) => write!(f, "{n}"),
+            Self::Flag(true) => write!(f, "True"),
+            Self::Flag(false) => write!(f, "False"),
+            Self::Other(words) => write!(f, "{words}"),
+        }
+    }
+}
+
 /// An opened file.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -95,8 +115,8 @@ pub(super) struct Source {
     pub(super) tensors: BTreeMap<String, Info>,
     /// Format, and the entry of the file that the tensors were found in.
     pub(super) format: String,
-    /// The whole numbers and truth values (1, 0) of the entry `model_args` of an archive, by name: what a nanoGPT was made by.
-    pub(super) arguments: Vec<(String, usize)>,
+    /// The entry `model_args` of an archive, by name: what a nanoGPT was made by.
+    pub(super) arguments: Vec<(String, Argument)>,
 }
 
 impl Source {
