@@ -68,6 +68,25 @@ fn a_larger_bound_is_not_the_models() {
     forged.breaks("`initial.logits.bound` has 3 values, the model gives");
 }
 
+/// A tensor that no run of the trace has, under a name of its own or one that looks like a state's.
+#[test]
+fn tensors_of_no_run_are_named() {
+    for name in ["other", "given.state.9.h", "initial.state.0.h.bound"] {
+        let forged = Forged::tokens();
+        let path = forged.path().join("golden.safetensors");
+        let bytes = std::fs::read(&path).unwrap();
+        let (_, about) = SafeTensors::read_metadata(&bytes).unwrap();
+        let about: HashMap<String, String> = about.metadata().clone().unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let more = TensorView::new(Dtype::F32, vec![1], &[0; 4]).unwrap();
+        let all = file.iter().map(|(own, view)| (own.to_owned(), view));
+        let all = all.chain([(name.to_owned(), more)]);
+        let made = safetensors::serialize(all, Some(about)).unwrap();
+        std::fs::write(&path, made).unwrap();
+        forged.breaks(&format!("`{name}` is no tensor of a golden trace"));
+    }
+}
+
 /// A part of them comes of what the weights were rounded from, which only the checkpoint has.
 #[test]
 fn bounds_of_narrow_weights_are_those_of_the_checkpoint() {

@@ -35,6 +35,9 @@ pub(crate) struct Eval {
     /// Write the figures as JSON, schema minrnn.eval/1; - for stdout, in place of the tables
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Bytes that a file of an export may ask for in a call of 8 rows times steps, beyond 8 for each byte of the file; K, M and G are known [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = super::numbers::memory)]
+    pub(crate) memory: Option<u64>,
 }
 
 /// A part of the data.

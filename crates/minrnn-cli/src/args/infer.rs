@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use minrnn_train::data::Delimiter;
 
-use super::numbers::{delimiter, one_or_more};
+use super::numbers::{delimiter, memory, one_or_more};
 
 /// Let a text model write, from a checkpoint or from exported files.
 ///
@@ -46,6 +46,9 @@ pub(crate) struct Generate {
     /// What computes [default: candle for a checkpoint, step for an export]
     #[arg(long, value_name = "NAME")]
     pub(crate) engine: Option<EngineChoice>,
+    /// Bytes that a file of an export may ask for in a call of 8 rows times steps, beyond 8 for each byte of the file; K, M and G are known [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
+    pub(crate) memory: Option<u64>,
 }
 
 /// Run token ids or features through an export.
@@ -92,6 +95,9 @@ pub(crate) struct Run {
     /// Write what comes out, by the ending: .csv, .npz, or .npy (float32) [default: print it, of a CSV, .npz or .safetensors file as CSV, else one step a line, rows apart by an empty line]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Bytes that a file of an export may ask for in a call of 8 rows times steps, beyond 8 for each byte of the file; K, M and G are known [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
+    pub(crate) memory: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,6 +10,20 @@ pub(super) fn one_or_more(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Bytes of memory: a number, or one with K, M or G behind it (of 1024).
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.char_indices().next_back() {
+        Some((at, 'K')) => (&text[..at], 1 << 10),
+        Some((at, 'M')) => (&text[..at], 1 << 20),
+        Some((at, 'G')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
+    bytes
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "expected bytes, such as 4294967296 or 4G".into())
+}
+
 /// Steps of a sequence.
 pub(super) fn seq_len(text: &str) -> Result<usize, String> {
     match text.parse() {

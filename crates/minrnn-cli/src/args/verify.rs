@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Engines;
-use super::numbers::one_or_more;
+use super::numbers::{memory, one_or_more};
 use crate::verify::pair::{Fill, InputSpec, StateSpec, dim_spec, input_spec, map_spec, value_spec};
 
 /// Prove that files compute the same: those of an export, or any two ONNX files.
@@ -45,6 +45,9 @@ pub(crate) struct Verify {
     /// All checks, at a few lengths up to T = 130: some ten seconds
     #[arg(long, conflicts_with_all = ["sequence", "against", "bisect"])]
     pub(crate) quick: bool,
+    /// Bytes that a file of an export may ask for in a call of 8 rows times steps, beyond 8 for each byte of the file; K, M and G are known [default: 1G]
+    #[arg(long, value_name = "BYTES", value_parser = memory, conflicts_with_all = ["sequence", "against", "bisect"])]
+    pub(crate) memory: Option<u64>,
     #[command(flatten)]
     pub(crate) engines: Engines,
     #[command(flatten)]

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Verify, given: &Given, ui: &Ui) -> Result<Outcome> {
         .dir
         .as_deref()
         .context("name the folder of an export")?;
-    let export = files::open_export(dir)?;
+    let export = files::open_export(dir)?.with_memory(args.memory);
     if let Some(only) = export.only_length() {
         let idle = ["max_len", "budget"].into_iter().find(|f| given.has(f));
         if let Some(name) = idle {

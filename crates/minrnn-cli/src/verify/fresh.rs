@@ -21,6 +21,8 @@ use super::report::{Grade, Row, Tally};
 pub(super) struct Fresh {
     dir: PathBuf,
     bytes: Vec<u8>,
+    /// What it may ask for, as the export's files.
+    memory: u64,
 }
 
 /// The form of `export` anew; none where it has none, or where one file cannot hold the weights.
@@ -98,6 +100,7 @@ fn made(
     Some(Fresh {
         dir: export.dir().to_path_buf(),
         bytes: new.encode(),
+        memory: export.within(runtime::Options::default()).memory,
     })
 }
 
@@ -140,20 +143,22 @@ pub(super) fn graphs(
 impl Fresh {
     /// In the runtime's executor; none where that does not know it.
     pub(super) fn exact(&self) -> Option<runtime::Model> {
-        let options = runtime::Options::default();
-        let model = runtime::Model::from_bytes_in(&self.dir, &self.bytes, &options).ok()?;
+        let model = self.open(runtime::Options::default())?;
         model.not_exact_because().is_none().then_some(model)
     }
 
     /// In tract; none where that does not run it.
     fn portable(&self) -> Option<runtime::Model> {
-        let options = runtime::Options::with_plans(64);
+        self.open(runtime::Options::with_plans(64))
+    }
+
+    fn open(&self, mut options: runtime::Options) -> Option<runtime::Model> {
+        options.memory = self.memory;
         runtime::Model::from_bytes_in(&self.dir, &self.bytes, &options).ok()
     }
 
     /// Whether the referee has all of its operators.
     pub(super) fn has_referee(&self) -> bool {
-        let options = runtime::Options::referee();
-        runtime::Model::from_bytes_in(&self.dir, &self.bytes, &options).is_ok()
+        self.open(runtime::Options::referee()).is_some()
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn row(
         ours: export.is_of_this_version(),
         other_bounds: false,
     };
+    trace.unlisted(graph, &stored.ports)?;
     let mut tally = Tally::new("oracle", "golden trace", "golden file", Grade::Exact);
     for prefix in ["initial", "given"] {
         trace.compare(graph, &stored.ports, numbers, prefix, &mut tally)?;
@@ -142,6 +143,29 @@ struct Trace<'a> {
 }
 
 impl Trace<'_> {
+    /// # Errors
+    /// A tensor that belongs to neither run: nothing holds it to anything, and readers may take it for what it is not.
+    fn unlisted(&self, graph: &Graph, ports: &[Port]) -> Result<()> {
+        let output = graph.output().kind.tensor_name();
+        let known = |name: &str| {
+            let run = |prefix: &str| name.strip_prefix(prefix)?.strip_prefix('.');
+            let Some(rest) = ["initial", "given"].into_iter().find_map(run) else {
+                return ["input_ids", "features", "lengths", "reset"].contains(&name);
+            };
+            let made = rest.strip_suffix(".bound").unwrap_or(rest);
+            ports.iter().any(|p| p.input == rest || p.output == made) || made == output
+        };
+        let mut names = self.file.names();
+        names.sort_unstable();
+        match names.into_iter().find(|name| !known(name)) {
+            None => Ok(()),
+            Some(name) => Err((self.fail)(format!(
+                "`{name}` is no tensor of a golden trace, and nothing holds it to anything; take it out, or export again"
+            ))
+            .into()),
+        }
+    }
+
     fn compare(
         &mut self,
         graph: &Graph,

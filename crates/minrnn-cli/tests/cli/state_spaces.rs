@@ -94,6 +94,39 @@ fn a_transformer_learns_and_is_verified() {
     learned_by(&format!("{config}{cell}"), 0.9);
 }
 
+/// A window's parallel file ends at some T, its step file does not; and its states hold more values than a small file has bytes.
+#[test]
+fn a_window_runs_beyond_its_parallel_form_and_within_the_memory_that_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = TASK.replace("steps = 300", "steps = 1");
+    let cell = "[model.cell]\nkind = 'attention'\nheads = 3\nwindow = 2048\n";
+    fs::write(dir.path().join("own.toml"), format!("{config}{cell}")).unwrap();
+    minrnn(dir.path(), &["train", "own.toml", "--out", "run"]).good();
+    minrnn(dir.path(), &["export", "run", "--out", "export"]).good();
+    let run = |ids: usize, more: &[&str]| {
+        let args = [&["run", "export", "--input", "-"], more].concat();
+        minrnn_with(dir.path(), &args, &"1 ".repeat(ids))
+    };
+    run(3, &[]).good();
+    let ran = run(3, &["--memory", "64K"]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("--memory BYTES"),
+        "{}",
+        ran.shown()
+    );
+    run(3, &["--memory", "1G"]).good();
+    assert_eq!(run(3, &["--memory", "0"]).code, Some(2));
+    let refused = run(5000, &["--form", "parallel"]);
+    assert!(refused.err.contains("--form step"), "{}", refused.shown());
+    let ran = run(5000, &[]);
+    assert!(
+        ran.code == Some(0) && ran.err.contains("the form "),
+        "{}",
+        ran.shown()
+    );
+    assert!(ran.err.contains("runs in its place"), "{}", ran.shown());
+}
+
 #[test]
 fn a_min_gru_in_mambas_block_learns_and_is_verified() {
     learned(

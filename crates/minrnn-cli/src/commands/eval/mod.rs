@@ -33,7 +33,7 @@ const VALUES: usize = 1 << 21;
 
 pub(super) fn run(args: &Eval, given: &Given, ui: &Ui) -> Result<Outcome> {
     check_outputs(args)?;
-    let subject = Subject::open(&args.dir)?;
+    let subject = Subject::open(&args.dir)?.with_memory(args.memory);
     source::refuse_unused(args, given, &subject)?;
     let held = source::open(args, &subject)?;
     Outputs::new()

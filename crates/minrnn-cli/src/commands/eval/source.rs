@@ -35,6 +35,14 @@ impl Subject {
         }
         Ok(Self::Checkpoint(Box::new(files::load_checkpoint(dir)?)))
     }
+
+    /// What the files of an export may ask for, bytes, where it is said.
+    pub(super) fn with_memory(self, memory: Option<u64>) -> Self {
+        match self {
+            Self::Export(export) => Self::Export(Box::new(export.with_memory(memory))),
+            Self::Checkpoint(_) => self,
+        }
+    }
 }
 
 /// Flags that would change nothing.
@@ -42,6 +50,12 @@ pub(super) fn refuse_unused(args: &Eval, given: &Given, subject: &Subject) -> Re
     if args.form.is_some() && matches!(subject, Subject::Checkpoint(_)) {
         bail!(
             "--form would change nothing: {} is no export, and candle has one form; leave it out",
+            args.dir.display()
+        );
+    }
+    if args.memory.is_some() && matches!(subject, Subject::Checkpoint(_)) {
+        bail!(
+            "--memory would change nothing: {} is no export; leave it out",
             args.dir.display()
         );
     }

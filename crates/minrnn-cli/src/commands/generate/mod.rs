@@ -38,6 +38,9 @@ fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome
             "{dir} is no export, and the engines step and parallel run exported files; make some with `minrnn export {dir} --out DIR`"
         );
     }
+    if args.memory.is_some() {
+        bail!("--memory would change nothing: {dir} is no export; leave it out");
+    }
     if args.dir.is_dir() && !files::has_checkpoint(&args.dir) {
         bail!(
             "{dir} is neither a checkpoint nor a run nor an export: it has no config.json, no {}/ and no {MANIFEST}",
@@ -60,7 +63,7 @@ fn from_checkpoint(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome
 }
 
 fn from_export(args: &Generate, sampler: Sampler, ui: &Ui) -> Result<Outcome> {
-    let export = files::open_export(&args.dir)?;
+    let export = files::open_export(&args.dir)?.with_memory(args.memory);
     let words = vocabulary(export.vocabulary(), &args.dir.display().to_string())?;
     let engine = match args.engine {
         Some(EngineChoice::Candle) => {

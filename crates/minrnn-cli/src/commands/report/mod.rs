@@ -191,6 +191,7 @@ fn measured(args: &Report, sources: &Sources, ui: &Ui) -> Result<Option<Measured
         return refuse_idle(args).map(|()| None);
     }
     let asked = Eval {
+        memory: None,
         dir: args.dir.clone(),
         data,
         set: args.set.clone(),

@@ -51,7 +51,7 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
     answers::check_ending(args.out.as_deref())?;
     let named = named::is_named(&args.input);
     named::refuse_unused(args, named)?;
-    let export = files::open_export(&args.dir)?;
+    let export = files::open_export(&args.dir)?.with_memory(args.memory);
     let model = Arc::new(open(&export, args.form, ui)?);
     match named {
         true => sequences(args, &export, &model, ui)?,
@@ -63,6 +63,7 @@ pub(super) fn run(args: &Run, ui: &Ui) -> Result<Outcome> {
 /// Rows of one array, all at once.
 fn rows(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result<()> {
     let mut data = Data::read(&args.input, model.info().input)?;
+    let model = &fitting(args, export, model, data.time, ui)?;
     let lengths = Lengths::read(
         args.lengths.as_deref(),
         [data.batch, data.time],
@@ -96,6 +97,8 @@ fn rows(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result<()> 
 /// Sequences of a file that names what is in it, one by one: none has another one's length.
 fn sequences(args: &Run, export: &Export, model: &Arc<Model>, ui: &Ui) -> Result<()> {
     let all = Sequences::read(args, export, model, ui)?;
+    let longest = all.data.iter().map(|one| one.time).max().unwrap_or(0);
+    let model = &fitting(args, export, model, longest, ui)?;
     let usual = Usual(export.statistics());
     // Rows of a call: those of a fixed batch are all the same.
     let copies = model.info().batch.unwrap_or(1);
@@ -206,6 +209,45 @@ fn open(export: &Export, form: Option<RunForm>, ui: &Ui) -> Result<Model> {
         wanted.join(", "),
         forms.join(" and ")
     )
+}
+
+/// `model`, or where no form was asked for and the longest sequence is longer than it takes, the first one that takes it.
+fn fitting(
+    args: &Run,
+    export: &Export,
+    model: &Arc<Model>,
+    longest: usize,
+    ui: &Ui,
+) -> Result<Arc<Model>> {
+    let most = |model: &Model| model.info().longest().filter(|n| *n < longest);
+    let (Some(max), None) = (most(model), args.form) else {
+        return Ok(model.clone());
+    };
+    // A model of so many steps has no form that takes more.
+    let ends = ["/positions", "/cell/longest"].map(|key| export.config().pointer(key));
+    if ends
+        .into_iter()
+        .flatten()
+        .any(|n| n.as_u64().is_some_and(|n| n < longest as u64))
+    {
+        return Ok(model.clone());
+    }
+    let first = model.info().form.as_str();
+    for form in ["scan", "step"].into_iter().filter(|form| *form != first) {
+        if export.is_for_other_engines(form) {
+            continue;
+        }
+        let other = export.load(form)?;
+        let Some(other) = other.filter(|o| !o.info().form.is_sequence() || most(o).is_none())
+        else {
+            continue;
+        };
+        ui.note(&format!(
+            "note: the form {first} takes up to {max} steps, and there are {longest}: the form {form} runs in its place"
+        ));
+        return Ok(Arc::new(other));
+    }
+    Ok(model.clone())
 }
 
 /// Which form runs in the place of one that only other engines run.

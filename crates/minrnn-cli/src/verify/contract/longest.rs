@@ -47,7 +47,7 @@ impl FormFile {
         if check::check(&fixed).is_err() {
             return true;
         }
-        let options = runtime::Options::with_plans(1);
+        let options = export.within(runtime::Options::with_plans(1));
         let Ok(model) = runtime::Model::from_bytes_of(&self.path, &fixed.encode(), &options) else {
             return true;
         };

@@ -59,6 +59,8 @@ pub struct Export {
     manifest: Manifest,
     forms: BTreeMap<String, FormFile>,
     off: Off,
+    /// What its files may ask for, bytes; `None`: as the runtime has it.
+    memory: Option<u64>,
 }
 
 impl Export {
@@ -102,7 +104,20 @@ impl Export {
             manifest,
             forms,
             off: off.clone(),
+            memory: None,
         })
+    }
+
+    /// The same whose files may ask for `memory` bytes ([`runtime::Options::memory`]) where one is given.
+    #[must_use]
+    pub fn with_memory(self, memory: Option<u64>) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Options with the memory that was given.
+    pub(super) fn within(&self, mut options: runtime::Options) -> runtime::Options {
+        options.memory = self.memory.unwrap_or(options.memory);
+        options
     }
 
     /// The model that the manifest's configuration describes.
@@ -221,7 +236,7 @@ impl Export {
     ) -> Result<std::result::Result<runtime::Model, String>> {
         let file = self.forms.get(form);
         let file = file.ok_or_else(|| broken(&self.dir, format!("has no form `{form}`")))?;
-        let options = runtime::Options::referee();
+        let options = self.within(runtime::Options::referee());
         match runtime::Model::from_bytes_of(&file.path, &file.bytes, &options) {
             Ok(model) => Ok(Ok(model)),
             Err(e) if e.kind() == runtime::ErrorKind::Load => Ok(Err(chain(&e))),
@@ -233,7 +248,8 @@ impl Export {
         let Some(file) = self.forms.get(form) else {
             return Ok(None);
         };
-        let model = runtime::Model::from_bytes_of(&file.path, &file.bytes, options);
+        let options = self.within(options.clone());
+        let model = runtime::Model::from_bytes_of(&file.path, &file.bytes, &options);
         model
             .map(Some)
             .map_err(|e| match file.is_for_other_engines() {

@@ -141,7 +141,7 @@ fn about(out: &mut String, c: &Content<'_>) {
         && matches!(c.graph.input(), Input::Features { .. })
     {
         out.push_str(
-            "- Features are made float16 before the first product, after their normalisation if the model has one. Beyond 65504 they are\n             \x20 infinite there, and gates saturate without a word: minrnn-runtime refuses such a call, other engines do not.\n",
+            "- Features are made float16 before the first product, after their normalisation if the model has one. Beyond 65519.996 they are\n             \x20 infinite there, and gates saturate without a word: minrnn-runtime refuses such a call, other engines do not.\n",
         );
     }
 }
