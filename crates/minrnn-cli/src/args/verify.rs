@@ -90,7 +90,7 @@ pub(crate) struct Pair {
     /// Size of a named dimension
     #[arg(long, value_name = "NAME=N", value_parser = dim_spec)]
     pub(crate) dim: Vec<(String, usize)>,
-    /// Shape of an input, of B, T, numbers and names of other lengths (x=B,T,64, m=B,S,64), and the range of its integers
+    /// Shape of an input, of B, T, numbers and names of other lengths (x=B,T,64, m=B,S,64), and the range of its integers, or of its floats (x=:float=0..1)
     #[arg(long, value_name = "NAME=DIMS[:int=LOW..HIGH]", value_parser = input_spec)]
     pub(crate) input: Vec<(String, InputSpec)>,
     /// Fill an input with a number, the number of steps, another length (P+T), or random lengths of rows

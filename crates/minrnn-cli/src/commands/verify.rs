@@ -55,6 +55,12 @@ pub(super) fn run(args: &Verify, given: &Given, ui: &Ui) -> Result<Outcome> {
         .dir
         .as_deref()
         .context("name the folder of an export")?;
+    if dir.is_file() {
+        bail!(
+            "{} is a file, and one file is held to nothing: name the folder of an export, or two files as --against REF.onnx FILE or --sequence A.onnx --step B.onnx",
+            dir.display()
+        );
+    }
     let export = files::open_export(dir)?.with_memory(args.memory);
     if let Some(only) = export.only_length() {
         let idle = ["max_len", "budget"].into_iter().find(|f| given.has(f));

@@ -38,6 +38,11 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
     if let (true, Some(engine)) = (report.holds, report.silent().first()) {
         bail!("{engine} was asked for and ran no case of any file; the notes above say why");
     }
+    if report.is_open() && report.has_gaps() {
+        bail!(
+            "not all of the files was compared, so that it cannot be told whether they hold; the notes above say what is left"
+        );
+    }
     if report.is_open() {
         bail!(
             "of some values there is no number to compare, so that it cannot be told whether they hold; the notes above say which"

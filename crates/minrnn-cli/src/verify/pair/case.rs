@@ -23,6 +23,8 @@ pub(crate) struct Two {
     pub(crate) most: usize,
     /// Whether rows of length 0 are drawn.
     pub(crate) empty_rows: bool,
+    /// The fewest steps of a row, as was said of its lengths.
+    pub(crate) least_row: usize,
     /// Whether a piece of a sequence, from the states before it, is what the whole has there.
     pub(crate) pieces_hold: bool,
 }
@@ -183,9 +185,9 @@ impl Case {
 fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
     let count: usize = shape.iter().product();
     let (low, high) = link.range;
-    let span =
-        usize::try_from(high.saturating_sub(low)).map_or(usize::MAX, |n| n.saturating_add(1));
-    if !link.elem.is_float() {
+    let span = i128::from(high) - i128::from(low) + 1;
+    let span = usize::try_from(span).unwrap_or(usize::MAX);
+    if !link.elem.is_float() || link.whole {
         let mut one = || i128::from(low) + rng.below(span) as i128;
         let mut values: Vec<i128> = (0..count).map(|_| one()).collect();
         // Both ends of the range are drawn, wherever there is room for them.
@@ -194,8 +196,19 @@ fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
             values[at] = low.into();
             values[(at + 1 + rng.below(count - 1)) % count] = high.into();
         }
-        return Tensor::ints(link.elem, &shape, &values)
+        return link
+            .integers(&shape, &values)
             .with_context(|| format!("input `{}`", link.names[0]));
+    }
+    if let Some((low, high)) = link.floats {
+        let mut one = || (low + (high - low) * rng.range(0.0, 1.0)).clamp(low, high);
+        let mut values: Vec<f64> = (0..count).map(|_| one()).collect();
+        if count > 2 {
+            let at = rng.below(count);
+            values[at] = low;
+            values[(at + 1 + rng.below(count - 1)) % count] = high;
+        }
+        return Tensor::floats(link.elem, &shape, &values);
     }
     let mut one = || match link.elem {
         // Numbers that every narrower float type has too.
@@ -210,7 +223,8 @@ fn draw(link: &Link, shape: Vec<usize>, rng: &mut Rng) -> Result<Tensor> {
 fn draw_lengths(two: &Two, (batch, time): (usize, usize), rng: &mut Rng) -> Option<Vec<usize>> {
     let given = two.face.filled.iter().any(Filled::ends_rows);
     (given && two.rows_apart() && batch > 1 && time > 1).then(|| {
-        let others = (1..batch).map(|_| two.face.steps(1 + rng.below(time)));
+        let least = two.least_row.min(time);
+        let others = (1..batch).map(|_| two.face.steps((1 + rng.below(time)).max(least)));
         let mut all: Vec<usize> = std::iter::once(time).chain(others).collect();
         if let (Some(last), true) = (all.get_mut(2), two.empty_rows) {
             *last = 0;

@@ -36,17 +36,25 @@ impl Checks {
         }
     }
 
-    /// Whether nothing fails in any of them.
-    pub(super) fn hold(&self) -> bool {
-        let all = [
+    fn all(&self) -> [&Check; 6] {
+        [
             &self.whole,
             &self.chunks,
             &self.then,
             &self.rewind,
             &self.rounded,
             &self.large,
-        ];
-        all.iter().all(|check| check.holds())
+        ]
+    }
+
+    /// Whether nothing fails in any of them.
+    pub(super) fn hold(&self) -> bool {
+        self.all().iter().all(|check| check.holds())
+    }
+
+    /// Whether something fails, and only in cases that have a row of no steps.
+    pub(super) fn part_at_empty_rows(&self) -> bool {
+        !self.hold() && self.all().iter().all(|check| check.holds_for_full_rows())
     }
 
     /// What is to be said of inputs far beyond the usual.

@@ -44,7 +44,9 @@ impl Two {
         let mut cases = self.cases(limit, &mut rng)?;
         let (more, not_tried) = self.cover(&cases, limit, &mut rng)?;
         cases.extend(more);
-        notes.extend(not_tried);
+        cases.extend(self.indexed_floats(limit, &mut Rng::named(request.seed, "indexed"))?);
+        let (open, said): (Vec<_>, Vec<_>) = not_tried.into_iter().unzip();
+        notes.extend(said);
         let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
         let mut stops = Stops::default();
         for case in &cases {
@@ -53,16 +55,18 @@ impl Two {
                 stops.add(self, case, request.longest.is_some(), why)?;
             }
         }
-        let past = self.past_tables(limit, &mut checks, &mut costs)?;
-        notes.extend(past.iter().filter_map(|r| r.said.clone()));
+        let (beside, said) = self.beside_tables(limit, &mut checks, &mut costs)?;
+        notes.extend(said);
         let (stopped, said) = stops.finish(!checks.hold())?;
         notes.extend(said);
         let (lost, beyond) = (checks.lost(), checks.beyond());
+        notes.extend(self.empty_rows_alone(&checks, limit));
         notes.extend(checks.offsets());
         notes.extend(checks.noisy());
         let mut rows = checks.rows();
         rows.extend(stopped);
-        rows.extend(past);
+        rows.extend(beside);
+        rows.extend(open.into_iter().flatten());
         notes.extend(lost.map(str::to_owned));
         notes.extend(beyond);
         notes.extend(untold(&rows));

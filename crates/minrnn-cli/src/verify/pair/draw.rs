@@ -69,7 +69,7 @@ impl Case {
         let mut any = false;
         for (i, t) in case.data.iter_mut().enumerate() {
             let link = &two.face.links[i];
-            if !link.elem.is_float() || two.keeps(i) {
+            if !link.is_free() || two.keeps(i) {
                 continue;
             }
             if let Some(values) = of(link, t) {

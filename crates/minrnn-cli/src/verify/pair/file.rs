@@ -81,6 +81,13 @@ impl GraphFile {
     }
 
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        // A pipe that nobody writes to would be waited for.
+        if std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()) {
+            bail!(
+                "{} is no file (a pipe, a socket or a device); write the model into a file",
+                path.display()
+            );
+        }
         let bytes = read_data(path).with_context(|| format!("cannot read {}", path.display()))?;
         let model = ir::Model::decode(&bytes).map_err(|e| anyhow!("{}: {e}", path.display()))?;
         let judge = Session::open(&model, path.parent())

@@ -88,7 +88,8 @@ fn init(value: &str) -> std::result::Result<Init, String> {
             "init={value} is neither zero, a number nor a .npy file"
         ));
     }
-    Init::from_npy(Path::new(value)).map_err(|e| format!("{e:#}"))
+    // The message of a file that cannot be read has its cause.
+    Init::from_npy(Path::new(value)).map_err(|e| e.to_string())
 }
 
 /// Whether a word may name a length that is not T.
@@ -155,9 +156,9 @@ fn dimensions(list: &str) -> std::result::Result<(Vec<Role>, Vec<String>), Strin
     Ok((roles, lengths))
 }
 
-/// `NAME=DIMS[:int=LOW..HIGH]`, dimensions separated by commas: `B`, `T`, a number, or another length by its name.
+/// `NAME=DIMS[:int=LOW..HIGH]` or `:float=LOW..HIGH`, dimensions separated by commas: `B`, `T`, a number, or another length by its name.
 pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec), String> {
-    let (named, range) = split_options(text, &["int"]);
+    let (named, range) = split_options(text, &["int", "float"]);
     let (name, dims) = named
         .split_once('=')
         .ok_or("expected NAME=DIMS, e.g. x=B,T,64")?;
@@ -168,27 +169,40 @@ pub(crate) fn input_spec(text: &str) -> std::result::Result<(String, InputSpec),
             (Some(roles), lengths)
         }
     };
-    let range = match range.strip_prefix("int=") {
-        None => None,
-        Some(range) => {
-            let ends = range
-                .split_once("..")
-                .and_then(|(l, h)| Some((l.parse().ok()?, h.parse().ok()?)));
-            Some(
-                ends.filter(|(l, h): &(i64, i64)| l <= h)
-                    .ok_or(format!("int={range} is no range LOW..HIGH"))?,
-            )
-        }
-    };
-    if dims.is_none() && range.is_none() {
-        return Err("expected NAME=DIMS, NAME=:int=LOW..HIGH or both".into());
-    }
-    let spec = InputSpec {
+    let mut spec = InputSpec {
         dims,
         lengths,
-        range,
+        ..InputSpec::default()
     };
+    match range.split_once('=') {
+        Some(("int", range)) => spec.range = Some(ends(range, "int")?),
+        Some((_, range)) => {
+            let (low, high): (f64, f64) = ends(range, "float")?;
+            if !(low.is_finite() && high.is_finite()) {
+                return Err(format!("float={range} has an end that is no finite number"));
+            }
+            spec.floats = Some((low, high));
+        }
+        None => {}
+    }
+    if spec.dims.is_none() && range.is_empty() {
+        return Err(
+            "expected NAME=DIMS, NAME=:int=LOW..HIGH, NAME=:float=LOW..HIGH, or DIMS and one of these".into(),
+        );
+    }
     Ok((name.into(), spec))
+}
+
+/// Both ends of a range.
+fn ends<N: std::str::FromStr + PartialOrd>(
+    range: &str,
+    kind: &str,
+) -> std::result::Result<(N, N), String> {
+    let ends = range
+        .split_once("..")
+        .and_then(|(l, h)| Some((l.parse().ok()?, h.parse().ok()?)));
+    ends.filter(|(l, h): &(N, N)| l <= h)
+        .ok_or(format!("{kind}={range} is no range LOW..HIGH"))
 }
 
 /// `NAME=N|T|P+T|lengths`
@@ -296,6 +310,9 @@ mod tests {
         let (name, spec) = input_spec("ids=B,T:int=0..63").unwrap();
         assert_eq!((name.as_str(), spec.range), ("ids", Some((0, 63))));
         assert_eq!(spec.dims, Some(vec![Role::Batch, Role::Time]));
+        let (name, spec) = input_spec("x=:float=1e-3..2.5").unwrap();
+        assert_eq!((name.as_str(), spec.floats), ("x", Some((1e-3, 2.5))));
+        assert_eq!((spec.dims, spec.range), (None, None));
         assert_eq!(
             input_spec("x=2x7x64").unwrap().1.dims,
             Some([2, 7, 64].map(Role::Fixed).to_vec())
@@ -322,6 +339,10 @@ mod tests {
             "x=B,P+B",
             "x=B:int=3..1",
             "x=B:int=a..b",
+            "x=:float=2..1",
+            "x=:float=0..inf",
+            "x=:float=nan..1",
+            "x=:float=1",
         ] {
             assert!(input_spec(bad).is_err(), "{bad}");
         }

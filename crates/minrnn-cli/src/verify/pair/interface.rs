@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 use super::file::GraphFile;
 use super::port::{Dim, Elem, Port};
 use super::spec::{Fill, Init, Request, Role, StateSpec};
+use super::tables::Aside;
 use super::tensor::{Reading, Tensor};
 use flow::{Flow, Meaning, flow};
 pub(crate) use lengths::Length;
@@ -44,14 +45,44 @@ pub(crate) struct Link {
     pub(crate) lacks: [bool; 2],
     /// Integers are drawn from this range.
     pub(crate) range: (i64, i64),
-    /// Ranges of integers past the smaller of two tables, where a file has something for them and nobody said a range.
-    pub(crate) past: Vec<(i64, i64)>,
+    /// Of floats: whether whole numbers of that range are drawn.
+    pub(crate) whole: bool,
+    /// Of floats: the range that was said for them.
+    pub(crate) floats: Option<(f64, f64)>,
+    /// Integers beside those that tables have rows for, where a file may have something for them and nobody said a range.
+    pub(crate) aside: Vec<Aside>,
 }
 
 impl Link {
     /// The axis of time in the first file.
     pub(crate) fn time(&self) -> Option<usize> {
         self.roles.iter().position(|r| *r == Role::Time)
+    }
+
+    /// Whether its floats are any numbers, of which other sizes may be tried.
+    pub(crate) fn is_free(&self) -> bool {
+        self.elem.is_float() && !self.whole && self.floats.is_none()
+    }
+
+    /// A tensor of integers, in the type of the input.
+    pub(crate) fn integers(&self, shape: &[usize], values: &[i128]) -> Result<Tensor> {
+        if !self.elem.is_float() {
+            return Tensor::ints(self.elem, shape, values);
+        }
+        let values: Vec<f64> = values.iter().map(|n| *n as f64).collect();
+        Tensor::floats(self.elem, shape, &values)
+    }
+
+    /// What lies within the ranges that were said for it.
+    pub(crate) fn keep_meant(&self, values: &mut Vec<f64>) {
+        let (low, high) = self.range;
+        if self.whole || !self.elem.is_float() {
+            values.iter_mut().for_each(|v| *v = v.round());
+            values.retain(|v| (low as f64..=high as f64).contains(v));
+        }
+        if let Some((low, high)) = self.floats {
+            values.retain(|v| (low..=high).contains(v));
+        }
     }
 }
 
@@ -178,6 +209,11 @@ pub(crate) fn interface(
     let states: Vec<State> = states.into_iter().map(|(state, _)| state).collect();
     finder.by_steps(&mut links, &states);
     let outputs = finder.outputs(&states)?;
+    if let (true, Some(name)) = (links.is_empty(), request.values.keys().next()) {
+        bail!(
+            "--value fills every input, so that nothing is left to draw: leave --value {name} out, or say a range for it by --input {name}=:float=LOW..HIGH"
+        );
+    }
     if links.is_empty() {
         bail!(
             "{} and {} have no input in common; name a pair with --map A=B",

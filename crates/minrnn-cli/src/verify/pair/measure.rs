@@ -41,6 +41,8 @@ pub(super) struct Furthest {
     pub(super) nowhere: Option<usize>,
     /// Values that are held to how far they move where last places before them do.
     pub(super) noisy: usize,
+    /// Values on an edge that are apart by more than is allowed of others.
+    pub(super) tipped: usize,
     /// Values of which float64 has a number and the type, rounded at each operation, has none; the first of them.
     pub(super) beyond: usize,
     pub(super) outside: Option<usize>,
@@ -58,6 +60,7 @@ impl Furthest {
                 no_number: self.no_number,
                 nowhere: self.nowhere,
                 noisy: self.noisy,
+                tipped: self.tipped,
                 beyond: self.beyond,
                 outside: self.outside,
             };
@@ -131,6 +134,10 @@ impl Measure<'_> {
             let channel = self.channels.at(index);
             let (allowed, mut tells) = self.allowed.of(channel, size);
             let mut tolerance = allowed + moved;
+            let tips = moved > 0.0
+                && parts(got, want, allowed) > 1.0
+                && parts(got, want, tolerance) <= 1.0;
+            most.tipped += usize::from(tips && !self.draw.is_strange());
             let moves = self
                 .noise
                 .and_then(|n| n.get(index))
@@ -220,6 +227,7 @@ fn integers((x, y): (&[i128], &[i128]), edges: &Edges, c: &mut Comparison) -> Fu
         let (got, want) = (*x as f64, *y as f64);
         let worst = (x != y).then_some(Worst { index, got, want });
         let parts = if x == y || also { 0.0 } else { f64::INFINITY };
+        most.tipped += usize::from(x != y && also);
         most.take(parts, 0.0, worst);
     }
     most

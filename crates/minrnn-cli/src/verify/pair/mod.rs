@@ -2,6 +2,7 @@
 
 mod alone;
 mod apart;
+mod aside;
 mod backward;
 mod begin;
 mod case;
@@ -30,6 +31,7 @@ mod outputs;
 mod past_end;
 mod plan;
 mod port;
+mod readers;
 mod report;
 mod rounding;
 mod run;
@@ -120,11 +122,17 @@ impl Two {
             shapes: vec![],
             most: usize::MAX,
             empty_rows: false,
+            least_row: 0,
             pieces_hold: true,
         };
         two.most = two.stated().unwrap_or(usize::MAX);
         if let Some(longest) = request.longest {
             two.most = two.face.steps(longest.clamp(1, two.most));
+        }
+        let rows = two.said_of_rows(&request)?;
+        if let Some((low, high)) = rows {
+            two.least_row = low;
+            two.most = two.face.steps(two.most.min(high));
         }
         two.settle_lengths()?;
         two.find_least()?;
@@ -144,12 +152,30 @@ impl Two {
             Ok(found) => found,
         };
         let (empty_rows, note) = two.takes_empty_rows()?;
-        two.empty_rows = empty_rows;
+        two.empty_rows = empty_rows && rows.is_none_or(|(low, _)| low == 0);
         let backward = two.no_pieces();
         two.pieces_hold = backward.is_none();
         let notes = given.into_iter().chain(note).chain(backward);
         two.face.notes.extend(notes);
         Ok(two)
+    }
+
+    /// The range that was said for lengths of rows.
+    fn said_of_rows(&self, request: &Request) -> Result<Option<(usize, usize)>> {
+        for filled in self.face.filled.iter().filter(|f| f.ends_rows()) {
+            let said = request.inputs.get(&filled.name).and_then(|s| s.range);
+            if let Some((low, high)) = said {
+                let ends = [low, high].map(usize::try_from);
+                let [Ok(low), Ok(high @ 1..)] = ends else {
+                    anyhow::bail!(
+                        "--input {}=..:int={low}..{high}: rows have 0 steps or more, and one of them all",
+                        filled.name
+                    );
+                };
+                return Ok(Some((low, high)));
+            }
+        }
+        Ok(None)
     }
 
     /// The longest sequence that the files say they take. A step file of ours says it by its configuration alone.

@@ -1,7 +1,7 @@
 //! What is to be said beside the rows.
 
 use super::case::Two;
-use super::checks::LARGE;
+use super::checks::{Checks, LARGE};
 use super::file::GraphFile;
 use super::report::{JUDGE, Row};
 use super::show::number;
@@ -20,6 +20,14 @@ impl Two {
                 )
             })
             .collect();
+        let parted = rows.iter().filter(|r| r.holds && r.open && r.tipped > 0);
+        notes.extend(parted.filter(|r| r.by == JUDGE).map(|r| {
+            format!(
+                "{}, `{}`: {} of {} values are apart by a whole quantum, which is more than chance tips: a decision that falls on the bound for many inputs \
+                 (`>` beside `>=`) differs, or lies within rounding of it; it cannot be told which",
+                r.check, r.tensor, r.tipped, r.values
+            )
+        }));
         for file in &self.files {
             let places = file.undecided();
             if let Some(place) = places.first() {
@@ -118,13 +126,39 @@ impl Two {
         links.any(|link| (0..2).any(|side| of(side, link).is_some()))
     }
 
+    /// The option by which rows of no steps are left out, where the files part at these alone.
+    pub(super) fn empty_rows_alone(&self, checks: &Checks, limit: usize) -> Option<String> {
+        let filled = self.face.filled.iter().find(|f| f.ends_rows())?;
+        let name = &filled.name;
+        checks.part_at_empty_rows().then(|| {
+            format!(
+                "the files part only in cases in which a row has 0 steps: --input {name}=:int=1..{limit} says that there are none"
+            )
+        })
+    }
+
+    /// The ranges that may be said for floats, where files have no number for what was drawn.
+    fn say_ranges(&self) -> String {
+        let free = self.face.links.iter().filter(|l| l.is_free());
+        let all: Vec<String> = free
+            .map(|l| format!("--input {}=:float=LOW..HIGH", l.names[0]))
+            .collect();
+        match all.is_empty() {
+            true => String::new(),
+            false => format!(
+                "; where an input is meant to lie in a range (above 0 before a logarithm or a root), say it: {}",
+                all.join(" ")
+            ),
+        }
+    }
+
     /// Values of which no file has a number.
     pub(super) fn without_numbers(&self, rows: &[Row]) -> Vec<String> {
         let one = |r: &Row| {
             let place = r.nowhere.as_deref().unwrap_or("somewhere");
             let mend = match self.takes_states() && place.contains("random states") {
                 true => format!("; {}", self.say_what_counts()),
-                false => String::new(),
+                false => self.say_ranges(),
             };
             format!(
                 "{}, `{}`: of {} of {} values neither file has a number, the first at {place}: there is nothing to hold to each other{mend}",

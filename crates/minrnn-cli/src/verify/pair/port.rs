@@ -48,7 +48,7 @@ impl Port {
     }
 }
 
-/// The integers that a type holds, as far as options can say them; `None`: it holds none that are drawn.
+/// The integers that a type holds, as far as options can say them: of floats those without gaps. `None`: it holds none that are drawn.
 pub(super) fn integers(elem: Elem) -> Option<(i64, i64)> {
     Some(match elem {
         Elem::I8 => (i8::MIN.into(), i8::MAX.into()),
@@ -59,6 +59,10 @@ pub(super) fn integers(elem: Elem) -> Option<(i64, i64)> {
         Elem::U16 => (0, u16::MAX.into()),
         Elem::U32 => (0, u32::MAX.into()),
         Elem::U64 => (0, i64::MAX),
+        Elem::F64 => (-(1 << 53), 1 << 53),
+        Elem::F32 => (-(1 << 24), 1 << 24),
+        Elem::F16 => (-(1 << 11), 1 << 11),
+        Elem::BF16 => (-(1 << 8), 1 << 8),
         _ => return None,
     })
 }

@@ -88,6 +88,12 @@ pub(crate) struct Row {
     /// The first of them.
     #[serde(skip)]
     pub(crate) outside: Option<String>,
+    /// Values that hang on a decision, and are apart by more than is allowed of others.
+    #[serde(skip)]
+    pub(crate) tipped: usize,
+    /// Whether so much was not compared, or not held to anything, that the row is no proof.
+    #[serde(skip)]
+    pub(crate) open: bool,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
@@ -125,6 +131,8 @@ impl Row {
             nowhere: None,
             beyond: 0,
             outside: None,
+            tipped: 0,
+            open: false,
             said: Some(said),
         }
     }
@@ -141,7 +149,7 @@ impl Row {
 
     /// Whether nothing fails, and of some values nothing is shown either.
     pub(super) fn is_open(&self) -> bool {
-        self.is_without_numbers() || self.holds && self.beyond > 0
+        self.is_without_numbers() || self.holds && (self.beyond > 0 || self.open)
     }
 
     /// Who computed it, as people read it.
@@ -188,6 +196,9 @@ impl Report {
             (false, true) if self.is_open() && self.is_without_numbers() => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: of some values neither has a number."
             }
+            (false, true) if self.is_open() && self.has_gaps() => {
+                "IT CANNOT BE TOLD WHETHER THE FILES HOLD: not all of it was compared."
+            }
             (false, true) if self.is_open() && self.opens(JUDGE) => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: some values are beyond the range of their type."
             }
@@ -200,7 +211,7 @@ impl Report {
         let engines = self.wrong_engines();
         let untold = self.pairs.iter().flat_map(|p| &p.rows);
         let untold = match untold
-            .filter(|r| r.is_untold() || r.holds && r.beyond > 0)
+            .filter(|r| r.is_untold() || r.holds && (r.beyond > 0 || r.open))
             .count()
         {
             0 => "",
@@ -224,6 +235,12 @@ impl Report {
     fn is_without_numbers(&self) -> bool {
         let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
         rows.any(Row::is_without_numbers)
+    }
+
+    /// Whether there are values that nothing was held to.
+    pub(crate) fn has_gaps(&self) -> bool {
+        let mut rows = self.pairs.iter().flat_map(|p| &p.rows);
+        rows.any(|r| r.holds && r.open)
     }
 
     /// Whether a row of the judge, or of engines, shows nothing of some values.

@@ -192,6 +192,8 @@ mod tests {
             nowhere: None,
             beyond: 0,
             outside: None,
+            tipped: 0,
+            open: false,
             said: None,
         }
     }

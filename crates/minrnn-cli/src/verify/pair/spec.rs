@@ -66,6 +66,8 @@ pub(crate) struct InputSpec {
     /// Names of lengths that are not T, which [`Role::Length`] counts.
     pub(crate) lengths: Vec<String>,
     pub(crate) range: Option<(i64, i64)>,
+    /// The range of its floats.
+    pub(crate) floats: Option<(f64, f64)>,
 }
 
 /// What a dimension of an input is.

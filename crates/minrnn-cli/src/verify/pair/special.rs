@@ -33,11 +33,7 @@ impl Two {
             }
             let sides = [0, 1].map(|k| looked_for(&self.files[k].model, &link.names[k]));
             let mut all: Vec<f64> = sides.into_iter().flatten().collect();
-            if !link.elem.is_float() {
-                let (low, high) = link.range;
-                all.iter_mut().for_each(|v| *v = v.round());
-                all.retain(|v| (low as f64..=high as f64).contains(v));
-            }
+            link.keep_meant(&mut all);
             if !all.is_empty() {
                 any = true;
                 marked.data[i] = mark(link, &marked.data[i], &all, rng)?;

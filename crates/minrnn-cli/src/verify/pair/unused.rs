@@ -145,10 +145,16 @@ pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
                 "--input {name} would change nothing: the two files' input is named by `{first}`; give --input {first}=.."
             );
         }
-        let drawn = link.is_some_and(|l| !l.elem.is_float() && l.elem != super::port::Elem::Bool);
-        if spec.range.is_some() && !drawn {
+        let drawn = link.is_some_and(|l| l.elem != super::port::Elem::Bool);
+        let ends = face.filled.iter().any(|f| f.name == *name && f.ends_rows());
+        if spec.range.is_some() && !drawn && !ends {
             bail!(
                 "--input {name}=..:int= would change nothing: `{name}` is no input that random integers are drawn for; leave the range out"
+            );
+        }
+        if spec.floats.is_some() && !link.is_some_and(|l| l.elem.is_float()) {
+            bail!(
+                "--input {name}=..:float= would change nothing: `{name}` is no input that random floats are drawn for; leave the range out"
             );
         }
         let filled = || face.filled.iter().any(|f| f.name == *name);

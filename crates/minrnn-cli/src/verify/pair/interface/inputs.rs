@@ -168,20 +168,23 @@ impl Finder<'_> {
             ));
         }
         self.lengths_note(x, &roles);
+        let whole = self.is_whole(x, y, elem);
+        let floats = self.float_range(x, y, elem)?;
         let range = self.range(x, y, elem);
         let range = range.map_err(|error| self.or_state(y, error));
         let range = range.map_err(|error| match self.or_total(x).as_str() {
             "" => error,
             more => anyhow::anyhow!("{error:#}{more}"),
         })?;
-        let past = self.past(x, y);
         Ok(Link {
-            past,
+            aside: self.aside(x, y),
             names: [x.name.clone(), y.name.clone()],
             elem,
             roles,
             lacks,
             range,
+            whole,
+            floats,
         })
     }
 

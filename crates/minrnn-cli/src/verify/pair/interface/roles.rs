@@ -52,6 +52,16 @@ impl Finder<'_> {
         }
         if let Some(roles) = self.given_roles(x) {
             let dims = x.dims.clone().unwrap_or_default();
+            // Where both files lack time, the option has one axis more.
+            if x.dims.is_some() && ![dims.len(), dims.len() + 1].contains(&roles.len()) {
+                bail!(
+                    "--input {}: says {} axes, and the file declares {}: [{}]",
+                    x.name,
+                    roles.len(),
+                    dims.len(),
+                    shown(&dims)
+                );
+            }
             let sizes: Vec<Option<usize>> = dims.iter().map(|d| self.fixed(d)).collect();
             agree(&x.name, &roles, &sizes)?;
             for (role, size) in roles.iter().zip(&sizes) {

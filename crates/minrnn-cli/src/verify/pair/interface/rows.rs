@@ -7,7 +7,8 @@ use super::clues::{is_rows, mixes};
 use super::{Dim, Elem, Finder, Link, Port, Role};
 use crate::verify::pair::port::integers;
 use crate::verify::pair::sizes::BATCHES;
-use crate::verify::pair::tables::{Table, past};
+use crate::verify::pair::tables::{Aside, Table, aside};
+use crate::verify::pair::tensor::{Reading, Tensor};
 
 /// Rows of an axis that an operator mixes along: as many as show what lies some entries apart.
 const MIXED: usize = 33;
@@ -137,7 +138,7 @@ impl Finder<'_> {
         let given = [x, y]
             .iter()
             .find_map(|p| self.request.inputs.get(&p.name)?.range);
-        if elem.is_float() || elem == Elem::Bool {
+        if elem.is_float() && !self.is_whole(x, y, elem) || elem == Elem::Bool {
             return Ok((0, 1));
         }
         if elem == Elem::Str {
@@ -167,21 +168,81 @@ impl Finder<'_> {
         }
     }
 
+    /// Whether floats are drawn as whole numbers: a range of integers was said, or they become rows of a table as they are.
+    pub(super) fn is_whole(&self, x: &Port, y: &Port, elem: Elem) -> bool {
+        let said = |p: &Port| self.request.inputs.get(&p.name);
+        if !elem.is_float()
+            || [x, y]
+                .into_iter()
+                .filter_map(said)
+                .any(|s| s.floats.is_some())
+        {
+            return false;
+        }
+        let range = [x, y]
+            .into_iter()
+            .filter_map(said)
+            .any(|s| s.range.is_some());
+        let plain = |t: &Table| !t.part && !t.changed && t.rows > 0;
+        range || self.tables(x, y).iter().flatten().any(plain)
+    }
+
+    /// The range that was said for floats.
+    pub(super) fn float_range(&self, x: &Port, y: &Port, elem: Elem) -> Result<Option<(f64, f64)>> {
+        let said = |p: &&Port| self.request.inputs.get(&p.name)?.floats;
+        let Some((low, high)) = [x, y].iter().find_map(said).filter(|_| elem.is_float()) else {
+            return Ok(None);
+        };
+        for end in [low, high] {
+            let held = [x.elem, y.elem].into_iter().flatten().all(|elem| {
+                let held = Tensor::floats(elem, &[1], &[end]);
+                held.is_ok_and(|t| t.values(Reading::Exact)[0].is_finite())
+            });
+            if !held {
+                bail!(
+                    "--input {}=..:float={low}..{high}: {end} is beyond the type that the files declare",
+                    x.name
+                );
+            }
+        }
+        Ok(Some((low, high)))
+    }
+
     fn tables(&self, x: &Port, y: &Port) -> [Option<Table>; 2] {
         [self.files[0].table(&x.name), self.files[1].table(&y.name)]
     }
 
-    /// Ranges of integers past the smaller of two tables, of those that the types hold; none, if a range was said.
-    pub(super) fn past(&self, x: &Port, y: &Port) -> Vec<(i64, i64)> {
+    /// Integers beside those that the tables have rows for, of those that the types hold; none, if a range was said.
+    pub(super) fn aside(&self, x: &Port, y: &Port) -> Vec<Aside> {
         let inputs = &self.request.inputs;
         let said = |p: &Port| inputs.get(&p.name).is_some_and(|s| s.range.is_some());
-        let (Some((_, most)), false) = (held([x, y]), said(x) || said(y)) else {
+        let whole = x.elem.is_some_and(|e| !e.is_float());
+        let (Some((least, most)), false, true) = (held([x, y]), said(x) || said(y), whole) else {
             return vec![];
         };
         let [first, second] = self.tables(x, y);
-        let all = past([first.as_ref(), second.as_ref()]).into_iter();
-        let all = all.filter(|(low, _)| *low <= most);
-        all.map(|(low, high)| (low, high.min(most))).collect()
+        let all = [self.files[0].tables(&x.name), self.files[1].tables(&y.name)];
+        let all = aside(
+            all.each_ref().map(Vec::as_slice),
+            [first.as_ref(), second.as_ref()],
+        );
+        let held = all.into_iter().filter_map(|a| {
+            let few: Vec<i64> = a
+                .only
+                .iter()
+                .copied()
+                .filter(|n| (least..=most).contains(n))
+                .collect();
+            let none = few.is_empty() && !a.only.is_empty();
+            let (low, high) = (a.low.max(least), a.high.min(most));
+            (low <= high && !none).then_some(Aside {
+                low,
+                high,
+                only: few,
+                ..a
+            })
+        });
+        held.collect()
     }
 }
 

@@ -20,6 +20,7 @@ mod pasts;
 mod people;
 mod quiet;
 mod ragged;
+mod ranges;
 mod scales;
 mod spans;
 mod tables;
