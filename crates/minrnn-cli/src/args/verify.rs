@@ -99,6 +99,9 @@ pub(crate) struct Pair {
     /// A name of the first file and one of the second that mean the same input or output
     #[arg(long, value_name = "A=B", value_parser = map_spec)]
     pub(crate) map: Vec<(String, String)>,
+    /// An output that is not compared; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ignore_output: Vec<String>,
     /// Absolute tolerance, in the place of the measured one
     #[arg(long, value_name = "F")]
     pub(crate) tolerance: Option<f64>,

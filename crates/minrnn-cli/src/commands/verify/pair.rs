@@ -44,9 +44,7 @@ pub(super) fn run(args: &args::Verify, ui: &Ui) -> Result<Outcome> {
         );
     }
     if report.is_open() {
-        bail!(
-            "of some values there is no number to compare, so that it cannot be told whether they hold; the notes above say which"
-        );
+        bail!("{}", report.question());
     }
     Ok(if report.holds {
         Outcome::Holds
@@ -95,6 +93,7 @@ fn request(args: &args::Verify) -> Result<Request> {
         states,
         dims: once("--dim", &pair.dim)?,
         inputs: once("--input", &pair.input)?,
+        ignored: pair.ignore_output.clone(),
         values: once("--value", &pair.value)?,
         seed: args.seed,
         longest: args.max_len,
@@ -113,6 +112,7 @@ pub(super) fn refuse_flags(pair: &args::Pair) -> Result<()> {
         ("--input", !pair.input.is_empty()),
         ("--value", !pair.value.is_empty()),
         ("--map", !pair.map.is_empty()),
+        ("--ignore-output", !pair.ignore_output.is_empty()),
         ("--tolerance", pair.tolerance.is_some()),
     ];
     match given.iter().find(|(_, is)| *is) {

@@ -3,9 +3,10 @@
 use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
+use super::costs::Channels;
 use super::measure::{Furthest, Measure, on_edge};
 use super::noise::Noise;
-use super::report::{Place, Row};
+use super::report::{JUDGE, Place, Row};
 use super::rounding::{Held, Rounding, rounds, tensors};
 use super::show::number;
 use super::tensor::{Reading, Tensor};
@@ -34,6 +35,25 @@ struct Counts {
     noisy: usize,
     /// Values that fail in cases in which every row has steps.
     full: usize,
+    /// By channel the value that both files have there as long as nothing else was seen; whether something was.
+    first: Vec<Option<f64>>,
+    moves: bool,
+}
+
+impl Counts {
+    /// Whether values move: they are not one number in a channel, in both files.
+    fn look(&mut self, tensors: [&Tensor; 2], channels: Channels) {
+        for t in tensors {
+            let values = t.settled().values(Reading::Exact);
+            for (i, v) in values.into_iter().enumerate() {
+                let at = channels.at(i);
+                if self.first.len() <= at {
+                    self.first.resize(at + 1, None);
+                }
+                self.moves |= *self.first[at].get_or_insert(v) != v;
+            }
+        }
+    }
 }
 
 /// Names of outputs and last states, as the second file has them.
@@ -68,6 +88,7 @@ impl Check {
                 errors_by_length: ByLength::default(),
                 decides: true,
                 untold: 0,
+                still: false,
                 no_number: 0,
                 nowhere: None,
                 beyond: 0,
@@ -114,7 +135,7 @@ impl Check {
                         .then(|| costs.at_most(case, i, elems)),
                     allowed: match case.draw {
                         // The usual inputs are held to the file that loses less: these show other paths.
-                        Draw::Small | Draw::Silent => costs.at_most(case, i, elems),
+                        Draw::Small | Draw::Centred | Draw::Silent => costs.at_most(case, i, elems),
                         _ => costs.allowed(self.held, case, i, elems),
                     },
                     channels: costs.channels(i, a.shape()),
@@ -165,6 +186,9 @@ impl Check {
                 .iter()
                 .filter(|v| **v == 0)
                 .count();
+        }
+        if !counts.moves {
+            counts.look([a, b], measure.channels);
         }
         let worse = row.worst.is_none() || at.parts > row.of_tolerance;
         if let (Some(Worst { index, got, want }), true) = (&at.worst, worse) {
@@ -265,6 +289,7 @@ impl Check {
             min_tolerance: c.min_tolerance,
             zeros: counts.zeros.map(|n| n as f64 / c.count.max(1) as f64),
             argmax: share(counts.logits),
+            still: row.by == JUDGE && !counts.moves && c.count > 0,
             // A tensor of no values has the right ones.
             holds: c.failing == 0,
             // An engine rounds, and may be on the other side as a whole.

@@ -5,13 +5,14 @@ use minrnn_model::rng::Rng;
 
 use super::case::{Case, Ran, Two};
 use super::checks::Checks;
-use super::file::By;
+use super::file::{By, GraphFile};
 use super::interface::Kind;
 use super::notes::untold;
 use super::report::{JUDGE, Pair};
 use super::rounding::Rounding;
 use super::sizes::{BATCHES, LENGTHS, piece, pieces};
 use super::spec::Request;
+use super::still::still;
 use super::stops::{Stops, is_of_values};
 use super::way::Draw;
 use super::witness::{BOTH, Witness};
@@ -36,6 +37,9 @@ impl Two {
         let mut notes = self.notes(limit, request);
         notes.extend(shortened);
         observe(0, 1, "measuring rounding");
+        self.files.iter().for_each(|f| {
+            f.took();
+        });
         self.calibrated(limit, &mut rng, &mut costs, &[0, 1])
             .map_err(|why| self.too_long(request.longest.is_some(), why))
             .context("measuring how f32 rounds in these files")?;
@@ -47,7 +51,10 @@ impl Two {
         cases.extend(self.indexed_floats(limit, &mut Rng::named(request.seed, "indexed"))?);
         let (open, said): (Vec<_>, Vec<_>) = not_tried.into_iter().unzip();
         notes.extend(said);
-        let mut course = Course::new(&mut observe, cases.iter().map(Case::work));
+        let step = self.step_took(limit);
+        let brief = self.each_length(&cases, limit, (request.seed, step))?;
+        let all = cases.iter().chain(&brief).map(Case::work);
+        let mut course = Course::new(&mut observe, all);
         let mut stops = Stops::default();
         for case in &cases {
             course.begin(case.work(), &case.name());
@@ -55,6 +62,13 @@ impl Two {
                 stops.add(self, case, request.longest.is_some(), why)?;
             }
         }
+        let said = self.briefly(
+            &brief,
+            (&mut costs, &mut checks, &mut stops),
+            request.longest.is_some(),
+            &mut |case| course.begin(case.work(), &case.name()),
+        )?;
+        notes.extend(said);
         let (beside, said) = self.beside_tables(limit, &mut checks, &mut costs)?;
         notes.extend(said);
         let (stopped, said) = stops.finish(!checks.hold())?;
@@ -67,9 +81,11 @@ impl Two {
         rows.extend(stopped);
         rows.extend(beside);
         rows.extend(open.into_iter().flatten());
+        self.find_still(&mut rows);
         notes.extend(lost.map(str::to_owned));
         notes.extend(beyond);
         notes.extend(untold(&rows));
+        notes.extend(still(&rows));
         notes.extend(self.without_numbers(&rows));
         let mut engines = vec![];
         for witness in witnesses {
@@ -83,7 +99,7 @@ impl Two {
         let span = self.span(limit);
         notes.push(format!(
             "{} cases{span}, seed {}",
-            cases.len(),
+            cases.len() + brief.len(),
             request.seed
         ));
         // A file against itself is told of once.
@@ -153,6 +169,14 @@ impl Two {
         refused.map_or(Ok(()), Err)
     }
 
+    /// Operations of the judge for a step of one row, as the runs that measured rounding took them.
+    fn step_took(&self, limit: usize) -> u64 {
+        let time = self.face.length.unwrap_or(self.face.steps(limit.min(64)));
+        let rows = self.face.batch.unwrap_or(BATCHES[1]);
+        let took: u64 = self.files.iter().map(GraphFile::took).sum();
+        took / (2 * CALIBRATIONS * rows * time).max(1) as u64
+    }
+
     /// Runs that only measure rounding: a few values alone may be right by luck.
     pub(super) fn calibrate(
         &self,
@@ -202,7 +226,7 @@ impl Two {
         (checks, witnesses): (&mut Checks, &mut [Witness]),
         rng: &mut Rng,
     ) -> Result<()> {
-        if matches!(case.draw, Draw::Small | Draw::Silent) {
+        if matches!(case.draw, Draw::Small | Draw::Centred | Draw::Silent) {
             let first = self.judged(0, case, costs)?;
             let second = self.judged(1, case, costs)?;
             self.hold(&mut checks.whole, case, (&first, &second), costs);

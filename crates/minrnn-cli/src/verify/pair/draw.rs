@@ -33,6 +33,7 @@ impl Case {
             Draw::Marked => two.marked(self, rng),
             Draw::Large => self.changed(two, draw, |_, t| scaled(t, |_| LARGE)),
             Draw::Small => self.changed(two, draw, small),
+            Draw::Centred => self.changed(two, draw, |link, t| two.centred(link, t)),
             Draw::Silent => self.changed(two, draw, silent),
         }
     }
@@ -42,7 +43,7 @@ impl Case {
         let only = two.face.length.is_some();
         let mut all = vec![];
         if self.time <= FAR || only {
-            all.push(Draw::Large);
+            all.extend([Draw::Large, Draw::Centred]);
         }
         let near = |t: &usize| two.face.steps(*t).min(limit) == self.time;
         if SILENT.iter().any(near) || only {

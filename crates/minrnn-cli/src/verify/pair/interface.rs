@@ -6,6 +6,7 @@ mod clues;
 mod flow;
 mod guesses;
 mod inputs;
+mod left;
 mod lengths;
 mod missing;
 mod parts;

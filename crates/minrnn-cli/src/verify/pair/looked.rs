@@ -16,7 +16,7 @@ const DEPTH: usize = 16;
 const BESIDE: f64 = 1.0 / 1024.0;
 
 /// Operators through which a value stays what it is, or is 0 if it was; those through whose first input alone it does.
-const KEEP: [&str; 16] = [
+const KEEP: [&str; 17] = [
     "Abs",
     "Concat",
     "Flatten",
@@ -29,28 +29,66 @@ const KEEP: [&str; 16] = [
     "ReduceMin",
     "ReduceSum",
     "ReduceSumSquare",
+    "Relu",
     "Split",
     "Squeeze",
     "Transpose",
     "Unsqueeze",
 ];
-const KEEP_FIRST: [&str; 4] = ["Expand", "Gather", "Reshape", "Slice"];
+const KEEP_FIRST: [&str; 5] = ["Clip", "Expand", "Gather", "Reshape", "Slice"];
 
 /// Operators that decide by a value: it is the same, on which side of a bound it lies, or what kind of number it is.
 const SAME: [&str; 4] = ["Compress", "Equal", "NonZero", "Sign"];
 const ORDER: [&str; 4] = ["Greater", "GreaterOrEqual", "Less", "LessOrEqual"];
+/// And those that let a value no further than a bound.
+const BOUND: [&str; 3] = ["Clip", "Max", "Min"];
 
 /// What is known of a value.
 #[derive(Debug, Clone)]
 enum Known {
     /// It comes of the input: that times one number, and another one added.
     Input(f64, f64),
+    /// A sum of squares of such values, or its square root.
+    Energy(Energy),
     /// Numbers of a small constant.
     Numbers(Vec<f64>),
 }
 
+/// `(scale x + moved)^2`, or of a step the sum or the mean of that, times a factor and another number added; then perhaps its square root.
+#[derive(Debug, Clone, Copy)]
+struct Energy {
+    input: (f64, f64),
+    /// Whether it is over several values.
+    summed: bool,
+    by: (f64, f64),
+    root: bool,
+}
+
+impl Energy {
+    /// Values of the input at which it is a number: all of a step alike, or one alone and the others 0.
+    fn at(self, number: f64, width: usize) -> Vec<f64> {
+        let (factor, plus) = self.by;
+        let number = (number - plus) / factor;
+        let size = if self.root {
+            number
+        } else {
+            number.max(0.0).sqrt()
+        };
+        let each = size / (width as f64).sqrt();
+        let sizes = if self.summed {
+            vec![each, size]
+        } else {
+            vec![size]
+        };
+        let (scale, moved) = self.input;
+        sizes.into_iter().map(|v| (v - moved) / scale).collect()
+    }
+}
+
 struct Walk<'m> {
     functions: &'m [Function],
+    /// Values of an input in one step.
+    width: usize,
     scopes: Vec<HashMap<String, Known>>,
     depth: usize,
     decides: bool,
@@ -59,10 +97,13 @@ struct Walk<'m> {
 
 /// The numbers that a file looks for in an input; empty: it does not decide by its values. What is infinite or no number is among them
 /// where the file asks for that.
-pub(super) fn looked_for(model: &Model, input: &str) -> Vec<f64> {
+///
+/// `width`: how many values a step has of it.
+pub(super) fn looked_for(model: &Model, input: &str, width: usize) -> Vec<f64> {
     let known = HashMap::from([(input.to_owned(), Known::Input(1.0, 0.0))]);
     let mut walk = Walk {
         functions: &model.functions,
+        width,
         scopes: vec![known],
         depth: 0,
         decides: false,
@@ -120,7 +161,10 @@ impl Walk<'_> {
             return;
         }
         self.decide(op, node, &given);
-        let kept = through(op, &given);
+        let kept = match energy(node, &given) {
+            Some(energy) => Some(Known::Energy(energy)),
+            None => through(op, &given),
+        };
         for output in &node.outputs {
             self.set(output, kept.clone());
         }
@@ -128,32 +172,45 @@ impl Walk<'_> {
 
     /// Notes what a node looks for.
     fn decide(&mut self, op: &str, node: &Node, given: &[Option<Known>]) {
-        let one = given.iter().enumerate().find_map(|(at, k)| match k {
-            Some(Known::Input(scale, moved)) => Some((at, *scale, *moved)),
-            _ => None,
-        });
-        let Some((at, scale, moved)) = one else {
+        let follows = |k: &Option<Known>| matches!(k, Some(Known::Input(..) | Known::Energy(_)));
+        let Some(at) = given.iter().position(follows) else {
             return;
         };
         let narrow = op == "Cast" && !node.int("to").is_some_and(is_float);
-        let (same, order) = (SAME.contains(&op), ORDER.contains(&op));
+        let bound = BOUND.contains(&op);
+        let (same, order) = (SAME.contains(&op), ORDER.contains(&op) || bound);
+        // What is not itself is no number.
+        if op == "Equal" && node.inputs.first() == node.inputs.get(1) {
+            self.decides = true;
+            self.found.push(f64::NAN);
+            return;
+        }
         match op {
             "IsNaN" => self.found.push(f64::NAN),
             "IsInf" => self.found.extend([f64::INFINITY, f64::NEG_INFINITY]),
             _ if !(same || order || narrow) => return,
             _ => {}
         }
-        self.decides = true;
         let others = given.iter().enumerate().filter(|(i, _)| *i != at);
-        for number in others.flat_map(|(_, k)| numbers(k.as_ref())) {
-            let bound = (number - moved) / scale;
-            if !bound.is_finite() {
-                continue;
-            }
-            self.found.push(bound);
-            if order {
-                let by = BESIDE * bound.abs().max(1.0);
-                self.found.extend([bound - by, bound + by]);
+        let mut all: Vec<f64> = others
+            .flat_map(|(_, k)| numbers(k.as_ref()))
+            .copied()
+            .collect();
+        all.extend(clipped(op, node));
+        // Without a number beside it, it is no bound.
+        self.decides |= !bound || !all.is_empty();
+        for number in all {
+            let (places, least) = match &given[at] {
+                Some(Known::Input(scale, moved)) => (vec![(number - moved) / scale], 1.0),
+                Some(Known::Energy(energy)) => (energy.at(number, self.width), 0.0),
+                _ => return,
+            };
+            for place in places.into_iter().filter(|v| v.is_finite()) {
+                self.found.push(place);
+                if order {
+                    let by = BESIDE * place.abs().max(least);
+                    self.found.extend([place - by, place + by]);
+                }
             }
         }
     }
@@ -197,7 +254,7 @@ impl Walk<'_> {
             let results: Vec<_> = results.map(|v| self.get(&v.name).cloned()).collect();
             self.scopes.pop();
             for (name, known) in node.outputs.iter().zip(results) {
-                self.set(name, known.filter(|k| matches!(k, Known::Input(..))));
+                self.set(name, known.filter(|k| !matches!(k, Known::Numbers(_))));
             }
         }
     }
@@ -235,6 +292,59 @@ fn through(op: &str, given: &[Option<Known>]) -> Option<Known> {
     }
 }
 
+/// The bounds that a Clip has as attributes.
+fn clipped(op: &str, node: &Node) -> Vec<f64> {
+    let of = |(name, a): &(String, Attr)| match a {
+        Attr::Float(v) if op == "Clip" && ["min", "max"].contains(&name.as_str()) => {
+            Some(f64::from(*v))
+        }
+        _ => None,
+    };
+    node.attributes.iter().filter_map(of).collect()
+}
+
+/// What is a sum of squares, or comes of one.
+fn energy(node: &Node, given: &[Option<Known>]) -> Option<Energy> {
+    let at = |i: usize| given.get(i).and_then(Option::as_ref);
+    let op = node.op_type.as_str();
+    let squared = |input: (f64, f64), summed| Energy {
+        input,
+        summed,
+        by: (1.0, 0.0),
+        root: false,
+    };
+    match (op, at(0), at(1)) {
+        ("ReduceSumSquare", Some(Known::Input(a, b)), _) => Some(squared((*a, *b), true)),
+        ("ReduceL2", Some(Known::Input(a, b)), _) => Some(Energy {
+            root: true,
+            ..squared((*a, *b), true)
+        }),
+        ("Mul", Some(Known::Input(a, b)), _) if node.inputs[0] == node.inputs[1] => {
+            Some(squared((*a, *b), false))
+        }
+        ("Pow", Some(Known::Input(a, b)), Some(Known::Numbers(n))) if n[..] == [2.0] => {
+            Some(squared((*a, *b), false))
+        }
+        // A mean is the value itself where all are alike.
+        ("ReduceSum", Some(Known::Energy(e)), _) => Some(Energy { summed: true, ..*e }),
+        ("Sqrt", Some(Known::Energy(e)), _) if e.by == (1.0, 0.0) => {
+            Some(Energy { root: true, ..*e })
+        }
+        ("Add" | "Sub" | "Mul" | "Div", Some(Known::Energy(e)), Some(Known::Numbers(n)))
+        | ("Add" | "Mul", Some(Known::Numbers(n)), Some(Known::Energy(e))) => {
+            let Known::Input(a, b) = affine(op, e.by, n)? else {
+                return None;
+            };
+            Some(Energy { by: (a, b), ..*e })
+        }
+        ("ReduceMean" | "ReduceMax" | "ReduceMin" | "Cast", Some(Known::Energy(e)), _) => Some(*e),
+        (op, Some(Known::Energy(e)), _) if KEEP.contains(&op) || KEEP_FIRST.contains(&op) => {
+            Some(*e)
+        }
+        _ => None,
+    }
+}
+
 /// A value of the input after an operation with one number; `None`: with several.
 fn affine(op: &str, (a, b): (f64, f64), numbers: &[f64]) -> Option<Known> {
     let [n] = numbers else { return None };
@@ -261,16 +371,17 @@ fn is_float(to: i64) -> bool {
 }
 
 /// The numbers of a node that is a small constant.
-fn constant(node: &Node) -> Option<Vec<f64>> {
+pub(super) fn constant(node: &Node) -> Option<Vec<f64>> {
     match node.attributes.first().map(|(_, a)| a) {
         Some(Attr::Float(v)) => Some(vec![f64::from(*v)]),
         Some(Attr::Int(v)) => Some(vec![*v as f64]),
+        Some(Attr::Ints(all)) if all.len() <= FEW => Some(all.iter().map(|v| *v as f64).collect()),
         Some(Attr::Tensor(t)) => few(t),
         _ => None,
     }
 }
 
-fn few(t: &Constant) -> Option<Vec<f64>> {
+pub(super) fn few(t: &Constant) -> Option<Vec<f64>> {
     let dims = t.dims.iter().map(|d| usize::try_from(*d).ok());
     let dims: Vec<usize> = dims.collect::<Option<_>>()?;
     let TensorData::Bytes(bytes) = &t.data else {

@@ -98,6 +98,7 @@ impl Two {
                 "tolerance {given}, as given; integers are compared exactly"
             ));
         }
+        notes.extend(self.fixed_rows());
         if self.face.length.is_some() && self.timed() {
             notes.push(if self.said_by_dim(request) {
                 format!("T = {limit} only, as --dim says")
@@ -106,6 +107,31 @@ impl Two {
             });
         }
         notes
+    }
+
+    /// What is to be said where one file alone has its number of rows fixed.
+    fn fixed_rows(&self) -> Option<String> {
+        let rows = self.face.batch?;
+        let fixed = |side: usize| {
+            let of = |link: &interface::Link| {
+                let axis = link.roles.iter().position(|r| *r == Role::Batch)?;
+                let skipped = link.lacks[side] && link.time().is_some_and(|t| t < axis);
+                let mut ports = self.files[side].inputs().iter();
+                let port = ports.find(|p| p.name == link.names[side])?;
+                let dim = port.dims.as_ref()?.get(axis - usize::from(skipped))?;
+                Some(matches!(dim, port::Dim::Fixed(_)))
+            };
+            self.face.links.iter().filter_map(of).any(|fixed| fixed)
+        };
+        let one = match [fixed(0), fixed(1)] {
+            [true, false] => 0,
+            [false, true] => 1,
+            _ => return None,
+        };
+        Some(format!(
+            "{} takes B = {rows} only, and so many rows were compared: of others nothing is shown",
+            self.files[one].name()
+        ))
     }
 
     pub(super) fn timed(&self) -> bool {

@@ -76,6 +76,9 @@ pub(crate) struct Row {
     /// Values of which it cannot be told whether they agree: the tolerance is half as large as they are, or more.
     #[serde(skip_serializing_if = "is_none")]
     pub(crate) untold: usize,
+    /// Whether it is of an output that has the same values in all runs, although it hangs on what the files are given.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) still: bool,
     /// Values that are no number in either file: there is nothing to hold to each other.
     #[serde(skip_serializing_if = "is_none")]
     pub(crate) no_number: usize,
@@ -97,6 +100,10 @@ pub(crate) struct Row {
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_none(count: &usize) -> bool {
@@ -127,6 +134,7 @@ impl Row {
             errors_by_length: ByLength::default(),
             decides: true,
             untold: 0,
+            still: false,
             no_number: 0,
             nowhere: None,
             beyond: 0,
@@ -147,9 +155,22 @@ impl Row {
         self.holds && self.by == JUDGE && self.no_number > 0
     }
 
+    /// Whether its values never change, so that nothing is shown.
+    pub(super) fn is_still(&self) -> bool {
+        self.holds && self.still
+    }
+
+    /// Whether it tells nothing at all.
+    fn is_all_untold(&self) -> bool {
+        self.is_untold() && self.values > 0 && self.untold >= self.values
+    }
+
     /// Whether nothing fails, and of some values nothing is shown either.
     pub(super) fn is_open(&self) -> bool {
-        self.is_without_numbers() || self.holds && (self.beyond > 0 || self.open)
+        self.is_without_numbers()
+            || self.holds && (self.beyond > 0 || self.open)
+            || self.is_still()
+            || self.is_all_untold()
     }
 
     /// Who computed it, as people read it.
@@ -199,6 +220,12 @@ impl Report {
             (false, true) if self.is_open() && self.has_gaps() => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: not all of it was compared."
             }
+            (false, true) if self.is_open() && self.any(Row::is_still) => {
+                "IT CANNOT BE TOLD WHETHER THE FILES HOLD: an output never changes."
+            }
+            (false, true) if self.is_open() && self.any(Row::is_all_untold) => {
+                "IT CANNOT BE TOLD WHETHER THE FILES HOLD: rounding is as large as the values."
+            }
             (false, true) if self.is_open() && self.opens(JUDGE) => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: some values are beyond the range of their type."
             }
@@ -229,6 +256,21 @@ impl Report {
             verdict,
             format!("{untold}\nAn engine is wrong, {which}: {engines}."),
         )
+    }
+
+    fn any(&self, of: fn(&Row) -> bool) -> bool {
+        self.pairs.iter().flat_map(|p| &p.rows).any(of)
+    }
+
+    /// Why it cannot be told whether the files hold.
+    pub(crate) fn question(&self) -> &'static str {
+        if self.any(Row::is_still) {
+            "an output has the same values in all runs, so that it cannot be told whether the files hold; the notes above say which"
+        } else if self.any(Row::is_all_untold) {
+            "rounding costs as much as the values are, so that it cannot be told whether the files hold; the notes above say where"
+        } else {
+            "of some values there is no number to compare, so that it cannot be told whether they hold; the notes above say which"
+        }
     }
 
     /// Whether there are values of which no file has a number.

@@ -188,6 +188,7 @@ mod tests {
             errors_by_length: ByLength::default(),
             decides,
             untold: 0,
+            still: false,
             no_number: 0,
             nowhere: None,
             beyond: 0,

@@ -14,6 +14,8 @@ pub(crate) struct Request {
     /// `(name in the first file, name in the second)`.
     pub(crate) names: Vec<(String, String)>,
     pub(crate) states: Vec<StateSpec>,
+    /// Outputs that are not compared.
+    pub(crate) ignored: Vec<String>,
     /// Sizes of named dimensions.
     pub(crate) dims: BTreeMap<String, usize>,
     pub(crate) inputs: BTreeMap<String, InputSpec>,

@@ -31,7 +31,12 @@ impl Two {
             if [Elem::Bool, Elem::Str].contains(&link.elem) || self.keeps(i) || !short {
                 continue;
             }
-            let sides = [0, 1].map(|k| looked_for(&self.files[k].model, &link.names[k]));
+            let width = link.roles.iter().map(|r| match r {
+                Role::Fixed(n) => *n,
+                _ => 1,
+            });
+            let width = width.product::<usize>().max(1);
+            let sides = [0, 1].map(|k| looked_for(&self.files[k].model, &link.names[k], width));
             let mut all: Vec<f64> = sides.into_iter().flatten().collect();
             link.keep_meant(&mut all);
             if !all.is_empty() {

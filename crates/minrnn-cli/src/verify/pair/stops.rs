@@ -39,7 +39,9 @@ impl Stops {
     ) -> Result<(), Error> {
         let ran = [0, 1].map(|side| two.whole(side, By::Judge, case));
         // What a file looks for it need not take everywhere.
-        if matches!(case.draw, Draw::Marked | Draw::Silent) && ran.iter().all(Result::is_err) {
+        if matches!(case.draw, Draw::Marked | Draw::Centred | Draw::Silent)
+            && ran.iter().all(Result::is_err)
+        {
             return Ok(());
         }
         if !two.face.lengths.is_empty() && ran.iter().all(Result::is_err) {

@@ -40,6 +40,14 @@ pub(super) fn refuse_strangers(files: &[GraphFile; 2], request: &Request) -> Res
             there_is(name, &inputs)
         );
     }
+    if let Some(name) = request.ignored.iter().find(|name| !outputs.contains(name)) {
+        bail!(
+            "--ignore-output {name}: neither {} nor {} has an output `{name}`; {}",
+            files[0].name(),
+            files[1].name(),
+            there_is(name, &outputs)
+        );
+    }
     let known = symbols(files.iter().flat_map(GraphFile::inputs));
     if let Some(name) = request.dims.keys().find(|name| !known.contains(name)) {
         let all = symbols(files.iter().flat_map(GraphFile::outputs));
@@ -126,6 +134,15 @@ pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
              random; leave counts out",
             spec.input,
             spec.output
+        );
+    }
+    let becomes = |name: &String| {
+        let mut states = face.states.iter();
+        states.any(|s| s.second.1 == *name || s.first.1.as_ref() == Some(name))
+    };
+    if let Some(name) = request.ignored.iter().find(|name| becomes(name)) {
+        bail!(
+            "--ignore-output {name}: `{name}` is what a state becomes, which is always compared; leave it out"
         );
     }
     for name in request.values.keys() {

@@ -10,6 +10,8 @@ pub(crate) enum Draw {
     Large,
     /// A thousand and a million times as small.
     Small,
+    /// Around what the files bring to the usual size.
+    Centred,
     /// Frames of zeros among them.
     Silent,
     /// Values that the files look for among them.
@@ -23,6 +25,7 @@ impl Draw {
             Self::Usual => "",
             Self::Large => ", inputs 100 times as large",
             Self::Small => ", inputs 1000 and a million times as small",
+            Self::Centred => ", inputs around what the files take for their mean",
             Self::Silent => ", with frames of zeros",
             Self::Marked => ", with values that the files look for",
         }
@@ -30,7 +33,10 @@ impl Draw {
 
     /// Cases that are drawn so speak for themselves alone, and not for others.
     pub(super) fn is_apart(self) -> bool {
-        matches!(self, Self::Large | Self::Small | Self::Silent)
+        matches!(
+            self,
+            Self::Large | Self::Small | Self::Centred | Self::Silent
+        )
     }
 
     /// Whether inputs may be beyond what both files are for: what is no number in both says nothing against them then.

@@ -236,6 +236,8 @@ impl Finder<'_> {
             .filter(|p| !of_states.contains(p.name.as_str()) || both(p))
             .cloned()
             .collect();
+        self.ignore(0, &mut a);
+        self.ignore(1, &mut b);
         let pairs = self.pairs(&mut a, &mut b);
         if pairs.is_empty() && !states.iter().any(|s| s.first.1.is_some()) {
             bail!(
@@ -244,17 +246,7 @@ impl Finder<'_> {
                 second.name()
             );
         }
-        for (file, port) in a
-            .iter()
-            .map(|p| (first, p))
-            .chain(b.iter().map(|p| (second, p)))
-        {
-            self.notes.push(format!(
-                "output `{}` of {} has no counterpart and is not compared",
-                port.name,
-                file.name()
-            ));
-        }
+        self.left([&a, &b])?;
         Ok(pairs.into_iter().map(|(x, y)| [x.name, y.name]).collect())
     }
 }
