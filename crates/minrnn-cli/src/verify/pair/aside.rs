@@ -41,6 +41,11 @@ impl Two {
         let links = links.filter(|(i, _)| !self.keeps(*i));
         for (i, aside) in links.flat_map(|(i, link)| link.aside.iter().map(move |a| (i, a))) {
             let link = &self.face.links[i];
+            // What was told of a kind need not be told again.
+            let told = |r: &Row| r.check == aside.kind.words() && !r.holds;
+            if rows.iter().any(told) {
+                continue;
+            }
             let case = self.case_beside(i, aside, limit)?;
             let ran = [0, 1].map(|side| self.whole(side, By::Judge, &case));
             let name = &link.names[0];

@@ -261,13 +261,12 @@ pub(super) fn aside(tables: [&[Table]; 2], table: [Option<&Table>; 2]) -> Vec<As
     }
     // Of tables of unequal size, one is filled up with rows that nothing means: its end is another.
     if least == most && least > 0 {
-        found.push(of(
-            Beyond::Zero,
-            -least,
-            -1,
-            &[-1, (-2).max(-least), -least],
-        ));
-        found.push(of(Beyond::Zero, -least - 1, -least - 1, &[]));
+        // One that a file refuses hides no other: each has a run of its own.
+        for n in [-1, (-2).max(-least), -least, -least - 1] {
+            if !found.iter().any(|a| a.low == n) {
+                found.push(of(Beyond::Zero, n, n, &[]));
+            }
+        }
     }
     if all().next().is_some() && all().all(|t| t.guarded) {
         found.push(of(Beyond::Types, LARGE[0], LARGE[LARGE.len() - 1], &LARGE));
