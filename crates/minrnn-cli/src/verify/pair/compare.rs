@@ -24,6 +24,9 @@ use crate::verify::who::Who;
 /// Runs that only measure rounding.
 const CALIBRATIONS: usize = 8;
 
+/// Runs that measure what the last places of constants cost around a mean.
+const NUDGED: u64 = 2;
+
 impl Two {
     pub(super) fn compare(
         &self,
@@ -229,6 +232,9 @@ impl Two {
         if matches!(case.draw, Draw::Small | Draw::Centred | Draw::Silent) {
             let first = self.judged(0, case, costs)?;
             let second = self.judged(1, case, costs)?;
+            if case.draw == Draw::Centred {
+                self.learn_constants(case, [&first, &second], costs)?;
+            }
             self.hold(&mut checks.whole, case, (&first, &second), costs);
             return Ok(());
         }
@@ -267,6 +273,17 @@ impl Two {
             .filter(|_| case.own && case.draw == Draw::Usual)
         {
             witness.add(self, case, back, [&first, &second], costs);
+        }
+        Ok(())
+    }
+
+    /// Far from 0 one file may have a mean and a deviation folded into a factor and a sum, of which a last place is much there.
+    fn learn_constants(&self, case: &Case, ran: [&Ran; 2], costs: &mut Rounding) -> Result<()> {
+        for (side, ran) in ran.into_iter().enumerate() {
+            for seed in 0..NUDGED {
+                let nudged = self.whole(side, By::Nudged(seed), case)?;
+                costs.learn_from(side, case, ran, &nudged);
+            }
         }
         Ok(())
     }

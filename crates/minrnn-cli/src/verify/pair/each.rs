@@ -59,11 +59,11 @@ impl Two {
         }
         let few = self.face.length.unwrap_or(self.face.steps(FEW.min(limit)));
         for (k, length) in self.face.lengths.iter().enumerate() {
-            let Some((least, most)) = spread(length) else {
+            let Some((least, most)) = spread(length, limit) else {
                 continue;
             };
             let had: BTreeSet<usize> = before.iter().map(|c| c.others[k]).collect();
-            for size in chosen(wanted.clone(), limit.min(most), &had) {
+            for size in chosen(wanted.clone(), most.min(limit), &had) {
                 if size >= least {
                     let mut others = self.face.other_lengths(cases.len(), few);
                     others[k] = size;
@@ -156,10 +156,16 @@ impl Two {
     }
 }
 
-/// The least and the largest size of a length that may have several.
-fn spread(length: &Length) -> Option<(usize, usize)> {
+/// Sizes that are tried of a length are no further apart than this: where the largest that ran is farther below what was asked for, the
+/// files refuse more.
+const APART: usize = 4;
+
+/// The least and the largest size of a length that may have several, `limit` where more than those tried may run.
+fn spread(length: &Length, limit: usize) -> Option<(usize, usize)> {
     let (least, most) = (*length.sizes.first()?, *length.sizes.last()?);
-    (!length.as_time && length.is_open() && least < most).then_some((least, most))
+    let several = !length.as_time && length.is_open() && least < most;
+    let most = if APART * most >= limit { limit } else { most };
+    several.then_some((least, most))
 }
 
 /// The numbers, what is beside each, and the same of twice as many: those first that are nearest to what is said.
@@ -199,6 +205,9 @@ mod tests {
     fn what_can_be_afforded_is_chosen() {
         let had = BTreeSet::from([2, 16]);
         let wanted = vec![((1..=5).collect(), 8), (around(vec![16, 100]), 300)];
-        assert_eq!(chosen(wanted, 150, &had), [1, 3, 4, 15, 17, 32, 100, 101]);
+        assert_eq!(
+            chosen(wanted, 150, &had),
+            [1, 3, 4, 15, 17, 32, 33, 100, 101]
+        );
     }
 }
