@@ -18,12 +18,15 @@ pub(crate) enum Draw {
     Marked,
 }
 
+/// What rows and cases are called whose inputs are far out.
+pub(super) const FAR: &str = ", inputs 100 times as large";
+
 impl Draw {
     /// How a case is told of in messages.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Usual => "",
-            Self::Large => ", inputs 100 times as large",
+            Self::Large => FAR,
             Self::Small => ", inputs 1000 and a million times as small",
             Self::Centred => ", inputs around what the files take for their mean",
             Self::Silent => ", with frames of zeros",
