@@ -110,3 +110,11 @@ pub fn in_chunks(
     }
     (all, state)
 }
+
+/// Holds that a file keeps its contract: it is opened, or, without tract, refused for its operators alone.
+pub fn taken(bytes: &[u8]) {
+    if let Err(error) = Model::from_bytes(bytes) {
+        let operators = error.to_string().contains("cannot be run exactly");
+        assert!(operators && !cfg!(feature = "tract"), "{error}");
+    }
+}
