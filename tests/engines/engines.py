@@ -12,11 +12,20 @@ class Unsupported(Exception):
 
 
 def open_onnxruntime(export, form):
+    return session(export.path(form))
+
+
+def open_model(model):
+    """ONNX Runtime with a model that is in no file."""
+    return session(model.SerializeToString())
+
+
+def session(model):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # its errors come back as exceptions
-    session = onnxruntime.InferenceSession(export.path(form), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     return lambda feed: dict(zip(names, session.run(names, feed)))
 
