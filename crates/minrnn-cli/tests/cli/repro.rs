@@ -186,6 +186,19 @@ fn claims() {
 }
 
 #[test]
+fn every_experiment_has_a_small_version_here() {
+    let dir = folder();
+    let ran = minrnn(dir.path(), &["repro", "none"]);
+    let (_, names) = ran.err.split_once("[possible values: ").unwrap();
+    let (names, _) = names.split_once(']').unwrap();
+    let own: String = include_str!("repro.rs").split_whitespace().collect();
+    for name in names.split(", ") {
+        let call = format!("=done(\"{name}\",");
+        assert!(own.contains(&call), "{name} is done by no test");
+    }
+}
+
+#[test]
 fn a_budget_that_ends_leaves_a_run_that_goes_on_elsewhere_to_the_same_bytes() {
     let (dir, other) = (folder(), folder());
     let args = ["selective-copying", "--only", "min-lstm"];

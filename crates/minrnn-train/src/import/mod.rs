@@ -368,6 +368,11 @@ fn unknown(tensors: &Tensors, cut: &str) -> ImportProblem {
             "{what} lies under a name of its own: --prefix {cut}{prefix} takes it alone"
         ));
     }
+    if let Some(at) = torch_rnn::cell(tensors) {
+        return ImportProblem::format(format!(
+            "`{at}weight_ih` is of a cell that is called step by step (torch.nn.GRUCell, LSTMCell); torch.nn.GRU and torch.nn.LSTM of one layer have the same rows under the names `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`: save it under these"
+        ));
+    }
     let names: Vec<_> = tensors.keys().take(6).map(|n| format!("`{n}`")).collect();
     ImportProblem::format(match cells {
         Some(name) => format!(

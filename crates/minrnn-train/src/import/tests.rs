@@ -208,6 +208,12 @@ fn strangers_are_named() {
         &none,
         &["no tensor is named", "`rnn.weight_ih_l0`"],
     );
+    let cell = [("m.weight_ih", &[9, 4][..]), ("m.weight_hh", &[9, 3])];
+    refused(
+        &shapes(cell),
+        &none,
+        &["`m.weight_ih`", "torch.nn.GRUCell", "`weight_hh_l0`"],
+    );
     let inside = shapes([
         ("a.rnn.to_hidden_and_gate.weight", &[8, 4][..]),
         ("b.weight", &[4]),

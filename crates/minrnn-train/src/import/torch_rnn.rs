@@ -33,6 +33,15 @@ pub(super) fn below(tensors: &Tensors) -> Option<(&str, &'static str)> {
     prefix.map(|prefix| (prefix, "a recurrent layer of torch.nn"))
 }
 
+/// The name of a cell that is called step by step, of GRUCell or LSTMCell: its rows are those of a layer, under other names.
+pub(super) fn cell(tensors: &Tensors) -> Option<&str> {
+    let mut prefixes = tensors.keys().filter_map(|n| n.strip_suffix("weight_ih"));
+    prefixes.find(|at| {
+        let hidden = format!("{at}weight_hh");
+        tensors.contains_key(&hidden) && (at.is_empty() || at.ends_with('.'))
+    })
+}
+
 /// What the layers are.
 struct Found {
     kind: &'static str,

@@ -4,6 +4,7 @@ use minrnn_model::compare::{Comparison, Worst};
 
 use super::case::{Case, Ran, Two};
 use super::costs::Channels;
+use super::growth::Growth;
 use super::measure::{Furthest, Measure, on_edge};
 use super::noise::Noise;
 use super::report::{JUDGE, Place, Row};
@@ -38,6 +39,7 @@ struct Counts {
     /// By channel the value that both files have there as long as nothing else was seen; whether something was.
     first: Vec<Option<f64>>,
     moves: bool,
+    growth: Growth,
 }
 
 impl Counts {
@@ -95,6 +97,7 @@ impl Check {
                 outside: None,
                 tipped: 0,
                 open: false,
+                grows: None,
                 said: None,
             };
             (row, Comparison::default(), Counts::default())
@@ -219,6 +222,7 @@ impl Check {
         }
         row.tipped += at.tipped;
         row.beyond += at.beyond;
+        counts.growth.add(case.time, &at);
         if let Some(index) = at.outside {
             let place = || format!("{:?} ({})", a.index(index), case.name());
             row.outside.get_or_insert_with(place);
@@ -294,6 +298,7 @@ impl Check {
             holds: c.failing == 0,
             // An engine rounds, and may be on the other side as a whole.
             open: held == Held::Meaning && row.tipped * FEW > c.count,
+            grows: counts.growth.whole_up_to(),
             ..row
         };
         self.rows

@@ -46,6 +46,8 @@ pub(super) struct Furthest {
     /// Values of which float64 has a number and the type, rounded at each operation, has none; the first of them.
     pub(super) beyond: usize,
     pub(super) outside: Option<usize>,
+    /// The largest number.
+    pub(super) largest: f64,
 }
 
 impl Furthest {
@@ -63,6 +65,7 @@ impl Furthest {
                 tipped: self.tipped,
                 beyond: self.beyond,
                 outside: self.outside,
+                largest: self.largest,
             };
         } else if self.worst.is_none() {
             self.tolerance = self.tolerance.max(tolerance);
@@ -107,6 +110,9 @@ impl Measure<'_> {
             false => vec![],
         };
         for (index, (got, want)) in x.iter().copied().zip(y).enumerate() {
+            if got.is_finite() {
+                most.largest = most.largest.max(got.abs());
+            }
             if got.is_nan() && want.is_nan() && !self.says_nothing() {
                 // There is nothing to hold to each other: neither file is accused, and neither is cleared.
                 most.no_number += 1;

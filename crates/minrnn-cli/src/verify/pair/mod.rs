@@ -18,6 +18,7 @@ mod each;
 mod file;
 mod flags;
 mod groups;
+mod growth;
 mod hold;
 mod interface;
 mod least;

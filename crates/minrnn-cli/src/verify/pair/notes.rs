@@ -199,9 +199,23 @@ impl Two {
                 r.check, r.tensor, r.beyond, r.values
             )
         };
+        let grown = |r: &Row| {
+            let place = r.nowhere.as_deref().or(r.outside.as_deref());
+            format!(
+                "{}, `{}`: all values were compared up to T = {}; they grow with T, and beyond it {} of {} are past the range of their type in both \
+                 files, the first at {}: there is nothing to hold to each other there",
+                r.check,
+                r.tensor,
+                r.grows.unwrap_or_default(),
+                r.no_number + r.beyond,
+                r.values,
+                place.unwrap_or("somewhere")
+            )
+        };
         let without = rows.iter().filter(|r| r.is_without_numbers()).map(one);
-        let beyond = rows.iter().filter(|r| r.by == JUDGE && r.beyond > 0);
-        without.chain(beyond.map(both)).collect()
+        let beyond = rows.iter().filter(|r| r.by == JUDGE && r.is_beyond());
+        let outgrown = rows.iter().filter(|r| r.is_outgrown()).map(grown);
+        without.chain(beyond.map(both)).chain(outgrown).collect()
     }
 
     /// Inputs that are said to be as long as the new steps alone, where a past grows that they may go over too.

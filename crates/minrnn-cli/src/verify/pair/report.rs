@@ -97,6 +97,9 @@ pub(crate) struct Row {
     /// Whether so much was not compared, or not held to anything, that the row is no proof.
     #[serde(skip)]
     pub(crate) open: bool,
+    /// The longest T up to which all of its values are numbers, where they grow with T until they are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) grows: Option<usize>,
     /// Why there are no values to compare: an engine that stopped, or gave something else than was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) said: Option<String>,
@@ -141,6 +144,7 @@ impl Row {
             outside: None,
             tipped: 0,
             open: false,
+            grows: None,
             said: Some(said),
         }
     }
@@ -152,7 +156,17 @@ impl Row {
 
     /// Whether it compares files, and there are values of which neither has a number.
     pub(super) fn is_without_numbers(&self) -> bool {
-        self.holds && self.by == JUDGE && self.no_number > 0
+        self.holds && self.by == JUDGE && self.no_number > 0 && self.grows.is_none()
+    }
+
+    /// Whether it compares files, and values grow until neither has a number: up to there they were compared.
+    pub(super) fn is_outgrown(&self) -> bool {
+        self.holds && self.by == JUDGE && self.grows.is_some()
+    }
+
+    /// Whether there are values that left the range of their type, other than by growth with T in both files.
+    pub(super) fn is_beyond(&self) -> bool {
+        self.beyond > 0 && (self.by != JUDGE || self.grows.is_none())
     }
 
     /// Whether its values never change, so that nothing is shown.
@@ -169,7 +183,7 @@ impl Row {
     /// Whether nothing fails, and of some values nothing is shown either.
     pub(super) fn is_open(&self) -> bool {
         self.is_without_numbers()
-            || self.holds && (self.beyond > 0 || self.open)
+            || self.holds && (self.is_beyond() || self.open)
             || self.is_still()
             || self.is_all_untold()
     }
@@ -214,6 +228,9 @@ impl Report {
     pub(super) fn verdict(&self) -> (&'static str, String) {
         let files_hold = self.pairs.iter().all(Pair::files_hold);
         let verdict = match (self.holds, files_hold) {
+            (true, _) if self.any(Row::is_outgrown) => {
+                "Everything holds, as far as there are numbers: values grow with T, see the notes."
+            }
             (true, _) => "Everything holds.",
             (false, true) if self.is_open() && self.is_without_numbers() => {
                 "IT CANNOT BE TOLD WHETHER THE FILES HOLD: of some values neither has a number."
@@ -239,7 +256,7 @@ impl Report {
         let engines = self.wrong_engines();
         let untold = self.pairs.iter().flat_map(|p| &p.rows);
         let untold = match untold
-            .filter(|r| r.is_untold() || r.holds && (r.beyond > 0 || r.open))
+            .filter(|r| r.is_untold() || r.holds && (r.is_beyond() || r.open))
             .count()
         {
             0 => "",

@@ -127,7 +127,11 @@ impl Pair {
         for r in &self.rows {
             let [a, b] = r.zeros.map(|z| format!("{:.1} %", 100.0 * z));
             let holds = match (r.holds, r.decides) {
-                (true, _) if r.is_untold() || r.is_open() => Cell::new("cannot be told"),
+                (true, _) if r.is_open() => Cell::new("cannot be told"),
+                (true, _) if r.is_outgrown() => {
+                    Cell::new(format!("to T = {}", r.grows.unwrap_or_default()))
+                }
+                (true, _) if r.is_untold() => Cell::new("cannot be told"),
                 (true, _) => Cell::new("yes"),
                 (_, true) if colour => Cell::new("NO").fg(Color::Red),
                 (_, true) => Cell::new("NO"),
@@ -195,6 +199,7 @@ mod tests {
             outside: None,
             tipped: 0,
             open: false,
+            grows: None,
             said: None,
         }
     }
