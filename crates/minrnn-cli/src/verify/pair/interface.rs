@@ -377,14 +377,18 @@ impl Finder<'_> {
             Init::Values(values) => values,
         };
         let takes = |v: f64| match elem {
+            // The beginning of a largest value so far.
+            Some(elem) if elem.is_float() && v.is_infinite() => true,
             Some(elem) if elem.is_float() => {
                 let held = Tensor::floats(elem, &[1], &[v]);
                 held.is_ok_and(|t| t.values(Reading::Exact)[0].is_finite())
             }
-            Some(elem) => v == v.trunc() && Tensor::ints(elem, &[1], &[v as i128]).is_ok(),
-            None => true,
+            Some(elem) => {
+                v.is_finite() && v == v.trunc() && Tensor::ints(elem, &[1], &[v as i128]).is_ok()
+            }
+            None => !v.is_nan(),
         };
-        match values.iter().find(|v| !(v.is_finite() && takes(**v))) {
+        match values.iter().find(|v| v.is_nan() || !takes(**v)) {
             Some(value) => bail!(
                 "state `{name}` cannot begin with {value}{}: give another init",
                 elem.map_or(String::new(), |e| format!(", it is of type {e}"))

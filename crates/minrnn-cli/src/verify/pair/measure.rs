@@ -157,6 +157,9 @@ impl Measure<'_> {
                 tolerance = all.of(channel, size).0 + moved;
                 tells = !(tolerance.is_infinite() || parts(got, want, tolerance) <= 1.0);
             }
+            if self.held == Held::Meaning && !self.draw.is_apart() && moved == 0.0 {
+                tells &= !self.allowed.hides(channel, exactly);
+            }
             most.untold += usize::from(!tells && !matches!(self.draw, Draw::Small | Draw::Silent));
             let (mut got, mut want) = (got, want);
             if let Some(Some(offset)) = offsets.get(channel)

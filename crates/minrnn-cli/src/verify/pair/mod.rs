@@ -173,7 +173,7 @@ impl Two {
                 let ends = [low, high].map(usize::try_from);
                 let [Ok(low), Ok(high @ 1..)] = ends else {
                     anyhow::bail!(
-                        "--input {}=..:int={low}..{high}: rows have 0 steps or more, and one of them all",
+                        "--input {}=:int={low}..{high}: rows have 0 steps or more, and one of them all",
                         filled.name
                     );
                 };

@@ -251,7 +251,9 @@ impl Two {
 fn costs(check: &str) -> &'static str {
     match check == LARGE {
         true => "one of them there is as much as they differ, or more",
-        false => "both files is as large as half of the values, or larger",
+        false => {
+            "both files is as large as half of the values, or a hundredth of them and hides what float64 tells apart"
+        }
     }
 }
 

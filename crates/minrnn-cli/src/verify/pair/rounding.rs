@@ -19,6 +19,9 @@ use super::port::Elem;
 use super::tensor::{Reading, Tensor};
 use super::way::Draw;
 
+/// The part of the size of values that rounding may cost before what it hides is told of.
+const PART: f64 = 0.01;
+
 /// What is held to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Held {
@@ -208,6 +211,18 @@ impl Allowed {
 }
 
 impl Allowed {
+    /// Whether two values are apart by what float64 tells, and only a tolerance that is a large part of their size passes them.
+    pub(super) fn hides(&self, channel: usize, [x, y]: [f64; 2]) -> bool {
+        let value = x.abs().max(y.abs());
+        let size = self.scales.at(channel, value).map_or(0.0, |s| s.smallest);
+        let (tolerance, _) = self.of(channel, value);
+        let apart = (x - y).abs();
+        self.given.is_none()
+            && apart > self.half_of_the_digits() * size
+            && tolerance > PART * size
+            && apart.is_finite()
+    }
+
     /// Whether a value of a channel was seen to cost no more than its own last places: nothing before it lost digits.
     pub(super) fn is_rounding_alone(&self, channel: usize, value: f64) -> bool {
         let seen = self.scales.at(channel, value.abs());

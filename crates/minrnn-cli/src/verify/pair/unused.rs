@@ -166,7 +166,7 @@ pub(super) fn refuse_idle(face: &Interface, request: &Request) -> Result<()> {
         let ends = face.filled.iter().any(|f| f.name == *name && f.ends_rows());
         if spec.range.is_some() && !drawn && !ends {
             bail!(
-                "--input {name}=..:int= would change nothing: `{name}` is no input that random integers are drawn for; leave the range out"
+                "--input {name}=:int= would change nothing: `{name}` is no input that random integers are drawn for; leave the range out"
             );
         }
         if spec.floats.is_some() && !link.is_some_and(|l| l.elem.is_float()) {

@@ -1,6 +1,6 @@
 //! States that nobody named, as the options that name them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
@@ -48,13 +48,28 @@ impl Finder<'_> {
         let proposals = propose_beside(&suspects, &outputs, &self.flows[1], &results);
         let proposals = suspects.iter().zip(proposals);
         let proposals = proposals.map(|(port, p)| self.of_length(port, p, &outputs));
+        let proposals: Vec<Proposal> = proposals.collect();
+        let by_result = |p: &Proposal| matches!(p, Proposal::OneOf(all) if all.iter().all(|o| results.contains(o)));
+        let others = !states.is_empty()
+            || proposals
+                .iter()
+                .any(|p| *p != Proposal::Input && !by_result(p));
         let mut choices = vec![];
+        let mut constants = vec![];
+        let mut one_output: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut found: Vec<(Port, String)> = vec![];
         let mut lines = vec![];
         let mut words = vec![];
         let mut inputs = vec![];
         for (port, proposal) in suspects.iter().zip(proposals) {
             let name = &port.name;
+            let twin = pairs.iter().find(|(_, y)| y.name == *name);
+            let map = twin.map(|(x, _)| format!("--map {}", quoted(&format!("{}={name}", x.name))));
+            // The sequence file has it too, and beside states only what it gives for every step could give it back.
+            if let (Some(map), true, true) = (&map, others, by_result(&proposal)) {
+                constants.push((name.clone(), map.clone()));
+                continue;
+            }
             match proposal {
                 Proposal::Input => continue,
                 Proposal::OneOf(_) if !long && perhaps(port) => continue,
@@ -67,7 +82,7 @@ impl Finder<'_> {
                     words.push(format!("`{name}`, which `{list}` may give back"));
                     let line = |o: &String| format!("--state {}", quoted(&format!("{name}={o}")));
                     match outputs.as_slice() {
-                        [one] => lines.push(line(one)),
+                        [one] => one_output.entry(one.clone()).or_default().push(line(one)),
                         _ => {
                             let all: Vec<String> = outputs.iter().map(line).collect();
                             choices.push(format!("one of {}", all.join(" or ")));
@@ -75,8 +90,13 @@ impl Finder<'_> {
                     }
                 }
             }
-            if let Some((x, _)) = pairs.iter().find(|(_, y)| y.name == *name) {
-                inputs.push(format!("--map {}", quoted(&format!("{}={name}", x.name))));
+            inputs.extend(map);
+        }
+        // One output is the next value of one input alone.
+        for all in one_output.into_values() {
+            match all.as_slice() {
+                [_] => lines.extend(all),
+                _ => choices.push(format!("one of {}", all.join(" or "))),
             }
         }
         lines.splice(0..0, self.state_lines(pairs, rest[0], &found));
@@ -84,6 +104,14 @@ impl Finder<'_> {
             let (_, output) = found.iter().find(|(p, _)| p.name == port.name)?;
             self.growing(port, output)
         }));
+        let mut same_at_every_step = String::new();
+        for (name, map) in constants {
+            words.push(format!("`{name}`, which nothing but a result gives back"));
+            same_at_every_step.push_str(&format!(
+                "; {map} says that `{name}` is the same at every step"
+            ));
+            lines.push(map);
+        }
         if lines.is_empty() && choices.is_empty() {
             return Ok(());
         }
@@ -101,7 +129,7 @@ impl Finder<'_> {
             )
         };
         bail!(
-            "{} has what looks like states, and none of them was named: {}\nadd {say}{no_state}",
+            "{} has what looks like states, and none of them was named: {}\nadd {say}{no_state}{same_at_every_step}",
             self.files[1].name(),
             words.join(", "),
         )

@@ -34,7 +34,9 @@ pub(super) fn propose_beside(
     let mut found: Vec<Option<Proposal>> = vec![None; inputs.len()];
     let mut taken: BTreeSet<String> = BTreeSet::new();
     let by_flow = |i: &Port, o: &Port| flow.next.get(&i.name).is_some_and(|n| n.contains(&o.name));
-    let by_stem = |i: &Port, o: &Port| stem(&i.name).is_some_and(|s| Some(s) == stem(&o.name));
+    let by_stem = |i: &Port, o: &Port| {
+        !numbered(&i.name) && stem(&i.name).is_some_and(|s| Some(s) == stem(&o.name))
+    };
     let by_end = |i: &Port, o: &Port| ends(&i.name, &o.name);
     // In this order: a sure one takes its output away from a less sure one.
     let by_more = |i: &Port, o: &Port| extends(&i.name, &o.name);
@@ -141,6 +143,14 @@ fn sides(input: &str, output: &str) -> bool {
     all(input, BEFORE) && all(output, AFTER)
 }
 
+/// `input_1`: the first input by its place among all, which says nothing of what gives it back.
+fn numbered(name: &str) -> bool {
+    let words = words(name);
+    let number = |w: &String| w.chars().all(|c| c.is_ascii_digit());
+    let plain = |w: &String| ["in", "input", "inputs"].contains(&w.as_str());
+    words.iter().any(number) && words.iter().all(|w| number(w) || plain(w))
+}
+
 /// A name without what tells in from out; `None` if nothing is left.
 fn stem(name: &str) -> Option<Vec<String>> {
     let mut words = words(name);
@@ -234,6 +244,23 @@ mod tests {
         assert_eq!(propose(&[y.clone(), a.clone()]), one_of(&["a"]));
         assert_eq!(propose(&[y.clone(), a, b]), one_of(&["a", "b"]));
         assert_eq!(propose(&[y]), one_of(&["y"]));
+    }
+
+    /// What exporters call inputs and outputs by their places says nothing of which are one state.
+    #[test]
+    fn places_are_no_names() {
+        let outputs = ["output_0", "output_1", "output_2"].map(|n| port(n, &[3]));
+        let got = propose(&[port("input_1", &[3])], &outputs, &Flow::default());
+        assert!(
+            matches!(&got[..], [Proposal::OneOf(all)] if all.len() == 3),
+            "{got:?}"
+        );
+        let past = propose(
+            &[port("past.0", &[3])],
+            &[port("present.0", &[3])],
+            &Flow::default(),
+        );
+        assert_eq!(past, [Proposal::State("present.0".into())]);
     }
 
     #[test]

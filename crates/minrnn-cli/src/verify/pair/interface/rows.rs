@@ -154,7 +154,7 @@ impl Finder<'_> {
         if let Some((low, high)) = given {
             if low < least || high > most {
                 bail!(
-                    "--input {name}=..:int={low}..{high}: `{name}` takes {least} to {most}, by the types that the files declare"
+                    "--input {name}=:int={low}..{high}: `{name}` takes {least} to {most}, by the types that the files declare"
                 );
             }
             return Ok((low, high));
@@ -163,7 +163,7 @@ impl Finder<'_> {
         match rows.into_iter().flatten().min() {
             Some(rows) if rows > 0 => Ok((0, (rows as i64 - 1).min(most))),
             _ => bail!(
-                "input `{name}` takes integers, and no table tells which; give --input {name}=..:int=LOW..HIGH"
+                "input `{name}` takes integers, and no table tells which; give --input {name}=:int=LOW..HIGH"
             ),
         }
     }

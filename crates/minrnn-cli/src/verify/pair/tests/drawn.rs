@@ -115,6 +115,8 @@ fn states_begin_with_values_that_their_type_has() {
         (DType::Bool, "bool", "1", true),
         (DType::F32, "float32", "nan", false),
         (DType::F32, "float32", "0.5", true),
+        (DType::F32, "float32", "-inf", true),
+        (DType::I64, "int64", "inf", false),
     ] {
         let graph = Graph {
             inputs: vec![floats("x", "B,T,2"), info("s", dtype, "B,1")],

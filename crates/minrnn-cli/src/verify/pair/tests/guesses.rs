@@ -131,3 +131,95 @@ fn a_state_begins_with_a_number_of_its_type() {
         assert_eq!(got.is_ok(), holds, "{init}: {got:?}");
     }
 }
+
+/// With a voice, the same at every step, that is added to what comes out.
+fn voiced(mut graph: Graph, step: bool) -> Graph {
+    graph.inputs.push(floats("voice", "B,3"));
+    for node in &mut graph.nodes {
+        node.outputs
+            .iter_mut()
+            .filter(|o| *o == "y")
+            .for_each(|o| *o = "plain".into());
+    }
+    let from = match step {
+        true => "flat",
+        false => "plain",
+    };
+    if step {
+        graph
+            .nodes
+            .push(node("Squeeze", &["plain", "first"], &["flat"], &[]));
+        graph.outputs[0] = floats("y", "B,3");
+    }
+    graph.nodes.push(node("Add", &[from, "voice"], &["y"], &[]));
+    graph
+}
+
+/// What both files have and nothing but a result could give back is offered as what it is, in a line that can be given as it stands.
+#[test]
+fn an_input_of_every_step_is_offered_as_one() {
+    let run = |states: &[&str], mapped: bool| {
+        let mut request = request(states);
+        if mapped {
+            request.names = vec![("voice".into(), "voice".into())];
+        }
+        let graphs = [voiced(whole("forward"), false), voiced(step(), true)];
+        Folder::new().pair(Kind::Step, graphs, &request)
+    };
+    for states in [&[][..], &["h=h_next"], &["h=h_next", "c=c_next"]] {
+        let error = run(states, false).unwrap_err().to_string();
+        assert!(
+            error.contains("--map voice=voice") && !error.contains("--state voice"),
+            "{error}"
+        );
+        assert_eq!(error.contains("--state h=h_next"), states.is_empty());
+    }
+    let pair = run(&["h=h_next", "c=c_next"], true).unwrap();
+    assert!(pair.holds, "{:?} {:?}", pair.rows, pair.notes);
+}
+
+/// One output is the next value of one input: never offered for two in one line.
+#[test]
+fn an_output_is_offered_once() {
+    let one = |step: bool| {
+        let read = |name: &str| floats(name, "B,3");
+        let (x, y) = match step {
+            true => ("B,3", "B,4"),
+            false => ("B,T,3", "B,T,4"),
+        };
+        let mut inputs = vec![floats("x", x), read("cond"), read("h")];
+        let add = |a: &str, b: &str, to: &str| node("Add", &[a, b], &[to], &[]);
+        let mut outputs = vec![floats("y", y), read("result")];
+        let nodes = match step {
+            true => vec![
+                add("x", "cond", "a"),
+                add("a", "h", "result"),
+                node("MatMul", &["result", "w"], &["y"], &[]),
+            ],
+            false => {
+                inputs.pop();
+                outputs.pop();
+                vec![
+                    node("CumSum", &["x", "one"], &["sum"], &[]),
+                    node("MatMul", &["sum", "w"], &["y"], &[]),
+                    node("Identity", &["cond"], &["unread"], &[]),
+                ]
+            }
+        };
+        Graph {
+            inputs,
+            outputs,
+            nodes,
+            initializers: vec![weight("w", &[3, 4]), Constant::i64("one", vec![], &[1])],
+            ..Graph::default()
+        }
+    };
+    let graphs = [one(false), one(true)];
+    let error = Folder::new().pair(Kind::Step, graphs, &request(&[]));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("one of --state cond=result or --state h=result")
+            && error.contains("--map cond=cond"),
+        "{error}"
+    );
+}
