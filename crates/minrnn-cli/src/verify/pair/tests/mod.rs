@@ -12,6 +12,7 @@ mod ends;
 mod far;
 mod folded;
 pub(super) mod graphs;
+mod grown;
 mod guesses;
 mod left;
 mod looked_for;
