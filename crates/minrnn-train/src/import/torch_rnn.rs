@@ -20,7 +20,12 @@ const FIRST: &str = "weight_ih_l0";
 
 /// Whether the file has such layers.
 pub(super) fn is(tensors: &Tensors) -> bool {
-    tensors.contains_key(FIRST)
+    tensors.keys().any(|n| layer(n).is_some())
+}
+
+/// The number of the layer whose inputs a tensor weighs.
+fn layer(name: &String) -> Option<usize> {
+    name.strip_prefix("weight_ih_l")?.parse().ok()
 }
 
 /// The name that such layers lie under, inside of a larger model, and what they are.
@@ -152,6 +157,23 @@ fn found(tensors: &Tensors) -> Result<Found> {
             "no cell of ours projects its state within the step; train it with proj_size=0";
         return unsupported("an LSTM with proj_size", name, message);
     }
+    let layers = (0..).take_while(|i| tensors.contains_key(&format!("weight_ih_l{i}")));
+    let layers = layers.count();
+    if let Some(last) = tensors
+        .keys()
+        .filter_map(layer)
+        .max()
+        .filter(|last| *last >= layers)
+    {
+        let message = format!(
+            "is missing, and there is `weight_ih_l{last}`: a layer reads what the one before it gives; save the whole state_dict"
+        );
+        return Err(ImportProblem::tensor(
+            &format!("weight_ih_l{layers}"),
+            message,
+        ));
+    }
+    // The other layers are held to the first by their names.
     let [rows, inputs] = shape(tensors, FIRST)?;
     let [same, hidden] = shape(tensors, "weight_hh_l0")?;
     let gates = rows.checked_div(hidden).unwrap_or(0);
@@ -172,20 +194,6 @@ fn found(tensors: &Tensors) -> Result<Found> {
             return Err(ImportProblem::tensor(FIRST, message));
         }
     };
-    // The others are held to these by their names.
-    let layers = (0..).take_while(|i| tensors.contains_key(&format!("weight_ih_l{i}")));
-    let layers = layers.count();
-    let numbers = tensors.keys();
-    let numbers = numbers.filter_map(|n| n.strip_prefix("weight_ih_l")?.parse::<usize>().ok());
-    if let Some(last) = numbers.max().filter(|last| *last >= layers) {
-        let message = format!(
-            "is missing, and there is `weight_ih_l{last}`: a layer reads what the one before it gives; save the whole state_dict"
-        );
-        return Err(ImportProblem::tensor(
-            &format!("weight_ih_l{layers}"),
-            message,
-        ));
-    }
     Ok(Found {
         kind,
         gates,

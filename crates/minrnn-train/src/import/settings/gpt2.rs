@@ -89,7 +89,7 @@ impl Keys {
     }
 
     fn activation(&mut self) -> Result<Option<Activation>> {
-        let wanted = "known are `gelu_new` and `gelu_pytorch_tanh` (by tanh), `gelu` (by the error function) and `silu`; train the model with one of these";
+        let wanted = "known are `gelu_new` and `gelu_pytorch_tanh` (by tanh), `gelu` (by the error function) and `silu` or `swish`; train the model with one of these";
         self.take("activation_function", wanted, |v| match v.as_str()? {
             "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::GeluTanh),
             "gelu" => Some(Activation::Gelu),

@@ -191,8 +191,12 @@ impl Source {
         };
         match values.iter().position(|v| !v.is_finite()) {
             Some(i) => fail(format!(
-                "has {} at flat index {i}; weights must be finite in float32",
-                values[i]
+                "has {}{} at flat index {i}; weights must be finite in float32",
+                values[i],
+                match values[i].is_infinite() {
+                    true => ", or a number beyond 3.4e38,",
+                    false => "",
+                }
             )),
             None => Ok(values),
         }

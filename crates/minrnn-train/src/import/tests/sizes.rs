@@ -130,4 +130,11 @@ fn layers_of_torch_elsewhere_are_named() {
         &Options::default(),
         &["`weight_ih_l1` is missing", "there is `weight_ih_l2`"],
     );
+    let mut headless = torch(4, 4, 2, 3, false);
+    headless.retain(|name, _| !name.ends_with("_l0"));
+    refused(
+        &headless,
+        &Options::default(),
+        &["`weight_ih_l0` is missing", "there is `weight_ih_l2`"],
+    );
 }
