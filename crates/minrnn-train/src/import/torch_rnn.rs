@@ -24,7 +24,7 @@ pub(super) fn is(tensors: &Tensors) -> bool {
 }
 
 /// The number of the layer whose inputs a tensor weighs.
-fn layer(name: &String) -> Option<usize> {
+fn layer(name: &str) -> Option<usize> {
     name.strip_prefix("weight_ih_l")?.parse().ok()
 }
 
