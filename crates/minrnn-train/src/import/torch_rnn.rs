@@ -161,7 +161,7 @@ fn found(tensors: &Tensors) -> Result<Found> {
     let layers = layers.count();
     if let Some(last) = tensors
         .keys()
-        .filter_map(layer)
+        .filter_map(|n| layer(n))
         .max()
         .filter(|last| *last >= layers)
     {
