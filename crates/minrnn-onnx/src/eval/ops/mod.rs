@@ -44,7 +44,8 @@ pub(super) enum Kind {
     Chooses,
     /// Reads shapes of floats, not their values.
     Shape,
-    /// Smooth, with steps inside that an engine rounds.
+    /// Smooth, with steps inside that an engine rounds: whatever calls `settle` without being asked for fused operators. It runs once for
+    /// each reading, also of inputs that have one.
     Inner,
 }
 

@@ -41,8 +41,10 @@ pub(super) const OPS: &[Op] = &[
     }),
     op("ArgMax", 7, Kind::Chooses, |c| arg(c, true)),
     op("ArgMin", 7, Kind::Chooses, |c| arg(c, false)),
-    smooth("CumSum", 11, |c| cumulate(c, 0, |a, b| a + b, |a, b| a + b)),
-    smooth("CumProd", 26, |c| {
+    op("CumSum", 11, Kind::Inner, |c| {
+        cumulate(c, 0, |a, b| a + b, |a, b| a + b)
+    }),
+    op("CumProd", 26, Kind::Inner, |c| {
         cumulate(c, 1, |a, b| a * b, |a, b| a.wrapping_mul(b))
     }),
 ];

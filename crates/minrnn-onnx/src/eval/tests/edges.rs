@@ -5,6 +5,15 @@ use crate::eval::{Array, Carried, Inputs, Limits, Output, Session};
 use crate::ir::{DType, Graph, Model, Node, Tensor, ValueInfo};
 
 fn graph(steps: &[(&str, &[&str], &str)], constants: Vec<Tensor>, output: &str) -> Session {
+    graph_of(17, steps, constants, output)
+}
+
+fn graph_of(
+    opset: i64,
+    steps: &[(&str, &[&str], &str)],
+    constants: Vec<Tensor>,
+    output: &str,
+) -> Session {
     let nodes = steps.iter().map(|(op, inputs, output)| Node {
         op_type: (*op).into(),
         inputs: inputs.iter().map(|s| (*s).to_owned()).collect(),
@@ -16,7 +25,7 @@ fn graph(steps: &[(&str, &[&str], &str)], constants: Vec<Tensor>, output: &str) 
         ..ValueInfo::default()
     };
     let model = Model {
-        opsets: vec![(String::new(), 17)],
+        opsets: vec![(String::new(), opset)],
         graph: Graph {
             inputs: vec![info("x")],
             outputs: vec![info(output)],
@@ -49,6 +58,23 @@ fn floats_are_kept_unrounded_and_rounded() {
     );
     assert_eq!(y.stepwise(), &y.rounded());
     assert!(y.edges().is_empty());
+}
+
+/// What adds up inside of one operator is rounded at each step in one reading, and in none of float64's, whatever it reads.
+#[test]
+fn running_totals_are_kept_unrounded() {
+    let tenth = f64::from(0.1f32);
+    for (op, want) in [("CumSum", 3.0 * tenth), ("CumProd", tenth * tenth * tenth)] {
+        let axis = Tensor::i64("axis", vec![], &[0]);
+        let session = graph_of(26, &[(op, &["x", "axis"], "y")], vec![axis], "y");
+        let out = session.run(&x(&[tenth; 3]), &Limits::default()).unwrap();
+        let y = out.get("y").unwrap();
+        let exact = y.exact().floats().unwrap()[2];
+        assert!((exact - want).abs() < 1e-16, "{op}: {exact}, wanted {want}");
+        let steps = y.stepwise().floats().unwrap()[2];
+        assert_eq!(steps, f64::from(steps as f32), "{op}");
+        assert_ne!(steps, exact, "{op}");
+    }
 }
 
 /// The mean of one entry is the entry: what is left is the bias, and what an engine's `x k + (bias - mean k)` rounds, which is as much

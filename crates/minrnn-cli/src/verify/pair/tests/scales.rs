@@ -96,3 +96,39 @@ fn a_large_sum_does_not_excuse_what_varies_in_it() {
     let pair = compared(sum(1.0, 1e6), sum(1.0 + 4.0 * f32::EPSILON, 1e6));
     assert!(pair.holds, "{:#?}", pair.rows);
 }
+
+/// What a sum with a large number takes away in both files hides a weight: float64 tells the two apart, and that is said.
+#[test]
+fn a_weight_behind_lost_digits_is_told_of() {
+    let lost = |scale: [f32; 3]| {
+        let mut graph = scaled(1.0, scale, [0.0; 3]);
+        graph.nodes[3].outputs = vec!["sum".into()];
+        graph
+            .nodes
+            .push(node("Add", &["sum", "large"], &["near"], &[]));
+        graph
+            .nodes
+            .push(node("Sub", &["near", "large"], &["y"], &[]));
+        graph
+            .initializers
+            .push(Constant::f32("large", vec![], &[1e6]));
+        graph
+    };
+    let request = Request {
+        longest: Some(64),
+        ..request()
+    };
+    let pair = |scale: [f32; 3]| {
+        let graphs = [lost([1.0; 3]), lost(scale)];
+        Folder::new().pair(Kind::Same, graphs, &request).unwrap()
+    };
+    let whole = |pair: &Pair| {
+        let mut rows = pair.rows.iter();
+        rows.find(|r| r.check == "whole").unwrap().untold
+    };
+    let other = pair([1.05, 1.0, 1.0]);
+    assert!(whole(&other) > 0, "{:?}", other.rows);
+    noted(&other, "hides what float64 tells apart");
+    let same = pair([1.0; 3]);
+    assert!(same.holds && whole(&same) == 0, "{:?}", same.notes);
+}
